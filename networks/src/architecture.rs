@@ -1,0 +1,186 @@
+//! The public half of a network: its layers and their shapes, without a single weight.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of one image's activation; the batch is never part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// `channels x height x width`, stored in that order.
+    Image {
+        /// Number of channels.
+        channels: usize,
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// A vector of so many features.
+    Flat(usize),
+}
+
+impl Shape {
+    /// Number of values of one image.
+    pub fn len(&self) -> usize {
+        match *self {
+            Shape::Image { channels, height, width } => channels * height * width,
+            Shape::Flat(features) => features,
+        }
+    }
+
+    /// True if an activation of this shape holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels of an image, features of a vector: what a per-channel operator has one of each for.
+    pub fn channels(&self) -> usize {
+        match *self {
+            Shape::Image { channels, .. } => channels,
+            Shape::Flat(features) => features,
+        }
+    }
+
+    /// Values each channel holds: `height * width` of an image, 1 of a vector.
+    pub fn values_per_channel(&self) -> usize {
+        match *self {
+            Shape::Image { height, width, .. } => height * width,
+            Shape::Flat(_) => 1,
+        }
+    }
+
+    /// The dimensions in storage order, batch excluded.
+    pub fn dims(&self) -> Vec<usize> {
+        match *self {
+            Shape::Image { channels, height, width } => vec![channels, height, width],
+            Shape::Flat(features) => vec![features],
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Shape::Image { channels, height, width } => write!(f, "{channels}x{height}x{width}"),
+            Shape::Flat(features) => write!(f, "{features}"),
+        }
+    }
+}
+
+/// Smallest and largest value seen at a layer's output over the calibration images: public
+/// parameters from which fixed-point and CKKS backends choose their scales.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// Smallest value.
+    pub low: f32,
+    /// Largest value.
+    pub high: f32,
+}
+
+/// `y = W x + b` with `W` of `outputs x inputs`, row-major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dense {
+    /// Input features.
+    pub inputs: usize,
+    /// Output features.
+    pub outputs: usize,
+}
+
+/// A two-dimensional convolution (cross-correlation, as in ONNX) with bias.
+/// Weights are `outputs x inputs/groups x kernel[0] x kernel[1]`, row-major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Channel groups; 1 is an ordinary convolution.
+    pub groups: usize,
+    /// Distance between the values one kernel reads, `[rows, columns]`.
+    pub dilation: [usize; 2],
+    /// Kernel, stride and zero padding.
+    pub window: Window,
+}
+
+/// How a kernel slides over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Step in rows and columns.
+    pub stride: [usize; 2],
+    /// Padding: top, left, bottom, right.
+    pub padding: [usize; 4],
+}
+
+impl Window {
+    /// Rows and columns of the output for an input of `height x width`, or `None` if the
+    /// (dilated) kernel does not fit the padded input, a stride is zero or a size overflows.
+    pub fn output(&self, height: usize, width: usize, dilation: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |size: usize, axis: usize| {
+            let padded = size.checked_add(self.padding[axis])?.checked_add(self.padding[axis + 2])?;
+            let reach = self.kernel[axis].checked_sub(1)?.checked_mul(dilation[axis])?.checked_add(1)?;
+            Some(padded.checked_sub(reach)?.checked_div(self.stride[axis])? + 1)
+        };
+        Some([along(height, 0)?, along(width, 1)?])
+    }
+}
+
+/// `y = sum_k c_k x^k`, with coefficients of their own for every channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Polynomial {
+    /// Channels (features, if the activation is flat).
+    pub channels: usize,
+    /// The highest power.
+    pub degree: usize,
+}
+
+/// What a layer computes. Weights are in [`Parameters`](crate::Parameters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Op {
+    /// Fully connected.
+    Dense(Dense),
+    /// Convolution.
+    Conv2d(Conv2d),
+    /// Mean of each window; padding counts as zeros.
+    AveragePool(Window),
+    /// Maximum of each window; padding never wins.
+    MaxPool(Window),
+    /// `max(x, 0)`.
+    Relu,
+    /// A trained polynomial.
+    Polynomial(Polynomial),
+    /// Image to vector in storage order (channels, rows, columns).
+    Flatten,
+}
+
+/// One layer of a chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Unique within the network, e.g. `conv1`.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Shape of one image's output.
+    pub output: Shape,
+    /// Output range over the calibration images, if the model carries it.
+    pub range: Option<Range>,
+}
+
+/// The public half of a network. It passes between parties as data and is checked on arrival:
+/// see [`Architecture::check`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Name of the network, e.g. `mnist-mlp-poly`.
+    pub name: String,
+    /// Shape of one input image.
+    pub input: Shape,
+    /// Range of the normalised input over the calibration images.
+    pub input_range: Option<Range>,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+}

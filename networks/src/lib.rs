@@ -1,0 +1,20 @@
+//! Networks as veilbench sees them: a small intermediate representation, ONNX in and out, and the
+//! clear evaluator every private backend is checked against.
+//!
+//! * [`Architecture`] is what both sides of a private inference may know: layers and shapes.
+//! * [`Network`] adds what only the model owner knows: the weights.
+//! * [`import`] reads ONNX files nobody here made, [`export`] writes ours.
+//! * [`evaluate`] is the oracle, in `f32` or `f64`; [`Reference`] asks tract for a second opinion.
+//! * [`zoo`] holds the eight trained reference networks.
+//!
+//! # Non-goals
+//! Training (see `networks/train`), speed beyond what a test set needs, recurrent or residual
+//! networks: a network here is a chain of layers.
+
+pub mod architecture;
+pub mod network;
+pub mod tensor;
+
+pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
+pub use network::{Metadata, Network, Normalisation, Parameters};
+pub use tensor::Tensor;

@@ -1,0 +1,223 @@
+//! Rows against each other: what a readable file can still get wrong.
+
+use crate::{
+    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, session::SessionRow,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// The readable rows of a run with their line numbers.
+pub(crate) struct Tables {
+    pub(crate) samples: Vec<(usize, Sample)>,
+    pub(crate) traffic: Vec<(usize, Traffic)>,
+    pub(crate) answers: Vec<(usize, Answer)>,
+}
+
+/// One batch, or the set-up, of one session in one phase.
+type PhaseKey<'a> = (&'a str, usize, usize, Phase);
+
+pub(crate) fn check(run: &Run, tables: &Tables) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    identity(run, &tables.samples, &mut findings);
+    conditions(run, &tables.samples, &mut findings);
+    duplicates(&tables.samples, &mut findings);
+    sessions(tables, &mut findings);
+    traffic_sums(tables, &mut findings);
+    answers(run, tables, &mut findings);
+    findings.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add<R: Row>(&mut self, severity: Severity, line: usize, message: String) {
+        self.0.push(Finding { file: R::FILE.to_owned(), line: Some(line), message, severity });
+    }
+
+    fn error<R: Row>(&mut self, line: usize, message: String) {
+        self.add::<R>(Severity::Error, line, message);
+    }
+
+    fn warning<R: Row>(&mut self, line: usize, message: String) {
+        self.add::<R>(Severity::Warning, line, message);
+    }
+}
+
+/// A sample's cell id must say what its other columns say, and its run be this one.
+fn identity(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
+    let mut known: HashMap<&str, Option<Cell>> = HashMap::new();
+    for (line, sample) in samples {
+        if sample.run != run.name {
+            findings.error::<Sample>(*line, format!("run `{}` in the folder of `{}`", sample.run, run.name));
+        }
+        let cell = known.entry(&sample.cell).or_insert_with(|| match sample.cell.parse() {
+            Ok(cell) => Some(cell),
+            Err(error) => {
+                findings.error::<Sample>(*line, error.to_string());
+                None
+            }
+        });
+        let Some(cell) = cell else { continue };
+        let same = cell.backend == sample.backend
+            && cell.network == sample.network
+            && cell.dataset == sample.dataset
+            && cell.batch == sample.batch
+            && cell.threads == sample.threads
+            && cell.link == sample.link;
+        if !same {
+            findings.error::<Sample>(*line, format!("the columns contradict the cell id `{}`", sample.cell));
+        }
+    }
+}
+
+/// What samples name should be described in `run.json`; said once each.
+fn conditions(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
+    let mut said = BTreeSet::new();
+    for (line, sample) in samples {
+        let named = [
+            ("backend", &sample.backend, run.backends.contains_key(&sample.backend)),
+            ("network", &sample.network, run.networks.contains_key(&sample.network)),
+            ("dataset", &sample.dataset, run.datasets.contains_key(&sample.dataset)),
+        ];
+        for (kind, name, described) in named {
+            if !described && said.insert((kind, name)) {
+                findings.warning::<Sample>(*line, format!("{kind} `{name}` is not described in run.json"));
+            }
+        }
+    }
+}
+
+fn duplicates(samples: &[(usize, Sample)], findings: &mut Findings) {
+    let mut seen = HashMap::new();
+    for (line, row) in samples {
+        let key = (&row.cell, row.repetition, row.iteration, row.phase, &row.span, &row.role);
+        if let Some(first) = seen.insert(key, *line) {
+            findings.error::<Sample>(*line, format!("repeats line {first}"));
+        }
+    }
+}
+
+/// Rows need their session's commit mark, and a session that ended well all its phases.
+fn sessions(tables: &Tables, findings: &mut Findings) {
+    let mut marks = BTreeMap::new();
+    let mut phases = HashSet::new();
+    for (line, sample) in &tables.samples {
+        if sample.is_commit_mark() {
+            marks.insert(sample.session(), (*line, sample.status));
+        } else if sample.role == ALL_ROLES && sample.span.is_empty() && sample.wall_ns.is_some() {
+            phases.insert((sample.session(), sample.phase));
+        }
+    }
+    unmarked(&tables.samples, &marks, findings);
+    unmarked(&tables.traffic, &marks, findings);
+    unmarked(&tables.answers, &marks, findings);
+    for (session, (line, status)) in marks {
+        if status != Status::Ok {
+            continue;
+        }
+        for phase in [Phase::Setup, Phase::Offline, Phase::Online] {
+            if !phases.contains(&(session, phase)) {
+                findings
+                    .error::<Sample>(line, format!("the session is ok but no row times its {phase} phase"));
+            }
+        }
+    }
+}
+
+fn unmarked<R: SessionRow>(
+    rows: &[(usize, R)],
+    marks: &BTreeMap<(&str, usize), (usize, Status)>,
+    findings: &mut Findings,
+) {
+    let mut said = BTreeSet::new();
+    for (line, row) in rows {
+        let (cell, repetition) = row.session();
+        if !marks.contains_key(&(cell, repetition)) && said.insert((cell, repetition)) {
+            let message =
+                format!("{cell} repetition {repetition} was not written to its end and does not count");
+            findings.warning::<R>(*line, message);
+        }
+    }
+}
+
+/// What roles say they sent must be what the pairs add up to.
+fn traffic_sums(tables: &Tables, findings: &mut Findings) {
+    #[derive(Default)]
+    struct Sums<'a> {
+        total: u64,
+        sent: HashMap<&'a str, u64>,
+        received: HashMap<&'a str, u64>,
+    }
+    let mut sums: HashMap<PhaseKey<'_>, Sums<'_>> = HashMap::new();
+    let mut pairs = HashMap::new();
+    for (line, row) in &tables.traffic {
+        let key = (row.cell.as_str(), row.repetition, row.iteration, row.phase);
+        if let Some(first) = pairs.insert((key, &row.from, &row.to), *line) {
+            findings.error::<Traffic>(*line, format!("repeats line {first}"));
+            continue;
+        }
+        let sums = sums.entry(key).or_default();
+        for sum in [
+            &mut sums.total,
+            sums.sent.entry(&row.from).or_default(),
+            sums.received.entry(&row.to).or_default(),
+        ] {
+            *sum = sum.saturating_add(row.bytes);
+        }
+    }
+    let none = Sums::default();
+    for (line, sample) in &tables.samples {
+        if sample.phase == Phase::Session || !sample.span.is_empty() || sample.status != Status::Ok {
+            continue;
+        }
+        let key = (sample.cell.as_str(), sample.repetition, sample.iteration, sample.phase);
+        let sums = sums.get(&key).unwrap_or(&none);
+        let role = sample.role.as_str();
+        let of = |sums: &HashMap<&str, u64>| sums.get(role).copied().unwrap_or(0);
+        let (sent, received) =
+            if role == ALL_ROLES { (sums.total, sums.total) } else { (of(&sums.sent), of(&sums.received)) };
+        for (column, value, sum) in
+            [("sent_bytes", sample.sent_bytes, sent), ("received_bytes", sample.received_bytes, received)]
+        {
+            if let Some(value) = value.filter(|value| *value != sum) {
+                let message = format!("{column} is {value} but traffic.csv adds up to {sum}");
+                findings.error::<Sample>(*line, message);
+            }
+        }
+    }
+}
+
+/// Answers must be of images there are, of batches there were, one an image.
+fn answers(run: &Run, tables: &Tables, findings: &mut Findings) {
+    let mut counts: HashMap<(&str, usize, usize), usize> = HashMap::new();
+    for (_, answer) in &tables.answers {
+        *counts.entry((&answer.cell, answer.repetition, answer.iteration)).or_default() += 1;
+    }
+    let mut batches = HashSet::new();
+    let mut dataset_images = HashMap::new();
+    for (line, sample) in &tables.samples {
+        if let Some(dataset) = run.datasets.get(&sample.dataset) {
+            dataset_images.insert(sample.cell.as_str(), dataset.images);
+        }
+        let timed = sample.phase == Phase::Online && sample.role == ALL_ROLES && sample.span.is_empty();
+        if !timed || sample.status != Status::Ok {
+            continue;
+        }
+        let batch = (sample.cell.as_str(), sample.repetition, sample.iteration);
+        batches.insert(batch);
+        let answered = counts.get(&batch).copied().unwrap_or(0);
+        if let Some(images) = sample.images.filter(|images| *images != answered) {
+            let message = format!("a batch of {images} images has {answered} answers");
+            findings.error::<Sample>(*line, message);
+        }
+    }
+    for (line, answer) in &tables.answers {
+        if !batches.contains(&(answer.cell.as_str(), answer.repetition, answer.iteration)) {
+            findings.error::<Answer>(*line, "no online row in samples.csv times this batch".to_owned());
+        }
+        let images = dataset_images.get(answer.cell.as_str());
+        if let Some(images) = images.filter(|images| answer.image >= **images) {
+            let message = format!("image {} of a data set of {images}", answer.image);
+            findings.error::<Answer>(*line, message);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use std::{io, path::PathBuf};
+
+/// Why a run folder could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// `run.json` is there but is not the description of a run.
+    #[error("{} does not describe a run: {cause}; restore it or start a new run", path.display())]
+    RunDescription {
+        /// The file.
+        path: PathBuf,
+        /// Where the text stops making sense.
+        cause: serde_json::Error,
+    },
+    /// `run.json` was written by a veilbench with another schema.
+    #[error(
+        "{} has schema version {found} and this veilbench reads version {supported}: read it with the veilbench \
+         that wrote it, or measure again",
+        path.display()
+    )]
+    SchemaVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version it names.
+        found: u32,
+        /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION).
+        supported: u32,
+    },
+    /// A new run was to be made where one already is.
+    #[error("{} already holds a run: resume it or choose another name", folder.display())]
+    RunExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A run was to be opened where none is.
+    #[error("{} holds no run: it has no run.json", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another process holds the folder's lock.
+    #[error("{} is being written by another veilbench: wait for it or choose another name", folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file has other columns than this version writes, so nothing can be appended to it.
+    #[error("{} has other columns than this veilbench writes: start a new run", path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row could not be written as CSV.
+    #[error("cannot write a row of {file}: {cause}")]
+    Row {
+        /// The table's file name.
+        file: &'static str,
+        /// What the CSV writer said.
+        cause: csv::Error,
+    },
+    /// The rows handed over are not those of one whole session.
+    #[error("session {cell} repetition {repetition} cannot be recorded: {reason}")]
+    Session {
+        /// The cell's id.
+        cell: String,
+        /// The repetition.
+        repetition: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A text is not the id of a cell.
+    #[error("`{id}` is no cell: {reason}; expected e.g. `clear/mnist-mlp/mnist/b1/t1/loopback/n100/s0`")]
+    Cell {
+        /// The text.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |cause| Self::Io { action, path, cause }
+    }
+}

@@ -1,0 +1,72 @@
+use crate::{
+    Answer, Error, Finding, Row, Run, Sample, SessionKey, Severity, Table, Traffic,
+    check::{Tables, check},
+    session::SessionRow,
+};
+use std::{collections::BTreeSet, path::Path};
+
+/// A run folder as read: the rows of whole sessions, and what is wrong with the files.
+#[derive(Clone, Debug)]
+pub struct RunData {
+    /// `run.json`.
+    pub run: Run,
+    /// Rows of `samples.csv`.
+    pub samples: Vec<Sample>,
+    /// Rows of `traffic.csv`.
+    pub traffic: Vec<Traffic>,
+    /// Rows of `answers.csv`.
+    pub answers: Vec<Answer>,
+    /// Every damaged line and every contradiction; the rows above can be used all the same.
+    pub findings: Vec<Finding>,
+}
+
+impl RunData {
+    /// Reads and checks a run folder without changing it.
+    ///
+    /// # Errors
+    /// The folder holds no run of this schema version or a file cannot be read.
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let run = Run::load(folder)?;
+        let mut findings = Vec::new();
+        let tables = Tables {
+            samples: read(folder, &mut findings)?,
+            traffic: read(folder, &mut findings)?,
+            answers: read(folder, &mut findings)?,
+        };
+        findings.extend(check(&run, &tables));
+        findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        let whole: BTreeSet<SessionKey> =
+            tables.samples.iter().filter(|(_, row)| row.is_commit_mark()).map(|(_, row)| row.key()).collect();
+        Ok(Self {
+            run,
+            samples: only(tables.samples, &whole),
+            traffic: only(tables.traffic, &whole),
+            answers: only(tables.answers, &whole),
+            findings,
+        })
+    }
+}
+
+/// Checks every file of a run folder: headers, fields, duplicates, sums and the sessions' completeness.
+///
+/// # Errors
+/// The folder holds no run of this schema version or a file cannot be read.
+pub fn validate(folder: &Path) -> Result<Vec<Finding>, Error> {
+    Ok(RunData::load(folder)?.findings)
+}
+
+fn read<R: Row>(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(usize, R)>, Error> {
+    let path = folder.join(R::FILE);
+    if !path.exists() {
+        let message = "the file is missing".to_owned();
+        findings.push(Finding { file: R::FILE.to_owned(), line: None, message, severity: Severity::Error });
+        return Ok(Vec::new());
+    }
+    let table = Table::<R>::read(&path)?;
+    findings.extend(table.findings);
+    Ok(table.rows)
+}
+
+fn only<R: SessionRow>(rows: Vec<(usize, R)>, whole: &BTreeSet<SessionKey>) -> Vec<R> {
+    rows.into_iter().map(|(_, row)| row).filter(|row| whole.contains(&row.key())).collect()
+}

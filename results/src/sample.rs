@@ -1,0 +1,207 @@
+use crate::{Cell, Row, session::SessionRow};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The `role` of a row that speaks of the whole cell: from the common start to the last end.
+pub const ALL_ROLES: &str = "all";
+
+/// The part of a session a row speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The whole life of the roles' processes; its row for all roles is the commit mark.
+    Session,
+    /// Done once a session: keys, provisioning, attestation.
+    Setup,
+    /// Done per batch before the images are known.
+    Offline,
+    /// Images in, logits out.
+    Online,
+}
+
+impl Phase {
+    /// As written in CSV.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Setup => "setup",
+            Self::Offline => "offline",
+            Self::Online => "online",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a row's work ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// To its end.
+    #[default]
+    Ok,
+    /// The backend cannot run this cell and said so beforehand.
+    Unsupported,
+    /// The user stopped it; resuming measures the session again.
+    Interrupted,
+    /// It did not end in the time allowed.
+    Timeout,
+    /// A role ran out of memory.
+    OutOfMemory,
+    /// A role reported an error or died.
+    Error,
+}
+
+impl Status {
+    /// As written in CSV.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unsupported => "unsupported",
+            Self::Interrupted => "interrupted",
+            Self::Timeout => "timeout",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A row of `samples.csv`: what one role, or all, spent on one phase or span.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Name of the run.
+    pub run: String,
+    /// [`Cell::id`].
+    pub cell: String,
+    /// Backend name.
+    pub backend: String,
+    /// Network name.
+    pub network: String,
+    /// Data set id.
+    pub dataset: String,
+    /// Images in one batch.
+    pub batch: usize,
+    /// Threads each role may use.
+    pub threads: usize,
+    /// Link profile name.
+    pub link: String,
+    /// Which session of the cell, from 0.
+    pub repetition: usize,
+    /// Which batch of the session, from 0; 0 for `session` and `setup`.
+    pub iteration: usize,
+    /// False for the first batch of a session, its setup and the session itself.
+    pub warm: bool,
+    /// Images in this batch; empty for `session` and `setup`.
+    pub images: Option<usize>,
+    /// Part of the session.
+    pub phase: Phase,
+    /// Named part of the phase; empty for the whole phase.
+    pub span: String,
+    /// A role's name, or [`ALL_ROLES`].
+    pub role: String,
+    /// How it ended.
+    pub status: Status,
+    /// What failed, for people; line breaks are stored as spaces.
+    pub detail: String,
+    /// Wall-clock time, nanoseconds.
+    pub wall_ns: Option<u64>,
+    /// Processor time of all threads, nanoseconds.
+    pub cpu_ns: Option<u64>,
+    /// Payload bytes sent; for all roles, each byte once.
+    pub sent_bytes: Option<u64>,
+    /// Payload bytes received.
+    pub received_bytes: Option<u64>,
+    /// Messages sent.
+    pub messages: Option<u64>,
+    /// Causal depth of the messages at the end, from the phase's start.
+    pub rounds: Option<u64>,
+    /// Largest resident set, bytes; on `session` rows.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+impl Sample {
+    /// A row of a session with nothing measured yet: iteration 0, cold, status ok, whole phase.
+    #[must_use]
+    pub fn new(run: &str, cell: &Cell, repetition: usize, phase: Phase, role: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            cell: cell.id(),
+            backend: cell.backend.clone(),
+            network: cell.network.clone(),
+            dataset: cell.dataset.clone(),
+            batch: cell.batch,
+            threads: cell.threads,
+            link: cell.link.clone(),
+            repetition,
+            iteration: 0,
+            warm: false,
+            images: None,
+            phase,
+            span: String::new(),
+            role: role.to_owned(),
+            status: Status::Ok,
+            detail: String::new(),
+            wall_ns: None,
+            cpu_ns: None,
+            sent_bytes: None,
+            received_bytes: None,
+            messages: None,
+            rounds: None,
+            peak_rss_bytes: None,
+        }
+    }
+
+    /// Is this the row that ends a session and makes it count?
+    #[must_use]
+    pub fn is_commit_mark(&self) -> bool {
+        self.phase == Phase::Session && self.role == ALL_ROLES && self.span.is_empty()
+    }
+}
+
+impl Row for Sample {
+    const FILE: &'static str = "samples.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "run",
+        "cell",
+        "backend",
+        "network",
+        "dataset",
+        "batch",
+        "threads",
+        "link",
+        "repetition",
+        "iteration",
+        "warm",
+        "images",
+        "phase",
+        "span",
+        "role",
+        "status",
+        "detail",
+        "wall_ns",
+        "cpu_ns",
+        "sent_bytes",
+        "received_bytes",
+        "messages",
+        "rounds",
+        "peak_rss_bytes",
+    ];
+}
+
+impl SessionRow for Sample {
+    fn session(&self) -> (&str, usize) {
+        (&self.cell, self.repetition)
+    }
+}

@@ -1,0 +1,159 @@
+use crate::{Row, Status};
+use serde::{Deserialize, Serialize};
+
+/// A row of `summary.csv`: one cell, derived from its sessions and never edited.
+///
+/// Times, bytes and rounds are of one batch, from sessions that are `ok`; empty means not measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Backend name.
+    pub backend: String,
+    /// Network name.
+    pub network: String,
+    /// Data set id.
+    pub dataset: String,
+    /// Images in one batch.
+    pub batch: usize,
+    /// Threads each role may use.
+    pub threads: usize,
+    /// Link profile name.
+    pub link: String,
+    /// Images of the data set that a session classifies.
+    pub images: usize,
+    /// `ok` if every session is; otherwise the worst status of any.
+    pub status: Status,
+    /// Median set-up time of a session, nanoseconds.
+    pub setup_wall_ns: Option<u64>,
+    /// Median offline time of a warm batch, nanoseconds.
+    pub offline_wall_ns: Option<u64>,
+    /// Median online time of a warm batch, nanoseconds.
+    pub online_wall_ns: Option<u64>,
+    /// Lower end of the 95 % bootstrap interval of that median; empty below two samples.
+    pub online_wall_ns_low: Option<u64>,
+    /// Upper end.
+    pub online_wall_ns_high: Option<u64>,
+    /// Images of a batch by its median online time: set-up and offline time are not in it.
+    pub images_per_second: Option<f64>,
+    /// Payload bytes of one set-up, all ordered pairs, each byte once.
+    pub setup_bytes: Option<u64>,
+    /// Payload bytes of one batch's offline phase, likewise.
+    pub offline_bytes: Option<u64>,
+    /// Payload bytes of one batch's online phase, likewise.
+    pub online_bytes: Option<u64>,
+    /// Most online bytes any one role sends for a batch.
+    pub online_bytes_max_party: Option<u64>,
+    /// Causal depth of the messages of one batch's online phase.
+    pub online_rounds: Option<u64>,
+    /// Largest resident set of any role, bytes.
+    pub peak_rss_bytes: Option<u64>,
+    /// Share of answers equal to the label, 0 to 1; empty for synthetic or unlabelled data.
+    pub accuracy: Option<f64>,
+    /// Share of answers equal to the clear network's, 0 to 1.
+    pub agreement: Option<f64>,
+    /// Largest absolute logit difference from the clear network over all answers.
+    pub max_logit_error: Option<f64>,
+    /// Computational security, bits.
+    pub security_bits: Option<u32>,
+    /// The backend's threat model in one line.
+    pub threat_model: String,
+    /// Is part of the protection imitated?
+    pub simulated: Option<bool>,
+    /// Kind of protection, e.g. `ckks`.
+    pub technology: String,
+    /// [`Cell::id`](crate::Cell::id).
+    pub cell: String,
+    /// The cell's seed.
+    pub seed: u64,
+    /// Are the images generated?
+    pub synthetic: Option<bool>,
+    /// Sessions recorded.
+    pub repetitions: usize,
+    /// Those whose status is not `ok`.
+    pub repetitions_failed: usize,
+    /// Warm batches the online median is taken over.
+    pub warm_samples: usize,
+    /// Those further than 3.5 scaled median absolute deviations from it; they are kept.
+    pub outliers: usize,
+    /// Median online time of the first batch of a session, nanoseconds.
+    pub cold_online_wall_ns: Option<u64>,
+    /// Median processor time of a set-up, summed over roles, nanoseconds.
+    pub setup_cpu_ns: Option<u64>,
+    /// Median processor time of a warm batch's offline phase, likewise.
+    pub offline_cpu_ns: Option<u64>,
+    /// Median processor time of a warm batch's online phase, likewise.
+    pub online_cpu_ns: Option<u64>,
+    /// Causal depth of the messages of a set-up.
+    pub setup_rounds: Option<u64>,
+    /// Causal depth of the messages of one batch's offline phase.
+    pub offline_rounds: Option<u64>,
+    /// Messages of one batch's online phase.
+    pub online_messages: Option<u64>,
+    /// Answers recorded in sessions that are `ok`.
+    pub answers: usize,
+    /// Different images among them; the intervals below count each image once.
+    pub images_answered: usize,
+    /// Lower end of the 95 % Wilson interval of the accuracy.
+    pub accuracy_low: Option<f64>,
+    /// Upper end.
+    pub accuracy_high: Option<f64>,
+    /// Lower end of the 95 % Wilson interval of the agreement.
+    pub agreement_low: Option<f64>,
+    /// Upper end.
+    pub agreement_high: Option<f64>,
+    /// What failed, or why a figure is missing, for people.
+    pub detail: String,
+}
+
+impl Row for Summary {
+    const FILE: &'static str = "summary.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "backend",
+        "network",
+        "dataset",
+        "batch",
+        "threads",
+        "link",
+        "images",
+        "status",
+        "setup_wall_ns",
+        "offline_wall_ns",
+        "online_wall_ns",
+        "online_wall_ns_low",
+        "online_wall_ns_high",
+        "images_per_second",
+        "setup_bytes",
+        "offline_bytes",
+        "online_bytes",
+        "online_bytes_max_party",
+        "online_rounds",
+        "peak_rss_bytes",
+        "accuracy",
+        "agreement",
+        "max_logit_error",
+        "security_bits",
+        "threat_model",
+        "simulated",
+        "technology",
+        "cell",
+        "seed",
+        "synthetic",
+        "repetitions",
+        "repetitions_failed",
+        "warm_samples",
+        "outliers",
+        "cold_online_wall_ns",
+        "setup_cpu_ns",
+        "offline_cpu_ns",
+        "online_cpu_ns",
+        "setup_rounds",
+        "offline_rounds",
+        "online_messages",
+        "answers",
+        "images_answered",
+        "accuracy_low",
+        "accuracy_high",
+        "agreement_low",
+        "agreement_high",
+        "detail",
+    ];
+}

@@ -184,7 +184,7 @@ pub(crate) fn row_lines<R: Row>(rows: &[R]) -> Result<Vec<u8>, Error> {
         drop(writer);
         let end = bytes.len() - 1;
         for byte in &mut bytes[start..end] {
-            if matches!(byte, b'\n' | b'\r') {
+            if matches!(byte, b'\n' | b'\r' | b'\0') {
                 *byte = b' ';
             }
         }

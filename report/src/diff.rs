@@ -1,0 +1,220 @@
+//! Two runs held against each other, cell by cell.
+
+use crate::{
+    format::{bytes, count, duration, percent},
+    statistics::{median, ratio_interval},
+    summarise::{summarise, warm_online_times},
+};
+use std::{collections::BTreeMap, fmt};
+use veilbench_results::{Run, RunData, Status, Summary};
+
+/// What counts as a change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Change of the median online time, as a share, below which it is noise even if its interval excludes 1.
+    pub noise: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { noise: 0.05 }
+    }
+}
+
+/// The online time of one cell in the second run by that in the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// Median of the first run, nanoseconds.
+    pub before_ns: u64,
+    /// Median of the second run, nanoseconds.
+    pub after_ns: u64,
+    /// Second by first.
+    pub ratio: f64,
+    /// 95 % bootstrap interval of the ratio; none with fewer than two samples on a side.
+    pub interval: Option<(f64, f64)>,
+    /// Beyond noise, with an interval that excludes 1?
+    pub significant: bool,
+}
+
+/// What differs in one cell that both runs have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// [`Cell::id`](veilbench_results::Cell::id).
+    pub cell: String,
+    /// Online time, if both measured it.
+    pub online: Option<Change>,
+    /// Status in both runs.
+    pub status: (Status, Status),
+    /// Exact figures that changed: name, before, after.
+    pub exact: Vec<(&'static str, String, String)>,
+    /// Is something worse: slower beyond noise, more bytes or rounds, less accuracy or agreement, a new failure?
+    pub worse: bool,
+}
+
+/// Two runs held against each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Cells both runs have, in order of their ids.
+    pub differences: Vec<Difference>,
+    /// Cells of the first run that the second lacks.
+    pub missing: Vec<String>,
+    /// Cells of the second run that the first lacks.
+    pub added: Vec<String>,
+    /// Why the runs may not compare, such as another machine.
+    pub warnings: Vec<String>,
+}
+
+impl Comparison {
+    /// Did anything get worse, or a cell vanish?
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        !self.missing.is_empty() || self.differences.iter().any(|difference| difference.worse)
+    }
+}
+
+/// Holds the second run against the first.
+#[must_use]
+pub fn compare(before: &RunData, after: &RunData, settings: Settings) -> Comparison {
+    let by_cell = |data: &RunData| -> BTreeMap<String, Summary> {
+        summarise(data).into_iter().map(|row| (row.cell.clone(), row)).collect()
+    };
+    let (first, second) = (by_cell(before), by_cell(after));
+    let only = |rows: &BTreeMap<String, Summary>, others: &BTreeMap<String, Summary>| -> Vec<String> {
+        rows.keys().filter(|cell| !others.contains_key(*cell)).cloned().collect()
+    };
+    let differences = first
+        .iter()
+        .filter_map(|(cell, row)| Some((cell, row, second.get(cell)?)))
+        .map(|(cell, row, other)| {
+            let times = (warm_online_times(before, cell), warm_online_times(after, cell));
+            difference(row, other, change(&times.0, &times.1, settings))
+        })
+        .collect();
+    Comparison {
+        differences,
+        missing: only(&first, &second),
+        added: only(&second, &first),
+        warnings: warnings(&before.run, &after.run),
+    }
+}
+
+fn change(before: &[Vec<u64>], after: &[Vec<u64>], settings: Settings) -> Option<Change> {
+    let before_ns = median(&before.concat()).filter(|ns| *ns > 0)?;
+    let after_ns = median(&after.concat())?;
+    let ratio = after_ns as f64 / before_ns as f64;
+    let interval = ratio_interval(before, after);
+    let excludes_one = interval.is_some_and(|(low, high)| low > 1.0 || high < 1.0);
+    // Symmetric in both directions: halved and doubled are the same change.
+    let beyond_noise = ratio.max(1.0 / ratio) > 1.0 + settings.noise;
+    Some(Change { before_ns, after_ns, ratio, interval, significant: excludes_one && beyond_noise })
+}
+
+fn difference(before: &Summary, after: &Summary, online: Option<Change>) -> Difference {
+    let mut exact = Vec::new();
+    let mut worse = online.is_some_and(|change| change.significant && change.ratio > 1.0);
+    let size = |size: u64| bytes(size as f64);
+    for (name, first, second, format) in [
+        ("setup bytes", before.setup_bytes, after.setup_bytes, size as fn(u64) -> String),
+        ("offline bytes", before.offline_bytes, after.offline_bytes, size),
+        ("online bytes", before.online_bytes, after.online_bytes, size),
+        ("online rounds", before.online_rounds, after.online_rounds, count),
+    ] {
+        if first != second {
+            exact.push((name, shown(first, format), shown(second, format)));
+            worse |= first.zip(second).is_some_and(|(first, second)| second > first);
+        }
+    }
+    for (name, first, second) in
+        [("accuracy", before.accuracy, after.accuracy), ("agreement", before.agreement, after.agreement)]
+    {
+        if first != second {
+            exact.push((name, shown(first, percent), shown(second, percent)));
+            worse |= first.zip(second).is_some_and(|(first, second)| second < first);
+        }
+    }
+    let status = (before.status, after.status);
+    worse |= status.0 == Status::Ok && status.1 != Status::Ok;
+    Difference { cell: before.cell.clone(), online, status, exact, worse }
+}
+
+fn shown<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| "not measured".to_owned(), format)
+}
+
+fn warnings(before: &Run, after: &Run) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut differ = |what: &str, first: &str, second: &str| {
+        if first != second {
+            warnings.push(format!("different {what}: `{first}` and `{second}`"));
+        }
+    };
+    let (first, second) = (&before.machine, &after.machine);
+    differ("processors", &first.cpu_model, &second.cpu_model);
+    differ("numbers of cores", &first.cores.to_string(), &second.cores.to_string());
+    differ("kernels", &first.kernel, &second.kernel);
+    differ("compilers", &before.rustc, &after.rustc);
+    for (name, network) in &before.networks {
+        if let Some(other) = after.networks.get(name) {
+            differ(&format!("weights of {name}"), &network.sha256, &other.sha256);
+        }
+    }
+    for (name, dataset) in &before.datasets {
+        if let Some(other) = after.datasets.get(name) {
+            differ(&format!("images of {name}"), &dataset.fingerprint, &other.fingerprint);
+        }
+    }
+    for (name, backend) in &before.backends {
+        if after.backends.get(name).is_some_and(|other| other.threat_model != backend.threat_model) {
+            warnings.push(format!("different threat models of {name}"));
+        }
+    }
+    warnings
+}
+
+impl fmt::Display for Comparison {
+    /// A line a cell, with marks for what changed beyond noise.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        let width = self.differences.iter().map(|difference| difference.cell.len()).max().unwrap_or(0);
+        for difference in &self.differences {
+            let mark = if difference.worse { '!' } else { ' ' };
+            write!(f, "{mark} {:width$}  ", difference.cell)?;
+            match &difference.online {
+                Some(change) => write!(f, "{change}")?,
+                None => write!(f, "online time not measured in both")?,
+            }
+            if difference.status.0 != difference.status.1 {
+                write!(f, "; status {} -> {}", difference.status.0, difference.status.1)?;
+            }
+            for (name, before, after) in &difference.exact {
+                write!(f, "; {name} {before} -> {after}")?;
+            }
+            writeln!(f)?;
+        }
+        for cell in &self.missing {
+            writeln!(f, "! {cell:width$}  only in the first run")?;
+        }
+        for cell in &self.added {
+            writeln!(f, "  {cell:width$}  only in the second run")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match (self.significant, self.ratio > 1.0) {
+            (false, _) => "within noise",
+            (true, true) => "slower",
+            (true, false) => "faster",
+        };
+        let (before, after) = (duration(self.before_ns as f64), duration(self.after_ns as f64));
+        write!(f, "online {before} -> {after}, x{:.3}", self.ratio)?;
+        if let Some((low, high)) = self.interval {
+            write!(f, " ({low:.3} to {high:.3})")?;
+        }
+        write!(f, ", {verdict}")
+    }
+}

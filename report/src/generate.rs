@@ -1,0 +1,34 @@
+use crate::{Error, markdown::markdown, plots::draw_all, summarise};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use veilbench_results::{Finding, Row, RunData, Summary, write_table};
+
+/// What [`generate`] made.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The files written.
+    pub files: Vec<PathBuf>,
+    /// What is wrong with the run's own files; the report is of the rest.
+    pub findings: Vec<Finding>,
+}
+
+/// Derives `summary.csv`, `summary.md` and `plots/` from the other files of a run folder, replacing older ones.
+///
+/// # Errors
+/// The folder holds no run of this schema version, or a file could not be read or written.
+pub fn generate(run_folder: &Path) -> Result<Report, Error> {
+    let data = RunData::load(run_folder)?;
+    let rows = summarise(&data);
+    let summary = run_folder.join(Summary::FILE);
+    write_table(&summary, &rows)?;
+    let table = run_folder.join("summary.md");
+    let text = markdown(&data.run, &rows, &data.findings);
+    fs::write(&table, text).map_err(|cause| Error::Write { path: table.clone(), cause })?;
+    let plots = run_folder.join("plots");
+    fs::create_dir_all(&plots).map_err(|cause| Error::Write { path: plots.clone(), cause })?;
+    let mut files = vec![summary, table];
+    files.extend(draw_all(&plots, &data.run, &rows)?);
+    Ok(Report { files, findings: data.findings })
+}

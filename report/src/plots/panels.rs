@@ -1,0 +1,140 @@
+//! Small multiples: one panel a network, one row a backend under its conditions.
+
+use crate::groups::{Group, group_of};
+use std::collections::{BTreeMap, BTreeSet};
+use veilbench_results::{Run, Status, Summary};
+
+/// Rows a plot shows at most; the tables have all.
+const MOST_ROWS: usize = 160;
+
+pub(crate) struct PanelRow<'a> {
+    pub(crate) label: String,
+    /// Index of the row's group.
+    pub(crate) group: usize,
+    pub(crate) summary: &'a Summary,
+}
+
+pub(crate) struct Panel<'a> {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<PanelRow<'a>>,
+}
+
+/// The rows of a run in panels, and what was left out of them.
+pub(crate) struct Panels<'a> {
+    pub(crate) panels: Vec<Panel<'a>>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// One row a cell, of the smallest batch alone where a backend was measured with several.
+pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
+    let mut notes = Vec::new();
+    let mut shown = smallest_batches(rows);
+    if shown.len() < rows.len() {
+        notes.push("smallest batch of each backend; the others are in the tables".to_owned());
+    }
+    if shown.len() > MOST_ROWS {
+        notes.push(format!("{} more rows are in the tables", shown.len() - MOST_ROWS));
+        shown.truncate(MOST_ROWS);
+    }
+    let one_backend = shown.iter().map(|row| &row.backend).collect::<BTreeSet<_>>().len() == 1;
+    let vary = Varying::of(&shown);
+    let mut panels: BTreeMap<(&str, &str), Panel<'_>> = BTreeMap::new();
+    for summary in shown {
+        let network = format!("{} · {}", summary.network, dataset(summary));
+        let key = if one_backend { ("", "") } else { (&*summary.network, &*summary.dataset) };
+        let (title, name) =
+            if one_backend { (summary.backend.clone(), network) } else { (network, summary.backend.clone()) };
+        let label = vary.label(&name, summary);
+        let group = group_of(groups, summary).unwrap_or(0);
+        let panel = panels.entry(key).or_insert_with(|| Panel { title, rows: Vec::new() });
+        panel.rows.push(PanelRow { label, group, summary });
+    }
+    Panels { panels: panels.into_values().collect(), notes }
+}
+
+fn smallest_batches(rows: &[Summary]) -> Vec<&Summary> {
+    let key = |row: &Summary| {
+        (row.backend.clone(), row.network.clone(), row.dataset.clone(), row.threads, row.link.clone())
+    };
+    let mut smallest = BTreeMap::new();
+    for row in rows {
+        let batch = smallest.entry(key(row)).or_insert(row.batch);
+        *batch = row.batch.min(*batch);
+    }
+    rows.iter().filter(|row| smallest.get(&key(row)) == Some(&row.batch)).collect()
+}
+
+/// Which conditions differ between rows and so belong into their labels.
+pub(crate) struct Varying {
+    batch: bool,
+    threads: bool,
+    link: bool,
+    images: bool,
+    seed: bool,
+}
+
+impl Varying {
+    pub(crate) fn of(rows: &[&Summary]) -> Self {
+        let differ =
+            |same: fn(&Summary, &Summary) -> bool| rows.windows(2).any(|pair| !same(pair[0], pair[1]));
+        Self {
+            batch: differ(|a, b| a.batch == b.batch),
+            threads: differ(|a, b| a.threads == b.threads),
+            link: differ(|a, b| a.link == b.link),
+            images: differ(|a, b| a.images == b.images),
+            seed: differ(|a, b| a.seed == b.seed),
+        }
+    }
+
+    /// The same without the batch, where that has an axis of its own.
+    pub(crate) fn except_batch(self) -> Self {
+        Self { batch: false, images: false, ..self }
+    }
+
+    pub(crate) fn label(&self, name: &str, row: &Summary) -> String {
+        let mut label = name.to_owned();
+        for (shown, text) in [
+            (self.batch, format!("b{}", row.batch)),
+            (self.threads, format!("t{}", row.threads)),
+            (self.link, row.link.clone()),
+            (self.images, format!("n{}", row.images)),
+            (self.seed, format!("s{}", row.seed)),
+        ] {
+            if shown {
+                label.push(' ');
+                label.push_str(&text);
+            }
+        }
+        label
+    }
+}
+
+/// The data set's id, marked if its images are generated.
+pub(crate) fn dataset(row: &Summary) -> String {
+    if row.synthetic == Some(true) { format!("{} (synthetic)", row.dataset) } else { row.dataset.clone() }
+}
+
+/// Why a row has no figures, if its sessions failed.
+pub(crate) fn failure(row: &Summary) -> Option<String> {
+    (row.status != Status::Ok).then(|| {
+        let status = row.status;
+        let of_all = if row.repetitions_failed < row.repetitions {
+            format!("{status} in {} of {} sessions", row.repetitions_failed, row.repetitions)
+        } else {
+            status.to_string()
+        };
+        if row.detail.is_empty() { of_all } else { format!("{of_all}: {}", row.detail) }
+    })
+}
+
+/// The machine in one line.
+pub(crate) fn machine(run: &Run) -> String {
+    let machine = &run.machine;
+    let cpu = if machine.cpu_model.is_empty() { "unnamed processor" } else { &machine.cpu_model };
+    let cores = match machine.cores {
+        0 => "cores not stated".to_owned(),
+        1 => "1 core".to_owned(),
+        cores => format!("{cores} cores"),
+    };
+    format!("{cpu}, {cores} · run {}", run.name)
+}

@@ -1,0 +1,177 @@
+use super::{
+    axis::Axis,
+    frame::{FOOT, HEAD, MARGIN, WIDTH, background, grid, nothing, titled},
+    palette::{FAILURE, GRID, INK, MUTED, group_colour, marker},
+    panels::{Varying, dataset},
+};
+use crate::{
+    figure::{Align, Figure},
+    format::figures,
+    groups::{Group, group_of, groups},
+    render::text_width,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use veilbench_results::{Run, Status, Summary};
+
+const PLOT_HEIGHT: f64 = 250.0;
+const TICKS_WIDTH: f64 = 72.0;
+/// Room at the foot of a field for the batches that failed.
+const FAILURES: f64 = 16.0;
+
+/// A line: one backend under one set of conditions other than the batch.
+struct Series {
+    name: String,
+    group: usize,
+}
+
+/// Images a second of online time against the batch.
+pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
+    let groups = groups(rows);
+    let explained = "images of a batch by its median online time; set-up and offline time are not in it";
+    let mut figure = titled(run, "Throughput against batch size", explained, &[], &groups);
+    let all: Vec<&Summary> = rows.iter().collect();
+    let vary = Varying::of(&all).except_batch();
+    let series = all_series(rows, &groups, &vary);
+    let mut panels: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
+    for row in rows {
+        panels.entry(format!("{} · {}", row.network, dataset(row))).or_default().push(row);
+    }
+    if panels.is_empty() {
+        nothing(&mut figure, "no cell has been measured yet");
+        return figure;
+    }
+    key(&mut figure, &series);
+    let vertical = Axis::logarithmic(rows.iter().filter_map(|row| row.images_per_second));
+    let heights = vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()];
+    let places = grid(&mut figure, &heights);
+    for ((title, rows), (left, top, width)) in panels.iter().zip(places) {
+        figure.text((left, top + HEAD - 13.0), 14.5, INK, title.as_str()).bold().fit(width);
+        let plot = Plot {
+            left: left + TICKS_WIDTH,
+            right: left + width - 10.0,
+            top: top + HEAD,
+            bottom: top + HEAD + PLOT_HEIGHT,
+            batches: rows.iter().map(|row| row.batch).collect::<BTreeSet<_>>().into_iter().collect(),
+            vertical,
+        };
+        plot.draw_axes(&mut figure);
+        for (index, series) in series.iter().enumerate() {
+            let of_series = |row: &&&Summary| vary.label(&row.backend, row) == series.name;
+            let rows: Vec<&Summary> = rows.iter().filter(of_series).copied().collect();
+            plot.draw_series(&mut figure, index, series, &rows);
+        }
+        plot.draw_failures(&mut figure, rows);
+    }
+    figure
+}
+
+fn all_series(rows: &[Summary], groups: &[Group], vary: &Varying) -> Vec<Series> {
+    let mut series: Vec<Series> = Vec::new();
+    for row in rows {
+        let name = vary.label(&row.backend, row);
+        if series.iter().all(|known| known.name != name) {
+            series.push(Series { name, group: group_of(groups, row).unwrap_or(0) });
+        }
+    }
+    series
+}
+
+fn key(figure: &mut Figure, series: &[Series]) {
+    let mut y = figure.height + 8.0;
+    let mut x = MARGIN;
+    for (index, series) in series.iter().enumerate() {
+        let width = 40.0 + text_width(&series.name, 12.5, false) + 24.0;
+        if x + width > WIDTH - MARGIN && x > MARGIN {
+            x = MARGIN;
+            y += 22.0;
+        }
+        let colour = group_colour(series.group);
+        figure.line((x, y), (x + 30.0, y), colour, 2.0);
+        marker(figure, index, (x + 15.0, y), colour);
+        figure.text((x + 38.0, y), 12.5, INK, series.name.as_str()).fit(WIDTH - MARGIN - x - 38.0);
+        x += width;
+    }
+    figure.height = y + 26.0;
+}
+
+struct Plot {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    /// Every batch of the panel, ascending; they stand at equal distances.
+    batches: Vec<usize>,
+    vertical: Axis,
+}
+
+impl Plot {
+    fn x(&self, batch: usize) -> f64 {
+        let place = self.batches.iter().position(|known| *known == batch).unwrap_or(0);
+        self.left + (place as f64 + 0.5) / self.batches.len() as f64 * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let foot = self.bottom - FAILURES;
+        foot - self.vertical.share(value) * (foot - self.top)
+    }
+
+    fn draw_axes(&self, figure: &mut Figure) {
+        background(figure, (self.left, self.top), (self.right, self.bottom));
+        for value in self.vertical.ticks() {
+            let y = self.y(value);
+            figure.line((self.left, y), (self.right, y), GRID, 1.0);
+            figure.text((self.left - 6.0, y), 11.5, MUTED, figures(value)).align(Align::Right);
+        }
+        let mut free_from = f64::NEG_INFINITY;
+        for batch in &self.batches {
+            let (x, text) = (self.x(*batch), batch.to_string());
+            let half = text_width(&text, 11.5, false) / 2.0;
+            if x - half >= free_from {
+                figure.text((x, self.bottom + 12.0), 11.5, MUTED, text).align(Align::Centre);
+                free_from = x + half + 6.0;
+            }
+        }
+        let middle = f64::midpoint(self.left, self.right);
+        figure.text((middle, self.bottom + 30.0), 12.0, MUTED, "images in a batch").align(Align::Centre);
+        let side = (self.left - TICKS_WIDTH + 8.0, f64::midpoint(self.top, self.bottom));
+        figure.text(side, 12.0, MUTED, "images per second (logarithmic)").align(Align::Centre).upwards();
+    }
+
+    fn draw_series(&self, figure: &mut Figure, index: usize, series: &Series, rows: &[&Summary]) {
+        let colour = group_colour(series.group);
+        let mut points: Vec<(usize, f64)> =
+            rows.iter().filter_map(|row| Some((row.batch, row.images_per_second?))).collect();
+        points.sort_by_key(|(batch, _)| *batch);
+        let places: Vec<(f64, f64)> =
+            points.iter().map(|(batch, value)| (self.x(*batch), self.y(*value))).collect();
+        for pair in places.windows(2) {
+            figure.line(pair[0], pair[1], colour, 2.0);
+        }
+        for place in places {
+            marker(figure, index, place, colour);
+        }
+    }
+
+    /// Names the cells without a throughput at the foot, above their batch.
+    fn draw_failures(&self, figure: &mut Figure, rows: &[&Summary]) {
+        for batch in &self.batches {
+            let failed: Vec<String> = rows
+                .iter()
+                .filter(|row| row.batch == *batch && row.images_per_second.is_none())
+                .map(|row| match row.status {
+                    Status::Ok => format!("{} not measured", row.backend),
+                    status => format!("{} {status}", row.backend),
+                })
+                .collect();
+            if failed.is_empty() {
+                continue;
+            }
+            let text = format!("✕ {}", failed.join(", "));
+            let room = (self.right - self.left) / self.batches.len() as f64 - 8.0;
+            figure
+                .text((self.x(*batch), self.bottom - FAILURES / 2.0), 10.5, FAILURE, text)
+                .fit(room)
+                .align(Align::Centre);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+use crate::statistics::{median, median_interval, outliers, wilson};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use veilbench_results::{ALL_ROLES, Answer, Cell, Phase, Run, RunData, Sample, Status, Summary};
+
+/// One row a cell, ordered by technology, threat model, backend, network and conditions.
+///
+/// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
+/// the full size.
+#[must_use]
+pub fn summarise(data: &RunData) -> Vec<Summary> {
+    let mut samples: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in &data.samples {
+        samples.entry(&sample.cell).or_default().push(sample);
+    }
+    let mut answers: HashMap<&str, Vec<&Answer>> = HashMap::new();
+    for answer in &data.answers {
+        answers.entry(&answer.cell).or_default().push(answer);
+    }
+    let mut rows: Vec<Summary> = samples
+        .iter()
+        .filter_map(|(id, samples)| {
+            let cell = id.parse().ok()?;
+            Some(cell_row(&data.run, &cell, samples, answers.get(id).map_or(&[], Vec::as_slice)))
+        })
+        .collect();
+    rows.sort_by(|a, b| {
+        let order = |row: &Summary| {
+            let names =
+                [&row.technology, &row.threat_model, &row.backend, &row.network, &row.dataset, &row.link];
+            (names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
+        };
+        order(a).cmp(&order(b))
+    });
+    rows
+}
+
+/// The warm online times of the full batches of each `ok` session of a cell.
+pub(crate) fn warm_online_times(data: &RunData, cell: &str) -> Vec<Vec<u64>> {
+    let samples: Vec<&Sample> = data.samples.iter().filter(|sample| sample.cell == cell).collect();
+    let sessions = Sessions::of(&samples);
+    sessions.full_batches(&samples).grouped(Phase::Online, true)
+}
+
+fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) -> Summary {
+    let sessions = Sessions::of(samples);
+    let backend = run.backends.get(&cell.backend);
+    let synthetic = run.datasets.get(&cell.dataset).map(|dataset| dataset.synthetic);
+    let mut row = Summary {
+        backend: cell.backend.clone(),
+        network: cell.network.clone(),
+        dataset: cell.dataset.clone(),
+        batch: cell.batch,
+        threads: cell.threads,
+        link: cell.link.clone(),
+        images: cell.images,
+        status: sessions.worst,
+        security_bits: backend.and_then(|backend| backend.security_bits),
+        threat_model: backend.map(|backend| backend.threat_model_summary.clone()).unwrap_or_default(),
+        simulated: backend.map(|backend| backend.simulated),
+        technology: backend.map(|backend| backend.technology.clone()).unwrap_or_default(),
+        cell: cell.id(),
+        seed: cell.seed,
+        synthetic,
+        repetitions: sessions.recorded,
+        repetitions_failed: sessions.recorded - sessions.ok.len(),
+        detail: sessions.detail.clone(),
+        ..Summary::default()
+    };
+    let batches = sessions.full_batches(samples);
+    batches.fill_times(&mut row);
+    batches.fill_traffic(&mut row);
+    row.peak_rss_bytes = peak_rss(samples, &sessions);
+    let answers: Vec<&Answer> =
+        answers.iter().copied().filter(|answer| sessions.ok.contains(&answer.repetition)).collect();
+    fill_answers(&mut row, &answers, synthetic == Some(true));
+    row
+}
+
+/// How the sessions of one cell ended.
+struct Sessions {
+    recorded: usize,
+    ok: BTreeSet<usize>,
+    worst: Status,
+    detail: String,
+}
+
+impl Sessions {
+    fn of(samples: &[&Sample]) -> Self {
+        let marks: Vec<&&Sample> = samples.iter().filter(|sample| sample.is_commit_mark()).collect();
+        let worst = marks.iter().map(|mark| mark.status).max().unwrap_or_default();
+        let said = marks.iter().find(|mark| mark.status == worst).map(|mark| mark.detail.clone());
+        let ok: BTreeSet<usize> =
+            marks.iter().filter(|mark| mark.status == Status::Ok).map(|mark| mark.repetition).collect();
+        Self { recorded: marks.len(), ok, worst, detail: said.unwrap_or_default() }
+    }
+
+    /// The rows of whole phases of `ok` sessions: set-ups, and the batches of the full size.
+    fn full_batches<'a>(&self, samples: &[&'a Sample]) -> Batches<'a> {
+        let whole: Vec<&Sample> = samples
+            .iter()
+            .copied()
+            .filter(|sample| sample.phase != Phase::Session && sample.span.is_empty())
+            .filter(|sample| sample.status == Status::Ok && self.ok.contains(&sample.repetition))
+            .collect();
+        let images = whole.iter().filter_map(|sample| sample.images).max();
+        let partial: BTreeSet<(usize, usize)> = whole
+            .iter()
+            .filter(|sample| sample.images.is_some_and(|count| Some(count) != images))
+            .map(|sample| (sample.repetition, sample.iteration))
+            .collect();
+        let full = whole.into_iter().filter(|sample| {
+            sample.phase == Phase::Setup || !partial.contains(&(sample.repetition, sample.iteration))
+        });
+        Batches { images, rows: full.collect() }
+    }
+}
+
+struct Batches<'a> {
+    /// Images in a full batch.
+    images: Option<usize>,
+    rows: Vec<&'a Sample>,
+}
+
+impl<'a> Batches<'a> {
+    fn of(&self, phase: Phase) -> impl Iterator<Item = &'a Sample> {
+        self.rows.iter().copied().filter(move |sample| sample.phase == phase)
+    }
+
+    fn whole_cell(&self, phase: Phase) -> impl Iterator<Item = &'a Sample> {
+        self.of(phase).filter(|sample| sample.role == ALL_ROLES)
+    }
+
+    /// Wall-clock times of warm or cold batches, a group a session.
+    fn grouped(&self, phase: Phase, warm: bool) -> Vec<Vec<u64>> {
+        let mut sessions: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for sample in self.whole_cell(phase).filter(|sample| sample.warm == warm) {
+            sessions.entry(sample.repetition).or_default().extend(sample.wall_ns);
+        }
+        sessions.into_values().collect()
+    }
+
+    fn median_of(&self, phase: Phase, column: impl Fn(&Sample) -> Option<u64>) -> Option<u64> {
+        median(&self.whole_cell(phase).filter_map(column).collect::<Vec<_>>())
+    }
+
+    /// The median over batches of the sum over roles, of set-ups or of warm batches.
+    fn cpu(&self, phase: Phase) -> Option<u64> {
+        let mut sums: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+        for sample in self.of(phase).filter(|sample| sample.role != ALL_ROLES) {
+            if let Some(cpu) = sample.cpu_ns.filter(|_| sample.warm || phase == Phase::Setup) {
+                let sum = sums.entry((sample.repetition, sample.iteration)).or_default();
+                *sum = sum.saturating_add(cpu);
+            }
+        }
+        median(&sums.into_values().collect::<Vec<_>>())
+    }
+
+    fn fill_times(&self, row: &mut Summary) {
+        row.setup_wall_ns = self.median_of(Phase::Setup, |sample| sample.wall_ns);
+        row.offline_wall_ns = median(&self.grouped(Phase::Offline, true).concat());
+        let warm = self.grouped(Phase::Online, true);
+        let pooled = warm.concat();
+        row.online_wall_ns = median(&pooled);
+        (row.online_wall_ns_low, row.online_wall_ns_high) = median_interval(&warm).unzip();
+        row.warm_samples = pooled.len();
+        row.outliers = outliers(&pooled);
+        row.cold_online_wall_ns = median(&self.grouped(Phase::Online, false).concat());
+        if row.online_wall_ns.is_none() && row.cold_online_wall_ns.is_some() && row.detail.is_empty() {
+            row.detail = "no warm batch: only cold_online_wall_ns was measured".to_owned();
+        }
+        row.images_per_second = row
+            .online_wall_ns
+            .filter(|ns| *ns > 0)
+            .zip(self.images)
+            .map(|(ns, images)| images as f64 * 1e9 / ns as f64);
+        row.setup_cpu_ns = self.cpu(Phase::Setup);
+        row.offline_cpu_ns = self.cpu(Phase::Offline);
+        row.online_cpu_ns = self.cpu(Phase::Online);
+    }
+
+    fn fill_traffic(&self, row: &mut Summary) {
+        row.setup_bytes = self.median_of(Phase::Setup, |sample| sample.sent_bytes);
+        row.offline_bytes = self.median_of(Phase::Offline, |sample| sample.sent_bytes);
+        row.online_bytes = self.median_of(Phase::Online, |sample| sample.sent_bytes);
+        row.setup_rounds = self.median_of(Phase::Setup, |sample| sample.rounds);
+        row.offline_rounds = self.median_of(Phase::Offline, |sample| sample.rounds);
+        row.online_rounds = self.median_of(Phase::Online, |sample| sample.rounds);
+        row.online_messages = self.median_of(Phase::Online, |sample| sample.messages);
+        let mut parties: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for sample in self.of(Phase::Online).filter(|sample| sample.role != ALL_ROLES) {
+            parties.entry(&sample.role).or_default().extend(sample.sent_bytes);
+        }
+        row.online_bytes_max_party = parties.values().filter_map(|bytes| median(bytes)).max();
+    }
+}
+
+fn peak_rss(samples: &[&Sample], sessions: &Sessions) -> Option<u64> {
+    samples
+        .iter()
+        .filter(|sample| sample.phase == Phase::Session && sessions.ok.contains(&sample.repetition))
+        .filter_map(|sample| sample.peak_rss_bytes)
+        .max()
+}
+
+fn fill_answers(row: &mut Summary, answers: &[&Answer], synthetic: bool) {
+    let images: BTreeSet<usize> = answers.iter().map(|answer| answer.image).collect();
+    row.answers = answers.len();
+    row.images_answered = images.len();
+    if answers.is_empty() {
+        return;
+    }
+    let agreeing = answers.iter().filter(|answer| answer.private == answer.clear).count();
+    let agreement = agreeing as f64 / answers.len() as f64;
+    row.agreement = Some(agreement);
+    (row.agreement_low, row.agreement_high) = wilson(agreement, images.len()).unzip();
+    row.max_logit_error = answers.iter().map(|answer| answer.max_logit_error).reduce(largest_or_nan);
+    let labelled: Vec<(usize, bool)> = answers
+        .iter()
+        .filter_map(|answer| answer.label.map(|label| (answer.image, answer.private == label)))
+        .collect();
+    if synthetic || labelled.is_empty() {
+        return;
+    }
+    let images: BTreeSet<usize> = labelled.iter().map(|(image, _)| *image).collect();
+    let accuracy = labelled.iter().filter(|(_, right)| *right).count() as f64 / labelled.len() as f64;
+    row.accuracy = Some(accuracy);
+    (row.accuracy_low, row.accuracy_high) = wilson(accuracy, images.len()).unzip();
+}
+
+/// A logit that is not a number is the largest error there is.
+fn largest_or_nan(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}

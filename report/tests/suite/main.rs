@@ -1,0 +1,5 @@
+//! Tests of reports on made-up runs.
+
+mod fixture;
+mod report;
+mod summary;

@@ -1,0 +1,214 @@
+//! Figures of the summary and of comparisons against values computed by hand.
+
+use crate::fixture::{Costs, cell, failed, run, session};
+use std::{path::Path, time::Instant};
+use tempfile::TempDir;
+use veilbench_report::{Settings, compare, summarise};
+use veilbench_results::{RunData, Session, Status, Store, Summary};
+
+fn data(sessions: &[Session]) -> RunData {
+    let folder = TempDir::new().unwrap();
+    let mut store = Store::create(folder.path(), &run(5)).unwrap();
+    for session in sessions {
+        store.append_session(session).unwrap();
+    }
+    RunData::load(folder.path()).unwrap()
+}
+
+fn only(data: &RunData) -> Summary {
+    let [row] = &summarise(data)[..] else { panic!("one cell was measured") };
+    row.clone()
+}
+
+fn costs(online: &[u64]) -> Costs {
+    Costs {
+        setup: (5_000, 400),
+        offline: (700, 40),
+        online: online.iter().map(|ns| (*ns, 100)).collect(),
+        rounds: 3,
+        wrong_every: 4,
+    }
+}
+
+#[test]
+fn figures_are_those_computed_by_hand() {
+    let cell = cell("ckks", "mnist-mlp", "mnist", 2);
+    let row = only(&data(&[
+        session(&cell, 0, &costs(&[9_000, 1_000, 1_200])),
+        session(&cell, 1, &Costs { setup: (7_000, 400), ..costs(&[8_000, 1_100, 1_500]) }),
+    ]));
+    assert_eq!((row.status, row.repetitions, row.repetitions_failed), (Status::Ok, 2, 0));
+    assert_eq!(row.setup_wall_ns, Some(6_000));
+    assert_eq!(row.offline_wall_ns, Some(700));
+    assert_eq!(row.online_wall_ns, Some(1_150), "the middle of 1000, 1100, 1200, 1500");
+    assert_eq!(row.cold_online_wall_ns, Some(8_500));
+    assert_eq!((row.warm_samples, row.outliers), (4, 0));
+    let (low, high) = (row.online_wall_ns_low.unwrap(), row.online_wall_ns_high.unwrap());
+    assert!((1_000..=1_150).contains(&low) && (1_150..=1_500).contains(&high), "{low}..{high}");
+    assert_eq!(row.images_per_second, Some(2.0 * 1e9 / 1_150.0));
+    assert_eq!((row.setup_bytes, row.offline_bytes, row.online_bytes), (Some(400), Some(40), Some(100)));
+    assert_eq!(row.online_bytes_max_party, Some(75));
+    assert_eq!((row.setup_rounds, row.offline_rounds, row.online_rounds), (Some(1), Some(2), Some(3)));
+    assert_eq!(row.peak_rss_bytes, Some(80_000_000));
+    assert_eq!(row.setup_cpu_ns, Some(6_000), "two roles at half the wall-clock time each");
+    assert_eq!(row.online_cpu_ns, Some(1_150));
+    // Images 0 to 5 in two sessions; 0 and 4 are wrong, and the clear network is right on all.
+    assert_eq!((row.answers, row.images_answered), (12, 6));
+    assert_eq!((row.accuracy, row.agreement), (Some(4.0 / 6.0), Some(4.0 / 6.0)));
+    let (low, high) = (row.accuracy_low.unwrap(), row.accuracy_high.unwrap());
+    assert!((low - 0.3000).abs() < 1e-3 && (high - 0.9032).abs() < 1e-3, "{low} {high}");
+    assert_eq!(row.max_logit_error, Some(1e-4 * 3.0));
+    assert_eq!((row.technology.as_str(), row.security_bits, row.simulated), ("ckks", Some(128), Some(false)));
+}
+
+#[test]
+fn synthetic_images_have_agreement_and_no_accuracy() {
+    let cell = cell("clear", "melanoma-lenet", "melanoma-sample", 2);
+    let row = only(&data(&[session(&cell, 0, &costs(&[1_000, 1_000]))]));
+    assert_eq!((row.accuracy, row.accuracy_low, row.synthetic), (None, None, Some(true)));
+    assert_eq!(row.agreement, Some(0.5), "images 0 and 4 of 0 to 3");
+}
+
+#[test]
+fn a_cold_batch_never_stands_for_a_warm_one() {
+    let row = only(&data(&[session(&cell("clear", "mnist-mlp", "mnist", 1), 0, &costs(&[9_000]))]));
+    assert_eq!((row.online_wall_ns, row.images_per_second), (None, None));
+    assert_eq!(row.cold_online_wall_ns, Some(9_000));
+    assert!(row.detail.contains("no warm batch"));
+}
+
+#[test]
+fn a_smaller_last_batch_is_left_out_of_the_figures_of_one_batch() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 2);
+    let mut session = session(&cell, 0, &costs(&[9_000, 1_000, 10]));
+    for sample in session.samples.iter_mut().filter(|sample| sample.iteration == 2) {
+        sample.images = Some(1);
+    }
+    session.answers.pop();
+    let data = data(&[session]);
+    assert_eq!(data.findings, []);
+    let row = only(&data);
+    assert_eq!((row.online_wall_ns, row.warm_samples, row.answers), (Some(1_000), 1, 5));
+    assert_eq!((row.online_wall_ns_low, row.online_wall_ns_high), (None, None), "one sample has no interval");
+}
+
+#[test]
+fn failed_sessions_show_in_the_status_and_not_in_the_figures() {
+    let cell = cell("mpc-3pc", "mnist-mlp", "mnist", 1);
+    let whole = session(&cell, 0, &costs(&[9_000, 1_000, 1_000]));
+    let mut broken = session(&cell, 1, &costs(&[1, 1, 1]));
+    let mark = broken.samples.last_mut().unwrap();
+    (mark.status, mark.detail) = (Status::Timeout, "no answer within 60 s".to_owned());
+    let row = only(&data(&[whole, broken]));
+    assert_eq!((row.status, row.detail.as_str()), (Status::Timeout, "no answer within 60 s"));
+    assert_eq!((row.repetitions, row.repetitions_failed, row.online_wall_ns), (2, 1, Some(1_000)));
+    let row = only(&data(&[failed(&cell, 0, Status::Unsupported, "no relu")]));
+    assert_eq!((row.status, row.online_wall_ns, row.online_bytes), (Status::Unsupported, None, None));
+}
+
+#[test]
+fn a_logit_that_is_no_number_is_not_hidden_by_others() {
+    let mut session = session(&cell("clear", "mnist-mlp", "mnist", 2), 0, &costs(&[9_000, 1_000]));
+    session.answers[1].max_logit_error = f64::NAN;
+    assert!(only(&data(&[session])).max_logit_error.unwrap().is_nan());
+}
+
+/// One cell, three sessions of twenty warm batches around the given time.
+fn timed(backend: &str, ns: u64) -> Vec<Session> {
+    let cell = cell(backend, "mnist-mlp", "mnist", 1);
+    (0..3)
+        .map(|repetition| {
+            let online: Vec<u64> = (0..21).map(|index| ns + (index * 7 + repetition) % 11).collect();
+            session(&cell, repetition as usize, &costs(&online))
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_against_itself_has_no_differences() {
+    let run = data(&timed("clear", 1_000));
+    let comparison = compare(&run, &run, Settings::default());
+    assert!(!comparison.is_regression() && comparison.warnings.is_empty());
+    let change = comparison.differences[0].online.unwrap();
+    assert_eq!((change.ratio, change.significant), (1.0, false));
+    assert_eq!(comparison.differences[0].exact, []);
+}
+
+#[test]
+fn a_slower_run_is_a_regression_a_faster_one_is_not_and_noise_is_neither() {
+    let before = data(&timed("clear", 1_000));
+    for (ns, regression, words) in
+        [(1_500, true, "slower"), (700, false, "faster"), (1_020, false, "within noise")]
+    {
+        let comparison = compare(&before, &data(&timed("clear", ns)), Settings::default());
+        assert_eq!(comparison.is_regression(), regression, "{ns}");
+        assert!(comparison.to_string().contains(words), "{comparison}");
+    }
+    let strict = Settings { noise: 0.01 };
+    assert!(compare(&before, &data(&timed("clear", 1_020)), strict).is_regression());
+}
+
+#[test]
+fn exact_figures_statuses_and_cells_that_change_are_told() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 1);
+    let before = data(&[session(&cell, 0, &costs(&[9_000, 1_000, 1_000]))]);
+    let more = Costs { rounds: 4, wrong_every: 2, ..costs(&[9_000, 1_000, 1_000]) };
+    let comparison = compare(&before, &data(&[session(&cell, 0, &more)]), Settings::default());
+    let names: Vec<&str> = comparison.differences[0].exact.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names, ["online rounds", "accuracy", "agreement"]);
+    assert!(comparison.is_regression());
+
+    let broken = data(&[failed(&cell, 0, Status::Error, "")]);
+    let comparison = compare(&before, &broken, Settings::default());
+    assert!(comparison.is_regression() && comparison.to_string().contains("status ok -> error"));
+
+    let other = data(&timed("tee", 1_000));
+    let comparison = compare(&before, &other, Settings::default());
+    assert_eq!((comparison.missing.len(), comparison.added.len()), (1, 1));
+    assert!(comparison.is_regression());
+}
+
+#[test]
+fn another_machine_is_warned_of() {
+    let before = data(&timed("clear", 1_000));
+    let mut after = before.clone();
+    after.run.machine.cpu_model = "Another CPU".to_owned();
+    after.run.machine.cores = 64;
+    let comparison = compare(&before, &after, Settings::default());
+    assert_eq!(comparison.warnings.len(), 2);
+    assert!(
+        comparison
+            .to_string()
+            .contains("warning: different processors: `Made-up CPU @ 3.00GHz` and `Another CPU`")
+    );
+}
+
+/// Timing depends on the machine: `cargo test --release -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn a_hundred_thousand_rows_are_summarised_in_two_seconds() {
+    let folder = TempDir::new().unwrap();
+    many_rows(folder.path());
+    let started = Instant::now();
+    let data = RunData::load(folder.path()).unwrap();
+    let loaded = started.elapsed();
+    let rows = summarise(&data);
+    println!(
+        "{} rows loaded in {loaded:?}, {} cells in all by {:?}",
+        data.samples.len(),
+        rows.len(),
+        started.elapsed()
+    );
+    assert!(data.samples.len() >= 100_000 && started.elapsed().as_secs_f64() < 2.0);
+}
+
+fn many_rows(folder: &Path) {
+    let mut store = Store::create(folder, &run(5)).unwrap();
+    for backend in ["clear", "tee", "mpc-dealer", "mpc-3pc", "ckks"] {
+        for repetition in 0..4 {
+            let online: Vec<u64> = (0..850).map(|index| 1_000_000 + index * 7_919 % 10_007).collect();
+            let cell = cell(backend, "mnist-mlp", "mnist", 1);
+            store.append_session(&session(&cell, repetition, &costs(&online))).unwrap();
+        }
+    }
+}

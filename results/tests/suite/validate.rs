@@ -1,0 +1,179 @@
+//! Every kind of damage is found, with its file and line, and the rest is still used.
+
+use crate::fixture::{cell, run, session};
+use std::{fs, path::Path};
+use tempfile::TempDir;
+use veilbench_results::{Finding, RunData, Severity, Store, validate};
+
+fn healthy() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let mut store = Store::create(folder.path(), &run()).unwrap();
+    for backend in ["clear", "mpc"] {
+        store.append_session(&session(&cell(backend), 0)).unwrap();
+    }
+    folder
+}
+
+/// Changes the line with this number, counted from 1.
+fn damage(folder: &Path, file: &str, line: usize, change: impl Fn(&str) -> String) {
+    let path = folder.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    let changed = text.lines().enumerate().map(|(index, text)| {
+        let text = if index + 1 == line { change(text) } else { text.to_owned() };
+        if text.is_empty() { text } else { text + "\n" }
+    });
+    fs::write(&path, changed.collect::<String>()).unwrap();
+}
+
+/// Replaces the field with this name.
+fn set(file: &str, column: &str, value: &str) -> impl Fn(&str) -> String {
+    let columns: &[&str] = match file {
+        "samples.csv" => <veilbench_results::Sample as veilbench_results::Row>::COLUMNS,
+        "traffic.csv" => <veilbench_results::Traffic as veilbench_results::Row>::COLUMNS,
+        _ => <veilbench_results::Answer as veilbench_results::Row>::COLUMNS,
+    };
+    let index = columns.iter().position(|known| *known == column).unwrap();
+    let value = value.to_owned();
+    move |line| {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        fields[index] = &value;
+        fields.join(",")
+    }
+}
+
+#[track_caller]
+fn assert_found(findings: &[Finding], file: &str, line: usize, words: &str) {
+    let found = findings
+        .iter()
+        .any(|finding| finding.file == file && finding.line == Some(line) && finding.message.contains(words));
+    assert!(found, "no finding at {file}:{line} with `{words}` in {findings:#?}");
+}
+
+#[test]
+fn a_healthy_run_has_no_findings() {
+    assert_eq!(validate(healthy().path()).unwrap(), []);
+}
+
+#[test]
+fn a_field_that_does_not_fit_its_column_is_named_with_its_line() {
+    for (file, line, column, value, words) in [
+        ("samples.csv", 4, "wall_ns", "soon", "column wall_ns"),
+        ("samples.csv", 5, "wall_ns", "-1", "column wall_ns"),
+        ("samples.csv", 6, "sent_bytes", "358.8K", "column sent_bytes"),
+        ("samples.csv", 7, "status", "fine", "unknown variant `fine`"),
+        ("samples.csv", 8, "phase", "warm-up", "unknown variant `warm-up`"),
+        ("samples.csv", 9, "wall_ns", "99999999999999999999", "column wall_ns"),
+        ("traffic.csv", 3, "bytes", "", "column bytes"),
+        ("answers.csv", 2, "private", "cat", "column private"),
+    ] {
+        let folder = healthy();
+        damage(folder.path(), file, line, set(file, column, value));
+        assert_found(&validate(folder.path()).unwrap(), file, line, words);
+    }
+}
+
+#[test]
+fn damaged_lines_cost_themselves_alone() {
+    let folder = healthy();
+    let whole = RunData::load(folder.path()).unwrap().samples.len();
+    damage(folder.path(), "samples.csv", 3, |_| "\"an unclosed quote,".to_owned());
+    damage(folder.path(), "samples.csv", 6, |line| line.replace(',', ";"));
+    damage(folder.path(), "samples.csv", 9, |line| format!("{line},1"));
+    damage(folder.path(), "samples.csv", 12, |_| "\0\0\0\0".to_owned());
+    let data = RunData::load(folder.path()).unwrap();
+    assert_eq!(data.samples.len(), whole - 4);
+    for (line, words) in
+        [(3, "fields instead of"), (6, "fields instead of"), (9, "fields instead of"), (12, "NUL")]
+    {
+        assert_found(&data.findings, "samples.csv", line, words);
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_found() {
+    let folder = healthy();
+    let path = folder.path().join("answers.csv");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend(b"\xff\xfe\n");
+    fs::write(&path, bytes).unwrap();
+    assert_found(&validate(folder.path()).unwrap(), "answers.csv", 10, "UTF-8");
+}
+
+#[test]
+fn a_cut_off_line_is_found() {
+    let folder = healthy();
+    let path = folder.path().join("traffic.csv");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.trim_end()).unwrap();
+    let last = text.lines().count();
+    assert_found(&validate(folder.path()).unwrap(), "traffic.csv", last, "cut off");
+}
+
+#[test]
+fn a_wrong_header_an_empty_file_and_a_missing_one_are_found() {
+    let folder = healthy();
+    damage(folder.path(), "samples.csv", 1, |line| line.replace("wall_ns", "wall_ms"));
+    assert_found(&validate(folder.path()).unwrap(), "samples.csv", 1, "header");
+    fs::write(folder.path().join("traffic.csv"), "").unwrap();
+    fs::remove_file(folder.path().join("answers.csv")).unwrap();
+    let findings = validate(folder.path()).unwrap();
+    for (file, words) in [("traffic.csv", "empty"), ("answers.csv", "missing")] {
+        assert!(findings.iter().any(|finding| finding.file == file && finding.message.contains(words)));
+    }
+}
+
+#[test]
+fn rows_that_contradict_others_are_found() {
+    for (file, line, column, value, words) in [
+        ("samples.csv", 2, "sent_bytes", "11", "sent_bytes is 11 but traffic.csv adds up to 10"),
+        ("samples.csv", 4, "sent_bytes", "28", "sent_bytes is 28 but traffic.csv adds up to 14"),
+        ("samples.csv", 3, "received_bytes", "0", "received_bytes is 0"),
+        ("samples.csv", 2, "network", "mnist-cnn", "contradict"),
+        ("samples.csv", 2, "cell", "clear", "is no cell"),
+        ("samples.csv", 2, "run", "other", "run `other`"),
+        ("samples.csv", 2, "role", "server", "column"),
+        ("samples.csv", 10, "images", "3", "a batch of 3 images has 2 answers"),
+        ("samples.csv", 17, "repetition", "5", "the session is ok but no row times its setup phase"),
+        ("traffic.csv", 3, "from", "owner", "repeats"),
+        ("answers.csv", 2, "image", "10000", "image 10000 of a data set of 10000"),
+        ("answers.csv", 2, "iteration", "9", "no online row"),
+    ] {
+        let folder = healthy();
+        damage(folder.path(), file, line, set(file, column, value));
+        let findings = validate(folder.path()).unwrap();
+        let (line, words) = match (column, words) {
+            ("role", _) => (3, "repeats line 2"),
+            ("from", _) => {
+                damage(folder.path(), file, line, set(file, "to", "server"));
+                assert_found(&validate(folder.path()).unwrap(), file, 3, "repeats line 2");
+                continue;
+            }
+            _ => (line, words),
+        };
+        assert_found(&findings, file, line, words);
+    }
+}
+
+#[test]
+fn a_session_without_its_mark_does_not_count_and_is_warned_of_in_every_file() {
+    let folder = healthy();
+    damage(folder.path(), "samples.csv", 17, |_| String::new());
+    let data = RunData::load(folder.path()).unwrap();
+    assert!(data.samples.iter().all(|sample| sample.backend == "mpc"));
+    assert!(data.answers.len() == 4 && data.traffic.len() == 10);
+    for file in ["samples.csv", "traffic.csv", "answers.csv"] {
+        assert_found(&data.findings, file, 2, "does not count");
+    }
+    assert!(data.findings.iter().all(|finding| finding.severity == Severity::Warning));
+}
+
+#[test]
+fn what_run_json_does_not_describe_is_warned_of_once() {
+    let folder = healthy();
+    let mut described = run();
+    described.networks.clear();
+    described.save(folder.path()).unwrap();
+    let findings = validate(folder.path()).unwrap();
+    assert_eq!(findings.len(), 1);
+    assert_found(&findings, "samples.csv", 2, "network `mnist-mlp` is not described");
+}

@@ -229,7 +229,7 @@ fn a_server_without_tls_is_refused_under_https() {
 fn a_part_longer_than_the_file_is_dropped_when_the_server_has_no_such_range() {
     let (server, seen) = serve(|stream, path, first| match first {
         Some(first) if first >= FILE_BYTES => {
-            send(stream, "416 Range Not Satisfiable\r\ncontent-length: 0", b"")
+            send(stream, "416 Range Not Satisfiable\r\ncontent-length: 0", b"");
         }
         _ => well_behaved(stream, path, first),
     });

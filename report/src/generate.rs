@@ -1,4 +1,4 @@
-use crate::{Error, markdown::markdown, plots::draw_all, summarise};
+use crate::{Error, html::html, markdown::markdown, plots::draw_all, summarise};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Derives `summary.csv`, `summary.md` and `plots/` from the other files of a run folder, replacing older ones.
+/// Derives `summary.csv`, `summary.md`, `plots/` and `index.html` from the other files of a run folder, replacing older ones.
 ///
 /// # Errors
 /// The folder holds no run of this schema version, or a file could not be read or written.
@@ -29,6 +29,11 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let plots = run_folder.join("plots");
     fs::create_dir_all(&plots).map_err(|cause| Error::Write { path: plots.clone(), cause })?;
     let mut files = vec![summary, table];
-    files.extend(draw_all(&plots, &data.run, &rows)?);
+    let drawn = draw_all(&plots, &data.run, &rows)?;
+    files.extend(drawn.files);
+    let page = run_folder.join("index.html");
+    let text = html(&data.run, &rows, &data.findings, &drawn.svgs);
+    fs::write(&page, text).map_err(|cause| Error::Write { path: page.clone(), cause })?;
+    files.push(page);
     Ok(Report { files, findings: data.findings })
 }

@@ -1,6 +1,6 @@
 //! Summaries, plots and comparisons of veilbench runs, from the files of the run folder alone.
 //!
-//! [`generate`] derives `summary.csv`, `summary.md` and the plots of a run folder; the same folder gives the same
+//! [`generate`] derives `summary.csv`, `summary.md`, the plots and `index.html` of a run folder; the same folder gives the same
 //! bytes every time. [`summarise`] is the table behind them, [`compare`] holds two runs against each other, and
 //! [`statistics`] has the estimators both use.
 //!
@@ -14,11 +14,13 @@ mod figure;
 mod format;
 mod generate;
 mod groups;
+mod html;
 mod markdown;
 mod plots;
 mod render;
 pub mod statistics;
 mod summarise;
+mod table;
 
 pub use diff::{Change, Comparison, Difference, Settings, compare};
 pub use error::Error;

@@ -20,6 +20,8 @@ const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 const LINE_HEIGHT: f64 = 1.24;
 /// Small text in bitmaps is uneven at its nominal size.
 const PNG_SCALE: f64 = 2.0;
+/// Bitmap text is centred too high by this share of its size.
+const PNG_DROP: f64 = 0.18;
 
 fn register_fonts() {
     static REGISTERED: OnceLock<()> = OnceLock::new();
@@ -46,25 +48,30 @@ pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     enlarged.map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / 8.0)
 }
 
-/// Writes `<stem>.svg` and `<stem>.png`.
-pub(crate) fn render(figure: &Figure, stem: &Path) -> Result<[std::path::PathBuf; 2], Error> {
-    let size = |scale: f64| ((figure.width * scale).ceil() as u32, (figure.height * scale).ceil() as u32);
-    let svg_path = stem.with_extension("svg");
+/// Writes a figure as SVG and returns the text.
+pub(crate) fn render_svg(figure: &Figure, path: &Path) -> Result<String, Error> {
     let mut svg = String::new();
-    draw(figure, SVGBackend::with_string(&mut svg, size(1.0)), 1.0)
-        .map_err(|reason| Error::Draw { path: svg_path.clone(), reason })?;
-    fs::write(&svg_path, svg).map_err(|cause| Error::Write { path: svg_path.clone(), cause })?;
-    let png_path = stem.with_extension("png");
-    draw(figure, BitMapBackend::new(&png_path, size(PNG_SCALE)), PNG_SCALE)
-        .map_err(|reason| Error::Draw { path: png_path.clone(), reason })?;
-    Ok([svg_path, png_path])
+    draw(figure, SVGBackend::with_string(&mut svg, pixels(figure, 1.0)), 1.0, 0.0)
+        .map_err(|reason| Error::Draw { path: path.to_owned(), reason })?;
+    fs::write(path, &svg).map_err(|cause| Error::Write { path: path.to_owned(), cause })?;
+    Ok(svg)
 }
 
-fn draw<B: DrawingBackend>(figure: &Figure, backend: B, scale: f64) -> Result<(), String> {
+/// Writes a figure as PNG.
+pub(crate) fn render_png(figure: &Figure, path: &Path) -> Result<(), Error> {
+    draw(figure, BitMapBackend::new(path, pixels(figure, PNG_SCALE)), PNG_SCALE, PNG_DROP)
+        .map_err(|reason| Error::Draw { path: path.to_owned(), reason })
+}
+
+fn pixels(figure: &Figure, scale: f64) -> (u32, u32) {
+    ((figure.width * scale).ceil() as u32, (figure.height * scale).ceil() as u32)
+}
+
+fn draw<B: DrawingBackend>(figure: &Figure, backend: B, scale: f64, text_drop: f64) -> Result<(), String> {
     let area = backend.into_drawing_area();
     area.fill(&WHITE).map_err(|error| error.to_string())?;
     for shape in &figure.shapes {
-        draw_shape(&area, shape, scale).map_err(|error| error.to_string())?;
+        draw_shape(&area, shape, scale, text_drop).map_err(|error| error.to_string())?;
     }
     area.present().map_err(|error| error.to_string())
 }
@@ -73,6 +80,7 @@ fn draw_shape<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     shape: &Shape,
     scale: f64,
+    text_drop: f64,
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     let pixel = |(x, y): (f64, f64)| ((x * scale).round() as i32, (y * scale).round() as i32);
     let pixels = |length: f64| (length * scale).round().max(1.0) as u32;
@@ -102,7 +110,9 @@ fn draw_shape<B: DrawingBackend>(
             let style = TextStyle::from(font(size * scale, *bold).transform(turn))
                 .color(colour)
                 .pos(Pos::new(horizontal, VPos::Center));
-            area.draw_text(text, &style, pixel(*at))
+            let drop = text_drop * size;
+            let at = if *upwards { (at.0 + drop, at.1) } else { (at.0, at.1 + drop) };
+            area.draw_text(text, &style, pixel(at))
         }
     }
 }

@@ -2,7 +2,7 @@ use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
     palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour},
-    panels::{Panel, PanelRow, failure, panels},
+    panels::{Panel, PanelRow, failure, failure_mark, panels},
 };
 use crate::{
     figure::{Align, Figure},
@@ -14,7 +14,7 @@ use plotters::style::RGBColor;
 use veilbench_results::{Run, Summary};
 
 const ROW: f64 = 40.0;
-const VALUE_WIDTH: f64 = 200.0;
+const VALUE_WIDTH: f64 = 236.0;
 
 /// Accuracy of the private answers and their agreement with the clear network's.
 pub(crate) fn accuracy(run: &Run, rows: &[Summary]) -> Figure {
@@ -63,7 +63,10 @@ fn key(figure: &mut Figure) {
 }
 
 fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field) {
-    figure.text((left, field.top - 13.0), 14.5, INK, panel.title.as_str()).bold().fit(field.right - left);
+    figure
+        .text((left, field.top - 13.0), 14.5, INK, panel.title.as_str())
+        .bold()
+        .fit(field.right + VALUE_WIDTH - left);
     field.draw(figure, "share of answers", |share| {
         let percents = share * 100.0;
         let rounded = (percents * 100.0).round() / 100.0;
@@ -86,9 +89,8 @@ fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field) {
 fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field) {
     let summary = row.summary;
     let colour = group_colour(row.group);
-    let failure = failure(summary);
     let Some(agreement) = summary.agreement else {
-        let (text, colour) = match failure {
+        let (text, colour) = match failure(summary) {
             Some(failure) => (format!("✕ {failure}"), FAILURE),
             None => ("no answers".to_owned(), MUTED),
         };
@@ -111,8 +113,8 @@ fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field) {
     whisker(figure, field, summary.agreement_low.zip(summary.agreement_high), lower, colour);
     hollow(figure, (field.x(agreement), lower), colour);
     let mut text = format!("agreement {}, n = {}", percent(agreement), summary.images_answered);
-    if let Some(failure) = failure {
-        text = format!("{text} ✕ {failure}");
+    if let Some(mark) = failure_mark(summary) {
+        text = format!("{text} {mark}");
     }
     figure.text((at, lower), 11.0, INK, text).fit(VALUE_WIDTH - 14.0);
 }

@@ -76,7 +76,7 @@ mod tests {
             let ticks = axis.ticks();
             assert!((2..=12).contains(&ticks.len()), "{ticks:?}");
         }
-        assert_eq!(Axis::logarithmic([]).ticks(), [1.0, 2.0, 5.0, 10.0]);
+        assert_eq!(Axis::logarithmic([]).ticks(), [0.1, 1.0, 10.0], "an axis without values is still one");
     }
 
     #[test]

@@ -12,7 +12,11 @@ mod throughput;
 
 pub(crate) use panels::{dataset, failure, machine};
 
-use crate::{Error, figure::Figure, render::render};
+use crate::{
+    Error,
+    figure::Figure,
+    render::{render_png, render_svg},
+};
 use std::path::{Path, PathBuf};
 use veilbench_results::{Run, Summary};
 
@@ -26,11 +30,24 @@ const PLOTS: [Plot; 4] = [
     ("throughput", throughput::throughput),
 ];
 
+/// What [`draw_all`] made.
+#[derive(Default)]
+pub(crate) struct Drawn {
+    pub(crate) files: Vec<PathBuf>,
+    /// The text of each SVG file.
+    pub(crate) svgs: Vec<String>,
+}
+
 /// Draws every plot as SVG and PNG into a folder that exists.
-pub(crate) fn draw_all(folder: &Path, run: &Run, rows: &[Summary]) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
+pub(crate) fn draw_all(folder: &Path, run: &Run, rows: &[Summary]) -> Result<Drawn, Error> {
+    let mut drawn = Drawn::default();
     for (stem, plot) in PLOTS {
-        files.extend(render(&plot(run, rows), &folder.join(stem))?);
+        let figure = plot(run, rows);
+        let (svg_path, png_path) =
+            (folder.join(stem).with_extension("svg"), folder.join(stem).with_extension("png"));
+        drawn.svgs.push(render_svg(&figure, &svg_path)?);
+        render_png(&figure, &png_path)?;
+        drawn.files.extend([svg_path, png_path]);
     }
-    Ok(files)
+    Ok(drawn)
 }

@@ -127,6 +127,12 @@ pub(crate) fn failure(row: &Summary) -> Option<String> {
     })
 }
 
+/// The same, short enough to stand after a figure of the sessions that did not fail.
+pub(crate) fn failure_mark(row: &Summary) -> Option<String> {
+    let Summary { status, repetitions_failed, repetitions, .. } = row;
+    (*status != Status::Ok).then(|| format!("✕ {repetitions_failed}/{repetitions} {status}"))
+}
+
 /// The machine in one line.
 pub(crate) fn machine(run: &Run) -> String {
     let machine = &run.machine;

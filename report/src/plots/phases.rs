@@ -4,7 +4,7 @@ use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
     palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour, tint},
-    panels::{Panel, PanelRow, failure, panels},
+    panels::{Panel, PanelRow, failure, failure_mark, panels},
 };
 use crate::{
     figure::{Align, Figure},
@@ -106,7 +106,10 @@ fn key(figure: &mut Figure, whiskers: bool) {
 }
 
 fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field, quantity: &Quantity) {
-    figure.text((left, field.top - 13.0), 14.5, INK, panel.title.as_str()).bold().fit(field.right - left);
+    figure
+        .text((left, field.top - 13.0), 14.5, INK, panel.title.as_str())
+        .bold()
+        .fit(field.right + quantity.value_width - left);
     field.draw(figure, quantity.axis_label, quantity.format);
     let label_width = field.left - left - 8.0;
     let mut previous = None;
@@ -162,8 +165,8 @@ fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field, qua
             end = end.max(to);
         }
         let mut text = format!("{}{}", (quantity.format)(value as f64), bar.remark);
-        if let Some(failure) = failure.as_ref().filter(|_| online) {
-            text = format!("{text} ✕ {failure}");
+        if let Some(mark) = failure_mark(row.summary).filter(|_| online) {
+            text = format!("{text} {mark}");
         }
         let at = end + 6.0;
         figure.text((at, middle), VALUE_SIZE, INK, text).fit(field.right + quantity.value_width - at);

@@ -13,7 +13,7 @@ pub(crate) fn runtime(run: &Run, rows: &[Summary]) -> Figure {
             axis_label: "wall-clock time (logarithmic)",
             format: duration,
             bars,
-            value_width: 70.0,
+            value_width: 110.0,
             whiskers: true,
         },
     )

@@ -18,6 +18,9 @@ const TICKS_WIDTH: f64 = 72.0;
 /// Room at the foot of a field for the batches that failed.
 const FAILURES: f64 = 16.0;
 
+/// Room above the largest value for its marker.
+const HEADROOM: f64 = 8.0;
+
 /// A line: one backend under one set of conditions other than the batch.
 struct Series {
     name: String,
@@ -112,7 +115,7 @@ impl Plot {
 
     fn y(&self, value: f64) -> f64 {
         let foot = self.bottom - FAILURES;
-        foot - self.vertical.share(value) * (foot - self.top)
+        foot - self.vertical.share(value) * (foot - self.top - HEADROOM)
     }
 
     fn draw_axes(&self, figure: &mut Figure) {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 use veilbench_results::{
-    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, Machine, Phase, Run, Sample, Session, Status,
-    Store, Traffic,
+    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, Machine, NetworkRecord, Phase, Run, Sample,
+    Session, Status, Store, Traffic,
 };
 
 pub(crate) const NETWORKS: [(&str, &str); 8] = [
@@ -64,7 +64,8 @@ pub(crate) fn run(backends: usize) -> Run {
             },
         );
     }
-    for (_, dataset) in NETWORKS {
+    for (network, dataset) in NETWORKS {
+        run.networks.insert(network.to_owned(), NetworkRecord::default());
         let synthetic = dataset.ends_with("-sample");
         run.datasets.insert(
             dataset.to_owned(),

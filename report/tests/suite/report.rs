@@ -13,7 +13,7 @@ fn kept(name: &str) -> PathBuf {
     folder
 }
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "summary.csv",
     "summary.md",
     "plots/runtime.svg",
@@ -24,6 +24,7 @@ const FILES: [&str; 10] = [
     "plots/accuracy.png",
     "plots/throughput.svg",
     "plots/throughput.png",
+    "index.html",
 ];
 
 #[test]
@@ -91,6 +92,10 @@ fn failures_alone_are_drawn_as_words() {
     assert!(svg.contains("✕ out-of-memory: a | b &lt;c&gt; &amp; d"));
     let table = fs::read_to_string(folder.join("summary.md")).unwrap();
     assert!(table.contains(r"out-of-memory: a \| b \<c\> & d"));
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    assert!(
+        page.contains("<td>out-of-memory: a | b &lt;c&gt; &amp; d</td>") && page.matches("<svg").count() == 4
+    );
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn synthetic_images_have_agreement_and_no_accuracy() {
     let cell = cell("clear", "melanoma-lenet", "melanoma-sample", 2);
     let row = only(&data(&[session(&cell, 0, &costs(&[1_000, 1_000]))]));
     assert_eq!((row.accuracy, row.accuracy_low, row.synthetic), (None, None, Some(true)));
-    assert_eq!(row.agreement, Some(0.5), "images 0 and 4 of 0 to 3");
+    assert_eq!(row.agreement, Some(0.75), "all of images 0 to 3 but 0");
 }
 
 #[test]

@@ -71,13 +71,13 @@ impl Dataset {
         &self.pixels[index * size..(index + 1) * size]
     }
 
-    /// `count` images drawn without replacement: the first `count` of a permutation that the seed and
-    /// the number of images alone determine (Fisher-Yates on a ChaCha20 stream), on every platform. So
-    /// a smaller subset with the same seed is the beginning of a larger one.
+    /// Places of `count` images drawn without replacement: the first `count` of a permutation that
+    /// the seed and the number of images alone determine (Fisher-Yates on a ChaCha20 stream), on every
+    /// platform. So a smaller draw with the same seed is the beginning of a larger one.
     ///
     /// # Errors
     /// [`Error::TooFewImages`] if there are fewer than `count`.
-    pub fn subset(&self, count: usize, seed: u64) -> Result<Dataset, Error> {
+    pub fn draw(&self, count: usize, seed: u64) -> Result<Vec<usize>, Error> {
         if count > self.len() {
             return Err(Error::TooFewImages { id: self.id.clone(), wanted: count, present: self.len() });
         }
@@ -91,11 +91,22 @@ impl Dataset {
             order.swap(position, position + step as usize);
         }
         order.truncate(count);
-        Ok(self.select(&order))
+        Ok(order)
+    }
+
+    /// The images [`draw`](Self::draw) names.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    pub fn subset(&self, count: usize, seed: u64) -> Result<Dataset, Error> {
+        Ok(self.select(&self.draw(count, seed)?))
     }
 
     /// The images at `indices`, in that order.
-    pub(crate) fn select(&self, indices: &[usize]) -> Dataset {
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn select(&self, indices: &[usize]) -> Dataset {
         let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
         for &index in indices {
             pixels.extend_from_slice(self.image(index));

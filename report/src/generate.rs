@@ -12,6 +12,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
     /// What is wrong with the run's own files; the report is of the rest.
     pub findings: Vec<Finding>,
+    /// The rows of `summary.csv`.
+    pub summaries: Vec<Summary>,
 }
 
 /// Derives `summary.csv`, `summary.md`, `plots/` and `index.html` from the other files of a run folder, replacing older ones.
@@ -35,5 +37,5 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let text = html(&data.run, &rows, &data.findings, &drawn.svgs);
     fs::write(&page, text).map_err(|cause| Error::Write { path: page.clone(), cause })?;
     files.push(page);
-    Ok(Report { files, findings: data.findings })
+    Ok(Report { files, findings: data.findings, summaries: rows })
 }

@@ -21,8 +21,10 @@ mod render;
 pub mod statistics;
 mod summarise;
 mod table;
+mod terminal;
 
 pub use diff::{Change, Comparison, Difference, Settings, compare};
 pub use error::Error;
 pub use generate::{Report, generate};
 pub use summarise::summarise;
+pub use terminal::terminal_table;

@@ -1,0 +1,227 @@
+//! The trait a backend implements, and the data that passes through it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use veilbench_networks::{Architecture, Network, Tensor};
+
+use crate::{LinkError, LinkProfile, Links, Recorder, ThreatModel};
+
+/// One way to run a network privately.
+pub trait Backend: Send + Sync {
+    /// Name, roles and threat model: constant for a backend.
+    fn profile(&self) -> Profile;
+
+    /// Whether this backend can run such a network, and with which public parameters.
+    ///
+    /// Sees the architecture, never weights or images; the same arguments give the same plan.
+    ///
+    /// # Errors
+    /// [`Unsupported`], naming the layer, if it cannot.
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported>;
+
+    /// Becomes one role: everything that is done once a session (keys, provisioning, attestation).
+    /// This call is the `setup` phase.
+    ///
+    /// # Errors
+    /// If a peer misbehaves or the seat holds what the backend cannot use.
+    fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error>;
+}
+
+/// A running role between `setup` and the end of the session.
+pub trait Party: Send {
+    /// Work for the next batch of `images` that needs no image: correlated randomness and the like.
+    /// Called on every role before each [`online`](Party::online).
+    ///
+    /// # Errors
+    /// If a peer misbehaves.
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        let _ = images;
+        Ok(())
+    }
+
+    /// One batch. `images` is `Some` at the role that holds the images, which alone returns the
+    /// logits, `images x classes`.
+    ///
+    /// # Errors
+    /// If a peer misbehaves or an image has the wrong shape.
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error>;
+}
+
+/// What is constant about a backend.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// Lower-case, unique, stable: `clear`, `mpc`, `ckks-client-aided`.
+    pub name: Cow<'static, str>,
+    /// One line for people.
+    pub summary: Cow<'static, str>,
+    /// The family it belongs to.
+    pub technology: Technology,
+    /// One process each. Exactly one holds the images and one the weights.
+    pub roles: Vec<Role>,
+    /// Who must be trusted with what.
+    pub threat_model: ThreatModel,
+}
+
+/// The family a backend belongs to; reports never rank across families in silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Technology {
+    /// No protection: baseline and oracle.
+    None,
+    /// Trusted execution environment.
+    Tee,
+    /// Secure multi-party computation.
+    Mpc,
+    /// Homomorphic encryption.
+    Fhe,
+}
+
+impl Technology {
+    /// The name used in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Technology::None => "none",
+            Technology::Tee => "tee",
+            Technology::Mpc => "mpc",
+            Technology::Fhe => "fhe",
+        }
+    }
+}
+
+/// A participant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Lower-case, unique within the backend: `data-owner`, `model-owner`, `dealer`.
+    pub name: Cow<'static, str>,
+    /// What the harness hands to its process, and to no other.
+    pub holds: Holding,
+}
+
+impl Role {
+    /// The role that holds the images and receives the logits.
+    pub const fn data_owner() -> Self {
+        Self { name: Cow::Borrowed("data-owner"), holds: Holding::Images }
+    }
+
+    /// The role that holds the weights.
+    pub const fn model_owner() -> Self {
+        Self { name: Cow::Borrowed("model-owner"), holds: Holding::Weights }
+    }
+
+    /// A role that holds neither.
+    pub const fn third(name: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), holds: Holding::Nothing }
+    }
+}
+
+/// The secret a role starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holding {
+    /// The images.
+    Images,
+    /// The weights.
+    Weights,
+    /// Neither.
+    Nothing,
+}
+
+/// What a cell asks of a backend, apart from the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Images a batch.
+    pub batch: usize,
+    /// Worker threads each party may use; the ambient rayon pool has as many.
+    pub threads: usize,
+    /// The network between the parties.
+    pub link: LinkProfile,
+}
+
+/// Public parameters that both sides agree on before a session. Recorded with the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Computational security of the weakest component in bits; `None` without cryptography.
+    pub security_bits: Option<u32>,
+    /// The backend's own parameters.
+    pub parameters: serde_json::Value,
+    /// What a reader of the results should know, e.g. that ranges were rescaled.
+    pub notes: Vec<String>,
+}
+
+/// Why a backend cannot run a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{reason}", layer.as_ref().map(|name| format!("layer {name}: ")).unwrap_or_default())]
+pub struct Unsupported {
+    /// The layer in the way, if it is one.
+    pub layer: Option<String>,
+    /// Why, and what would help.
+    pub reason: String,
+}
+
+/// Everything one role receives.
+pub struct Seat {
+    /// Index of the role in the profile.
+    pub role: usize,
+    /// The public half of the network.
+    pub architecture: Architecture,
+    /// The whole network, at the role that holds the weights.
+    pub network: Option<Network>,
+    /// What [`Backend::plan`] decided.
+    pub plan: Plan,
+    /// The cell's demands.
+    pub job: Job,
+    /// Links to every other role.
+    pub links: Links,
+    /// Where spans are timed.
+    pub recorder: Recorder,
+}
+
+impl Seat {
+    /// The network, at the role that holds the weights.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if the seat was filled wrongly.
+    pub fn take_network(&mut self) -> Result<Network, Error> {
+        self.network.take().ok_or_else(|| Error::protocol("the model owner was given no weights"))
+    }
+}
+
+/// Why a party gave up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A link failed; names the peer.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// An image or weight the caller gave is unusable.
+    #[error("{0}")]
+    Input(String),
+    /// A peer sent what the protocol does not allow.
+    #[error("protocol: {0}")]
+    Protocol(String),
+    /// The backend's own machinery failed.
+    #[error("{doing}: {source}")]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// A peer, or the caller, broke the protocol.
+    pub fn protocol(reason: impl Into<String>) -> Self {
+        Error::Protocol(reason.into())
+    }
+
+    /// Wraps an error of the machinery inside.
+    pub fn engine<E>(doing: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Error::Engine { doing, source: Box::new(source) }
+    }
+}

@@ -1,0 +1,119 @@
+//! The `clear` backend: no privacy at all. The data owner sends its images as they are, and the
+//! model owner runs them through tract. What every other backend costs is compared with this.
+
+use std::borrow::Cow;
+
+use veilbench_networks::reference::Reference;
+use veilbench_networks::{Architecture, Network, Shape, Tensor};
+
+use crate::wire;
+use crate::{
+    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
+    ThreatModel, Unsupported,
+};
+
+/// Baseline and oracle.
+#[derive(Clone, Copy, Debug)]
+pub struct Clear;
+
+impl Backend for Clear {
+    fn profile(&self) -> Profile {
+        let learns = |role, images, weights| Knowledge {
+            role: Cow::Borrowed(role),
+            images,
+            weights,
+            activations: !weights && images,
+            logits: true,
+            architecture: true,
+        };
+        Profile {
+            name: "clear".into(),
+            summary: "no privacy: images travel in the clear, tract evaluates".into(),
+            technology: Technology::None,
+            roles: vec![Role::data_owner(), Role::model_owner()],
+            threat_model: ThreatModel {
+                label: "no privacy".into(),
+                adversary: Adversary::Unprotected,
+                colluding: 0,
+                trusted: vec!["the model owner sees every image and every answer".into()],
+                learns: vec![learns("data-owner", false, false), learns("model-owner", true, false)],
+                simulated: false,
+            },
+        }
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let parameters = serde_json::json!({
+            "engine": "tract",
+            "upload_bytes": job.batch * architecture.input.len() * size_of::<f32>(),
+        });
+        Ok(Plan { security_bits: None, parameters, notes: Vec::new() })
+    }
+
+    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+        let classes = seat.architecture.classes();
+        let (input, batch, recorder) = (seat.architecture.input, seat.job.batch, seat.recorder.clone());
+        if seat.role == 0 {
+            let server = seat.links.take("model-owner")?;
+            return Ok(Box::new(DataOwner { server, input, classes, batch, recorder }));
+        }
+        let network: Network = seat.take_network()?;
+        let client = seat.links.take("data-owner")?;
+        let engine = recorder
+            .span("optimise", || Reference::new(&network))
+            .map_err(Error::engine("preparing the network"))?;
+        Ok(Box::new(ModelOwner { client, engine, input, batch, recorder }))
+    }
+}
+
+struct DataOwner {
+    server: Link,
+    input: Shape,
+    classes: usize,
+    batch: usize,
+    recorder: Recorder,
+}
+
+impl Party for DataOwner {
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
+        if images.shape() != self.input || images.images() == 0 || images.images() > self.batch {
+            return Err(Error::Input(format!(
+                "a batch of {} images of {} was given where 1 to {} images of {} were planned",
+                images.images(),
+                images.shape(),
+                self.batch,
+                self.input
+            )));
+        }
+        self.recorder.span("send", || self.server.send(&wire::encode(images)))?;
+        let answer = self.recorder.span("wait", || self.server.receive())?;
+        let logits = wire::decode(&answer, Shape::Flat(self.classes), images.images())?;
+        if logits.images() != images.images() {
+            let reason = format!("{} answers came for {} images", logits.images(), images.images());
+            return Err(Error::Protocol(reason));
+        }
+        Ok(Some(logits))
+    }
+}
+
+struct ModelOwner {
+    client: Link,
+    engine: Reference,
+    input: Shape,
+    batch: usize,
+    recorder: Recorder,
+}
+
+impl Party for ModelOwner {
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let request = self.client.receive()?;
+        let images = wire::decode(&request, self.input, self.batch)?;
+        let logits = self
+            .recorder
+            .span("evaluate", || self.engine.logits(&images))
+            .map_err(Error::engine("evaluating the network"))?;
+        self.recorder.span("send", || self.client.send(&wire::encode(&logits)))?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,138 @@
+//! Checks that what passes over the links fits the declared threat model.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use veilbench_networks::{Network, Parameters, Tensor};
+
+use super::inference::all_well;
+use super::{Check, ensure, specimens};
+use crate::Backend;
+use crate::link::{Forward, Tap};
+use crate::rehearsal::Rehearsal;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "message sizes and numbers do not depend on the images", run: shape_of_traffic },
+    Check { name: "no message carries a secret its receiver must not learn", run: no_secret_in_clear },
+];
+
+/// Messages by (from, to).
+type Transcript = BTreeMap<(String, String), Vec<Vec<u8>>>;
+
+#[derive(Default)]
+struct Listener {
+    heard: Mutex<Transcript>,
+}
+
+impl Tap for Listener {
+    fn message(&self, from: &str, to: &str, _: usize, payload: Vec<u8>) -> Forward {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.entry((from.into(), to.into())).or_default().push(payload.clone());
+        Forward::Messages(vec![payload])
+    }
+}
+
+fn overhear(backend: &dyn Backend, network: &Network, images: &Tensor) -> Result<Transcript, String> {
+    let listener = Arc::new(Listener::default());
+    let mut rehearsal = Rehearsal::new(backend, network, images.images());
+    rehearsal.tap = Some(Arc::clone(&listener) as Arc<dyn Tap>);
+    all_well(rehearsal.run(std::slice::from_ref(images)).map_err(|error| error.to_string())?)?;
+    let heard = std::mem::take(&mut *listener.heard.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(heard)
+}
+
+fn shape_of_traffic(backend: &dyn Backend) -> Result<(), String> {
+    for network in specimens::networks() {
+        if backend.plan(&network.architecture, &Rehearsal::new(backend, &network, 1).job).is_err() {
+            continue;
+        }
+        let random = specimens::images(&network, 1, 7);
+        let black = Tensor::new(1, random.shape(), vec![-1.0; random.shape().len()])
+            .ok_or("a black image has the wrong size")?;
+        let sizes = |transcript: Transcript| -> BTreeMap<_, Vec<usize>> {
+            transcript
+                .into_iter()
+                .map(|(pair, messages)| (pair, messages.iter().map(Vec::len).collect()))
+                .collect()
+        };
+        let [one, other] = [random, black].map(|images| overhear(backend, &network, &images).map(sizes));
+        ensure!(one? == other?, "{}: two images give different traffic", network.architecture.name);
+    }
+    Ok(())
+}
+
+fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
+    let profile = backend.profile();
+    let Some(network) = specimens::supported(backend, 1) else { return Ok(()) };
+    let images = specimens::images(&network, 1, 8);
+    let weights: Vec<f32> = network
+        .parameters
+        .iter()
+        .flat_map(|parameters| match parameters {
+            Parameters::Affine { weights, .. } => weights.clone(),
+            _ => Vec::new(),
+        })
+        .collect();
+    let transcript = overhear(backend, &network, &images)?;
+    for (role, knowledge) in profile.roles.iter().zip(&profile.threat_model.learns) {
+        let to_role = || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
+        let owns = |holding| role.holds == holding;
+        if !knowledge.images && !owns(crate::Holding::Images) {
+            ensure!(!to_role().any(|message| leaks(message, images.data())), "{} is sent pixels", role.name);
+        }
+        if !knowledge.weights && !owns(crate::Holding::Weights) {
+            ensure!(!to_role().any(|message| leaks(message, &weights)), "{} is sent weights", role.name);
+        }
+    }
+    Ok(())
+}
+
+/// Whether two neighbouring secret values stand in a message as `f32` or `f64`: eight or sixteen
+/// bytes in a row do not match by chance.
+fn leaks(message: &[u8], secrets: &[f32]) -> bool {
+    secrets.windows(2).any(|pair| {
+        let narrow: Vec<u8> = pair.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let wide: Vec<u8> = pair.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect();
+        [narrow, wide].iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_at_any_offset_is_found_and_noise_is_not() {
+        let secrets = [0.25f32, -1.5, 3.0];
+        let mut message = vec![9];
+        message.extend(secrets[1].to_le_bytes());
+        message.extend(secrets[2].to_le_bytes());
+        assert!(leaks(&message, &secrets));
+        assert!(!leaks(&message[..8], &secrets));
+    }
+
+    #[test]
+    fn the_clear_backend_would_fail_if_it_promised_privacy() {
+        struct Boastful;
+        impl Backend for Boastful {
+            fn profile(&self) -> crate::Profile {
+                let mut profile = crate::clear::Clear.profile();
+                profile.threat_model.learns[1].images = false;
+                profile
+            }
+            fn plan(
+                &self,
+                architecture: &veilbench_networks::Architecture,
+                job: &crate::Job,
+            ) -> Result<crate::Plan, crate::Unsupported> {
+                crate::clear::Clear.plan(architecture, job)
+            }
+            fn join(&self, seat: crate::Seat) -> Result<Box<dyn crate::Party>, crate::Error> {
+                crate::clear::Clear.join(seat)
+            }
+        }
+        assert!(no_secret_in_clear(&crate::clear::Clear).is_ok());
+        let reason = no_secret_in_clear(&Boastful).unwrap_err();
+        assert!(reason.contains("model-owner is sent pixels"), "{reason}");
+    }
+}

@@ -1,0 +1,53 @@
+//! Metered, framed, optionally shaped byte channels between parties.
+//!
+//! A [`Link`] carries whole messages over one loopback TCP connection. The sender counts payload
+//! bytes and messages before they leave; every message carries the sender's causal depth, and a
+//! receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
+//! of rounds. A [`LinkProfile`] delays delivery as a slower network would.
+//!
+//! Blocking sockets on the party's own thread: for small messages that is faster than an
+//! asynchronous runtime (bench `link`). A send that finds the socket full takes in what the peer
+//! is sending meanwhile, so two parties may send large messages to each other at once.
+
+mod channel;
+mod connect;
+mod frame;
+mod meter;
+mod profile;
+mod relay;
+
+pub use channel::{Link, LinkError, MESSAGE_LIMIT};
+pub use connect::{Endpoint, Token, pair};
+pub use meter::{Meter, Traffic};
+pub use profile::{LinkProfile, LinkProfileError};
+pub(crate) use relay::Relay;
+pub use relay::{Forward, Tap};
+
+/// Links of one party, by the name of the peer's role.
+#[derive(Debug, Default)]
+pub struct Links {
+    links: Vec<Link>,
+}
+
+impl Links {
+    /// Collects links; peers are unique.
+    pub fn new(links: Vec<Link>) -> Self {
+        Self { links }
+    }
+
+    /// Takes the link to `peer`.
+    ///
+    /// # Errors
+    /// [`LinkError::Missing`] if there is none (any more).
+    pub fn take(&mut self, peer: &str) -> Result<Link, LinkError> {
+        match self.links.iter().position(|link| link.peer() == peer) {
+            Some(index) => Ok(self.links.swap_remove(index)),
+            None => Err(LinkError::Missing { peer: peer.to_owned() }),
+        }
+    }
+
+    /// Counters of what was sent to each peer; they stay readable when the links are gone.
+    pub fn traffic(&self) -> Vec<(String, std::sync::Arc<Traffic>)> {
+        self.links.iter().map(|link| (link.peer().to_owned(), link.traffic())).collect()
+    }
+}

@@ -1,0 +1,348 @@
+//! One link: framing, metering, back-pressure and shaping over a TCP stream.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+
+use super::frame::{HEADER_BYTES, Header};
+use super::meter::{Meter, Traffic};
+use super::profile::{LinkProfile, Shape, monotonic_ns};
+
+/// Largest message a link carries, in bytes.
+pub const MESSAGE_LIMIT: usize = 1 << 30;
+
+/// Bytes read at once while the size of what follows is unknown.
+const READ_AHEAD: usize = 64 << 10;
+
+/// Up to this long before its delivery time a message is waited for without giving up the core:
+/// the kernel's timers are no more exact than this.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// A channel of whole messages to one peer.
+#[derive(Debug)]
+pub struct Link {
+    peer: String,
+    stream: TcpStream,
+    timeout: Duration,
+    meter: Arc<Meter>,
+    traffic: Arc<Traffic>,
+    shape: Option<Shape>,
+    free_ns: u64,
+    sent: u32,
+    received: u32,
+    ahead: Box<[u8]>,
+    ahead_start: usize,
+    ahead_end: usize,
+    partial: Option<(Header, Vec<u8>)>,
+    inbox: VecDeque<(Header, Vec<u8>)>,
+    inbox_bytes: usize,
+}
+
+/// Why a link failed. Every variant names the peer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The peer ended, or was ended, in the middle of the protocol.
+    #[error("link to {peer}: the peer closed the connection")]
+    Closed {
+        /// The peer's role.
+        peer: String,
+    },
+    /// Nothing arrived, or nothing could be sent, for too long.
+    #[error("link to {peer}: no progress for {seconds} s; raise --timeout if the work is only slow")]
+    Timeout {
+        /// The peer's role.
+        peer: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// A message is larger than a link carries.
+    #[error("link to {peer}: a message of {bytes} bytes exceeds the limit of {MESSAGE_LIMIT}")]
+    TooLarge {
+        /// The peer's role.
+        peer: String,
+        /// The size named.
+        bytes: usize,
+    },
+    /// A message was lost, repeated or reordered, or the stream is not ours.
+    #[error("link to {peer}: message {got} where {expected} was due")]
+    Sequence {
+        /// The peer's role.
+        peer: String,
+        /// Number of the message that was due.
+        expected: u32,
+        /// Number that came.
+        got: u32,
+    },
+    /// No such link.
+    #[error("no link to {peer}")]
+    Missing {
+        /// The role asked for.
+        peer: String,
+    },
+    /// Links could not be set up.
+    #[error("connecting to {peer}: {reason}")]
+    Connect {
+        /// The peer's role.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("link to {peer}: {source}")]
+    Io {
+        /// The peer's role.
+        peer: String,
+        /// The error.
+        source: io::Error,
+    },
+}
+
+impl Link {
+    pub(super) fn new(
+        peer: &str,
+        stream: TcpStream,
+        profile: &LinkProfile,
+        meter: Arc<Meter>,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(timeout))?;
+        Ok(Self {
+            peer: peer.to_owned(),
+            stream,
+            timeout,
+            meter,
+            traffic: Arc::default(),
+            shape: profile.shape(),
+            free_ns: 0,
+            sent: 0,
+            received: 0,
+            ahead: vec![0; READ_AHEAD].into_boxed_slice(),
+            ahead_start: 0,
+            ahead_end: 0,
+            partial: None,
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+        })
+    }
+
+    /// The role at the other end.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// The counters of this direction.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// If the message is too large, the peer is gone, or nothing moves for the timeout.
+    pub fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+        self.send_parts(&[payload])
+    }
+
+    /// Sends the concatenation of `parts` as one message, without copying them together.
+    ///
+    /// # Errors
+    /// As [`send`](Link::send).
+    pub fn send_parts(&mut self, parts: &[&[u8]]) -> Result<(), LinkError> {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        if bytes > MESSAGE_LIMIT {
+            return Err(LinkError::TooLarge { peer: self.peer.clone(), bytes });
+        }
+        self.traffic.count(bytes);
+        let deliver_ns = match &self.shape {
+            Some(shape) => shape.deliver(monotonic_ns(), &mut self.free_ns, bytes),
+            None => 0,
+        };
+        let header =
+            Header { bytes: bytes as u32, sequence: self.sent, depth: self.meter.depth(), deliver_ns };
+        self.sent = self.sent.wrapping_add(1);
+        let header = header.encode();
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len() + 1);
+        slices.push(IoSlice::new(&header));
+        slices.extend(parts.iter().map(|part| IoSlice::new(part)));
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match sendmsg(&self.stream, rest, &mut SendAncillaryBuffer::default(), flags) {
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_to_send()?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives the next message.
+    ///
+    /// # Errors
+    /// If the peer is gone, sends something else than the next message, or nothing for the timeout.
+    pub fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
+        let (header, payload) = loop {
+            if let Some(message) = self.inbox.pop_front() {
+                self.inbox_bytes -= message.1.len();
+                break message;
+            }
+            if let Some(message) = self.parse()? {
+                break message;
+            }
+            self.read(RecvFlags::empty())?;
+        };
+        if self.shape.is_some() {
+            self.wait_for_delivery(header.deliver_ns)?;
+        }
+        self.meter.received(header.depth);
+        Ok(payload)
+    }
+
+    /// One read from the socket: into the message in progress if it is large, else into the
+    /// look-ahead. With `DONTWAIT` nothing there is no error.
+    fn read(&mut self, flags: RecvFlags) -> Result<(), LinkError> {
+        let result = match &mut self.partial {
+            Some((header, payload)) if header.bytes as usize - payload.len() >= READ_AHEAD => {
+                let missing = u64::from(header.bytes) - payload.len() as u64;
+                let before = payload.len();
+                // Appends what is there even when it ends in WouldBlock, and grows with it.
+                let reader = &mut Socket { stream: &self.stream, flags };
+                match reader.take(missing).read_to_end(payload) {
+                    Err(_) if payload.len() > before => Ok(payload.len() - before),
+                    result => result,
+                }
+            }
+            _ => {
+                if self.ahead_start > 0 {
+                    self.ahead.copy_within(self.ahead_start..self.ahead_end, 0);
+                    self.ahead_end -= self.ahead_start;
+                    self.ahead_start = 0;
+                }
+                let end = self.ahead_end;
+                let result = Socket { stream: &self.stream, flags }.read(&mut self.ahead[end..]);
+                self.ahead_end += *result.as_ref().unwrap_or(&0);
+                result
+            }
+        };
+        match result {
+            Ok(0) => Err(LinkError::Closed { peer: self.peer.clone() }),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if flags.contains(RecvFlags::DONTWAIT) {
+                    Ok(())
+                } else {
+                    Err(self.timed_out())
+                }
+            }
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Takes the next whole message out of what was read, if it is there.
+    fn parse(&mut self) -> Result<Option<(Header, Vec<u8>)>, LinkError> {
+        if self.partial.is_none() {
+            let ahead = &self.ahead[self.ahead_start..self.ahead_end];
+            let Some(header) = ahead.first_chunk::<HEADER_BYTES>().map(Header::decode) else {
+                return Ok(None);
+            };
+            self.ahead_start += HEADER_BYTES;
+            if header.sequence != self.received {
+                let (expected, got) = (self.received, header.sequence);
+                return Err(LinkError::Sequence { peer: self.peer.clone(), expected, got });
+            }
+            self.received = self.received.wrapping_add(1);
+            let bytes = header.bytes as usize;
+            if bytes > MESSAGE_LIMIT {
+                return Err(LinkError::TooLarge { peer: self.peer.clone(), bytes });
+            }
+            self.partial = Some((header, Vec::with_capacity(bytes.min(READ_AHEAD))));
+        }
+        let Some((header, mut payload)) = self.partial.take() else {
+            return Ok(None);
+        };
+        let missing = header.bytes as usize - payload.len();
+        let here = missing.min(self.ahead_end - self.ahead_start);
+        payload.extend_from_slice(&self.ahead[self.ahead_start..self.ahead_start + here]);
+        self.ahead_start += here;
+        if here == missing {
+            return Ok(Some((header, payload)));
+        }
+        self.partial = Some((header, payload));
+        Ok(None)
+    }
+
+    /// Waits until the socket takes more, and meanwhile takes in what the peer sends: two parties
+    /// that send to each other at once would otherwise wait for each other for ever.
+    fn wait_to_send(&mut self) -> Result<(), LinkError> {
+        let mut interest = PollFlags::OUT;
+        if self.inbox_bytes < MESSAGE_LIMIT {
+            interest |= PollFlags::IN;
+        }
+        let timeout = Timespec { tv_sec: self.timeout.as_secs() as i64, tv_nsec: 0 };
+        let mut fds = [PollFd::new(&self.stream, interest)];
+        let ready = match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => return Err(self.timed_out()),
+            Ok(_) => fds[0].revents(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(self.failure(error.into())),
+        };
+        if interest.contains(PollFlags::IN) && ready.contains(PollFlags::IN) {
+            self.read(RecvFlags::DONTWAIT)?;
+            while let Some(message) = self.parse()? {
+                self.inbox_bytes += message.1.len();
+                self.inbox.push_back(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_delivery(&self, deliver_ns: u64) -> Result<(), LinkError> {
+        let left = Duration::from_nanos(deliver_ns.saturating_sub(monotonic_ns()));
+        if left > self.timeout {
+            return Err(self.timed_out());
+        }
+        if left > SPIN {
+            std::thread::sleep(left - SPIN);
+        }
+        while monotonic_ns() < deliver_ns {
+            std::hint::spin_loop();
+        }
+        Ok(())
+    }
+
+    fn timed_out(&self) -> LinkError {
+        LinkError::Timeout { peer: self.peer.clone(), seconds: self.timeout.as_secs() }
+    }
+
+    fn failure(&self, source: io::Error) -> LinkError {
+        let peer = self.peer.clone();
+        match source.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+                LinkError::Closed { peer }
+            }
+            _ => LinkError::Io { peer, source },
+        }
+    }
+}
+
+/// Reads with flags.
+struct Socket<'a> {
+    stream: &'a TcpStream,
+    flags: RecvFlags,
+}
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.stream, buffer, self.flags)?.0)
+    }
+}

@@ -1,0 +1,173 @@
+//! Link profiles: the network a cell pretends to run on.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// Bandwidth and round-trip time of the links between parties.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LinkProfile {
+    name: String,
+    shape: Option<Shape>,
+}
+
+/// A full-duplex link of limited rate, each direction with its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    bits_per_second: u64,
+    round_trip_ns: u64,
+}
+
+impl LinkProfile {
+    /// Loopback as it is.
+    pub fn loopback() -> Self {
+        Self { name: "loopback".into(), shape: None }
+    }
+
+    /// A local network: 1 Gbit/s, 0.5 ms round trip.
+    pub fn lan() -> Self {
+        Self::shaped("lan", 1_000_000_000, 500_000)
+    }
+
+    /// A wide-area network: 100 Mbit/s, 40 ms round trip.
+    pub fn wan() -> Self {
+        Self::shaped("wan", 100_000_000, 40_000_000)
+    }
+
+    /// The named profiles.
+    pub fn named() -> [Self; 3] {
+        [Self::loopback(), Self::lan(), Self::wan()]
+    }
+
+    fn shaped(name: &str, bits_per_second: u64, round_trip_ns: u64) -> Self {
+        Self { name: name.into(), shape: Some(Shape { bits_per_second, round_trip_ns }) }
+    }
+
+    /// `loopback`, `lan`, `wan`, or `RATE+RTT`, which is usable in file names and parses as well.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bits per second, if the rate is limited.
+    pub fn bits_per_second(&self) -> Option<u64> {
+        self.shape.map(|shape| shape.bits_per_second)
+    }
+
+    /// Round-trip time, if it is prolonged.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shape.map(|shape| Duration::from_nanos(shape.round_trip_ns))
+    }
+
+    pub(super) fn shape(&self) -> Option<Shape> {
+        self.shape
+    }
+}
+
+impl Shape {
+    /// When a message of `bytes` sent at `now_ns` arrives, on a direction that is busy until
+    /// `free_ns`; moves `free_ns` on.
+    pub(super) fn deliver(&self, now_ns: u64, free_ns: &mut u64, bytes: usize) -> u64 {
+        let depart = now_ns.max(*free_ns);
+        let transmit = bytes as u128 * 8_000_000_000 / u128::from(self.bits_per_second);
+        *free_ns = depart.saturating_add(u64::try_from(transmit).unwrap_or(u64::MAX));
+        free_ns.saturating_add(self.round_trip_ns / 2)
+    }
+}
+
+/// The clock all parties on one machine share.
+pub(super) fn monotonic_ns() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+impl fmt::Display for LinkProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl From<LinkProfile> for String {
+    fn from(profile: LinkProfile) -> Self {
+        profile.name
+    }
+}
+
+impl TryFrom<String> for LinkProfile {
+    type Error = LinkProfileError;
+
+    fn try_from(text: String) -> Result<Self, LinkProfileError> {
+        text.parse()
+    }
+}
+
+/// Text that is no link profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("link `{0}` is neither loopback, lan, wan nor RATE/RTT such as 100mbit/40ms or 10gbit/50us")]
+pub struct LinkProfileError(String);
+
+impl FromStr for LinkProfile {
+    type Err = LinkProfileError;
+
+    fn from_str(text: &str) -> Result<Self, LinkProfileError> {
+        if let Some(profile) = Self::named().into_iter().find(|profile| profile.name == text) {
+            return Ok(profile);
+        }
+        let parse = || {
+            let (rate, round_trip) = text.split_once(['/', '+'])?;
+            let rate = quantity(rate, &[("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)])?;
+            let round_trip =
+                quantity(round_trip, &[("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)])?;
+            (rate > 0 && round_trip <= 60_000_000_000)
+                .then(|| Self::shaped(&text.replace('/', "+"), rate, round_trip))
+        };
+        parse().ok_or_else(|| LinkProfileError(text.chars().take(64).collect()))
+    }
+}
+
+/// A whole number with one of the units, as a multiple of the smallest.
+fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_named_or_rate_and_round_trip() {
+        assert_eq!("lan".parse(), Ok(LinkProfile::lan()));
+        let custom: LinkProfile = "20mbit/5ms".parse().unwrap();
+        assert_eq!(custom.bits_per_second(), Some(20_000_000));
+        assert_eq!(custom.round_trip(), Some(Duration::from_millis(5)));
+        assert_eq!(custom.name(), "20mbit+5ms");
+        assert_eq!(custom.name().parse(), Ok(custom));
+        for bad in [
+            "",
+            "lan/wan",
+            "0mbit/1ms",
+            "1mbit",
+            "1mbit/1h",
+            "-1mbit/1ms",
+            "99999999999gbit/1ms",
+            "1mbit/61s",
+        ] {
+            assert!(bad.parse::<LinkProfile>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn messages_queue_behind_each_other_on_one_direction() {
+        let shape = Shape { bits_per_second: 8_000, round_trip_ns: 1_000 };
+        let mut free = 0;
+        assert_eq!(shape.deliver(10, &mut free, 1), 10 + 1_000_000 + 500);
+        assert_eq!(shape.deliver(20, &mut free, 2), 10 + 3_000_000 + 500);
+        assert_eq!(shape.deliver(5_000_000, &mut free, 0), 5_000_000 + 500);
+    }
+}

@@ -1,0 +1,138 @@
+//! A man in the middle for tests: forwards frames between parties, and lets a [`Tap`] read,
+//! change, drop or repeat them.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use super::MESSAGE_LIMIT;
+use super::frame::{HEADER_BYTES, Header};
+
+/// Sees every message on its way.
+pub trait Tap: Send + Sync {
+    /// What to forward instead of message number `index` from one role to another: usually
+    /// the payload itself, once. Numbers of forwarded messages are made to follow each other
+    /// unless the tap asks for [`Forward::Verbatim`].
+    fn message(&self, from: &str, to: &str, index: usize, payload: Vec<u8>) -> Forward;
+}
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// These payloads, as the messages that are due.
+    Messages(Vec<Vec<u8>>),
+    /// This payload twice with the same number: a replay.
+    Replay(Vec<u8>),
+    /// The header announces the payload, half of it follows, and the connection ends.
+    Truncate(Vec<u8>),
+    /// A header that announces so many bytes, and nothing else.
+    Announce(u32),
+    /// These bytes instead of a frame.
+    Verbatim(Vec<u8>),
+}
+
+/// Stands between all parties of a session.
+pub(crate) struct Relay {
+    tap: Arc<dyn Tap>,
+}
+
+impl Relay {
+    pub(crate) fn new(tap: Arc<dyn Tap>) -> Self {
+        Self { tap }
+    }
+
+    /// The addresses party `me` is to call: those before it are replaced by relaying sockets.
+    pub(crate) fn address_book(
+        &self,
+        me: usize,
+        parties: &[(String, SocketAddr)],
+    ) -> io::Result<Vec<(String, SocketAddr)>> {
+        let mut book = parties.to_vec();
+        for (name, address) in book.iter_mut().take(me) {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let target = std::mem::replace(address, listener.local_addr()?);
+            let (caller, called, tap) = (parties[me].0.clone(), name.clone(), Arc::clone(&self.tap));
+            // Ends with the connection; a failure shows as a closed link at both parties.
+            thread::spawn(move || serve(&listener, target, &caller, &called, &tap));
+        }
+        Ok(book)
+    }
+}
+
+fn serve(
+    listener: &TcpListener,
+    target: SocketAddr,
+    caller: &str,
+    called: &str,
+    tap: &Arc<dyn Tap>,
+) -> io::Result<()> {
+    let (mut near, _) = listener.accept()?;
+    let mut far = TcpStream::connect(target)?;
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    let mut hello = [0; 25];
+    near.read_exact(&mut hello)?;
+    far.write_all(&hello)?;
+    thread::scope(|scope| {
+        scope.spawn(|| pump(&near, &far, caller, called, tap.as_ref()));
+        pump(&far, &near, called, caller, tap.as_ref());
+    });
+    Ok(())
+}
+
+/// Forwards one direction until either end closes, then closes both.
+fn pump(from: &TcpStream, to: &TcpStream, sender: &str, receiver: &str, tap: &dyn Tap) {
+    let _ended = forward(from, to, sender, receiver, tap);
+    for stream in [from, to] {
+        let _already_closed = stream.shutdown(Shutdown::Both);
+    }
+}
+
+fn forward(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    sender: &str,
+    receiver: &str,
+    tap: &dyn Tap,
+) -> io::Result<()> {
+    let mut due = 0;
+    for index in 0.. {
+        let mut header = [0; HEADER_BYTES];
+        from.read_exact(&mut header)?;
+        let header = Header::decode(&header);
+        if header.bytes as usize > MESSAGE_LIMIT {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut payload = Vec::new();
+        from.take(u64::from(header.bytes)).read_to_end(&mut payload)?;
+        let mut send = |sequence: u32, announced: u32, payload: &[u8]| {
+            let mut frame = Header { bytes: announced, sequence, ..header }.encode().to_vec();
+            frame.extend_from_slice(payload);
+            to.write_all(&frame)
+        };
+        match tap.message(sender, receiver, index, payload) {
+            Forward::Messages(payloads) => {
+                for payload in payloads {
+                    send(due, payload.len() as u32, &payload)?;
+                    due += 1;
+                }
+            }
+            Forward::Replay(payload) => {
+                send(due, payload.len() as u32, &payload)?;
+                send(due, payload.len() as u32, &payload)?;
+                due += 1;
+            }
+            Forward::Truncate(payload) => {
+                send(due, payload.len() as u32, &payload[..payload.len() / 2])?;
+                return Ok(());
+            }
+            Forward::Announce(bytes) => {
+                send(due, bytes, &[])?;
+                due += 1;
+            }
+            Forward::Verbatim(bytes) => to.write_all(&bytes)?,
+        }
+    }
+    Ok(())
+}

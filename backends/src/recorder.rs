@@ -1,0 +1,53 @@
+//! Spans: named parts of a phase.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// A named part of a phase, summed over its occurrences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// `encrypt`, `evaluate`, `layer:conv1`, ...
+    pub name: String,
+    /// Wall-clock time.
+    pub wall_ns: u64,
+    /// CPU time of the whole process.
+    pub cpu_ns: u64,
+}
+
+/// Times spans of one party. Clones share their spans.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    spans: Arc<Mutex<Vec<Span>>>,
+}
+
+impl Recorder {
+    /// Runs `work` as a part of the current phase. Spans of one name add up; spans may nest.
+    pub fn span<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        let (wall, cpu) = (Instant::now(), process_cpu_ns());
+        let result = work();
+        let (wall_ns, cpu_ns) = (wall.elapsed().as_nanos() as u64, process_cpu_ns() - cpu);
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        match spans.iter_mut().find(|span| span.name == name) {
+            Some(span) => {
+                span.wall_ns += wall_ns;
+                span.cpu_ns += cpu_ns;
+            }
+            None => spans.push(Span { name: name.to_owned(), wall_ns, cpu_ns }),
+        }
+        result
+    }
+
+    /// The spans since the last call, in order of first occurrence.
+    pub fn take(&self) -> Vec<Span> {
+        std::mem::take(&mut self.spans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// CPU time this process has used so far, all threads.
+pub fn process_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

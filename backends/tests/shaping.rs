@@ -1,0 +1,84 @@
+//! Shaped links against the closed form. Alone in its executable, so that no other test takes its cores.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use veilbench_backends::LinkProfile;
+use veilbench_backends::link::{Link, pair};
+
+/// Repetitions; the shaper can only be late, and then because the machine was busy, so the fastest counts.
+const REPETITIONS: usize = 5;
+
+fn ends(profile: &LinkProfile) -> (Link, Link) {
+    let [(left, _), (right, _)] = pair(profile, Duration::from_secs(10)).unwrap();
+    (left, right)
+}
+
+fn within_two_percent(expected: f64, run: impl Fn() -> Duration) {
+    let fastest = (0..REPETITIONS).map(|_| run()).min().unwrap();
+    let ratio = fastest.as_secs_f64() / expected;
+    assert!((0.98..1.02).contains(&ratio), "took {fastest:?} where {expected:.6} s were due");
+}
+
+#[test]
+fn a_queue_of_messages_takes_their_transmission_and_half_a_round_trip() {
+    let profile: LinkProfile = "100mbit/40ms".parse().unwrap();
+    for (messages, bytes) in [(1, 1_000), (1, 1_000_000), (20, 50_000)] {
+        let expected = (messages * bytes * 8) as f64 / 100e6 + 0.020;
+        within_two_percent(expected, || {
+            let (mut left, mut right) = ends(&profile);
+            let start = Instant::now();
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    let payload = vec![0; bytes];
+                    (0..messages).for_each(|_| left.send(&payload).unwrap());
+                });
+                (0..messages).for_each(|_| drop(right.receive().unwrap()));
+                start.elapsed()
+            })
+        });
+    }
+}
+
+#[test]
+fn both_directions_have_the_whole_rate_and_rounds_add_up() {
+    let profile = LinkProfile::wan();
+    within_two_percent(5.0 * (0.020 + 0.008), || {
+        let (mut left, mut right) = ends(&profile);
+        let start = Instant::now();
+        let exchange = |link: &mut Link| {
+            for _ in 0..5 {
+                link.send(&[0; 100_000]).unwrap();
+                link.receive().unwrap();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| exchange(&mut right));
+            exchange(&mut left);
+        });
+        start.elapsed()
+    });
+}
+
+#[test]
+fn the_lan_profile_costs_half_a_millisecond_a_round_trip() {
+    within_two_percent(0.010, || {
+        let (mut left, mut right) = ends(&LinkProfile::lan());
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let message = right.receive().unwrap();
+                    right.send(&message).unwrap();
+                }
+            });
+            for _ in 0..20 {
+                left.send(&[1; 8]).unwrap();
+                left.receive().unwrap();
+            }
+        });
+        start.elapsed()
+    });
+}

@@ -1,1 +1,56 @@
-//! .
+//! Measures what it costs to classify an image without showing it to the server.
+//!
+//! The harness runs trained networks through every backend, one process a role, and records
+//! time, communication, memory and answers of each cell: backend x network x data set x batch x
+//! threads x link. It knows no technology: what a backend is, [`veilbench_backends`] says.
+//!
+//! The way of the data is one line: `matrix` (which cells) -> `session` (processes, the clock) -> `rows` -> the run
+//! folder ([`veilbench_results`]) -> tables and plots ([`veilbench_report`]).
+//!
+//! A crate with backends of its own gets every command:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     let mut backends = veilbench_backends::all();
+//!     // backends.push(Box::new(my_backend::MyBackend));
+//!     veilbench::main(backends)
+//! }
+//! ```
+//!
+//! # Non-goals
+//! Measuring on several hosts at once, profiling inside a backend beyond its spans, ranking
+//! backends of different threat models.
+
+mod campaign;
+mod clock;
+mod commands;
+mod control;
+mod error;
+mod matrix;
+mod party;
+mod progress;
+mod provenance;
+mod rows;
+mod select;
+mod session;
+mod subject;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use veilbench_backends::Backend;
+
+pub use error::{EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
+
+/// The whole program, for these backends.
+#[expect(clippy::needless_pass_by_value, reason = "callers give up their list and write less")]
+pub fn main(backends: Vec<Box<dyn Backend>>) -> ExitCode {
+    match commands::Cli::parse().run(&backends) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(EXIT_ERROR)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Records what the executable is built from: commit, compiler, versions of direct dependencies.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let git = |arguments: &[&str]| -> Option<String> {
+        let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let revision = git(&["rev-parse", "HEAD"]).unwrap_or_default();
+    let dirty = git(&["status", "--porcelain"]).map(|changes| !changes.is_empty());
+    let rustc =
+        Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into())).arg("--version").output();
+    let rustc = rustc.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    println!("cargo::rustc-env=VEILBENCH_GIT_REVISION={revision}");
+    println!(
+        "cargo::rustc-env=VEILBENCH_GIT_DIRTY={}",
+        dirty.map_or(String::new(), |dirty| dirty.to_string())
+    );
+    println!("cargo::rustc-env=VEILBENCH_RUSTC={}", rustc.trim());
+    println!("cargo::rustc-env=VEILBENCH_CRATES={}", direct_dependencies(&root).unwrap_or_default());
+
+    for watched in
+        ["Cargo.toml", "Cargo.lock", "harness", "backends", "networks", "datasets", "results", "report"]
+    {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    if let Some(folder) = git(&["rev-parse", "--absolute-git-dir"]) {
+        println!("cargo::rerun-if-changed={folder}/HEAD");
+        println!("cargo::rerun-if-changed={folder}/index");
+    }
+}
+
+/// `name version` of everything the workspace names as a dependency, joined by commas.
+fn direct_dependencies(root: &Path) -> Option<String> {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).ok()?;
+    let named: Vec<&str> = manifest
+        .lines()
+        .skip_while(|line| *line != "[workspace.dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .collect();
+    let versions = lock.split("[[package]]").filter_map(|package| {
+        let field = |key: &str| package.lines().find_map(|line| line.strip_prefix(key)?.strip_suffix('"'));
+        let name = field("name = \"")?;
+        let external = package.contains("source = ");
+        (external && named.contains(&name)).then(|| Some(format!("{name} {}", field("version = \"")?)))?
+    });
+    Some(versions.collect::<Vec<_>>().join(","))
+}

@@ -1,0 +1,72 @@
+//! The command line: one file a subcommand.
+
+mod backends;
+mod completions;
+mod data;
+mod diff;
+mod list;
+mod networks;
+mod report;
+mod run;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use veilbench_backends::Backend;
+
+use crate::error::{EXIT_OK, Error};
+use crate::party;
+
+/// Compares ways to classify an image without showing it to the server.
+#[derive(Debug, Parser)]
+#[command(name = "veilbench", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all went well; 1 a cell failed, a check did not hold or two runs differ; 2 wrong usage; \
+3 the command could not do its work; 130 stopped by the user (what was measured is kept).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure cells; goes on where an interrupted run stopped
+    Run(run::Run),
+    /// List the cells a run would measure
+    List(list::List),
+    /// Run each cell briefly and check its answers against the clear network
+    Verify(verify::Verify),
+    /// Show, fetch or import data sets
+    Data(data::Data),
+    /// Show the networks, or check one of your own
+    Networks(networks::Networks),
+    /// Show the backends and whom they trust
+    Backends(backends::Backends),
+    /// Make tables and plots from a run's CSV files
+    Report(report::Report),
+    /// Compare two runs
+    Diff(diff::Diff),
+    /// Print a shell's completion script
+    Completions(completions::Completions),
+    /// One role of a session (the harness starts these itself)
+    #[command(hide = true)]
+    Party,
+}
+
+impl Cli {
+    pub(crate) fn run(self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        match self.command {
+            Command::Run(command) => command.run(backends),
+            Command::List(command) => command.run(backends),
+            Command::Verify(command) => command.run(backends),
+            Command::Data(command) => command.run(),
+            Command::Networks(command) => command.run(),
+            Command::Backends(command) => command.run(backends),
+            Command::Report(command) => command.run(),
+            Command::Diff(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            // The harness has the error already.
+            Command::Party => Ok(party::serve(backends).map_or(crate::EXIT_ERROR, |()| EXIT_OK)),
+        }
+    }
+}

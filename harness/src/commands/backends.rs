@@ -1,0 +1,57 @@
+//! `veilbench backends`.
+
+use std::io::Write;
+
+use clap::Args;
+use veilbench_backends::{Backend, Holding};
+
+use crate::error::{EXIT_OK, Error};
+
+#[derive(Args, Debug)]
+pub(super) struct Backends {
+    /// Print profiles and threat models as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Backends {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let profiles: Vec<_> = backends.iter().map(|backend| backend.profile()).collect();
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, &profiles).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+            return Ok(EXIT_OK);
+        }
+        for profile in profiles {
+            let threat = &profile.threat_model;
+            writeln!(out, "{}  ({})", profile.name, profile.technology.name())?;
+            writeln!(out, "  {}", profile.summary)?;
+            let simulated = if threat.simulated { ", simulated" } else { "" };
+            writeln!(out, "  threat model: {}{simulated}", threat.label)?;
+            for sentence in &threat.trusted {
+                writeln!(out, "    {sentence}")?;
+            }
+            for (role, knowledge) in profile.roles.iter().zip(&threat.learns) {
+                let owns = match role.holds {
+                    Holding::Images => "holds the images",
+                    Holding::Weights => "holds the weights",
+                    Holding::Nothing => "holds nothing",
+                };
+                let learns: Vec<_> = [
+                    (knowledge.images, "images"),
+                    (knowledge.weights, "weights"),
+                    (knowledge.activations, "activations"),
+                    (knowledge.logits, "logits"),
+                    (knowledge.architecture, "architecture"),
+                ]
+                .into_iter()
+                .filter_map(|(learns, what)| learns.then_some(what))
+                .collect();
+                let learns = if learns.is_empty() { "nothing".to_owned() } else { learns.join(", ") };
+                writeln!(out, "    {:<14} {owns}, learns {learns}", role.name)?;
+            }
+        }
+        Ok(EXIT_OK)
+    }
+}

@@ -1,0 +1,31 @@
+//! `veilbench list`.
+
+use std::io::Write;
+
+use clap::Args;
+use veilbench_backends::Backend;
+
+use crate::error::{EXIT_OK, Error};
+use crate::matrix::Options;
+use crate::progress::Progress;
+use crate::workspace::Workspace;
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl List {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let workspace = Workspace::prepare(&self.options, &mut Progress::new(false))?;
+        let mut out = std::io::stdout().lock();
+        for planned in workspace.cells(backends, &self.options)? {
+            match planned.plan {
+                Ok(_) => writeln!(out, "{}", planned.cell)?,
+                Err(reason) => writeln!(out, "{}  unsupported: {reason}", planned.cell)?,
+            }
+        }
+        Ok(EXIT_OK)
+    }
+}

@@ -1,0 +1,41 @@
+//! `veilbench report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use veilbench_report::{generate, terminal_table};
+
+use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+
+#[derive(Args, Debug)]
+pub(super) struct Report {
+    /// Folder of the run [default: the one measured last below results/runs]
+    #[arg(value_name = "FOLDER")]
+    run: Option<PathBuf>,
+}
+
+impl Report {
+    pub(super) fn run(&self) -> Result<u8, Error> {
+        let folder = match &self.run {
+            Some(folder) => folder.clone(),
+            None => latest(Path::new("results/runs"))?,
+        };
+        let report = generate(&folder)?;
+        for finding in &report.findings {
+            eprintln!("{finding}");
+        }
+        print!("{}", terminal_table(&report.summaries));
+        for file in &report.files {
+            println!("{}", file.display());
+        }
+        Ok(if report.findings.is_empty() { EXIT_OK } else { EXIT_FAILED })
+    }
+}
+
+/// The run whose samples changed last.
+fn latest(folder: &Path) -> Result<PathBuf, Error> {
+    let runs = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let changed = |path: &Path| path.join("samples.csv").metadata().and_then(|file| file.modified()).ok();
+    let dated = runs.filter_map(|entry| Some((changed(&entry.path())?, entry.path())));
+    dated.max().map(|(_, path)| path).ok_or_else(|| Error::NoRuns { folder: folder.to_owned() })
+}

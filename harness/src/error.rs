@@ -1,0 +1,46 @@
+//! What ends a command early, and the exit codes.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::subject::SubjectError;
+
+/// Everything went well.
+pub const EXIT_OK: u8 = 0;
+/// A cell failed, a check did not hold, or two runs differ.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// The command could not do its work: data, a model or a folder is missing or damaged.
+pub const EXIT_ERROR: u8 = 3;
+/// The user stopped it; what was measured is kept.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no cell matches these patterns; `veilbench list --profile full` shows all there are")]
+    NothingSelected,
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    #[error(transparent)]
+    Dataset(#[from] veilbench_datasets::Error),
+    #[error(transparent)]
+    Import(#[from] veilbench_networks::import::ImportError),
+    #[error(transparent)]
+    Results(#[from] veilbench_results::Error),
+    #[error(transparent)]
+    Report(#[from] veilbench_report::Error),
+    #[error("{} was measured by another build, on another machine or with another seed; choose another --out", folder.display())]
+    OtherRun { folder: PathBuf },
+    #[error("{} holds no run yet; `veilbench run` makes one", folder.display())]
+    NoRuns { folder: PathBuf },
+    #[error("making a temporary folder: {0}")]
+    Folder(io::Error),
+    #[error("reading the executable: {0}")]
+    Executable(io::Error),
+    #[error("starting the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("writing output: {0}")]
+    Output(#[from] io::Error),
+}

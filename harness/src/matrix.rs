@@ -1,0 +1,220 @@
+//! The cells to measure: every backend on every network under every condition that was chosen.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use veilbench_backends::{Backend, Job, LinkProfile, Plan, Unsupported};
+use veilbench_results::Cell;
+
+use crate::select::Selection;
+use crate::subject::Subject;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Minutes on two cores: 100 images, loopback, one thread
+    Quick,
+    /// An hour or two: 1000 images, all link profiles, one thread and two
+    Standard,
+    /// As long as it takes: whole test sets
+    Full,
+}
+
+/// Options of every command that deals with cells.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How much to measure; single options override it
+    #[arg(long, value_enum, default_value = "quick")]
+    pub(crate) profile: Profile,
+    /// Images a session classifies, drawn from the test set by the seed
+    #[arg(long, value_name = "N")]
+    images: Option<NonZeroUsize>,
+    /// Most batches a session classifies; bounds the images of cells with a small batch
+    #[arg(long, value_name = "N")]
+    batches: Option<NonZeroUsize>,
+    /// Images a batch, one cell each
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    batch: Vec<NonZeroUsize>,
+    /// Threads a party, one cell each
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    threads: Vec<NonZeroUsize>,
+    /// A link profile of your own, e.g. 100mbit/20ms (repeatable)
+    #[arg(long, value_name = "RATE/RTT")]
+    link: Vec<LinkProfile>,
+    /// Sessions a cell
+    #[arg(long, value_name = "N")]
+    repetitions: Option<NonZeroUsize>,
+    /// Batches at the start of a session that count as cold
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) warmup: usize,
+    /// Longest a session may take, e.g. 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// Seed of the choice of images and the order of cells
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// An ONNX file of your own, as one more network (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Vec<PathBuf>,
+}
+
+/// What a profile stands for.
+struct Amounts {
+    images: usize,
+    batches: usize,
+    batch: &'static [usize],
+    threads: &'static [usize],
+    links: &'static [&'static str],
+    repetitions: usize,
+    timeout: Duration,
+}
+
+impl Profile {
+    /// The name used in files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Profile::Quick => "quick",
+            Profile::Standard => "standard",
+            Profile::Full => "full",
+        }
+    }
+
+    fn amounts(self) -> Amounts {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        match self {
+            Profile::Quick => Amounts {
+                images: 100,
+                batches: 100,
+                batch: &[1, 100],
+                threads: &[1],
+                links: &["loopback"],
+                repetitions: 3,
+                timeout: minutes(5),
+            },
+            Profile::Standard => Amounts {
+                images: 1_000,
+                batches: 100,
+                batch: &[1, 100],
+                threads: &[1, 2],
+                links: &["loopback", "lan", "wan"],
+                repetitions: 5,
+                timeout: minutes(30),
+            },
+            Profile::Full => Amounts {
+                images: usize::MAX,
+                batches: 1_000,
+                batch: &[1, 10, 100, 1_000],
+                threads: &[1, 2],
+                links: &["loopback", "lan", "wan"],
+                repetitions: 5,
+                timeout: minutes(240),
+            },
+        }
+    }
+}
+
+impl Options {
+    /// Images to prepare of each data set: no cell needs more.
+    pub(crate) fn images(&self) -> usize {
+        self.images.map_or(self.profile.amounts().images, NonZeroUsize::get)
+    }
+
+    /// Sessions a cell.
+    pub(crate) fn repetitions(&self) -> usize {
+        self.repetitions.map_or(self.profile.amounts().repetitions, NonZeroUsize::get)
+    }
+
+    /// Longest a session may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(self.profile.amounts().timeout)
+    }
+
+    /// One session a cell, with fewer images unless the user says how many.
+    pub(crate) fn verify_once(&mut self) {
+        self.repetitions = NonZeroUsize::new(1);
+        self.warmup = 0;
+        self.batches = self.batches.or(NonZeroUsize::new(20));
+    }
+
+    fn links(&self) -> Vec<LinkProfile> {
+        let defaults = self.profile.amounts().links;
+        let named = LinkProfile::named().into_iter();
+        let mut links: Vec<_> =
+            named.filter(|link| self.selection.link(link.name(), defaults.contains(&link.name()))).collect();
+        links.extend(self.link.iter().filter(|link| self.selection.link(link.name(), true)).cloned());
+        links.dedup();
+        links
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        let amounts = self.profile.amounts();
+        let or = |given: &[NonZeroUsize], default: &[usize]| -> Vec<usize> {
+            let mut values: Vec<_> = given.iter().map(|value| value.get()).collect();
+            if values.is_empty() {
+                values.extend(default);
+            }
+            values.sort_unstable();
+            values.dedup();
+            values
+        };
+        let (batches, threads) = (or(&self.batch, amounts.batch), or(&self.threads, amounts.threads));
+        let mut jobs = Vec::new();
+        for link in self.links() {
+            for &threads in &threads {
+                for &batch in &batches {
+                    jobs.push(Job { batch, threads, link: link.clone() });
+                }
+            }
+        }
+        jobs
+    }
+}
+
+/// One cell, and whether its backend can run it.
+pub(crate) struct PlannedCell<'a> {
+    pub(crate) cell: Cell,
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) subject: &'a Subject,
+    pub(crate) job: Job,
+    pub(crate) plan: Result<Plan, Unsupported>,
+}
+
+/// All cells, in the order they are listed. Batches larger than the images at hand are left to
+/// the largest one that is filled.
+pub(crate) fn cells<'a>(
+    backends: &'a [Box<dyn Backend>],
+    subjects: &'a [Subject],
+    options: &Options,
+) -> Vec<PlannedCell<'a>> {
+    let batches = options.batches.map_or(options.profile.amounts().batches, NonZeroUsize::get);
+    let mut cells: Vec<PlannedCell<'a>> = Vec::new();
+    for subject in subjects {
+        for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
+            for mut job in options.jobs() {
+                let available = subject.images().min(options.images());
+                job.batch = job.batch.min(available);
+                let images = available.min(job.batch.saturating_mul(batches));
+                let cell = Cell {
+                    backend: backend.profile().name.into_owned(),
+                    network: subject.name().to_owned(),
+                    dataset: subject.dataset().to_owned(),
+                    batch: job.batch,
+                    threads: job.threads,
+                    link: job.link.name().to_owned(),
+                    images,
+                    seed: options.seed,
+                };
+                if cells.iter().any(|known| known.cell == cell) {
+                    continue;
+                }
+                let plan = backend.plan(subject.architecture(), &job);
+                cells.push(PlannedCell { cell, backend: backend.as_ref(), subject, job, plan });
+            }
+        }
+    }
+    cells
+}

@@ -1,0 +1,108 @@
+//! What a run was made with: the machine, the executable and what it was built from.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use sha2::{Digest, Sha256};
+use veilbench_results::{Machine, Run};
+
+/// The machine as it is now.
+pub(crate) fn machine() -> Machine {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = |key: &str| {
+        let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key));
+        line.and_then(|line| line.split_once(':'))
+            .map_or_else(String::new, |(_, value)| value.trim().to_owned())
+    };
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory_kib: Option<u64> = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    let uname = rustix::system::uname();
+    Machine {
+        cpu_model: cpu("model name"),
+        cpu_flags: cpu("flags").split_whitespace().map(str::to_owned).collect(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_bytes: memory_kib.unwrap_or(0) * 1024,
+        kernel: uname.release().to_string_lossy().into_owned(),
+        os: os_name().unwrap_or_else(|| uname.sysname().to_string_lossy().into_owned()),
+        load_average: load_average(),
+    }
+}
+
+fn os_name() -> Option<String> {
+    let release = std::fs::read_to_string("/etc/os-release").ok()?;
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches('"').to_owned())
+}
+
+fn load_average() -> [f64; 3] {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut numbers = text.split_whitespace().map_while(|field| field.parse().ok());
+    std::array::from_fn(|_| numbers.next().unwrap_or(0.0))
+}
+
+/// SHA-256 of the running executable, hexadecimal.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn executable_sha256() -> io::Result<String> {
+    Ok(hex(&Sha256::digest(std::fs::read(std::env::current_exe()?)?)))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A run's description without cells: software, machine, and the fingerprint of what has to stay
+/// the same when it is resumed.
+///
+/// # Errors
+/// If the executable cannot be read.
+pub(crate) fn describe(seed: u64) -> io::Result<Run> {
+    let machine = machine();
+    let executable_sha256 = executable_sha256()?;
+    let identity = format!(
+        "{}\n{executable_sha256}\n{}\n{}\n{}\n{seed}",
+        veilbench_results::SCHEMA_VERSION,
+        machine.cpu_model,
+        machine.cores,
+        machine.kernel
+    );
+    let fingerprint = hex(&Sha256::digest(identity));
+    let crates: BTreeMap<String, String> = env!("VEILBENCH_CRATES")
+        .split(',')
+        .filter_map(|entry| entry.split_once(' '))
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect();
+    let revision = env!("VEILBENCH_GIT_REVISION");
+    Ok(Run {
+        created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        veilbench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed,
+        fingerprint,
+        machine,
+        rustc: env!("VEILBENCH_RUSTC").to_owned(),
+        git_revision: (!revision.is_empty()).then(|| revision.to_owned()),
+        git_dirty: env!("VEILBENCH_GIT_DIRTY").parse().ok(),
+        executable_sha256,
+        crates,
+        ..Run::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_names_machine_software_and_dependencies() {
+        let run = describe(7).unwrap();
+        assert!(run.machine.cores >= 1 && run.machine.memory_bytes > 0);
+        assert_eq!(run.executable_sha256.len(), 64);
+        assert!(run.crates.contains_key("tract-onnx"));
+        assert!(run.rustc.starts_with("rustc 1."));
+        assert_ne!(run.fingerprint, describe(8).unwrap().fingerprint);
+    }
+}

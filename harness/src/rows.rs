@@ -1,0 +1,166 @@
+//! From what a session left behind to the rows of its files.
+
+use veilbench_backends::Role;
+use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
+
+use crate::control::{Finished, Phase};
+use crate::matrix::PlannedCell;
+use crate::session::{Batch, Failure, PhaseRecord, Record};
+
+/// Builds the rows of one session.
+pub(crate) struct Rows<'a> {
+    pub(crate) run: &'a str,
+    pub(crate) planned: &'a PlannedCell<'a>,
+    pub(crate) repetition: usize,
+    pub(crate) roles: &'a [Role],
+    pub(crate) batches: &'a [Batch],
+}
+
+impl Rows<'_> {
+    /// All rows, the commit mark last.
+    pub(crate) fn session(&self, record: &Record, failure: Option<&Failure>) -> Session {
+        let mut session = Session::default();
+        for phase in &record.phases {
+            self.phase(phase, &mut session);
+        }
+        for (role, usage) in self.roles.iter().zip(&record.usage) {
+            session.samples.push(Sample {
+                cpu_ns: Some(usage.cpu_ns),
+                peak_rss_bytes: usage.peak_rss_bytes,
+                ..self.sample(PhaseName::Session, &role.name)
+            });
+        }
+        let (status, detail) = status(failure);
+        let peak_rss_bytes = record.usage.iter().filter_map(|usage| usage.peak_rss_bytes).max();
+        let cpu_ns = (!record.usage.is_empty()).then(|| record.usage.iter().map(|usage| usage.cpu_ns).sum());
+        let mark = self.sample(PhaseName::Session, ALL_ROLES);
+        session.samples.push(Sample { status, detail, peak_rss_bytes, cpu_ns, ..mark });
+        session
+    }
+
+    /// The only row of a cell its backend cannot run.
+    pub(crate) fn unsupported(&self, reason: &str) -> Session {
+        let mark = self.sample(PhaseName::Session, ALL_ROLES);
+        let mark = Sample { status: Status::Unsupported, detail: reason.to_owned(), ..mark };
+        Session { samples: vec![mark], ..Session::default() }
+    }
+
+    fn sample(&self, phase: PhaseName, role: &str) -> Sample {
+        Sample::new(self.run, &self.planned.cell, self.repetition, phase, role)
+    }
+
+    fn phase(&self, record: &PhaseRecord, session: &mut Session) {
+        let (phase, images) = match record.phase {
+            Phase::Setup => (PhaseName::Setup, None),
+            Phase::Offline { images } => (PhaseName::Offline, Some(images)),
+            Phase::Online { images, .. } => (PhaseName::Online, Some(images)),
+        };
+        let iteration = record.batch.unwrap_or(0);
+        let warm = record.batch.is_some_and(|batch| self.batches[batch].warm);
+        let row = |role: &str| Sample { iteration, warm, images, ..self.sample(phase, role) };
+        for (role, party) in self.roles.iter().zip(&record.parties) {
+            let sent = &party.footprint.sent;
+            let received =
+                record.parties.iter().flat_map(|peer| &peer.footprint.sent).filter(|s| *s.to == role.name);
+            session.samples.push(Sample {
+                wall_ns: Some(party.ended_ns - party.started_ns),
+                cpu_ns: Some(party.cpu_ns),
+                sent_bytes: Some(sent.iter().map(|sent| sent.bytes).sum()),
+                received_bytes: Some(received.map(|sent| sent.bytes).sum()),
+                messages: Some(sent.iter().map(|sent| sent.messages).sum()),
+                rounds: Some(u64::from(party.footprint.rounds)),
+                ..row(&role.name)
+            });
+            session.samples.extend(party.footprint.spans.iter().map(|span| Sample {
+                span: span.name.clone(),
+                wall_ns: Some(span.wall_ns),
+                cpu_ns: Some(span.cpu_ns),
+                ..row(&role.name)
+            }));
+            session.traffic.extend(sent.iter().map(|sent| Traffic {
+                run: self.run.to_owned(),
+                cell: self.planned.cell.id(),
+                repetition: self.repetition,
+                iteration,
+                phase,
+                from: role.name.to_string(),
+                to: sent.to.clone(),
+                bytes: sent.bytes,
+                messages: sent.messages,
+            }));
+        }
+        session.samples.push(whole(&record.parties, row(ALL_ROLES)));
+        if let (Phase::Online { first, images }, true) = (record.phase, warm) {
+            let logits = record.parties.iter().find_map(|party| party.logits.as_deref());
+            session.answers.extend(self.answers(iteration, first, images, logits.unwrap_or(&[])));
+        }
+    }
+
+    fn answers(&self, iteration: usize, first: usize, images: usize, logits: &[f32]) -> Vec<Answer> {
+        let subject = self.planned.subject;
+        let classes = logits.len() / images.max(1);
+        let answer = |(offset, logits): (usize, &[f32])| {
+            let (image, label) = subject.image(first + offset);
+            let clear = subject.clear_logits(first + offset);
+            let error = clear.iter().zip(logits).map(|(clear, private)| (clear - f64::from(*private)).abs());
+            let worst =
+                error.map(|error| if error.is_nan() { f64::INFINITY } else { error }).fold(0.0, f64::max);
+            Answer {
+                run: self.run.to_owned(),
+                cell: self.planned.cell.id(),
+                repetition: self.repetition,
+                iteration,
+                image,
+                label,
+                clear: prediction(clear),
+                private: prediction(logits),
+                max_logit_error: worst,
+            }
+        };
+        logits.chunks(classes.max(1)).enumerate().map(answer).collect()
+    }
+}
+
+/// The whole cell: from the first start to the last end, every byte once.
+fn whole(parties: &[Finished], row: Sample) -> Sample {
+    let started = parties.iter().map(|party| party.started_ns).min();
+    let ended = parties.iter().map(|party| party.ended_ns).max();
+    let sent = || parties.iter().flat_map(|party| &party.footprint.sent);
+    Sample {
+        wall_ns: started.zip(ended).map(|(started, ended)| ended - started),
+        cpu_ns: Some(parties.iter().map(|party| party.cpu_ns).sum()),
+        sent_bytes: Some(sent().map(|sent| sent.bytes).sum()),
+        received_bytes: Some(sent().map(|sent| sent.bytes).sum()),
+        messages: Some(sent().map(|sent| sent.messages).sum()),
+        rounds: parties.iter().map(|party| u64::from(party.footprint.rounds)).max(),
+        ..row
+    }
+}
+
+/// Index of the largest value; the first of equal ones.
+pub(crate) fn prediction<T: PartialOrd + Copy>(logits: &[T]) -> usize {
+    let best = logits.iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map_or(0, |(index, _)| index)
+}
+
+fn status(failure: Option<&Failure>) -> (Status, String) {
+    match failure {
+        None => (Status::Ok, String::new()),
+        Some(Failure::Error(detail)) => (Status::Error, detail.clone()),
+        Some(Failure::Timeout(detail)) => (Status::Timeout, detail.clone()),
+        Some(Failure::OutOfMemory(detail)) => (Status::OutOfMemory, detail.clone()),
+        Some(Failure::Interrupted) => (Status::Interrupted, "stopped by the user".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prediction_is_the_first_of_the_largest_logits() {
+        assert_eq!(prediction(&[0.5, 2.0, 2.0, -1.0]), 1);
+        assert_eq!(prediction(&[f32::NAN, 1.0]), 0);
+        assert_eq!(prediction::<f64>(&[]), 0);
+    }
+}

@@ -1,0 +1,91 @@
+//! Which cells to measure: include and exclude patterns on every axis.
+
+use clap::Args;
+use regex::Regex;
+
+/// Patterns are regular expressions that have to match a whole name; an axis without an include
+/// pattern is taken as the profile has it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Only backends that match (repeatable)
+    #[arg(short = 'b', long = "backend", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    backends: Vec<Regex>,
+    /// No backends that match
+    #[arg(short = 'B', long = "no-backend", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    not_backends: Vec<Regex>,
+    /// Only networks that match
+    #[arg(short = 'n', long = "network", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    networks: Vec<Regex>,
+    /// No networks that match
+    #[arg(short = 'N', long = "no-network", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    not_networks: Vec<Regex>,
+    /// Only data sets that match (`mnist` matches `mnist-sample` as well)
+    #[arg(short = 'd', long = "dataset", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    datasets: Vec<Regex>,
+    /// No data sets that match
+    #[arg(short = 'D', long = "no-dataset", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    not_datasets: Vec<Regex>,
+    /// Only link profiles that match: loopback, lan, wan and those given with --link
+    #[arg(short = 'l', long = "links", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    links: Vec<Regex>,
+    /// No link profiles that match
+    #[arg(short = 'L', long = "no-links", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    not_links: Vec<Regex>,
+}
+
+/// A pattern for whole names.
+fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+fn chosen(include: &[Regex], exclude: &[Regex], names: &[&str]) -> bool {
+    let any =
+        |patterns: &[Regex]| patterns.iter().any(|pattern| names.iter().any(|name| pattern.is_match(name)));
+    (include.is_empty() || any(include)) && !any(exclude)
+}
+
+impl Selection {
+    /// Whether a backend is in.
+    pub(crate) fn backend(&self, name: &str) -> bool {
+        chosen(&self.backends, &self.not_backends, &[name])
+    }
+
+    /// Whether a network is in.
+    pub(crate) fn network(&self, name: &str) -> bool {
+        chosen(&self.networks, &self.not_networks, &[name])
+    }
+
+    /// Whether a data set is in; a sample also goes by the name of what it stands for.
+    pub(crate) fn dataset(&self, id: &str) -> bool {
+        chosen(&self.datasets, &self.not_datasets, &[id, id.strip_suffix("-sample").unwrap_or(id)])
+    }
+
+    /// Whether a link profile is in. `by_default` says whether it is without an include pattern.
+    pub(crate) fn link(&self, name: &str, by_default: bool) -> bool {
+        (by_default || !self.links.is_empty()) && chosen(&self.links, &self.not_links, &[name])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names_and_exclusion_wins() {
+        let include = [whole("mnist-.*|malaria-cnn").unwrap()];
+        let exclude = [whole(".*-poly").unwrap()];
+        assert!(chosen(&include, &exclude, &["mnist-cnn"]));
+        assert!(chosen(&include, &exclude, &["malaria-cnn"]));
+        assert!(!chosen(&include, &exclude, &["malaria-cnn-poly"]));
+        assert!(!chosen(&include, &exclude, &["emnist-cnn"]));
+        assert!(!chosen(&[], &exclude, &["mnist-mlp-poly"]));
+        assert!(chosen(&[], &[], &["anything"]));
+    }
+
+    #[test]
+    fn a_sample_goes_by_the_name_of_its_data_set() {
+        let selection = Selection { datasets: vec![whole("mnist").unwrap()], ..Selection::default() };
+        assert!(selection.dataset("mnist-sample"));
+        assert!(!selection.dataset("malaria-sample"));
+    }
+}

@@ -1,0 +1,388 @@
+//! One session: the processes of one cell, stepped through their phases, and always ended.
+
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use veilbench_backends::link::Token;
+use veilbench_backends::{Holding, Job, Plan, Role};
+use veilbench_networks::Architecture;
+use wait4::Wait4;
+
+use crate::clock;
+use crate::control::{Answer, Brief, Finished, Order, Phase};
+
+/// From the order to go to the common start: long enough for every party to wake up.
+const LEAD_NS: u64 = 500_000;
+
+/// How long the others may take to say why they failed too, and parties to leave.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Bytes of a party's standard error that are kept.
+const STDERR_KEPT: usize = 4096;
+
+/// What a session is to do.
+pub(crate) struct Assignment<'a> {
+    pub(crate) backend: &'a str,
+    pub(crate) roles: &'a [Role],
+    pub(crate) architecture: &'a Architecture,
+    pub(crate) plan: &'a Plan,
+    pub(crate) job: &'a Job,
+    /// Model file, for the role that holds the weights.
+    pub(crate) weights: &'a Path,
+    /// Prepared images, for the role that holds them.
+    pub(crate) images: &'a Path,
+    pub(crate) batches: &'a [Batch],
+    pub(crate) timeout: Duration,
+}
+
+/// One batch of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) first: usize,
+    pub(crate) images: usize,
+    /// Counts for medians and answers; a batch that only warms up does not.
+    pub(crate) warm: bool,
+}
+
+/// One phase, as all roles saw it.
+pub(crate) struct PhaseRecord {
+    pub(crate) phase: Phase,
+    /// Index into the assignment's batches; `None` for setup.
+    pub(crate) batch: Option<usize>,
+    /// In the order of the roles.
+    pub(crate) parties: Vec<Finished>,
+}
+
+/// What the operating system says of one process after its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    pub(crate) peak_rss_bytes: Option<u64>,
+    pub(crate) cpu_ns: u64,
+}
+
+/// What a session left behind, finished or not.
+#[derive(Default)]
+pub(crate) struct Record {
+    pub(crate) phases: Vec<PhaseRecord>,
+    /// In the order of the roles.
+    pub(crate) usage: Vec<Usage>,
+}
+
+/// Why a session ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A party reported an error, or died.
+    Error(String),
+    /// The time was up.
+    Timeout(String),
+    /// The machine's memory was.
+    OutOfMemory(String),
+    /// The user wants to stop.
+    Interrupted,
+}
+
+/// Runs one session to its end. Whatever happens, no process of it is left when this returns.
+pub(crate) async fn perform(
+    assignment: &Assignment<'_>,
+    interrupt: &mut tokio::sync::watch::Receiver<bool>,
+) -> (Record, Option<Failure>) {
+    let mut record = Record::default();
+    let kills_before = oom_kills();
+    let mut troupe = match Troupe::start(assignment) {
+        Ok(troupe) => troupe,
+        Err(error) => return (record, Some(Failure::Error(format!("starting the parties: {error}")))),
+    };
+    let deadline = Instant::now() + assignment.timeout;
+    let mut failure = tokio::select! {
+        result = play(assignment, &mut troupe, &mut record) => result.err(),
+        () = sleep_until(deadline) => {
+            let seconds = assignment.timeout.as_secs();
+            Some(Failure::Timeout(format!("not finished after {seconds} s; raise --timeout if it is only slow")))
+        }
+        _ = interrupt.wait_for(|stop| *stop) => Some(Failure::Interrupted),
+    };
+    let memory_short = troupe.end(&mut record, failure.is_none()).await || oom_kills() > kills_before;
+    if let Some(Failure::Error(detail)) = &failure
+        && memory_short
+    {
+        failure = Some(Failure::OutOfMemory(detail.clone()));
+    }
+    (record, failure)
+}
+
+async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Record) -> Result<(), Failure> {
+    let token = Token::new(random_bytes()?);
+    for (role, party) in troupe.parties.iter_mut().enumerate() {
+        let holds = assignment.roles[role].holds;
+        let path = |holding, path: &Path| (holds == holding).then(|| path.to_owned());
+        let brief = Brief {
+            backend: assignment.backend.to_owned(),
+            role,
+            architecture: assignment.architecture.clone(),
+            plan: assignment.plan.clone(),
+            job: assignment.job.clone(),
+            token: token.clone(),
+            timeout_seconds: assignment.timeout.as_secs().max(1),
+            weights: path(Holding::Weights, assignment.weights),
+            images: path(Holding::Images, assignment.images),
+        };
+        party.order(&Order::Brief(Box::new(brief))).await;
+    }
+    let addresses: Vec<SocketAddr> = troupe
+        .gather(|answer| match answer {
+            Answer::Listening(address) => Some(address),
+            _ => None,
+        })
+        .await?;
+    let parties: Vec<_> = assignment.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
+    troupe.broadcast(&Order::Connect(parties)).await;
+    troupe.gather(|answer| matches!(answer, Answer::Connected).then_some(())).await?;
+
+    record.phases.push(troupe.phase(Phase::Setup, None).await?);
+    for (index, batch) in assignment.batches.iter().enumerate() {
+        let Batch { first, images, .. } = *batch;
+        record.phases.push(troupe.phase(Phase::Offline { images }, Some(index)).await?);
+        let online = troupe.phase(Phase::Online { first, images }, Some(index)).await?;
+        check_logits(assignment, &online, images)?;
+        record.phases.push(online);
+    }
+    Ok(())
+}
+
+/// Exactly the role that holds the images has logits, one for each class and image.
+fn check_logits(assignment: &Assignment<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
+    for (role, party) in assignment.roles.iter().zip(&online.parties) {
+        let logits = party.logits.as_ref().map_or(0, Vec::len);
+        let due = if role.holds == Holding::Images { images * assignment.architecture.classes() } else { 0 };
+        if logits != due {
+            return Err(Failure::Error(format!(
+                "{}: returned {logits} logits where {due} were due",
+                role.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn random_bytes() -> Result<[u8; 16], Failure> {
+    let mut bytes = [0; 16];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(16) => Ok(bytes),
+        _ => Err(Failure::Error("the operating system gave no random bytes".into())),
+    }
+}
+
+/// Processes the kernel has ended for want of memory since it started.
+fn oom_kills() -> u64 {
+    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
+}
+
+/// The party processes of one session.
+struct Troupe {
+    parties: Vec<PartyProcess>,
+    events: mpsc::Receiver<(usize, Event)>,
+}
+
+struct PartyProcess {
+    role: String,
+    child: Child,
+    orders: pipe::Sender,
+    stderr: tokio::task::JoinHandle<String>,
+    peak_rss_bytes: Option<u64>,
+}
+
+enum Event {
+    Answer(Answer),
+    /// The party closed its output, or spoke nonsense.
+    Silent(Option<String>),
+}
+
+impl PartyProcess {
+    fn start(role: &str, index: usize, events: mpsc::Sender<(usize, Event)>) -> std::io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("party")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let missing = || std::io::Error::other("a pipe is missing");
+        let orders = pipe::Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
+        let answers = pipe::Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
+        let complaints = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
+        tokio::spawn(listen(answers, index, events));
+        let stderr = tokio::spawn(keep_tail(complaints));
+        Ok(Self { role: role.to_owned(), child, orders, stderr, peak_rss_bytes: None })
+    }
+
+    /// A party that can no longer hear has closed its output too, and that is what is reported.
+    async fn order(&mut self, order: &Order) {
+        let mut line = serde_json::to_vec(order).expect("orders have no fallible parts");
+        line.push(b'\n');
+        let _closed = self.orders.write_all(&line).await;
+    }
+}
+
+async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usize, Event)>) {
+    let mut lines = BufReader::new(answers).lines();
+    loop {
+        let event = match lines.next_line().await {
+            Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(answer) => Event::Answer(answer),
+                Err(error) => Event::Silent(Some(format!("unreadable answer: {error}"))),
+            },
+            Ok(None) => Event::Silent(None),
+            Err(error) => Event::Silent(Some(error.to_string())),
+        };
+        let last = matches!(event, Event::Silent(_));
+        if events.send((index, event)).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn keep_tail(mut stream: pipe::Receiver) -> String {
+    let (mut kept, mut chunk) = (Vec::new(), [0; STDERR_KEPT]);
+    while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+        kept.extend_from_slice(&chunk[..read]);
+        kept.drain(..kept.len().saturating_sub(STDERR_KEPT));
+    }
+    String::from_utf8_lossy(&kept).trim().to_owned()
+}
+
+impl Troupe {
+    fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
+        let (sender, events) = mpsc::channel(64);
+        let mut troupe = Self { parties: Vec::new(), events };
+        for (index, role) in assignment.roles.iter().enumerate() {
+            match PartyProcess::start(&role.name, index, sender.clone()) {
+                Ok(party) => troupe.parties.push(party),
+                Err(error) => {
+                    for party in troupe.parties {
+                        kill_group(&party.child);
+                        let _reaped = party.child.wait4();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(troupe)
+    }
+
+    async fn broadcast(&mut self, order: &Order) {
+        for party in &mut self.parties {
+            party.order(order).await;
+        }
+    }
+
+    /// One answer of every party, in the order of the roles.
+    async fn gather<T>(&mut self, accept: impl Fn(Answer) -> Option<T>) -> Result<Vec<T>, Failure> {
+        let mut answers: Vec<Option<T>> = self.parties.iter().map(|_| None).collect();
+        while answers.iter().any(Option::is_none) {
+            let (index, event) = self.events.recv().await.unwrap_or((0, Event::Silent(None)));
+            match event {
+                Event::Answer(Answer::Failed(reason)) => return Err(self.failure(index, Some(reason)).await),
+                Event::Silent(reason) => return Err(self.failure(index, reason).await),
+                Event::Answer(answer) => match accept(answer) {
+                    Some(value) if answers[index].is_none() => answers[index] = Some(value),
+                    _ => return Err(self.failure(index, Some("an answer came out of turn".into())).await),
+                },
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// The first failure and those that follow from it: the cause may speak last.
+    async fn failure(&mut self, index: usize, reason: Option<String>) -> Failure {
+        let mut reasons = vec![(index, reason)];
+        let until = Instant::now() + GRACE;
+        while reasons.len() < self.parties.len() {
+            let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.events.recv()).await else {
+                break;
+            };
+            let reason = match event {
+                Event::Answer(Answer::Failed(reason)) => Some(reason),
+                Event::Silent(reason) => reason,
+                Event::Answer(_) => continue,
+            };
+            if !reasons.iter().any(|(known, _)| *known == index) {
+                reasons.push((index, reason));
+            }
+        }
+        let told = reasons.into_iter().map(|(index, reason)| {
+            let role = &self.parties[index].role;
+            format!("{role}: {}", reason.as_deref().unwrap_or("ended without a word"))
+        });
+        Failure::Error(told.collect::<Vec<_>>().join("; "))
+    }
+
+    async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
+        self.broadcast(&Order::Prepare(phase)).await;
+        self.gather(|answer| matches!(answer, Answer::Ready).then_some(())).await?;
+        self.broadcast(&Order::Go { at_ns: clock::now_ns() + LEAD_NS }).await;
+        let parties = self
+            .gather(|answer| match answer {
+                Answer::Finished(finished) => Some(*finished),
+                _ => None,
+            })
+            .await?;
+        Ok(PhaseRecord { phase, batch, parties })
+    }
+
+    /// Lets the parties leave, or ends them, and reaps them all. Tells whether one said that its
+    /// memory was short.
+    async fn end(mut self, record: &mut Record, in_peace: bool) -> bool {
+        let mut gone: Vec<bool> = self.parties.iter().map(|_| false).collect();
+        if in_peace {
+            self.broadcast(&Order::Leave).await;
+            let until = Instant::now() + 4 * GRACE;
+            while gone.contains(&false) {
+                match tokio::time::timeout_at(until, self.events.recv()).await {
+                    Ok(Some((index, Event::Answer(Answer::Left { peak_rss_bytes })))) => {
+                        self.parties[index].peak_rss_bytes = peak_rss_bytes;
+                    }
+                    Ok(Some((index, Event::Silent(_)))) => gone[index] = true,
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        let mut memory_short = false;
+        for (party, gone) in self.parties.into_iter().zip(gone) {
+            if !gone {
+                kill_group(&party.child);
+            }
+            drop(party.orders);
+            let reaped = tokio::task::spawn_blocking(move || party.child.wait4()).await;
+            let usage = reaped.ok().and_then(Result::ok).map(|end| {
+                let cpu = end.rusage.utime + end.rusage.stime;
+                Usage {
+                    peak_rss_bytes: party.peak_rss_bytes.or(Some(end.rusage.maxrss)),
+                    cpu_ns: cpu.as_nanos() as u64,
+                }
+            });
+            record.usage.push(usage.unwrap_or_default());
+            if let Ok(Ok(complaints)) = timeout(GRACE, party.stderr).await {
+                memory_short |= complaints.contains("memory allocation of");
+            }
+        }
+        memory_short
+    }
+}
+
+fn kill_group(child: &Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // Fails only when the group has ended by itself.
+        let _ended = kill_process_group(pid, Signal::KILL);
+    }
+}

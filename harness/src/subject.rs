@@ -1,0 +1,238 @@
+//! A network with its images and the answers of the clear oracle: what cells are measured on.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use veilbench_datasets::Dataset;
+use veilbench_networks::evaluate::{EvaluateError, evaluate};
+use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
+use veilbench_results::{DatasetRecord, NetworkRecord};
+
+use crate::provenance::hex;
+
+/// One network on one data set, prepared.
+pub(crate) struct Subject {
+    network: Network,
+    sha256: String,
+    dataset: Dataset,
+    /// Place of each image in the whole test set.
+    indices: Vec<usize>,
+    fingerprint: String,
+    weights: PathBuf,
+    images: PathBuf,
+    /// Logits of the oracle, image after image.
+    clear: Tensor<f64>,
+}
+
+/// Networks to prepare: names of the zoo and files.
+pub(crate) struct Candidate {
+    name: String,
+    bytes: Vec<u8>,
+    network: Network,
+}
+
+impl Candidate {
+    /// The zoo's networks and the user's files.
+    ///
+    /// # Errors
+    /// If a file is not a network that can be measured.
+    pub(crate) fn all(files: &[PathBuf]) -> Result<Vec<Self>, SubjectError> {
+        let mut candidates = Vec::new();
+        for name in zoo::names() {
+            let bytes = zoo::bytes(name).ok_or_else(|| SubjectError::Zoo(name.to_owned()))?.to_vec();
+            let network = import::parse(&bytes, name)?;
+            candidates.push(Self { name: name.to_owned(), bytes, network });
+        }
+        for path in files {
+            let bytes = fs::read(path).map_err(|source| SubjectError::io("reading", path, source))?;
+            let mut network = import::read(path)?;
+            let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+            let name = stem.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-");
+            if candidates.iter().any(|known| known.name == name) {
+                return Err(SubjectError::NameTaken { path: path.clone(), name });
+            }
+            network.architecture.name.clone_from(&name);
+            candidates.push(Self { name, bytes, network });
+        }
+        Ok(candidates)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Id of the data set the network says it is for, or the first whose images fit.
+    pub(crate) fn dataset(&self) -> Result<&str, SubjectError> {
+        if let Some(id) = &self.network.metadata.dataset {
+            return Ok(id);
+        }
+        let input = self.network.architecture.input;
+        match input {
+            Shape::Image { channels: 1, height: 28, width: 28 } | Shape::Flat(784) => Ok("mnist"),
+            Shape::Image { channels: 3, height: 32, width: 32 } => Ok("malaria"),
+            Shape::Image { channels: 3, height: 64, width: 64 } => Ok("melanoma"),
+            _ => Err(SubjectError::NoDataset { network: self.name.clone(), input }),
+        }
+    }
+
+    /// Draws the images, asks the oracle and writes what the parties will read: the model for one
+    /// role, the images for another.
+    ///
+    /// # Errors
+    /// If images and network do not fit, or the folder cannot be written.
+    pub(crate) fn prepare(
+        self,
+        dataset: &Dataset,
+        images: usize,
+        seed: u64,
+        folder: &Path,
+    ) -> Result<Subject, SubjectError> {
+        let Self { name, bytes, network } = self;
+        let fingerprint = dataset.fingerprint();
+        let indices = dataset.draw(images.min(dataset.len()), seed)?;
+        let dataset = dataset.select(&indices);
+        let tensor = normalise(&dataset, &network)?;
+        let clear = evaluate::<f64>(&network, &tensor)?;
+
+        let (weights, images) = (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
+        write(&weights, |file| file.write_all(&bytes))?;
+        write(&images, |file| {
+            tensor.data().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
+        })?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        Ok(Subject { network, sha256, dataset, indices, fingerprint, weights, images, clear })
+    }
+}
+
+/// Pixels as the network wants them.
+fn normalise(dataset: &Dataset, network: &Network) -> Result<Tensor, SubjectError> {
+    let input = network.architecture.input;
+    let misfit = |reason: String| SubjectError::Fit { network: network.architecture.name.clone(), reason };
+    let (channels, pixels) = (dataset.channels, dataset.height * dataset.width);
+    let image = Shape::Image { channels, height: dataset.height, width: dataset.width };
+    if input != image && input != Shape::Flat(image.len()) {
+        let id = &dataset.id;
+        return Err(misfit(format!("it takes images of {input}, {id} has images of {image}")));
+    }
+    let plain = Normalisation { mean: vec![0.0; channels], deviation: vec![1.0; channels] };
+    let Normalisation { mean, deviation } = network.metadata.normalisation.as_ref().unwrap_or(&plain);
+    if mean.len() != channels || deviation.len() != channels {
+        return Err(misfit(format!("its normalisation is not for {channels} channel(s)")));
+    }
+    let values = dataset
+        .pixels
+        .chunks_exact(pixels)
+        .enumerate()
+        .flat_map(|(plane, values)| {
+            let (mean, deviation) = (mean[plane % channels], deviation[plane % channels]);
+            values.iter().map(move |&pixel| (f32::from(pixel) / 255.0 - mean) / deviation)
+        })
+        .collect();
+    Tensor::new(dataset.len(), input, values).ok_or_else(|| misfit("pixels are missing".into()))
+}
+
+fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
+) -> Result<(), SubjectError> {
+    let file = fs::File::create(path).map(io::BufWriter::new);
+    let written = file.and_then(|mut file| {
+        fill(&mut file)?;
+        file.flush()
+    });
+    written.map_err(|source| SubjectError::io("writing", path, source))
+}
+
+impl Subject {
+    pub(crate) fn name(&self) -> &str {
+        &self.network.architecture.name
+    }
+
+    pub(crate) fn architecture(&self) -> &Architecture {
+        &self.network.architecture
+    }
+
+    /// Id of the data set, `-sample` included.
+    pub(crate) fn dataset(&self) -> &str {
+        &self.dataset.id
+    }
+
+    /// Images at hand.
+    pub(crate) fn images(&self) -> usize {
+        self.dataset.len()
+    }
+
+    pub(crate) fn weights_file(&self) -> &Path {
+        &self.weights
+    }
+
+    pub(crate) fn images_file(&self) -> &Path {
+        &self.images
+    }
+
+    /// Place of image `at` in the test set, and its class unless the images are generated.
+    pub(crate) fn image(&self, at: usize) -> (usize, Option<usize>) {
+        let label = (!self.dataset.synthetic).then(|| usize::from(self.dataset.labels[at]));
+        (self.indices[at], label)
+    }
+
+    /// The oracle's logits of image `at`.
+    pub(crate) fn clear_logits(&self, at: usize) -> &[f64] {
+        self.clear.image(at)
+    }
+
+    /// By how much the oracle's largest logit of image `at` leads over the second.
+    pub(crate) fn clear_lead(&self, at: usize) -> f64 {
+        let mut logits = self.clear_logits(at).to_vec();
+        logits.sort_by(|a, b| b.total_cmp(a));
+        logits.first().zip(logits.get(1)).map_or(f64::INFINITY, |(first, second)| first - second)
+    }
+
+    pub(crate) fn network_record(&self) -> NetworkRecord {
+        NetworkRecord {
+            sha256: self.sha256.clone(),
+            dataset: self.dataset.id.clone(),
+            parameters: self.network.architecture.parameters() as u64,
+            macs: self.network.architecture.macs() as u64,
+        }
+    }
+
+    pub(crate) fn dataset_record(&self) -> DatasetRecord {
+        DatasetRecord {
+            fingerprint: self.fingerprint.clone(),
+            images: self.dataset.len(),
+            synthetic: self.dataset.synthetic,
+        }
+    }
+}
+
+/// Why a network cannot be measured on its data.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SubjectError {
+    #[error(transparent)]
+    Dataset(#[from] veilbench_datasets::Error),
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    #[error("the zoo has no file for {0}")]
+    Zoo(String),
+    #[error("{}: a network called {name} is there already; rename the file", path.display())]
+    NameTaken { path: PathBuf, name: String },
+    #[error(
+        "{network} takes images of {input}, which no data set has; set `veilbench.dataset` in the model's metadata"
+    )]
+    NoDataset { network: String, input: Shape },
+    #[error("{network}: {reason}")]
+    Fit { network: String, reason: String },
+    #[error("{doing} {}: {source}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl SubjectError {
+    fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { doing, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,66 @@
+//! From options to prepared cells: data sets loaded, networks read, the oracle asked.
+
+use std::collections::BTreeMap;
+
+use tempfile::TempDir;
+use veilbench_backends::Backend;
+use veilbench_datasets::{Dataset, Loaded, Split, Store, load_or_sample};
+
+use crate::error::Error;
+use crate::matrix::{Options, PlannedCell, cells};
+use crate::progress::{Event, Progress};
+use crate::subject::{Candidate, Subject};
+
+/// Prepared networks and images, in a folder only this user can read that goes when this does.
+pub(crate) struct Workspace {
+    subjects: Vec<Subject>,
+    _folder: TempDir,
+}
+
+impl Workspace {
+    /// Loads, draws and evaluates what the options select.
+    ///
+    /// # Errors
+    /// If nothing is selected, a file is damaged or a model does not fit its images.
+    pub(crate) fn prepare(options: &Options, progress: &mut Progress) -> Result<Self, Error> {
+        let folder = TempDir::with_prefix("veilbench-").map_err(Error::Folder)?;
+        let store = Store::from_env()?;
+        let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
+        let mut subjects = Vec::new();
+        for candidate in Candidate::all(&options.model)? {
+            let id = candidate.dataset()?.to_owned();
+            if !options.selection.network(candidate.name()) {
+                continue;
+            }
+            if !datasets.contains_key(&id) {
+                let Loaded { dataset, notes } = load_or_sample(&store, &id, Split::Test)?;
+                for text in notes.iter().filter(|_| options.selection.dataset(&dataset.id)) {
+                    progress.tell(&Event::Note { text });
+                }
+                datasets.insert(id.clone(), dataset);
+            }
+            let dataset = &datasets[&id];
+            if !options.selection.dataset(&dataset.id) {
+                continue;
+            }
+            let subject = candidate.prepare(dataset, options.images(), options.seed, folder.path())?;
+            let (network, dataset, images) = (subject.name(), subject.dataset(), subject.images());
+            progress.tell(&Event::Prepared { network, dataset, images });
+            subjects.push(subject);
+        }
+        Ok(Self { subjects, _folder: folder })
+    }
+
+    /// The cells of these networks.
+    ///
+    /// # Errors
+    /// [`Error::NothingSelected`] if there is none.
+    pub(crate) fn cells<'a>(
+        &'a self,
+        backends: &'a [Box<dyn Backend>],
+        options: &Options,
+    ) -> Result<Vec<PlannedCell<'a>>, Error> {
+        let cells = cells(backends, &self.subjects, options);
+        if cells.is_empty() { Err(Error::NothingSelected) } else { Ok(cells) }
+    }
+}

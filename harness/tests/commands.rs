@@ -1,0 +1,124 @@
+//! Commands other than `run`, through the real executable.
+
+mod bench;
+
+use bench::Bench;
+
+#[test]
+fn list_shows_the_cells_the_patterns_choose() {
+    let bench = Bench::new();
+    let output =
+        bench.command(&["list", "-n", "mnist-.*", "-N", ".*-poly", "--batch", "1,10", "--threads", "2"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let cells: Vec<_> = output.stdout.lines().collect();
+    assert_eq!(
+        cells,
+        [
+            "clear/mnist-mlp/mnist-sample/b1/t2/loopback/n100/s0",
+            "clear/mnist-mlp/mnist-sample/b10/t2/loopback/n100/s0",
+            "clear/mnist-cnn/mnist-sample/b1/t2/loopback/n100/s0",
+            "clear/mnist-cnn/mnist-sample/b10/t2/loopback/n100/s0",
+        ]
+    );
+    let links =
+        bench.command(&["list", "-n", "mnist-mlp", "-l", "lan|wan", "--link", "20mbit/5ms", "--batch", "1"]);
+    assert_eq!(links.stdout.lines().count(), 2, "{}", links.stdout);
+    let own =
+        bench.command(&["list", "-n", "mnist-mlp", "-L", "loopback", "--link", "20mbit/5ms", "--batch", "1"]);
+    assert_eq!(own.stdout.trim(), "clear/mnist-mlp/mnist-sample/b1/t1/20mbit+5ms/n100/s0");
+}
+
+#[test]
+fn patterns_that_match_nothing_and_wrong_usage_say_so() {
+    let bench = Bench::new();
+    let nothing = bench.command(&["list", "-n", "nosuch"]);
+    assert_eq!(nothing.code, 3);
+    assert!(nothing.stderr.contains("no cell matches"), "{}", nothing.stderr);
+    for wrong in
+        [&["list", "-n", "("][..], &["run", "--batch", "0"], &["run", "--link", "fast"], &["nosuch"], &[]]
+    {
+        assert_eq!(bench.command(wrong).code, 2, "{wrong:?}");
+    }
+    let model = bench.command(&["run", "--model", "no-such-file.onnx"]);
+    assert_eq!(model.code, 3);
+    assert!(model.stderr.contains("no-such-file.onnx"), "{}", model.stderr);
+}
+
+#[test]
+fn verify_passes_on_the_sample_and_fails_on_an_impossible_tolerance() {
+    let bench = Bench::new();
+    let output = bench.command(&["verify", "-n", "mnist-.*", "--images", "10"]);
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("10/10 agree"), "{}", output.stdout);
+    let strict = bench.command(&["verify", "-n", "mnist-mlp", "--images", "10", "--tolerance", "1e-12"]);
+    assert_eq!(strict.code, 1);
+    assert!(
+        strict.stdout.contains("FAILED") && strict.stdout.contains("a logit is off by"),
+        "{}",
+        strict.stdout
+    );
+}
+
+#[test]
+fn networks_and_backends_are_described() {
+    let bench = Bench::new();
+    let networks = bench.command(&["networks"]).stdout;
+    for name in ["mnist-mlp", "mnist-cnn-poly", "malaria-cnn", "melanoma-lenet-poly"] {
+        assert!(networks.contains(name), "{networks}");
+    }
+    let layers = bench.command(&["networks", "mnist-cnn"]).stdout;
+    assert!(layers.contains("conv1") && layers.contains("5x12x12"), "{layers}");
+    let backends = bench.command(&["backends"]).stdout;
+    assert!(backends.contains("clear") && backends.contains("sees every image"), "{backends}");
+    let profiles: serde_json::Value =
+        serde_json::from_str(&bench.command(&["backends", "--json"]).stdout).unwrap();
+    assert_eq!(profiles[0]["name"], "clear");
+}
+
+#[test]
+fn a_model_of_ones_own_is_one_more_network() {
+    let bench = Bench::new();
+    let file = bench.folder().join("my model.onnx");
+    std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-cnn").unwrap()).unwrap();
+    let list = bench.command(&["list", "-n", "my-model", "--batch", "1", "--model", file.to_str().unwrap()]);
+    assert_eq!(list.stdout.trim(), "clear/my-model/mnist-sample/b1/t1/loopback/n100/s0", "{}", list.stderr);
+    std::fs::write(&file, b"not a model").unwrap();
+    let damaged = bench.command(&["list", "--model", file.to_str().unwrap()]);
+    assert_eq!(damaged.code, 3);
+    assert!(damaged.stderr.contains("my model.onnx"), "{}", damaged.stderr);
+}
+
+#[test]
+fn report_and_diff_work_from_the_files_alone() {
+    let bench = Bench::new();
+    assert_eq!(
+        bench.run(&["-n", "mnist-mlp", "--images", "4", "--batch", "2", "--repetitions", "2"]).code,
+        0
+    );
+    let out = bench.out();
+    let summary = std::fs::read(out.join("summary.csv")).unwrap();
+    std::fs::remove_file(out.join("summary.csv")).unwrap();
+    std::fs::remove_dir_all(out.join("plots")).unwrap();
+    let report = bench.command(&["report", out.to_str().unwrap()]);
+    assert_eq!(report.code, 0, "{}", report.stderr);
+    assert_eq!(std::fs::read(out.join("summary.csv")).unwrap(), summary);
+    assert!(std::fs::read_dir(out.join("plots")).unwrap().count() >= 6);
+    let diff = bench.command(&["diff", out.to_str().unwrap(), out.to_str().unwrap()]);
+    assert_eq!(diff.code, 0, "{}", diff.stdout);
+    let missing = bench.command(&["report", "no-such-folder"]);
+    assert_eq!(missing.code, 3);
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = bench.command(&["completions", shell]).stdout;
+        assert!(script.contains("verify") && script.contains("repetitions"), "{shell}");
+    }
+}
+
+#[test]
+fn a_party_without_a_harness_ends_at_once() {
+    assert_eq!(Bench::new().command(&["party"]).code, 3);
+}

@@ -219,9 +219,11 @@ fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
 
 #[test]
 fn a_server_without_tls_is_refused_under_https() {
-    let (server, _) = serve(|stream, _, _| send(stream, "200 OK", b"plain"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || send(&mut listener.accept().unwrap().0, "400 Bad Request", b"plain"));
     let folder = tempfile::tempdir().unwrap();
-    let error = get(&file(&[&server.replace("http:", "https:")]), folder.path()).unwrap_err();
+    let error = get(&file(&[&server]), folder.path()).unwrap_err();
     assert!(matches!(error, Error::Download { .. }), "{error}");
 }
 

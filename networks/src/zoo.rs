@@ -19,7 +19,7 @@ macro_rules! files {
 }
 
 /// The trained networks, in the order of the documentation.
-static FILES: &[(&str, &[u8])] = &files!["mnist-cnn", "mnist-cnn-poly", "malaria-cnn"];
+static FILES: &[(&str, &[u8])] = &files!["mnist-mlp", "mnist-cnn", "mnist-cnn-poly", "malaria-cnn"];
 
 /// Names of the trained networks.
 pub fn names() -> impl Iterator<Item = &'static str> {

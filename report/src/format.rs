@@ -46,6 +46,11 @@ pub(crate) fn duration(ns: f64) -> String {
     scaled(ns, &units, "ns")
 }
 
+/// A time given in nanoseconds, in seconds even if it is long: for the powers of ten of an axis.
+pub(crate) fn decimal_duration(ns: f64) -> String {
+    scaled(ns, &[(1e9, 1e9, "s"), (1e6, 1e6, "ms"), (1e3, 1e3, "µs")], "ns")
+}
+
 /// A size in bytes, in decimal units.
 pub(crate) fn bytes(bytes: f64) -> String {
     let units =
@@ -93,6 +98,12 @@ mod tests {
         ] {
             assert_eq!(duration(ns), text);
         }
+    }
+
+    #[test]
+    fn powers_of_ten_stay_powers_of_ten_on_an_axis() {
+        let texts = [1e-1, 1e2, 1e3, 1e6, 1e9, 1e12, 1e14].map(decimal_duration);
+        assert_eq!(texts, ["0.1 ns", "100 ns", "1 µs", "1 ms", "1 s", "1,000 s", "100,000 s"]);
     }
 
     #[test]

@@ -13,20 +13,20 @@ pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> Str
     let mut text = format!("# Run {}\n\n{}.\n\n{LEGEND}\n", escaped(&run.name), escaped(&machine(run)));
     for (title, rows) in tables(rows, &groups) {
         text += &format!("\n## {}\n\n", escaped(&title));
-        text += &line(HEAD.map(str::to_owned));
-        text += &line(HEAD.map(|_| "---".to_owned()));
+        text += &line(&HEAD.map(str::to_owned));
+        text += &line(&HEAD.map(|_| "---".to_owned()));
         for cells in rows {
-            text += &line(cells.map(|cell| escaped(&cell)));
+            text += &line(&cells.map(|cell| escaped(&cell)));
         }
     }
     if !groups.is_empty() {
         text += "\n## Protection\n\n";
-        text += &line(["", "technology", "threat model", "backends"].map(str::to_owned));
-        text += &line(["---"; 4].map(str::to_owned));
+        text += &line(&["", "technology", "threat model", "backends"].map(str::to_owned));
+        text += &line(&["---"; 4].map(str::to_owned));
     }
     for (index, group) in groups.iter().enumerate() {
         let cells = [letter(index), group.name().to_owned(), group.protection(), group.backends.join(", ")];
-        text += &line(cells.map(|cell| escaped(&cell)));
+        text += &line(&cells.map(|cell| escaped(&cell)));
     }
     if !findings.is_empty() {
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
@@ -45,7 +45,7 @@ pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> Str
 /// Findings that are listed one by one.
 const MOST_FINDINGS: usize = 50;
 
-fn line<const N: usize>(cells: [String; N]) -> String {
+fn line<const N: usize>(cells: &[String; N]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn communication(run: &Run, rows: &[Summary]) -> Figure {
             explained: "payload bytes between all roles, each byte once, and rounds (depth of dependent messages)",
             axis_label: "bytes sent (logarithmic)",
             format: bytes,
+            tick: bytes,
             bars,
             value_width: 150.0,
             whiskers: false,

@@ -36,6 +36,8 @@ pub(crate) struct Quantity {
     pub(crate) explained: &'static str,
     pub(crate) axis_label: &'static str,
     pub(crate) format: fn(f64) -> String,
+    /// Labels the powers of ten of the axis.
+    pub(crate) tick: fn(f64) -> String,
     /// Setup, offline and online bar of a row.
     pub(crate) bars: fn(&Summary) -> [Bar; 3],
     /// Room right of the axis for values and remarks.
@@ -110,7 +112,7 @@ fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field, q
         .text((left, field.top - 13.0), 14.5, INK, panel.title.as_str())
         .bold()
         .fit(field.right + quantity.value_width - left);
-    field.draw(figure, quantity.axis_label, quantity.format);
+    field.draw(figure, quantity.axis_label, quantity.tick);
     let label_width = field.left - left - 8.0;
     let mut previous = None;
     for (index, row) in panel.rows.iter().enumerate() {

@@ -1,5 +1,8 @@
 use super::phases::{Bar, Quantity, phase_figure};
-use crate::{figure::Figure, format::duration};
+use crate::{
+    figure::Figure,
+    format::{decimal_duration, duration},
+};
 use veilbench_results::{Run, Summary};
 
 /// Wall-clock time by phase.
@@ -12,6 +15,7 @@ pub(crate) fn runtime(run: &Run, rows: &[Summary]) -> Figure {
             explained: "wall-clock time, from the common start to the last role's end; median, warm batches",
             axis_label: "wall-clock time (logarithmic)",
             format: duration,
+            tick: decimal_duration,
             bars,
             value_width: 110.0,
             whiskers: true,

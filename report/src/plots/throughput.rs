@@ -155,26 +155,33 @@ impl Plot {
         }
     }
 
-    /// Names the cells without a throughput at the foot, above their batch.
+    /// Names the cells without a throughput at the foot, once for neighbouring batches that fail alike.
     fn draw_failures(&self, figure: &mut Figure, rows: &[&Summary]) {
-        for batch in &self.batches {
-            let failed: Vec<String> = rows
-                .iter()
-                .filter(|row| row.batch == *batch && row.images_per_second.is_none())
-                .map(|row| match row.status {
-                    Status::Ok => format!("{} not measured", row.backend),
-                    status => format!("{} {status}", row.backend),
-                })
-                .collect();
-            if failed.is_empty() {
-                continue;
-            }
-            let text = format!("✕ {}", failed.join(", "));
-            let room = (self.right - self.left) / self.batches.len() as f64 - 8.0;
-            figure
-                .text((self.x(*batch), self.bottom - FAILURES / 2.0), 10.5, FAILURE, text)
-                .fit(room)
-                .align(Align::Centre);
+        let texts: Vec<String> = self.batches.iter().map(|batch| failures(rows, *batch)).collect();
+        let step = (self.right - self.left) / self.batches.len() as f64;
+        let mut place = 0.0;
+        for alike in texts.chunk_by(|a, b| a == b) {
+            let width = step * alike.len() as f64;
+            let middle = self.left + step * place + width / 2.0;
+            let at = (middle, self.bottom - FAILURES / 2.0);
+            figure.text(at, 10.5, FAILURE, alike[0].as_str()).fit(width - 8.0).align(Align::Centre);
+            place += alike.len() as f64;
         }
     }
+}
+
+/// The backends without a throughput at this batch, by status; empty if there are none.
+fn failures(rows: &[&Summary], batch: usize) -> String {
+    let mut failed: BTreeMap<Status, Vec<&str>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.batch == batch && row.images_per_second.is_none()) {
+        failed.entry(row.status).or_default().push(&row.backend);
+    }
+    let named: Vec<String> = failed
+        .into_iter()
+        .map(|(status, backends)| {
+            let status = if status == Status::Ok { "not measured" } else { status.as_str() };
+            format!("✕ {status}: {}", backends.join(", "))
+        })
+        .collect();
+    named.join("  ")
 }

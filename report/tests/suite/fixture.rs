@@ -109,7 +109,7 @@ pub(crate) fn session(cell: &Cell, repetition: usize, costs: &Costs) -> Session 
         phase(&mut session, cell, repetition, (Phase::Online, iteration), *online, costs.rounds);
         for index in 0..cell.batch {
             let image = (iteration * cell.batch + index) % 1_000;
-            let wrong = image % costs.wrong_every == 0;
+            let wrong = image.is_multiple_of(costs.wrong_every);
             session.answers.push(Answer {
                 run: "fixture".to_owned(),
                 cell: cell.id(),

@@ -1,4 +1,5 @@
 //! Tests of the files of a run folder, on folders made for them.
+#![expect(clippy::unwrap_used, reason = "functions that make a test's folder fail with the test")]
 
 mod files;
 mod fixture;

@@ -7,8 +7,9 @@ use veilbench_results::{
     ALL_ROLES, Cell, Error, RunData, Sample, Session, SessionKey, Status, Store, validate,
 };
 
+/// A run folder in memory where the system has room there: these tests sync it thousands of times.
 fn folder_with(sessions: &[Session]) -> TempDir {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
     let mut store = Store::create(folder.path(), &run()).unwrap();
     for session in sessions {
         store.append_session(session).unwrap();

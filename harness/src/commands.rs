@@ -18,7 +18,7 @@ use crate::party;
 
 /// Compares ways to classify an image without showing it to the server.
 #[derive(Debug, Parser)]
-#[command(name = "veilbench", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "veilbench", version, max_term_width = 100, args_override_self = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,

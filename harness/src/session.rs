@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use veilbench_backends::link::Token;
 use veilbench_backends::{Holding, Job, Plan, Role};
 use veilbench_networks::Architecture;
-use wait4::Wait4;
+use wait4::{ResUse, Wait4};
 
 use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
@@ -89,6 +89,18 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
+/// Stands for the reason of a party that ended without giving one, until the kernel tells.
+const SILENT: &str = "ended without a word";
+
+/// What the kernel and their last lines say about the parties of a session.
+#[derive(Default)]
+struct Obituary {
+    /// Role and cause of each party that died by itself.
+    causes: Vec<(String, String)>,
+    /// Whether one said that its memory was short.
+    memory_short: bool,
+}
+
 /// Runs one session to its end. Whatever happens, no process of it is left when this returns.
 pub(crate) async fn perform(
     assignment: &Assignment<'_>,
@@ -109,11 +121,14 @@ pub(crate) async fn perform(
         }
         _ = interrupt.wait_for(|stop| *stop) => Some(Failure::Interrupted),
     };
-    let memory_short = troupe.end(&mut record, failure.is_none()).await || oom_kills() > kills_before;
-    if let Some(Failure::Error(detail)) = &failure
-        && memory_short
-    {
-        failure = Some(Failure::OutOfMemory(detail.clone()));
+    let obituary = troupe.end(&mut record, failure.is_none()).await;
+    if let Some(Failure::Error(detail)) = &mut failure {
+        for (role, cause) in &obituary.causes {
+            *detail = detail.replacen(&format!("{role}: {SILENT}"), &format!("{role}: {cause}"), 1);
+        }
+        if obituary.memory_short || oom_kills() > kills_before {
+            failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
+        }
     }
     (record, failure)
 }
@@ -321,7 +336,7 @@ impl Troupe {
         }
         let told = reasons.into_iter().map(|(index, reason)| {
             let role = &self.parties[index].role;
-            format!("{role}: {}", reason.as_deref().unwrap_or("ended without a word"))
+            format!("{role}: {}", reason.as_deref().unwrap_or(SILENT))
         });
         Failure::Error(told.collect::<Vec<_>>().join("; "))
     }
@@ -339,44 +354,59 @@ impl Troupe {
         Ok(PhaseRecord { phase, batch, parties })
     }
 
-    /// Lets the parties leave, or ends them, and reaps them all. Tells whether one said that its
-    /// memory was short.
-    async fn end(mut self, record: &mut Record, in_peace: bool) -> bool {
-        let mut gone: Vec<bool> = self.parties.iter().map(|_| false).collect();
+    /// Lets the parties leave, or ends them, and reaps them all.
+    async fn end(mut self, record: &mut Record, in_peace: bool) -> Obituary {
         if in_peace {
             self.broadcast(&Order::Leave).await;
             let until = Instant::now() + 4 * GRACE;
-            while gone.contains(&false) {
+            let mut gone = 0;
+            while gone < self.parties.len() {
                 match tokio::time::timeout_at(until, self.events.recv()).await {
                     Ok(Some((index, Event::Answer(Answer::Left { peak_rss_bytes })))) => {
                         self.parties[index].peak_rss_bytes = peak_rss_bytes;
                     }
-                    Ok(Some((index, Event::Silent(_)))) => gone[index] = true,
+                    Ok(Some((_, Event::Silent(_)))) => gone += 1,
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
             }
         }
-        let mut memory_short = false;
-        for (party, gone) in self.parties.into_iter().zip(gone) {
-            if !gone {
-                kill_group(&party.child);
-            }
+        let mut obituary = Obituary::default();
+        for party in self.parties {
+            let (role, peak_rss_bytes) = (party.role, party.peak_rss_bytes);
             drop(party.orders);
-            let reaped = tokio::task::spawn_blocking(move || party.child.wait4()).await;
-            let usage = reaped.ok().and_then(Result::ok).map(|end| {
-                let cpu = end.rusage.utime + end.rusage.stime;
-                Usage {
-                    peak_rss_bytes: party.peak_rss_bytes.or(Some(end.rusage.maxrss)),
-                    cpu_ns: cpu.as_nanos() as u64,
-                }
-            });
-            record.usage.push(usage.unwrap_or_default());
-            if let Ok(Ok(complaints)) = timeout(GRACE, party.stderr).await {
-                memory_short |= complaints.contains("memory allocation of");
+            let reaped = tokio::task::spawn_blocking(move || reap(party.child, in_peace)).await;
+            let Ok(Ok((end, by_itself))) = reaped else {
+                record.usage.push(Usage::default());
+                continue;
+            };
+            let cpu_ns = (end.rusage.utime + end.rusage.stime).as_nanos() as u64;
+            let peak_rss_bytes = peak_rss_bytes.or(Some(end.rusage.maxrss));
+            record.usage.push(Usage { peak_rss_bytes, cpu_ns });
+            let complaints = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
+            obituary.memory_short |= complaints.contains("memory allocation of");
+            if by_itself && !end.status.success() {
+                let last = complaints.lines().find(|line| !line.is_empty()).map(|line| format!(": {line}"));
+                let cause = format!("ended by {}{}", end.status, last.unwrap_or_default());
+                obituary.causes.push((role, cause));
             }
         }
-        memory_short
+        obituary
+    }
+}
+
+/// Waits for a process that is leaving; ends one that is not. Tells whether it ended by itself.
+fn reap(mut child: Child, leaving: bool) -> std::io::Result<(ResUse, bool)> {
+    let patience = std::time::Instant::now() + if leaving { GRACE } else { Duration::ZERO };
+    loop {
+        if let Some(end) = child.try_wait4()? {
+            return Ok((end, true));
+        }
+        if std::time::Instant::now() >= patience {
+            kill_group(&child);
+            return Ok((child.wait4()?, false));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

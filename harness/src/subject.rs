@@ -17,6 +17,8 @@ pub(crate) struct Subject {
     network: Network,
     sha256: String,
     dataset: Dataset,
+    /// Images of the whole test set, of which `dataset` has some.
+    test_images: usize,
     /// Place of each image in the whole test set.
     indices: Vec<usize>,
     fingerprint: String,
@@ -90,7 +92,7 @@ impl Candidate {
         folder: &Path,
     ) -> Result<Subject, SubjectError> {
         let Self { name, bytes, network } = self;
-        let fingerprint = dataset.fingerprint();
+        let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
         let indices = dataset.draw(images.min(dataset.len()), seed)?;
         let dataset = dataset.select(&indices);
         let tensor = normalise(&dataset, &network)?;
@@ -102,7 +104,7 @@ impl Candidate {
             tensor.data().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
         })?;
         let sha256 = hex(&Sha256::digest(&bytes));
-        Ok(Subject { network, sha256, dataset, indices, fingerprint, weights, images, clear })
+        Ok(Subject { network, sha256, dataset, test_images, indices, fingerprint, weights, images, clear })
     }
 }
 
@@ -202,7 +204,7 @@ impl Subject {
     pub(crate) fn dataset_record(&self) -> DatasetRecord {
         DatasetRecord {
             fingerprint: self.fingerprint.clone(),
-            images: self.dataset.len(),
+            images: self.test_images,
             synthetic: self.dataset.synthetic,
         }
     }

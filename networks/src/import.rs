@@ -72,5 +72,5 @@ fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, R
         Refusal::model(format!("its metadata property {} cannot be understood", error::quote(&key)))
     })?;
     let graph = graph::Graph::new(model)?;
-    lower::network(&graph, properties, file_bytes, name)
+    lower::network(&graph, &properties, file_bytes, name)
 }

@@ -39,9 +39,9 @@ const IMAGES_PER_RUN: usize = 64;
 
 /// A model optimised by tract.
 ///
-/// Runs on the ambient rayon pool: a batch is split over its threads, each of which runs a plan whose batch is
-/// symbolic. Measured, such a plan takes as long as one for exactly that batch, also for one image;
-/// image by image, dense networks take four times as long and convolutions the same.
+/// Runs on the ambient rayon pool: a batch is split over its threads, each of which runs a plan whose
+/// batch is symbolic. Measured, such a plan takes as long as one for exactly that batch, also for one
+/// image; image by image, dense networks take four times as long and convolutions the same.
 #[derive(Clone, Debug)]
 pub struct Reference {
     plan: Arc<TypedSimplePlan>,
@@ -60,8 +60,9 @@ impl Reference {
         Ok(Self { plan, images_per_run: IMAGES_PER_RUN, input, output })
     }
 
-    /// Hands an ONNX file to tract as it is, for one image at a time. `input` has the file's own axes, be they channels last; the
-    /// logits are those of its first output, as a vector. tract trusts its files: try [`import`](crate::import) first.
+    /// Hands an ONNX file to tract as it is, for one image at a time. `input` has the file's own axes,
+    /// be they channels last; the logits are those of its first output, as a vector. tract trusts its
+    /// files: try [`import`](crate::import) first.
     pub fn from_bytes(bytes: &[u8], input: Shape) -> Result<Self, ReferenceError> {
         let load = || {
             let plan = plan(bytes, Some(input))?;

@@ -28,6 +28,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Import(#[from] veilbench_networks::import::ImportError),
     #[error(transparent)]
+    Zoo(#[from] veilbench_networks::zoo::ZooError),
+    #[error(transparent)]
     Results(#[from] veilbench_results::Error),
     #[error(transparent)]
     Report(#[from] veilbench_report::Error),

@@ -43,7 +43,7 @@ impl Candidate {
     pub(crate) fn all(files: &[PathBuf]) -> Result<Vec<Self>, SubjectError> {
         let mut candidates = Vec::new();
         for name in zoo::names() {
-            let bytes = zoo::bytes(name).ok_or_else(|| SubjectError::Zoo(name.to_owned()))?.to_vec();
+            let bytes = zoo::bytes(name)?.to_vec();
             let network = import::parse(&bytes, name)?;
             candidates.push(Self { name: name.to_owned(), bytes, network });
         }
@@ -219,8 +219,8 @@ pub(crate) enum SubjectError {
     Import(#[from] import::ImportError),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    #[error("the zoo has no file for {0}")]
-    Zoo(String),
+    #[error(transparent)]
+    Zoo(#[from] zoo::ZooError),
     #[error("{}: a network called {name} is there already; rename the file", path.display())]
     NameTaken { path: PathBuf, name: String },
     #[error(

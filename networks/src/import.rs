@@ -1,15 +1,15 @@
 //! ONNX files, whoever made them, as networks.
 //!
-//! The graph is lowered symbolically. A value that depends on the image is an
-//! [`Activation`](activation::Activation): the output of a layer, seen through a per-channel polynomial and a
-//! [`Layout`](layout::Layout) of axes. Arithmetic with constants changes the polynomial, transposes and reshapes change the
-//! layout, and only an operator that cannot be expressed so makes a layer. So a batch normalisation, a
-//! bias, a square written as `x * x` and a flatten in NHWC order need no special cases: they are settled when the next layer
-//! consumes the value.
+//! The graph is lowered symbolically. A value that depends on the image is an *activation*: the output
+//! of a layer, seen through a per-channel polynomial and a layout of axes. Arithmetic with constants
+//! changes the polynomial, transposes and reshapes change the layout, and only an operator that
+//! cannot be expressed so makes a layer. So a batch normalisation, a bias, a square written as `x * x`
+//! and a flatten in NHWC order need no special cases: they are settled when the next layer consumes
+//! the value.
 //!
 //! Operator sets 9 to 22 are read. What cannot be represented is refused by node, operator and
-//! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the import
-//! allocate more than a small multiple of the file's own size.
+//! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the
+//! import allocate more than a small multiple of the file's own size.
 
 mod activation;
 mod arithmetic;
@@ -72,5 +72,5 @@ fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, R
         Refusal::model(format!("its metadata property {} cannot be understood", error::quote(&key)))
     })?;
     let graph = graph::Graph::new(model)?;
-    lower::network(&graph, properties, file_bytes, name)
+    lower::network(&graph, &properties, file_bytes, name)
 }

@@ -34,13 +34,18 @@ pub enum ReferenceError {
     },
 }
 
-/// A model optimised by tract for one image at a time.
+/// Images in one run of a plan with a symbolic batch: enough for its matrices to be matrices.
+const IMAGES_PER_RUN: usize = 64;
+
+/// A model optimised by tract.
 ///
-/// A batch is spread over the ambient rayon pool image by image: measured against plans for a whole or a
-/// symbolic batch this is the fastest, and on one thread none is slower by more than noise.
+/// Runs on the ambient rayon pool: a batch is split over its threads, each of which runs a plan whose
+/// batch is symbolic. Measured, such a plan takes within 15 % of the time of one for exactly that batch,
+/// also for one image; image by image, dense networks take four times as long and convolutions the same.
 #[derive(Clone, Debug)]
 pub struct Reference {
     plan: Arc<TypedSimplePlan>,
+    images_per_run: usize,
     input: Shape,
     output: Shape,
 }
@@ -50,21 +55,28 @@ impl Reference {
     pub fn new(network: &Network) -> Result<Self, ReferenceError> {
         let bytes = crate::export::to_bytes(network)?;
         let architecture = &network.architecture;
-        let plan = plan(&bytes, architecture.input).map_err(|error| failure("load", &error))?;
-        Ok(Self { plan, input: architecture.input, output: architecture.output() })
+        let (input, output) = (architecture.input, architecture.output());
+        // Some of tract's rewrites fail on a symbolic batch, and some of those on a batch of one too.
+        let (plan, images_per_run) = plan(&bytes, None, true)
+            .map(|plan| (plan, IMAGES_PER_RUN))
+            .or_else(|_| plan(&bytes, Some(input), true).map(|plan| (plan, 1)))
+            .or_else(|_| plan(&bytes, Some(input), false).map(|plan| (plan, 1)))
+            .map_err(|error| failure("load", &error))?;
+        Ok(Self { plan, images_per_run, input, output })
     }
 
-    /// Hands an ONNX file to tract as it is. `input` has the file's own axes, be they channels last; the
-    /// logits are those of its first output, as a vector. tract trusts its files: try [`import`](crate::import) first.
+    /// Hands an ONNX file to tract as it is, for one image at a time. `input` has the file's own axes,
+    /// be they channels last; the logits are those of its first output, as a vector. tract trusts its
+    /// files: try [`import`](crate::import) first.
     pub fn from_bytes(bytes: &[u8], input: Shape) -> Result<Self, ReferenceError> {
         let load = || {
-            let plan = plan(bytes, input)?;
+            let plan = plan(bytes, Some(input), true)?;
             let fact = plan.model().output_fact(0)?;
             let values: usize = fact.shape.as_concrete().map_or(0, |dims| dims.iter().product());
             Ok((plan, values))
         };
         let (plan, values) = load().map_err(|error: TractError| failure("load", &error))?;
-        Ok(Self { plan, input, output: Shape::Flat(values) })
+        Ok(Self { plan, images_per_run: 1, input, output: Shape::Flat(values) })
     }
 
     /// The logits of a batch.
@@ -73,42 +85,44 @@ impl Reference {
         if expected != found {
             return Err(ReferenceError::Input { expected, found });
         }
-        let run = |index: usize| self.run(images.image(index)).map_err(|error| failure("run", &error));
         let count = images.images();
-        let logits: Vec<Vec<f32>> = match count {
-            1 => vec![run(0)?],
-            _ => (0..count).into_par_iter().map(run).collect::<Result<_, _>>()?,
+        let a_thread = count.div_ceil(rayon::current_num_threads());
+        let run_length = a_thread.clamp(1, self.images_per_run) * self.input.len();
+        let runs = || images.data().chunks(run_length);
+        let logits: Result<Vec<Vec<f32>>, TractError> = if count * self.input.len() <= run_length {
+            runs().map(|images| self.run(images)).collect()
+        } else {
+            runs().collect::<Vec<_>>().into_par_iter().map(|images| self.run(images)).collect()
         };
+        let logits = logits.map_err(|error| failure("run", &error))?;
         Ok(Tensor::from_images(count, self.output, logits.concat()))
     }
 
-    fn run(&self, image: &[f32]) -> TractResult<Vec<f32>> {
-        let input = tract_onnx::prelude::Tensor::from_shape(&batch_of_one(self.input), image)?;
+    /// The logits of images that fit one run.
+    fn run(&self, images: &[f32]) -> TractResult<Vec<f32>> {
+        let count = images.len() / self.input.len();
+        let dims = [vec![count], self.input.dims()].concat();
+        let input = tract_onnx::prelude::Tensor::from_shape(&dims, images)?;
         let outputs = self.plan.run(tvec!(input.into_tvalue()))?;
         let logits = outputs[0].try_as_plain_ram()?.as_slice::<f32>()?;
-        ensure_len(logits, self.output.len())?;
+        let expected = count * self.output.len();
+        if logits.len() != expected {
+            return Err(TractError::msg(format!("{} values instead of {expected}", logits.len())));
+        }
         Ok(logits.to_vec())
     }
 }
 
-fn ensure_len(logits: &[f32], expected: usize) -> TractResult<()> {
-    if logits.len() == expected {
-        Ok(())
-    } else {
-        Err(TractError::msg(format!("{} values instead of {expected}", logits.len())))
+/// `one` fixes the input to one image of a shape; without it the file's own declaration holds.
+fn plan(mut bytes: &[u8], one: Option<Shape>, optimised: bool) -> TractResult<Arc<TypedSimplePlan>> {
+    let mut model = onnx().model_for_read(&mut bytes)?;
+    if let Some(shape) = one {
+        let dims = [vec![1], shape.dims()].concat();
+        model = model.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), dims))?;
     }
-}
-
-fn plan(mut bytes: &[u8], input: Shape) -> TractResult<Arc<TypedSimplePlan>> {
-    let fact = InferenceFact::dt_shape(f32::datum_type(), batch_of_one(input));
-    let mut model = tract_onnx::onnx().model_for_read(&mut bytes)?.with_input_fact(0, fact)?;
     let first = model.output_outlets()?[..1].to_vec();
     model.select_output_outlets(&first)?;
-    model.into_optimized()?.into_runnable()
-}
-
-fn batch_of_one(shape: Shape) -> Vec<usize> {
-    [vec![1], shape.dims()].concat()
+    if optimised { model.into_optimized()?.into_runnable() } else { model.into_typed()?.into_runnable() }
 }
 
 fn failure(doing: &'static str, error: &TractError) -> ReferenceError {

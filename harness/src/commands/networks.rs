@@ -19,7 +19,7 @@ impl Networks {
     pub(super) fn run(&self) -> Result<u8, Error> {
         match &self.network {
             Some(wanted) => {
-                if let Some(bytes) = zoo::bytes(wanted) {
+                if let Ok(bytes) = zoo::bytes(wanted) {
                     show(&import::parse(bytes, wanted)?)?;
                 } else {
                     show(&import::read(&PathBuf::from(wanted))?)?;
@@ -39,8 +39,7 @@ fn list() -> Result<(), Error> {
         "network", "input", "parameters", "MACs", "activations"
     )?;
     for name in zoo::names() {
-        let Some(bytes) = zoo::bytes(name) else { continue };
-        let Network { architecture, metadata, .. } = import::parse(bytes, name)?;
+        let Network { architecture, metadata, .. } = zoo::load(name)?;
         let accuracy = metadata.notes.get("accuracy").map_or("not stated", String::as_str);
         let (input, macs) = (architecture.input.to_string(), architecture.macs());
         let (parameters, activations) = (architecture.parameters(), architecture.activations());

@@ -66,7 +66,9 @@ impl Constant {
         let kind = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
         budget.spend(Source::of(tensor).len(kind))?;
         let constant = match kind {
-            DataType::Int64 | DataType::Int32 => Self::integers(dims, integers(tensor, kind)?),
+            DataType::Int64 | DataType::Int32 | DataType::Bool => {
+                Self::integers(dims, integers(tensor, kind)?)
+            }
             _ => Self::floats(dims, floats(tensor, kind)?),
         };
         if Some(constant.len()) != expected {
@@ -91,6 +93,7 @@ impl<'t> Source<'t> {
     fn len(&self, kind: DataType) -> usize {
         match self {
             Source::Raw(bytes) => match kind {
+                DataType::Bool => bytes.len(),
                 DataType::Float16 | DataType::Bfloat16 => bytes.len() / 2,
                 DataType::Double | DataType::Int64 => bytes.len() / 8,
                 _ => bytes.len() / 4,
@@ -123,6 +126,7 @@ fn integers(tensor: &TensorProto, kind: DataType) -> Result<Vec<i64>, Reason> {
     Ok(match (kind, Source::of(tensor)) {
         (DataType::Int64, Source::Raw(bytes)) => raw(bytes, i64::from_le_bytes)?,
         (DataType::Int64, Source::Fields(tensor)) => tensor.int64_data.clone(),
+        (DataType::Bool, Source::Raw(bytes)) => bytes.iter().map(|&byte| byte.into()).collect(),
         (_, Source::Raw(bytes)) => raw(bytes, |value| i32::from_le_bytes(value).into())?,
         (_, Source::Fields(tensor)) => tensor.int32_data.iter().map(|&value| value.into()).collect(),
     })

@@ -159,7 +159,7 @@ fn dimensions(input: &ValueInfoProto) -> Result<(Option<usize>, Vec<usize>), Ref
         Refusal::model(format!("its input {name} has a dimension that is not fixed: {advice}"))
     })?;
     let values = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
-    if !values.is_some_and(|values| values <= limits::VALUES) {
+    if values.is_none_or(|values| values > limits::VALUES) {
         return Err(Refusal::model(format!("its input {name} of {sizes:?} is too large")));
     }
     Ok((fixed(batch), sizes))

@@ -40,12 +40,13 @@ impl Declaration {
         Self { shape, layout: Layout::of(shape).transpose(&[1, 2, 0]) }
     }
 
-    /// Channels first as is ONNX's custom, unless only the last axis can be the channels of a picture.
-    fn guess(dims: &[usize]) -> Self {
+    /// Channels first as in veilbench's own files and ONNX's custom, unless only the last axis can be
+    /// the channels of a picture.
+    fn guess(dims: &[usize], is_ours: bool) -> Self {
         let is_picture = |channels: usize| channels == 1 || channels == 3;
         match *dims {
             [height, width] => Self::in_order([1, height, width], dims),
-            [a, b, c] if is_picture(c) && !is_picture(a) => Self::channels_last([a, b, c]),
+            [a, b, c] if !is_ours && is_picture(c) && !is_picture(a) => Self::channels_last([a, b, c]),
             [a, b, c] => Self::in_order([a, b, c], dims),
             _ => Self::vector(dims.iter().product()),
         }
@@ -56,12 +57,12 @@ impl Declaration {
 /// image corrects that.
 pub(super) fn network(
     graph: &Graph<'_>,
-    properties: Properties,
+    properties: &Properties,
     file_bytes: usize,
     file: &str,
 ) -> Result<Network, Refusal> {
-    let mut tried = vec![Declaration::guess(&graph.dims)];
-    let refusal = match attempt(graph, &properties, file_bytes, file, &tried[0]) {
+    let mut tried = vec![Declaration::guess(&graph.dims, properties.is_ours())];
+    let refusal = match attempt(graph, properties, file_bytes, file, &tried[0]) {
         Err(Refusal::InputIsImage { size, otherwise }) => (size, otherwise),
         done => return done,
     };
@@ -77,7 +78,7 @@ pub(super) fn network(
     }
     for declaration in others {
         if !tried.contains(&declaration) {
-            match attempt(graph, &properties, file_bytes, file, &declaration) {
+            match attempt(graph, properties, file_bytes, file, &declaration) {
                 Err(Refusal::InputIsImage { .. }) => tried.push(declaration),
                 done => return done,
             }
@@ -136,14 +137,13 @@ fn attempt(
     Ok(network)
 }
 
-/// The layer that computes the logits, as a vector.
+/// The layer that computes the logits, flattened if the file does so.
 fn logits(tree: &mut Tree, output: Activation) -> Result<usize, Reason> {
     let output = tree.settle(output, Settle::Fold)?;
     if !output.layout.is_in_order() {
         return Err("the network's output is a transposed image".into());
     }
-    let flat = output.layout.dims().iter().filter(|&&dim| dim != 1).count() <= 1;
-    Ok(if flat { tree.flatten(output)?.base } else { output.base })
+    Ok(if output.layout.rank() <= 1 { tree.flatten(output)?.base } else { output.base })
 }
 
 /// Settles what veilbench's own export wrote as a layer of its own.

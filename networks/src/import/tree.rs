@@ -134,6 +134,18 @@ impl Tree {
         }
     }
 
+    /// True if between the input and a layer's output (included) values never met.
+    pub(super) fn is_pointwise(&self, mut id: LayerId) -> bool {
+        while let Some(index) = id.checked_sub(1) {
+            let (parent, layer, _) = &self.layers[index];
+            if !layer.op.is_activation() {
+                return false;
+            }
+            id = *parent;
+        }
+        true
+    }
+
     fn is_affine(&self, id: LayerId) -> bool {
         let layer = id.checked_sub(1).map(|index| &self.layers[index].1);
         layer.is_some_and(|layer| matches!(layer.op, Op::Dense(_) | Op::Conv2d(_)))

@@ -43,17 +43,17 @@ fn same_padding(size: usize, kernel: usize, stride: usize, dilation: usize) -> O
 /// `ceil_mode`; as ONNX, no window starts in the padding at the end.
 pub(super) fn round_up(window: &Window, size: [usize; 2]) -> Option<Window> {
     let mut rounded = *window;
-    for axis in 0..2 {
+    for (axis, &size) in size.iter().enumerate() {
         let (kernel, stride) = (window.kernel[axis], window.stride[axis]);
         let (start, end) = (window.padding[axis], window.padding[axis + 2]);
-        let padded = size[axis].checked_add(start)?.checked_add(end)?;
+        let padded = size.checked_add(start)?.checked_add(end)?;
         let mut last =
             padded.checked_sub(kernel)?.checked_add(stride.checked_sub(1)?)?.checked_div(stride)?;
-        if last.checked_mul(stride)? >= size[axis] + start {
+        if last.checked_mul(stride)? >= size + start {
             last = last.checked_sub(1)?;
         }
         let needed = last.checked_mul(stride)?.checked_add(kernel)?;
-        rounded.padding[axis + 2] = end.max(needed.saturating_sub(size[axis] + start));
+        rounded.padding[axis + 2] = end.max(needed.saturating_sub(size + start));
     }
     Some(rounded)
 }

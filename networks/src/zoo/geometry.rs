@@ -33,8 +33,8 @@ pub fn malaria_cnn(activation: Activation) -> Architecture {
     features.flatten().dense(72).activation().dense(2).finish()
 }
 
-/// A LeNet that suits homomorphic encryption: Conv 8 5x5 - act - AvgPool2 - Conv 16 5x5 stride 2 - act - AvgPool2 -
-/// FC 64 - act - FC 2 on 64x64x3.
+/// A LeNet that suits homomorphic encryption: Conv 8 5x5 - act - AvgPool2 - Conv 16 5x5 stride 2 -
+/// act - AvgPool2 - FC 64 - act - FC 2 on 64x64x3.
 pub fn melanoma_lenet(activation: Activation) -> Architecture {
     let chain = Chain::new("melanoma-lenet", [3, 64, 64], activation);
     let features = chain.conv(8, 5, 1).activation().pool().conv(16, 5, 2).activation().pool();

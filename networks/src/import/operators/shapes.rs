@@ -23,7 +23,7 @@ impl Call<'_, '_> {
         if activation.layout.is(self.tree.shape(activation.base)) && dims.len() == 3 {
             return Ok((activation, [channels, height, width]));
         }
-        if activation.base == 0 {
+        if self.tree.is_pointwise(activation.base) {
             return Err(Reason::InputIsImage([channels, height, width]));
         }
         Err(format!("its input of {dims:?} is not laid out as channels, rows and columns of an image").into())

@@ -13,8 +13,8 @@ pub(super) fn pass(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     call.attributes.float("ratio")?;
     call.attributes.int("seed")?;
     if let Some(Some(training)) = call.inputs.get(2) {
-        let off = matches!(training, Value::Constant(Constant { values: Values::Integers(values), .. }) if values[..] == [0]);
-        if !off {
+        let is_off = |values: &Values| matches!(values, Values::Integers(values) if values[..] == [0]);
+        if !matches!(training, Value::Constant(constant) if is_off(&constant.values)) {
             return Err("its input training_mode must be false: export the model for inference".into());
         }
     }

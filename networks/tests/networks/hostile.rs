@@ -1,11 +1,9 @@
 //! No file, however damaged, makes the import panic or take memory it has no bytes for.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::networks;
 use proptest::prelude::*;
-use support::networks;
 use veilbench_networks::{export, import};
 
 fn fixtures() -> Vec<Vec<u8>> {
@@ -25,7 +23,7 @@ fn import_and_check(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -7,20 +7,20 @@ use veilbench_networks::{
 };
 
 /// Values in -1..1 by the formula of `fixtures/make.py`.
-pub fn images(count: usize, shape: Shape) -> Tensor {
+pub(crate) fn images(count: usize, shape: Shape) -> Tensor {
     let value = |index: usize| ((index * 7919 + 13) % 1009) as f64 / 504.5 - 1.0;
     let values = (0..count * shape.len()).map(|index| value(index) as f32).collect();
     Tensor::new(count, shape, values).unwrap()
 }
 
 /// Largest difference, relative where values are beyond 1.
-pub fn difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max)
 }
 
 /// Networks of up to eight random layers on a small image, with ranges and metadata.
-pub fn networks() -> impl Strategy<Value = Network> {
+pub(crate) fn networks() -> impl Strategy<Value = Network> {
     let image = (1..4_usize, 3..9_usize, 3..9_usize);
     let layers = proptest::collection::vec((0..7_u8, any::<[u8; 8]>()), 1..9);
     (image, layers, any::<u64>()).prop_map(|((channels, height, width), choices, seed)| {
@@ -62,7 +62,7 @@ fn op(kind: u8, input: Shape, random: [usize; 8]) -> Op {
                 4 => Op::AveragePool(window),
                 5 => Op::MaxPool(window),
                 _ => {
-                    let groups = if random[0] % 2 == 0 { channels } else { 1 };
+                    let groups = if random[0].is_multiple_of(2) { channels } else { 1 };
                     let outputs = groups * (1 + random[1] % 3);
                     Op::Conv2d(Conv2d { inputs: channels, outputs, groups, dilation: [1, 1], window })
                 }
@@ -72,7 +72,7 @@ fn op(kind: u8, input: Shape, random: [usize; 8]) -> Op {
     }
 }
 
-fn append(architecture: &mut Architecture, op: Op) {
+pub(crate) fn append(architecture: &mut Architecture, op: Op) {
     let input = architecture.output();
     let output = match (op, input) {
         (Op::Dense(dense), _) => Shape::Flat(dense.outputs),

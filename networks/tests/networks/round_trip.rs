@@ -1,9 +1,7 @@
 //! What is exported is imported again exactly, and tract computes the same from it.
 
-mod support;
-
+use crate::support::{difference, images, networks};
 use proptest::prelude::*;
-use support::{difference, images, networks};
 use veilbench_networks::evaluate::{evaluate, ranges, trace};
 use veilbench_networks::zoo::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp, untrained};
 use veilbench_networks::{Parameters, Reference, Tensor, export, import};

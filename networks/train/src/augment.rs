@@ -3,11 +3,10 @@
 use std::f32::consts::TAU;
 
 use rand::{Rng, RngExt};
-use serde::Serialize;
 use veilbench_networks::Normalisation;
 
 /// How far a training image may be moved and recoloured. All zero and false: not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
     /// One of the eight symmetries of the square: 90-degree rotations and flips.
     pub symmetries: bool,

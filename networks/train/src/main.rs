@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use veilbench_datasets::{Dataset, Split, Store, load};
-use veilbench_networks::{Architecture, zoo};
+use veilbench_networks::Architecture;
 use veilbench_train::batches::{hold_out, select};
 use veilbench_train::error::Error;
 use veilbench_train::notes::{notes, share};
@@ -108,10 +108,7 @@ impl Arguments {
     }
 
     fn network(&self, recipe: &Recipe, store: &Store) -> Result<(), Error> {
-        let architecture = zoo::architecture(recipe.network).ok_or_else(|| Error::UnknownNetwork {
-            name: recipe.network.into(),
-            known: "none of this name in the zoo".into(),
-        })?;
+        let architecture = recipe.architecture();
         let mut patient = None;
         if recipe.dataset == "malaria" && self.split != Some(MalariaSplit::Paper) {
             let trained = self.train(recipe, &architecture, store, "malaria-patient")?;

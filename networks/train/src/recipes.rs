@@ -5,16 +5,28 @@
 
 use std::fmt;
 
-use serde::Serialize;
-use veilbench_networks::Normalisation;
+use veilbench_networks::zoo::{self, Activation};
+use veilbench_networks::{Architecture, Normalisation};
 
 use crate::augment::Augmentation;
 
+/// A constructor of `veilbench_networks::zoo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named after its constructor")]
+pub enum Geometry {
+    MnistMlp,
+    MnistCnn,
+    MalariaCnn,
+    MelanomaLenet,
+}
+
 /// Everything that decides the outcome of a training, the seed and the images aside.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// Name of the network, as in `veilbench_networks::zoo`.
     pub network: &'static str,
+    /// Its layers, activations aside.
+    pub geometry: Geometry,
     /// The data set it learns, as in `veilbench_datasets`.
     pub dataset: &'static str,
     /// Mean of the training pixels of each channel, on pixels scaled to 0..1.
@@ -46,6 +58,7 @@ pub struct Recipe {
 
 const MNIST: Recipe = Recipe {
     network: "",
+    geometry: Geometry::MnistMlp,
     dataset: "mnist",
     mean: &[0.1307],
     deviation: &[0.3081],
@@ -69,16 +82,17 @@ const MNIST: Recipe = Recipe {
 
 const MALARIA: Recipe = Recipe {
     network: "",
+    geometry: Geometry::MalariaCnn,
     dataset: "malaria",
     mean: &[0.5; 3],
     deviation: &[0.5; 3],
     epochs: 30,
     batch: 64,
-    peak_rate: 2e-3,
-    weight_decay: 0.01,
+    peak_rate: 3e-3,
+    weight_decay: 0.02,
     gradient_norm: 1.0,
     label_smoothing: 0.0,
-    dropout: 0.0,
+    dropout: 0.1,
     averaging: 0.998,
     balanced: false,
     augmentation: Augmentation {
@@ -92,6 +106,7 @@ const MALARIA: Recipe = Recipe {
 
 const MELANOMA: Recipe = Recipe {
     network: "",
+    geometry: Geometry::MelanomaLenet,
     dataset: "melanoma",
     mean: &[0.77, 0.52, 0.54],
     deviation: &[0.14, 0.16, 0.18],
@@ -117,8 +132,8 @@ const MELANOMA: Recipe = Recipe {
 pub const RECIPES: [Recipe; 8] = [
     Recipe { network: "mnist-mlp", ..MNIST },
     Recipe { network: "mnist-mlp-poly", ..MNIST },
-    Recipe { network: "mnist-cnn", ..MNIST },
-    Recipe { network: "mnist-cnn-poly", ..MNIST },
+    Recipe { network: "mnist-cnn", geometry: Geometry::MnistCnn, ..MNIST },
+    Recipe { network: "mnist-cnn-poly", geometry: Geometry::MnistCnn, ..MNIST },
     Recipe { network: "malaria-cnn", ..MALARIA },
     Recipe { network: "malaria-cnn-poly", ..MALARIA },
     Recipe { network: "melanoma-lenet", ..MELANOMA },
@@ -131,6 +146,20 @@ pub fn recipe(name: &str) -> Option<Recipe> {
 }
 
 impl Recipe {
+    /// The architecture that is trained.
+    pub fn architecture(&self) -> Architecture {
+        let activation = match self.network.ends_with("-poly") {
+            true => Activation::Polynomial { degree: 2 },
+            false => Activation::Relu,
+        };
+        match self.geometry {
+            Geometry::MnistMlp => zoo::mnist_mlp(activation),
+            Geometry::MnistCnn => zoo::mnist_cnn(activation),
+            Geometry::MalariaCnn => zoo::malaria_cnn(activation),
+            Geometry::MelanomaLenet => zoo::melanoma_lenet(activation),
+        }
+    }
+
     /// How pixels become inputs.
     pub fn normalisation(&self) -> Normalisation {
         Normalisation { mean: self.mean.to_vec(), deviation: self.deviation.to_vec() }
@@ -185,6 +214,13 @@ mod tests {
         for twin in RECIPES.iter().filter(|recipe| recipe.network.ends_with("-poly")) {
             let plain = recipe(twin.network.trim_end_matches("-poly")).unwrap();
             assert_eq!(Recipe { network: twin.network, ..plain }, *twin);
+        }
+    }
+
+    #[test]
+    fn every_recipe_trains_the_architecture_of_its_name() {
+        for recipe in RECIPES {
+            assert_eq!(recipe.architecture().name, recipe.network);
         }
     }
 

@@ -1,8 +1,13 @@
 //! The public half of a network: its layers and their shapes, without a single weight.
 
+mod check;
+mod cost;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use check::{ArchitectureError, limits};
 
 /// The shape of one image's activation; the batch is never part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +27,14 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// Number of values of one image, or `None` if it overflows: for shapes not checked yet.
+    pub fn checked_len(&self) -> Option<usize> {
+        match *self {
+            Shape::Image { channels, height, width } => channels.checked_mul(height)?.checked_mul(width),
+            Shape::Flat(features) => Some(features),
+        }
+    }
+
     /// Number of values of one image.
     pub fn len(&self) -> usize {
         match *self {
@@ -183,4 +196,22 @@ pub struct Architecture {
     pub input_range: Option<Range>,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
+}
+
+impl Architecture {
+    /// Shape of one image's logits (the input's, if there is no layer).
+    pub fn output(&self) -> Shape {
+        self.layers.last().map_or(self.input, |layer| layer.output)
+    }
+
+    /// Number of classes: one logit each.
+    pub fn classes(&self) -> usize {
+        self.output().len()
+    }
+
+    /// Every layer with the shape of its input.
+    pub fn steps(&self) -> impl Iterator<Item = (Shape, &Layer)> {
+        let inputs = std::iter::once(self.input).chain(self.layers.iter().map(|layer| layer.output));
+        inputs.zip(&self.layers)
+    }
 }

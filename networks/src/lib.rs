@@ -12,8 +12,11 @@
 //! networks: a network here is a chain of layers.
 
 pub mod architecture;
+pub mod evaluate;
+pub mod export;
 pub mod network;
 pub mod tensor;
+pub mod zoo;
 
 pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
 pub use network::{Metadata, Network, Normalisation, Parameters};

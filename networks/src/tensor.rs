@@ -16,6 +16,12 @@ impl<T: Copy> Tensor<T> {
         (images.checked_mul(shape.len())? == data.len()).then_some(Self { shape, images, data })
     }
 
+    /// A batch whose length is known to be right.
+    pub(crate) fn from_images(images: usize, shape: Shape, data: Vec<T>) -> Self {
+        debug_assert_eq!(images * shape.len(), data.len());
+        Self { shape, images, data }
+    }
+
     /// Number of images.
     pub fn images(&self) -> usize {
         self.images
@@ -51,6 +57,10 @@ impl<T: Copy> Tensor<T> {
     /// If there are not so many images.
     pub fn slice(&self, start: usize, count: usize) -> Self {
         let len = self.shape.len();
-        Self { shape: self.shape, images: count, data: self.data[start * len..(start + count) * len].to_vec() }
+        Self {
+            shape: self.shape,
+            images: count,
+            data: self.data[start * len..(start + count) * len].to_vec(),
+        }
     }
 }

@@ -1,0 +1,176 @@
+//! One image through one layer. Loops run over contiguous values so that they vectorise; shapes are
+//! those of a checked network.
+
+use std::ops::Range;
+
+use super::Real;
+use crate::{Conv2d, Window};
+
+/// Partial sums a dot product keeps, so that it is not one long chain of additions.
+const LANES: usize = 16;
+
+/// Output channels computed together: one pass over an unfolded row serves them all.
+const CHANNELS: usize = 4;
+
+/// Values of an unfolded block of pixels (unless one pixel has more): small enough for a cache, and a
+/// bound on memory that no kernel size escapes.
+const UNFOLDED: usize = 1 << 17;
+
+pub(super) fn dense<T: Real>(x: &[T], weights: &[T], bias: &[T]) -> Vec<T> {
+    weights.chunks_exact(x.len()).zip(bias).map(|(row, &bias)| bias + dot(row, x)).collect()
+}
+
+fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut sums = [T::default(); LANES];
+    let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a_blocks.remainder().iter().zip(b_blocks.remainder());
+    for (a, b) in a_blocks.zip(b_blocks) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let blocks = sums.into_iter().fold(T::default(), |total, sum| total + sum);
+    rest.fold(blocks, |total, (&a, &b)| total + a * b)
+}
+
+/// Unfolds each group's input into a matrix with a row for each weight of a kernel and a column for each
+/// output pixel, a block of pixels at a time, and multiplies.
+pub(super) fn conv2d<T: Real>(conv: &Conv2d, size: [usize; 2], x: &[T], weights: &[T], bias: &[T]) -> Vec<T> {
+    let output = output_size(&conv.window, size, conv.dilation);
+    let pixels = output[0] * output[1];
+    let (group_inputs, group_outputs) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
+    let taps = group_inputs * conv.window.kernel[0] * conv.window.kernel[1];
+    let block = (UNFOLDED / taps).max(1);
+
+    let mut y: Vec<T> = bias.iter().flat_map(|&bias| std::iter::repeat_n(bias, pixels)).collect();
+    let groups = x
+        .chunks_exact(group_inputs * size[0] * size[1])
+        .zip(y.chunks_exact_mut(group_outputs * pixels))
+        .zip(weights.chunks_exact(group_outputs * taps));
+    for ((x, y), weights) in groups {
+        for start in (0..pixels).step_by(block) {
+            let range = start..pixels.min(start + block);
+            let columns = unfold(conv, size, output[1], range.clone(), x);
+            for (y, weights) in y.chunks_mut(CHANNELS * pixels).zip(weights.chunks(CHANNELS * taps)) {
+                let mut rows: Vec<&mut [T]> =
+                    y.chunks_exact_mut(pixels).map(|row| &mut row[range.clone()]).collect();
+                accumulate(&mut rows, weights, &columns);
+            }
+        }
+    }
+    y
+}
+
+/// `rows += weights columns` for up to [`CHANNELS`] output channels.
+fn accumulate<T: Real>(rows: &mut [&mut [T]], weights: &[T], columns: &[T]) {
+    let taps = weights.len() / rows.len();
+    for (tap, column) in columns.chunks_exact(columns.len() / taps).enumerate() {
+        if let [a, b, c, d] = rows {
+            let [wa, wb, wc, wd] = [0, 1, 2, 3].map(|channel| weights[channel * taps + tap]);
+            let outputs = a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()).zip(d.iter_mut());
+            for ((((a, b), c), d), &x) in outputs.zip(column) {
+                *a += wa * x;
+                *b += wb * x;
+                *c += wc * x;
+                *d += wd * x;
+            }
+        } else {
+            for (row, weights) in rows.iter_mut().zip(weights.chunks_exact(taps)) {
+                for (y, &x) in row.iter_mut().zip(column) {
+                    *y += weights[tap] * x;
+                }
+            }
+        }
+    }
+}
+
+/// The rows of the unfolded matrix for a range of output pixels; `width` is that of the output.
+fn unfold<T: Real>(conv: &Conv2d, size: [usize; 2], width: usize, pixels: Range<usize>, x: &[T]) -> Vec<T> {
+    let Window { kernel, stride, padding } = conv.window;
+    let taps = x.len() / (size[0] * size[1]) * kernel[0] * kernel[1];
+    let mut columns = Vec::with_capacity(taps * pixels.len());
+    for channel in x.chunks_exact(size[0] * size[1]) {
+        for (row, column) in (0..kernel[0]).flat_map(|row| (0..kernel[1]).map(move |column| (row, column))) {
+            for i in pixels.start / width..pixels.end.div_ceil(width) {
+                let first = pixels.start.saturating_sub(i * width);
+                let last = (pixels.end - i * width).min(width);
+                let Some(i) = inside(i * stride[0] + row * conv.dilation[0], padding[0], size[0]) else {
+                    columns.extend(std::iter::repeat_n(T::default(), last - first));
+                    continue;
+                };
+                let line = &channel[i * size[1]..(i + 1) * size[1]];
+                columns.extend((first..last).map(|j| {
+                    let j = inside(j * stride[1] + column * conv.dilation[1], padding[1], size[1]);
+                    j.map_or(T::default(), |j| line[j])
+                }));
+            }
+        }
+    }
+    columns
+}
+
+/// The position in the image of a position in the padded image, if it is not in the padding.
+fn inside(padded: usize, padding: usize, size: usize) -> Option<usize> {
+    padded.checked_sub(padding).filter(|&position| position < size)
+}
+
+pub(super) fn average_pool<T: Real>(window: &Window, size: [usize; 2], x: &[T]) -> Vec<T> {
+    let area = T::from_f32((window.kernel[0] * window.kernel[1]) as f32);
+    pool(window, size, x, |values| values.fold(T::default(), |sum, value| sum + value) / area)
+}
+
+pub(super) fn max_pool<T: Real>(window: &Window, size: [usize; 2], x: &[T]) -> Vec<T> {
+    let largest = |a: T, b: T| if b > a { b } else { a };
+    pool(window, size, x, |values| values.reduce(largest).unwrap_or_default())
+}
+
+/// Reduces the values of every window that lie inside the image.
+fn pool<T: Real>(
+    window: &Window,
+    size: [usize; 2],
+    x: &[T],
+    reduce: impl Fn(&mut dyn Iterator<Item = T>) -> T,
+) -> Vec<T> {
+    let output = output_size(window, size, [1, 1]);
+    let span = |position: usize, axis: usize| {
+        let start = position * window.stride[axis];
+        let end = start + window.kernel[axis];
+        let clip = |padded: usize| padded.saturating_sub(window.padding[axis]).min(size[axis]);
+        clip(start)..clip(end)
+    };
+    let mut y = Vec::with_capacity(x.len() / (size[0] * size[1]) * output[0] * output[1]);
+    for channel in x.chunks_exact(size[0] * size[1]) {
+        for (i, j) in (0..output[0]).flat_map(|i| (0..output[1]).map(move |j| (i, j))) {
+            let columns = span(j, 1);
+            let mut values =
+                span(i, 0).flat_map(|row| channel[row * size[1]..][columns.clone()].iter().copied());
+            y.push(reduce(&mut values));
+        }
+    }
+    y
+}
+
+/// Keeps NaN, as ONNX does.
+pub(super) fn relu<T: Real>(values: &mut [T]) {
+    for value in values {
+        if *value < T::default() {
+            *value = T::default();
+        }
+    }
+}
+
+pub(super) fn polynomial<T: Real>(degree: usize, per_channel: usize, coefficients: &[T], values: &mut [T]) {
+    let channels = values.chunks_exact_mut(per_channel).zip(coefficients.chunks_exact(degree + 1));
+    for (channel, coefficients) in channels {
+        for x in channel {
+            *x = coefficients.iter().rev().fold(T::default(), |sum, &coefficient| sum * *x + coefficient);
+        }
+    }
+}
+
+fn output_size(window: &Window, [height, width]: [usize; 2], dilation: [usize; 2]) -> [usize; 2] {
+    let Some(output) = window.output(height, width, dilation) else {
+        unreachable!("a checked network has windows that fit")
+    };
+    output
+}

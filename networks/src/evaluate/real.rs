@@ -1,0 +1,49 @@
+//! The number types the evaluator computes in.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`.
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + 'static
+{
+    /// Exact.
+    fn from_f32(value: f32) -> Self;
+    /// Rounded to the nearest, from `f64`.
+    fn to_f32(self) -> f32;
+}
+
+impl Real for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Real for f64 {
+    fn from_f32(value: f32) -> Self {
+        value.into()
+    }
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}

@@ -1,38 +1,30 @@
 //! The images veilbench classifies: loaders, checksummed fetch, and a small embedded sample.
 //!
-//! [`load`] gives a [`Dataset`]; missing files fall back to the embedded sample, damaged ones are
-//! errors that name the file.
+//! [`load`] gives a [`Dataset`]; a missing or damaged file is an error that names it.
 //!
 //! # Non-goals
 //! Augmentation and training-time shuffling (the trainer's business), datasets that do not fit in
-//! memory.
+//! memory, conversion to tensors (the harness' business).
 
-/// Which half of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// Images networks are trained on.
-    Train,
-    /// Images accuracy is reported on.
-    Test,
-}
+mod bounded;
+mod cache;
+mod dataset;
+mod digest;
+mod error;
+mod idx;
+mod load;
+mod lookalike;
+mod malaria;
+mod melanoma;
+mod mnist;
+mod npz;
+mod resize;
+mod sample;
+mod splits;
+mod store;
+mod tree;
 
-/// Decoded images of one split, 8 bits a channel.
-#[derive(Clone, Debug)]
-pub struct Dataset {
-    /// `mnist`, `malaria`, `malaria-patient`, `melanoma`, or one of these with `-sample`.
-    pub id: String,
-    /// Class names, by label.
-    pub classes: Vec<String>,
-    /// Channels of an image.
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// `images x channels x height x width`.
-    pub pixels: Vec<u8>,
-    /// One label an image.
-    pub labels: Vec<u8>,
-    /// Whether the images are generated look-alikes: accuracy on them means nothing.
-    pub synthetic: bool,
-}
+pub use dataset::{Dataset, Split};
+pub use error::Error;
+pub use load::{IDS, Loaded, load, load_or_sample};
+pub use store::Store;

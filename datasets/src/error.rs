@@ -1,0 +1,80 @@
+//! What can go wrong between a data set's name and its pixels.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why there are no images.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No data set has this name.
+    #[error("no data set is called `{id}`: there are {}", crate::load::IDS.join(", "))]
+    UnknownDataset {
+        /// The name asked for.
+        id: String,
+    },
+    /// The files of the data set are not there.
+    #[error("the data of `{id}` is not in {}: get it with `veilbench data fetch {base}`", folder.display())]
+    Missing {
+        /// The data set asked for.
+        id: String,
+        /// The name it is fetched by.
+        base: &'static str,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// Some files are there, but none of this split.
+    #[error("{} holds no {split} image of `{id}`: get all of it with `veilbench data fetch {base}`", folder.display())]
+    EmptySplit {
+        /// The data set asked for.
+        id: String,
+        /// The name it is fetched by.
+        base: &'static str,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Where the other images are.
+        folder: PathBuf,
+    },
+    /// A file is not what it should be.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb: `read`, `write`, `rename`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Its reason.
+        source: io::Error,
+    },
+    /// A subset larger than the set.
+    #[error("{wanted} images were asked for, but `{id}` has {present}")]
+    TooFewImages {
+        /// The data set.
+        id: String,
+        /// Images asked for.
+        wanted: usize,
+        /// Images there are.
+        present: usize,
+    },
+    /// Neither the environment nor the platform names a place for data.
+    #[error("no folder for data: set VEILBENCH_DATA (and VEILBENCH_CACHE), or HOME")]
+    NoFolder,
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io { action, path, source }
+    }
+
+    pub(crate) fn damaged(path: impl Into<PathBuf>, reason: impl Into<String>) -> Error {
+        Error::Damaged { path: path.into(), reason: reason.into() }
+    }
+}

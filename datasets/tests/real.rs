@@ -1,0 +1,91 @@
+//! Facts about the real data, where `VEILBENCH_DATA` names it.
+
+use std::path::PathBuf;
+use std::{env, fs};
+use veilbench_datasets::{Dataset, Error, Split, Store, load, load_or_sample};
+
+fn real(id: &str, split: Split) -> Option<Dataset> {
+    let Some(data) = env::var_os("VEILBENCH_DATA") else {
+        println!("skipped: VEILBENCH_DATA is not set, so the real {id} was not looked at");
+        return None;
+    };
+    let cache = env::var_os("VEILBENCH_CACHE").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    Some(load(&Store::new(data, cache), id, split).unwrap())
+}
+
+fn counts(data: &Dataset) -> Vec<usize> {
+    (0..data.classes.len())
+        .map(|class| data.labels.iter().filter(|&&l| usize::from(l) == class).count())
+        .collect()
+}
+
+#[test]
+fn mnist_has_its_published_counts() {
+    let (Some(train), Some(test)) = (real("mnist", Split::Train), real("mnist", Split::Test)) else { return };
+    assert_eq!((train.len(), test.len()), (60_000, 10_000));
+    assert_eq!(counts(&train), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
+    assert_eq!(counts(&test), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+    assert_eq!(test.labels[..4], [7, 2, 1, 0]);
+}
+
+#[test]
+fn malaria_has_the_papers_counts() {
+    let (Some(train), Some(test)) = (real("malaria", Split::Train), real("malaria", Split::Test)) else {
+        return;
+    };
+    assert_eq!(counts(&train), [12_401, 12_401]);
+    assert_eq!(counts(&test), [1_378, 1_378]);
+    assert_eq!(train.classes, ["Uninfected", "Parasitized"]);
+}
+
+#[test]
+fn malaria_by_patient_leaves_the_validation_patients_out() {
+    let (Some(train), Some(test)) =
+        (real("malaria-patient", Split::Train), real("malaria-patient", Split::Test))
+    else {
+        return;
+    };
+    assert_eq!((train.len(), test.len()), (22_149, 3_334));
+}
+
+#[test]
+fn melanoma_has_the_counts_of_its_manifest() {
+    let (Some(train), Some(test)) = (real("melanoma", Split::Train), real("melanoma", Split::Test)) else {
+        return;
+    };
+    assert_eq!((counts(&train), counts(&test)), (vec![2123, 534], vec![525, 128]));
+    assert_eq!((test.channels, test.height, test.width), (3, 64, 64));
+}
+
+/// A data folder with NLM's originals alone, so that the archive of resized cells is not found.
+fn originals() -> Option<(tempfile::TempDir, Store)> {
+    let data = PathBuf::from(env::var_os("VEILBENCH_DATA")?).join("malaria");
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("malaria")).unwrap();
+    for class in ["Parasitized", "Uninfected"] {
+        fs::create_dir(folder.path().join("malaria").join(class)).unwrap();
+        for file in fs::read_dir(data.join(class)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.path().join("malaria").join(class).join(file.file_name())).unwrap();
+        }
+    }
+    let store = Store::new(folder.path(), folder.path().join("cache"));
+    Some((folder, store))
+}
+
+#[test]
+fn original_cells_become_the_very_pixels_of_the_archive() {
+    let Some(archived) = real("malaria", Split::Test) else { return };
+    let Some((_folder, store)) = originals() else { return };
+    let loaded = load_or_sample(&store, "malaria", Split::Test).unwrap();
+    let resized = loaded.dataset;
+    assert_eq!((resized.len(), &resized.labels), (2756, &archived.labels));
+    let differences = resized.pixels.iter().zip(&archived.pixels).map(|(a, b)| a.abs_diff(*b));
+    let (largest, sum) =
+        differences.fold((0, 0u64), |(largest, sum), d| (largest.max(d), sum + u64::from(d)));
+    println!("largest difference {largest}, mean {}", sum as f64 / archived.pixels.len() as f64);
+    assert!(largest <= 1);
+    assert_eq!(load(&store, "malaria", Split::Test).unwrap(), resized, "the cache gives the same");
+    assert!(loaded.notes[0].contains("2756 of the 27558"), "{:?}", loaded.notes);
+    assert!(matches!(load(&store, "malaria", Split::Train), Err(Error::EmptySplit { .. })));
+}

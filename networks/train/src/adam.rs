@@ -36,7 +36,8 @@ impl Adam {
     pub fn step(&mut self, parameters: &[Named], rate: f64, step: u64) {
         tch::no_grad(|| {
             let gradients: Vec<Tensor> = parameters.iter().map(|parameter| parameter.tensor.grad()).collect();
-            let squares: Vec<Tensor> = gradients.iter().map(|gradient| gradient.square().sum(Kind::Float)).collect();
+            let squares: Vec<Tensor> =
+                gradients.iter().map(|gradient| gradient.square().sum(Kind::Float)).collect();
             let norm = Tensor::stack(&squares, 0).sum(Kind::Float).sqrt().double_value(&[]);
             let shrink = (self.gradient_norm / (norm + 1e-6)).min(1.0);
 

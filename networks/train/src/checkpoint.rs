@@ -42,10 +42,13 @@ impl Checkpoint {
             return Ok(None);
         }
         let damaged = |reason: String| Error::DamagedCheckpoint { path: path.to_owned(), reason };
-        let mut tensors = Tensor::load_multi(path).map_err(|error| damaged(first_line(&error.to_string())))?;
+        let mut tensors =
+            Tensor::load_multi(path).map_err(|error| damaged(first_line(&error.to_string())))?;
         let mut take = |name: &str, kind: Kind| {
             let found = tensors.iter().position(|(other, tensor)| other == name && tensor.kind() == kind);
-            found.map(|index| tensors.swap_remove(index).1).ok_or_else(|| damaged(format!("it has no {name}")))
+            found
+                .map(|index| tensors.swap_remove(index).1)
+                .ok_or_else(|| damaged(format!("it has no {name}")))
         };
         let identity = take(IDENTITY, Kind::Uint8)?;
         let mut bytes = vec![0; identity.numel()];

@@ -76,9 +76,11 @@ fn compare(network: &'static str, own: &[f32], theirs: &[f32], classes: usize) -
     if difference.is_nan() || difference > TOLERANCE * largest {
         return Err(disagreement(format!("its logits differ from libtorch's by up to {difference}")));
     }
-    let pairs = predictions(own, classes).into_iter().zip(predictions(theirs, classes)).zip(theirs.chunks(classes));
+    let pairs =
+        predictions(own, classes).into_iter().zip(predictions(theirs, classes)).zip(theirs.chunks(classes));
     for (image, ((mine, other), logits)) in pairs.enumerate() {
-        if mine != other && (logits[usize::from(mine)] - logits[usize::from(other)]).abs() > 2.0 * difference {
+        if mine != other && (logits[usize::from(mine)] - logits[usize::from(other)]).abs() > 2.0 * difference
+        {
             return Err(disagreement(format!("image {image} is class {mine} instead of {other}")));
         }
     }
@@ -92,7 +94,7 @@ fn compare(network: &'static str, own: &[f32], theirs: &[f32], classes: usize) -
 /// disk is then left as it was.
 pub fn write(network: &Network, name: &'static str, folder: &Path) -> Result<PathBuf, Error> {
     let bytes = export::to_bytes(network).map_err(network_error)?;
-    if import::from_bytes(&bytes).map_err(network_error)? != *network {
+    if import::parse(&bytes, name).map_err(network_error)? != *network {
         return Err(Error::Disagreement { network: name, reason: "it does not read back as written".into() });
     }
     let path = folder.join(format!("{name}.onnx"));

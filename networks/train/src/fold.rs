@@ -24,7 +24,8 @@ impl BatchNorm {
     /// If the lengths do not fit.
     pub fn fold_into(&self, weights: &mut [f32], bias: &mut [f32]) {
         let outputs = bias.len();
-        let fits = [&self.mean, &self.variance, &self.gain, &self.shift].iter().all(|part| part.len() == outputs);
+        let fits =
+            [&self.mean, &self.variance, &self.gain, &self.shift].iter().all(|part| part.len() == outputs);
         assert!(fits && outputs > 0 && weights.len().is_multiple_of(outputs), "one batch norm an output");
         let inputs = weights.len() / outputs;
         for (output, row) in weights.chunks_exact_mut(inputs).enumerate() {

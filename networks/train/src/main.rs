@@ -170,7 +170,8 @@ impl Arguments {
             training.resume(&checkpoint)?;
         }
         let (done, total) = training.progress();
-        let mut progress = Progress::new(title.clone(), done, total, training.epoch_steps().min(100.max(total / 20)));
+        let mut progress =
+            Progress::new(title.clone(), done, total, training.epoch_steps().min(100.max(total / 20)));
         for done in done + 1..=total {
             let step = training.step()?;
             progress.step(done, step.loss, step.accuracy);
@@ -183,7 +184,10 @@ impl Arguments {
         if let Some(held) = held {
             let classes = held.classes.len();
             let logits = logits(&model, &held, &recipe.normalisation());
-            println!("{title}: {}", describe(&Score::new(classes, &held.labels, &predictions(&logits, classes))));
+            println!(
+                "{title}: {}",
+                describe(&Score::new(classes, &held.labels, &predictions(&logits, classes)))
+            );
             return Ok(None);
         }
         let test = load(store, dataset, Split::Test)?;
@@ -192,7 +196,8 @@ impl Arguments {
 
     /// The command that trains this network so, from the root of a clone.
     fn command(&self, recipe: &Recipe) -> String {
-        let mut command = format!("cargo run --release -p veilbench-train --features train -- {}", recipe.network);
+        let mut command =
+            format!("cargo run --release -p veilbench-train --features train -- {}", recipe.network);
         let options = [("epochs", self.epochs), ("batch", self.batch), ("steps", self.steps)];
         for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             command.push_str(&format!(" --{name} {value}"));

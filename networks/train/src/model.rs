@@ -80,9 +80,10 @@ impl Model {
             };
             layers.push(match layer.op {
                 Op::Dense(dense) => affine(dense.outputs, dense.inputs),
-                Op::Conv2d(conv) => {
-                    affine(conv.outputs, conv.inputs / conv.groups * conv.window.kernel.iter().product::<usize>())
-                }
+                Op::Conv2d(conv) => affine(
+                    conv.outputs,
+                    conv.inputs / conv.groups * conv.window.kernel.iter().product::<usize>(),
+                ),
                 Op::Polynomial(polynomial) => {
                     Parameters::Polynomial { coefficients: FIRST_COEFFICIENTS.repeat(polynomial.channels) }
                 }
@@ -261,7 +262,9 @@ impl Stage {
             Stage::Dense { weight, bias, .. } | Stage::Conv { weight, bias, .. } => {
                 Parameters::Affine { weights: values(weight), bias: values(bias) }
             }
-            Stage::Quadratic { coefficients } => Parameters::Polynomial { coefficients: values(coefficients) },
+            Stage::Quadratic { coefficients } => {
+                Parameters::Polynomial { coefficients: values(coefficients) }
+            }
             Stage::AveragePool(_) | Stage::Relu | Stage::Flatten => Parameters::None,
         }
     }

@@ -10,7 +10,13 @@ const LIBRARIES: &str = "libtorch 2.13.0, tch 0.26.0";
 
 /// Notes on a network trained with `recipe` and `seed`, with its `score` on the test images of its
 /// data set and, for malaria, the score of a second training on the patient-disjoint split.
-pub fn notes(recipe: &Recipe, seed: u64, command: &str, score: &Score, patient: Option<&Score>) -> BTreeMap<String, String> {
+pub fn notes(
+    recipe: &Recipe,
+    seed: u64,
+    command: &str,
+    score: &Score,
+    patient: Option<&Score>,
+) -> BTreeMap<String, String> {
     let mut notes = BTreeMap::new();
     let mut note = |name: &str, text: String| notes.insert(name.into(), text);
     note("seed", seed.to_string());
@@ -32,7 +38,8 @@ pub fn notes(recipe: &Recipe, seed: u64, command: &str, score: &Score, patient: 
             if let Some(patient) = patient {
                 note("accuracy-patient-split", patient_share(patient));
             }
-            let credit = "NIH/NLM malaria cell images (Rajaraman et al., PeerJ 6:e4568, 2018), US government work";
+            let credit =
+                "NIH/NLM malaria cell images (Rajaraman et al., PeerJ 6:e4568, 2018), US government work";
             note("data", credit.into());
         }
         "melanoma" => {

@@ -15,7 +15,8 @@ pub fn one_cycle(peak: f64, step: u64, total: u64) -> f64 {
     let last = total.saturating_sub(1).max(1) as f64;
     let turn = (RISE * last).max(1.0);
     let step = step as f64;
-    let cosine = |from: f64, to: f64, share: f64| to + (from - to) * (1.0 + (PI * share.min(1.0)).cos()) / 2.0;
+    let cosine =
+        |from: f64, to: f64, share: f64| to + (from - to) * (1.0 + (PI * share.min(1.0)).cos()) / 2.0;
     if step <= turn {
         cosine(peak / START, peak, step / turn)
     } else {

@@ -64,7 +64,8 @@ impl Score {
 /// # Panics
 /// If `classes` is 0.
 pub fn predictions(logits: &[f32], classes: usize) -> Vec<u8> {
-    let largest = |row: &[f32]| (0..classes).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0) as u8;
+    let largest =
+        |row: &[f32]| (0..classes).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0) as u8;
     logits.chunks_exact(classes).map(largest).collect()
 }
 

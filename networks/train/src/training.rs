@@ -111,7 +111,12 @@ impl<'a> Training<'a> {
         loss.backward();
         let shown = Step {
             loss: loss.double_value(&[]),
-            accuracy: logits.argmax(1, false).eq_tensor(&labels).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
+            accuracy: logits
+                .argmax(1, false)
+                .eq_tensor(&labels)
+                .to_kind(Kind::Float)
+                .mean(Kind::Float)
+                .double_value(&[]),
         };
         if !shown.loss.is_finite() {
             return Err(Error::Diverged { network: self.recipe.network, loss: shown.loss, step: self.done });

@@ -6,6 +6,7 @@ use veilbench_datasets::Dataset;
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{Architecture, Metadata, Network, Shape, Tensor, export, import};
 
+use crate::agreement::disagreement;
 use crate::augment::normalise_all;
 use crate::error::Error;
 use crate::model::Model;
@@ -13,45 +14,48 @@ use crate::recipes::Recipe;
 use crate::score::{Score, predictions};
 use crate::training::logits;
 
-/// Largest difference between libtorch's and the evaluator's logits, relative to the largest logit.
-const TOLERANCE: f32 = 1e-4;
 /// Images evaluated at once.
 const BATCH: usize = 500;
 
-/// The network `model` is without its batch norms, with the ranges of its activations over all
-/// training images, and its score on the test images.
+/// The network `model` is without its batch norms, and its score on the test images.
 ///
 /// # Errors
 /// [`Error::Disagreement`] if the project's own evaluator computes other logits than libtorch.
-pub fn finish(
+pub fn fold_and_score(
     recipe: &Recipe,
     architecture: &Architecture,
     model: &Model,
-    training: &Dataset,
     test: &Dataset,
 ) -> Result<(Network, Score), Error> {
     let normalisation = recipe.normalisation();
-    let mut network = Network {
+    let network = Network {
         architecture: architecture.clone(),
         parameters: model.folded(),
         metadata: Metadata {
             dataset: Some(recipe.dataset.into()),
-            classes: training.classes.clone(),
+            classes: test.classes.clone(),
             normalisation: Some(normalisation.clone()),
             ..Metadata::default()
         },
     };
-    for tensor in batches(recipe, training, training.len()) {
-        ranges(&mut network, &tensor).map_err(network_error)?;
-    }
-    let classes = training.classes.len();
+    let classes = test.classes.len();
     let mut own = Vec::new();
     for tensor in batches(recipe, test, BATCH) {
         own.extend(evaluate::<f32>(&network, &tensor).map_err(network_error)?.into_data());
     }
     let theirs = logits(model, test, &normalisation);
-    compare(recipe.network, &own, &theirs, classes)?;
+    disagreement(&own, &theirs, classes)
+        .map_or(Ok(()), |reason| Err(Error::Disagreement { network: recipe.network, reason }))?;
     Ok((network, Score::new(classes, &test.labels, &predictions(&own, classes))))
+}
+
+/// Notes the range of the input and of every layer's output over all `training` images.
+///
+/// # Errors
+/// [`Error::Network`] if a value is not finite.
+pub fn calibrate(network: &mut Network, recipe: &Recipe, training: &Dataset) -> Result<(), Error> {
+    let mut whole = batches(recipe, training, training.len());
+    whole.try_for_each(|tensor| ranges(network, &tensor).map_err(network_error))
 }
 
 /// The normalised images, `count` at a time.
@@ -63,28 +67,6 @@ fn batches(recipe: &Recipe, images: &Dataset, count: usize) -> impl Iterator<Ite
         let inputs = normalise_all(pixels, size, &normalisation);
         Tensor::new(inputs.len() / shape.len(), shape, inputs)
     })
-}
-
-/// Errors unless the logits agree and every prediction is the same where rounding cannot decide it.
-fn compare(network: &'static str, own: &[f32], theirs: &[f32], classes: usize) -> Result<(), Error> {
-    let disagreement = |reason| Error::Disagreement { network, reason };
-    if own.len() != theirs.len() {
-        return Err(disagreement(format!("{} logits instead of {}", own.len(), theirs.len())));
-    }
-    let largest = theirs.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
-    let difference = own.iter().zip(theirs).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
-    if difference.is_nan() || difference > TOLERANCE * largest {
-        return Err(disagreement(format!("its logits differ from libtorch's by up to {difference}")));
-    }
-    let pairs =
-        predictions(own, classes).into_iter().zip(predictions(theirs, classes)).zip(theirs.chunks(classes));
-    for (image, ((mine, other), logits)) in pairs.enumerate() {
-        if mine != other && (logits[usize::from(mine)] - logits[usize::from(other)]).abs() > 2.0 * difference
-        {
-            return Err(disagreement(format!("image {image} is class {mine} instead of {other}")));
-        }
-    }
-    Ok(())
 }
 
 /// Writes `<folder>/<name>.onnx` and returns its path.

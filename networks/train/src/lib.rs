@@ -12,6 +12,7 @@
 //! GPUs, distributed training, architectures that are not a chain: the architectures come from
 //! `veilbench_networks::zoo`, this crate only finds weights.
 
+pub mod agreement;
 pub mod augment;
 pub mod batches;
 pub mod fold;

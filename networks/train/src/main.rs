@@ -111,22 +111,22 @@ impl Arguments {
         let architecture = recipe.architecture();
         let mut patient = None;
         if recipe.dataset == "malaria" && self.split != Some(MalariaSplit::Paper) {
-            let trained = self.train(recipe, &architecture, store, "malaria-patient")?;
-            patient = trained.map(|(model, training, test)| {
-                export::finish(recipe, &architecture, &model, &training, &test).map(|(_, score)| score)
-            });
-        }
-        let patient = patient.transpose()?;
-        if let Some(score) = &patient {
-            println!("{} on disjoint patients: {}", recipe.network, describe(score));
+            if let Some((model, _)) = self.train(recipe, &architecture, store, "malaria-patient")? {
+                let test = load(store, "malaria-patient", Split::Test)?;
+                let (_, score) = export::fold_and_score(recipe, &architecture, &model, &test)?;
+                println!("{} on disjoint patients: {}", recipe.network, describe(&score));
+                patient = Some(score);
+            }
         }
         if self.split == Some(MalariaSplit::Patient) {
             return Ok(());
         }
-        let Some((model, training, test)) = self.train(recipe, &architecture, store, recipe.dataset)? else {
+        let Some((model, training)) = self.train(recipe, &architecture, store, recipe.dataset)? else {
             return Ok(());
         };
-        let (mut network, score) = export::finish(recipe, &architecture, &model, &training, &test)?;
+        let test = load(store, recipe.dataset, Split::Test)?;
+        let (mut network, score) = export::fold_and_score(recipe, &architecture, &model, &test)?;
+        export::calibrate(&mut network, recipe, &training)?;
         network.metadata.notes = notes(recipe, self.seed, &self.command(recipe), &score, patient.as_ref());
         let path = export::write(&network, recipe.network, &self.out)?;
         println!("{}: {}; wrote {}", recipe.network, describe(&score), path.display());
@@ -152,7 +152,7 @@ impl Arguments {
         architecture: &Architecture,
         store: &Store,
         dataset: &str,
-    ) -> Result<Option<(Model, Dataset, Dataset)>, Error> {
+    ) -> Result<Option<(Model, Dataset)>, Error> {
         let mut images = load(store, dataset, Split::Train)?;
         let mut title = format!("{} on {dataset}", recipe.network);
         let mut held = None;
@@ -190,8 +190,7 @@ impl Arguments {
             );
             return Ok(None);
         }
-        let test = load(store, dataset, Split::Test)?;
-        Ok(Some((model, images, test)))
+        Ok(Some((model, images)))
     }
 
     /// The command that trains this network so, from the root of a clone.

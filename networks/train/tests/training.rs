@@ -43,8 +43,9 @@ fn state(training: &Training) -> Vec<(String, Vec<f32>)> {
 
 fn onnx(recipe: &Recipe, training: &Training, images: &Dataset) -> Vec<u8> {
     let test = digits(Split::Test);
-    let (network, _) =
-        export::finish(recipe, &recipe.architecture(), training.averaged(), images, &test).unwrap();
+    let (mut network, _) =
+        export::fold_and_score(recipe, &recipe.architecture(), training.averaged(), &test).unwrap();
+    export::calibrate(&mut network, recipe, images).unwrap();
     to_bytes(&network).unwrap()
 }
 
@@ -115,7 +116,7 @@ fn folding_the_batch_norms_changes_no_logit_beyond_rounding() {
         let mut training = begin(&recipe, &images, 0);
         train_until(&mut training, 45);
         let (network, _) =
-            export::finish(&recipe, &recipe.architecture(), training.averaged(), &images, &images).unwrap();
+            export::fold_and_score(&recipe, &recipe.architecture(), training.averaged(), &images).unwrap();
         let normed = logits(training.averaged(), &images, &recipe.normalisation());
         let folded = logits(&Model::from_network(&network).unwrap(), &images, &recipe.normalisation());
         let worst = normed.iter().zip(&folded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -128,7 +129,7 @@ fn a_network_the_file_format_refuses_leaves_no_file() {
     let (recipe, images) = (thorough(), digits(Split::Train));
     let mut training = begin(&recipe, &images, 0);
     train_until(&mut training, 45);
-    let right = export::finish(&recipe, &recipe.architecture(), training.averaged(), &images, &images);
+    let right = export::fold_and_score(&recipe, &recipe.architecture(), training.averaged(), &images);
     let (mut network, score) = right.unwrap();
     assert!(score.accuracy() > 0.3, "{score:?}");
 

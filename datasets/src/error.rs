@@ -43,6 +43,24 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// No mirror gave the file.
+    #[error("cannot download {file}: {}", attempts.join("; "))]
+    Download {
+        /// The file.
+        file: String,
+        /// Address and reason of every mirror that was tried.
+        attempts: Vec<String>,
+    },
+    /// Nothing of the data set was found.
+    #[error("{} holds nothing of `{id}`: expected {expected}", path.display())]
+    Unrecognised {
+        /// The data set.
+        id: String,
+        /// What was looked at.
+        path: PathBuf,
+        /// What could have been there.
+        expected: &'static str,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

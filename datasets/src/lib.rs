@@ -1,17 +1,24 @@
 //! The images veilbench classifies: loaders, checksummed fetch, and a small embedded sample.
 //!
-//! [`load`] gives a [`Dataset`]; a missing or damaged file is an error that names it.
+//! [`load`] gives a [`Dataset`]; [`load_or_sample`] falls back to the embedded sample where files are
+//! missing, and says so. A damaged file is an error that names it, never replaced in silence.
+//! [`fetch`] downloads, [`import()`] takes over what is on this machine, [`list`] says what is there.
 //!
 //! # Non-goals
 //! Augmentation and training-time shuffling (the trainer's business), datasets that do not fit in
 //! memory, conversion to tensors (the harness' business).
 
+mod archive;
 mod bounded;
 mod cache;
+mod catalog;
 mod dataset;
 mod digest;
 mod error;
+mod fetch;
 mod idx;
+mod import;
+mod list;
 mod load;
 mod lookalike;
 mod malaria;
@@ -24,7 +31,11 @@ mod splits;
 mod store;
 mod tree;
 
+pub use catalog::{RemoteFile, Size, Source, remote_files, source, sources};
 pub use dataset::{Dataset, Split};
 pub use error::Error;
+pub use fetch::{Progress, download_all, fetch};
+pub use import::{Imported, import};
+pub use list::{Listing, State, list};
 pub use load::{IDS, Loaded, load, load_or_sample};
 pub use store::Store;

@@ -46,7 +46,7 @@ pub fn load_or_sample(store: &Store, id: &str, split: Split) -> Result<Loaded, E
     }
 }
 
-fn load_noted(store: &Store, id: &str, split: Split) -> Result<Loaded, Error> {
+pub(crate) fn load_noted(store: &Store, id: &str, split: Split) -> Result<Loaded, Error> {
     let certain = |dataset| Loaded { dataset, notes: Vec::new() };
     match id {
         "mnist" => mnist::load(store, split).map(certain),

@@ -87,7 +87,8 @@ fn from_cells(
     Ok(Loaded { dataset, notes })
 }
 
-fn half(file: &ImageFile, division: Division) -> Result<Option<Split>, Error> {
+/// Where a cell belongs; `None` for validation patients.
+pub(crate) fn half(file: &ImageFile, division: Division) -> Result<Option<Split>, Error> {
     let patient = splits::patient_of(&file.name).ok_or_else(|| {
         Error::damaged(&file.path, "its name does not begin with a patient of the malaria data set")
     })?;
@@ -98,7 +99,8 @@ fn half(file: &ImageFile, division: Division) -> Result<Option<Split>, Error> {
     })
 }
 
-fn from_archive(path: &Path, division: Division, split: Split) -> Result<Dataset, Error> {
+/// The cells of one split from the archive of resized ones.
+pub(crate) fn from_archive(path: &Path, division: Division, split: Split) -> Result<Dataset, Error> {
     let mut archive = Npz::open(path)?;
     let images = archive.bytes("images", LIMIT_BYTES)?;
     let side = SIDE as u64;

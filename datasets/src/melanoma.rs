@@ -16,7 +16,7 @@ pub(crate) const MANIFEST: &str = "manifest.csv";
 
 /// Where an image belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+pub(crate) struct Place {
     label: u8,
     split: Split,
 }
@@ -105,7 +105,8 @@ fn places(manifest: &Path) -> Result<(HashMap<String, Place>, usize), Error> {
     Ok((places.collect(), lesions.len()))
 }
 
-fn from_manifest(path: &Path) -> Result<(HashMap<String, Place>, usize), Error> {
+/// Reads a table with the columns `isic_id`, `target`, `split` and perhaps `staged`.
+pub(crate) fn from_manifest(path: &Path) -> Result<(HashMap<String, Place>, usize), Error> {
     let damaged = |reason: String| Error::damaged(path, reason);
     let mut reader = csv::Reader::from_path(path).map_err(|error| damaged(error.to_string()))?;
     let header = reader.headers().map_err(|error| damaged(error.to_string()))?.clone();

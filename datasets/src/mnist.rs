@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// Side of a digit.
 const SIDE: usize = 28;
-/// More than the 47,040,016 bytes of the largest file.
-const LIMIT_BYTES: u64 = 1 << 26;
-const CLASSES: usize = 10;
+/// No file of MNIST is larger, packed or not: more than the 47,040,016 bytes of the largest file.
+pub(crate) const LIMIT_BYTES: u64 = 1 << 26;
+pub(crate) const CLASSES: usize = 10;
 
 /// Names of images and labels, without `.gz`.
 pub(crate) fn file_names(split: Split) -> [&'static str; 2] {

@@ -161,4 +161,18 @@ mod tests {
         assert!(error.contains("C87"), "{error}");
         assert_eq!(verify_cells(Path::new("cells"), &files[1..]).unwrap(), 0);
     }
+
+    #[test]
+    fn the_published_checksums_of_all_cells_are_recognised() {
+        let Some(data) = std::env::var_os("VEILBENCH_DATA") else {
+            println!("skipped: VEILBENCH_DATA is not set, so the malaria manifest was not looked at");
+            return;
+        };
+        let manifest = Path::new(&data).join("malaria/manifest.csv");
+        let rows = csv::Reader::from_path(manifest).unwrap().into_deserialize().map(|row| {
+            let row: HashMap<String, String> = row.unwrap();
+            (row["class"].clone(), row["file"].clone(), row["sha256"].clone())
+        });
+        assert_eq!(verify_cells(Path::new("cells"), &rows.collect::<Vec<_>>()).unwrap(), 27_558);
+    }
 }

@@ -10,7 +10,8 @@ use std::time::UNIX_EPOCH;
 
 /// No image of these data sets comes near.
 const MAX_SIDE: u32 = 8192;
-const MAX_FILE_BYTES: u64 = 1 << 25;
+/// Nor has any this many bytes.
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 25;
 const MAX_DECODE_BYTES: u64 = 1 << 28;
 
 /// One image of a tree.

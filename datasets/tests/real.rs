@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::{env, fs};
-use veilbench_datasets::{Dataset, Error, Split, Store, load, load_or_sample};
+use veilbench_datasets::{Dataset, Error, Split, State, Store, list, load, load_or_sample};
 
 fn real(id: &str, split: Split) -> Option<Dataset> {
     let Some(data) = env::var_os("VEILBENCH_DATA") else {
@@ -88,4 +88,14 @@ fn original_cells_become_the_very_pixels_of_the_archive() {
     assert_eq!(load(&store, "malaria", Split::Test).unwrap(), resized, "the cache gives the same");
     assert!(loaded.notes[0].contains("2756 of the 27558"), "{:?}", loaded.notes);
     assert!(matches!(load(&store, "malaria", Split::Train), Err(Error::EmptySplit { .. })));
+}
+
+#[test]
+fn everything_is_listed_as_complete() {
+    let (Some(_), Some(data)) = (real("mnist", Split::Test), env::var_os("VEILBENCH_DATA")) else { return };
+    let cache = env::var_os("VEILBENCH_CACHE").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    for listing in list(&Store::new(data, cache)).unwrap() {
+        assert_eq!(listing.state, State::Complete, "{}", listing.id);
+        assert!(listing.size_bytes > 1_000_000);
+    }
 }

@@ -45,7 +45,6 @@ pub fn to_bytes(network: &Network) -> Result<Vec<u8>, NetworkError> {
         ir_version: IR_VERSION,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
         producer_name: "veilbench".into(),
-        producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph::graph(network)),
         metadata_props: properties::write(network),
         ..Default::default()

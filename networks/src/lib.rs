@@ -14,10 +14,13 @@
 pub mod architecture;
 pub mod evaluate;
 pub mod export;
+pub mod import;
 pub mod network;
+pub mod reference;
 pub mod tensor;
 pub mod zoo;
 
 pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
 pub use network::{Metadata, Network, Normalisation, Parameters};
+pub use reference::Reference;
 pub use tensor::Tensor;

@@ -1,10 +1,85 @@
 //! The reference networks: their geometry, and the trained weights that ship with veilbench.
 //!
 //! `mnist-mlp`, `mnist-cnn` and `malaria-cnn` are those of Haralampieva, Rueckert and
-//! Passerat-Palmbach (arXiv 2011.05296), as in their published code. `melanoma-lenet` is a reconstruction: the abstract of
-//! Jain et al. (CryptInfer, 2021) gives neither layer list nor image size. Each comes with ReLU under
-//! its plain name and with a trained polynomial under `<name>-poly`.
+//! Passerat-Palmbach (arXiv 2011.05296), as in their published code. `melanoma-lenet` is a
+//! reconstruction: the abstract of Jain et al. (CryptInfer, 2021) gives neither layer list nor image
+//! size. Each comes with ReLU under its plain name and with a trained polynomial under
+//! `<name>-poly`.
 
 mod geometry;
 
+use thiserror::Error;
+
 pub use geometry::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp, untrained};
+
+use crate::Network;
+use crate::import::{self, ImportError};
+
+/// The trained networks in this build, as `(name, include_bytes!("../zoo/<name>.onnx"))`.
+const FILES: &[(&str, &[u8])] = &[];
+
+/// Why a trained network is not available.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ZooError {
+    /// There is none of that name.
+    #[error("no trained network is named {name:?}: the names are {}", names().collect::<Vec<_>>().join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The file that ships is damaged.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+}
+
+/// Names of the trained networks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|&(name, _)| name)
+}
+
+/// The ONNX file of a trained network.
+pub fn bytes(name: &str) -> Result<&'static [u8], ZooError> {
+    let file = FILES.iter().find(|&&(known, _)| known == name);
+    file.map(|&(_, bytes)| bytes).ok_or_else(|| ZooError::Unknown { name: name.into() })
+}
+
+/// A trained network.
+pub fn load(name: &str) -> Result<Network, ZooError> {
+    Ok(import::parse(bytes(name)?, &format!("{name}.onnx"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trained_network_is_the_reference_network_of_its_name() {
+        for name in names() {
+            let network = load(name).expect("it ships");
+            let (plain, activation) = match name.strip_suffix("-poly") {
+                Some(plain) => (plain, Activation::Polynomial { degree: 2 }),
+                None => (name, Activation::Relu),
+            };
+            let mut geometry = match plain {
+                "mnist-mlp" => mnist_mlp(activation),
+                "mnist-cnn" => mnist_cnn(activation),
+                "malaria-cnn" => malaria_cnn(activation),
+                "melanoma-lenet" => melanoma_lenet(activation),
+                other => panic!("{other} is no reference network"),
+            };
+            assert!(network.architecture.input_range.is_some(), "{name} has no ranges");
+            geometry.input_range = network.architecture.input_range;
+            for (layer, trained) in geometry.layers.iter_mut().zip(&network.architecture.layers) {
+                assert!(trained.range.is_some(), "{name}, {} has no range", trained.name);
+                layer.range = trained.range;
+            }
+            assert_eq!(network.architecture, geometry);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused() {
+        assert!(matches!(load("alexnet"), Err(ZooError::Unknown { .. })));
+    }
+}

@@ -100,6 +100,11 @@ impl Properties {
         Ok(properties)
     }
 
+    /// True if veilbench wrote the file.
+    pub(crate) fn is_ours(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
     /// True if a layer of the written network has this name.
     pub(crate) fn names_layer(&self, name: &str) -> bool {
         self.layers.contains(name)

@@ -1,0 +1,76 @@
+//! ONNX files, whoever made them, as networks.
+//!
+//! The graph is lowered symbolically. A value that depends on the image is an
+//! [`Activation`](activation::Activation): the output of a layer, seen through a per-channel polynomial and a
+//! [`Layout`](layout::Layout) of axes. Arithmetic with constants changes the polynomial, transposes and reshapes change the
+//! layout, and only an operator that cannot be expressed so makes a layer. So a batch normalisation, a
+//! bias, a square written as `x * x` and a flatten in NHWC order need no special cases: they are settled when the next layer
+//! consumes the value.
+//!
+//! Operator sets 9 to 22 are read. What cannot be represented is refused by node, operator and
+//! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the import
+//! allocate more than a small multiple of the file's own size.
+
+mod activation;
+mod arithmetic;
+mod attributes;
+mod budget;
+mod constant;
+mod error;
+mod graph;
+mod integers;
+mod layout;
+mod lower;
+mod operators;
+mod tree;
+mod value;
+mod window;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use prost::Message;
+use tract_onnx::pb::ModelProto;
+
+pub use error::ImportError;
+
+use crate::Network;
+use crate::export::properties::Properties;
+use error::Refusal;
+
+/// Largest file that is read.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Reads a network from an ONNX file. The result passes [`Network::check`].
+pub fn read(path: &Path) -> Result<Network, ImportError> {
+    let file = path.display().to_string();
+    let io = |source| ImportError::Io { file: file.clone(), source };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(io)?;
+    parse(&bytes, &file)
+}
+
+/// Reads a network from the bytes of an ONNX file; `name` stands for the file in errors, and for the
+/// network if the file does not name it.
+pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { file: name.into() });
+    }
+    let corrupt = |reason: String| ImportError::Corrupt { file: name.into(), reason };
+    budget::check_structure(bytes).map_err(corrupt)?;
+    let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
+    let network = lower(&model, bytes.len(), name).map_err(|refusal| refusal.in_file(name))?;
+    network.check().map_err(|source| ImportError::Network { file: name.into(), source })?;
+    Ok(network)
+}
+
+fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, Refusal> {
+    let properties = Properties::read(&model.metadata_props).map_err(|key| {
+        Refusal::model(format!("its metadata property {} cannot be understood", error::quote(&key)))
+    })?;
+    let graph = graph::Graph::new(model)?;
+    lower::network(&graph, &properties, file_bytes, name)
+}

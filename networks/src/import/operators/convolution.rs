@@ -1,0 +1,70 @@
+//! Two-dimensional convolutions.
+
+use super::Call;
+use crate::import::error::Reason;
+use crate::import::tree::{Settle, fold_before};
+use crate::import::value::Value;
+use crate::import::window;
+use crate::{Conv2d, Op, Parameters};
+
+pub(super) fn conv(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    let weights = call.constant(1)?;
+    let values = weights.as_floats("its weights")?;
+    let [outputs, group_inputs, rows, columns] = weights.dims[..] else {
+        let axes = weights.dims.len().saturating_sub(2);
+        return Err(
+            format!("it is a {axes}-dimensional convolution: only two dimensions are supported").into()
+        );
+    };
+    let kernel = [rows, columns];
+    if call.attributes.sizes::<2>("kernel_shape")?.is_some_and(|stated| stated != kernel) {
+        return Err("attribute kernel_shape is not that of its weights".into());
+    }
+    let groups = call.attributes.int_or("group", 1)?;
+    let groups = usize::try_from(groups).map_err(|_| "attribute group is negative")?;
+    let dilation = call.attributes.sizes::<2>("dilations")?.unwrap_or([1, 1]);
+    let mut bias = match call.optional_constant(2)? {
+        None => vec![0.0; outputs],
+        Some(bias) if bias.len() == outputs => bias.as_floats("its bias")?.to_vec(),
+        Some(bias) => return Err(format!("its bias of {:?} is not for {outputs} outputs", bias.dims).into()),
+    };
+    if values.is_empty() {
+        return Err("its weights are empty".into());
+    }
+    call.tree.budget.spend(values.len() + outputs)?;
+    let mut weights = values.to_vec();
+
+    let activation = call.activation(0)?;
+    let (mut activation, [_, height, width]) = call.image(activation)?;
+    let window = window::take(&mut call.attributes, kernel, [height, width], dilation)?;
+    let inputs = group_inputs.checked_mul(groups).ok_or("attribute group is too large")?;
+    if call.tree.shape(activation.base).channels() != inputs {
+        let channels = call.tree.shape(activation.base).channels();
+        return Err(format!(
+            "its weights are for {inputs} channels (attribute group included), it gets {channels}"
+        )
+        .into());
+    }
+    if !outputs.is_multiple_of(groups) {
+        return Err("attribute group does not divide its outputs".into());
+    }
+
+    // Padded values are zeros after the polynomial, so an offset cannot move past padding.
+    if window.padding == [0; 4] {
+        activation = call.tree.settle_unless_foldable(activation)?;
+    } else {
+        activation = call.tree.settle(activation, Settle::Fold)?;
+    }
+    if let Some(form) = &activation.form {
+        let taps = rows * columns;
+        let (row, group_outputs) = (group_inputs * taps, outputs / groups);
+        let of_groups =
+            weights.chunks_exact_mut(row * group_outputs).zip(bias.chunks_exact_mut(group_outputs));
+        for (group, (weights, bias)) in of_groups.enumerate() {
+            fold_before(&form.polynomial, weights, bias, |place| group * group_inputs + place / taps);
+        }
+    }
+    let op = Op::Conv2d(Conv2d { inputs, outputs, groups, dilation, window });
+    let id = call.tree.push(activation.base, call.name, op, Parameters::Affine { weights, bias })?;
+    Ok(call.tree.output_of(id).into())
+}

@@ -1,0 +1,112 @@
+//! Pools, and the means that are pools.
+
+use super::Call;
+use crate::import::constant::Constant;
+use crate::import::error::Reason;
+use crate::import::integers::{Sizes, axis};
+use crate::import::tree::Settle;
+use crate::import::value::Value;
+use crate::import::window;
+use crate::{Op, Window};
+
+pub(super) fn average(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    let counts_padding = call.attributes.flag("count_include_pad")?;
+    pool(call, |window, rounded| {
+        if rounded != window {
+            return Err("attribute ceil_mode makes windows of different sizes: use floor".into());
+        }
+        if window.padding != [0; 4] && !counts_padding {
+            return Err(
+                "padding is left out of the mean: set attribute count_include_pad, or use no padding".into(),
+            );
+        }
+        Ok(Op::AveragePool(window))
+    })
+}
+
+pub(super) fn max(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    call.one_output("indices")?;
+    call.attributes.int("storage_order")?;
+    pool(call, |_, rounded| Ok(Op::MaxPool(rounded)))
+}
+
+/// `op` gets the window as written, and with the padding that `ceil_mode` amounts to.
+fn pool(
+    call: &mut Call<'_, '_>,
+    op: impl FnOnce(Window, Window) -> Result<Op, Reason>,
+) -> Result<Value, Reason> {
+    let kernel = match call.attributes.ints("kernel_shape")? {
+        None => return Err("attribute kernel_shape is missing".into()),
+        Some(&[rows, columns]) => [rows, columns].map(|size| usize::try_from(size).unwrap_or(0)),
+        Some(other) => {
+            let axes = other.len();
+            return Err(
+                format!("attribute kernel_shape has {axes} dimensions: only two are supported").into()
+            );
+        }
+    };
+    if call.attributes.sizes::<2>("dilations")?.is_some_and(|dilation| dilation != [1, 1]) {
+        return Err("attribute dilations of a pool must be 1".into());
+    }
+    let ceil_mode = call.attributes.flag("ceil_mode")?;
+    let activation = call.activation(0)?;
+    let (activation, [_, height, width]) = call.image(activation)?;
+    let window = window::take(&mut call.attributes, kernel, [height, width], [1, 1])?;
+    let rounded = if ceil_mode { window::round_up(&window, [height, width]) } else { Some(window) };
+    let op = op(window, rounded.ok_or("the window does not fit")?)?;
+    let activation = call.tree.settle(activation, Settle::Fold)?;
+    Ok(call.tree.push_plain(activation.base, call.name, op)?.into())
+}
+
+pub(super) fn global_average(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    global(call, Op::AveragePool)
+}
+
+pub(super) fn global_max(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    global(call, Op::MaxPool)
+}
+
+fn global(call: &mut Call<'_, '_>, op: fn(Window) -> Op) -> Result<Value, Reason> {
+    let activation = call.activation(0)?;
+    let (activation, [_, height, width]) = call.image(activation)?;
+    let activation = call.tree.settle(activation, Settle::Fold)?;
+    let op = op(Window { kernel: [height, width], stride: [1, 1], padding: [0; 4] });
+    Ok(call.tree.push_plain(activation.base, call.name, op)?.into())
+}
+
+/// A mean over exactly the rows and columns, wherever their axes are.
+pub(super) fn reduce_mean(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    let keep_axes = call.attributes.int_or("keepdims", 1)? != 0;
+    call.attributes.int("noop_with_empty_axes")?;
+    let activation = call.activation(0)?;
+    let axes = match (call.attributes.ints("axes")?, call.optional_constant(1)?) {
+        (Some(axes), None) => axes.to_vec(),
+        (None, Some(constant)) => known(&constant)?,
+        _ => return Err("attribute axes is missing: only a mean over rows and columns is supported".into()),
+    };
+    let rank = activation.layout.rank() + 1;
+    let mut axes = axes.iter().map(|&number| axis(number, rank)).collect::<Result<Vec<_>, _>>()?;
+    axes.sort_unstable();
+    let order = match (rank, &axes[..]) {
+        (4, [2, 3]) => [0, 1, 2],
+        (4, [1, 2]) => [2, 0, 1],
+        _ => return Err("attribute axes: only a mean over rows and columns is supported".into()),
+    };
+    let layout = activation.layout.transpose(&order);
+    let (activation, [channels, height, width]) =
+        call.image(crate::import::activation::Activation { layout, ..activation })?;
+    let activation = call.tree.settle(activation, Settle::Fold)?;
+    let op = Op::AveragePool(Window { kernel: [height, width], stride: [1, 1], padding: [0; 4] });
+    let mut mean = call.tree.push_plain(activation.base, call.name, op)?;
+    let dims: &[usize] = match (keep_axes, order) {
+        (false, _) => &[channels],
+        (true, [0, ..]) => &[channels, 1, 1],
+        (true, _) => &[1, 1, channels],
+    };
+    mean.layout = mean.layout.reshape(dims).ok_or("its output cannot be laid out")?;
+    Ok(mean.into())
+}
+
+fn known(constant: &Constant) -> Result<Vec<i64>, Reason> {
+    Sizes::from_constant(constant)?.known()
+}

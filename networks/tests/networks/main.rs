@@ -1,0 +1,9 @@
+//! Tests of the crate from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod exports;
+mod fixtures;
+mod hostile;
+mod round_trip;
+mod support;

@@ -2,7 +2,7 @@
 
 use crate::catalog::{self, CELLS_ZIP, RemoteFile, Size};
 use crate::import::{self, Imported};
-use crate::{Error, Store, bounded};
+use crate::{Error, Store, bounded, malaria};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ pub struct Progress<'a> {
 pub fn fetch(store: &Store, id: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Imported, Error> {
     let source = catalog::source(id)?;
     let folder = store.data().join(source.id);
+    if source.id == "malaria" && malaria::is_complete(&folder)? {
+        return import::import(store, id, &folder);
+    }
     let files = catalog::remote_files(id)?;
     download_all(&files, &folder, progress)?;
     if source.id == "malaria" {

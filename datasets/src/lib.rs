@@ -8,6 +8,10 @@
 //! Augmentation and training-time shuffling (the trainer's business), datasets that do not fit in
 //! memory, conversion to tensors (the harness' business).
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod archive;
 mod bounded;
 mod cache;

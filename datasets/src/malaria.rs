@@ -12,7 +12,7 @@ pub(crate) const CHANNELS: usize = 3;
 /// Room for the 84,658,304 bytes of the images.
 const LIMIT_BYTES: u64 = 1 << 27;
 /// All cells there are.
-pub(crate) const IMAGES: usize = 27_558;
+const IMAGES: usize = 27_558;
 /// Name of the archive of resized cells.
 pub(crate) const ARCHIVE: &str = "malaria_32x32_rgb.npz";
 /// Names of the classes and of NLM's folders, by label.
@@ -59,6 +59,11 @@ pub(crate) fn cells(folder: &Path) -> Result<Vec<ImageFile>, Error> {
     let mut files = tree::list(root, &CLASSES, &["png"])?;
     files.sort_by_key(|file| splits::in_paper_test(&file.name));
     Ok(files)
+}
+
+/// Whether all cells are there, resized or not.
+pub(crate) fn is_complete(folder: &Path) -> Result<bool, Error> {
+    Ok(folder.join(ARCHIVE).is_file() || cells(folder)?.len() == IMAGES)
 }
 
 fn from_cells(

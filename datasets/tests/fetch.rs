@@ -1,5 +1,7 @@
 //! Downloads from a server in the test: whole, cut, wrong, endless.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -213,4 +215,43 @@ fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
     fs::write(&occupied, "a file").unwrap();
     let error = get(&file(&["http://127.0.0.1:9"]), &occupied).unwrap_err();
     assert!(matches!(&error, Error::Io { path, .. } if path.starts_with(&occupied)), "{error}");
+}
+
+#[test]
+fn a_server_without_tls_is_refused_under_https() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || send(&mut listener.accept().unwrap().0, "400 Bad Request", b"plain"));
+    let folder = tempfile::tempdir().unwrap();
+    let error = get(&file(&[&server]), folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Download { .. }), "{error}");
+}
+
+#[test]
+fn a_part_longer_than_the_file_is_dropped_when_the_server_has_no_such_range() {
+    let (server, seen) = serve(|stream, path, first| match first {
+        Some(first) if first >= FILE_BYTES => {
+            send(stream, "416 Range Not Satisfiable\r\ncontent-length: 0", b"");
+        }
+        _ => well_behaved(stream, path, first),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    fs::write(folder.path().join("a/file.bin.part"), vec![0; FILE_BYTES + 1]).unwrap();
+    let unsure = RemoteFile { size: Size::AtMost(2 * FILE_BYTES as u64), ..file(&[&server]) };
+    get(&unsure, folder.path()).unwrap();
+    assert_whole(folder.path());
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn a_finished_part_needs_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    for size in [Size::AtMost(2 * FILE_BYTES as u64), Size::Exactly(FILE_BYTES as u64)] {
+        fs::write(folder.path().join("a/file.bin.part"), content()).unwrap();
+        get(&RemoteFile { size, ..file(&["http://127.0.0.1:9"]) }, folder.path()).unwrap();
+        assert_whole(folder.path());
+        fs::remove_file(folder.path().join("a/file.bin")).unwrap();
+    }
 }

@@ -1,5 +1,7 @@
 //! Importing and listing small generated data.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use image::RgbImage;
 use std::fs::{self, File};
 use std::io::Write;

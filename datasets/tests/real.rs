@@ -1,5 +1,7 @@
 //! Facts about the real data, where `VEILBENCH_DATA` names it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::PathBuf;
 use std::{env, fs};
 use veilbench_datasets::{Dataset, Error, Split, State, Store, list, load, load_or_sample};

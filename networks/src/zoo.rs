@@ -15,8 +15,15 @@ pub use geometry::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp
 use crate::Network;
 use crate::import::{self, ImportError};
 
-/// The trained networks in this build, as `(name, include_bytes!("../zoo/<name>.onnx"))`.
-const FILES: &[(&str, &[u8])] = &[];
+/// The trained networks in this build.
+const FILES: &[(&str, &[u8])] = &[
+    ("mnist-mlp", include_bytes!("../zoo/mnist-mlp.onnx")),
+    ("mnist-mlp-poly", include_bytes!("../zoo/mnist-mlp-poly.onnx")),
+    ("mnist-cnn", include_bytes!("../zoo/mnist-cnn.onnx")),
+    ("mnist-cnn-poly", include_bytes!("../zoo/mnist-cnn-poly.onnx")),
+    ("malaria-cnn", include_bytes!("../zoo/malaria-cnn.onnx")),
+    ("malaria-cnn-poly", include_bytes!("../zoo/malaria-cnn-poly.onnx")),
+];
 
 /// Why a trained network is not available.
 #[derive(Debug, Error)]

@@ -15,15 +15,15 @@ pub use geometry::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp
 use crate::Network;
 use crate::import::{self, ImportError};
 
-macro_rules! files {
-    ($($name:literal),+ $(,)?) => {
-        &[$(($name, include_bytes!(concat!("../zoo/", $name, ".onnx")))),+]
-    };
-}
-
-/// The trained networks, in the order of the documentation.
-static FILES: &[(&str, &[u8])] =
-    files!["mnist-mlp", "mnist-mlp-poly", "mnist-cnn", "mnist-cnn-poly", "malaria-cnn", "malaria-cnn-poly"];
+/// The trained networks in this build.
+const FILES: &[(&str, &[u8])] = &[
+    ("mnist-mlp", include_bytes!("../zoo/mnist-mlp.onnx")),
+    ("mnist-mlp-poly", include_bytes!("../zoo/mnist-mlp-poly.onnx")),
+    ("mnist-cnn", include_bytes!("../zoo/mnist-cnn.onnx")),
+    ("mnist-cnn-poly", include_bytes!("../zoo/mnist-cnn-poly.onnx")),
+    ("malaria-cnn", include_bytes!("../zoo/malaria-cnn.onnx")),
+    ("malaria-cnn-poly", include_bytes!("../zoo/malaria-cnn-poly.onnx")),
+];
 
 /// Why a trained network is not available.
 #[derive(Debug, Error)]

@@ -1,0 +1,91 @@
+//! From a trained model to a checked ONNX file.
+
+use std::path::{Path, PathBuf};
+
+use veilbench_datasets::Dataset;
+use veilbench_networks::evaluate::{evaluate, ranges};
+use veilbench_networks::{Architecture, Metadata, Network, Shape, Tensor, export, import};
+
+use crate::agreement::disagreement;
+use crate::augment::normalise_all;
+use crate::error::Error;
+use crate::model::Model;
+use crate::recipes::Recipe;
+use crate::score::{Score, predictions};
+use crate::training::logits;
+
+/// Images evaluated at once.
+const BATCH: usize = 500;
+
+/// The network `model` is without its batch norms, and its score on the test images.
+///
+/// # Errors
+/// [`Error::Disagreement`] if the project's own evaluator computes other logits than libtorch.
+pub fn fold_and_score(
+    recipe: &Recipe,
+    architecture: &Architecture,
+    model: &Model,
+    test: &Dataset,
+) -> Result<(Network, Score), Error> {
+    let normalisation = recipe.normalisation();
+    let network = Network {
+        architecture: architecture.clone(),
+        parameters: model.folded(),
+        metadata: Metadata {
+            dataset: Some(recipe.dataset.into()),
+            classes: test.classes.clone(),
+            normalisation: Some(normalisation.clone()),
+            ..Metadata::default()
+        },
+    };
+    let classes = test.classes.len();
+    let mut own = Vec::new();
+    for tensor in batches(recipe, test, BATCH) {
+        own.extend(evaluate::<f32>(&network, &tensor).map_err(network_error)?.into_data());
+    }
+    let theirs = logits(model, test, &normalisation);
+    disagreement(&own, &theirs, classes)
+        .map_or(Ok(()), |reason| Err(Error::Disagreement { network: recipe.network, reason }))?;
+    Ok((network, Score::new(classes, &test.labels, &predictions(&own, classes))))
+}
+
+/// Notes the range of the input and of every layer's output over all `training` images.
+///
+/// # Errors
+/// [`Error::Network`] if a value is not finite.
+pub fn calibrate(network: &mut Network, recipe: &Recipe, training: &Dataset) -> Result<(), Error> {
+    let mut whole = batches(recipe, training, training.len());
+    whole.try_for_each(|tensor| ranges(network, &tensor).map_err(network_error))
+}
+
+/// The normalised images, `count` at a time.
+fn batches(recipe: &Recipe, images: &Dataset, count: usize) -> impl Iterator<Item = Tensor> {
+    let size = [images.channels, images.height, images.width];
+    let shape = Shape::Image { channels: size[0], height: size[1], width: size[2] };
+    let normalisation = recipe.normalisation();
+    images.pixels.chunks((count * images.image_len()).max(1)).filter_map(move |pixels| {
+        let inputs = normalise_all(pixels, size, &normalisation);
+        Tensor::new(inputs.len() / shape.len(), shape, inputs)
+    })
+}
+
+/// Writes `<folder>/<name>.onnx` and returns its path.
+///
+/// # Errors
+/// [`Error::Disagreement`] if the file would not read back as exactly this network; the file on
+/// disk is then left as it was.
+pub fn write(network: &Network, name: &'static str, folder: &Path) -> Result<PathBuf, Error> {
+    let bytes = export::to_bytes(network).map_err(network_error)?;
+    if import::parse(&bytes, name).map_err(network_error)? != *network {
+        return Err(Error::Disagreement { network: name, reason: "it does not read back as written".into() });
+    }
+    let path = folder.join(format!("{name}.onnx"));
+    let failed = |error: std::io::Error| Error::Write { path: path.clone(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    std::fs::write(&path, bytes).map_err(failed)?;
+    Ok(path)
+}
+
+fn network_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Network(Box::new(error))
+}

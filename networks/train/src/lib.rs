@@ -1,0 +1,37 @@
+//! Trains the reference networks with libtorch and writes them as ONNX.
+//!
+//! The way of the data: [`recipes`] say how, [`batches`] and [`augment`] turn a data set into
+//! batches, [`model`](crate::model) and [`adam`](crate::adam) learn, [`fold`] removes the batch
+//! norms, [`export`](crate::export) measures, checks and writes. Everything random comes from
+//! [`random`], a pure function of seed, purpose and index, so that a resumed training needs no
+//! generator state and continues bit for bit.
+//!
+//! Without the feature `train` only the parts that need no libtorch are built.
+//!
+//! # Non-goals
+//! GPUs, distributed training, architectures that are not a chain: the architectures come from
+//! `veilbench_networks::zoo`, this crate only finds weights.
+
+pub mod agreement;
+pub mod augment;
+pub mod batches;
+pub mod fold;
+pub mod notes;
+pub mod progress;
+pub mod random;
+pub mod recipes;
+pub mod schedule;
+pub mod score;
+
+#[cfg(feature = "train")]
+pub mod adam;
+#[cfg(feature = "train")]
+pub mod checkpoint;
+#[cfg(feature = "train")]
+pub mod error;
+#[cfg(feature = "train")]
+pub mod export;
+#[cfg(feature = "train")]
+pub mod model;
+#[cfg(feature = "train")]
+pub mod training;

@@ -97,7 +97,8 @@ impl<'a> Training<'a> {
         (self.images.len() / self.recipe.batch) as u64
     }
 
-    /// The next step.
+    /// The next step. Seeds libtorch's generator, which is one for the whole process, for its dropout: trainings with
+    /// dropout in several threads at once are not reproducible.
     ///
     /// # Errors
     /// [`Error::Diverged`] if the loss is not a number any more.

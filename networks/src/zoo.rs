@@ -23,6 +23,8 @@ const FILES: &[(&str, &[u8])] = &[
     ("mnist-cnn-poly", include_bytes!("../zoo/mnist-cnn-poly.onnx")),
     ("malaria-cnn", include_bytes!("../zoo/malaria-cnn.onnx")),
     ("malaria-cnn-poly", include_bytes!("../zoo/malaria-cnn-poly.onnx")),
+    ("melanoma-lenet", include_bytes!("../zoo/melanoma-lenet.onnx")),
+    ("melanoma-lenet-poly", include_bytes!("../zoo/melanoma-lenet-poly.onnx")),
 ];
 
 /// Why a trained network is not available.

@@ -48,7 +48,7 @@ impl Adam {
             for ((parameter, gradient), (first, second)) in parameters.iter().zip(gradients).zip(moments) {
                 let mut tensor = parameter.tensor.shallow_clone();
                 let gradient = gradient * shrink;
-                if parameter.name.ends_with("|weight") {
+                if parameter.name.ends_with(".weight") {
                     let _ = tensor.g_mul_scalar_(1.0 - rate * self.weight_decay);
                 }
                 let _ = first.lerp_(&gradient, 1.0 - BETA_FIRST);

@@ -13,8 +13,9 @@ pub fn disagreement(own: &[f32], theirs: &[f32], classes: usize) -> Option<Strin
     }
     let largest = theirs.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
     let differences = own.iter().zip(theirs).map(|(a, b)| (a - b).abs());
-    let rounding = |difference: f32| difference <= TOLERANCE * largest;
-    if let Some(worst) = differences.clone().find(|&difference| !rounding(difference)) {
+    let rounding = TOLERANCE * largest;
+    if let Some(worst) = differences.clone().find(|difference| difference.is_nan() || *difference > rounding)
+    {
         return Some(format!("a logit differs from libtorch's by {worst}"));
     }
     let worst = differences.fold(0.0, f32::max);

@@ -13,7 +13,7 @@ pub struct Checkpoint {
     pub identity: String,
     /// Steps done.
     pub steps: u64,
-    /// The tensors.
+    /// The tensors; libtorch keeps dots in names but not bars.
     pub tensors: Vec<(String, Tensor)>,
 }
 

@@ -110,10 +110,8 @@ impl Arguments {
     fn network(&self, recipe: &Recipe, store: &Store) -> Result<(), Error> {
         let architecture = recipe.architecture();
         let mut patient = None;
-        if recipe.dataset == "malaria"
-            && self.split != Some(MalariaSplit::Paper)
-            && let Some((model, _)) = self.train(recipe, &architecture, store, "malaria-patient")?
-        {
+        let disjoint = recipe.dataset == "malaria" && self.split != Some(MalariaSplit::Paper);
+        if disjoint && let Some((model, _)) = self.train(recipe, &architecture, store, "malaria-patient")? {
             let test = load(store, "malaria-patient", Split::Test)?;
             let (_, score) = export::fold_and_score(recipe, &architecture, &model, &test)?;
             println!("{} on disjoint patients: {}", recipe.network, describe(&score));

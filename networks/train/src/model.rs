@@ -18,7 +18,7 @@ const FIRST_COEFFICIENTS: [f32; 3] = [0.0, 0.5, 0.1];
 /// A tensor that belongs to the state of a model.
 #[derive(Debug)]
 pub struct Named {
-    /// Index of the layer and role, e.g. `0|weight`.
+    /// Index of the layer and role, e.g. `0.weight`.
     pub name: String,
     /// The values; shared with the stage that uses them.
     pub tensor: Tensor,
@@ -156,14 +156,14 @@ impl Model {
     fn parameter(&mut self, layer: usize, role: &str, values: &[f32], shape: &[usize]) -> Tensor {
         let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
         let tensor = Tensor::from_slice(values).view(shape.as_slice()).copy().set_requires_grad(true);
-        self.parameters.push(Named { name: format!("{layer}|{role}"), tensor: tensor.shallow_clone() });
+        self.parameters.push(Named { name: format!("{layer}.{role}"), tensor: tensor.shallow_clone() });
         tensor
     }
 
     fn norm(&mut self, layer: usize, channels: usize) -> Norm {
         let mut statistic = |role: &str, value: f32| {
             let tensor = Tensor::from_slice(&vec![value; channels]);
-            self.statistics.push(Named { name: format!("{layer}|{role}"), tensor: tensor.shallow_clone() });
+            self.statistics.push(Named { name: format!("{layer}.{role}"), tensor: tensor.shallow_clone() });
             tensor
         };
         let (mean, variance) = (statistic("mean", 0.0), statistic("variance", 1.0));

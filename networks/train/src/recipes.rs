@@ -110,7 +110,7 @@ const MELANOMA: Recipe = Recipe {
     dataset: "melanoma",
     mean: &[0.77, 0.52, 0.54],
     deviation: &[0.14, 0.16, 0.18],
-    epochs: 60,
+    epochs: 20,
     batch: 64,
     peak_rate: 2e-3,
     weight_decay: 0.05,

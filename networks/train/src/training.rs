@@ -97,7 +97,8 @@ impl<'a> Training<'a> {
         (self.images.len() / self.recipe.batch) as u64
     }
 
-    /// The next step.
+    /// The next step. Seeds libtorch's generator, which is one for the whole process, for its dropout: trainings with
+    /// dropout in several threads at once are not reproducible.
     ///
     /// # Errors
     /// [`Error::Diverged`] if the loss is not a number any more.
@@ -197,15 +198,15 @@ impl<'a> Training<'a> {
         let [first, second] = self.adam.moments();
         let mut state = Vec::new();
         for (index, parameter) in self.model.parameters().iter().enumerate() {
-            state.push((format!("model|{}", parameter.name), parameter.tensor.shallow_clone()));
-            state.push((format!("first|{}", parameter.name), first[index].shallow_clone()));
-            state.push((format!("second|{}", parameter.name), second[index].shallow_clone()));
+            state.push((format!("model.{}", parameter.name), parameter.tensor.shallow_clone()));
+            state.push((format!("first.{}", parameter.name), first[index].shallow_clone()));
+            state.push((format!("second.{}", parameter.name), second[index].shallow_clone()));
         }
         for statistic in self.model.statistics() {
-            state.push((format!("model|{}", statistic.name), statistic.tensor.shallow_clone()));
+            state.push((format!("model.{}", statistic.name), statistic.tensor.shallow_clone()));
         }
         for averaged in self.average.parameters().iter().chain(self.average.statistics()) {
-            state.push((format!("average|{}", averaged.name), averaged.tensor.shallow_clone()));
+            state.push((format!("average.{}", averaged.name), averaged.tensor.shallow_clone()));
         }
         state
     }

@@ -1,8 +1,9 @@
 //! Facts about training with libtorch, on the digits embedded in the data set crate.
 #![cfg(feature = "train")]
-#![cfg_attr(feature = "train", expect(clippy::unwrap_used, reason = "a failure here is the test's"))]
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails should fail the test")]
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::export::to_bytes;
@@ -11,6 +12,12 @@ use veilbench_train::export;
 use veilbench_train::model::{Model, values};
 use veilbench_train::recipes::{Recipe, recipe};
 use veilbench_train::training::{Training, logits};
+
+/// Held by every test that trains: the generator of libtorch's dropout is one for the whole process.
+fn generator() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn digits(split: Split) -> Dataset {
     load(&Store::new("nowhere", "nowhere"), "mnist-sample", split).unwrap()
@@ -52,6 +59,7 @@ fn onnx(recipe: &Recipe, training: &Training, images: &Dataset) -> Vec<u8> {
 
 #[test]
 fn the_same_seed_gives_the_same_file_and_another_seed_another() {
+    let _alone = generator();
     let (recipe, images) = (thorough(), digits(Split::Train));
     let [first, second, other] = [3, 3, 4].map(|seed| {
         let mut training = begin(&recipe, &images, seed);
@@ -64,6 +72,7 @@ fn the_same_seed_gives_the_same_file_and_another_seed_another() {
 
 #[test]
 fn an_interrupted_training_ends_as_the_uninterrupted_one_bit_for_bit() {
+    let _alone = generator();
     let (recipe, images) = (thorough(), digits(Split::Train));
     let mut whole = begin(&recipe, &images, 0);
     train_until(&mut whole, 45);
@@ -111,6 +120,7 @@ fn a_damaged_checkpoint_is_an_error_that_names_the_way_out() {
 
 #[test]
 fn folding_the_batch_norms_changes_no_logit_beyond_rounding() {
+    let _alone = generator();
     let images = digits(Split::Train);
     for name in ["mnist-mlp", "mnist-cnn", "mnist-cnn-poly"] {
         let recipe = Recipe { batch: 50, ..recipe(name).unwrap() };
@@ -127,6 +137,7 @@ fn folding_the_batch_norms_changes_no_logit_beyond_rounding() {
 
 #[test]
 fn a_network_the_file_format_refuses_leaves_no_file() {
+    let _alone = generator();
     let (recipe, images) = (thorough(), digits(Split::Train));
     let mut training = begin(&recipe, &images, 0);
     train_until(&mut training, 45);

@@ -66,7 +66,7 @@ impl Stage {
     pub fn setup(backend: &dyn Backend, seat: Seat, meter: Arc<Meter>) -> Result<(Self, Footprint), Error> {
         let traffic = seat.links.traffic().into_iter().map(|(to, traffic)| (to, traffic, (0, 0))).collect();
         let mut counters = Counters { meter, traffic, recorder: seat.recorder.clone() };
-        counters.meter.reset();
+        counters.meter.begin_phase();
         let party = backend.join(seat)?;
         let footprint = counters.footprint();
         Ok((Self { party, counters }, footprint))
@@ -77,7 +77,7 @@ impl Stage {
     /// # Errors
     /// Those of [`Party::offline`].
     pub fn offline(&mut self, images: usize) -> Result<Footprint, Error> {
-        self.counters.meter.reset();
+        self.counters.meter.begin_phase();
         self.party.offline(images)?;
         Ok(self.counters.footprint())
     }
@@ -87,7 +87,7 @@ impl Stage {
     /// # Errors
     /// Those of [`Party::online`].
     pub fn online(&mut self, images: Option<&Tensor>) -> Result<(Option<Tensor>, Footprint), Error> {
-        self.counters.meter.reset();
+        self.counters.meter.begin_phase();
         let logits = self.party.online(images)?;
         Ok((logits, self.counters.footprint()))
     }

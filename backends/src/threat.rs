@@ -29,7 +29,7 @@ pub struct Knowledge {
     pub activations: bool,
     /// Sees the logits.
     pub logits: bool,
-    /// Sees the layers and their shapes.
+    /// Sees the layers, their shapes and their calibrated ranges: true of every role the harness briefs.
     pub architecture: bool,
 }
 

@@ -19,7 +19,7 @@ fn ends(profile: &LinkProfile) -> (Link, Link) {
 #[test]
 fn messages_of_every_size_arrive_whole_and_in_order() {
     let (mut left, mut right) = ends(&LinkProfile::loopback());
-    let sizes = [0, 1, 19, 20, 21, 65_515, 65_516, 65_536, 65_557, 200_000, 3_000_000];
+    let sizes = [0, 1, 23, 24, 25, 65_511, 65_512, 65_536, 65_561, 200_000, 3_000_000];
     let sender = thread::spawn(move || {
         for size in sizes {
             let payload: Vec<u8> = (0..size).map(|i| (i * 31 + size) as u8).collect();
@@ -125,8 +125,20 @@ fn called_with(frames: &[&[u8]]) -> Result<Vec<u8>, LinkError> {
 fn header(bytes: u32, sequence: u32) -> Vec<u8> {
     let mut header = bytes.to_le_bytes().to_vec();
     header.extend(sequence.to_le_bytes());
-    header.extend([0; 12]);
+    header.extend([0; 16]);
     header
+}
+
+#[test]
+fn a_link_that_failed_stays_failed_and_a_stale_message_is_an_error() {
+    let [(mut left, _), (mut right, meter)] = pair(&LinkProfile::loopback(), PATIENCE).unwrap();
+    left.send(b"sent before the phase began").unwrap();
+    meter.begin_phase();
+    let error = right.receive().unwrap_err();
+    assert!(matches!(error, LinkError::Phase { expected: 1, got: 0, .. }), "{error}");
+    left.send(b"more").unwrap();
+    assert!(matches!(right.receive().unwrap_err(), LinkError::Broken { .. }));
+    assert!(matches!(right.send(b"anything").unwrap_err(), LinkError::Broken { .. }));
 }
 
 #[test]

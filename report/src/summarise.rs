@@ -54,7 +54,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         link: cell.link.clone(),
         images: cell.images,
         status: sessions.worst,
-        security_bits: backend.and_then(|backend| backend.security_bits),
+        security_bits: security_bits(run, &cell.id()),
         threat_model: backend.map(|backend| backend.threat_model_summary.clone()).unwrap_or_default(),
         simulated: backend.map(|backend| backend.simulated),
         technology: backend.map(|backend| backend.technology.clone()).unwrap_or_default(),
@@ -74,6 +74,11 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         answers.iter().copied().filter(|answer| sessions.ok.contains(&answer.repetition)).collect();
     fill_answers(&mut row, &answers, synthetic == Some(true));
     row
+}
+
+/// Of the plan the backend made for this very cell.
+fn security_bits(run: &Run, cell: &str) -> Option<u32> {
+    run.plans.get(cell)?.get("security_bits")?.as_u64()?.try_into().ok()
 }
 
 /// How the sessions of one cell ended.
@@ -139,8 +144,13 @@ impl<'a> Batches<'a> {
         sessions.into_values().collect()
     }
 
+    /// Of set-ups or of warm batches; of cold batches where there is no warm one.
     fn median_of(&self, phase: Phase, column: impl Fn(&Sample) -> Option<u64>) -> Option<u64> {
-        median(&self.whole_cell(phase).filter_map(column).collect::<Vec<_>>())
+        let of = |warm: bool| {
+            let rows = self.whole_cell(phase).filter(|sample| phase == Phase::Setup || sample.warm == warm);
+            median(&rows.filter_map(&column).collect::<Vec<_>>())
+        };
+        of(true).or_else(|| of(false))
     }
 
     /// The median over batches of the sum over roles, of set-ups or of warm batches.
@@ -164,7 +174,8 @@ impl<'a> Batches<'a> {
         (row.online_wall_ns_low, row.online_wall_ns_high) = median_interval(&warm).unzip();
         row.warm_samples = pooled.len();
         row.outliers = outliers(&pooled);
-        row.cold_online_wall_ns = median(&self.grouped(Phase::Online, false).concat());
+        let first = self.whole_cell(Phase::Online).filter(|sample| sample.iteration == 0 && !sample.warm);
+        row.cold_online_wall_ns = median(&first.filter_map(|sample| sample.wall_ns).collect::<Vec<_>>());
         if row.online_wall_ns.is_none() && row.cold_online_wall_ns.is_some() && row.detail.is_empty() {
             row.detail = "no warm batch: only cold_online_wall_ns was measured".to_owned();
         }

@@ -62,9 +62,6 @@ fn deserters(backend: &dyn Backend) -> Result<(), String> {
     let Some(network) = specimens::supported(backend, 2) else { return Ok(()) };
     let profile = backend.profile();
     for (index, role) in profile.roles.iter().enumerate() {
-        if role.holds == crate::Holding::Nothing {
-            continue;
-        }
         let images = specimens::images(&network, 1, 9);
         let done = attacked(backend, &network, &[images], |rehearsal| rehearsal.deserter = Some(index))?;
         ensure!(
@@ -115,9 +112,16 @@ fn tampering(backend: &dyn Backend) -> Result<(), String> {
         }),
     ];
     let profile = backend.profile();
+    let flipped: Tampering = ("flipped in one bit", |mut payload| {
+        payload.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+        Forward::Messages(vec![payload])
+    });
+    // Only a backend that claims to withstand malicious parties has to notice changed contents.
+    let malicious = profile.threat_model.adversary == crate::Adversary::Malicious;
+    let tamperings: Vec<_> = tamperings.into_iter().chain(malicious.then_some(flipped)).collect();
     for from in &profile.roles {
         for to in &profile.roles {
-            for (what, how) in tamperings {
+            for &(what, how) in &tamperings {
                 let tap = Arc::new(Tamper { from: from.name.to_string(), to: to.name.to_string(), how });
                 let batches = [specimens::images(&network, 2, 10), specimens::images(&network, 2, 11)];
                 let done = attacked(backend, &network, &batches, |rehearsal| rehearsal.tap = Some(tap))?;

@@ -63,37 +63,51 @@ fn shape_of_traffic(backend: &dyn Backend) -> Result<(), String> {
 
 fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
     let profile = backend.profile();
-    let Some(network) = specimens::supported(backend, 1) else { return Ok(()) };
-    let images = specimens::images(&network, 1, 8);
-    let weights: Vec<f32> = network
-        .parameters
-        .iter()
-        .flat_map(|parameters| match parameters {
-            Parameters::Affine { weights, .. } => weights.clone(),
-            _ => Vec::new(),
-        })
-        .collect();
-    let transcript = overhear(backend, &network, &images)?;
-    for (role, knowledge) in profile.roles.iter().zip(&profile.threat_model.learns) {
-        let to_role = || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
-        let owns = |holding| role.holds == holding;
-        if !knowledge.images && !owns(crate::Holding::Images) {
-            ensure!(!to_role().any(|message| leaks(message, images.data())), "{} is sent pixels", role.name);
+    for network in specimens::networks() {
+        if backend.plan(&network.architecture, &Rehearsal::new(backend, &network, 1).job).is_err() {
+            continue;
         }
-        if !knowledge.weights && !owns(crate::Holding::Weights) {
-            ensure!(!to_role().any(|message| leaks(message, &weights)), "{} is sent weights", role.name);
+        let images = specimens::images(&network, 1, 8);
+        let transcript = overhear(backend, &network, &images)?;
+        for (role, knowledge) in profile.roles.iter().zip(&profile.threat_model.learns) {
+            let to_role = || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
+            let owns = |holding| role.holds == holding;
+            if !knowledge.images && !owns(crate::Holding::Images) {
+                ensure!(!to_role().any(|message| leaks(message, images.data())), "{} is sent pixels", role.name);
+            }
+            if !knowledge.weights && !owns(crate::Holding::Weights) {
+                let leaked = |secrets: &[f32]| to_role().any(|message| leaks(message, secrets));
+                ensure!(!secret_parameters(&network).into_iter().any(leaked), "{} is sent weights", role.name);
+            }
         }
     }
     Ok(())
 }
 
-/// Whether two neighbouring secret values stand in a message as `f32` or `f64`: eight or sixteen
-/// bytes in a row do not match by chance.
+fn secret_parameters(network: &Network) -> Vec<&[f32]> {
+    let of_layer = |parameters| match parameters {
+        &Parameters::Affine { ref weights, ref bias } => vec![weights.as_slice(), bias.as_slice()],
+        Parameters::Polynomial { coefficients } => vec![coefficients.as_slice()],
+        _ => Vec::new(),
+    };
+    network.parameters.iter().flat_map(of_layer).collect()
+}
+
+/// Whether two neighbouring secret values stand in a message, as floating-point numbers or in
+/// fixed point with any usual number of fractional bits: so many bytes in a row do not match by chance.
 fn leaks(message: &[u8], secrets: &[f32]) -> bool {
-    secrets.windows(2).any(|pair| {
-        let narrow: Vec<u8> = pair.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let wide: Vec<u8> = pair.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect();
-        [narrow, wide].iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
+    secrets.windows(2).filter(|pair| pair.iter().all(|value| value.abs() > 1e-2)).any(|pair| {
+        let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> { pair.iter().flat_map(|&value| encode(value)).collect() };
+        let mut patterns = vec![
+            pattern(&|value| value.to_le_bytes().to_vec()),
+            pattern(&|value| f64::from(value).to_le_bytes().to_vec()),
+        ];
+        for fractional_bits in 10..=32 {
+            let fixed = |value: f32| (f64::from(value) * f64::from(fractional_bits).exp2()).round() as i64;
+            patterns.push(pattern(&|value| fixed(value).to_le_bytes().to_vec()));
+            patterns.push(pattern(&|value| (fixed(value) as i32).to_le_bytes().to_vec()));
+        }
+        patterns.iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
     })
 }
 
@@ -109,6 +123,8 @@ mod tests {
         message.extend(secrets[2].to_le_bytes());
         assert!(leaks(&message, &secrets));
         assert!(!leaks(&message[..8], &secrets));
+        let fixed: Vec<u8> = secrets.iter().flat_map(|value| ((value * 65_536.0) as i64).to_le_bytes()).collect();
+        assert!(leaks(&fixed, &secrets), "fixed point with 16 fractional bits");
     }
 
     #[test]

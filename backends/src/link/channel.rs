@@ -41,6 +41,7 @@ pub struct Link {
     partial: Option<(Header, Vec<u8>)>,
     inbox: VecDeque<(Header, Vec<u8>)>,
     inbox_bytes: usize,
+    broken: bool,
 }
 
 /// Why a link failed. Every variant names the peer.
@@ -78,6 +79,23 @@ pub enum LinkError {
         expected: u32,
         /// Number that came.
         got: u32,
+    },
+    /// A message of another phase: the protocol left it unread, or its sender is ahead. Counted here,
+    /// its bytes and rounds would stand in the wrong phase.
+    #[error("link to {peer}: a message of phase {got} where phase {expected} is under way")]
+    Phase {
+        /// The peer's role.
+        peer: String,
+        /// The receiver's phase, counted from the start of the session.
+        expected: u32,
+        /// The sender's.
+        got: u32,
+    },
+    /// An earlier error left the link unusable.
+    #[error("link to {peer}: used again after it failed")]
+    Broken {
+        /// The peer's role.
+        peer: String,
     },
     /// No such link.
     #[error("no link to {peer}")]
@@ -130,6 +148,7 @@ impl Link {
             partial: None,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
+            broken: false,
         })
     }
 
@@ -156,6 +175,10 @@ impl Link {
     /// # Errors
     /// As [`send`](Link::send).
     pub fn send_parts(&mut self, parts: &[&[u8]]) -> Result<(), LinkError> {
+        self.guarded(|link| link.transmit(parts))
+    }
+
+    fn transmit(&mut self, parts: &[&[u8]]) -> Result<(), LinkError> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         if bytes > MESSAGE_LIMIT {
             return Err(LinkError::TooLarge { peer: self.peer.clone(), bytes });
@@ -190,9 +213,23 @@ impl Link {
     /// # Errors
     /// If the peer is gone, sends something else than the next message, or nothing for the timeout.
     pub fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
+        self.guarded(Self::take_next)
+    }
+
+    /// After an error the stream may be in the middle of a message: nothing is read as a header then.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, LinkError>) -> Result<T, LinkError> {
+        if self.broken {
+            return Err(LinkError::Broken { peer: self.peer.clone() });
+        }
+        let result = work(self);
+        self.broken = result.is_err();
+        result
+    }
+
+    fn take_next(&mut self) -> Result<Vec<u8>, LinkError> {
         let (header, payload) = loop {
             if let Some(message) = self.inbox.pop_front() {
-                self.inbox_bytes -= message.1.len();
+                self.inbox_bytes -= HEADER_BYTES + message.1.len();
                 break message;
             }
             if let Some(message) = self.parse()? {
@@ -202,6 +239,10 @@ impl Link {
         };
         if self.shape.is_some() {
             self.wait_for_delivery(header.deliver_ns)?;
+        }
+        let (expected, got) = (self.meter.phase(), header.phase);
+        if expected != got {
+            return Err(LinkError::Phase { peer: self.peer.clone(), expected, got });
         }
         self.meter.received(header.depth);
         Ok(payload)
@@ -288,7 +329,8 @@ impl Link {
         if self.inbox_bytes < MESSAGE_LIMIT {
             interest |= PollFlags::IN;
         }
-        let timeout = Timespec { tv_sec: self.timeout.as_secs() as i64, tv_nsec: 0 };
+        let nanoseconds = i64::from(self.timeout.subsec_nanos());
+        let timeout = Timespec { tv_sec: self.timeout.as_secs() as i64, tv_nsec: nanoseconds };
         let mut fds = [PollFd::new(&self.stream, interest)];
         let ready = match poll(&mut fds, Some(&timeout)) {
             Ok(0) => return Err(self.timed_out()),
@@ -299,7 +341,7 @@ impl Link {
         if interest.contains(PollFlags::IN) && ready.contains(PollFlags::IN) {
             self.read(RecvFlags::DONTWAIT)?;
             while let Some(message) = self.parse()? {
-                self.inbox_bytes += message.1.len();
+                self.inbox_bytes += HEADER_BYTES + message.1.len();
                 self.inbox.push_back(message);
             }
         }

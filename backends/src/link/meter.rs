@@ -21,10 +21,12 @@ impl Traffic {
     }
 }
 
-/// Causal depth of one party: the longest chain of messages behind what it knows now.
+/// Causal depth of one party: the longest chain of messages behind what it knows now, since the
+/// phase began.
 #[derive(Debug, Default)]
 pub struct Meter {
     depth: AtomicU32,
+    phase: AtomicU32,
 }
 
 impl Meter {
@@ -34,8 +36,14 @@ impl Meter {
     }
 
     /// Starts a phase.
-    pub fn reset(&self) {
+    pub fn begin_phase(&self) {
+        self.phase.fetch_add(1, Ordering::Relaxed);
         self.depth.store(0, Ordering::Relaxed);
+    }
+
+    /// Phases begun so far.
+    pub(super) fn phase(&self) -> u32 {
+        self.phase.load(Ordering::Relaxed)
     }
 
     pub(super) fn received(&self, sender_depth: u32) {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use veilbench_backends::LinkProfile;
 use veilbench_backends::link::{Link, pair};
 
-/// Repetitions; the shaper can only be late, and then because the machine was busy, so the fastest counts.
-const REPETITIONS: usize = 5;
+/// A message may come late because the machine is busy, but never early: every run is held against the
+/// lower bound, and the fastest of at most so many against the upper one.
+const REPETITIONS: usize = 20;
 
 fn ends(profile: &LinkProfile) -> (Link, Link) {
     let [(left, _), (right, _)] = pair(profile, Duration::from_secs(10)).unwrap();
@@ -17,9 +18,16 @@ fn ends(profile: &LinkProfile) -> (Link, Link) {
 }
 
 fn within_two_percent(expected: f64, run: impl Fn() -> Duration) {
-    let fastest = (0..REPETITIONS).map(|_| run()).min().unwrap();
-    let ratio = fastest.as_secs_f64() / expected;
-    assert!((0.98..1.02).contains(&ratio), "took {fastest:?} where {expected:.6} s were due");
+    let mut fastest = f64::INFINITY;
+    for _ in 0..REPETITIONS {
+        let ratio = run().as_secs_f64() / expected;
+        assert!(ratio > 0.98, "took {ratio:.4} of the {expected:.6} s that were due");
+        fastest = fastest.min(ratio);
+        if fastest < 1.02 {
+            return;
+        }
+    }
+    panic!("took {fastest:.4} times the {expected:.6} s that were due");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
-use veilbench_results::{BackendRecord, SessionKey, Status, Store};
+use veilbench_results::{BackendRecord, Cell, SessionKey, Status, Store};
 
+use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::rows::Rows;
@@ -20,8 +21,6 @@ pub(crate) struct Tally {
     pub(crate) measured: usize,
     /// Sessions that were on record already.
     pub(crate) before: usize,
-    /// Sessions that ended in an error, a timeout or for want of memory, now.
-    pub(crate) failed: usize,
     /// Whether the user stopped it.
     pub(crate) interrupted: bool,
 }
@@ -30,14 +29,14 @@ pub(crate) struct Tally {
 /// each the cells come in an order drawn from the seed: drift of the machine then spreads over all cells.
 ///
 /// # Errors
-/// If results cannot be written.
+/// If results cannot be written, or sessions on record were measured with other weights or images.
 pub(crate) async fn measure(
     cells: &[PlannedCell<'_>],
     options: &Options,
     store: &mut Store,
     progress: &mut Progress,
     interrupt: &mut watch::Receiver<bool>,
-) -> Result<Tally, veilbench_results::Error> {
+) -> Result<Tally, Error> {
     describe(cells, store)?;
     let mut schedule = Vec::new();
     for repetition in 0..options.repetitions() {
@@ -84,33 +83,66 @@ pub(crate) async fn measure(
             break;
         }
         tally.measured += 1;
-        tally.failed += usize::from(!matches!(status, Status::Ok | Status::Unsupported));
         store.append_session(&session)?;
         let cell = planned.cell.id();
         let seconds = started.elapsed().as_secs_f64();
         progress.tell(&Event::Session { cell: &cell, repetition, status: status.as_str(), detail, seconds });
     }
-    progress.tell(&Event::End { folder: &folder, failed: tally.failed });
+    progress.tell(&Event::End { folder: &folder, measured: tally.measured });
     Ok(tally)
 }
 
-/// The batches of a session: warm-up over the first images, then all images once.
+/// The batches of a session: warm-up over the first images, then all images once. The first batch
+/// is cold whatever the warm-up.
 fn batches(planned: &PlannedCell<'_>, warmup: usize) -> Vec<Batch> {
     let (size, images) = (planned.cell.batch, planned.cell.images);
-    let cold = Batch { first: 0, images: size.min(images), warm: false };
-    let counted =
-        (0..images).step_by(size).map(|first| Batch { first, images: size.min(images - first), warm: true });
+    let cold = Batch { first: 0, images: size.min(images), warm: false, counted: false };
+    let counted = (0..images).step_by(size).enumerate().map(|(index, first)| Batch {
+        first,
+        images: size.min(images - first),
+        warm: warmup + index > 0,
+        counted: true,
+    });
     std::iter::repeat_n(cold, warmup).chain(counted).collect()
 }
 
+/// This invocation, so that a shell reads it back.
+fn command_line() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
+    let quoted = |word: String| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A network or data set that sessions on record were measured with and that is another one now.
+fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
+    let run = store.run();
+    let recorded: Vec<Cell> =
+        store.completed().iter().filter_map(|session| session.cell.parse().ok()).collect();
+    cells.iter().map(|planned| planned.subject).find_map(|subject| {
+        let (network, dataset) = (subject.name(), subject.dataset());
+        let other_network = run.networks.get(network).is_some_and(|known| *known != subject.network_record())
+            && recorded.iter().any(|cell| cell.network == network);
+        let other_dataset = run.datasets.get(dataset).is_some_and(|known| *known != subject.dataset_record())
+            && recorded.iter().any(|cell| cell.dataset == dataset);
+        other_network.then(|| network.to_owned()).or_else(|| other_dataset.then(|| dataset.to_owned()))
+    })
+}
+
 /// Adds what these cells are made of to the run's description.
-fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), veilbench_results::Error> {
-    store.update_run(|run| {
-        run.commands.push(std::env::args().collect::<Vec<_>>().join(" "));
+fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
+    if let Some(name) = changed(cells, store) {
+        return Err(Error::Changed { name, folder: store.folder().to_owned() });
+    }
+    Ok(store.update_run(|run| {
+        run.commands.push(command_line());
         for planned in cells {
             let (profile, subject) = (planned.backend.profile(), planned.subject);
-            run.networks.entry(subject.name().to_owned()).or_insert_with(|| subject.network_record());
-            run.datasets.entry(subject.dataset().to_owned()).or_insert_with(|| subject.dataset_record());
+            run.networks.insert(subject.name().to_owned(), subject.network_record());
+            run.datasets.insert(subject.dataset().to_owned(), subject.dataset_record());
             let plan = planned.plan.as_ref().ok();
             let security_bits = plan.and_then(|plan| plan.security_bits);
             let backend = run.backends.entry(profile.name.to_string()).or_insert_with(|| BackendRecord {
@@ -121,10 +153,13 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), veilbenc
                 security_bits,
                 simulated: profile.threat_model.simulated,
             });
-            backend.security_bits = backend.security_bits.min(security_bits).or(security_bits);
+            backend.security_bits = match (backend.security_bits, security_bits) {
+                (Some(known), Some(other)) => Some(known.min(other)),
+                (known, other) => known.or(other),
+            };
             if let Some(plan) = plan {
                 run.plans.insert(planned.cell.id(), serde_json::to_value(plan).unwrap_or_default());
             }
         }
-    })
+    })?)
 }

@@ -33,8 +33,10 @@ pub(crate) enum Error {
     Results(#[from] veilbench_results::Error),
     #[error(transparent)]
     Report(#[from] veilbench_report::Error),
-    #[error("{} was measured by another build, on another machine or with another seed; choose another --out", folder.display())]
+    #[error("{} was measured by another build, on another machine or with another seed; choose another --out, or remove it", folder.display())]
     OtherRun { folder: PathBuf },
+    #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
+    Changed { name: String, folder: PathBuf },
     #[error("{} holds no run yet; `veilbench run` makes one", folder.display())]
     NoRuns { folder: PathBuf },
     #[error("making a temporary folder: {0}")]

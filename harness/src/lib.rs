@@ -26,6 +26,7 @@ mod clock;
 mod commands;
 mod control;
 mod error;
+mod interrupt;
 mod matrix;
 mod party;
 mod progress;

@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Threads a party, one cell each
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     threads: Vec<NonZeroUsize>,
-    /// A link profile of your own, e.g. 100mbit/20ms (repeatable)
+    /// A link profile of your own, e.g. 100mbit/20ms (repeatable), instead of the profile's
     #[arg(long, value_name = "RATE/RTT")]
     link: Vec<LinkProfile>,
     /// Sessions a cell
@@ -143,9 +143,12 @@ impl Options {
     fn links(&self) -> Vec<LinkProfile> {
         let defaults = self.profile.amounts().links;
         let named = LinkProfile::named().into_iter();
-        let mut links: Vec<_> =
-            named.filter(|link| self.selection.link(link.name(), defaults.contains(&link.name()))).collect();
-        links.extend(self.link.iter().filter(|link| self.selection.link(link.name(), true)).cloned());
+        let mut links: Vec<_> = named
+            .filter(|link| {
+                self.selection.link(link.name(), self.link.is_empty() && defaults.contains(&link.name()))
+            })
+            .collect();
+        links.extend(self.link.iter().filter(|link| !self.selection.excludes_link(link.name())).cloned());
         links.dedup();
         links
     }

@@ -12,6 +12,7 @@ use veilbench_networks::{Shape, Tensor, import};
 
 use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
+use crate::session::peak_rss_bytes;
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
@@ -87,7 +88,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
             }
             Order::Leave => {
                 drop(stage);
-                return control.answer(&Answer::Left { peak_rss_bytes: peak_rss_bytes() });
+                return control.answer(&Answer::Left { peak_rss_bytes: peak_rss_bytes("self") });
             }
             _ => return Err(PartyError::OutOfTurn),
         };
@@ -119,14 +120,6 @@ fn read_images(path: &Path, shape: Shape, first: usize, count: usize) -> Result<
     file.take((count * image_bytes) as u64).read_to_end(&mut bytes).map_err(fail)?;
     let values = bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
     Tensor::new(count, shape, values).ok_or_else(|| fail(io::ErrorKind::UnexpectedEof.into()))
-}
-
-/// `VmHWM`. Unlike `wait4`'s figure it belongs to this program alone: the kernel carries the
-/// parent's high-water mark over an exec that shared its memory.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 struct Control {

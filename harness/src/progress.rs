@@ -22,7 +22,7 @@ pub(crate) enum Event<'a> {
     /// A session ended.
     Session { cell: &'a str, repetition: usize, status: &'a str, detail: &'a str, seconds: f64 },
     /// All sessions ended.
-    End { folder: &'a str, failed: usize },
+    End { folder: &'a str, measured: usize },
 }
 
 /// Where progress goes.

@@ -79,7 +79,8 @@ pub(crate) fn describe(seed: u64) -> io::Result<Run> {
     let revision = env!("VEILBENCH_GIT_REVISION");
     Ok(Run {
         created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
-        veilbench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        veilbench_version: env!("CARGO_PKG_VERSION").to_owned()
+            + if cfg!(debug_assertions) { " (debug build)" } else { "" },
         seed,
         fingerprint,
         machine,

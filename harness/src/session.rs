@@ -1,12 +1,12 @@
 //! One session: the processes of one cell, stepped through their phases, and always ended.
 
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -20,10 +20,13 @@ use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
 
 /// From the order to go to the common start: long enough for every party to wake up.
-const LEAD_NS: u64 = 500_000;
+const LEAD_NS: u64 = 1_000_000;
 
 /// How long the others may take to say why they failed too, and parties to leave.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// This very program, even when its file has been replaced since it started.
+const EXECUTABLE: &str = "/proc/self/exe";
 
 /// Bytes of a party's standard error that are kept.
 const STDERR_KEPT: usize = 4096;
@@ -48,8 +51,10 @@ pub(crate) struct Assignment<'a> {
 pub(crate) struct Batch {
     pub(crate) first: usize,
     pub(crate) images: usize,
-    /// Counts for medians and answers; a batch that only warms up does not.
+    /// Whether batches of this session went before it.
     pub(crate) warm: bool,
+    /// Whether its answers count: every image is in one such batch.
+    pub(crate) counted: bool,
 }
 
 /// One phase, as all roles saw it.
@@ -99,6 +104,8 @@ struct Obituary {
     causes: Vec<(String, String)>,
     /// Whether one said that its memory was short.
     memory_short: bool,
+    /// Whether one was killed by somebody else than the harness.
+    killed: bool,
 }
 
 /// Runs one session to its end. Whatever happens, no process of it is left when this returns.
@@ -126,9 +133,13 @@ pub(crate) async fn perform(
         for (role, cause) in &obituary.causes {
             *detail = detail.replacen(&format!("{role}: {SILENT}"), &format!("{role}: {cause}"), 1);
         }
-        if obituary.memory_short || oom_kills() > kills_before {
+        if obituary.memory_short || (obituary.killed && oom_kills() > kills_before) {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
         }
+    }
+    if failure.is_none() && !obituary.causes.is_empty() {
+        let told = obituary.causes.iter().map(|(role, cause)| format!("{role}: {cause}"));
+        failure = Some(Failure::Error(told.collect::<Vec<_>>().join("; ")));
     }
     (record, failure)
 }
@@ -176,6 +187,9 @@ async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Rec
 fn check_logits(assignment: &Assignment<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
     for (role, party) in assignment.roles.iter().zip(&online.parties) {
         let logits = party.logits.as_ref().map_or(0, Vec::len);
+        if party.logits.iter().flatten().any(|logit| !logit.is_finite()) {
+            return Err(Failure::Error(format!("{}: returned a logit that is no finite number", role.name)));
+        }
         let due = if role.holds == Holding::Images { images * assignment.architecture.classes() } else { 0 };
         if logits != due {
             return Err(Failure::Error(format!(
@@ -223,7 +237,8 @@ enum Event {
 
 impl PartyProcess {
     fn start(role: &str, index: usize, events: mpsc::Sender<(usize, Event)>) -> std::io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(EXECUTABLE)
+            .arg0("veilbench")
             .arg("party")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -284,8 +299,7 @@ impl Troupe {
                 Ok(party) => troupe.parties.push(party),
                 Err(error) => {
                     for party in troupe.parties {
-                        kill_group(&party.child);
-                        let _reaped = party.child.wait4();
+                        reap(party.child, false)?;
                     }
                     return Err(error);
                 }
@@ -376,43 +390,64 @@ impl Troupe {
             let (role, peak_rss_bytes) = (party.role, party.peak_rss_bytes);
             drop(party.orders);
             let reaped = tokio::task::spawn_blocking(move || reap(party.child, in_peace)).await;
-            let Ok(Ok((end, by_itself))) = reaped else {
+            let Ok(Ok(death)) = reaped else {
                 record.usage.push(Usage::default());
                 continue;
             };
-            let cpu_ns = (end.rusage.utime + end.rusage.stime).as_nanos() as u64;
-            let peak_rss_bytes = peak_rss_bytes.or(Some(end.rusage.maxrss));
+            let cpu_ns = (death.usage.rusage.utime + death.usage.rusage.stime).as_nanos() as u64;
+            let peak_rss_bytes = peak_rss_bytes.or(death.peak_rss_bytes);
             record.usage.push(Usage { peak_rss_bytes, cpu_ns });
             let complaints = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
             obituary.memory_short |= complaints.contains("memory allocation of");
-            if by_itself && !end.status.success() {
+            let status = death.usage.status;
+            obituary.killed |= death.by_itself && status.signal() == Some(Signal::KILL.as_raw());
+            if death.by_itself && !status.success() {
                 let last = complaints.lines().find(|line| !line.is_empty()).map(|line| format!(": {line}"));
-                let cause = format!("ended by {}{}", end.status, last.unwrap_or_default());
-                obituary.causes.push((role, cause));
+                obituary.causes.push((role, format!("ended by {status}{}", last.unwrap_or_default())));
+            } else if !death.by_itself && in_peace {
+                obituary.causes.push((role, "did not end when asked to".into()));
             }
         }
         obituary
     }
 }
 
-/// Waits for a process that is leaving; ends one that is not. Tells whether it ended by itself.
-fn reap(mut child: Child, leaving: bool) -> std::io::Result<(ResUse, bool)> {
-    let patience = std::time::Instant::now() + if leaving { GRACE } else { Duration::ZERO };
-    loop {
-        if let Some(end) = child.try_wait4()? {
-            return Ok((end, true));
-        }
-        if std::time::Instant::now() >= patience {
-            kill_group(&child);
-            return Ok((child.wait4()?, false));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+/// The end of one process.
+struct Death {
+    usage: ResUse,
+    /// Whether it ended without being made to.
+    by_itself: bool,
+    /// High-water mark of its memory, if it was alive to be asked.
+    peak_rss_bytes: Option<u64>,
 }
 
-fn kill_group(child: &Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // Fails only when the group has ended by itself.
-        let _ended = kill_process_group(pid, Signal::KILL);
-    }
+/// Waits for a process that is leaving, ends one that is not, and ends whatever it started.
+fn reap(child: Child, leaving: bool) -> std::io::Result<Death> {
+    let pid = Pid::from_child(&child);
+    let patience = std::time::Instant::now() + if leaving { 2 * GRACE } else { Duration::ZERO };
+    let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let by_itself = loop {
+        match waitid(WaitId::Pid(pid), exited)? {
+            Some(_) => break true,
+            None if std::time::Instant::now() >= patience => break false,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let peak_rss_bytes = peak_rss_bytes(&child.id().to_string());
+    // Its group is there as long as it is not reaped; nobody else can have its number before.
+    kill_group(pid);
+    Ok(Death { usage: child.wait4()?, by_itself, peak_rss_bytes })
+}
+
+/// `VmHWM` of a live process. Unlike `wait4`'s figure it belongs to its present program alone: the
+/// kernel carries the parent's high-water mark over an exec that shared its memory.
+pub(crate) fn peak_rss_bytes(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn kill_group(pid: Pid) {
+    // Fails only when the group has ended by itself.
+    let _ended = kill_process_group(pid, Signal::KILL);
 }

@@ -22,10 +22,33 @@ pub(crate) struct Subject {
     /// Place of each image in the whole test set.
     indices: Vec<usize>,
     fingerprint: String,
+    /// Only where cells are to be measured.
+    files: Option<Files>,
+}
+
+/// What parties read, and what their answers are held against.
+struct Files {
     weights: PathBuf,
     images: PathBuf,
     /// Logits of the oracle, image after image.
     clear: Tensor<f64>,
+}
+
+impl Files {
+    fn write(
+        folder: &Path,
+        name: &str,
+        model: &[u8],
+        tensor: &Tensor,
+        clear: Tensor<f64>,
+    ) -> Result<Self, SubjectError> {
+        let (weights, images) = (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
+        write(&weights, |file| file.write_all(model))?;
+        write(&images, |file| {
+            tensor.data().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
+        })?;
+        Ok(Self { weights, images, clear })
+    }
 }
 
 /// Networks to prepare: names of the zoo and files.
@@ -79,8 +102,8 @@ impl Candidate {
         }
     }
 
-    /// Draws the images, asks the oracle and writes what the parties will read: the model for one
-    /// role, the images for another.
+    /// Draws the images and, given a folder, asks the oracle and writes there what the parties will
+    /// read: the model for one role, the images for another.
     ///
     /// # Errors
     /// If images and network do not fit, or the folder cannot be written.
@@ -89,22 +112,21 @@ impl Candidate {
         dataset: &Dataset,
         images: usize,
         seed: u64,
-        folder: &Path,
+        folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
         let Self { name, bytes, network } = self;
         let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
         let indices = dataset.draw(images.min(dataset.len()), seed)?;
         let dataset = dataset.select(&indices);
         let tensor = normalise(&dataset, &network)?;
-        let clear = evaluate::<f64>(&network, &tensor)?;
-
-        let (weights, images) = (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
-        write(&weights, |file| file.write_all(&bytes))?;
-        write(&images, |file| {
-            tensor.data().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
-        })?;
+        let files = match folder {
+            Some(folder) => {
+                Some(Files::write(folder, &name, &bytes, &tensor, evaluate::<f64>(&network, &tensor)?)?)
+            }
+            None => None,
+        };
         let sha256 = hex(&Sha256::digest(&bytes));
-        Ok(Subject { network, sha256, dataset, test_images, indices, fingerprint, weights, images, clear })
+        Ok(Subject { network, sha256, dataset, test_images, indices, fingerprint, files })
     }
 }
 
@@ -166,12 +188,16 @@ impl Subject {
         self.dataset.len()
     }
 
+    fn files(&self) -> &Files {
+        self.files.as_ref().expect("cells that are measured were prepared for it")
+    }
+
     pub(crate) fn weights_file(&self) -> &Path {
-        &self.weights
+        &self.files().weights
     }
 
     pub(crate) fn images_file(&self) -> &Path {
-        &self.images
+        &self.files().images
     }
 
     /// Place of image `at` in the test set, and its class unless the images are generated.
@@ -182,7 +208,7 @@ impl Subject {
 
     /// The oracle's logits of image `at`.
     pub(crate) fn clear_logits(&self, at: usize) -> &[f64] {
-        self.clear.image(at)
+        self.files().clear.image(at)
     }
 
     /// By how much the oracle's largest logit of image `at` leads over the second.

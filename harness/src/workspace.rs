@@ -11,6 +11,15 @@ use crate::matrix::{Options, PlannedCell, cells};
 use crate::progress::{Event, Progress};
 use crate::subject::{Candidate, Subject};
 
+/// What networks and images are prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// To say which cells there are.
+    List,
+    /// To measure them: the oracle is asked and the parties' files are written.
+    Measure,
+}
+
 /// Prepared networks and images, in a folder only this user can read that goes when this does.
 pub(crate) struct Workspace {
     subjects: Vec<Subject>,
@@ -22,7 +31,7 @@ impl Workspace {
     ///
     /// # Errors
     /// If nothing is selected, a file is damaged or a model does not fit its images.
-    pub(crate) fn prepare(options: &Options, progress: &mut Progress) -> Result<Self, Error> {
+    pub(crate) fn prepare(options: &Options, depth: Depth, progress: &mut Progress) -> Result<Self, Error> {
         let folder = TempDir::with_prefix("veilbench-").map_err(Error::Folder)?;
         let store = Store::from_env()?;
         let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
@@ -43,9 +52,12 @@ impl Workspace {
             if !options.selection.dataset(&dataset.id) {
                 continue;
             }
-            let subject = candidate.prepare(dataset, options.images(), options.seed, folder.path())?;
+            let folder = (depth == Depth::Measure).then_some(folder.path());
+            let subject = candidate.prepare(dataset, options.images(), options.seed, folder)?;
             let (network, dataset, images) = (subject.name(), subject.dataset(), subject.images());
-            progress.tell(&Event::Prepared { network, dataset, images });
+            if depth == Depth::Measure {
+                progress.tell(&Event::Prepared { network, dataset, images });
+            }
             subjects.push(subject);
         }
         Ok(Self { subjects, _folder: folder })

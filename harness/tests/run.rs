@@ -74,27 +74,15 @@ fn the_same_command_measures_nothing_twice_and_fresh_does() {
 }
 
 /// Sessions of about a second each: forty round trips of 20 ms and more.
-const SLOW: &[&str] = &[
-    "-n",
-    "mnist-mlp",
-    "--images",
-    "40",
-    "--batch",
-    "1",
-    "--repetitions",
-    "4",
-    "-L",
-    "loopback",
-    "--link",
-    "1gbit/20ms",
-];
+const SLOW: &[&str] =
+    &["-n", "mnist-mlp", "--images", "40", "--batch", "1", "--repetitions", "4", "--link", "1gbit/20ms"];
 
 #[test]
 fn a_run_that_is_killed_goes_on_where_it_stopped_and_leaves_no_process() {
     let bench = Bench::new();
     let mut child = bench.spawn(SLOW);
     bench.wait_for_sessions(1);
-    let parties = bench::children(child.id());
+    let parties = bench.wait_for_parties(child.id(), 2);
     child.kill().unwrap();
     child.wait().unwrap();
     bench::assert_gone(&parties);
@@ -116,7 +104,7 @@ fn interrupting_ends_the_parties_keeps_what_is_done_and_exits_with_130() {
     let bench = Bench::new();
     let mut child = bench.spawn(SLOW);
     bench.wait_for_sessions(1);
-    let parties = bench::children(child.id());
+    let parties = bench.wait_for_parties(child.id(), 2);
     bench::interrupt(child.id());
     let status = bench::wait(&mut child, Duration::from_secs(10));
     assert_eq!(status.code(), Some(130));
@@ -156,6 +144,39 @@ fn a_session_over_its_time_is_a_timeout_row() {
     assert_eq!(mark.status, Status::Timeout);
     assert!(mark.detail.contains("--timeout"), "{}", mark.detail);
     assert!(data.answers.len() < 80);
+    let again = [SLOW, &["--repetitions", "1", "--images", "80"]].concat();
+    let kept = bench.run(&again);
+    assert_eq!(kept.code, 1, "a failure on record is still a failure: {}", kept.stdout);
+    assert!(kept.stdout.contains("--retry-failed"), "{}", kept.stdout);
+    let retried = bench.run(&[&again[..], &["--retry-failed"]].concat());
+    assert_eq!(retried.code, 0, "{}", retried.stdout);
+}
+
+#[test]
+fn without_warm_up_the_first_batch_is_cold_and_counts() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&[SMALL, &["--warmup", "0"]].concat()).code, 0);
+    let data = RunData::load(&bench.out()).unwrap();
+    assert!(data.findings.is_empty(), "{:?}", data.findings);
+    assert_eq!(data.answers.len(), 12);
+    let online = data.samples.iter().filter(|row| row.phase == Phase::Online && row.role == "all");
+    assert!(online.clone().all(|row| row.warm == (row.iteration > 0)));
+    assert_eq!(online.count(), 4);
+}
+
+#[test]
+fn sessions_of_another_model_are_not_mixed() {
+    let bench = Bench::new();
+    let file = bench.folder().join("own.onnx");
+    let arguments =
+        ["-n", "own", "--model", "own.onnx", "--images", "4", "--batch", "2", "--repetitions", "1"];
+    std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-cnn").unwrap()).unwrap();
+    assert_eq!(bench.run(&arguments).code, 0);
+    std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-mlp").unwrap()).unwrap();
+    let other = bench.run(&arguments);
+    assert_eq!(other.code, 3);
+    assert!(other.stderr.contains("own is not what the sessions on record"), "{}", other.stderr);
+    assert_eq!(bench.run(&[&arguments[..], &["--fresh"]].concat()).code, 0);
 }
 
 #[test]

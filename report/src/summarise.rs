@@ -54,7 +54,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         link: cell.link.clone(),
         images: cell.images,
         status: sessions.worst,
-        security_bits: security_bits(run, &cell.id()),
+        security_bits: security_bits(run, cell),
         threat_model: backend.map(|backend| backend.threat_model_summary.clone()).unwrap_or_default(),
         simulated: backend.map(|backend| backend.simulated),
         technology: backend.map(|backend| backend.technology.clone()).unwrap_or_default(),
@@ -76,9 +76,12 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
     row
 }
 
-/// Of the plan the backend made for this very cell.
-fn security_bits(run: &Run, cell: &str) -> Option<u32> {
-    run.plans.get(cell)?.get("security_bits")?.as_u64()?.try_into().ok()
+/// Of the plan the backend made for this very cell, else the least of all its plans.
+fn security_bits(run: &Run, cell: &Cell) -> Option<u32> {
+    match run.plans.get(&cell.id()) {
+        Some(plan) => plan.get("security_bits")?.as_u64()?.try_into().ok(),
+        None => run.backends.get(&cell.backend)?.security_bits,
+    }
 }
 
 /// How the sessions of one cell ended.

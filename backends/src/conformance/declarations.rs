@@ -31,7 +31,10 @@ fn profile(backend: &dyn Backend) -> Result<(), String> {
     ensure!(!threat.label.is_empty(), "the threat model has no label");
     let learners: Vec<_> = threat.learns.iter().map(|knowledge| &knowledge.role).collect();
     let roles: Vec<_> = profile.roles.iter().map(|role| &role.name).collect();
-    ensure!(threat.learns.iter().all(|knowledge| knowledge.architecture), "every role is told the architecture");
+    ensure!(
+        threat.learns.iter().all(|knowledge| knowledge.architecture),
+        "every role is told the architecture"
+    );
     ensure!(learners == roles, "the threat model speaks of {learners:?}, the roles are {roles:?}");
     Ok(())
 }

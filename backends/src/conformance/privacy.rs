@@ -70,14 +70,23 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
         let images = specimens::images(&network, 1, 8);
         let transcript = overhear(backend, &network, &images)?;
         for (role, knowledge) in profile.roles.iter().zip(&profile.threat_model.learns) {
-            let to_role = || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
+            let to_role =
+                || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
             let owns = |holding| role.holds == holding;
             if !knowledge.images && !owns(crate::Holding::Images) {
-                ensure!(!to_role().any(|message| leaks(message, images.data())), "{} is sent pixels", role.name);
+                ensure!(
+                    !to_role().any(|message| leaks(message, images.data())),
+                    "{} is sent pixels",
+                    role.name
+                );
             }
             if !knowledge.weights && !owns(crate::Holding::Weights) {
                 let leaked = |secrets: &[f32]| to_role().any(|message| leaks(message, secrets));
-                ensure!(!secret_parameters(&network).into_iter().any(leaked), "{} is sent weights", role.name);
+                ensure!(
+                    !secret_parameters(&network).into_iter().any(leaked),
+                    "{} is sent weights",
+                    role.name
+                );
             }
         }
     }
@@ -85,19 +94,24 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
 }
 
 fn secret_parameters(network: &Network) -> Vec<&[f32]> {
-    let of_layer = |parameters| match parameters {
-        &Parameters::Affine { ref weights, ref bias } => vec![weights.as_slice(), bias.as_slice()],
-        Parameters::Polynomial { coefficients } => vec![coefficients.as_slice()],
-        _ => Vec::new(),
-    };
-    network.parameters.iter().flat_map(of_layer).collect()
+    let mut secrets: Vec<&[f32]> = Vec::new();
+    for parameters in &network.parameters {
+        match parameters {
+            Parameters::Affine { weights, bias } => secrets.extend([weights.as_slice(), bias.as_slice()]),
+            Parameters::Polynomial { coefficients } => secrets.push(coefficients),
+            _ => {}
+        }
+    }
+    secrets
 }
 
 /// Whether two neighbouring secret values stand in a message, as floating-point numbers or in
 /// fixed point with any usual number of fractional bits: so many bytes in a row do not match by chance.
 fn leaks(message: &[u8], secrets: &[f32]) -> bool {
     secrets.windows(2).filter(|pair| pair.iter().all(|value| value.abs() > 1e-2)).any(|pair| {
-        let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> { pair.iter().flat_map(|&value| encode(value)).collect() };
+        let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> {
+            pair.iter().flat_map(|&value| encode(value)).collect()
+        };
         let mut patterns = vec![
             pattern(&|value| value.to_le_bytes().to_vec()),
             pattern(&|value| f64::from(value).to_le_bytes().to_vec()),
@@ -123,7 +137,8 @@ mod tests {
         message.extend(secrets[2].to_le_bytes());
         assert!(leaks(&message, &secrets));
         assert!(!leaks(&message[..8], &secrets));
-        let fixed: Vec<u8> = secrets.iter().flat_map(|value| ((value * 65_536.0) as i64).to_le_bytes()).collect();
+        let fixed: Vec<u8> =
+            secrets.iter().flat_map(|value| ((value * 65_536.0) as i64).to_le_bytes()).collect();
         assert!(leaks(&fixed, &secrets), "fixed point with 16 fractional bits");
     }
 

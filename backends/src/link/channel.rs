@@ -188,8 +188,13 @@ impl Link {
             Some(shape) => shape.deliver(monotonic_ns(), &mut self.free_ns, bytes),
             None => 0,
         };
-        let header =
-            Header { bytes: bytes as u32, sequence: self.sent, depth: self.meter.depth(), deliver_ns };
+        let header = Header {
+            bytes: bytes as u32,
+            sequence: self.sent,
+            depth: self.meter.depth(),
+            phase: self.meter.phase(),
+            deliver_ns,
+        };
         self.sent = self.sent.wrapping_add(1);
         let header = header.encode();
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len() + 1);

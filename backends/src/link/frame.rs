@@ -47,8 +47,13 @@ mod tests {
 
     #[test]
     fn a_header_survives_the_wire() {
-        let header =
-            Header { bytes: 0x0102_0304, sequence: 5, depth: u32::MAX, phase: 7, deliver_ns: 0x0807_0605_0403_0201 };
+        let header = Header {
+            bytes: 0x0102_0304,
+            sequence: 5,
+            depth: u32::MAX,
+            phase: 7,
+            deliver_ns: 0x0807_0605_0403_0201,
+        };
         assert_eq!(Header::decode(&header.encode()), header);
         assert_eq!(header.encode()[..4], [4, 3, 2, 1]);
     }

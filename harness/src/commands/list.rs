@@ -8,7 +8,7 @@ use veilbench_backends::Backend;
 use crate::error::{EXIT_OK, Error};
 use crate::matrix::Options;
 use crate::progress::Progress;
-use crate::workspace::Workspace;
+use crate::workspace::{Depth, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct List {
@@ -18,7 +18,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
-        let workspace = Workspace::prepare(&self.options, &mut Progress::new(false))?;
+        let workspace = Workspace::prepare(&self.options, Depth::List, &mut Progress::new(false))?;
         let mut out = std::io::stdout().lock();
         for planned in workspace.cells(backends, &self.options)? {
             match planned.plan {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use veilbench_report::{generate, terminal_table};
+use veilbench_results::Severity;
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 
@@ -28,7 +29,8 @@ impl Report {
         for file in &report.files {
             println!("{}", file.display());
         }
-        Ok(if report.findings.is_empty() { EXIT_OK } else { EXIT_FAILED })
+        let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+        Ok(if damaged { EXIT_FAILED } else { EXIT_OK })
     }
 }
 

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tokio::sync::watch;
 use veilbench_backends::Backend;
 use veilbench_report::{generate, terminal_table};
-use veilbench_results::{SessionKey, Store};
+use veilbench_results::{RunData, SessionKey, Status, Store, Summary};
 
 use crate::campaign::{Tally, measure};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
+use crate::interrupt::Interrupt;
 use crate::matrix::{Options, PlannedCell};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::provenance;
-use crate::workspace::Workspace;
+use crate::workspace::{Depth, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -26,6 +26,9 @@ pub(super) struct Run {
     /// Measure the selected cells again instead of going on
     #[arg(long)]
     fresh: bool,
+    /// Measure those sessions again that ended in an error, a timeout or for want of memory
+    #[arg(long)]
+    retry_failed: bool,
     /// Progress as JSON lines on standard output
     #[arg(long)]
     json: bool,
@@ -33,25 +36,41 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(self.json);
-        let workspace = Workspace::prepare(&self.options, &mut progress)?;
+        if cfg!(debug_assertions) {
+            progress.tell(&Event::Note {
+                text: "this is a debug build: its times say nothing; use `cargo run --release`",
+            });
+        }
+        let workspace = Workspace::prepare(&self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let mut store = self.open()?;
         if self.fresh {
-            discard(&mut store, &cells)?;
+            discard(&mut store, &cells, |_| true)?;
+        } else if self.retry_failed {
+            let failed = failed_sessions(store.folder())?;
+            discard(&mut store, &cells, |session| failed.contains(session))?;
         }
-        let tally = conduct(&cells, &self.options, &mut store, &mut progress)?;
+        let tally = conduct(&cells, &self.options, &mut store, &mut progress, &interrupt)?;
         let folder = store.folder().to_owned();
         drop(store);
         let report = generate(&folder)?;
-        if !self.json {
-            print!("{}", terminal_table(&report.summaries));
-            println!("{}", conclusion(&tally, &folder));
+        for finding in &report.findings {
+            eprintln!("{finding}");
         }
-        Ok(match tally {
-            Tally { interrupted: true, .. } => EXIT_INTERRUPTED,
-            Tally { failed: 1.., .. } => EXIT_FAILED,
-            _ => EXIT_OK,
+        let ids = ids(&cells);
+        let selected: Vec<Summary> =
+            report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
+        let failed = selected.iter().filter(|row| is_failure(row.status)).count();
+        if !self.json {
+            print!("{}", terminal_table(&selected));
+            println!("{}", conclusion(&tally, failed, &folder));
+        }
+        Ok(match (tally.interrupted, failed) {
+            (true, _) => EXIT_INTERRUPTED,
+            (false, 0) => EXIT_OK,
+            (false, _) => EXIT_FAILED,
         })
     }
 
@@ -82,45 +101,51 @@ pub(super) fn open(folder: &Path, mut description: veilbench_results::Run) -> Re
     }
 }
 
-fn discard(store: &mut Store, cells: &[PlannedCell<'_>]) -> Result<(), Error> {
-    let ids: BTreeSet<String> = cells.iter().map(|planned| planned.cell.id()).collect();
-    let sessions: BTreeSet<SessionKey> =
-        store.completed().iter().filter(|session| ids.contains(&session.cell)).cloned().collect();
+/// Forgets those sessions of the cells that `which` names, so that they are measured again.
+fn discard(
+    store: &mut Store,
+    cells: &[PlannedCell<'_>],
+    which: impl Fn(&SessionKey) -> bool,
+) -> Result<(), Error> {
+    let ids = ids(cells);
+    let chosen = |session: &&SessionKey| ids.contains(&session.cell) && which(session);
+    let sessions: BTreeSet<SessionKey> = store.completed().iter().filter(chosen).cloned().collect();
     Ok(store.discard(&sessions)?)
 }
 
-/// Measures until done or until the user presses Ctrl-C or asks the process to end.
+fn ids(cells: &[PlannedCell<'_>]) -> BTreeSet<String> {
+    cells.iter().map(|planned| planned.cell.id()).collect()
+}
+
+fn failed_sessions(folder: &Path) -> Result<BTreeSet<SessionKey>, Error> {
+    let samples = RunData::load(folder)?.samples;
+    let failed = samples.into_iter().filter(|sample| sample.is_commit_mark() && is_failure(sample.status));
+    Ok(failed.map(|mark| SessionKey { cell: mark.cell, repetition: mark.repetition }).collect())
+}
+
+fn is_failure(status: Status) -> bool {
+    matches!(status, Status::Error | Status::Timeout | Status::OutOfMemory)
+}
+
+/// Measures until done or until the user wants to stop.
 pub(super) fn conduct(
     cells: &[PlannedCell<'_>],
     options: &Options,
     store: &mut Store,
     progress: &mut Progress,
+    interrupt: &Interrupt,
 ) -> Result<Tally, Error> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-    runtime.block_on(async {
-        let (stop, mut interrupt) = watch::channel(false);
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            stop.send_replace(true);
-            stop.closed().await;
-        });
-        Ok(measure(cells, options, store, progress, &mut interrupt).await?)
-    })
+    interrupt.supervise(|mut stop| async move { measure(cells, options, store, progress, &mut stop).await })
 }
 
-fn conclusion(tally: &Tally, folder: &Path) -> String {
-    let Tally { measured, before, failed, interrupted } = tally;
+fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {
+    let Tally { measured, before, interrupted } = tally;
     let mut text = format!("{measured} sessions measured");
     if *before > 0 {
         text += &format!(", {before} were on record already (--fresh measures them again)");
     }
-    if *failed > 0 {
-        text += &format!(", {failed} failed");
+    if failed > 0 {
+        text += &format!("; {failed} cells failed (--retry-failed measures their failed sessions again)");
     }
     if *interrupted {
         text += "; stopped: the same command goes on from here";

@@ -9,10 +9,11 @@ use veilbench_results::{RunData, Severity, Status};
 
 use super::run::{conduct, open};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
+use crate::interrupt::Interrupt;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::Progress;
 use crate::provenance;
-use crate::workspace::Workspace;
+use crate::workspace::{Depth, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct Verify {
@@ -26,13 +27,14 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(mut self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         self.options.verify_once();
+        let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(false);
-        let workspace = Workspace::prepare(&self.options, &mut progress)?;
+        let workspace = Workspace::prepare(&self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let folder = TempDir::with_prefix("veilbench-verify-").map_err(Error::Folder)?;
         let description = provenance::describe(self.options.seed).map_err(Error::Executable)?;
         let mut store = open(folder.path(), description)?;
-        let tally = conduct(&cells, &self.options, &mut store, &mut progress)?;
+        let tally = conduct(&cells, &self.options, &mut store, &mut progress, &interrupt)?;
         if tally.interrupted {
             return Ok(EXIT_INTERRUPTED);
         }

@@ -1,8 +1,8 @@
 //! Trains the reference networks with libtorch and writes them as ONNX.
 //!
 //! The way of the data: [`recipes`] say how, [`batches`] and [`augment`] turn a data set into
-//! batches, [`model`](crate::model) and [`adam`](crate::adam) learn, [`fold`] removes the batch
-//! norms, [`export`](crate::export) measures, checks and writes. Everything random comes from
+//! batches, `model` and `adam` learn, [`fold`] removes the batch
+//! norms, `export` measures, checks and writes. Everything random comes from
 //! [`random`], a pure function of seed, purpose and index, so that a resumed training needs no
 //! generator state and continues bit for bit.
 //!

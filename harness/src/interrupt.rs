@@ -1,0 +1,54 @@
+//! Ctrl-C and its like: noted from the start, acted on between and within sessions.
+
+use std::future::Future;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// The runtime sessions are supervised on, and whether the user wants to stop.
+pub(crate) struct Interrupt {
+    runtime: Runtime,
+    stop: watch::Receiver<bool>,
+}
+
+impl Interrupt {
+    /// From now on a signal to stop no longer ends the process at once, so that temporary files
+    /// and parties do not outlive it.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub(crate) fn install() -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+        let (sender, stop) = watch::channel(false);
+        let listen = || -> std::io::Result<_> {
+            let _context = runtime.enter();
+            Ok((
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+            ))
+        };
+        let (mut interrupt, mut terminate, mut hangup) = listen().map_err(Error::Runtime)?;
+        runtime.spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            sender.send_replace(true);
+            sender.closed().await;
+        });
+        Ok(Self { runtime, stop })
+    }
+
+    /// Runs `work` to its end; it looks at the receiver by itself.
+    pub(crate) fn supervise<T, F: Future<Output = T>>(
+        &self,
+        work: impl FnOnce(watch::Receiver<bool>) -> F,
+    ) -> T {
+        self.runtime.block_on(work(self.stop.clone()))
+    }
+}

@@ -1,1 +1,4 @@
-//! .
+//! RNS-CKKS homomorphic encryption and encrypted linear algebra.
+
+mod kernels;
+mod modulus;

@@ -80,7 +80,9 @@ pub enum Error {
         modulus_bits: f64,
     },
     /// A value times the scale exceeds half the modulus.
-    #[error("a coefficient of 2^{log2_coefficient:.1} overflows level {level}: lower the scale or the values")]
+    #[error(
+        "a coefficient of 2^{log2_coefficient:.1} overflows level {level}: lower the scale or the values"
+    )]
     Overflow {
         /// `log2` of the largest coefficient.
         log2_coefficient: f64,

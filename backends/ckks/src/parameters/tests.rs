@@ -44,7 +44,10 @@ fn impossible_chains_are_refused_with_a_reason() {
     ];
     for (data, special, digits) in chains {
         let refused = Parameters::new_insecure(&request(64, data, special, digits));
-        assert!(matches!(refused, Err(Error::PrimeChain { .. })), "{data:?} {special:?} {digits}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::PrimeChain { .. })),
+            "{data:?} {special:?} {digits}: {refused:?}"
+        );
     }
     let refused = Parameters::new_insecure(&request(65_536, &[18; 3], &[50], 3));
     assert!(matches!(refused, Err(Error::TooFewPrimes { bits: 18, .. })), "{refused:?}");

@@ -1,6 +1,7 @@
 use super::{Ring, zeroed};
 use crate::modulus::Factor;
 use aligned_vec::AVec;
+use std::fmt;
 use std::marker::PhantomData;
 use zeroize::Zeroize;
 
@@ -8,11 +9,11 @@ use zeroize::Zeroize;
 pub(crate) trait Domain {}
 
 /// By its coefficients, the constant one first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coefficients {}
 
 /// By its values at the primitive `2N`-th roots of unity, in bit-reversed order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ntt {}
 
 impl Domain for Coefficients {}
@@ -20,11 +21,17 @@ impl Domain for Ntt {}
 
 /// A polynomial in residues: limb after limb, limb `i` modulo the `i`-th prime of the ring unless the owner
 /// says otherwise.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Polynomial<D: Domain> {
     residues: AVec<u64>,
     degree: usize,
     domain: PhantomData<D>,
+}
+
+impl<D: Domain> fmt::Debug for Polynomial<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Polynomial({} limbs of {})", self.limbs(), self.degree)
+    }
 }
 
 impl<D: Domain> Polynomial<D> {

@@ -14,8 +14,10 @@ const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// The variance of a coefficient of the secret.
 const SECRET_VARIANCE: f64 = 2.0 / 3.0;
 
-/// How many standard deviations a slot may be off by before it counts as wrong: exceeded by one slot in `2^35`.
-const SLOT_DEVIATIONS: f64 = 6.5;
+/// How many standard deviations a slot may be off by before it counts as wrong. What was rounded reaches a slot
+/// as a product with the secret, two near Gaussians of which both vary by slot: beyond `t` deviations of the
+/// complex product lies a share of `exp(-2 t)`, at 12 of them one slot in `2^35`.
+const SLOT_DEVIATIONS: f64 = 12.0 * std::f64::consts::SQRT_2;
 
 /// Standard deviations of the noise of single coefficients, by the central-limit estimates of Costache, Curtis,
 /// Hales, Murphy, Ogilvie and Player, "On the precision loss in approximate homomorphic encryption" (2023).
@@ -51,7 +53,7 @@ impl Context {
         (ERROR_DEVIATION * (variance * degree).sqrt()).hypot(self.rounding_noise())
     }
 
-    /// The largest error of a slot that noise of this deviation explains, at a scale.
+    /// The largest error of a slot that coefficient noise of this deviation explains, at a scale.
     pub fn slot_error(&self, noise: f64, scale: f64) -> f64 {
         SLOT_DEVIATIONS * noise * (self.parameters().degree() as f64 / 2.0).sqrt() / scale
     }

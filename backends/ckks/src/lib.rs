@@ -17,6 +17,7 @@ mod random;
 mod ring;
 mod sampling;
 mod scratch;
+mod wire;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use context::Context;

@@ -5,12 +5,11 @@
 //! transformed at all.
 
 use crate::context::{Context, Division};
-use crate::kernels::{Accumulators, Carry};
+use crate::kernels::GROUP;
 use crate::keys::SwitchingKey;
 use crate::modulus::Factor;
 use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring, zeroed};
 use crate::scratch::Scratch;
-use aligned_vec::AVec;
 
 /// How the first `limbs` data primes fall into digits.
 #[derive(Clone, Copy)]
@@ -31,6 +30,11 @@ impl<'a> Digits<'a> {
 
     fn conversion(self, digit: usize) -> &'a BaseConversion {
         &self.context.tables().digits[digit][self.primes(digit).len() - 1]
+    }
+
+    /// The primes of the ring that rows of such a polynomial are modulo.
+    fn indices(self, rows: std::ops::Range<usize>) -> Vec<usize> {
+        rows.map(|row| self.context.ring().extended_index(self.limbs, row)).collect()
     }
 
     /// Rows of a polynomial over the data primes in use and the special primes.
@@ -67,23 +71,30 @@ impl<'a> Prepared<'a> {
         Self { digits, source, rows }
     }
 
-    /// Digit `digit` modulo prime `index` of the ring, in the NTT domain: borrowed from the source if it is
-    /// there, written to `buffer` if not.
-    fn digit<'b>(&'b self, digit: usize, index: usize, buffer: &'b mut [u64]) -> &'b [u64] {
-        let primes = self.digits.primes(digit);
-        if primes.contains(&index) {
-            return self.source.limb(index);
-        }
+    /// Digit `digit` modulo the primes `targets`, none of them its own, in the NTT domain: `out` holds one row
+    /// for each.
+    fn extend(&self, digit: usize, targets: &[usize], out: &mut [u64]) {
         let ring = self.digits.context.ring();
         let degree = ring.degree();
         let row = |index: usize| &self.rows[index * degree..(index + 1) * degree];
         let overflow = row(self.digits.limbs + digit);
         let conversion = self.digits.conversion(digit);
-        let rows: Vec<&[u64]> =
-            primes.map(row).chain(conversion.needs_overflow().then_some(overflow)).collect();
-        conversion.convert(ring, &rows, index, buffer);
-        ring.forward(index, buffer);
-        buffer
+        let rows: Vec<&[u64]> = self
+            .digits
+            .primes(digit)
+            .map(row)
+            .chain(conversion.needs_overflow().then_some(overflow))
+            .collect();
+        conversion.convert_many(ring, &rows, targets, out);
+        for (&target, row) in targets.iter().zip(out.chunks_exact_mut(degree)) {
+            ring.forward(target, row);
+        }
+    }
+
+    /// How many primes a digit is taken to in one pass over it: more than one only pays if there is something
+    /// to sum.
+    fn group(&self) -> usize {
+        if self.digits.conversion(0).needs_overflow() { GROUP } else { 1 }
     }
 }
 
@@ -98,23 +109,24 @@ pub(crate) struct Extended<'a> {
 pub(crate) struct Decomposition<'a> {
     digits: Digits<'a>,
     /// Digit after digit, for each the rows of all primes.
-    rows: AVec<u64>,
+    rows: Scratch<'a>,
 }
 
 impl<'a> Decomposition<'a> {
     pub(crate) fn new(context: &'a Context, source: &'a Polynomial<Ntt>) -> Self {
         let prepared = Prepared::new(context, source);
         let digits = prepared.digits;
-        let (ring, degree) = (context.ring(), context.ring().degree());
-        let mut rows = zeroed(digits.count() * digits.extended_rows() * degree);
-        for (position, row) in rows.chunks_exact_mut(degree).enumerate() {
-            let (digit, row_index) = (position / digits.extended_rows(), position % digits.extended_rows());
-            let index = ring.extended_index(digits.limbs, row_index);
-            if digits.primes(digit).contains(&index) {
+        let degree = context.ring().degree();
+        let mut rows = context.tables().scratch.take(digits.count() * digits.extended_rows() * degree);
+        for (digit, rows) in rows.chunks_exact_mut(digits.extended_rows() * degree).enumerate() {
+            let own = digits.primes(digit);
+            let (before, rest) = rows.split_at_mut(own.start * degree);
+            let (own_rows, after) = rest.split_at_mut(own.len() * degree);
+            for (index, row) in own.clone().zip(own_rows.chunks_exact_mut(degree)) {
                 row.copy_from_slice(source.limb(index));
-            } else {
-                prepared.digit(digit, index, row);
             }
+            prepared.extend(digit, &digits.indices(0..own.start), before);
+            prepared.extend(digit, &digits.indices(own.end..digits.extended_rows()), after);
         }
         Self { digits, rows }
     }
@@ -143,17 +155,37 @@ pub(crate) fn switch<'a>(
     key: &SwitchingKey,
 ) -> Extended<'a> {
     let prepared = Prepared::new(context, source);
-    let degree = context.ring().degree();
+    let (digits, degree) = (prepared.digits, context.ring().degree());
     let mut sums = Extended::new(context, source.limbs());
-    let mut buffers = context.tables().scratch.take(prepared.digits.count() * degree);
-    for row in 0..prepared.digits.extended_rows() {
-        let index = context.ring().extended_index(source.limbs(), row);
-        let values: Vec<&[u64]> = buffers
-            .chunks_exact_mut(degree)
+    let group = prepared.group();
+    let mut buffers = context.tables().scratch.take(group * digits.count() * degree);
+    for start in (0..digits.extended_rows()).step_by(group) {
+        let rows = start..(start + group).min(digits.extended_rows());
+        let indices = digits.indices(rows.clone());
+        // The rows of each digit's own primes are borrowed from the source, all others fill the buffers.
+        let values: Vec<Vec<&[u64]>> = buffers
+            .chunks_exact_mut(group * degree)
             .enumerate()
-            .map(|(digit, buffer)| prepared.digit(digit, index, buffer))
+            .map(|(digit, buffer)| {
+                let own = digits.primes(digit);
+                let foreign: Vec<usize> =
+                    indices.iter().copied().filter(|index| !own.contains(index)).collect();
+                prepared.extend(digit, &foreign, &mut buffer[..foreign.len() * degree]);
+                let mut extended = buffer.chunks_exact(degree);
+                let row = |&index: &usize| {
+                    if own.contains(&index) {
+                        source.limb(index)
+                    } else {
+                        extended.next().unwrap_or_default()
+                    }
+                };
+                indices.iter().map(row).collect()
+            })
             .collect();
-        sums.inner_product(row, &values, key);
+        for (position, row) in rows.enumerate() {
+            let values: Vec<&[u64]> = values.iter().map(|rows| rows[position]).collect();
+            sums.inner_product(row, &values, key);
+        }
     }
     sums
 }
@@ -177,16 +209,10 @@ impl<'a> Extended<'a> {
     fn inner_product(&mut self, row: usize, values: &[&[u64]], key: &SwitchingKey) {
         let ring = self.context.ring();
         let (degree, index) = (ring.degree(), ring.extended_index(self.limbs, row));
-        let bodies: Vec<&[u64]> = key.bodies[..values.len()].iter().map(|body| body.limb(index)).collect();
-        let masks: Vec<&[u64]> = key.masks[..values.len()].iter().map(|mask| mask.limb(index)).collect();
-        let [first, second] = &mut self.parts;
         let range = row * degree..(row + 1) * degree;
-        let sums = Accumulators {
-            first: &mut first[range.clone()],
-            second: &mut second[range],
-            carry: Carry::Start,
-        };
-        ring.kernels().dot(ring.modulus(index), values, [&bodies, &masks], sums);
+        let [first, second] = &mut self.parts;
+        let (first, second) = (&mut first[range.clone()], &mut second[range]);
+        ring.kernels().dot_stream(ring.modulus(index), values, (&key.rows[index], key.digits), first, second);
     }
 
     /// Adds another pair with an automorphism applied to it.
@@ -212,7 +238,8 @@ impl<'a> Extended<'a> {
         let Division { conversion, inverses } = &context.tables().special_division;
         let degree = ring.degree();
         let mut overflow = context.tables().scratch.take(degree);
-        let mut remainder = context.tables().scratch.take(degree);
+        let group = if conversion.needs_overflow() { GROUP } else { 1 };
+        let mut remainders = context.tables().scratch.take(group * degree);
         for (part, rows) in self.parts.iter_mut().enumerate() {
             let (data, special) = rows.split_at_mut(self.limbs * degree);
             for (position, row) in special.chunks_exact_mut(degree).enumerate() {
@@ -222,10 +249,14 @@ impl<'a> Extended<'a> {
             conversion.count_overflow(ring, &special, &mut overflow);
             let sources: Vec<&[u64]> =
                 special.into_iter().chain(conversion.needs_overflow().then_some(&overflow[..])).collect();
-            for (limb, row) in data.chunks_exact(degree).enumerate() {
-                conversion.convert(ring, &sources, limb, &mut remainder);
-                ring.forward(limb, &mut remainder);
-                finish(ring, part, limb, row, &remainder, inverses[limb]);
+            for start in (0..self.limbs).step_by(group) {
+                let limbs: Vec<usize> = (start..(start + group).min(self.limbs)).collect();
+                conversion.convert_many(ring, &sources, &limbs, &mut remainders[..limbs.len() * degree]);
+                for (&limb, remainder) in limbs.iter().zip(remainders.chunks_exact_mut(degree)) {
+                    ring.forward(limb, remainder);
+                    let row = &data[limb * degree..(limb + 1) * degree];
+                    finish(ring, part, limb, row, remainder, inverses[limb]);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
-use super::{Accumulators, Carry, LAZY_TERMS, PermutedBlock};
+use super::{Accumulators, Carry, GROUP, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
@@ -265,6 +265,63 @@ pub(super) fn dot(m: &Modulus, values: &[&[u64]], keys: [&[&[u64]]; 2], sums: Ac
             }
         }
         carry = Carry::Continue;
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn dot_stream(
+    m: &Modulus,
+    values: &[&[u64]],
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let (first, second) = (blocks_mut(first), blocks_mut(second));
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
+        let zero = _mm512_setzero_si512();
+        let (mut sum0, mut sum1) = (zero, zero);
+        for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
+            let (mut low0, mut high0, mut low1, mut high1) = (zero, zero, zero, zero);
+            for (value, [key0, key1]) in values.iter().zip(keys) {
+                let (value, key0, key1) = (load(&blocks(value)[i]), load(key0), load(key1));
+                low0 = _mm512_madd52lo_epu64(low0, value, key0);
+                high0 = _mm512_madd52hi_epu64(high0, value, key0);
+                low1 = _mm512_madd52lo_epu64(low1, value, key1);
+                high1 = _mm512_madd52hi_epu64(high1, value, key1);
+            }
+            sum0 = lanes.add(sum0, lanes.montgomery(low0, high0));
+            sum1 = lanes.add(sum1, lanes.montgomery(low1, high1));
+        }
+        store(first, sum0);
+        store(second, sum1);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn combine_group(
+    sources: &[&[u64]],
+    moduli: [&Modulus; GROUP],
+    weights: [&[u64]; GROUP],
+    out: [&mut [u64]; GROUP],
+) {
+    let lanes = [Lanes::new(moduli[0]), Lanes::new(moduli[1]), Lanes::new(moduli[2]), Lanes::new(moduli[3])];
+    let out = out.map(blocks_mut);
+    for i in 0..out[0].len() {
+        let mut low = [_mm512_setzero_si512(); GROUP];
+        let mut high = low;
+        for (term, source) in sources.iter().enumerate() {
+            let source = load(&blocks(source)[i]);
+            for target in 0..GROUP {
+                let weight = splat(weights[target][term]);
+                low[target] = _mm512_madd52lo_epu64(low[target], source, weight);
+                high[target] = _mm512_madd52hi_epu64(high[target], source, weight);
+            }
+        }
+        for target in 0..GROUP {
+            store(&mut out[target][i], lanes[target].montgomery(low[target], high[target]));
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::modulus::{Factor, Modulus};
 /// reduction then stays below `4p`.
 pub(crate) const LAZY_TERMS: usize = 12;
 
+/// How many targets [`Kernels::combine_group`] serves at once: as many as registers hold sums for.
+pub(crate) const GROUP: usize = 4;
+
 /// Residues are handled in blocks of this many; every slice is a whole number of blocks.
 pub(crate) const BLOCK: usize = 8;
 
@@ -172,6 +175,38 @@ impl Kernels {
         check([length, sums.second.len()]);
         assert!(values.iter().chain(keys[0]).chain(keys[1]).all(|slice| slice.len() == length));
         dispatch!(self, dot(m, values, keys, sums));
+    }
+
+    /// As [`Kernels::dot`], with the keys in one stream that is read from front to back: for every block of
+    /// positions, for each of `terms` values, [`BLOCK`] residues of the first key and [`BLOCK`] of the second.
+    /// There may be fewer values than terms.
+    pub(crate) fn dot_stream(
+        self,
+        m: &Modulus,
+        values: &[&[u64]],
+        (keys, terms): (&[u64], usize),
+        first: &mut [u64],
+        second: &mut [u64],
+    ) {
+        check([first.len(), second.len()]);
+        assert!((1..=terms).contains(&values.len()) && keys.len() == 2 * terms * first.len());
+        assert!(values.iter().all(|value| value.len() == first.len()));
+        dispatch!(self, dot_stream(m, values, (keys, terms), first, second));
+    }
+
+    /// [`Kernels::combine`] for several targets, in one pass over the sources.
+    pub(crate) fn combine_group(
+        self,
+        sources: &[&[u64]],
+        moduli: [&Modulus; GROUP],
+        weights: [&[u64]; GROUP],
+        out: [&mut [u64]; GROUP],
+    ) {
+        let length = out[0].len();
+        check([length, out[1].len(), out[2].len(), out[3].len()]);
+        assert!(sources.len() <= LAZY_TERMS && sources.iter().all(|source| source.len() == length));
+        assert!(weights.iter().all(|weights| weights.len() == sources.len()));
+        dispatch!(self, combine_group(sources, moduli, weights, out));
     }
 
     /// `sum of sources[i] * weights[i]`: sources are any numbers below `2^50`, weights in Montgomery form, at

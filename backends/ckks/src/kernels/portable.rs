@@ -3,7 +3,7 @@
 //! Every function returns fully reduced residues, so the paths agree bit for bit. Selections compile to
 //! conditional moves or masks: residues decide no branch and no address.
 
-use super::{Accumulators, Carry, LAZY_TERMS, PermutedBlock};
+use super::{Accumulators, BLOCK, Carry, GROUP, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
 /// `value` minus `bound` if that is not negative.
@@ -141,6 +141,42 @@ pub(super) fn dot(m: &Modulus, values: &[&[u64]], keys: [&[&[u64]]; 2], sums: Ac
         }
         first[i] = sum0;
         second[i] = sum1;
+    }
+}
+
+pub(super) fn dot_stream(
+    m: &Modulus,
+    values: &[&[u64]],
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    for i in 0..first.len() {
+        let (mut sum0, mut sum1) = (0, 0);
+        for start in (0..values.len()).step_by(LAZY_TERMS) {
+            let (mut wide0, mut wide1) = (0u128, 0u128);
+            for term in start..values.len().min(start + LAZY_TERMS) {
+                let value = u128::from(values[term][i]);
+                let key = 2 * BLOCK * (i / BLOCK * terms + term) + i % BLOCK;
+                wide0 += value * u128::from(keys[key]);
+                wide1 += value * u128::from(keys[key + BLOCK]);
+            }
+            sum0 = add(m, sum0, montgomery(m, wide0));
+            sum1 = add(m, sum1, montgomery(m, wide1));
+        }
+        first[i] = sum0;
+        second[i] = sum1;
+    }
+}
+
+pub(super) fn combine_group(
+    sources: &[&[u64]],
+    moduli: [&Modulus; GROUP],
+    weights: [&[u64]; GROUP],
+    out: [&mut [u64]; GROUP],
+) {
+    for ((m, weights), out) in moduli.into_iter().zip(weights).zip(out) {
+        combine(m, sources, weights, out);
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Accumulators, BLOCK, Carry, Kernels, LAZY_TERMS, PermutedBlock};
+use super::{Accumulators, BLOCK, Carry, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -106,6 +106,23 @@ proptest! {
                 let [mut first, mut second] = [start.clone(), start.clone()];
                 let sums = Accumulators { first: &mut first, second: &mut second, carry };
                 kernels.dot(&m, &slices(values), [&slices(&prepared[0]), &slices(&prepared[1])], sums);
+                if carry == Carry::Start {
+                    // One more term than values, as at lower levels.
+                    let mut stream = Vec::new();
+                    for block in 0..LENGTH / BLOCK {
+                        for term in 0..=terms {
+                            for half in &prepared {
+                                let unused = vec![u64::MAX; LENGTH];
+                                let key = half.get(term).unwrap_or(&unused);
+                                stream.extend(&key[block * BLOCK..(block + 1) * BLOCK]);
+                            }
+                        }
+                    }
+                    let [mut streamed0, mut streamed1] = [vec![0; LENGTH], vec![0; LENGTH]];
+                    let keys = (&stream[..], terms + 1);
+                    kernels.dot_stream(&m, &slices(values), keys, &mut streamed0, &mut streamed1);
+                    prop_assert_eq!((&streamed0, &streamed1), (&first, &second));
+                }
                 for (keys, out) in keys.into_iter().zip([first, second]) {
                     let expected = expect(&m, |i| {
                         let begin = if carry == Carry::Start { 0 } else { u128::from(start[i]) };
@@ -133,6 +150,21 @@ proptest! {
                 sources.iter().zip(&weights).map(|(s, &w)| u128::from(s[i]) * u128::from(w)).sum()
             });
             prop_assert_eq!(out.to_vec(), expected);
+            let targets = [0, 1, 2, 3].map(|target| Modulus::new(MODULI[target]));
+            let weights = targets.map(|m| (0..sources.len() as u64).map(|i| m.value() - 1 - i).collect::<Vec<_>>());
+            let [w0, w1, w2, w3] = &weights;
+            let mut grouped = [const { [0; LENGTH] }; GROUP];
+            kernels.combine_group(
+                &slices(&sources),
+                targets.each_ref(),
+                [w0, w1, w2, w3],
+                grouped.each_mut().map(|out| out.as_mut_slice()),
+            );
+            for ((m, weights), grouped) in targets.iter().zip(&weights).zip(grouped) {
+                let mut single = [0; LENGTH];
+                kernels.combine(m, &slices(&sources), weights, &mut single);
+                prop_assert_eq!(single, grouped);
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 use super::SecretKey;
 use crate::context::Context;
+use crate::kernels::BLOCK;
 use crate::random::{Randomness, Seed, expand_uniform};
-use crate::ring::{Ntt, Polynomial};
+use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::sampling;
+use aligned_vec::AVec;
 use zeroize::Zeroizing;
 
 /// A key that takes a product with one secret to a ciphertext under another, as it is sent: the uniform half
@@ -14,11 +16,12 @@ pub(crate) struct SeededSwitchingKey {
     pub(crate) bodies: Vec<Polynomial<Ntt>>,
 }
 
-/// The same, ready for use: both halves of every digit in Montgomery form.
+/// The same, ready for use: for each prime, both halves of all digits in Montgomery form, in the order in which
+/// [`Kernels::dot_stream`](crate::kernels::Kernels::dot_stream) reads them.
 #[derive(Debug)]
 pub(crate) struct SwitchingKey {
-    pub(crate) bodies: Vec<Polynomial<Ntt>>,
-    pub(crate) masks: Vec<Polynomial<Ntt>>,
+    pub(crate) rows: Vec<AVec<u64>>,
+    pub(crate) digits: usize,
 }
 
 /// The stream of a seed that holds a row of a switching key.
@@ -63,22 +66,30 @@ impl SeededSwitchingKey {
         Self { seed, bodies }
     }
 
-    pub(crate) fn expand(mut self, context: &Context) -> SwitchingKey {
+    pub(crate) fn expand(&self, context: &Context) -> SwitchingKey {
         let ring = context.ring();
-        let radices: Vec<_> = ring.moduli().iter().map(|m| m.radix()).collect();
-        let masks = (0..self.bodies.len())
-            .map(|digit| {
-                let mut mask = Polynomial::zero(ring, ring.moduli().len());
-                for (index, row) in mask.rows_mut().enumerate() {
-                    expand_uniform(ring.modulus(index), &self.seed, stream(digit, index), row);
+        let digits = self.bodies.len();
+        let mut half = vec![0; ring.degree()];
+        let rows = (0..ring.moduli().len()).map(|index| {
+            let m = ring.modulus(index);
+            let mut row = zeroed(2 * digits * ring.degree());
+            for (digit, body) in self.bodies.iter().enumerate() {
+                for second in [false, true] {
+                    if second {
+                        expand_uniform(m, &self.seed, stream(digit, index), &mut half);
+                    } else {
+                        half.copy_from_slice(body.limb(index));
+                    }
+                    ring.kernels().scale_assign(m, &mut half, m.radix());
+                    let blocks = row.as_chunks_mut::<BLOCK>().0.iter_mut();
+                    let places = blocks.skip(2 * digit + usize::from(second)).step_by(2 * digits);
+                    for (place, block) in places.zip(half.as_chunks::<BLOCK>().0) {
+                        *place = *block;
+                    }
                 }
-                mask.scale(ring, &radices);
-                mask
-            })
-            .collect();
-        for body in &mut self.bodies {
-            body.scale(ring, &radices);
-        }
-        SwitchingKey { bodies: self.bodies, masks }
+            }
+            row
+        });
+        SwitchingKey { rows: rows.collect(), digits }
     }
 }

@@ -1,4 +1,5 @@
 use super::Ring;
+use crate::kernels::GROUP;
 use crate::modulus::Factor;
 use std::ops::Range;
 
@@ -109,6 +110,27 @@ impl BaseConversion {
                 }
             }
             Kind::Several { weights, .. } => kernels.combine(m, rows, &weights[target], out),
+        }
+    }
+
+    /// [`BaseConversion::convert`] for many targets: `out` holds one row for each.
+    pub(crate) fn convert_many(&self, ring: &Ring, rows: &[&[u64]], targets: &[usize], out: &mut [u64]) {
+        let mut out: Vec<&mut [u64]> = out.chunks_exact_mut(ring.degree()).collect();
+        let Kind::Several { weights, .. } = &self.kind else {
+            for (&target, out) in targets.iter().zip(out) {
+                self.convert(ring, rows, target, out);
+            }
+            return;
+        };
+        let (groups, singles) = targets.as_chunks::<GROUP>();
+        let (grouped, rest) = out.as_chunks_mut::<GROUP>();
+        for (group, out) in groups.iter().zip(grouped) {
+            let moduli = group.map(|target| ring.modulus(target));
+            let weights = group.map(|target| &weights[target][..]);
+            ring.kernels().combine_group(rows, moduli, weights, out.each_mut().map(|out| &mut **out));
+        }
+        for (&target, out) in singles.iter().zip(rest) {
+            self.convert(ring, rows, target, out);
         }
     }
 }

@@ -132,13 +132,11 @@ impl Context {
     /// Rounds coefficients and reduces them modulo the primes of a level.
     fn round(&self, coefficients: &ComplexVector, level: usize) -> Result<Polynomial<Coefficients>> {
         let parts = || coefficients.real.iter().chain(&coefficients.imaginary);
-        let largest = parts().fold(0.0, |largest: f64, c| largest.max(c.abs()));
-        let log2_coefficient = largest.log2();
         // A NaN can only come of infinities in the transform.
-        if !(largest < LARGEST_COEFFICIENT)
-            || log2_coefficient >= self.parameters().level_bits(level) - 1.0
-            || parts().any(|c| c.is_nan())
-        {
+        let largest = parts()
+            .fold(0.0, |largest: f64, c| if c.is_nan() { f64::INFINITY } else { largest.max(c.abs()) });
+        let log2_coefficient = largest.log2();
+        if largest >= LARGEST_COEFFICIENT || log2_coefficient >= self.parameters().level_bits(level) - 1.0 {
             return Err(Error::Overflow { log2_coefficient, level });
         }
         let (ring, limbs) = (self.ring(), level + 1);

@@ -4,9 +4,10 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, switch};
-use crate::kernels::{Accumulators, Carry};
+use crate::kernels::BLOCK;
 use crate::parameters::ParameterId;
-use crate::ring::{Ntt, Polynomial};
+use crate::ring::{Ntt, Polynomial, zeroed};
+use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -25,9 +26,37 @@ pub struct Matrix {
     folds: Vec<i64>,
 }
 
+/// The diagonals of one giant step. For each prime their residues are one stream, block by block, as
+/// [`Kernels::dot_picked`](crate::kernels::Kernels::dot_picked) reads them: dozens of separate rows at distances
+/// of a power of two would share a few cache sets.
 struct Giant {
     shift: usize,
-    babies: Vec<(usize, Polynomial<Ntt>)>,
+    babies: Vec<usize>,
+    rows: Vec<AVec<u64>>,
+}
+
+impl Giant {
+    fn new(context: &Context, shift: usize, diagonals: &[(usize, Polynomial<Ntt>)]) -> Self {
+        let ring = context.ring();
+        let row = |index: usize| {
+            let mut row = zeroed(diagonals.len() * ring.degree());
+            for (position, (_, diagonal)) in diagonals.iter().enumerate() {
+                interleave(diagonal.limb(index), &mut row, position, diagonals.len());
+            }
+            row
+        };
+        Self {
+            shift,
+            babies: diagonals.iter().map(|(baby, _)| *baby).collect(),
+            rows: (0..diagonals.first().map_or(0, |(_, diagonal)| diagonal.limbs())).map(row).collect(),
+        }
+    }
+}
+
+/// Rotations of the input: for each prime one stream, for every block the first and second parts of all of them.
+struct Babies {
+    shifts: Vec<usize>,
+    rows: Vec<AVec<u64>>,
 }
 
 impl fmt::Debug for Matrix {
@@ -106,9 +135,11 @@ impl Matrix {
         }
         let ring = context.ring();
         let radices: Vec<_> = ring.moduli().iter().map(|m| m.radix()).collect();
-        let step = baby_steps(diagonals.keys().copied(), slots);
+        let step = baby_steps(&diagonals.keys().copied().collect::<Vec<_>>(), slots);
         let mut giants: Vec<Giant> = Vec::new();
-        for (&shift, diagonal) in diagonals {
+        let mut pending: Vec<(usize, Polynomial<Ntt>)> = Vec::new();
+        let mut diagonals = diagonals.iter().peekable();
+        while let Some((&shift, diagonal)) = diagonals.next() {
             if diagonal.len() > slots {
                 return Err(Error::TooManyValues { values: diagonal.len(), slots });
             }
@@ -118,9 +149,10 @@ impl Matrix {
             rotated.rotate_right(giant);
             let mut polynomial = context.encode(&rotated, scale, level)?.polynomial;
             polynomial.scale(ring, &radices);
-            match giants.last_mut() {
-                Some(last) if last.shift == giant => last.babies.push((baby, polynomial)),
-                _ => giants.push(Giant { shift: giant, babies: vec![(baby, polynomial)] }),
+            pending.push((baby, polynomial));
+            if diagonals.peek().is_none_or(|(next, _)| **next - **next % step != giant) {
+                giants.push(Giant::new(context, giant, &pending));
+                pending.clear();
             }
         }
         Ok(Self { parameters: context.parameters().id(), scale, giants, folds: folds.to_vec() })
@@ -128,28 +160,35 @@ impl Matrix {
 
     /// The level the input must have; the output is one lower.
     pub fn level(&self) -> usize {
-        self.giants[0].babies[0].1.limbs() - 1
+        self.giants[0].rows.len() - 1
     }
 
     /// The rotations [`Evaluator::multiply_matrix`] needs keys for.
     pub fn rotations(&self) -> BTreeSet<i64> {
-        let babies = self.giants.iter().flat_map(|giant| giant.babies.iter().map(|(baby, _)| *baby as i64));
+        let babies = self.giants.iter().flat_map(|giant| giant.babies.iter().map(|&baby| baby as i64));
         let giants = self.giants.iter().map(|giant| giant.shift as i64);
         babies.chain(giants).chain(self.folds.iter().copied()).filter(|&steps| steps != 0).collect()
     }
 
     /// The bytes the encoded diagonals take in memory.
     pub fn memory_bytes(&self) -> usize {
-        let polynomials = self.giants.iter().flat_map(|giant| &giant.babies);
-        polynomials.map(|(_, polynomial)| polynomial.rows().map(size_of_val).sum::<usize>()).sum()
+        self.giants.iter().flat_map(|giant| &giant.rows).map(|row| size_of_val(&row[..])).sum()
+    }
+}
+
+/// Puts a row into place `position` of `count` in every block of a stream.
+fn interleave(row: &[u64], stream: &mut [u64], position: usize, count: usize) {
+    let places = stream.as_chunks_mut::<BLOCK>().0.iter_mut().skip(position).step_by(count);
+    for (place, block) in places.zip(row.as_chunks::<BLOCK>().0) {
+        *place = *block;
     }
 }
 
 /// The distance of giant steps, a power of two, that makes the fewest key switches.
-fn baby_steps(shifts: impl Iterator<Item = usize> + Clone, slots: usize) -> usize {
+fn baby_steps(shifts: &[usize], slots: usize) -> usize {
     let cost = |step: usize| {
-        let babies: BTreeSet<usize> = shifts.clone().map(|shift| shift % step).filter(|&b| b != 0).collect();
-        let giants: BTreeSet<usize> = shifts.clone().map(|shift| shift / step).filter(|&g| g != 0).collect();
+        let babies: BTreeSet<usize> = shifts.iter().map(|shift| shift % step).filter(|&b| b != 0).collect();
+        let giants: BTreeSet<usize> = shifts.iter().map(|shift| shift / step).filter(|&g| g != 0).collect();
         babies.len() + GIANT_COST * giants.len()
     };
     (0..=slots.ilog2()).map(|bits| 1 << bits).min_by_key(|&step| cost(step)).unwrap_or(1)
@@ -178,22 +217,30 @@ impl Evaluator {
         Ok(result)
     }
 
-    fn baby_rotations(&self, matrix: &Matrix, input: &Ciphertext) -> Result<BTreeMap<usize, Ciphertext>> {
-        let babies: BTreeSet<usize> =
-            matrix.giants.iter().flat_map(|giant| giant.babies.iter().map(|(baby, _)| *baby)).collect();
-        if babies.iter().all(|&baby| baby == 0) {
-            return Ok(babies.into_iter().map(|baby| (baby, input.clone())).collect());
+    fn baby_rotations(&self, matrix: &Matrix, input: &Ciphertext) -> Result<Babies> {
+        let shifts: BTreeSet<usize> = matrix.giants.iter().flat_map(|giant| giant.babies.clone()).collect();
+        let shifts: Vec<usize> = shifts.into_iter().collect();
+        let stream = || zeroed(2 * shifts.len() * self.context().ring().degree());
+        let mut rows: Vec<AVec<u64>> = (0..input.limbs()).map(|_| stream()).collect();
+        let mut keep = |position: usize, rotated: &Ciphertext| {
+            for (index, stream) in rows.iter_mut().enumerate() {
+                for (part, polynomial) in rotated.parts.iter().enumerate() {
+                    interleave(polynomial.limb(index), stream, 2 * position + part, 2 * shifts.len());
+                }
+            }
+        };
+        if shifts == [0] {
+            keep(0, input);
+        } else {
+            let hoisted = self.hoist(input)?;
+            for (position, &shift) in shifts.iter().enumerate() {
+                keep(position, &hoisted.rotate(shift as i64)?);
+            }
         }
-        let hoisted = self.hoist(input)?;
-        babies.into_iter().map(|baby| Ok((baby, hoisted.rotate(baby as i64)?))).collect()
+        Ok(Babies { shifts, rows })
     }
 
-    fn giant_sum(
-        &self,
-        matrix: &Matrix,
-        input: &Ciphertext,
-        rotated: &BTreeMap<usize, Ciphertext>,
-    ) -> Result<Ciphertext> {
+    fn giant_sum(&self, matrix: &Matrix, input: &Ciphertext, babies: &Babies) -> Result<Ciphertext> {
         let context = self.context();
         let (ring, limbs) = (context.ring(), input.limbs());
         let mut sum = input.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
@@ -201,16 +248,13 @@ impl Evaluator {
         let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
         let mut permuted = context.tables().scratch.take(ring.degree());
         for giant in &matrix.giants {
-            for index in 0..limbs {
-                let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
-                let diagonals: Vec<&[u64]> =
-                    giant.babies.iter().map(|(_, polynomial)| polynomial.limb(index)).collect();
-                let parts = [0, 1].map(|part: usize| -> Vec<&[u64]> {
-                    giant.babies.iter().map(|(baby, _)| rotated[baby].parts[part].limb(index)).collect()
-                });
+            let position = |baby: &usize| babies.shifts.partition_point(|shift| shift < baby);
+            let picks: Vec<usize> = giant.babies.iter().map(position).collect();
+            let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
+            for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
                 let [first, second] = target.each_mut().map(|part| part.limb_mut(index));
-                let sums = Accumulators { first, second, carry: Carry::Start };
-                ring.kernels().dot(ring.modulus(index), &diagonals, [&parts[0], &parts[1]], sums);
+                let rotations = (&rotations[..], babies.shifts.len());
+                ring.kernels().dot_picked(ring.modulus(index), (diagonals, &picks), rotations, first, second);
             }
             if giant.shift == 0 {
                 continue;

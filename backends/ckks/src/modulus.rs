@@ -88,10 +88,6 @@ impl Modulus {
         if less < value { less } else { value }
     }
 
-    pub(crate) fn add(&self, a: u64, b: u64) -> u64 {
-        self.reduce_once(a + b)
-    }
-
     pub(crate) fn subtract(&self, a: u64, b: u64) -> u64 {
         self.reduce_once(a + self.value - b)
     }

@@ -9,9 +9,6 @@ const BINOMIAL_BITS: u32 = 21;
 /// The standard deviation of errors: `sqrt(21 / 2)`, 3.24.
 pub(crate) const ERROR_DEVIATION: f64 = 3.240_370_349_203_93;
 
-/// The largest magnitude an error can have.
-pub(crate) const MAX_ERROR: i64 = BINOMIAL_BITS as i64;
-
 /// Coefficients uniform in -1, 0, 1; the bias is below `2^-62`.
 pub(crate) fn ternary(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {
     sample(random, degree, |word| ((u128::from(word) * 3) >> 64) as i64 - 1)
@@ -40,6 +37,7 @@ mod tests {
     use crate::random::expand_uniform;
 
     const COUNT: usize = 1 << 20;
+    const MAX_ERROR: i64 = BINOMIAL_BITS as i64;
 
     fn random() -> Randomness {
         Randomness::insecure_from_seed([7; 32])

@@ -2,6 +2,8 @@
 //!
 //! `VEILBENCH_FUZZ_SECONDS` lets the mutation run go on for longer.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod fixture;
 
 use fixture::*;

@@ -46,7 +46,6 @@ impl<'a> Digits<'a> {
 /// A polynomial cut into digits, before they are taken to other primes.
 struct Prepared<'a> {
     digits: Digits<'a>,
-    source: &'a Polynomial<Ntt>,
     /// The coefficient rows, and after them one overflow row for each digit.
     rows: Scratch<'a>,
 }
@@ -68,7 +67,7 @@ impl<'a> Prepared<'a> {
                 digits.primes(digit).map(|index| &values[index * degree..(index + 1) * degree]).collect();
             conversion.count_overflow(ring, &rows, &mut overflows[digit * degree..(digit + 1) * degree]);
         }
-        Self { digits, source, rows }
+        Self { digits, rows }
     }
 
     /// Digit `digit` modulo the primes `targets`, none of them its own, in the NTT domain: `out` holds one row

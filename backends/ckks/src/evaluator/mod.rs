@@ -9,7 +9,7 @@ mod weighted_sum;
 
 pub use rotation::Hoisted;
 
-pub(crate) use key_switch::{Decomposition, Extended, switch};
+pub(crate) use key_switch::{Extended, switch};
 
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
-use super::{Accumulators, Carry, GROUP, LAZY_TERMS, PermutedBlock};
+use super::{GROUP, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
@@ -233,38 +233,36 @@ pub(super) fn square(m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn dot(m: &Modulus, values: &[&[u64]], keys: [&[&[u64]]; 2], sums: Accumulators<'_>) {
-    let lanes = Lanes::new(m);
-    let Accumulators { first, second, carry } = sums;
-    let (first, second) = (blocks_mut(first), blocks_mut(second));
-    let terms = values.iter().zip(keys[0]).zip(keys[1]);
-    let mut carry = carry;
-    for start in (0..values.len()).step_by(LAZY_TERMS) {
-        for (i, (first, second)) in first.iter_mut().zip(second.iter_mut()).enumerate() {
-            let zero = _mm512_setzero_si512();
-            let (mut low0, mut high0, mut low1, mut high1) = (zero, zero, zero, zero);
-            for ((value, key0), key1) in terms.clone().skip(start).take(LAZY_TERMS) {
-                let value = load(&blocks(value)[i]);
-                let (key0, key1) = (load(&blocks(key0)[i]), load(&blocks(key1)[i]));
-                low0 = _mm512_madd52lo_epu64(low0, value, key0);
-                high0 = _mm512_madd52hi_epu64(high0, value, key0);
-                low1 = _mm512_madd52lo_epu64(low1, value, key1);
-                high1 = _mm512_madd52hi_epu64(high1, value, key1);
-            }
-            let (sum0, sum1) = (lanes.montgomery(low0, high0), lanes.montgomery(low1, high1));
-            match carry {
-                Carry::Start => {
-                    store(first, sum0);
-                    store(second, sum1);
-                }
-                Carry::Continue => {
-                    store(first, lanes.add(load(first), sum0));
-                    store(second, lanes.add(load(second), sum1));
-                }
-            }
-        }
-        carry = Carry::Continue;
+/// Two sums of products that are not yet reduced, as low and high halves.
+#[derive(Clone, Copy)]
+struct LazySums {
+    low: [__m512i; 2],
+    high: [__m512i; 2],
+}
+
+impl LazySums {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn new() -> Self {
+        let zero = _mm512_setzero_si512();
+        Self { low: [zero; 2], high: [zero; 2] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn add_products(&mut self, value: &Block, [key0, key1]: &[Block; 2]) {
+        let (value, key0, key1) = (load(value), load(key0), load(key1));
+        self.low[0] = _mm512_madd52lo_epu64(self.low[0], value, key0);
+        self.high[0] = _mm512_madd52hi_epu64(self.high[0], value, key0);
+        self.low[1] = _mm512_madd52lo_epu64(self.low[1], value, key1);
+        self.high[1] = _mm512_madd52hi_epu64(self.high[1], value, key1);
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn add_to(self, lanes: Lanes, sums: &mut [__m512i; 2]) {
+        sums[0] = lanes.add(sums[0], lanes.montgomery(self.low[0], self.high[0]));
+        sums[1] = lanes.add(sums[1], lanes.montgomery(self.low[1], self.high[1]));
     }
 }
 
@@ -280,22 +278,43 @@ pub(super) fn dot_stream(
     let (first, second) = (blocks_mut(first), blocks_mut(second));
     let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
     for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
-        let zero = _mm512_setzero_si512();
-        let (mut sum0, mut sum1) = (zero, zero);
+        let mut sums = [_mm512_setzero_si512(); 2];
         for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
-            let (mut low0, mut high0, mut low1, mut high1) = (zero, zero, zero, zero);
-            for (value, [key0, key1]) in values.iter().zip(keys) {
-                let (value, key0, key1) = (load(&blocks(value)[i]), load(key0), load(key1));
-                low0 = _mm512_madd52lo_epu64(low0, value, key0);
-                high0 = _mm512_madd52hi_epu64(high0, value, key0);
-                low1 = _mm512_madd52lo_epu64(low1, value, key1);
-                high1 = _mm512_madd52hi_epu64(high1, value, key1);
+            let mut lazy = LazySums::new();
+            for (value, keys) in values.iter().zip(keys) {
+                lazy.add_products(&blocks(value)[i], keys);
             }
-            sum0 = lanes.add(sum0, lanes.montgomery(low0, high0));
-            sum1 = lanes.add(sum1, lanes.montgomery(low1, high1));
+            lazy.add_to(lanes, &mut sums);
         }
-        store(first, sum0);
-        store(second, sum1);
+        store(first, sums[0]);
+        store(second, sums[1]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn dot_picked(
+    m: &Modulus,
+    (values, picks): (&[u64], &[usize]),
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let values = blocks(values).chunks_exact(picks.len());
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    for (((first, second), values), keys) in
+        blocks_mut(first).iter_mut().zip(blocks_mut(second)).zip(values).zip(keys)
+    {
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (values, picks) in values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS)) {
+            let mut lazy = LazySums::new();
+            for (value, &pick) in values.iter().zip(picks) {
+                lazy.add_products(value, &keys[pick]);
+            }
+            lazy.add_to(lanes, &mut sums);
+        }
+        store(first, sums[0]);
+        store(second, sums[1]);
     }
 }
 

@@ -47,21 +47,6 @@ pub(crate) struct PermutedBlock {
     pub(crate) lanes: u64,
 }
 
-/// Where [`Kernels::dot`] leaves its two sums.
-#[derive(Debug)]
-pub(crate) struct Accumulators<'a> {
-    pub(crate) first: &'a mut [u64],
-    pub(crate) second: &'a mut [u64],
-    pub(crate) carry: Carry,
-}
-
-/// Whether sums begin at zero or at what the accumulators hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carry {
-    Start,
-    Continue,
-}
-
 macro_rules! dispatch {
     ($self:ident, $kernel:ident($($argument:expr),*)) => {
         match $self.path {
@@ -168,18 +153,12 @@ impl Kernels {
         dispatch!(self, square(m, a, out));
     }
 
-    /// `sum of values[i] * keys[0][i]` and `sum of values[i] * keys[1][i]`, the keys in Montgomery form.
-    pub(crate) fn dot(self, m: &Modulus, values: &[&[u64]], keys: [&[&[u64]]; 2], sums: Accumulators<'_>) {
-        assert!(values.len() == keys[0].len() && values.len() == keys[1].len() && !values.is_empty());
-        let length = sums.first.len();
-        check([length, sums.second.len()]);
-        assert!(values.iter().chain(keys[0]).chain(keys[1]).all(|slice| slice.len() == length));
-        dispatch!(self, dot(m, values, keys, sums));
-    }
-
-    /// As [`Kernels::dot`], with the keys in one stream that is read from front to back: for every block of
-    /// positions, for each of `terms` values, [`BLOCK`] residues of the first key and [`BLOCK`] of the second.
-    /// There may be fewer values than terms.
+    /// `sum of values[i] * first_keys[i]` and the same with the second keys, which are in Montgomery form (or the
+    /// values are).
+    ///
+    /// The keys are one stream that is read from front to back: for every block of positions, for each of
+    /// `terms` values, [`BLOCK`] residues of the first key and [`BLOCK`] of the second. There may be fewer values
+    /// than terms.
     pub(crate) fn dot_stream(
         self,
         m: &Modulus,
@@ -192,6 +171,22 @@ impl Kernels {
         assert!((1..=terms).contains(&values.len()) && keys.len() == 2 * terms * first.len());
         assert!(values.iter().all(|value| value.len() == first.len()));
         dispatch!(self, dot_stream(m, values, (keys, terms), first, second));
+    }
+
+    /// As [`Kernels::dot_stream`], with the values in a stream too, block by block, and value `i` meeting key
+    /// `picks[i]` of the `terms`.
+    pub(crate) fn dot_picked(
+        self,
+        m: &Modulus,
+        (values, picks): (&[u64], &[usize]),
+        (keys, terms): (&[u64], usize),
+        first: &mut [u64],
+        second: &mut [u64],
+    ) {
+        check([first.len(), second.len()]);
+        assert!(!picks.is_empty() && picks.iter().all(|&pick| pick < terms));
+        assert!(values.len() == picks.len() * first.len() && keys.len() == 2 * terms * first.len());
+        dispatch!(self, dot_picked(m, (values, picks), (keys, terms), first, second));
     }
 
     /// [`Kernels::combine`] for several targets, in one pass over the sources.

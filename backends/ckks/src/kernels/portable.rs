@@ -3,7 +3,7 @@
 //! Every function returns fully reduced residues, so the paths agree bit for bit. Selections compile to
 //! conditional moves or masks: residues decide no branch and no address.
 
-use super::{Accumulators, BLOCK, Carry, GROUP, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, GROUP, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
 /// `value` minus `bound` if that is not negative.
@@ -122,28 +122,6 @@ pub(super) fn square(m: &Modulus, a: [&[u64]; 2], [d0, d1, d2]: [&mut [u64]; 3])
     }
 }
 
-pub(super) fn dot(m: &Modulus, values: &[&[u64]], keys: [&[&[u64]]; 2], sums: Accumulators<'_>) {
-    let Accumulators { first, second, carry } = sums;
-    for i in 0..first.len() {
-        let (mut sum0, mut sum1) = match carry {
-            Carry::Start => (0, 0),
-            Carry::Continue => (first[i], second[i]),
-        };
-        for start in (0..values.len()).step_by(LAZY_TERMS) {
-            let (mut wide0, mut wide1) = (0u128, 0u128);
-            for term in start..values.len().min(start + LAZY_TERMS) {
-                let value = u128::from(values[term][i]);
-                wide0 += value * u128::from(keys[0][term][i]);
-                wide1 += value * u128::from(keys[1][term][i]);
-            }
-            sum0 = add(m, sum0, montgomery(m, wide0));
-            sum1 = add(m, sum1, montgomery(m, wide1));
-        }
-        first[i] = sum0;
-        second[i] = sum1;
-    }
-}
-
 pub(super) fn dot_stream(
     m: &Modulus,
     values: &[&[u64]],
@@ -152,21 +130,45 @@ pub(super) fn dot_stream(
     second: &mut [u64],
 ) {
     for i in 0..first.len() {
-        let (mut sum0, mut sum1) = (0, 0);
-        for start in (0..values.len()).step_by(LAZY_TERMS) {
-            let (mut wide0, mut wide1) = (0u128, 0u128);
-            for term in start..values.len().min(start + LAZY_TERMS) {
-                let value = u128::from(values[term][i]);
-                let key = 2 * BLOCK * (i / BLOCK * terms + term) + i % BLOCK;
-                wide0 += value * u128::from(keys[key]);
-                wide1 += value * u128::from(keys[key + BLOCK]);
-            }
-            sum0 = add(m, sum0, montgomery(m, wide0));
-            sum1 = add(m, sum1, montgomery(m, wide1));
-        }
-        first[i] = sum0;
-        second[i] = sum1;
+        let pairs = values.iter().enumerate().map(|(term, value)| {
+            let key = 2 * BLOCK * (i / BLOCK * terms + term) + i % BLOCK;
+            (value[i], keys[key], keys[key + BLOCK])
+        });
+        (first[i], second[i]) = lazy_sums(m, pairs);
     }
+}
+
+pub(super) fn dot_picked(
+    m: &Modulus,
+    (values, picks): (&[u64], &[usize]),
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    for i in 0..first.len() {
+        let pairs = picks.iter().enumerate().map(|(term, pick)| {
+            let value = BLOCK * (i / BLOCK * picks.len() + term) + i % BLOCK;
+            let key = 2 * BLOCK * (i / BLOCK * terms + pick) + i % BLOCK;
+            (values[value], keys[key], keys[key + BLOCK])
+        });
+        (first[i], second[i]) = lazy_sums(m, pairs);
+    }
+}
+
+/// The sums of the products of each first number with the second and with the third.
+#[inline(always)]
+fn lazy_sums(m: &Modulus, mut terms: impl ExactSizeIterator<Item = (u64, u64, u64)>) -> (u64, u64) {
+    let (mut sum0, mut sum1) = (0, 0);
+    while terms.len() > 0 {
+        let (mut wide0, mut wide1) = (0u128, 0u128);
+        for (value, key0, key1) in terms.by_ref().take(LAZY_TERMS) {
+            wide0 += u128::from(value) * u128::from(key0);
+            wide1 += u128::from(value) * u128::from(key1);
+        }
+        sum0 = add(m, sum0, montgomery(m, wide0));
+        sum1 = add(m, sum1, montgomery(m, wide1));
+    }
+    (sum0, sum1)
 }
 
 pub(super) fn combine_group(

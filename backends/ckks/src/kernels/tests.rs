@@ -1,4 +1,4 @@
-use super::{Accumulators, BLOCK, Carry, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -100,39 +100,38 @@ proptest! {
         };
         let (values, keys) = (&v[..terms], [&v[terms..2 * terms], &v[2 * terms..3 * terms]]);
         let prepared = keys.map(montgomery);
-        let start = &v[0];
+        let expected = keys.map(|keys| {
+            expect(&m, |i| {
+                values.iter().zip(keys).fold(0, |sum, (a, b)| {
+                    u128::from(wide(&m, sum + u128::from(a[i]) * u128::from(b[i])))
+                })
+            })
+        });
+        // One more key than values, as at lower levels.
+        let unused = vec![u64::MAX; LENGTH];
+        let blocks = || (0..LENGTH).step_by(BLOCK).map(|start| start..start + BLOCK);
+        let key = |half: usize, term: usize| prepared[half].get(term).unwrap_or(&unused);
+        let stream: Vec<u64> = blocks()
+            .flat_map(|block| (0..=terms).map(move |term| (block.clone(), term)))
+            .flat_map(|(block, term)| [&key(0, term)[block.clone()], &key(1, term)[block]].concat())
+            .collect();
+        // The same keys last first, and the values in a stream.
+        let reversed: Vec<u64> = blocks()
+            .flat_map(|block| (0..=terms).rev().map(move |term| (block.clone(), term)))
+            .flat_map(|(block, term)| [&key(0, term)[block.clone()], &key(1, term)[block]].concat())
+            .collect();
+        let value_stream: Vec<u64> =
+            blocks().flat_map(|block| values.iter().flat_map(move |value| value[block.clone()].to_vec())).collect();
+        let picks: Vec<usize> = (1..=terms).rev().collect();
         for kernels in paths() {
-            for carry in [Carry::Start, Carry::Continue] {
-                let [mut first, mut second] = [start.clone(), start.clone()];
-                let sums = Accumulators { first: &mut first, second: &mut second, carry };
-                kernels.dot(&m, &slices(values), [&slices(&prepared[0]), &slices(&prepared[1])], sums);
-                if carry == Carry::Start {
-                    // One more term than values, as at lower levels.
-                    let mut stream = Vec::new();
-                    for block in 0..LENGTH / BLOCK {
-                        for term in 0..=terms {
-                            for half in &prepared {
-                                let unused = vec![u64::MAX; LENGTH];
-                                let key = half.get(term).unwrap_or(&unused);
-                                stream.extend(&key[block * BLOCK..(block + 1) * BLOCK]);
-                            }
-                        }
-                    }
-                    let [mut streamed0, mut streamed1] = [vec![0; LENGTH], vec![0; LENGTH]];
-                    let keys = (&stream[..], terms + 1);
-                    kernels.dot_stream(&m, &slices(values), keys, &mut streamed0, &mut streamed1);
-                    prop_assert_eq!((&streamed0, &streamed1), (&first, &second));
-                }
-                for (keys, out) in keys.into_iter().zip([first, second]) {
-                    let expected = expect(&m, |i| {
-                        let begin = if carry == Carry::Start { 0 } else { u128::from(start[i]) };
-                        values.iter().zip(keys).fold(begin, |sum, (a, b)| {
-                            u128::from(wide(&m, sum + u128::from(a[i]) * u128::from(b[i])))
-                        })
-                    });
-                    prop_assert_eq!(out, expected);
-                }
-            }
+            let mut out = [const { [0; LENGTH] }; 2];
+            let [first, second] = &mut out;
+            kernels.dot_stream(&m, &slices(values), (&stream, terms + 1), first, second);
+            prop_assert_eq!(out.map(Vec::from), expected.clone());
+            let mut out = [const { [0; LENGTH] }; 2];
+            let [first, second] = &mut out;
+            kernels.dot_picked(&m, (&value_stream, &picks), (&reversed, terms + 1), first, second);
+            prop_assert_eq!(out.map(Vec::from), expected.clone());
         }
     }
 

@@ -13,9 +13,9 @@ impl GaloisElement {
         let mut exponent = steps.rem_euclid(slots);
         while exponent > 0 {
             if exponent & 1 == 1 {
-                element = element * square & mask;
+                element = (element * square) & mask;
             }
-            square = square * square & mask;
+            square = (square * square) & mask;
             exponent >>= 1;
         }
         Self(element as u32)

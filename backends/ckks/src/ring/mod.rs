@@ -8,7 +8,7 @@ mod tests;
 
 pub(crate) use automorphism::{Automorphism, GaloisElement};
 pub(crate) use conversion::BaseConversion;
-pub(crate) use polynomial::{Coefficients, Domain, Ntt, Polynomial};
+pub(crate) use polynomial::{Coefficients, Ntt, Polynomial};
 
 use crate::kernels::Kernels;
 use crate::modulus::{Factor, Modulus};

@@ -59,16 +59,6 @@ impl<D: Domain> Polynomial<D> {
         self.residues.chunks_exact_mut(self.degree)
     }
 
-    /// All rows in one slice.
-    pub(crate) fn residues_mut(&mut self) -> &mut [u64] {
-        &mut self.residues
-    }
-
-    /// Keeps the first `limbs` limbs.
-    pub(crate) fn truncate(&mut self, limbs: usize) {
-        self.residues.truncate(limbs * self.degree);
-    }
-
     /// A copy of the first `limbs` limbs.
     pub(crate) fn prefix(&self, limbs: usize) -> Self {
         let residues = AVec::from_slice(64, &self.residues[..limbs * self.degree]);

@@ -101,7 +101,7 @@ proptest! {
                 3 => -&half * 999_999_999 / 1_000_000_000,
                 _ => {
                     let mix = seed.wrapping_add(i).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                    (&big * BigInt::from(mix) >> 64) - &half
+                    ((&big * BigInt::from(mix)) >> 64) - &half
                 }
             })
             .map(|number| if sources.len() == 1 { number } else { number * 99 / 100 })

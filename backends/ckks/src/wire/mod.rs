@@ -198,7 +198,7 @@ impl SeededEvaluationKeys {
         bytes.extend(self.key.0);
         bytes.push(u8::from(self.relinearisation.is_some()));
         bytes.extend((self.galois.len() as u32).to_le_bytes());
-        let mut write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
+        let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
             bytes.extend(key.seed);
             for body in &key.bodies {
                 write_limbs(context.ring(), body, bytes);

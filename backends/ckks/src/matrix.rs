@@ -7,6 +7,7 @@ use crate::evaluator::{Evaluator, Extended, same_level, switch};
 use crate::kernels::BLOCK;
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, zeroed};
+use crate::scratch::Scratch;
 use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -54,9 +55,9 @@ impl Giant {
 }
 
 /// Rotations of the input: for each prime one stream, for every block the first and second parts of all of them.
-struct Babies {
+struct Babies<'a> {
     shifts: Vec<usize>,
-    rows: Vec<AVec<u64>>,
+    rows: Vec<Scratch<'a>>,
 }
 
 impl fmt::Debug for Matrix {
@@ -217,11 +218,12 @@ impl Evaluator {
         Ok(result)
     }
 
-    fn baby_rotations(&self, matrix: &Matrix, input: &Ciphertext) -> Result<Babies> {
+    fn baby_rotations(&self, matrix: &Matrix, input: &Ciphertext) -> Result<Babies<'_>> {
         let shifts: BTreeSet<usize> = matrix.giants.iter().flat_map(|giant| giant.babies.clone()).collect();
         let shifts: Vec<usize> = shifts.into_iter().collect();
-        let stream = || zeroed(2 * shifts.len() * self.context().ring().degree());
-        let mut rows: Vec<AVec<u64>> = (0..input.limbs()).map(|_| stream()).collect();
+        let length = 2 * shifts.len() * self.context().ring().degree();
+        let mut rows: Vec<Scratch<'_>> =
+            (0..input.limbs()).map(|_| self.context().tables().scratch.take(length)).collect();
         let mut keep = |position: usize, rotated: &Ciphertext| {
             for (index, stream) in rows.iter_mut().enumerate() {
                 for (part, polynomial) in rotated.parts.iter().enumerate() {
@@ -240,7 +242,7 @@ impl Evaluator {
         Ok(Babies { shifts, rows })
     }
 
-    fn giant_sum(&self, matrix: &Matrix, input: &Ciphertext, babies: &Babies) -> Result<Ciphertext> {
+    fn giant_sum(&self, matrix: &Matrix, input: &Ciphertext, babies: &Babies<'_>) -> Result<Ciphertext> {
         let context = self.context();
         let (ring, limbs) = (context.ring(), input.limbs());
         let mut sum = input.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));

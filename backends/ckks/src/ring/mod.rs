@@ -18,7 +18,9 @@ use tfhe_ntt::prime64::Plan;
 
 /// A zeroed row or rows of residues, aligned to cache lines.
 pub(crate) fn zeroed(length: usize) -> AVec<u64> {
-    AVec::from_iter(64, std::iter::repeat_n(0, length))
+    let mut row = AVec::with_capacity(64, length);
+    row.resize(length, 0);
+    row
 }
 
 /// The moduli, data primes first and special primes after them, with their transforms.

@@ -124,11 +124,11 @@ impl Context {
         if level <= max { Ok(()) } else { Err(Error::Level { level, max }) }
     }
 
-    /// A scale is positive and leaves room for the sign within the modulus of its level.
+    /// A scale is at least 1 and leaves room for the sign within the modulus of its level.
     pub(crate) fn check_scale(&self, scale: f64, level: usize) -> Result<()> {
         let modulus_bits = self.parameters().level_bits(level);
         let log2_scale = scale.log2();
-        if scale.is_finite() && scale > 0.0 && log2_scale < modulus_bits - 1.0 {
+        if scale.is_finite() && scale >= 1.0 && log2_scale < modulus_bits - 1.0 {
             return Ok(());
         }
         Err(Error::Scale { log2_scale, level, modulus_bits })

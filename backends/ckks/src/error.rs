@@ -69,7 +69,7 @@ pub enum Error {
         /// The position of the value.
         index: usize,
     },
-    /// A scale is not a positive finite number, or too large for its level.
+    /// A scale is below 1, not finite, or too large for its level.
     #[error("scale 2^{log2_scale:.2} does not fit level {level}, whose modulus has {modulus_bits:.1} bits")]
     Scale {
         /// `log2` of the scale.

@@ -48,13 +48,15 @@
 //! Ciphertexts and evaluation keys hide values from whoever computes on them, who is trusted to compute what was
 //! asked (semi-honest): nothing here proves that it did. Security rests on ring learning with errors at 128 bits
 //! against classical attacks, by the table of [`max_modulus_bits`]; less is refused by every constructor and
-//! decoder whose name does not say `insecure`. It assumes chosen-plaintext attackers. Decryptions of CKKS carry
+//! decoder whose name does not say `insecure`. Evaluation keys encrypt functions of the very key they are under,
+//! which is assumed to be safe (circular security, as everywhere in this field). All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
 //! noise that depends on the key: the owner of the key must not show them to the one who computes (the attack of
 //! Li and Micciancio, 2021).
 //!
 //! What depends on a secret (sampling, encryption, decryption and the encoding of small values) takes no branch
 //! and no address from it; transforms are those of `tfhe-ntt`, which makes no such promise but has no table
-//! look-ups or divisions in its loops. Keys, errors and generators are wiped when dropped; plaintexts are the
+//! look-ups or divisions in its loops, and the embedding computes in doubles, whose operations processors may time by
+//! value (subnormal numbers). Keys, errors and generators are wiped when dropped; plaintexts are the
 //! caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
 //!
 //! # Safety contract

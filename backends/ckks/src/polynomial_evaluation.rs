@@ -18,8 +18,8 @@ pub fn polynomial_depth(degree: usize) -> usize {
         _ if degree < DIRECT_DEGREE => power_depth(degree) + 1,
         _ => {
             let split = split_power(degree);
-            let high = polynomial_depth(degree - split).max(power_depth(split)) + 1;
-            high.max(polynomial_depth(split - 1))
+            // The lower part, of degree `split - 1`, is no deeper than the power.
+            polynomial_depth(degree - split).max(power_depth(split)) + 1
         }
     }
 }

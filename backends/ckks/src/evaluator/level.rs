@@ -7,15 +7,18 @@ impl Evaluator {
     /// Divides by the last prime of the level, which lowers level and scale.
     ///
     /// # Errors
-    /// [`Error::NoLevelLeft`] at level 0, [`Error::ForeignKey`], [`Error::ForeignParameters`].
+    /// [`Error::NoLevelLeft`] at level 0, [`Error::Scale`] if nothing would be left of the scale,
+    /// [`Error::ForeignKey`], [`Error::ForeignParameters`].
     pub fn rescale(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         self.check(ciphertext)?;
         if ciphertext.level() == 0 {
             return Err(Error::NoLevelLeft);
         }
         let prime = self.context.parameters().data_primes()[ciphertext.level()];
+        let scale = ciphertext.scale / prime as f64;
+        self.context.check_scale(scale, ciphertext.level() - 1)?;
         let mut rescaled = ciphertext.like(ciphertext.parts.each_ref().map(|part| self.divide_by_last(part)));
-        rescaled.scale /= prime as f64;
+        rescaled.scale = scale;
         Ok(rescaled)
     }
 

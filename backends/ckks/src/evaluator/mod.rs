@@ -5,6 +5,8 @@ mod key_switch;
 mod level;
 mod multiply;
 mod rotation;
+#[cfg(test)]
+mod tests;
 mod weighted_sum;
 
 pub use rotation::Hoisted;

@@ -211,3 +211,19 @@ fn secrets_do_not_print() {
     assert_eq!(format!("{:?}", owner.random), "Randomness(..)");
     assert_eq!(format!("{:?}", owner.secret), format!("SecretKey {{ id: {:?}, .. }}", owner.secret.id()));
 }
+
+#[test]
+fn threads_share_an_evaluator() {
+    let context = insecure(64, &[50, 40], &[50], 2);
+    let mut owner = Owner::new(&context, &request(&[1]), 12);
+    let x = values(32, 1);
+    let input = owner.encrypt(&x, 2f64.powi(40), 1);
+    let expected = owner.evaluator.rotate(&input, 1).unwrap().to_bytes(&context).unwrap();
+    std::thread::scope(|scope| {
+        let rotate = || owner.evaluator.rotate(&input, 1).unwrap().to_bytes(&context).unwrap();
+        let threads = [(); 4].map(|()| scope.spawn(move || (0..20).map(|_| rotate()).collect::<Vec<_>>()));
+        for thread in threads {
+            assert!(thread.join().unwrap().iter().all(|bytes| *bytes == expected));
+        }
+    });
+}

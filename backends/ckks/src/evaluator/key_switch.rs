@@ -262,12 +262,9 @@ impl<'a> Extended<'a> {
 
     /// Divides by the special primes and adds the result to `parts`.
     pub(crate) fn add_quotient(self, parts: &mut [Polynomial<Ntt>; 2]) {
-        let mut quotient = zeroed(self.context.ring().degree());
         self.divide(|ring, part, limb, row, remainder, inverse| {
-            let (m, kernels) = (ring.modulus(limb), ring.kernels());
-            quotient.copy_from_slice(row);
-            kernels.subtract_scale(m, &mut quotient, remainder, inverse);
-            kernels.add_assign(m, parts[part].limb_mut(limb), &quotient);
+            let sum = parts[part].limb_mut(limb);
+            ring.kernels().subtract_scale_add(ring.modulus(limb), sum, row, remainder, inverse);
         });
     }
 

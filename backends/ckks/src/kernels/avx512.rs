@@ -390,6 +390,15 @@ pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Fact
     }
 }
 
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    for ((sum, a), b) in blocks_mut(sum).iter_mut().zip(blocks(a)).zip(blocks(b)) {
+        let quotient = lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor);
+        store(sum, lanes.add(load(sum), quotient));
+    }
+}
+
 /// Eight byte-sized lane numbers as permutation indices.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]

@@ -233,6 +233,19 @@ impl Kernels {
         dispatch!(self, subtract_scale(m, a, b, factor));
     }
 
+    /// `sum += (a - b) * factor`.
+    pub(crate) fn subtract_scale_add(
+        self,
+        m: &Modulus,
+        sum: &mut [u64],
+        a: &[u64],
+        b: &[u64],
+        factor: Factor,
+    ) {
+        check([sum.len(), a.len(), b.len()]);
+        dispatch!(self, subtract_scale_add(m, sum, a, b, factor));
+    }
+
     /// Applies an automorphism in the NTT domain.
     pub(crate) fn permute(self, table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
         check([source.len(), out.len(), table.len() * BLOCK]);

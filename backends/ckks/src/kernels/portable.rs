@@ -215,6 +215,12 @@ pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Fact
     }
 }
 
+pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
+    for ((sum, &a), &b) in sum.iter_mut().zip(a).zip(b) {
+        *sum = add(m, *sum, scale(m, a + m.value() - b, factor));
+    }
+}
+
 pub(super) fn permute(table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
     let (source, out) = (source.as_chunks::<8>().0, out.as_chunks_mut::<8>().0);
     for (entry, out) in table.iter().zip(out) {

@@ -69,6 +69,10 @@ proptest! {
                 expect(&m, |i| at(a, i) + at(c, i) * scalar)
             );
             prop_assert_eq!(
+                run(&|x| kernels.subtract_scale_add(&m, x, &v[b], &v[c], factor)),
+                expect(&m, |i| at(a, i) + (p + at(b, i) - at(c, i)) * scalar)
+            );
+            prop_assert_eq!(
                 run(&|x| kernels.subtract_scale(&m, x, &v[c], factor)),
                 expect(&m, |i| (p + at(a, i) - at(c, i)) * scalar)
             );

@@ -2,7 +2,7 @@
 """Times rotation and multiplication of Microsoft SEAL, as TenSEAL 0.3.18 ships it, beside this crate's.
 
     python3.11 -m venv /tmp/peers && /tmp/peers/bin/pip install tenseal==0.3.18
-    cargo bench -p veilbench-ckks -- 'rotate/|multiply/' && /tmp/peers/bin/python backends/ckks/benches/peers/tenseal.py
+    cargo bench -p veilbench-ckks -- 'rotate/|multiply/' && /tmp/peers/bin/python backends/ckks/benches/peers/compare_tenseal.py
 
 Both measure the processor time of one thread and take the fastest sample. Ours is read from criterion's folder
 (CARGO_TARGET_DIR or ./target), so run the two one after the other on the same machine. SEAL always has one special

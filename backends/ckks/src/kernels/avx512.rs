@@ -11,6 +11,8 @@ use std::arch::x86_64::*;
 
 type Block = [u64; 8];
 
+const PREFETCH_BYTES: usize = 4096;
+
 #[inline]
 fn blocks(slice: &[u64]) -> &[Block] {
     slice.as_chunks().0
@@ -33,6 +35,20 @@ fn load(block: &Block) -> __m512i {
 fn store(block: &mut Block, value: __m512i) {
     // SAFETY: the block is 64 writable bytes, and the store has no alignment requirement.
     unsafe { _mm512_storeu_epi64(block.as_mut_ptr().cast(), value) }
+}
+
+/// Asks for what lies a page behind a part of a long stream: the processor's own prefetching stops at the end of
+/// each page.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
+    let start = stream.as_ptr().cast::<i8>();
+    for block in 0..BLOCKS {
+        // SAFETY: a prefetch of any address is a hint without effect on memory; nothing is dereferenced.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + block * size_of::<Block>()))
+        }
+    }
 }
 
 #[inline]
@@ -282,6 +298,7 @@ pub(super) fn dot_stream(
         for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
             let mut lazy = LazySums::new();
             for (value, keys) in values.iter().zip(keys) {
+                prefetch(keys);
                 lazy.add_products(&blocks(value)[i], keys);
             }
             lazy.add_to(lanes, &mut sums);
@@ -309,6 +326,7 @@ pub(super) fn dot_picked(
         for (values, picks) in values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS)) {
             let mut lazy = LazySums::new();
             for (value, &pick) in values.iter().zip(picks) {
+                prefetch(std::array::from_ref(value));
                 lazy.add_products(value, &keys[pick]);
             }
             lazy.add_to(lanes, &mut sums);

@@ -44,10 +44,7 @@ fn store(block: &mut Block, value: __m512i) {
 fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
     let start = stream.as_ptr().cast::<i8>();
     for block in 0..BLOCKS {
-        // SAFETY: a prefetch of any address is a hint without effect on memory; nothing is dereferenced.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + block * size_of::<Block>()))
-        }
+        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + block * size_of::<Block>()));
     }
 }
 

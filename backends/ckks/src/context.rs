@@ -1,0 +1,136 @@
+use crate::embedding::Embedding;
+use crate::error::{Error, Result};
+use crate::kernels::Kernels;
+use crate::modulus::Factor;
+use crate::parameters::{ParameterId, Parameters};
+use crate::ring::{BaseConversion, Ring};
+use crate::scratch::ScratchPool;
+use std::fmt;
+use std::sync::Arc;
+
+/// Parameters with everything computed from them once. Clones share it.
+#[derive(Clone)]
+pub struct Context {
+    tables: Arc<Tables>,
+}
+
+/// Precomputed tables of a parameter set.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) parameters: Parameters,
+    pub(crate) ring: Ring,
+    pub(crate) embedding: Embedding,
+    /// Division by each data prime.
+    pub(crate) divisions: Vec<Division>,
+    /// `digits[j][k]` takes digit `j` cut to its first `k + 1` primes to the other primes.
+    pub(crate) digits: Vec<Vec<BaseConversion>>,
+    /// Division by the product of the special primes.
+    pub(crate) special_division: Division,
+    pub(crate) scratch: ScratchPool,
+}
+
+/// What it takes to divide by a product of primes and round: the conversion of the remainder to the other
+/// primes, and the inverse of the product modulo each of them.
+#[derive(Debug)]
+pub(crate) struct Division {
+    pub(crate) conversion: BaseConversion,
+    pub(crate) inverses: Vec<Factor>,
+}
+
+impl Division {
+    fn new(ring: &Ring, by: std::ops::Range<usize>) -> Self {
+        let inverses = ring
+            .moduli()
+            .iter()
+            .enumerate()
+            .map(|(index, m)| {
+                if by.contains(&index) {
+                    return Factor::default();
+                }
+                m.factor(m.invert(m.product(by.clone().map(|divisor| ring.modulus(divisor).value()))))
+            })
+            .collect();
+        Self { conversion: BaseConversion::new(ring, by), inverses }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("parameters", &self.tables.parameters)
+            .field("kernels", &self.tables.ring.kernels().name())
+            .finish()
+    }
+}
+
+impl Context {
+    /// Computes the tables, for the fastest instructions this processor has.
+    pub fn new(parameters: Parameters) -> Self {
+        Self::with_kernels(parameters, Kernels::detect())
+    }
+
+    /// As [`Context::new`] with the element-wise kernels in portable code: the same results, slower.
+    pub fn new_portable(parameters: Parameters) -> Self {
+        Self::with_kernels(parameters, Kernels::portable())
+    }
+
+    fn with_kernels(parameters: Parameters, kernels: Kernels) -> Self {
+        let ring = Ring::new(&parameters, kernels);
+        let data = ring.data();
+        let digits = (0..data)
+            .step_by(parameters.digit_primes())
+            .map(|start| {
+                let primes = parameters.digit_primes().min(data - start);
+                (1..=primes).map(|primes| BaseConversion::new(&ring, start..start + primes)).collect()
+            })
+            .collect();
+        let tables = Tables {
+            embedding: Embedding::new(parameters.slots()),
+            divisions: (0..data).map(|index| Division::new(&ring, index..index + 1)).collect(),
+            digits,
+            special_division: Division::new(&ring, data..data + ring.special()),
+            scratch: ScratchPool::default(),
+            parameters,
+            ring,
+        };
+        Self { tables: Arc::new(tables) }
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.tables.parameters
+    }
+
+    /// The instructions the kernels use: for reports.
+    pub fn kernels(&self) -> &'static str {
+        self.tables.ring.kernels().name()
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.tables.ring
+    }
+
+    pub(crate) fn check_parameters(&self, found: ParameterId) -> Result<()> {
+        let expected = self.parameters().id();
+        if found == expected { Ok(()) } else { Err(Error::ForeignParameters { expected, found }) }
+    }
+
+    pub(crate) fn check_level(&self, level: usize) -> Result<()> {
+        let max = self.parameters().max_level();
+        if level <= max { Ok(()) } else { Err(Error::Level { level, max }) }
+    }
+
+    /// A scale is at least 1 and leaves room for the sign within the modulus of its level.
+    pub(crate) fn check_scale(&self, scale: f64, level: usize) -> Result<()> {
+        let modulus_bits = self.parameters().level_bits(level);
+        let log2_scale = scale.log2();
+        if scale.is_finite() && scale >= 1.0 && log2_scale < modulus_bits - 1.0 {
+            return Ok(());
+        }
+        Err(Error::Scale { log2_scale, level, modulus_bits })
+    }
+}

@@ -1,0 +1,188 @@
+//! Vectors of numbers to plaintext polynomials and back.
+
+use crate::context::Context;
+use crate::embedding::ComplexVector;
+use crate::error::{Error, Result};
+use crate::parameters::ParameterId;
+use crate::ring::{Coefficients, Ntt, Polynomial};
+use std::fmt;
+
+/// The bits of a coefficient that go into its low part when it does not fit one word-sized reduction.
+const LOW_BITS: i32 = 49;
+
+/// Coefficients below this magnitude are reduced in one step.
+const SMALL_COEFFICIENT: f64 = (1u64 << 50) as f64;
+
+/// Coefficients from here on are refused: their two parts would no longer fit.
+const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
+
+/// Adding and subtracting this rounds a number below `2^51` to the nearest integer and leaves it in the low bits.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
+/// An encoded vector: a polynomial that stands for its slot values times the scale.
+#[derive(Clone)]
+pub struct Plaintext {
+    pub(crate) polynomial: Polynomial<Ntt>,
+    pub(crate) scale: f64,
+    pub(crate) parameters: ParameterId,
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plaintext")
+            .field("level", &self.level())
+            .field("log2_scale", &self.scale.log2())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plaintext {
+    /// The level: one less than the number of primes.
+    pub fn level(&self) -> usize {
+        self.polynomial.limbs() - 1
+    }
+
+    /// The factor between slot values and the polynomial's values.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+}
+
+impl Context {
+    /// Encodes real values into the first slots; the other slots are zero.
+    ///
+    /// # Errors
+    /// [`Error::TooManyValues`], [`Error::NotFinite`], [`Error::Level`], [`Error::Scale`], and
+    /// [`Error::Overflow`] if a coefficient would exceed half the modulus of the level.
+    pub fn encode(&self, values: &[f64], scale: f64, level: usize) -> Result<Plaintext> {
+        self.encode_complex(values, &[], scale, level)
+    }
+
+    /// Encodes complex values; `imaginary` may be empty for real ones.
+    ///
+    /// # Errors
+    /// As [`Context::encode`], and [`Error::ComplexParts`] if the parts have different lengths.
+    pub fn encode_complex(
+        &self,
+        real: &[f64],
+        imaginary: &[f64],
+        scale: f64,
+        level: usize,
+    ) -> Result<Plaintext> {
+        let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
+        let polynomial = self.round(&coefficients, level)?.into_ntt(self.ring());
+        Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
+    }
+
+    /// The real parts of all slots.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn decode(&self, plaintext: &Plaintext) -> Result<Vec<f64>> {
+        Ok(self.decode_complex(plaintext)?.0)
+    }
+
+    /// The real and imaginary parts of all slots.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn decode_complex(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>)> {
+        self.check_parameters(plaintext.parameters)?;
+        let coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
+        let (low, high) = coefficients.split_at(self.parameters().slots());
+        let mut values = ComplexVector { real: low.to_vec(), imaginary: high.to_vec() };
+        self.tables().embedding.to_slots(&mut values);
+        for part in values.real.iter_mut().chain(&mut values.imaginary) {
+            *part /= plaintext.scale;
+        }
+        Ok((values.real, values.imaginary))
+    }
+
+    fn scaled_coefficients(
+        &self,
+        real: &[f64],
+        imaginary: &[f64],
+        scale: f64,
+        level: usize,
+    ) -> Result<ComplexVector> {
+        let slots = self.parameters().slots();
+        self.check_level(level)?;
+        self.check_scale(scale, level)?;
+        if real.len() > slots {
+            return Err(Error::TooManyValues { values: real.len(), slots });
+        }
+        if !imaginary.is_empty() && imaginary.len() != real.len() {
+            return Err(Error::ComplexParts { real: real.len(), imaginary: imaginary.len() });
+        }
+        for part in [real, imaginary] {
+            if let Some(index) = part.iter().position(|value| !value.is_finite()) {
+                return Err(Error::NotFinite { index });
+            }
+        }
+        let mut values = ComplexVector::zero(slots);
+        values.real[..real.len()].copy_from_slice(real);
+        values.imaginary[..imaginary.len()].copy_from_slice(imaginary);
+        self.tables().embedding.to_coefficients(&mut values);
+        for part in values.real.iter_mut().chain(&mut values.imaginary) {
+            *part *= scale;
+        }
+        Ok(values)
+    }
+
+    /// Rounds coefficients and reduces them modulo the primes of a level.
+    fn round(&self, coefficients: &ComplexVector, level: usize) -> Result<Polynomial<Coefficients>> {
+        let parts = || coefficients.real.iter().chain(&coefficients.imaginary);
+        // A NaN can only come of infinities in the transform.
+        let largest = parts()
+            .fold(0.0, |largest: f64, c| if c.is_nan() { f64::INFINITY } else { largest.max(c.abs()) });
+        let log2_coefficient = largest.log2();
+        if largest >= LARGEST_COEFFICIENT || log2_coefficient >= self.parameters().level_bits(level) - 1.0 {
+            return Err(Error::Overflow { log2_coefficient, level });
+        }
+        let (ring, limbs) = (self.ring(), level + 1);
+        if largest < SMALL_COEFFICIENT - 1.0 {
+            let rounded: Vec<i64> = parts().map(|&c| round_small(c)).collect();
+            return Ok(Polynomial::from_signed(ring, &rounded, limbs));
+        }
+        let unit = 2f64.powi(LOW_BITS);
+        let split = |c: f64| {
+            let (whole, high) = (c.round(), (c / unit).round());
+            (high as i64, (whole - high * unit) as i64)
+        };
+        let (high, low): (Vec<i64>, Vec<i64>) = parts().map(|&c| split(c)).unzip();
+        let mut polynomial = Polynomial::from_signed(ring, &high, limbs);
+        let factors: Vec<_> = ring.moduli().iter().map(|m| m.factor((1 << LOW_BITS) % m.value())).collect();
+        polynomial.scale(ring, &factors);
+        polynomial.add_assign(ring, &Polynomial::from_signed(ring, &low, limbs));
+        Ok(polynomial)
+    }
+
+    /// The centred coefficients as doubles, by a balanced mixed-radix representation: the digits of a small
+    /// number are zero from some place on, so that the sum loses nothing but its last bits.
+    pub(crate) fn lift(&self, mut polynomial: Polynomial<Coefficients>) -> Vec<f64> {
+        let (ring, kernels) = (self.ring(), self.ring().kernels());
+        let limbs = polynomial.limbs();
+        let mut shifted = vec![0; ring.degree()];
+        for row in 1..limbs {
+            for (digit, division) in self.tables().divisions[..row].iter().enumerate() {
+                division.conversion.convert(ring, &[polynomial.limb(digit)], row, &mut shifted);
+                let factor = division.inverses[row];
+                kernels.subtract_scale(ring.modulus(row), polynomial.limb_mut(row), &shifted, factor);
+            }
+        }
+        let mut values = vec![0.0; ring.degree()];
+        for row in (0..limbs).rev() {
+            let p = ring.modulus(row).value();
+            for (value, &digit) in values.iter_mut().zip(polynomial.limb(row)) {
+                // Without a branch: the digits may belong to a secret message.
+                let upper_half = i64::from(digit > p / 2);
+                *value = *value * p as f64 + (digit as i64 - p as i64 * upper_half) as f64;
+            }
+        }
+        values
+    }
+}
+
+fn round_small(value: f64) -> i64 {
+    (value + ROUNDER).to_bits() as i64 - ROUNDER.to_bits() as i64
+}

@@ -1,0 +1,458 @@
+//! The kernels for AVX-512 with IFMA, eight residues at a time.
+//!
+//! `madd52lo` and `madd52hi` read the low 52 bits of their factors, so a lazy low half needs no mask before it
+//! is reduced.
+
+#![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
+
+use super::{GROUP, LAZY_TERMS, PermutedBlock};
+use crate::modulus::{Factor, Modulus, RADIX_BITS};
+use std::arch::x86_64::*;
+
+type Block = [u64; 8];
+
+const PREFETCH_BYTES: usize = 4096;
+
+#[inline]
+fn blocks(slice: &[u64]) -> &[Block] {
+    slice.as_chunks().0
+}
+
+#[inline]
+fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
+    slice.as_chunks_mut().0
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn load(block: &Block) -> __m512i {
+    // SAFETY: the block is 64 readable bytes, and the load has no alignment requirement.
+    unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn store(block: &mut Block, value: __m512i) {
+    // SAFETY: the block is 64 writable bytes, and the store has no alignment requirement.
+    unsafe { _mm512_storeu_epi64(block.as_mut_ptr().cast(), value) }
+}
+
+/// Asks for what lies a page behind a part of a long stream: the processor's own prefetching stops at the end of
+/// each page.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
+    let start = stream.as_ptr().cast::<i8>();
+    for block in 0..BLOCKS {
+        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + block * size_of::<Block>()));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn splat(value: u64) -> __m512i {
+    _mm512_set1_epi64(value as i64)
+}
+
+/// A modulus spread over the lanes.
+#[derive(Clone, Copy)]
+struct Lanes {
+    p: __m512i,
+    two_p: __m512i,
+    barrett: __m512i,
+    radix_inverse: __m512i,
+    right: __m512i,
+    left: __m512i,
+}
+
+#[derive(Clone, Copy)]
+struct LaneFactor {
+    value: __m512i,
+    quotient: __m512i,
+}
+
+impl LaneFactor {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn new(factor: Factor) -> Self {
+        Self { value: splat(factor.value), quotient: splat(factor.quotient) }
+    }
+}
+
+impl Lanes {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn new(m: &Modulus) -> Self {
+        let right = m.bits() - 1;
+        Self {
+            p: splat(m.value()),
+            two_p: splat(2 * m.value()),
+            barrett: splat(m.barrett()),
+            radix_inverse: splat(m.radix_inverse()),
+            right: splat(u64::from(right)),
+            left: splat(u64::from(RADIX_BITS - right)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn reduce_once(self, value: __m512i) -> __m512i {
+        _mm512_min_epu64(value, _mm512_sub_epi64(value, self.p))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn add(self, a: __m512i, b: __m512i) -> __m512i {
+        self.reduce_once(_mm512_add_epi64(a, b))
+    }
+
+    /// `a + p - b`, not reduced.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn lazy_subtract(self, a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi64(a, _mm512_sub_epi64(self.p, b))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn multiply(self, a: __m512i, b: __m512i) -> __m512i {
+        let zero = _mm512_setzero_si512();
+        let low = _mm512_madd52lo_epu64(zero, a, b);
+        let high = _mm512_madd52hi_epu64(zero, a, b);
+        let estimate =
+            _mm512_or_si512(_mm512_sllv_epi64(high, self.left), _mm512_srlv_epi64(low, self.right));
+        let quotient = _mm512_madd52hi_epu64(zero, estimate, self.barrett);
+        self.reduce_once(self.reduce_once(self.rest(low, quotient)))
+    }
+
+    /// `low - quotient * p` modulo `2^52`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn rest(self, low: __m512i, quotient: __m512i) -> __m512i {
+        let multiple = _mm512_madd52lo_epu64(_mm512_setzero_si512(), quotient, self.p);
+        let mask = _mm512_set1_epi64((1 << RADIX_BITS) - 1);
+        _mm512_and_si512(_mm512_sub_epi64(low, multiple), mask)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn scale(self, a: __m512i, factor: LaneFactor) -> __m512i {
+        let zero = _mm512_setzero_si512();
+        let quotient = _mm512_madd52hi_epu64(zero, a, factor.quotient);
+        let low = _mm512_madd52lo_epu64(zero, a, factor.value);
+        self.reduce_once(self.rest(low, quotient))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn montgomery(self, low: __m512i, high: __m512i) -> __m512i {
+        let zero = _mm512_setzero_si512();
+        let high = _mm512_add_epi64(high, _mm512_srli_epi64::<RADIX_BITS>(low));
+        let multiple = _mm512_madd52lo_epu64(zero, low, self.radix_inverse);
+        let carry = _mm512_madd52hi_epu64(zero, multiple, self.p);
+        let rest = self.lazy_subtract(high, carry);
+        self.reduce_once(_mm512_min_epu64(rest, _mm512_sub_epi64(rest, self.two_p)))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
+        store(a, lanes.add(load(a), load(b)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn subtract_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
+        store(a, lanes.reduce_once(lanes.lazy_subtract(load(a), load(b))));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn negate(m: &Modulus, a: &mut [u64]) {
+    let lanes = Lanes::new(m);
+    for a in blocks_mut(a) {
+        store(a, lanes.reduce_once(_mm512_sub_epi64(lanes.p, load(a))));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn add_constant(m: &Modulus, a: &mut [u64], constant: u64) {
+    let (lanes, constant) = (Lanes::new(m), splat(constant));
+    for a in blocks_mut(a) {
+        store(a, lanes.add(load(a), constant));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn multiply_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
+        store(a, lanes.multiply(load(a), load(b)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn multiply_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for ((sum, a), b) in blocks_mut(sum).iter_mut().zip(blocks(a)).zip(blocks(b)) {
+        store(sum, lanes.add(load(sum), lanes.multiply(load(a), load(b))));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn scale_assign(m: &Modulus, a: &mut [u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    for a in blocks_mut(a) {
+        store(a, lanes.scale(load(a), factor));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    for (sum, a) in blocks_mut(sum).iter_mut().zip(blocks(a)) {
+        store(sum, lanes.add(load(sum), lanes.scale(load(a), factor)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn tensor(m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    let lanes = Lanes::new(m);
+    let ([a0, a1], [b0, b1]) = (a.map(blocks), b.map(blocks));
+    let [d0, d1, d2] = out.map(blocks_mut);
+    for i in 0..d0.len().min(a0.len()).min(a1.len()).min(b0.len()).min(b1.len()) {
+        let ([a0, a1], [b0, b1]) = ([load(&a0[i]), load(&a1[i])], [load(&b0[i]), load(&b1[i])]);
+        store(&mut d0[i], lanes.multiply(a0, b0));
+        store(&mut d1[i], lanes.add(lanes.multiply(a0, b1), lanes.multiply(a1, b0)));
+        store(&mut d2[i], lanes.multiply(a1, b1));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn square(m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    let lanes = Lanes::new(m);
+    let [a0, a1] = a.map(blocks);
+    let [d0, d1, d2] = out.map(blocks_mut);
+    for i in 0..d0.len().min(a0.len()).min(a1.len()) {
+        let (a0, a1) = (load(&a0[i]), load(&a1[i]));
+        let cross = lanes.multiply(a0, a1);
+        store(&mut d0[i], lanes.multiply(a0, a0));
+        store(&mut d1[i], lanes.add(cross, cross));
+        store(&mut d2[i], lanes.multiply(a1, a1));
+    }
+}
+
+/// Two sums of products that are not yet reduced, as low and high halves.
+#[derive(Clone, Copy)]
+struct LazySums {
+    low: [__m512i; 2],
+    high: [__m512i; 2],
+}
+
+impl LazySums {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn new() -> Self {
+        let zero = _mm512_setzero_si512();
+        Self { low: [zero; 2], high: [zero; 2] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn add_products(&mut self, value: &Block, [key0, key1]: &[Block; 2]) {
+        let (value, key0, key1) = (load(value), load(key0), load(key1));
+        self.low[0] = _mm512_madd52lo_epu64(self.low[0], value, key0);
+        self.high[0] = _mm512_madd52hi_epu64(self.high[0], value, key0);
+        self.low[1] = _mm512_madd52lo_epu64(self.low[1], value, key1);
+        self.high[1] = _mm512_madd52hi_epu64(self.high[1], value, key1);
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn add_to(self, lanes: Lanes, sums: &mut [__m512i; 2]) {
+        sums[0] = lanes.add(sums[0], lanes.montgomery(self.low[0], self.high[0]));
+        sums[1] = lanes.add(sums[1], lanes.montgomery(self.low[1], self.high[1]));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn dot_stream(
+    m: &Modulus,
+    values: &[&[u64]],
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let (first, second) = (blocks_mut(first), blocks_mut(second));
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
+            let mut lazy = LazySums::new();
+            for (value, keys) in values.iter().zip(keys) {
+                prefetch(keys);
+                lazy.add_products(&blocks(value)[i], keys);
+            }
+            lazy.add_to(lanes, &mut sums);
+        }
+        store(first, sums[0]);
+        store(second, sums[1]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn dot_picked(
+    m: &Modulus,
+    (values, picks): (&[u64], &[usize]),
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let values = blocks(values).chunks_exact(picks.len());
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    for (((first, second), values), keys) in
+        blocks_mut(first).iter_mut().zip(blocks_mut(second)).zip(values).zip(keys)
+    {
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (values, picks) in values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS)) {
+            let mut lazy = LazySums::new();
+            for (value, &pick) in values.iter().zip(picks) {
+                prefetch(std::array::from_ref(value));
+                lazy.add_products(value, &keys[pick]);
+            }
+            lazy.add_to(lanes, &mut sums);
+        }
+        store(first, sums[0]);
+        store(second, sums[1]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn combine_group(
+    sources: &[&[u64]],
+    moduli: [&Modulus; GROUP],
+    weights: [&[u64]; GROUP],
+    out: [&mut [u64]; GROUP],
+) {
+    let lanes = [Lanes::new(moduli[0]), Lanes::new(moduli[1]), Lanes::new(moduli[2]), Lanes::new(moduli[3])];
+    let out = out.map(blocks_mut);
+    for i in 0..out[0].len() {
+        let mut low = [_mm512_setzero_si512(); GROUP];
+        let mut high = low;
+        for (term, source) in sources.iter().enumerate() {
+            let source = load(&blocks(source)[i]);
+            for target in 0..GROUP {
+                let weight = splat(weights[target][term]);
+                low[target] = _mm512_madd52lo_epu64(low[target], source, weight);
+                high[target] = _mm512_madd52hi_epu64(high[target], source, weight);
+            }
+        }
+        for target in 0..GROUP {
+            store(&mut out[target][i], lanes[target].montgomery(low[target], high[target]));
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
+    let lanes = Lanes::new(m);
+    for (i, out) in blocks_mut(out).iter_mut().enumerate() {
+        let zero = _mm512_setzero_si512();
+        let (mut low, mut high) = (zero, zero);
+        for (source, &weight) in sources.iter().zip(weights) {
+            let (source, weight) = (load(&blocks(source)[i]), splat(weight));
+            low = _mm512_madd52lo_epu64(low, source, weight);
+            high = _mm512_madd52hi_epu64(high, source, weight);
+        }
+        store(out, lanes.montgomery(low, high));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn overflow(sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
+    for (i, out) in blocks_mut(out).iter_mut().enumerate() {
+        let mut sum = _mm512_set1_pd(0.5);
+        for (source, &reciprocal) in sources.iter().zip(reciprocals) {
+            let source = _mm512_cvtepu64_pd(load(&blocks(source)[i]));
+            // Not fused: the portable path rounds after the product too.
+            sum = _mm512_add_pd(sum, _mm512_mul_pd(source, _mm512_set1_pd(reciprocal)));
+        }
+        store(out, _mm512_cvttpd_epu64(sum));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn recentre(source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
+    let (half, shift) = (splat(half), splat(shift));
+    for (out, value) in blocks_mut(out).iter_mut().zip(blocks(source)) {
+        let value = load(value);
+        let at_least_half = _mm512_cmpge_epu64_mask(value, half);
+        store(out, _mm512_mask_add_epi64(value, at_least_half, value, shift));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
+        store(a, lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    for ((sum, a), b) in blocks_mut(sum).iter_mut().zip(blocks(a)).zip(blocks(b)) {
+        let quotient = lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor);
+        store(sum, lanes.add(load(sum), quotient));
+    }
+}
+
+/// Eight byte-sized lane numbers as permutation indices.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn lanes_of(entry: &PermutedBlock) -> __m512i {
+    _mm512_cvtepu8_epi64(_mm_set_epi64x(0, entry.lanes as i64))
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn permute(table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
+    let source = blocks(source);
+    for (entry, out) in table.iter().zip(blocks_mut(out)) {
+        store(out, _mm512_permutexvar_epi64(lanes_of(entry), load(&source[entry.source as usize])));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn permute_subtract_scale_add(
+    m: &Modulus,
+    table: &[PermutedBlock],
+    [a, b, c]: [&[u64]; 3],
+    factor: Factor,
+    out: &mut [u64],
+) {
+    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    let [a, b, c] = [a, b, c].map(blocks);
+    for (entry, out) in table.iter().zip(blocks_mut(out)) {
+        let block = entry.source as usize;
+        let quotient = lanes.scale(lanes.lazy_subtract(load(&a[block]), load(&b[block])), factor);
+        let sum = lanes.add(quotient, load(&c[block]));
+        store(out, _mm512_permutexvar_epi64(lanes_of(entry), sum));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn reduce_signed(m: &Modulus, source: &[i64], out: &mut [u64]) {
+    let (lanes, one) = (Lanes::new(m), LaneFactor::new(m.factor(1)));
+    let offset = splat(m.signed_offset());
+    for (out, value) in blocks_mut(out).iter_mut().zip(source.as_chunks::<8>().0) {
+        let value = load(&value.map(i64::cast_unsigned));
+        store(out, lanes.scale(_mm512_add_epi64(value, offset), one));
+    }
+}

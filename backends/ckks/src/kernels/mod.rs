@@ -1,0 +1,277 @@
+//! Element-wise arithmetic on slices of residues, the only code that knows about vector instructions.
+//!
+//! [`Kernels`] picks a path when it is made and stays with it. The portable functions define the results; the
+//! tests of this module hold every other path to them, value for value.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use crate::modulus::{Factor, Modulus};
+
+/// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
+/// reduction then stays below `4p`.
+pub(crate) const LAZY_TERMS: usize = 12;
+
+/// How many targets [`Kernels::combine_group`] serves at once: as many as registers hold sums for.
+pub(crate) const GROUP: usize = 4;
+
+/// Residues are handled in blocks of this many; every slice is a whole number of blocks.
+pub(crate) const BLOCK: usize = 8;
+
+/// Which instructions the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    Portable,
+    /// Only made by [`Kernels::avx512`], after it has seen that the processor has the instructions.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Ifma,
+}
+
+/// The chosen implementation of the element-wise operations.
+///
+/// All slices of a call have the same length, a multiple of [`BLOCK`]; residues are below the modulus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kernels {
+    path: Path,
+}
+
+/// One output block of an automorphism in the NTT domain: where its eight residues come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PermutedBlock {
+    /// The block that is read.
+    pub(crate) source: u32,
+    /// Byte `i` is the lane of that block that becomes lane `i`.
+    pub(crate) lanes: u64,
+}
+
+macro_rules! dispatch {
+    ($self:ident, $kernel:ident($($argument:expr),*)) => {
+        match $self.path {
+            Path::Portable => portable::$kernel($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Ifma => {
+                #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
+                // SAFETY: this path exists only on a processor with AVX-512 F, DQ and IFMA.
+                unsafe {
+                    avx512::$kernel($($argument),*);
+                }
+            }
+        }
+    };
+}
+
+impl Kernels {
+    /// The fastest path of this processor.
+    pub(crate) fn detect() -> Self {
+        Self::avx512().unwrap_or_else(Self::portable)
+    }
+
+    pub(crate) const fn portable() -> Self {
+        Self { path: Path::Portable }
+    }
+
+    /// The AVX-512 IFMA path, if the processor has it.
+    pub(crate) fn avx512() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512ifma")
+        {
+            return Some(Self { path: Path::Avx512Ifma });
+        }
+        None
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self.path {
+            Path::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Ifma => "AVX-512 IFMA",
+        }
+    }
+
+    /// `a += b`.
+    pub(crate) fn add_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+        check([a.len(), b.len()]);
+        dispatch!(self, add_assign(m, a, b));
+    }
+
+    /// `a -= b`.
+    pub(crate) fn subtract_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+        check([a.len(), b.len()]);
+        dispatch!(self, subtract_assign(m, a, b));
+    }
+
+    /// `a = -a`.
+    pub(crate) fn negate(self, m: &Modulus, a: &mut [u64]) {
+        check([a.len()]);
+        dispatch!(self, negate(m, a));
+    }
+
+    /// Adds a residue to every element.
+    pub(crate) fn add_constant(self, m: &Modulus, a: &mut [u64], constant: u64) {
+        check([a.len()]);
+        dispatch!(self, add_constant(m, a, constant));
+    }
+
+    /// `a *= b`.
+    pub(crate) fn multiply_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+        check([a.len(), b.len()]);
+        dispatch!(self, multiply_assign(m, a, b));
+    }
+
+    /// `sum += a * b`.
+    pub(crate) fn multiply_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        check([sum.len(), a.len(), b.len()]);
+        dispatch!(self, multiply_add(m, sum, a, b));
+    }
+
+    /// Multiplies every element by a fixed factor; elements may be any number below `2^52`.
+    pub(crate) fn scale_assign(self, m: &Modulus, a: &mut [u64], factor: Factor) {
+        check([a.len()]);
+        dispatch!(self, scale_assign(m, a, factor));
+    }
+
+    /// `sum += a * factor`.
+    pub(crate) fn scale_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
+        check([sum.len(), a.len()]);
+        dispatch!(self, scale_add(m, sum, a, factor));
+    }
+
+    /// `[a0 b0, a0 b1 + a1 b0, a1 b1]`.
+    pub(crate) fn tensor(self, m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
+        check([a[0].len(), a[1].len(), b[0].len(), b[1].len(), out[0].len(), out[1].len(), out[2].len()]);
+        dispatch!(self, tensor(m, a, b, out));
+    }
+
+    /// `[a0 a0, 2 a0 a1, a1 a1]`.
+    pub(crate) fn square(self, m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
+        check([a[0].len(), a[1].len(), out[0].len(), out[1].len(), out[2].len()]);
+        dispatch!(self, square(m, a, out));
+    }
+
+    /// `sum of values[i] * first_keys[i]` and the same with the second keys, which are in Montgomery form (or the
+    /// values are).
+    ///
+    /// The keys are one stream that is read from front to back: for every block of positions, for each of
+    /// `terms` values, [`BLOCK`] residues of the first key and [`BLOCK`] of the second. There may be fewer values
+    /// than terms.
+    pub(crate) fn dot_stream(
+        self,
+        m: &Modulus,
+        values: &[&[u64]],
+        (keys, terms): (&[u64], usize),
+        first: &mut [u64],
+        second: &mut [u64],
+    ) {
+        check([first.len(), second.len()]);
+        assert!((1..=terms).contains(&values.len()) && keys.len() == 2 * terms * first.len());
+        assert!(values.iter().all(|value| value.len() == first.len()));
+        dispatch!(self, dot_stream(m, values, (keys, terms), first, second));
+    }
+
+    /// As [`Kernels::dot_stream`], with the values in a stream too, block by block, and value `i` meeting key
+    /// `picks[i]` of the `terms`.
+    pub(crate) fn dot_picked(
+        self,
+        m: &Modulus,
+        (values, picks): (&[u64], &[usize]),
+        (keys, terms): (&[u64], usize),
+        first: &mut [u64],
+        second: &mut [u64],
+    ) {
+        check([first.len(), second.len()]);
+        assert!(!picks.is_empty() && picks.iter().all(|&pick| pick < terms));
+        assert!(values.len() == picks.len() * first.len() && keys.len() == 2 * terms * first.len());
+        dispatch!(self, dot_picked(m, (values, picks), (keys, terms), first, second));
+    }
+
+    /// [`Kernels::combine`] for several targets, in one pass over the sources.
+    pub(crate) fn combine_group(
+        self,
+        sources: &[&[u64]],
+        moduli: [&Modulus; GROUP],
+        weights: [&[u64]; GROUP],
+        out: [&mut [u64]; GROUP],
+    ) {
+        let length = out[0].len();
+        check([length, out[1].len(), out[2].len(), out[3].len()]);
+        assert!(sources.len() <= LAZY_TERMS && sources.iter().all(|source| source.len() == length));
+        assert!(weights.iter().all(|weights| weights.len() == sources.len()));
+        dispatch!(self, combine_group(sources, moduli, weights, out));
+    }
+
+    /// `sum of sources[i] * weights[i]`: sources are any numbers below `2^50`, weights in Montgomery form, at
+    /// most [`LAZY_TERMS`] of them.
+    pub(crate) fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
+        assert!(sources.len() == weights.len() && sources.len() <= LAZY_TERMS);
+        check([out.len()]);
+        assert!(sources.iter().all(|source| source.len() == out.len()));
+        dispatch!(self, combine(m, sources, weights, out));
+    }
+
+    /// The nearest integer to `sum of sources[i] * reciprocals[i]`, in doubles, the same on every path.
+    pub(crate) fn overflow(self, sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
+        assert!(sources.len() == reciprocals.len());
+        check([out.len()]);
+        assert!(sources.iter().all(|source| source.len() == out.len()));
+        dispatch!(self, overflow(sources, reciprocals, out));
+    }
+
+    /// Copies, adding `shift` (modulo `2^64`) to every element that is at least `half`.
+    pub(crate) fn recentre(self, source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
+        check([source.len(), out.len()]);
+        dispatch!(self, recentre(source, half, shift, out));
+    }
+
+    /// `a = (a - b) * factor`.
+    pub(crate) fn subtract_scale(self, m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+        check([a.len(), b.len()]);
+        dispatch!(self, subtract_scale(m, a, b, factor));
+    }
+
+    /// `sum += (a - b) * factor`.
+    pub(crate) fn subtract_scale_add(
+        self,
+        m: &Modulus,
+        sum: &mut [u64],
+        a: &[u64],
+        b: &[u64],
+        factor: Factor,
+    ) {
+        check([sum.len(), a.len(), b.len()]);
+        dispatch!(self, subtract_scale_add(m, sum, a, b, factor));
+    }
+
+    /// Applies an automorphism in the NTT domain.
+    pub(crate) fn permute(self, table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
+        check([source.len(), out.len(), table.len() * BLOCK]);
+        dispatch!(self, permute(table, source, out));
+    }
+
+    /// Applies an automorphism to `(a - b) * factor + c`.
+    pub(crate) fn permute_subtract_scale_add(
+        self,
+        m: &Modulus,
+        table: &[PermutedBlock],
+        [a, b, c]: [&[u64]; 3],
+        factor: Factor,
+        out: &mut [u64],
+    ) {
+        check([a.len(), b.len(), c.len(), out.len(), table.len() * BLOCK]);
+        dispatch!(self, permute_subtract_scale_add(m, table, [a, b, c], factor, out));
+    }
+
+    /// The residues of numbers whose magnitude is below `2^50`.
+    pub(crate) fn reduce_signed(self, m: &Modulus, source: &[i64], out: &mut [u64]) {
+        check([source.len(), out.len()]);
+        dispatch!(self, reduce_signed(m, source, out));
+    }
+}
+
+fn check<const COUNT: usize>(lengths: [usize; COUNT]) {
+    assert!(lengths[0].is_multiple_of(BLOCK) && lengths.iter().all(|&length| length == lengths[0]));
+}

@@ -1,0 +1,246 @@
+use super::{BLOCK, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
+use crate::modulus::Modulus;
+use proptest::prelude::*;
+
+const LENGTH: usize = 4 * BLOCK;
+
+/// Odd moduli of every length the parameters allow; primality does not matter to element-wise arithmetic.
+const MODULI: [u64; 6] =
+    [(1 << 50) - 27, (1 << 49) + 9, (1 << 45) - 55, (1 << 34) - 41, (1 << 27) - 39, (1 << 20) + 7];
+
+fn paths() -> Vec<Kernels> {
+    let paths: Vec<_> = [Some(Kernels::portable()), Kernels::avx512()].into_iter().flatten().collect();
+    println!("paths: {:?}", paths.iter().map(|path| path.name()).collect::<Vec<_>>());
+    paths
+}
+
+fn modulus() -> impl Strategy<Value = Modulus> {
+    prop::sample::select(&MODULI[..]).prop_map(Modulus::new)
+}
+
+/// Residues of which many sit at the ends of the range, where lazy sums would overflow.
+fn residues(m: Modulus) -> impl Strategy<Value = Vec<u64>> {
+    let p = m.value();
+    let residue = prop_oneof![0..p, Just(p - 1), Just(0), Just(p / 2), Just(p / 2 + 1)];
+    prop::collection::vec(residue, LENGTH)
+}
+
+fn operands(count: usize) -> impl Strategy<Value = (Modulus, Vec<Vec<u64>>)> {
+    modulus().prop_flat_map(move |m| (Just(m), prop::collection::vec(residues(m), count)))
+}
+
+fn wide(m: &Modulus, value: u128) -> u64 {
+    (value % u128::from(m.value())) as u64
+}
+
+fn expect(m: &Modulus, f: impl Fn(usize) -> u128) -> Vec<u64> {
+    (0..LENGTH).map(|i| wide(m, f(i))).collect()
+}
+
+fn slices(vectors: &[Vec<u64>]) -> Vec<&[u64]> {
+    vectors.iter().map(Vec::as_slice).collect()
+}
+
+proptest! {
+    #[test]
+    fn sums_and_products_are_exact((m, v) in operands(3)) {
+        let (p, [a, b, c]) = (u128::from(m.value()), [0, 1, 2]);
+        let at = |vector: usize, i: usize| u128::from(v[vector][i]);
+        let factor = m.factor(v[b][0]);
+        let scalar = at(b, 0);
+        for kernels in paths() {
+            let run = |operation: &dyn Fn(&mut [u64])| {
+                let mut out = v[a].clone();
+                operation(&mut out);
+                out
+            };
+            prop_assert_eq!(run(&|x| kernels.add_assign(&m, x, &v[b])), expect(&m, |i| at(a, i) + at(b, i)));
+            prop_assert_eq!(run(&|x| kernels.subtract_assign(&m, x, &v[b])), expect(&m, |i| p + at(a, i) - at(b, i)));
+            prop_assert_eq!(run(&|x| kernels.negate(&m, x)), expect(&m, |i| p - at(a, i)));
+            prop_assert_eq!(run(&|x| kernels.add_constant(&m, x, v[b][0])), expect(&m, |i| at(a, i) + scalar));
+            prop_assert_eq!(run(&|x| kernels.multiply_assign(&m, x, &v[b])), expect(&m, |i| at(a, i) * at(b, i)));
+            prop_assert_eq!(
+                run(&|x| kernels.multiply_add(&m, x, &v[b], &v[c])),
+                expect(&m, |i| at(a, i) + at(b, i) * at(c, i))
+            );
+            prop_assert_eq!(run(&|x| kernels.scale_assign(&m, x, factor)), expect(&m, |i| at(a, i) * scalar));
+            prop_assert_eq!(
+                run(&|x| kernels.scale_add(&m, x, &v[c], factor)),
+                expect(&m, |i| at(a, i) + at(c, i) * scalar)
+            );
+            prop_assert_eq!(
+                run(&|x| kernels.subtract_scale_add(&m, x, &v[b], &v[c], factor)),
+                expect(&m, |i| at(a, i) + (p + at(b, i) - at(c, i)) * scalar)
+            );
+            prop_assert_eq!(
+                run(&|x| kernels.subtract_scale(&m, x, &v[c], factor)),
+                expect(&m, |i| (p + at(a, i) - at(c, i)) * scalar)
+            );
+        }
+    }
+
+    #[test]
+    fn tensor_products_are_exact((m, v) in operands(4)) {
+        let at = |vector: usize, i: usize| u128::from(v[vector][i]);
+        for kernels in paths() {
+            let mut out = [const { [0; LENGTH] }; 3];
+            let [d0, d1, d2] = &mut out;
+            kernels.tensor(&m, [&v[0], &v[1]], [&v[2], &v[3]], [d0, d1, d2]);
+            prop_assert_eq!(out[0].to_vec(), expect(&m, |i| at(0, i) * at(2, i)));
+            prop_assert_eq!(out[1].to_vec(), expect(&m, |i| at(0, i) * at(3, i) + at(1, i) * at(2, i)));
+            prop_assert_eq!(out[2].to_vec(), expect(&m, |i| at(1, i) * at(3, i)));
+            let [d0, d1, d2] = &mut out;
+            kernels.square(&m, [&v[0], &v[1]], [d0, d1, d2]);
+            prop_assert_eq!(out[0].to_vec(), expect(&m, |i| at(0, i) * at(0, i)));
+            prop_assert_eq!(out[1].to_vec(), expect(&m, |i| 2 * at(0, i) * at(1, i)));
+            prop_assert_eq!(out[2].to_vec(), expect(&m, |i| at(1, i) * at(1, i)));
+        }
+    }
+
+    #[test]
+    fn dot_products_of_any_length_are_exact((m, v) in operands(3 * (2 * LAZY_TERMS + 1)), terms in 1..=2 * LAZY_TERMS + 1) {
+        let montgomery = |v: &[Vec<u64>]| -> Vec<Vec<u64>> {
+            v.iter().map(|v| v.iter().map(|&x| m.montgomery(x)).collect()).collect()
+        };
+        let (values, keys) = (&v[..terms], [&v[terms..2 * terms], &v[2 * terms..3 * terms]]);
+        let prepared = keys.map(montgomery);
+        let expected = keys.map(|keys| {
+            expect(&m, |i| {
+                values.iter().zip(keys).fold(0, |sum, (a, b)| {
+                    u128::from(wide(&m, sum + u128::from(a[i]) * u128::from(b[i])))
+                })
+            })
+        });
+        // One more key than values, as at lower levels.
+        let unused = vec![u64::MAX; LENGTH];
+        let blocks = || (0..LENGTH).step_by(BLOCK).map(|start| start..start + BLOCK);
+        let key = |half: usize, term: usize| prepared[half].get(term).unwrap_or(&unused);
+        let stream: Vec<u64> = blocks()
+            .flat_map(|block| (0..=terms).map(move |term| (block.clone(), term)))
+            .flat_map(|(block, term)| [&key(0, term)[block.clone()], &key(1, term)[block]].concat())
+            .collect();
+        // The same keys last first, and the values in a stream.
+        let reversed: Vec<u64> = blocks()
+            .flat_map(|block| (0..=terms).rev().map(move |term| (block.clone(), term)))
+            .flat_map(|(block, term)| [&key(0, term)[block.clone()], &key(1, term)[block]].concat())
+            .collect();
+        let value_stream: Vec<u64> =
+            blocks().flat_map(|block| values.iter().flat_map(move |value| value[block.clone()].to_vec())).collect();
+        let picks: Vec<usize> = (1..=terms).rev().collect();
+        for kernels in paths() {
+            let mut out = [const { [0; LENGTH] }; 2];
+            let [first, second] = &mut out;
+            kernels.dot_stream(&m, &slices(values), (&stream, terms + 1), first, second);
+            prop_assert_eq!(out.map(Vec::from), expected.clone());
+            let mut out = [const { [0; LENGTH] }; 2];
+            let [first, second] = &mut out;
+            kernels.dot_picked(&m, (&value_stream, &picks), (&reversed, terms + 1), first, second);
+            prop_assert_eq!(out.map(Vec::from), expected.clone());
+        }
+    }
+
+    #[test]
+    fn weighted_sums_of_foreign_residues_are_exact(
+        m in modulus(),
+        sources in prop::collection::vec(residues(Modulus::new(MODULI[0])), 1..=LAZY_TERMS),
+    ) {
+        let weights: Vec<u64> = (0..sources.len() as u64).map(|i| m.value() - 1 - i).collect();
+        let prepared: Vec<u64> = weights.iter().map(|&weight| m.montgomery(weight)).collect();
+        for kernels in paths() {
+            let mut out = [0; LENGTH];
+            kernels.combine(&m, &slices(&sources), &prepared, &mut out);
+            let expected = expect(&m, |i| {
+                sources.iter().zip(&weights).map(|(s, &w)| u128::from(s[i]) * u128::from(w)).sum()
+            });
+            prop_assert_eq!(out.to_vec(), expected);
+            let targets = [0, 1, 2, 3].map(|target| Modulus::new(MODULI[target]));
+            let weights = targets.map(|m| (0..sources.len() as u64).map(|i| m.value() - 1 - i).collect::<Vec<_>>());
+            let [w0, w1, w2, w3] = &weights;
+            let mut grouped = [const { [0; LENGTH] }; GROUP];
+            kernels.combine_group(
+                &slices(&sources),
+                targets.each_ref(),
+                [w0, w1, w2, w3],
+                grouped.each_mut().map(|out| out.as_mut_slice()),
+            );
+            for ((m, weights), grouped) in targets.iter().zip(&weights).zip(grouped) {
+                let mut single = [0; LENGTH];
+                kernels.combine(m, &slices(&sources), weights, &mut single);
+                prop_assert_eq!(single, grouped);
+            }
+        }
+    }
+
+    #[test]
+    fn the_overflow_count_is_the_nearest_integer_and_the_same_on_every_path(
+        sources in prop::collection::vec(residues(Modulus::new(MODULI[0])), 1..=LAZY_TERMS),
+    ) {
+        let reciprocals = vec![1.0 / MODULI[0] as f64; sources.len()];
+        let mut previous = None;
+        for kernels in paths() {
+            let mut out = [0; LENGTH];
+            kernels.overflow(&slices(&sources), &reciprocals, &mut out);
+            for (i, &count) in out.iter().enumerate() {
+                let sum: u128 = sources.iter().map(|s| u128::from(s[i])).sum();
+                let distance = (sum as f64 / MODULI[0] as f64 - count as f64).abs();
+                prop_assert!(distance < 0.5 + 1e-9, "{distance}");
+            }
+            prop_assert_eq!(*previous.get_or_insert(out), out);
+        }
+    }
+
+    #[test]
+    fn signed_numbers_have_their_residues(
+        m in modulus(),
+        values in prop::collection::vec(
+            prop_oneof![-(1i64 << 50) + 1..1 << 50, -3i64..=3, Just((1 << 50) - 1), Just(1 - (1 << 50))],
+            LENGTH,
+        ),
+    ) {
+        for kernels in paths() {
+            let mut out = [0; LENGTH];
+            kernels.reduce_signed(&m, &values, &mut out);
+            let expected: Vec<u64> = values.iter().map(|&v| m.signed(i128::from(v))).collect();
+            prop_assert_eq!(out.to_vec(), expected);
+        }
+    }
+
+    #[test]
+    fn recentring_shifts_the_upper_half(v in residues(Modulus::new(MODULI[0])), shift in any::<u64>()) {
+        let half = MODULI[0].div_ceil(2);
+        for kernels in paths() {
+            let mut out = [0; LENGTH];
+            kernels.recentre(&v, half, shift, &mut out);
+            for (&out, &v) in out.iter().zip(&v) {
+                prop_assert_eq!(out, if v >= half { v.wrapping_add(shift) } else { v });
+            }
+        }
+    }
+
+    #[test]
+    fn permutations_follow_their_table(
+        (m, v) in operands(3),
+        table in prop::collection::vec((0..(LENGTH / BLOCK) as u32, any::<[u8; BLOCK]>()), LENGTH / BLOCK),
+    ) {
+        let table: Vec<_> = table
+            .into_iter()
+            .map(|(source, lanes)| PermutedBlock { source, lanes: u64::from_le_bytes(lanes.map(|lane| lane % 8)) })
+            .collect();
+        let source = |i: usize| {
+            let entry = table[i / BLOCK];
+            entry.source as usize * BLOCK + usize::from(entry.lanes.to_le_bytes()[i % BLOCK])
+        };
+        let factor = m.factor(m.value() - 2);
+        for kernels in paths() {
+            let mut out = [0; LENGTH];
+            kernels.permute(&table, &v[0], &mut out);
+            prop_assert_eq!(out.to_vec(), expect(&m, |i| u128::from(v[0][source(i)])));
+            kernels.permute_subtract_scale_add(&m, &table, [&v[0], &v[1], &v[2]], factor, &mut out);
+            let expected = expect(&m, |i| {
+                let [a, b, c] = [0, 1, 2].map(|vector: usize| u128::from(v[vector][source(i)]));
+                (u128::from(m.value()) + a - b) * u128::from(factor.value) + c
+            });
+            prop_assert_eq!(out.to_vec(), expected);
+        }
+    }
+}

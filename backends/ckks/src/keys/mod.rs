@@ -1,0 +1,39 @@
+//! Secret, public and evaluation keys.
+
+mod evaluation;
+mod public;
+mod secret;
+mod switching;
+
+pub use evaluation::{EvaluationKeys, KeyRequest, SeededEvaluationKeys};
+pub use public::PublicKey;
+pub use secret::SecretKey;
+
+pub(crate) use evaluation::{GaloisKey, SeededGaloisKey};
+pub(crate) use public::expand_mask;
+pub(crate) use switching::{SeededSwitchingKey, SwitchingKey};
+
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// A random name of a secret key, carried by all that belongs to it. It says nothing about the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub(crate) [u8; 16]);
+
+impl KeyId {
+    pub(crate) fn check(self, found: Self) -> Result<()> {
+        if self == found { Ok(()) } else { Err(Error::ForeignKey { expected: self, found }) }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}

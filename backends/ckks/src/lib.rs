@@ -1,0 +1,100 @@
+//! Approximate arithmetic on encrypted vectors: full-RNS CKKS with hybrid key switching, and linear algebra on it.
+//!
+//! # Concepts
+//! [`Parameters`] fix the ring `Z[X] / (X^N + 1)` and a chain of primes; [`Context`] holds everything computed
+//! from them. A vector of up to `N / 2` numbers is *encoded* at a *scale* into a [`Plaintext`] and encrypted
+//! into a [`Ciphertext`] at a *level*: how many primes it still has to spare. Products multiply the scales;
+//! [`Evaluator::rescale`] divides by the last prime, which brings scale and level down. Additions and rotations
+//! are free of that. Products and rotations need [`EvaluationKeys`], generated for exactly what a
+//! [`KeyRequest`] lists.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use veilbench_ckks::*;
+//!
+//! # fn main() -> Result<()> {
+//! let parameters = Parameters::new(&ParameterRequest {
+//!     degree: 8192,
+//!     data_prime_bits: &[50, 40, 40],
+//!     special_prime_bits: &[50],
+//!     digits: 3,
+//! })?;
+//! let context = Context::new(parameters);
+//! let mut random = Randomness::from_system()?;
+//!
+//! // The owner of the data.
+//! let secret = SecretKey::generate(&context, &mut random);
+//! let request = KeyRequest { relinearisation: true, rotations: [1].into(), ..KeyRequest::default() };
+//! let key_bytes = SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(&context)?;
+//! let plaintext = context.encode(&[0.5, -0.25, 3.0], 2f64.powi(40), 2)?;
+//! let question = secret.encrypt(&plaintext, &mut random)?.to_bytes(&context)?;
+//!
+//! // Whoever computes sees bytes.
+//! let keys = SeededEvaluationKeys::from_bytes(&context, &key_bytes)?.expand(&context)?;
+//! let evaluator = Evaluator::new(&context, Arc::new(keys))?;
+//! let x = SeededCiphertext::from_bytes(&context, &question)?.expand(&context)?;
+//! let squares = evaluator.rescale(&evaluator.square(&x)?)?;
+//! let sums = evaluator.add(&squares, &evaluator.rotate(&squares, 1)?)?;
+//! let answer = evaluator.drop_to_level(&sums, 0)?.to_bytes(&context)?;
+//!
+//! // The owner again.
+//! let values = context.decode(&secret.decrypt(&Ciphertext::from_bytes(&context, &answer)?)?)?;
+//! assert!((values[0] - 0.3125).abs() < 1e-5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threat model
+//! Ciphertexts and evaluation keys hide values from whoever computes on them, who is trusted to compute what was
+//! asked (semi-honest): nothing here proves that it did. Security rests on ring learning with errors at 128 bits
+//! against classical attacks, by the table of [`max_modulus_bits`]; less is refused by every constructor and
+//! decoder whose name does not say `insecure`. Evaluation keys encrypt functions of the very key they are under,
+//! which is assumed to be safe (circular security, as everywhere in this field). All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
+//! noise that depends on the key: the owner of the key must not show them to the one who computes (the attack of
+//! Li and Micciancio, 2021).
+//!
+//! What depends on a secret (sampling, encryption, decryption and the encoding of small values) takes no branch
+//! and no address from it; transforms are those of `tfhe-ntt`, which makes no such promise but has no table
+//! look-ups or divisions in its loops, and the embedding computes in doubles, whose operations processors may time by
+//! value (subnormal numbers). Keys, errors and generators are wiped when dropped; plaintexts are the
+//! caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
+//!
+//! # Safety contract
+//! `unsafe` stands in the vector kernels alone: calls of code compiled for instructions the processor was seen to
+//! have, and loads and stores of whole blocks. Each kernel has a portable twin and tests that hold one to the
+//! other, value for value.
+//!
+//! # Non-goals
+//! Bootstrapping, exact schemes (BFV, BGV), threshold keys, circuit privacy (a result may tell its decryptor more
+//! about the circuit than the values do), verifiable computation, and primes longer than 50 bits.
+
+mod ciphertext;
+mod context;
+mod diagnostics;
+mod embedding;
+mod encoding;
+mod error;
+mod evaluator;
+mod kernels;
+mod keys;
+mod matrix;
+mod modulus;
+mod parameters;
+mod polynomial_evaluation;
+mod random;
+mod ring;
+mod sampling;
+mod scratch;
+mod wire;
+
+pub use ciphertext::{Ciphertext, SeededCiphertext};
+pub use context::Context;
+pub use diagnostics::precision_bits;
+pub use encoding::Plaintext;
+pub use error::{Error, Result};
+pub use evaluator::{Evaluator, Hoisted};
+pub use keys::{EvaluationKeys, KeyId, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
+pub use matrix::Matrix;
+pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
+pub use polynomial_evaluation::polynomial_depth;
+pub use random::Randomness;

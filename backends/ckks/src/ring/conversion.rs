@@ -1,0 +1,136 @@
+use super::Ring;
+use crate::kernels::GROUP;
+use crate::modulus::Factor;
+use std::ops::Range;
+
+/// The change of a number from some primes to others.
+///
+/// The number is taken in the centred range, so the result is that of the smallest representative. With
+/// several source primes the multiple of their product that the plain sum is off by is found in doubles, as in
+/// Halevi, Polyakov and Shoup, "An improved RNS variant of the BFV scheme" (2018), section 2.2; only numbers
+/// within rounding error of half the product may come out as the other representative.
+#[derive(Debug)]
+pub(crate) struct BaseConversion {
+    source: Range<usize>,
+    factors: Vec<Factor>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// One source prime: half of it, and for each target what to add to the upper half.
+    Single { half: u64, shifts: Vec<Shift> },
+    /// `1 / q_i` of the sources, and for each target the weights in Montgomery form: `Q / q_i` of each source,
+    /// then `-Q` for the overflow.
+    Several { reciprocals: Vec<f64>, weights: Vec<Vec<u64>> },
+}
+
+#[derive(Debug)]
+struct Shift {
+    shift: u64,
+    /// The shifted number may exceed the target.
+    reduce: bool,
+}
+
+impl BaseConversion {
+    /// From the moduli `source` of the ring to any other of its moduli.
+    pub(crate) fn new(ring: &Ring, source: Range<usize>) -> Self {
+        let primes: Vec<u64> = source.clone().map(|index| ring.modulus(index).value()).collect();
+        let without = |skip: usize| {
+            let primes = &primes;
+            (0..primes.len()).filter(move |&index| index != skip).map(|index| primes[index])
+        };
+        let factors = source
+            .clone()
+            .enumerate()
+            .map(|(position, index)| {
+                let m = ring.modulus(index);
+                let cofactor = m.invert(m.product(without(position)));
+                m.factor(m.multiply(cofactor, ring.inverse_degree(index).value))
+            })
+            .collect();
+        let kind = if let [prime] = primes[..] {
+            let shift = |target: u64| {
+                let reduce = prime >= 2 * target;
+                let multiple = if reduce { prime.div_ceil(target) * target } else { target };
+                Shift { shift: multiple.wrapping_sub(prime), reduce }
+            };
+            Kind::Single {
+                half: prime.div_ceil(2),
+                shifts: ring.moduli().iter().map(|m| shift(m.value())).collect(),
+            }
+        } else {
+            Kind::Several {
+                reciprocals: primes.iter().map(|&prime| 1.0 / prime as f64).collect(),
+                weights: ring
+                    .moduli()
+                    .iter()
+                    .map(|m| {
+                        let product = m.product(primes.iter().copied());
+                        let cofactors = (0..primes.len()).map(|position| m.product(without(position)));
+                        cofactors.chain([m.subtract(0, product)]).map(|w| m.montgomery(w)).collect()
+                    })
+                    .collect(),
+            }
+        };
+        Self { source, factors, kind }
+    }
+
+    /// Takes a row from the NTT domain to what [`BaseConversion::convert`] reads: `position` counts the source
+    /// primes.
+    pub(crate) fn prepare(&self, ring: &Ring, position: usize, row: &mut [u64]) {
+        let index = self.source.start + position;
+        ring.inverse_unscaled(index, row);
+        ring.kernels().scale_assign(ring.modulus(index), row, self.factors[position]);
+    }
+
+    /// Whether [`BaseConversion::convert`] reads the row that [`BaseConversion::count_overflow`] writes.
+    pub(crate) fn needs_overflow(&self) -> bool {
+        matches!(self.kind, Kind::Several { .. })
+    }
+
+    /// Finds, for every coefficient, by how many multiples of the source product the plain sum is off.
+    pub(crate) fn count_overflow(&self, ring: &Ring, prepared: &[&[u64]], overflow: &mut [u64]) {
+        if let Kind::Several { reciprocals, .. } = &self.kind {
+            ring.kernels().overflow(prepared, reciprocals, overflow);
+        }
+    }
+
+    /// The coefficients modulo one target. `rows` are the prepared source rows, followed by the overflow row
+    /// if that is needed.
+    pub(crate) fn convert(&self, ring: &Ring, rows: &[&[u64]], target: usize, out: &mut [u64]) {
+        debug_assert!(!self.source.contains(&target));
+        let (m, kernels) = (ring.modulus(target), ring.kernels());
+        match &self.kind {
+            Kind::Single { half, shifts } => {
+                let Shift { shift, reduce } = shifts[target];
+                kernels.recentre(rows[0], *half, shift, out);
+                if reduce {
+                    kernels.scale_assign(m, out, m.factor(1));
+                }
+            }
+            Kind::Several { weights, .. } => kernels.combine(m, rows, &weights[target], out),
+        }
+    }
+
+    /// [`BaseConversion::convert`] for many targets: `out` holds one row for each.
+    pub(crate) fn convert_many(&self, ring: &Ring, rows: &[&[u64]], targets: &[usize], out: &mut [u64]) {
+        let mut out: Vec<&mut [u64]> = out.chunks_exact_mut(ring.degree()).collect();
+        let Kind::Several { weights, .. } = &self.kind else {
+            for (&target, out) in targets.iter().zip(out) {
+                self.convert(ring, rows, target, out);
+            }
+            return;
+        };
+        let (groups, singles) = targets.as_chunks::<GROUP>();
+        let (grouped, rest) = out.as_chunks_mut::<GROUP>();
+        for (group, out) in groups.iter().zip(grouped) {
+            let moduli = group.map(|target| ring.modulus(target));
+            let weights = group.map(|target| &weights[target][..]);
+            ring.kernels().combine_group(rows, moduli, weights, out.each_mut().map(|out| &mut **out));
+        }
+        for (&target, out) in singles.iter().zip(rest) {
+            self.convert(ring, rows, target, out);
+        }
+    }
+}

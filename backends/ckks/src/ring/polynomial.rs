@@ -1,0 +1,143 @@
+use super::{Ring, zeroed};
+use crate::modulus::Factor;
+use aligned_vec::AVec;
+use std::fmt;
+use std::marker::PhantomData;
+use zeroize::Zeroize;
+
+/// How a polynomial is represented: part of its type, so that the two never mix.
+pub(crate) trait Domain {}
+
+/// By its coefficients, the constant one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coefficients {}
+
+/// By its values at the primitive `2N`-th roots of unity, in bit-reversed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ntt {}
+
+impl Domain for Coefficients {}
+impl Domain for Ntt {}
+
+/// A polynomial in residues: limb after limb, limb `i` modulo the `i`-th prime of the ring unless the owner
+/// says otherwise.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Polynomial<D: Domain> {
+    residues: AVec<u64>,
+    degree: usize,
+    domain: PhantomData<D>,
+}
+
+impl<D: Domain> fmt::Debug for Polynomial<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Polynomial({} limbs of {})", self.limbs(), self.degree)
+    }
+}
+
+impl<D: Domain> Polynomial<D> {
+    pub(crate) fn zero(ring: &Ring, limbs: usize) -> Self {
+        Self { residues: zeroed(ring.degree() * limbs), degree: ring.degree(), domain: PhantomData }
+    }
+
+    pub(crate) fn limbs(&self) -> usize {
+        self.residues.len() / self.degree
+    }
+
+    pub(crate) fn limb(&self, index: usize) -> &[u64] {
+        &self.residues[index * self.degree..(index + 1) * self.degree]
+    }
+
+    pub(crate) fn limb_mut(&mut self, index: usize) -> &mut [u64] {
+        &mut self.residues[index * self.degree..(index + 1) * self.degree]
+    }
+
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = &[u64]> {
+        self.residues.chunks_exact(self.degree)
+    }
+
+    pub(crate) fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [u64]> {
+        self.residues.chunks_exact_mut(self.degree)
+    }
+
+    /// A copy of the first `limbs` limbs.
+    pub(crate) fn prefix(&self, limbs: usize) -> Self {
+        let residues = AVec::from_slice(64, &self.residues[..limbs * self.degree]);
+        Self { residues, degree: self.degree, domain: PhantomData }
+    }
+
+    /// `self += other`; `other` may have more limbs.
+    pub(crate) fn add_assign(&mut self, ring: &Ring, other: &Self) {
+        for ((a, b), m) in self.rows_mut().zip(other.rows()).zip(ring.moduli()) {
+            ring.kernels().add_assign(m, a, b);
+        }
+    }
+
+    /// `self -= other`; `other` may have more limbs.
+    pub(crate) fn subtract_assign(&mut self, ring: &Ring, other: &Self) {
+        for ((a, b), m) in self.rows_mut().zip(other.rows()).zip(ring.moduli()) {
+            ring.kernels().subtract_assign(m, a, b);
+        }
+    }
+
+    pub(crate) fn negate(&mut self, ring: &Ring) {
+        for (a, m) in self.rows_mut().zip(ring.moduli()) {
+            ring.kernels().negate(m, a);
+        }
+    }
+
+    /// Multiplies limb `i` by `factors[i]`.
+    pub(crate) fn scale(&mut self, ring: &Ring, factors: &[Factor]) {
+        for ((a, m), &factor) in self.rows_mut().zip(ring.moduli()).zip(factors) {
+            ring.kernels().scale_assign(m, a, factor);
+        }
+    }
+
+    pub(crate) fn zeroize(&mut self) {
+        self.residues.as_mut_slice().zeroize();
+    }
+
+    fn reinterpret<E: Domain>(self) -> Polynomial<E> {
+        Polynomial { residues: self.residues, degree: self.degree, domain: PhantomData }
+    }
+}
+
+impl Polynomial<Coefficients> {
+    pub(crate) fn into_ntt(mut self, ring: &Ring) -> Polynomial<Ntt> {
+        for (index, limb) in self.rows_mut().enumerate() {
+            ring.forward(index, limb);
+        }
+        self.reinterpret()
+    }
+
+    /// The polynomial with these coefficients, of magnitude below `2^50`, modulo the first `limbs` primes.
+    pub(crate) fn from_signed(ring: &Ring, coefficients: &[i64], limbs: usize) -> Self {
+        let mut polynomial = Self::zero(ring, limbs);
+        for (limb, m) in polynomial.rows_mut().zip(ring.moduli()) {
+            ring.kernels().reduce_signed(m, coefficients, limb);
+        }
+        polynomial
+    }
+}
+
+impl Polynomial<Ntt> {
+    pub(crate) fn into_coefficients(mut self, ring: &Ring) -> Polynomial<Coefficients> {
+        for (index, limb) in self.rows_mut().enumerate() {
+            ring.inverse(index, limb);
+        }
+        self.reinterpret()
+    }
+
+    /// `self *= other`; `other` may have more limbs.
+    pub(crate) fn multiply_assign(&mut self, ring: &Ring, other: &Self) {
+        for ((a, b), m) in self.rows_mut().zip(other.rows()).zip(ring.moduli()) {
+            ring.kernels().multiply_assign(m, a, b);
+        }
+    }
+
+    /// `self += a * b`; `a` and `b` may have more limbs.
+    pub(crate) fn multiply_add(&mut self, ring: &Ring, a: &Self, b: &Self) {
+        for (((sum, a), b), m) in self.rows_mut().zip(a.rows()).zip(b.rows()).zip(ring.moduli()) {
+            ring.kernels().multiply_add(m, sum, a, b);
+        }
+    }
+}

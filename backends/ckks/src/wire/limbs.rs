@@ -1,0 +1,50 @@
+//! Bit-packed residues.
+
+use crate::modulus::Modulus;
+use crate::ring::{Ntt, Polynomial, Ring};
+
+/// The bytes of a limb: the degree is a multiple of 8, so no bits are left over.
+pub(super) fn limb_bytes(degree: usize, m: &Modulus) -> usize {
+    degree / 8 * m.bits() as usize
+}
+
+pub(super) fn write_limbs(ring: &Ring, polynomial: &Polynomial<Ntt>, bytes: &mut Vec<u8>) {
+    bytes.reserve(ring.moduli()[..polynomial.limbs()].iter().map(|m| limb_bytes(ring.degree(), m)).sum());
+    for (row, m) in polynomial.rows().zip(ring.moduli()) {
+        let (mut pending, mut bits) = (0u128, 0);
+        for &residue in row {
+            pending |= u128::from(residue) << bits;
+            bits += m.bits();
+            while bits >= 32 {
+                bytes.extend((pending as u32).to_le_bytes());
+                pending >>= 32;
+                bits -= 32;
+            }
+        }
+        let rest = pending.to_le_bytes();
+        bytes.extend(&rest[..bits as usize / 8]);
+    }
+}
+
+/// Unpacks a limb from exactly [`limb_bytes`] bytes; `false` if a residue reaches the modulus.
+pub(super) fn read_limb(bytes: &[u8], m: &Modulus, row: &mut [u64]) -> bool {
+    let mask = (1u64 << m.bits()) - 1;
+    let (mut pending, mut bits) = (0u128, 0);
+    let mut words = bytes.chunks(4).map(|chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u32::from_le_bytes(word)
+    });
+    let mut largest = 0;
+    for residue in row {
+        while bits < m.bits() {
+            pending |= u128::from(words.next().unwrap_or(0)) << bits;
+            bits += 32;
+        }
+        *residue = pending as u64 & mask;
+        largest = largest.max(*residue);
+        pending >>= m.bits();
+        bits -= m.bits();
+    }
+    largest < m.value()
+}

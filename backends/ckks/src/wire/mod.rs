@@ -1,0 +1,248 @@
+//! Objects as bytes.
+//!
+//! Every object begins with the magic `VBCK`, the format version, its kind and the id of its parameters;
+//! numbers are little-endian. A limb is its residues in NTT order, each in as many bits as its prime has, packed
+//! without gaps from the low bits up. Uniform polynomials are sent as the seed of
+//! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys.
+//!
+//! Decoding checks lengths before it allocates, every residue against its prime, and that nothing is left over.
+
+mod limbs;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use crate::ciphertext::{Ciphertext, SeededCiphertext};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::keys::{KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededSwitchingKey, expand_mask};
+use crate::parameters::{ParameterId, Parameters};
+use crate::ring::GaloisElement;
+use limbs::write_limbs;
+use reader::Reader;
+
+const MAGIC: &[u8; 4] = b"VBCK";
+const VERSION: u8 = 1;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Parameters = 1,
+    SeededCiphertext = 2,
+    Ciphertext = 3,
+    PublicKey = 4,
+    EvaluationKeys = 5,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Parameters => "parameters",
+            Self::SeededCiphertext => "seeded ciphertext",
+            Self::Ciphertext => "ciphertext",
+            Self::PublicKey => "public key",
+            Self::EvaluationKeys => "evaluation keys",
+        }
+    }
+}
+
+fn header(kind: Kind, parameters: ParameterId) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([VERSION, kind as u8]);
+    bytes.extend(parameters.0);
+    bytes
+}
+
+impl Parameters {
+    /// The set as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = header(Kind::Parameters, self.id());
+        let (data, special) = (self.data_primes(), self.special_primes());
+        bytes.extend([self.degree().ilog2() as u8, self.digit_primes() as u8]);
+        bytes.extend([data.len() as u8, special.len() as u8]);
+        bytes.extend(data.iter().chain(special).flat_map(|prime| prime.to_le_bytes()));
+        bytes
+    }
+
+    /// Reads and checks a set, its security included.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], and as [`Parameters::new`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_insecure(bytes)?.require_security()
+    }
+
+    /// As [`Parameters::from_bytes`] without the security check: for tests only.
+    ///
+    /// # Errors
+    /// As [`Parameters::from_bytes`], without [`Error::Insecure`].
+    pub fn from_bytes_insecure(bytes: &[u8]) -> Result<Self> {
+        let (mut reader, id) = Reader::open(bytes, Kind::Parameters)?;
+        let [degree_bits, digit_primes, data, special] = reader.array()?;
+        let degree = 1usize.checked_shl(u32::from(degree_bits)).unwrap_or(0);
+        let primes = reader.take(8 * (usize::from(data) + usize::from(special)))?;
+        reader.finish()?;
+        let primes: Vec<u64> = primes.as_chunks().0.iter().copied().map(u64::from_le_bytes).collect();
+        let (data, special) = primes.split_at(usize::from(data));
+        let parameters = Self::from_primes(degree, data, special, usize::from(digit_primes))?;
+        if parameters.id() != id {
+            return Err(Error::Malformed {
+                object: Kind::Parameters.name(),
+                reason: "the id is not that of the primes".into(),
+            });
+        }
+        Ok(parameters)
+    }
+}
+
+impl SeededCiphertext {
+    /// The ciphertext as bytes.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::SeededCiphertext, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.extend(self.scale.to_le_bytes());
+        bytes.push(self.body.limbs() as u8);
+        bytes.extend(self.seed);
+        write_limbs(context.ring(), &self.body, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// Reads a ciphertext.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], [`Error::Level`], [`Error::Scale`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::SeededCiphertext)?;
+        context.check_parameters(parameters)?;
+        let key = KeyId(reader.array()?);
+        let (scale, limbs) = reader.scale_and_limbs(context)?;
+        let seed = reader.array()?;
+        let body = reader.limbs(context.ring(), limbs)?;
+        reader.finish()?;
+        Ok(Self { body, seed, scale, key, parameters })
+    }
+}
+
+impl Ciphertext {
+    /// The ciphertext as bytes.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::Ciphertext, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.extend(self.scale.to_le_bytes());
+        bytes.push(self.limbs() as u8);
+        for part in &self.parts {
+            write_limbs(context.ring(), part, &mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a ciphertext.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], [`Error::Level`], [`Error::Scale`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::Ciphertext)?;
+        context.check_parameters(parameters)?;
+        let key = KeyId(reader.array()?);
+        let (scale, limbs) = reader.scale_and_limbs(context)?;
+        let parts = [reader.limbs(context.ring(), limbs)?, reader.limbs(context.ring(), limbs)?];
+        reader.finish()?;
+        Ok(Self { parts, scale, key, parameters })
+    }
+}
+
+impl PublicKey {
+    /// The key as bytes; its uniform half is a seed.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::PublicKey, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.extend(self.seed);
+        write_limbs(context.ring(), &self.body, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::PublicKey)?;
+        context.check_parameters(parameters)?;
+        let (key, seed) = (KeyId(reader.array()?), reader.array()?);
+        let ring = context.ring();
+        let body = reader.limbs(ring, ring.data())?;
+        reader.finish()?;
+        Ok(Self { body, mask: expand_mask(ring, &seed, ring.data()), seed, key, parameters })
+    }
+}
+
+impl SeededEvaluationKeys {
+    /// The keys as bytes; the uniform half of each is a seed.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::EvaluationKeys, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.push(u8::from(self.relinearisation.is_some()));
+        bytes.extend((self.galois.len() as u32).to_le_bytes());
+        let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
+            bytes.extend(key.seed);
+            for body in &key.bodies {
+                write_limbs(context.ring(), body, bytes);
+            }
+        };
+        if let Some(key) = &self.relinearisation {
+            write(&mut bytes, key);
+        }
+        for SeededGaloisKey { element, switching } in &self.galois {
+            bytes.extend(element.0.to_le_bytes());
+            write(&mut bytes, switching);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads keys.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::EvaluationKeys)?;
+        context.check_parameters(parameters)?;
+        let key = KeyId(reader.array()?);
+        let [has_relinearisation] = reader.array()?;
+        if has_relinearisation > 1 {
+            return Err(reader.malformed(format!("{has_relinearisation} relinearisation keys")));
+        }
+        let count = u32::from_le_bytes(reader.array()?);
+        let relinearisation =
+            if has_relinearisation == 1 { Some(reader.switching_key(context)?) } else { None };
+        let mut galois: Vec<SeededGaloisKey> = Vec::new();
+        for _ in 0..count {
+            let element = u32::from_le_bytes(reader.array()?);
+            let previous = galois.last().map_or(1, |last| last.element.0);
+            if element.is_multiple_of(2)
+                || element <= previous
+                || element as usize >= 2 * context.ring().degree()
+            {
+                return Err(reader.malformed(format!("automorphism {element} after {previous}")));
+            }
+            let switching = reader.switching_key(context)?;
+            galois.push(SeededGaloisKey { element: GaloisElement(element), switching });
+        }
+        reader.finish()?;
+        Ok(Self { relinearisation, galois, key, parameters })
+    }
+}

@@ -1,0 +1,167 @@
+//! Bytes from a peer: what is not exactly right is an error with a reason, never a panic.
+//!
+//! `VEILBENCH_FUZZ_SECONDS` lets the mutation run go on for longer.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use fixture::*;
+use std::time::{Duration, Instant};
+use veilbench_ckks::*;
+
+type Decoder = fn(&Context, &[u8]) -> Result<()>;
+
+fn objects(context: &Context) -> Vec<(&'static str, Vec<u8>, Decoder)> {
+    let mut owner = Owner::new(context, &request(&[]), 11);
+    let plaintext = context.encode(&[0.5, -0.25], 2f64.powi(30), 1).unwrap();
+    let seeded = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap();
+    let ciphertext = seeded.clone().expand(context).unwrap();
+    let public = PublicKey::generate(&owner.secret, &mut owner.random);
+    let keys = SeededEvaluationKeys::generate(&owner.secret, &request(&[1, 2]), &mut owner.random);
+    vec![
+        ("parameters", context.parameters().to_bytes(), |_, b| Parameters::from_bytes_insecure(b).map(drop)),
+        ("seeded ciphertext", seeded.to_bytes(context).unwrap(), |c, b| {
+            SeededCiphertext::from_bytes(c, b)?.expand(c).map(drop)
+        }),
+        ("ciphertext", ciphertext.to_bytes(context).unwrap(), |c, b| Ciphertext::from_bytes(c, b).map(drop)),
+        ("public key", public.to_bytes(context).unwrap(), |c, b| PublicKey::from_bytes(c, b).map(drop)),
+        ("evaluation keys", keys.to_bytes(context).unwrap(), |c, b| {
+            SeededEvaluationKeys::from_bytes(c, b)?.expand(c).map(drop)
+        }),
+    ]
+}
+
+fn context() -> Context {
+    insecure(64, &[50, 33], &[50], 2)
+}
+
+#[test]
+fn objects_come_back_byte_for_byte() {
+    let context = context();
+    for (name, bytes, decode) in objects(&context) {
+        decode(&context, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let objects = objects(&context);
+    let again = SeededCiphertext::from_bytes(&context, &objects[1].1).unwrap();
+    assert_eq!(again.to_bytes(&context).unwrap(), objects[1].1);
+    let again = Ciphertext::from_bytes(&context, &objects[2].1).unwrap();
+    assert_eq!(again.to_bytes(&context).unwrap(), objects[2].1);
+    let again = PublicKey::from_bytes(&context, &objects[3].1).unwrap();
+    assert_eq!(again.to_bytes(&context).unwrap(), objects[3].1);
+    let again = SeededEvaluationKeys::from_bytes(&context, &objects[4].1).unwrap();
+    assert_eq!(again.to_bytes(&context).unwrap(), objects[4].1);
+    assert_eq!(&Parameters::from_bytes_insecure(&objects[0].1).unwrap(), context.parameters());
+}
+
+#[test]
+fn every_truncation_and_every_extension_is_refused() {
+    let context = context();
+    for (name, bytes, decode) in objects(&context) {
+        for length in 0..bytes.len() {
+            assert!(
+                matches!(decode(&context, &bytes[..length]), Err(Error::Malformed { .. })),
+                "{name} {length}"
+            );
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(matches!(decode(&context, &longer), Err(Error::Malformed { .. })), "{name}");
+    }
+}
+
+#[test]
+fn another_kind_version_or_parameter_set_is_refused() {
+    let context = context();
+    let objects = objects(&context);
+    for (name, bytes, decode) in &objects {
+        for (other, _, decode_other) in objects.iter().filter(|(other, ..)| other != name) {
+            let refused = decode_other(&context, bytes);
+            assert!(matches!(refused, Err(Error::Malformed { .. })), "{name} as {other}");
+        }
+        for position in 0..6 {
+            let mut changed = bytes.clone();
+            changed[position] ^= 0x40;
+            assert!(matches!(decode(&context, &changed), Err(Error::Malformed { .. })), "{name}");
+        }
+    }
+    let other = insecure(64, &[50, 34], &[50], 2);
+    for (name, bytes, decode) in &objects[1..] {
+        assert!(matches!(decode(&other, bytes), Err(Error::ForeignParameters { .. })), "{name}");
+    }
+}
+
+#[test]
+fn insecure_parameters_are_refused_from_bytes_too() {
+    let bytes = insecure(8192, &[50; 4], &[50], 4).parameters().to_bytes();
+    assert!(matches!(Parameters::from_bytes(&bytes), Err(Error::Insecure { .. })));
+    let bytes = secure(8192, &[50; 3], &[50], 3).parameters().to_bytes();
+    assert!(Parameters::from_bytes(&bytes).is_ok());
+}
+
+#[test]
+fn counts_and_scales_that_lie_are_refused() {
+    let context = context();
+    let objects = objects(&context);
+    // After the header of 22 bytes and the key id of 16: scale and limb count of ciphertexts.
+    for (_, bytes, decode) in &objects[1..3] {
+        for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 2f64.powi(90), 1e-320] {
+            let mut changed = bytes.clone();
+            changed[38..46].copy_from_slice(&f64::to_le_bytes(scale));
+            let refused = decode(&context, &changed);
+            assert!(matches!(refused, Err(Error::Scale { .. })), "{scale}: {refused:?}");
+        }
+        for limbs in [0, 1, 3, 255] {
+            let mut changed = bytes.clone();
+            changed[46] = limbs;
+            assert!(decode(&context, &changed).is_err(), "{limbs}");
+        }
+    }
+    // The relinearisation flag and the count of Galois keys.
+    let (_, bytes, decode) = &objects[4];
+    for (position, byte) in [(38, 2), (38, 0), (39, 0), (39, 2), (39, 4), (42, 255)] {
+        let mut changed = bytes.clone();
+        changed[position] = byte;
+        assert!(matches!(decode(&context, &changed), Err(Error::Malformed { .. })), "{position} {byte}");
+    }
+}
+
+#[test]
+fn mutated_bytes_never_panic() {
+    let seconds = std::env::var("VEILBENCH_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let context = context();
+    let objects = objects(&context);
+    let mut state = 0x1234_5678_9ABC_DEF0u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let (mut accepted, mut refused) = (0u64, 0u64);
+    while Instant::now() < end {
+        let (_, bytes, decode) = &objects[next() % objects.len()];
+        let mut changed = bytes.clone();
+        for _ in 0..=next() % 4 {
+            // Half of the changes hit the header and the counts.
+            let reach = if next() % 2 == 0 { changed.len().min(80) } else { changed.len() };
+            if reach == 0 {
+                break;
+            }
+            let position = next() % reach;
+            match next() % 5 {
+                0 => changed[position] = next() as u8,
+                1 => changed[position] ^= 1 << (next() % 8),
+                2 => changed.truncate(position),
+                3 => changed.insert(position, next() as u8),
+                _ => changed[position..reach].fill([0x00, 0xFF][next() % 2]),
+            }
+        }
+        match decode(&context, &changed) {
+            Ok(()) => accepted += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    println!("{accepted} mutations accepted, {refused} refused");
+    assert!(accepted > 0 && refused > 0);
+}

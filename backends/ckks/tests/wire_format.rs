@@ -1,0 +1,66 @@
+//! The wire format, frozen: whoever changes these answers changes the version of the format.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use fixture::*;
+use sha2::{Digest, Sha256};
+use veilbench_ckks::*;
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
+    let mut owner = Owner::new(context, &request(&[1]), 42);
+    let plaintext = context.encode(&values(32, 1), 2f64.powi(40), 2).unwrap();
+    let seeded = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap();
+    let public = PublicKey::generate(&owner.secret, &mut owner.random);
+    let encrypted = public.encrypt(context, &plaintext, &mut owner.random).unwrap();
+    let keys = SeededEvaluationKeys::generate(&owner.secret, &request(&[1, -3]), &mut owner.random);
+    let fresh = seeded.clone().expand(context).unwrap();
+    let e = &owner.evaluator;
+    let computed = e.rescale(&e.multiply(&fresh, &encrypted).unwrap()).unwrap();
+    let computed = e.rotate(&e.conjugate(&computed).unwrap(), 1).unwrap();
+    vec![
+        context.parameters().to_bytes(),
+        seeded.to_bytes(context).unwrap(),
+        public.to_bytes(context).unwrap(),
+        encrypted.to_bytes(context).unwrap(),
+        keys.to_bytes(context).unwrap(),
+        computed.to_bytes(context).unwrap(),
+    ]
+}
+
+fn parameters() -> Parameters {
+    Parameters::new_insecure(&ParameterRequest {
+        degree: 64,
+        data_prime_bits: &[50, 40, 27],
+        special_prime_bits: &[50, 45],
+        digits: 2,
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_bytes_of_every_object_are_the_frozen_ones() {
+    let bytes = all_bytes(&Context::new(parameters()));
+    let answers: Vec<(usize, String)> = bytes.iter().map(|bytes| (bytes.len(), digest(bytes))).collect();
+    let expected = [
+        (66, "5d8fcd77de925bad"),
+        (1015, "5f1a995e655e79ec"),
+        (1006, "02757b2d1be34d24"),
+        (1919, "28211960fb1f7eff"),
+        (13751, "e34161623990b10e"),
+        (1487, "9042363478412ab0"),
+    ];
+    assert_eq!(answers, expected.map(|(length, digest)| (length, digest.to_string())));
+}
+
+#[test]
+fn portable_and_vector_kernels_make_the_same_bytes() {
+    let (fastest, portable) = (Context::new(parameters()), Context::new_portable(parameters()));
+    println!("{} against {}", fastest.kernels(), portable.kernels());
+    assert_eq!(all_bytes(&fastest), all_bytes(&portable));
+}

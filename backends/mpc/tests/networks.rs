@@ -1,0 +1,96 @@
+//! Whole networks: logits, bytes and rounds.
+
+mod session;
+
+use session::{Session, bytes, compile, format, images};
+use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::ring;
+
+fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
+    images.iter().map(|&value| ring::encode(f64::from(value), bits).unwrap()).collect()
+}
+
+#[test]
+fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
+    for (name, ring_bytes, bits) in [
+        ("mnist-mlp", 8, 16),
+        ("mnist-mlp", 6, 13),
+        ("mnist-mlp-poly", 8, 12),
+        ("mnist-cnn", 8, 16),
+        ("mnist-cnn", 5, 12),
+        ("mnist-cnn-poly", 8, 12),
+        ("malaria-cnn", 8, 16),
+        ("max-pools", 8, 16),
+        ("max-pools", 6, 14),
+        ("no-activation", 8, 16),
+        ("ends-in-a-pool", 7, 16),
+        ("ends-in-a-pool-poly", 8, 13),
+    ] {
+        let (circuit, model) = compile(name, format(ring_bytes, bits));
+        let promise = analyse(&circuit, &model).unwrap().logit_error;
+        let mut session = Session::fresh(&circuit, &model);
+        for (batch, count) in [1, 3].into_iter().enumerate() {
+            let images = images(&circuit, count, 7 + batch as u8);
+            let expected = evaluate(&circuit, &model, &encoded(&images, bits));
+            let logits = session.infer(&images).logits;
+            assert_eq!(logits.len(), expected.len());
+            for (logit, expected) in logits.iter().zip(&expected) {
+                let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+                assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+                let error = circuit.decode(*logit) - circuit.decode(*expected);
+                assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
+            }
+            let largest = expected.iter().map(|&logit| circuit.decode(logit).abs()).fold(0.0, f64::max);
+            assert!(largest > 0.01, "{name}: the logits say nothing");
+        }
+    }
+}
+
+/// Bytes of the online phase sent by the data owner and by the model owner, and rounds.
+fn counted(name: &str, images: usize) -> [usize; 3] {
+    let bits = |values: usize| 14 * values.div_ceil(8) + values.div_ceil(8);
+    let (input, linear, pooled, logits): (usize, &[usize], &[usize], usize) = match name {
+        "mnist-mlp" => (784, &[128, 128], &[128, 128], 10),
+        "mnist-cnn" => (784, &[720, 100], &[180, 100], 10),
+        _ => (3072, &[28224, 3600, 72], &[7056, 900, 72], 2),
+    };
+    let sum = |values: &[usize]| 8 * images * values.iter().sum::<usize>();
+    let compared: usize = linear.iter().map(|values| bits(images * values)).sum();
+    [
+        8 * images * input + compared + sum(pooled),
+        sum(linear) + compared + 8 * images * logits,
+        2 + 4 * linear.len(),
+    ]
+}
+
+#[test]
+fn bytes_and_rounds_are_those_of_the_formula() {
+    for (name, goal) in
+        [("mnist-mlp", [10_992, 10]), ("mnist-cnn", [16_895, 10]), ("malaria-cnn", [411_763, 14])]
+    {
+        let (circuit, model) = compile(name, format(8, 16));
+        let mut session = Session::fresh(&circuit, &model);
+        for count in [1, 2] {
+            let inference = session.infer(&images(&circuit, count, 3));
+            let (data_owner, model_owner) =
+                (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
+            assert_eq!([data_owner, model_owner, inference.rounds()], counted(name, count), "{name}");
+            let offline = bytes(&inference.corrections) + inference.differences.len();
+            println!("{name} x {count}: {data_owner} + {model_owner} bytes online, {offline} offline");
+            if count == 1 {
+                assert!(data_owner.max(model_owner) <= goal[0] && inference.rounds() <= goal[1], "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_narrow_ring_sends_proportionally_less() {
+    let sent = |ring_bytes, bits| {
+        let (circuit, model) = compile("mnist-cnn", format(ring_bytes, bits));
+        let inference = Session::fresh(&circuit, &model).infer(&images(&circuit, 1, 3));
+        bytes(&inference.to_model_owner) + bytes(&inference.to_data_owner)
+    };
+    let (wide, narrow) = (sent(8, 16) as f64, sent(5, 12) as f64);
+    assert!(narrow < 0.63 * wide, "{narrow} of {wide}");
+}

@@ -18,7 +18,9 @@ fn sessions(c: &mut Criterion) {
         group.throughput(Throughput::Elements(count as u64));
         let mut session = Session::fresh(&circuit, &model);
         group.bench_function(format!("{name}/{count}/dealer"), |b| {
-            b.iter(|| session.dealer.batch(count).map(|message| black_box(message).len()).sum::<usize>());
+            b.iter(|| {
+                session.dealer.batch(count).map(|gate| black_box(gate).to_model_owner.len()).sum::<usize>()
+            });
         });
         let mut session = Session::fresh(&circuit, &model);
         group.bench_function(format!("{name}/{count}/data-owner-offline"), |b| {

@@ -12,7 +12,16 @@ pub use pool::{Pool, Slot};
 use crate::linear::LinearShape;
 use crate::ring::Ring;
 
-/// The fixed-point format, public.
+/// How the sign of a masked value is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignProtocol {
+    /// A tree of tables: two rounds and 2 (L/8 - 1) + 1 bits a value, L = 64: 345 bytes of randomness.
+    Tree,
+    /// A distributed comparison function: nothing online, L = 64: 2.6 kB of randomness, to both parties.
+    Function,
+}
+
+/// The fixed-point format and the protocol's variant, public.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Format {
     /// Fractional bits of inputs and activations.
@@ -21,6 +30,8 @@ pub struct Format {
     pub weight_bits: u32,
     /// The ring everything is shared in.
     pub ring: Ring,
+    /// How signs are found.
+    pub signs: SignProtocol,
     /// No input value is larger in magnitude; the data owner refuses what is.
     pub input_magnitude: f64,
 }

@@ -1,6 +1,7 @@
 //! Two-party additive secret sharing with a dealer.
 
 pub mod circuit;
+pub mod dcf;
 pub mod linear;
 pub mod masked;
 pub mod model;

@@ -32,6 +32,7 @@
 mod comparison;
 mod data_owner;
 mod dealer;
+mod functional;
 mod gates;
 mod masks;
 mod model_owner;
@@ -40,6 +41,6 @@ mod preprocessing;
 mod selection;
 
 pub use data_owner::{DataOwner, DataOwnerBatch};
-pub use dealer::{Dealer, DealerBatch};
+pub use dealer::{Corrections, Dealer, DealerBatch};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Turn};

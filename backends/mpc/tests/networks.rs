@@ -2,7 +2,8 @@
 
 mod session;
 
-use session::{Session, bytes, compile, format, images};
+use session::{Session, by_function, bytes, compile, format, images, to_parties};
+use veilbench_mpc::circuit::Format;
 use veilbench_mpc::oracle::{analyse, evaluate};
 use veilbench_mpc::ring;
 
@@ -26,23 +27,37 @@ fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
         ("ends-in-a-pool", 7, 16),
         ("ends-in-a-pool-poly", 8, 13),
     ] {
-        let (circuit, model) = compile(name, format(ring_bytes, bits));
-        let promise = analyse(&circuit, &model).unwrap().logit_error;
-        let mut session = Session::fresh(&circuit, &model);
-        for (batch, count) in [1, 3].into_iter().enumerate() {
-            let images = images(&circuit, count, 7 + batch as u8);
-            let expected = evaluate(&circuit, &model, &encoded(&images, bits));
-            let logits = session.infer(&images).logits;
-            assert_eq!(logits.len(), expected.len());
-            for (logit, expected) in logits.iter().zip(&expected) {
-                let error = circuit.ring().signed(logit.wrapping_sub(*expected));
-                assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
-                let error = circuit.decode(*logit) - circuit.decode(*expected);
-                assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
-            }
-            let largest = expected.iter().map(|&logit| circuit.decode(logit).abs()).fold(0.0, f64::max);
-            assert!(largest > 0.01, "{name}: the logits say nothing");
+        promise_is_kept(name, format(ring_bytes, bits));
+    }
+    for (name, ring_bytes, bits) in [
+        ("mnist-mlp", 8, 16),
+        ("mnist-cnn", 5, 12),
+        ("malaria-cnn", 8, 16),
+        ("max-pools", 8, 16),
+        ("max-pools", 6, 14),
+    ] {
+        promise_is_kept(name, by_function(format(ring_bytes, bits)));
+    }
+}
+
+fn promise_is_kept(name: &str, format: Format) {
+    let bits = format.activation_bits;
+    let (circuit, model) = compile(name, format);
+    let promise = analyse(&circuit, &model).unwrap().logit_error;
+    let mut session = Session::fresh(&circuit, &model);
+    for (batch, count) in [1, 3].into_iter().enumerate() {
+        let images = images(&circuit, count, 7 + batch as u8);
+        let expected = evaluate(&circuit, &model, &encoded(&images, bits));
+        let logits = session.infer(&images).logits;
+        assert_eq!(logits.len(), expected.len());
+        for (logit, expected) in logits.iter().zip(&expected) {
+            let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+            assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+            let error = circuit.decode(*logit) - circuit.decode(*expected);
+            assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
         }
+        let largest = expected.iter().map(|&logit| circuit.decode(logit).abs()).fold(0.0, f64::max);
+        assert!(largest > 0.01, "{name}: the logits say nothing");
     }
 }
 
@@ -75,12 +90,26 @@ fn bytes_and_rounds_are_those_of_the_formula() {
             let (data_owner, model_owner) =
                 (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
             assert_eq!([data_owner, model_owner, inference.rounds()], counted(name, count), "{name}");
-            let offline = bytes(&inference.corrections) + inference.differences.len();
+            let offline = bytes(&to_parties(&inference.corrections)) + inference.differences.len();
             println!("{name} x {count}: {data_owner} + {model_owner} bytes online, {offline} offline");
             if count == 1 {
                 assert!(data_owner.max(model_owner) <= goal[0] && inference.rounds() <= goal[1], "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn the_comparison_function_saves_the_trees_bytes_and_rounds() {
+    for (name, goal) in
+        [("mnist-mlp", [10_448, 6]), ("mnist-cnn", [15_152, 6]), ("malaria-cnn", [343_984, 8])]
+    {
+        let (circuit, model) = compile(name, by_function(format(8, 16)));
+        let inference = Session::fresh(&circuit, &model).infer(&images(&circuit, 1, 3));
+        let (data_owner, model_owner) = (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
+        assert_eq!(data_owner + model_owner, goal[0], "{name}");
+        assert_eq!(inference.rounds(), goal[1], "{name}");
+        println!("{name}: {data_owner} + {model_owner} bytes online");
     }
 }
 

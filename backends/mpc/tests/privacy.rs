@@ -5,9 +5,9 @@ mod session;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use session::{Inference, Session, compile, format, images};
+use session::{Inference, Session, compile, format, images, to_parties};
 use veilbench_mpc::Error;
-use veilbench_mpc::masked::{Dealer, Turn};
+use veilbench_mpc::masked::{Corrections, Dealer, Turn};
 use veilbench_mpc::random::Seed;
 
 /// Chi-square over the 256 byte values, as standard deviations from its mean.
@@ -35,7 +35,7 @@ fn each_partys_transcript_is_uniform_though_the_input_never_changes() {
             count(&mut at_model_owner, &inference.to_model_owner);
             count(&mut at_model_owner, &[inference.differences[16..].to_vec()]);
             for correction in &inference.corrections {
-                count(&mut at_model_owner, &[correction[16..].to_vec()]);
+                count(&mut at_model_owner, &[correction.to_model_owner[16..].to_vec()]);
             }
             count(&mut at_data_owner, &inference.to_data_owner);
         }
@@ -72,7 +72,8 @@ fn every_single_position_is_uniform_over_many_runs() {
 }
 
 fn lengths(inference: &Inference) -> Vec<usize> {
-    let all = [&inference.corrections, &inference.to_model_owner, &inference.to_data_owner];
+    let corrections = to_parties(&inference.corrections);
+    let all = [&corrections, &inference.to_model_owner, &inference.to_data_owner];
     all.into_iter().flatten().map(Vec::len).chain([inference.differences.len()]).collect()
 }
 
@@ -95,7 +96,7 @@ fn two_runs_on_one_image_share_nothing() {
     for _ in 0..3 {
         let inference = session.infer(&images);
         let online = [inference.to_model_owner, inference.to_data_owner].concat();
-        let offline = [inference.corrections, vec![inference.differences]].concat();
+        let offline = [to_parties(&inference.corrections), vec![inference.differences]].concat();
         let bodies = online.iter().map(Vec::as_slice).chain(offline.iter().map(|message| &message[16..]));
         for block in bodies.flat_map(|message| message.chunks_exact(16)) {
             assert!(seen.insert(block.try_into().unwrap()), "sixteen bytes came twice");
@@ -125,7 +126,7 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
             let mut session = Session::fresh(&circuit, &model);
             let (prepared, differences) = session.data_owner.prepare(1);
             let mut batch = session.model_owner.prepare(1);
-            for correction in session.dealer.batch(1) {
+            for Corrections { to_model_owner: correction, .. } in session.dealer.batch(1) {
                 let wrong = [&correction[..], &[0]].concat();
                 assert!(matches!(
                     batch.receive_from_dealer(&wrong),
@@ -159,11 +160,14 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
 fn randomness_of_another_batch_is_refused() {
     let (circuit, model) = compile("ends-in-a-pool", format(8, 16));
     let mut session = Session::fresh(&circuit, &model);
-    let old: Vec<Vec<u8>> = session.dealer.batch(1).collect();
+    let old: Vec<Corrections> = session.dealer.batch(1).collect();
     let (_, old_differences) = session.data_owner.prepare(1);
     drop(session.model_owner.prepare(1));
     let mut batch = session.model_owner.prepare(1);
-    assert!(matches!(batch.receive_from_dealer(&old[0]), Err(Error::WrongRandomness { what: "batch", .. })));
+    assert!(matches!(
+        batch.receive_from_dealer(&old[0].to_model_owner),
+        Err(Error::WrongRandomness { what: "batch", .. })
+    ));
     assert!(matches!(batch.receive_from_data_owner(&old_differences), Err(Error::WrongRandomness { .. })));
     assert!(matches!(batch.start(), Err(Error::OutOfOrder { .. })));
 }

@@ -61,7 +61,8 @@ impl DataOwner {
         let mut held = input.clone();
         let mut gates = Vec::with_capacity(self.circuit.gates.len());
         for (index, (gate, parameters)) in self.circuit.gates.iter().zip(&self.parameters).enumerate() {
-            let mut randomness = Randomness::of_data_owner(Sizes::of(gate, ring, images), index, &seed);
+            let mut randomness =
+                Randomness::of_data_owner(Sizes::of(gate, &self.circuit, images), index, &seed);
             match (gate, parameters) {
                 (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
                     let count = images * gate.outputs();
@@ -82,25 +83,59 @@ impl DataOwner {
             gates.push(randomness);
         }
         let circuit = Arc::clone(&self.circuit);
-        (DataOwnerBatch { circuit, images, input, gates }, writer.take())
+        (DataOwnerBatch { circuit, header, input, gates, dealt: 0 }, writer.take())
     }
 }
 
 /// The data owner's randomness for one batch. Starting the online phase consumes it.
 pub struct DataOwnerBatch {
     circuit: Arc<Circuit>,
-    images: usize,
+    header: BatchHeader,
     input: Vec<u64>,
     gates: Vec<Randomness>,
+    dealt: usize,
 }
 
 impl DataOwnerBatch {
+    /// The gate the dealer's next message is for, if one is to come.
+    fn next_dealt(&self) -> Option<(usize, Sizes)> {
+        let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
+        gates
+            .map(|(index, gate)| (index, Sizes::of(gate, &self.circuit, self.header.images)))
+            .find(|(_, sizes)| sizes.keys > 0)
+    }
+
+    /// True while the dealer has more to send.
+    pub fn awaits_dealer(&self) -> bool {
+        self.next_dealt().is_some()
+    }
+
+    /// Takes the dealer's next message.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due.
+    pub fn receive_from_dealer(&mut self, message: &[u8]) -> Result<(), Error> {
+        let Some((index, sizes)) = self.next_dealt() else {
+            return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
+        };
+        let mut reader = Reader::new("dealer", self.circuit.ring(), message);
+        self.header.check(&mut reader)?;
+        let keys = reader.words(sizes.keys, "comparison keys")?;
+        reader.finish()?;
+        self.gates[index].keys = keys;
+        self.dealt = index + 1;
+        Ok(())
+    }
+
     /// Masks the images, one after the other; the message goes to the model owner.
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch has another size, [`Error::NotRepresentable`] if a value exceeds
-    /// the magnitude the circuit was compiled for.
+    /// the magnitude the circuit was compiled for, [`Error::OutOfOrder`] if a message of the dealer is missing.
     pub fn start(self, images: &[f32]) -> Result<(Online, Vec<u8>), Error> {
+        if self.awaits_dealer() {
+            return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
+        }
         let expected = self.input.len();
         if images.len() != expected {
             return Err(Error::Shape { what: "the images", expected, actual: images.len() });
@@ -116,7 +151,7 @@ impl DataOwnerBatch {
         }
         let mut writer = Writer::new(format.ring);
         writer.elements(masked.into_iter());
-        let online = Online::of_data_owner(self.circuit, self.images, self.gates);
+        let online = Online::of_data_owner(self.circuit, self.header.images, self.gates);
         Ok((online, writer.take()))
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::comparison::{self, Layout};
+use super::functional;
 use super::gates::{Sizes, assemble, differences};
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{
-    BatchHeader, corrections, held_masks, linear_mask, opening_masks, parameter_masks,
+    BatchHeader, corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks,
 };
 use super::selection::{Truncation, deal_selection, deal_truncation};
-use crate::circuit::{Circuit, Gate};
+use crate::circuit::{Circuit, Gate, SignProtocol};
 use crate::linear::LinearMap;
 use crate::message::Writer;
 use crate::random::Seed;
@@ -85,7 +86,15 @@ impl Dealer {
     }
 }
 
-/// The dealer's messages of one batch, all to the model owner, gate by gate: stream them.
+/// What the dealer sends for one gate.
+pub struct Corrections {
+    /// To the model owner.
+    pub to_model_owner: Vec<u8>,
+    /// To the data owner: comparison keys, none with [`SignProtocol::Tree`](crate::circuit::SignProtocol).
+    pub to_data_owner: Option<Vec<u8>>,
+}
+
+/// The dealer's messages of one batch, gate by gate: stream them.
 pub struct DealerBatch {
     circuit: Arc<Circuit>,
     parameters: Arc<Vec<ParameterMasks>>,
@@ -98,23 +107,44 @@ pub struct DealerBatch {
     gate: usize,
 }
 
-impl Iterator for DealerBatch {
-    type Item = Vec<u8>;
+/// What the dealer knows of one gate: bits and values to be shared, keys as they are.
+#[derive(Default)]
+struct Dealt {
+    bits: Vec<u64>,
+    values: Vec<u64>,
+    keys: Vec<u64>,
+}
 
-    fn next(&mut self) -> Option<Vec<u8>> {
+impl Dealt {
+    fn of_values(values: Vec<u64>) -> Self {
+        Self { values, ..Self::default() }
+    }
+}
+
+impl Iterator for DealerBatch {
+    type Item = Corrections;
+
+    fn next(&mut self) -> Option<Corrections> {
         let circuit = Arc::clone(&self.circuit);
         while let Some(gate) = circuit.gates.get(self.gate) {
-            let sizes = Sizes::of(gate, circuit.ring(), self.header.images);
-            let (bits, values) = self.deal(gate, sizes);
+            let sizes = Sizes::of(gate, &circuit, self.header.images);
+            let Dealt { bits, values, keys } = self.deal(gate, sizes);
             let index = self.gate;
             self.gate += 1;
-            if sizes.bits + sizes.values > 0 {
+            if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, &self.data_owner, bits, values);
                 let mut writer = Writer::new(circuit.ring());
                 self.header.write(&mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
-                return Some(writer.take());
+                writer.words(&keys);
+                let to_model_owner = writer.take();
+                let to_data_owner = (!keys.is_empty()).then(|| {
+                    self.header.write(&mut writer);
+                    writer.words(&keys);
+                    writer.take()
+                });
+                return Some(Corrections { to_model_owner, to_data_owner });
             }
         }
         None
@@ -122,16 +152,10 @@ impl Iterator for DealerBatch {
 }
 
 impl DealerBatch {
-    /// The bits and values to be shared for the gate; moves the mask to its output.
-    fn deal(&mut self, gate: &Gate, sizes: Sizes) -> (Vec<u64>, Vec<u64>) {
+    /// What is to be shared for the gate; moves the mask to its output.
+    fn deal(&mut self, gate: &Gate, sizes: Sizes) -> Dealt {
         let (ring, index) = (self.circuit.ring(), self.gate);
         let mask = std::mem::take(&mut self.mask);
-        let compare = |batch: &Self, masks: &[u64]| {
-            let mut secret = stream(&batch.secret, index, Purpose::Secret);
-            let results = secret.words(masks.len().div_ceil(64));
-            let layout = Layout::new(ring, masks.len());
-            (comparison::deal(layout, masks, &results, &mut secret), results)
-        };
         let opening = |batch: &Self| {
             let mut opening = opening_masks(sizes, index, &batch.data_owner);
             ring::add_assign(&mut opening, &opening_masks(sizes, index, &batch.model_owner));
@@ -147,26 +171,24 @@ impl DealerBatch {
                     ring::sub_assign(&mut next, &map.apply(&mask));
                 }
                 self.mask = next.into_iter().map(|value| ring.reduce(value)).collect();
-                (Vec::new(), Vec::new())
+                Dealt::default()
             }
             Gate::Sum(pool) => {
                 self.mask = pool.sum(&mask).into_iter().map(|value| ring.reduce(value)).collect();
-                (Vec::new(), Vec::new())
+                Dealt::default()
             }
             Gate::Max { inputs, slots } => {
                 let (difference, second) = differences(*inputs, slots, &mask);
                 let difference: Vec<u64> = difference.into_iter().map(|value| ring.reduce(value)).collect();
-                let (bits, results) = compare(self, &difference);
-                let mut values = deal_selection(Truncation::new(ring, 0), &difference, &results);
-                values.extend(second.iter().map(|mask| mask.wrapping_neg()));
+                let mut dealt = self.deal_relu(Truncation::new(ring, 0), sizes, &difference);
+                dealt.values.extend(second.iter().map(|mask| mask.wrapping_neg()));
                 let larger: Vec<u64> = opening(self).into_iter().map(|value| ring.reduce(value)).collect();
                 self.mask = assemble(*inputs, slots, &mask, &larger);
-                (bits, values)
+                dealt
             }
             Gate::Relu { shift, .. } => {
-                let (bits, results) = compare(self, &mask);
                 self.mask = held_masks(sizes, index, &self.data_owner);
-                (bits, deal_selection(Truncation::new(ring, *shift), &mask, &results))
+                self.deal_relu(Truncation::new(ring, *shift), sizes, &mask)
             }
             Gate::Quadratic { shift, square_shift, channels, positions, .. } => {
                 let mut values = self.deal_quadratic(
@@ -176,13 +198,34 @@ impl DealerBatch {
                 );
                 values.extend(deal_truncation(Truncation::new(ring, *square_shift), &opening(self)));
                 self.mask = held_masks(sizes, index, &self.data_owner);
-                (Vec::new(), values)
+                Dealt::of_values(values)
             }
             Gate::Truncate { shift, .. } => {
                 self.mask = held_masks(sizes, index, &self.data_owner);
-                (Vec::new(), deal_truncation(Truncation::new(ring, *shift), &mask))
+                Dealt::of_values(deal_truncation(Truncation::new(ring, *shift), &mask))
             }
-            Gate::Output { open, .. } => (Vec::new(), if *open { mask } else { Vec::new() }),
+            Gate::Output { open, .. } => Dealt::of_values(if *open { mask } else { Vec::new() }),
+        }
+    }
+
+    /// For the signs of values under reduced `masks`, and the selection by them.
+    fn deal_relu(&self, truncation: Truncation, sizes: Sizes, masks: &[u64]) -> Dealt {
+        let ring = self.circuit.ring();
+        match self.circuit.format.signs {
+            SignProtocol::Tree => {
+                let mut secret = stream(&self.secret, self.gate, Purpose::Secret);
+                let results = secret.words(masks.len().div_ceil(64));
+                let layout = Layout::new(ring, masks.len());
+                let bits = comparison::deal(layout, masks, &results, &mut secret);
+                Dealt { bits, ..Dealt::of_values(deal_selection(truncation, masks, &results)) }
+            }
+            SignProtocol::Function => {
+                let signs = functional::mask_signs(ring, masks);
+                let first = key_roots(sizes, self.gate, &self.data_owner);
+                let second = key_roots(sizes, self.gate, &self.model_owner);
+                let keys = functional::deal(truncation, ring, masks, &first, &second);
+                Dealt { keys, ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
+            }
         }
     }
 

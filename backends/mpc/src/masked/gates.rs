@@ -1,9 +1,9 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
+use super::functional::key_words;
 use super::selection::SELECTION_WORDS;
-use crate::circuit::{Gate, Slot};
-use crate::ring::Ring;
+use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 
 /// Words of randomness one gate takes for a batch.
 #[derive(Clone, Copy, Default)]
@@ -12,6 +12,8 @@ pub(crate) struct Sizes {
     pub(crate) compared: usize,
     /// Words of exclusive-or shares.
     pub(crate) bits: usize,
+    /// Words of comparison keys, the same for both parties.
+    pub(crate) keys: usize,
     /// Additive shares.
     pub(crate) values: usize,
     /// Values both parties mask and open.
@@ -21,10 +23,25 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    pub(crate) fn of(gate: &Gate, ring: Ring, images: usize) -> Self {
+    /// Roots of comparison keys each party expands from its seed.
+    pub(crate) fn roots(self) -> usize {
+        if self.keys == 0 { 0 } else { self.compared }
+    }
+
+    /// Whether the dealer sends the model owner anything.
+    pub(crate) fn corrected(self) -> bool {
+        self.bits + self.keys + self.values > 0
+    }
+
+    pub(crate) fn of(gate: &Gate, circuit: &Circuit, images: usize) -> Self {
+        let ring = circuit.ring();
         let (inputs, outputs) = (images * gate.inputs(), images * gate.outputs());
-        let compare =
-            |compared| Sizes { compared, bits: Layout::new(ring, compared).words(), ..Self::default() };
+        let compare = |compared| match circuit.format.signs {
+            SignProtocol::Tree => {
+                Sizes { compared, bits: Layout::new(ring, compared).words(), ..Self::default() }
+            }
+            SignProtocol::Function => Sizes { compared, keys: compared * key_words(ring), ..Self::default() },
+        };
         match gate {
             Gate::Linear { .. } | Gate::Sum(_) => Self::default(),
             Gate::Max { slots, .. } => {

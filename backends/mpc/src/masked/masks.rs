@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Opening = 2,
     /// The data owner's mask of a held wire.
     Held = 3,
+    /// Roots of a party's comparison keys.
+    Roots = 6,
     /// The dealer's bits.
     Secret = 4,
     /// The model owner's masks of its parameters.

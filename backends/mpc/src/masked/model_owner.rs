@@ -105,8 +105,8 @@ impl ModelOwnerBatch {
     fn next_dealt(&self) -> Option<(usize, Sizes)> {
         let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
         gates
-            .map(|(index, gate)| (index, Sizes::of(gate, self.circuit.ring(), self.header.images)))
-            .find(|(_, sizes)| sizes.bits + sizes.values > 0)
+            .map(|(index, gate)| (index, Sizes::of(gate, &self.circuit, self.header.images)))
+            .find(|(_, sizes)| sizes.corrected())
     }
 
     /// True while the dealer has more to send.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::comparison::{Layout, Leaves};
+use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
 use super::masks::Role;
 use super::model_owner::{Parameters, Quadratic};
 use super::preprocessing::Randomness;
 use super::selection::{Truncation, select};
 use crate::Error;
-use crate::circuit::{Circuit, Gate, Slot, pool::sum_all};
+use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
 use crate::message::{Reader, Writer};
-use crate::ring::{add_assign, sub_assign};
+use crate::ring::{Ring, add_assign, sub_assign};
 
 /// What follows a message.
 #[derive(Debug)]
@@ -150,7 +151,7 @@ impl Online {
     fn begin(&mut self, circuit: &Circuit, index: usize, randomness: Randomness) {
         let gate = &circuit.gates[index];
         let ring = circuit.ring();
-        let sizes = Sizes::of(gate, ring, self.images);
+        let sizes = Sizes::of(gate, circuit, self.images);
         match gate {
             Gate::Linear { .. } => self.begin_linear(circuit, index, &randomness),
             Gate::Sum(pool) => self.wire = pool.sum(&self.wire),
@@ -160,11 +161,11 @@ impl Online {
                     return;
                 }
                 let (values, _) = differences(*inputs, slots, &self.wire);
-                self.begin_comparison(index, Layout::new(ring, sizes.compared), values, randomness);
+                self.begin_comparison(circuit, index, values, randomness);
             }
             Gate::Relu { .. } => {
                 let values = std::mem::take(&mut self.wire);
-                self.begin_comparison(index, Layout::new(ring, sizes.compared), values, randomness);
+                self.begin_comparison(circuit, index, values, randomness);
             }
             Gate::Quadratic { channels, positions, shift, pools, .. } => {
                 let truncation = Truncation::new(ring, *shift);
@@ -203,11 +204,20 @@ impl Online {
 
     fn begin_comparison(
         &mut self,
+        circuit: &Circuit,
         gate: usize,
-        layout: Layout,
         values: Vec<u64>,
         mut randomness: Randomness,
     ) {
+        let ring = circuit.ring();
+        if circuit.format.signs == SignProtocol::Function {
+            let truncation = selection_of(&circuit.gates[gate], ring);
+            let Randomness { roots, keys, values: shares, .. } = &randomness;
+            let share = select_by_function(truncation, ring, self.role, &values, roots, keys, shares);
+            self.selected(&circuit.gates[gate], gate, share, &randomness);
+            return;
+        }
+        let layout = Layout::new(ring, values.len());
         let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
         self.writer.bits(&leaves.masked, layout.planes(), values.len());
         self.stage = Stage::Leaves { gate, values, leaves, randomness };
@@ -255,7 +265,9 @@ impl Online {
                     *sign ^= their;
                 }
                 self.stage = Stage::Ready;
-                self.selected(&circuit.gates[gate], gate, &values, &signs, &randomness, ring);
+                let truncation = selection_of(&circuit.gates[gate], ring);
+                let share = select(truncation, self.role, &values, &signs, &randomness.values);
+                self.selected(&circuit.gates[gate], gate, share, &randomness);
                 return Ok(());
             }
             Stage::Larger { gate, share } => {
@@ -283,25 +295,11 @@ impl Online {
         Ok(())
     }
 
-    /// The signs are known: selects, and opens or hands over the result.
-    fn selected(
-        &mut self,
-        gate: &Gate,
-        index: usize,
-        values: &[u64],
-        signs: &[u64],
-        randomness: &Randomness,
-        ring: crate::ring::Ring,
-    ) {
+    /// Shares of `max(x, 0) >> shift` are known: opens them or hands them over.
+    fn selected(&mut self, gate: &Gate, index: usize, share: Vec<u64>, randomness: &Randomness) {
         match gate {
-            Gate::Relu { shift, pools, .. } => {
-                let truncation = Truncation::new(ring, *shift);
-                let share = select(truncation, self.role, values, signs, &randomness.values);
-                self.hold(sum_all(pools, share), &randomness.held);
-            }
+            Gate::Relu { pools, .. } => self.hold(sum_all(pools, share), &randomness.held),
             Gate::Max { inputs, slots } => {
-                let truncation = Truncation::new(ring, 0);
-                let share = select(truncation, self.role, values, signs, &randomness.values);
                 let share = self.add_second(*inputs, slots, share, randomness);
                 self.writer.elements(share.iter().copied());
                 self.stage = Stage::Larger { gate: index, share };
@@ -334,6 +332,12 @@ impl Online {
             _ => None,
         }
     }
+}
+
+/// What a gate that compares takes off the positive part of what it compared.
+fn selection_of(gate: &Gate, ring: Ring) -> Truncation {
+    let shift = if let Gate::Relu { shift, .. } = gate { *shift } else { 0 };
+    Truncation::new(ring, shift)
 }
 
 /// A share of `a t^2 + b t + c` for `t = A + K`: `2 A (a K) + (a K^2 + b K)`, and at the model owner, which knows the

@@ -3,6 +3,7 @@
 use super::gates::Sizes;
 use super::masks::{Purpose, Role, stream};
 use crate::circuit::{Circuit, Gate};
+use crate::dcf::roots;
 use crate::message::{Reader, Writer};
 use crate::random::Seed;
 use crate::{Error, ring};
@@ -14,6 +15,10 @@ pub(crate) struct Randomness {
     pub(crate) bits: Vec<u64>,
     /// Additive shares.
     pub(crate) values: Vec<u64>,
+    /// Roots of comparison keys.
+    pub(crate) roots: Vec<u128>,
+    /// Corrections of comparison keys.
+    pub(crate) keys: Vec<u64>,
     /// This party's part of the masks of what is opened.
     pub(crate) opening: Vec<u64>,
     /// The data owner's masks of the held wire that the gate writes (for an output: reads).
@@ -37,6 +42,11 @@ pub(crate) fn opening_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> 
 /// The data owner's masks of the held wire a gate writes.
 pub(crate) fn held_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> {
     stream(seed, gate, Purpose::Held).words(sizes.held)
+}
+
+/// The roots of a party's comparison keys.
+pub(crate) fn key_roots(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u128> {
+    roots(&mut stream(seed, gate, Purpose::Roots), sizes.roots())
 }
 
 /// What says which batch a message belongs to.
@@ -134,7 +144,8 @@ impl Randomness {
     pub(crate) fn of_data_owner(sizes: Sizes, gate: usize, seed: &Seed) -> Self {
         let (bits, values) = data_owner_shares(sizes, gate, seed);
         let opening = opening_masks(sizes, gate, seed);
-        Self { bits, values, opening, held: held_masks(sizes, gate, seed), offset: Vec::new() }
+        let roots = key_roots(sizes, gate, seed);
+        Self { bits, values, roots, opening, held: held_masks(sizes, gate, seed), ..Self::default() }
     }
 
     /// The model owner's, from its seed and the dealer's message.
@@ -146,8 +157,10 @@ impl Randomness {
     ) -> Result<Self, Error> {
         let bits = reader.words(sizes.bits, "comparison tables")?;
         let values = reader.elements(sizes.values, "shares")?;
+        let keys = reader.words(sizes.keys, "comparison keys")?;
+        let roots = key_roots(sizes, gate, seed);
         let opening = opening_masks(sizes, gate, seed);
-        Ok(Self { bits, values, opening, ..Self::default() })
+        Ok(Self { bits, values, roots, keys, opening, ..Self::default() })
     }
 }
 

@@ -7,8 +7,8 @@ pub(crate) use geometry::*;
 
 use std::sync::Arc;
 
-use veilbench_mpc::circuit::{Circuit, Format};
-use veilbench_mpc::masked::{DataOwner, DataOwnerBatch, Dealer, ModelOwner, Online, Turn};
+use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+use veilbench_mpc::masked::{Corrections, DataOwner, DataOwnerBatch, Dealer, ModelOwner, Online, Turn};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring::Ring;
@@ -22,7 +22,7 @@ pub(crate) struct Session {
 
 /// What was sent for one batch, in order, and the logits.
 pub(crate) struct Inference {
-    pub(crate) corrections: Vec<Vec<u8>>,
+    pub(crate) corrections: Vec<Corrections>,
     pub(crate) differences: Vec<u8>,
     pub(crate) to_model_owner: Vec<Vec<u8>>,
     pub(crate) to_data_owner: Vec<Vec<u8>>,
@@ -33,6 +33,11 @@ impl Inference {
     pub(crate) fn rounds(&self) -> usize {
         self.to_model_owner.len() + self.to_data_owner.len()
     }
+}
+
+pub(crate) fn to_parties(corrections: &[Corrections]) -> Vec<Vec<u8>> {
+    let both = |gate: &Corrections| [Some(gate.to_model_owner.clone()), gate.to_data_owner.clone()];
+    corrections.iter().flat_map(both).flatten().collect()
 }
 
 pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
@@ -57,11 +62,14 @@ impl Session {
     }
 
     pub(crate) fn prepare(&mut self, count: usize) -> Prepared {
-        let corrections: Vec<Vec<u8>> = self.dealer.batch(count).collect();
-        let (client, differences) = self.data_owner.prepare(count);
+        let corrections: Vec<Corrections> = self.dealer.batch(count).collect();
+        let (mut client, differences) = self.data_owner.prepare(count);
         let mut batch = self.model_owner.prepare(count);
         for correction in &corrections {
-            batch.receive_from_dealer(correction).unwrap();
+            batch.receive_from_dealer(&correction.to_model_owner).unwrap();
+            if let Some(keys) = &correction.to_data_owner {
+                client.receive_from_dealer(keys).unwrap();
+            }
         }
         batch.receive_from_data_owner(&differences).unwrap();
         Prepared { corrections, differences, client, server: batch.start().unwrap() }
@@ -70,7 +78,7 @@ impl Session {
 
 /// A batch whose offline phase is over.
 pub(crate) struct Prepared {
-    corrections: Vec<Vec<u8>>,
+    corrections: Vec<Corrections>,
     differences: Vec<u8>,
     client: DataOwnerBatch,
     server: Online,
@@ -101,7 +109,12 @@ impl Prepared {
 
 pub(crate) fn format(ring_bytes: u32, bits: u32) -> Format {
     let ring = Ring::new(ring_bytes).unwrap();
-    Format { activation_bits: bits, weight_bits: bits, ring, input_magnitude: 4.0 }
+    let signs = SignProtocol::Tree;
+    Format { activation_bits: bits, weight_bits: bits, ring, signs, input_magnitude: 4.0 }
+}
+
+pub(crate) fn by_function(format: Format) -> Format {
+    Format { signs: SignProtocol::Function, ..format }
 }
 
 pub(crate) fn compile(name: &str, format: Format) -> (Arc<Circuit>, Model) {

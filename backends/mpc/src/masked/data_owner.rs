@@ -22,7 +22,7 @@ pub struct DataOwner {
 
 enum MaskedParameters {
     None,
-    Linear(LinearMap),
+    Linear(Box<LinearMap>),
     Quadratic { a: Vec<u64>, b: Vec<u64> },
 }
 
@@ -37,7 +37,7 @@ impl DataOwner {
         for (gate, count) in circuit.gates.iter().zip(parameter_counts(&circuit)) {
             let mut masked = reader.elements(count, "masked parameters")?;
             parameters.push(match gate {
-                Gate::Linear { shape } => MaskedParameters::Linear(LinearMap::new(*shape, masked)),
+                Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
                 Gate::Quadratic { channels, .. } => {
                     let b = masked.split_off(*channels);
                     MaskedParameters::Quadratic { a: masked, b }

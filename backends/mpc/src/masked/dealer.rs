@@ -29,7 +29,7 @@ pub struct Dealer {
 
 enum ParameterMasks {
     None,
-    Linear(LinearMap),
+    Linear(Box<LinearMap>),
     Quadratic { alpha: Vec<u64>, beta: Vec<u64> },
 }
 
@@ -46,7 +46,7 @@ impl Dealer {
     pub fn with_seeds(circuit: Arc<Circuit>, data_owner: Seed, model_owner: Seed, secret: Seed) -> Self {
         let masks = parameter_masks(&circuit, &model_owner);
         let parameters = circuit.gates.iter().zip(masks).map(|(gate, mut masks)| match gate {
-            Gate::Linear { shape } => ParameterMasks::Linear(LinearMap::new(*shape, masks)),
+            Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
             Gate::Quadratic { channels, .. } => {
                 let beta = masks.split_off(*channels);
                 ParameterMasks::Quadratic { alpha: masks, beta }

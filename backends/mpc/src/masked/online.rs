@@ -250,7 +250,7 @@ impl Online {
                 }
             }
             Stage::Linear { count } => {
-                self.wire = reader.elements(count, "a linear layer's masked output")?
+                self.wire = reader.elements(count, "a linear layer's masked output")?;
             }
             Stage::Leaves { gate, values, leaves, randomness } => {
                 let planes = Layout::new(ring, values.len()).planes();

@@ -1,5 +1,11 @@
 //! A whole session in one thread, with everything that was sent, and networks with random weights.
-#![allow(dead_code, unused_imports, clippy::allow_attributes, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "a part of tests and benches, each of which uses some of it"
+)]
 
 mod geometry;
 

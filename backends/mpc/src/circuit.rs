@@ -127,6 +127,8 @@ pub struct Circuit {
     pub(crate) layers: Vec<usize>,
     /// What the weights of each gate are to be divided by, because a mean was left a sum.
     pub(crate) divisors: Vec<f64>,
+    /// Calibrated bounds on what a gate computes, before its pools.
+    pub(crate) bounds: Vec<Option<f64>>,
     pub(crate) output_bits: u32,
     pub(crate) output_divisor: f64,
 }

@@ -58,7 +58,10 @@ impl Comparison {
         let mut sum = [0; PAYLOAD_WORDS];
         for level in (0..self.bits).rev() {
             let keep = usize::from(threshold >> level & 1 == 1);
-            let children = nodes.map(|node| [0, 1].map(|way| self.generator.child(node.seed, way == 1)));
+            let [first, second] = nodes.map(|node| node.seed);
+            let ways = [false, true, false, true];
+            let [a, b, c, d] = self.generator.children([first, first, second, second], ways);
+            let children = [[a, b], [c, d]];
             let lose = 1 - keep;
             let seed = children[0][lose].seed ^ children[1][lose].seed;
             let negative = nodes[1].control;
@@ -125,7 +128,7 @@ impl Comparison {
             for (way, x) in ways.iter_mut().zip(xs) {
                 *way = x >> level & 1 == 1;
             }
-            let children = self.generator.children(&nodes, &ways, count);
+            let children = self.generator.children(nodes.map(|node| node.seed), ways);
             for lane in 0..count {
                 let correction = &corrections[lane * key + depth * LEVEL_WORDS..][..LEVEL_WORDS];
                 let (node, child, way) = (&mut nodes[lane], &children[lane], ways[lane]);

@@ -3,6 +3,9 @@
 use crate::Error;
 use crate::ring::Ring;
 
+/// Room for whole words to be written over the end of narrower elements.
+const SLACK: usize = 8;
+
 /// A message being written.
 pub(crate) struct Writer {
     ring: Ring,
@@ -16,14 +19,21 @@ impl Writer {
 
     pub(crate) fn elements(&mut self, values: impl ExactSizeIterator<Item = u64>) {
         let size = self.ring.bytes();
-        self.bytes.reserve(values.len() * size);
-        for value in values {
-            self.bytes.extend_from_slice(&value.to_le_bytes()[..size]);
+        let (start, count) = (self.bytes.len(), values.len());
+        self.bytes.resize(start + count * size + SLACK, 0);
+        for (index, value) in values.enumerate() {
+            let at = start + index * size;
+            self.bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
+        self.bytes.truncate(start + count * size);
     }
 
     pub(crate) fn words(&mut self, words: &[u64]) {
-        self.bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        let start = self.bytes.len();
+        self.bytes.resize(start + 8 * words.len(), 0);
+        for (bytes, word) in self.bytes[start..].as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
     }
 
     /// `planes` words for every 64 of `lanes` bits; of the last 64 only the bytes in use.
@@ -71,12 +81,19 @@ impl<'a> Reader<'a> {
     pub(crate) fn elements(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
         let size = self.ring.bytes();
         let bytes = self.take(count * size, what)?;
-        let element = |bytes: &[u8]| {
+        if size == 8 {
+            return Ok(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect());
+        }
+        let element = |index: usize| {
+            let at = index * size;
             let mut word = [0; 8];
-            word[..size].copy_from_slice(bytes);
-            u64::from_le_bytes(word)
+            match bytes.get(at..at + 8) {
+                Some(bytes) => word.copy_from_slice(bytes),
+                None => word[..size].copy_from_slice(&bytes[at..at + size]),
+            }
+            self.ring.reduce(u64::from_le_bytes(word))
         };
-        Ok(bytes.chunks_exact(size).map(element).collect())
+        Ok((0..count).map(element).collect())
     }
 
     pub(crate) fn words(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {

@@ -132,13 +132,19 @@ pub enum Layer {
 }
 
 /// The public half of a network.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
     /// Shape of one input image.
     pub input: Shape,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
+    /// The largest magnitude of each layer's output over calibration images; empty if unknown. Where the weights alone do
+    /// not bound a value well enough, [`CALIBRATION_MARGIN`] times this is taken for its bound.
+    pub magnitudes: Vec<Option<f64>>,
 }
+
+/// No image is expected to exceed the calibration images by more than this factor.
+pub const CALIBRATION_MARGIN: f64 = 4.0;
 
 impl Architecture {
     /// The shape of every layer's output.

@@ -1,10 +1,17 @@
 //! Whole networks: logits, bytes and rounds.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod session;
 
-use session::{Session, by_function, bytes, compile, format, images, to_parties};
-use veilbench_mpc::circuit::Format;
+use session::{Session, architecture, by_function, bytes, compile, format, images, parameters, to_parties};
+use std::sync::Arc;
+use veilbench_mpc::Error;
+use veilbench_mpc::circuit::{Circuit, Format};
+use veilbench_mpc::masked::ModelOwner;
+use veilbench_mpc::model::Model;
+use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring;
 
 fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
@@ -122,4 +129,44 @@ fn a_narrow_ring_sends_proportionally_less() {
     };
     let (wide, narrow) = (sent(8, 16) as f64, sent(5, 12) as f64);
     assert!(narrow < 0.63 * wide, "{narrow} of {wide}");
+}
+
+#[test]
+fn squares_of_squares_need_calibration_and_then_agree() {
+    let mut architecture = architecture("malaria-cnn-poly");
+    let format = format(8, 10);
+    let parameters = parameters(&architecture, 1);
+    let circuit = Circuit::compile(&architecture, format).unwrap();
+    let model = Model::encode(&circuit, &parameters).unwrap();
+    assert!(matches!(analyse(&circuit, &model), Err(Error::Overflow { layer: 3.., .. })));
+
+    architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let mut session = Session::fresh(&circuit, &model);
+    let images = images(&circuit, 2, 5);
+    let inference = session.infer(&images);
+    let expected = evaluate(&circuit, &model, &encoded(&images, 10));
+    for (logit, expected) in inference.logits.iter().zip(expected) {
+        assert!((circuit.decode(*logit) - circuit.decode(expected)).abs() < 0.05);
+    }
+    assert_eq!(inference.rounds(), 8);
+}
+
+#[test]
+fn what_does_not_fit_the_ring_is_refused_with_the_layer() {
+    let architecture = architecture("mnist-mlp");
+    let circuit = Circuit::compile(&architecture, format(4, 14)).unwrap();
+    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let seed = || Seed::from_bytes([1; 16]);
+    let refused = ModelOwner::new(Arc::new(circuit), seed(), model).map(|_| ());
+    assert!(matches!(refused, Err(Error::Overflow { layer: 1, .. })), "{refused:?}");
+    assert!(matches!(Circuit::compile(&architecture, format(4, 16)), Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn a_layer_that_cannot_run_is_named() {
+    let mut architecture = architecture("mnist-cnn");
+    architecture.layers.insert(0, Layer::Relu);
+    let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+    assert!(matches!(refused, Err(Error::Unsupported { layer: 0, .. })), "{refused:?}");
 }

@@ -4,7 +4,7 @@ use super::pool::levels_of_maxima;
 use super::{Circuit, Format, Gate, Pool};
 use crate::Error;
 use crate::linear::LinearShape;
-use crate::network::{Architecture, Layer, Shape};
+use crate::network::{Architecture, CALIBRATION_MARGIN, Layer, Shape};
 
 impl Circuit {
     /// The gates of a network.
@@ -21,10 +21,17 @@ impl Circuit {
             gates: Vec::new(),
             layers: Vec::new(),
             divisors: Vec::new(),
+            bounds: Vec::new(),
             output_bits: format.activation_bits,
             output_divisor: 1.0,
         };
-        let mut builder = Builder { circuit, open: false, divisor: 1.0 };
+        let shift = format.activation_bits.saturating_add(format.weight_bits);
+        if shift > format.ring.bits() - 2 {
+            let reason = format!("{shift} fractional bits leave no room in {} bits", format.ring.bits());
+            return Err(Error::Unsupported { layer: 0, reason });
+        }
+        let magnitudes = &architecture.magnitudes;
+        let mut builder = Builder { circuit, magnitudes, open: false, divisor: 1.0 };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);
         for (index, layer) in layers {
@@ -50,14 +57,21 @@ fn relu_after_max(architecture: &Architecture) -> Vec<(usize, Layer)> {
     layers
 }
 
-struct Builder {
+struct Builder<'a> {
     circuit: Circuit,
+    magnitudes: &'a [Option<f64>],
     open: bool,
     divisor: f64,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn push(&mut self, layer: usize, gate: Gate, divisor: f64) {
+        let calibrated = match gate {
+            Gate::Linear { .. } | Gate::Relu { .. } | Gate::Quadratic { .. } => self.magnitudes.get(layer),
+            _ => None,
+        };
+        let bound = calibrated.copied().flatten().map(|value| value * self.divisor * CALIBRATION_MARGIN);
+        self.circuit.bounds.push(bound);
         self.circuit.gates.push(gate);
         self.circuit.layers.push(layer);
         self.circuit.divisors.push(divisor);

@@ -3,7 +3,7 @@
 //!
 //! *Leaves.* For every byte `b` of `r` (seven bits of the topmost) the dealer shares the 256 bits
 //! `T[v] = [v < b]`. At the public byte `v` of `y^` they give shares of `lt = T[v]` and
-//! `eq = T[v-1] ^ T[v]` (with `T[-1] = 1`) without a message.
+//! `eq = T[v-1] ^ T[v]`, with `T[-1] = 1`, without a message.
 //!
 //! *Tree.* `lt_top ^ eq_top (lt ^ eq (lt ^ ...))` over k = L/8 bytes is one node of arity k: the parties open `eq_j ^ m_j` and
 //! `lt_j ^ n_j`, of which the dealer shared all products of the `m`, and of these with one `n`, that
@@ -19,7 +19,11 @@ use crate::ring::Ring;
 
 /// Words of a table of 256 bits.
 const ROW: usize = 4;
-/// Bit of the topmost byte's table, of which only 128 are needed, that carries `msb(r) ^ m`.
+/// The last entry of a table is always 0, so it holds `T[-1] = 1` instead.
+const LAST: usize = 255;
+/// Likewise for the topmost byte, of which seven bits are compared.
+const LAST_OF_SEVEN: usize = 127;
+/// Bit of the topmost byte's table that carries `msb(r) ^ m`.
 const SIGN: usize = 255;
 
 /// Sizes of a comparison of `lanes` values.
@@ -68,9 +72,12 @@ pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: 
     let mut words = Vec::with_capacity(layout.words());
     for (lane, &mask) in masks.iter().enumerate() {
         for byte in 0..bytes - 1 {
-            words.extend_from_slice(&thermometer((mask >> (8 * byte)) & 0xff));
+            let mut row = thermometer((mask >> (8 * byte)) & 0xff);
+            row[LAST / 64] |= 1 << (LAST % 64);
+            words.extend_from_slice(&row);
         }
         let mut row = thermometer((mask >> (top - 7)) & 0x7f);
+        row[LAST_OF_SEVEN / 64] |= 1 << (LAST_OF_SEVEN % 64);
         let sign = (mask >> top ^ result_masks[lane / 64] >> (lane % 64)) & 1;
         row[SIGN / 64] |= sign << (SIGN % 64);
         words.extend_from_slice(&row);
@@ -115,26 +122,23 @@ impl Leaves {
     pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Vec<u64>) -> Self {
         let bytes = layout.ring.bytes();
         let products = shares.split_off(layout.table_words());
-        let before_first = role.public(1);
         let top_shift = layout.ring.bits() - 1;
         let mut masked = Vec::with_capacity(layout.groups() * layout.planes());
         let mut tops = Vec::with_capacity(layout.groups());
-        let mut rows = shares.as_chunks::<ROW>().0.chunks_exact(bytes);
+        let rows = shares.as_chunks::<ROW>().0.chunks(64 * bytes);
         let mut equals = [0u64; 8];
         let mut lesses = [0u64; 8];
-        for (public, products) in public.chunks(64).zip(products.chunks_exact(layout.products_a_group())) {
-            equals.fill(0);
-            lesses.fill(0);
-            for (lane, (&value, rows)) in public.iter().zip(&mut rows).enumerate() {
-                for (byte, row) in rows.iter().enumerate() {
-                    let all = if byte == bytes - 1 { 0x7f } else { 0xff };
-                    let at = (value >> (8 * byte)) as usize & all;
-                    let less = bit(row, at);
-                    let before = if at == 0 { before_first } else { bit(row, at - 1) };
-                    lesses[byte] |= less << lane;
-                    equals[byte] |= (less ^ before) << lane;
-                }
-                let sign = bit(&rows[bytes - 1], SIGN) ^ role.public((value >> top_shift) & 1);
+        let groups = public.chunks(64).zip(rows).zip(products.chunks_exact(layout.products_a_group()));
+        for ((public, rows), products) in groups {
+            for byte in 0..bytes {
+                let last = if byte == bytes - 1 { LAST_OF_SEVEN } else { LAST };
+                let rows = rows.iter().skip(byte).step_by(bytes);
+                (equals[byte], lesses[byte]) = leaf(role, public, rows, 8 * byte, last);
+            }
+            for (lane, (&value, row)) in
+                public.iter().zip(rows.iter().skip(bytes - 1).step_by(bytes)).enumerate()
+            {
+                let sign = bit(row, SIGN) ^ role.public((value >> top_shift) & 1);
                 lesses[bytes - 1] ^= sign << lane;
             }
             for byte in (1..bytes).rev() {
@@ -186,6 +190,24 @@ impl Leaves {
         }
         signs
     }
+}
+
+/// Shares of `eq` and `lt` of one byte of 64 values.
+fn leaf<'a>(
+    role: Role,
+    public: &[u64],
+    rows: impl Iterator<Item = &'a [u64; ROW]>,
+    shift: usize,
+    last: usize,
+) -> (u64, u64) {
+    let (mut equal, mut less) = (0, 0);
+    for (lane, (value, row)) in public.iter().zip(rows).enumerate() {
+        let at = (value >> shift) as usize & last;
+        let here = bit(row, at) ^ role.public(u64::from(at == last));
+        equal |= (here ^ bit(row, at.wrapping_sub(1) & last)) << lane;
+        less |= here << lane;
+    }
+    (equal, less)
 }
 
 fn bit(row: &[u64; ROW], at: usize) -> u64 {

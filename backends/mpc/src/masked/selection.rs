@@ -91,22 +91,22 @@ pub(crate) fn select(
     shares: &[u64],
 ) -> Vec<u64> {
     let count = public.len();
-    let mut parts = shares.chunks_exact(count);
-    let mut next = || parts.next().unwrap_or(&[]);
-    let (bits, without, with, bit_without, bit_with) = (next(), next(), next(), next(), next());
-    (0..count)
-        .map(|lane| {
-            let (known, wraps) = truncation.split(public[lane]);
-            let offset = if wraps { with[lane] } else { without[lane] };
-            let bit_offset = if wraps { bit_with[lane] } else { bit_without[lane] };
-            let masked = bits[lane].wrapping_mul(known).wrapping_add(bit_offset);
-            if masked_signs[lane / 64] >> (lane % 64) & 1 == 1 {
-                masked
-            } else {
-                role.public(known).wrapping_add(offset).wrapping_sub(masked)
-            }
-        })
-        .collect()
+    let (bits, shares) = shares.split_at(count);
+    let (without, shares) = shares.split_at(count);
+    let (with, shares) = shares.split_at(count);
+    let (bit_without, bit_with) = (&shares[..count], &shares[count..2 * count]);
+    let mut selected = vec![0; count];
+    for (lane, selected) in selected.iter_mut().enumerate() {
+        let (known, wraps) = truncation.split(public[lane]);
+        let wraps = u64::from(wraps).wrapping_neg();
+        let choose = |without: u64, with: u64| without ^ (without ^ with) & wraps;
+        let masked = bits[lane].wrapping_mul(known).wrapping_add(choose(bit_without[lane], bit_with[lane]));
+        let total = role.public(known).wrapping_add(choose(without[lane], with[lane]));
+        let rest = total.wrapping_sub(masked);
+        let sign = (masked_signs[lane / 64] >> (lane % 64) & 1).wrapping_neg();
+        *selected = rest ^ (rest ^ masked) & sign;
+    }
+    selected
 }
 
 #[cfg(test)]

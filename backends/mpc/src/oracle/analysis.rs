@@ -16,7 +16,7 @@ pub struct Analysis {
     pub logit_error: u128,
 }
 
-/// Bounds every wire by the weights' magnitudes (worst case, not by samples).
+/// Bounds every wire by the weights' magnitudes, or by calibration where the architecture has any and it is tighter.
 ///
 /// # Errors
 /// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit.
@@ -24,22 +24,26 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
     let unit = (circuit.format.activation_bits as f64).exp2();
     let mut wire = Wire { magnitude: (circuit.format.input_magnitude * unit).ceil() as u128, error: 0 };
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
-    for ((gate, parameters), &layer) in circuit.gates.iter().zip(&model.gates).zip(&circuit.layers) {
+    let (x_bits, w_bits) = (circuit.format.activation_bits, circuit.format.weight_bits);
+    let gates = circuit.gates.iter().zip(&model.gates).zip(&circuit.layers).zip(&circuit.bounds);
+    for (((gate, parameters), &layer), &bound) in gates {
         let opened = |wire: Wire| wire.within(circuit, layer);
         wire = match (gate, parameters) {
             (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
-                opened(wire.linear(shape, weights, bias))?
+                opened(wire.linear(shape, weights, bias).at_most(bound, x_bits + w_bits))?
             }
             (Gate::Sum(pool), _) => opened(wire.times(pool.area()))?,
             (Gate::Max { .. }, _) => {
                 opened(wire.times(2))?;
                 wire
             }
-            (Gate::Relu { shift, pools, .. }, _) => {
-                opened(pools.iter().fold(wire.shifted(*shift), |wire, pool: &Pool| wire.times(pool.area())))?
-            }
+            (Gate::Relu { shift, pools, .. }, _) => opened(
+                pools.iter().fold(wire.shifted(*shift).at_most(bound, x_bits), |wire, pool: &Pool| {
+                    wire.times(pool.area())
+                }),
+            )?,
             (Gate::Quadratic { shift, square_shift, pools, .. }, GateParameters::Quadratic { a, b, c }) => {
-                let square = wire.shifted(*shift).quadratic(a, b, c);
+                let square = wire.shifted(*shift).quadratic(a, b, c).at_most(bound, 2 * x_bits + w_bits);
                 opened(pools.iter().fold(square, |wire, pool| wire.times(pool.area())))?
                     .shifted(*square_shift)
             }
@@ -65,6 +69,11 @@ impl Wire {
         }
         let limit_bits = circuit.ring().bits() - 2;
         Err(Error::Overflow { layer, reached_bits: (reached as f64).log2(), limit_bits })
+    }
+
+    fn at_most(self, bound: Option<f64>, fraction_bits: u32) -> Wire {
+        let bound = bound.map_or(u128::MAX, |bound| (bound * f64::from(fraction_bits).exp2()).ceil() as u128);
+        Wire { magnitude: self.magnitude.min(bound), ..self }
     }
 
     fn times(self, count: usize) -> Wire {

@@ -71,7 +71,7 @@ pub(crate) fn architecture(name: &str) -> Architecture {
         }
         _ => panic!("no network {name}"),
     };
-    Architecture { input, layers }
+    Architecture { input, layers, magnitudes: Vec::new() }
 }
 
 fn average_of_one() -> Layer {

@@ -16,6 +16,8 @@ fn sessions(c: &mut Criterion) {
         ("mnist-cnn", 1, SignProtocol::Tree),
         ("malaria-cnn", 1, SignProtocol::Tree),
         ("malaria-cnn", 1, SignProtocol::Function),
+        ("relu-10000", 1, SignProtocol::Tree),
+        ("relu-10000", 1, SignProtocol::Function),
         ("mnist-mlp", 100, SignProtocol::Tree),
         ("mnist-cnn", 100, SignProtocol::Tree),
     ] {

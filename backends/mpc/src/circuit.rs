@@ -6,6 +6,7 @@
 
 mod compile;
 pub(crate) mod pool;
+mod range;
 
 pub use pool::{Pool, Slot};
 

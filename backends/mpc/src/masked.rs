@@ -1,7 +1,8 @@
 //! The protocol `mpc`: masked wires, with a comparison tree of two rounds.
 //!
 //! Function-dependent preprocessing (Ben-Efraim, Nielsen, Omri, "Turbospeedz", 2019; Patra, Schneider, Suresh, Yalame,
-//! "ABY2.0", 2021; Boyle, Gilboa, Ishai, 2019), specialised to a model owner that knows the weights:
+//! "ABY2.0", 2021; Boyle, Gilboa, Ishai, 2019), specialised to a model owner that knows
+//! the weights:
 //!
 //! | step | who sends | bytes a value |
 //! |---|---|---|
@@ -27,7 +28,16 @@
 //! - Comparison, round 1 and 2: every opened bit is hidden by a bit of the dealer's own, shared afresh.
 //! - Sums: `r''` is fresh from the data owner's seed and unknown to the model owner; it never meets the data owner's
 //!   view again except as its own knowledge.
+//! - Comparison keys hide threshold and payload from a party with one root, as the function promises; each party expands its
+//!   root from its own seed.
+//! - Lanes that pad a byte of bits carry shares of the dealer's bits that nothing else uses.
 //! - The dealer receives nothing.
+//!
+//! # What is computed
+//! Truncation rounds up where the low bits of the public `y^` (lifted) are below those of `y`, and down elsewhere. So the
+//! functionality is not rounding by secret coins: it draws a public uniform `u` for every truncated value and rounds by it.
+//! Whoever learns from exact logits which way a hidden value was rounded learns one comparison of its low
+//! bits with `u`; logits come with all their fractional bits.
 
 mod comparison;
 mod data_owner;

@@ -170,3 +170,23 @@ fn a_layer_that_cannot_run_is_named() {
     let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
     assert!(matches!(refused, Err(Error::Unsupported { layer: 0, .. })), "{refused:?}");
 }
+
+#[test]
+fn calibration_finds_a_narrower_ring_that_still_agrees() {
+    for (name, bits, most) in [("mnist-mlp", 12, 5), ("malaria-cnn", 12, 5), ("mnist-cnn-poly", 10, 6)] {
+        let mut architecture = architecture(name);
+        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+        let ring = Circuit::compile(&architecture, format(8, bits)).unwrap().calibrated_ring().unwrap();
+        assert!(ring.bytes() <= most, "{name} needs {} bytes", ring.bytes());
+        let format = Format { ring, ..format(8, bits) };
+        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+        let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+        let images = images(&circuit, 2, 5);
+        let logits = Session::fresh(&circuit, &model).infer(&images).logits;
+        for (logit, expected) in logits.iter().zip(evaluate(&circuit, &model, &encoded(&images, bits))) {
+            assert!((circuit.decode(*logit) - circuit.decode(expected)).abs() < 0.05, "{name}");
+        }
+        architecture.magnitudes.clear();
+        assert!(Circuit::compile(&architecture, format).unwrap().calibrated_ring().is_none());
+    }
+}

@@ -66,6 +66,7 @@ pub(crate) fn architecture(name: &str) -> Architecture {
             ],
         ),
         "no-activation" => (Shape::image(1, 6, 6), vec![conv(3, 3, 1), average, dense(4), dense(3)]),
+        "relu-10000" => (Shape::image(1, 100, 100), vec![conv(1, 1, 1), act]),
         "ends-in-a-pool" => {
             (Shape::image(1, 8, 8), vec![conv(3, 3, 1), act, Layer::SumPool(Window::tiles(6))])
         }

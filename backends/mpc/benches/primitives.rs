@@ -2,11 +2,12 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use veilbench_mpc::dcf::{self, Comparison, Side};
+use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
 use veilbench_mpc::network::{Conv2d, Shape, Window};
 use veilbench_mpc::product::{Kernel, Panels};
 use veilbench_mpc::random::Seed;
+use veilbench_mpc::ring::Ring;
 
 fn products(c: &mut Criterion) {
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
@@ -57,12 +58,12 @@ fn convolutions(c: &mut Criterion) {
 
 fn comparison_function(c: &mut Criterion) {
     let count = 1024;
-    let function = Comparison::new(63);
+    let function = Comparison::new(63, Ring::FULL);
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
     let (first, second) = (dcf::roots(&mut stream, count), dcf::roots(&mut stream, count));
     let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 1).collect();
     let generate = || {
-        let mut corrections = Vec::with_capacity(count * function.correction_words());
+        let mut corrections = Corrections::default();
         for ((threshold, first), second) in thresholds.iter().zip(&first).zip(&second) {
             function.generate(*threshold, [1, 2, 3], [*first, *second], &mut corrections);
         }

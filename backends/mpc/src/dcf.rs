@@ -5,12 +5,13 @@
 //! Fixed-Point Secure Computation", EUROCRYPT 2021, figure 1. The generator is AES with fixed keys, made one-way by
 //! feeding its input forward (Matyas-Meyer-Oseas).
 //!
-//! A key is a root of 16 bytes and one correction a bit, the same for both parties: 2.6 kB at 63 bits and
-//! three words of payload, of which 1.0 kB for seeds and 1.5 kB for the payload.
+//! A key is a root of 16 bytes and one correction a bit, the same for both parties: with three words of payload 2.6 kB at
+//! 63 bits and words of 8 bytes, 1.2 kB at 39 bits and words of 5.
 
 mod generator;
 
 use crate::random::Stream;
+use crate::ring::Ring;
 use generator::Generator;
 
 /// Words of the payload: a sign, and the sign times each offset of a truncation.
@@ -19,12 +20,22 @@ pub const PAYLOAD_WORDS: usize = 3;
 /// An element of the output group.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
-/// Words of one level's correction: a seed, with the two control bits in its lowest, and a payload.
-const LEVEL_WORDS: usize = 2 + PAYLOAD_WORDS;
+/// Words of one level's seed correction: a seed, with the two control bits in its lowest.
+const SEED_WORDS: usize = 2;
+
+/// The corrections of any number of keys, one after the other: public to both parties, they hide threshold and payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corrections {
+    /// [`Comparison::seed_words`] a key.
+    pub seeds: Vec<u64>,
+    /// [`Comparison::value_words`] a key, elements of the ring.
+    pub values: Vec<u64>,
+}
 
 /// Makes and evaluates keys for inputs of so many bits.
 pub struct Comparison {
     bits: u32,
+    ring: Ring,
     generator: Generator,
 }
 
@@ -38,22 +49,34 @@ pub enum Side {
 }
 
 impl Comparison {
-    /// For inputs of 1 to 64 bits.
+    /// For inputs of 1 to 64 bits and payloads in `ring`.
     ///
     /// # Panics
     /// For any other number.
-    pub fn new(bits: u32) -> Self {
+    pub fn new(bits: u32, ring: Ring) -> Self {
         assert!((1..=64).contains(&bits), "inputs of {bits} bits");
-        Self { bits, generator: Generator::new() }
+        Self { bits, ring, generator: Generator::new(ring) }
     }
 
-    /// Words of the corrections, which are public to both parties and hide threshold and payload.
-    pub fn correction_words(&self) -> usize {
-        self.bits as usize * LEVEL_WORDS + PAYLOAD_WORDS
+    /// Words of a key's corrections of seeds.
+    pub fn seed_words(&self) -> usize {
+        self.bits as usize * SEED_WORDS
+    }
+
+    /// Elements of a key's corrections of the payload.
+    pub fn value_words(&self) -> usize {
+        (self.bits as usize + 1) * PAYLOAD_WORDS
     }
 
     /// Appends the corrections for two random roots. Each party receives one root and the corrections.
-    pub fn generate(&self, threshold: u64, payload: Payload, roots: [u128; 2], corrections: &mut Vec<u64>) {
+    pub fn generate(
+        &self,
+        threshold: u64,
+        payload: Payload,
+        roots: [u128; 2],
+        corrections: &mut Corrections,
+    ) {
+        let reduced = |value: Payload| value.map(|word| self.ring.reduce(word));
         let mut nodes = [Node { seed: roots[0], control: false }, Node { seed: roots[1], control: true }];
         let mut sum = [0; PAYLOAD_WORDS];
         for level in (0..self.bits).rev() {
@@ -75,8 +98,8 @@ impl Comparison {
             let controls =
                 [0, 1].map(|way: usize| children[0][way].control ^ children[1][way].control ^ (way == keep));
             let packed = u64::from(controls[0]) | u64::from(controls[1]) << 1;
-            corrections.extend_from_slice(&[seed as u64 | packed, (seed >> 64) as u64]);
-            corrections.extend_from_slice(&value);
+            corrections.seeds.extend_from_slice(&[seed as u64 | packed, (seed >> 64) as u64]);
+            corrections.values.extend_from_slice(&reduced(value));
             for (node, children) in nodes.iter_mut().zip(&children) {
                 let child = &children[keep];
                 let corrected = if node.control { seed } else { 0 };
@@ -88,7 +111,7 @@ impl Comparison {
         }
         let leaves = nodes.map(|node| self.generator.leaf(node.seed));
         let last = sub(sub(leaves[1], leaves[0]), sum);
-        corrections.extend_from_slice(&if nodes[1].control { negate(last) } else { last });
+        corrections.values.extend_from_slice(&reduced(if nodes[1].control { negate(last) } else { last }));
     }
 
     /// One party's shares at the inputs `xs`, each under its own key: `roots` one after the other,
@@ -96,12 +119,20 @@ impl Comparison {
     ///
     /// # Panics
     /// If there are not as many keys as inputs.
-    pub fn evaluate(&self, side: Side, xs: &[u64], roots: &[u128], corrections: &[u64]) -> Vec<Payload> {
+    pub fn evaluate(
+        &self,
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+    ) -> Vec<Payload> {
         assert_eq!(xs.len(), roots.len(), "a root for every input");
-        assert_eq!(xs.len() * self.correction_words(), corrections.len(), "corrections for every input");
-        let keys = corrections.chunks(BATCH * self.correction_words());
+        assert_eq!(xs.len() * self.seed_words(), corrections.seeds.len(), "corrections for every input");
+        assert_eq!(xs.len() * self.value_words(), corrections.values.len(), "corrections for every input");
+        let seeds = corrections.seeds.chunks(BATCH * self.seed_words());
+        let values = corrections.values.chunks(BATCH * self.value_words());
         let mut shares = Vec::with_capacity(xs.len());
-        for ((xs, roots), corrections) in xs.chunks(BATCH).zip(roots.chunks(BATCH)).zip(keys) {
+        for ((xs, roots), corrections) in xs.chunks(BATCH).zip(roots.chunks(BATCH)).zip(seeds.zip(values)) {
             self.evaluate_some(side, xs, roots, corrections, &mut shares);
         }
         shares
@@ -113,7 +144,7 @@ impl Comparison {
         side: Side,
         xs: &[u64],
         roots: &[u128],
-        corrections: &[u64],
+        (seeds, values): (&[u64], &[u64]),
         shares: &mut Vec<Payload>,
     ) {
         let count = xs.len();
@@ -122,7 +153,7 @@ impl Comparison {
         for (node, root) in nodes.iter_mut().zip(roots) {
             node.seed = *root;
         }
-        let key = self.correction_words();
+        let (seed_words, value_words) = (self.seed_words(), self.value_words());
         for (depth, level) in (0..self.bits).rev().enumerate() {
             let mut ways = [false; BATCH];
             for (way, x) in ways.iter_mut().zip(xs) {
@@ -130,21 +161,21 @@ impl Comparison {
             }
             let children = self.generator.children(nodes.map(|node| node.seed), ways);
             for lane in 0..count {
-                let correction = &corrections[lane * key + depth * LEVEL_WORDS..][..LEVEL_WORDS];
+                let seed = &seeds[lane * seed_words + depth * SEED_WORDS..][..SEED_WORDS];
+                let value = &values[lane * value_words + depth * PAYLOAD_WORDS..][..PAYLOAD_WORDS];
                 let (node, child, way) = (&mut nodes[lane], &children[lane], ways[lane]);
                 let mask = u64::from(node.control).wrapping_neg();
                 for word in 0..PAYLOAD_WORDS {
-                    let corrected = child.value[word].wrapping_add(correction[2 + word] & mask);
+                    let corrected = child.value[word].wrapping_add(value[word] & mask);
                     sums[lane][word] = sums[lane][word].wrapping_add(corrected);
                 }
-                let seed =
-                    u128::from(correction[0] & mask & !CONTROLS) | u128::from(correction[1] & mask) << 64;
-                let control = correction[0] >> u64::from(way) & mask & 1;
+                let control = seed[0] >> u64::from(way) & mask & 1;
+                let seed = u128::from(seed[0] & mask & !CONTROLS) | u128::from(seed[1] & mask) << 64;
                 *node = Node { seed: child.seed ^ seed, control: child.control ^ (control == 1) };
             }
         }
         for lane in 0..count {
-            let last = &corrections[(lane + 1) * key - PAYLOAD_WORDS..][..PAYLOAD_WORDS];
+            let last = &values[(lane + 1) * value_words - PAYLOAD_WORDS..][..PAYLOAD_WORDS];
             let leaf = self.generator.leaf(nodes[lane].seed);
             let mask = u64::from(nodes[lane].control).wrapping_neg();
             let corrected = std::array::from_fn(|word| leaf[word].wrapping_add(last[word] & mask));
@@ -197,22 +228,24 @@ mod tests {
         seed: u8,
     ) -> Vec<Payload> {
         let roots = roots(&mut Seed::from_bytes([seed; 16]).stream(0), 2);
-        let mut key = Vec::new();
+        let mut key = Corrections::default();
         comparison.generate(threshold, payload, [roots[0], roots[1]], &mut key);
-        assert_eq!(key.len(), comparison.correction_words());
-        let share =
-            |side, root: u128| comparison.evaluate(side, xs, &vec![root; xs.len()], &key.repeat(xs.len()));
+        assert_eq!(key.seeds.len(), comparison.seed_words());
+        assert_eq!(key.values.len(), comparison.value_words());
+        let keys = Corrections { seeds: key.seeds.repeat(xs.len()), values: key.values.repeat(xs.len()) };
+        let share = |side, root: u128| comparison.evaluate(side, xs, &vec![root; xs.len()], &keys);
         let (first, second) = (share(Side::First, roots[0]), share(Side::Second, roots[1]));
-        first.into_iter().zip(second).map(|(first, second)| add(first, second)).collect()
+        let open = |(first, second)| add(first, second).map(|word| comparison.ring.reduce(word));
+        first.into_iter().zip(second).map(open).collect()
     }
 
     #[test]
     fn every_threshold_and_input_of_few_bits_equal_the_definition() {
-        for bits in 1..=6 {
-            let comparison = Comparison::new(bits);
+        for (bits, bytes) in (1..=6).flat_map(|bits| [(bits, 5), (bits, 8)]) {
+            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap());
             let xs: Vec<u64> = (0..1 << bits).collect();
             for threshold in 0..1 << bits {
-                let payload = [1, threshold ^ u64::MAX, 1 << 63];
+                let payload = [1, threshold ^ u64::MAX, 1 << 39].map(|word| comparison.ring.reduce(word));
                 let opened = opened(&comparison, threshold, payload, &xs, threshold as u8);
                 for (x, value) in xs.iter().zip(opened) {
                     assert_eq!(value, if *x < threshold { payload } else { [0; 3] }, "{x} < {threshold}");
@@ -224,12 +257,12 @@ mod tests {
     #[test]
     fn random_and_neighbouring_inputs_of_many_bits_equal_the_definition() {
         let mut stream = Seed::from_bytes([1; 16]).stream(0);
-        for bits in [39, 63, 64] {
-            let comparison = Comparison::new(bits);
+        for (bits, bytes) in [(39, 5), (47, 6), (63, 8), (64, 8)] {
+            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap());
             let all = u64::MAX >> (64 - bits);
             for seed in 0..40 {
                 let threshold = stream.words(1)[0] & all;
-                let payload = [stream.words(1)[0], seed, u64::MAX];
+                let payload = [stream.words(1)[0], seed, u64::MAX].map(|word| comparison.ring.reduce(word));
                 let mut xs: Vec<u64> = stream.words(50).into_iter().map(|x| x & all).collect();
                 xs.extend((0..bits).map(|bit| threshold ^ 1 << bit));
                 xs.extend([0, all, threshold, threshold.saturating_sub(1), (threshold + 1) & all]);
@@ -243,12 +276,12 @@ mod tests {
 
     #[test]
     fn one_partys_shares_look_random() {
-        let comparison = Comparison::new(63);
+        let comparison = Comparison::new(63, Ring::FULL);
         let mut stream = Seed::from_bytes([2; 16]).stream(0);
         let mut ones = 0;
         for _ in 0..1000 {
             let roots = roots(&mut stream, 2);
-            let mut key = Vec::new();
+            let mut key = Corrections::default();
             comparison.generate(1 << 40, [1, 2, 3], [roots[0], roots[1]], &mut key);
             let share = comparison.evaluate(Side::Second, &[5], &roots[1..], &key)[0];
             ones += share.iter().map(|word| word.count_ones()).sum::<u32>();

@@ -3,10 +3,14 @@
 use aes::cipher::{BlockEncrypt, KeyInit};
 use aes::{Aes128, Block};
 
+use crate::ring::Ring;
+
 use super::{CONTROLS, PAYLOAD_WORDS, Payload};
 
-/// Blocks one child takes: its seed, and its payload share.
+/// Most blocks one child takes: its seed, and its payload share.
 const BLOCKS: usize = 1 + PAYLOAD_WORDS.div_ceil(2);
+/// Bits of a payload word when all of them come from one block.
+const NARROW_BITS: u32 = 128 / PAYLOAD_WORDS as u32;
 
 #[derive(Clone, Copy)]
 pub(super) struct Child {
@@ -19,14 +23,17 @@ pub(super) struct Child {
 /// low three bits, which seeds keep zero.
 pub(super) struct Generator {
     cipher: Aes128,
+    /// Whether a payload takes one block.
+    narrow: bool,
 }
 
 const TWEAK_BITS: u128 = CONTROLS as u128;
 
 impl Generator {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(ring: Ring) -> Self {
         // The first 128 fractional bits of pi: any public constant serves.
-        Self { cipher: Aes128::new(&0x243f6a8885a308d313198a2e03707344u128.to_be_bytes().into()) }
+        let cipher = Aes128::new(&0x243f6a8885a308d313198a2e03707344u128.to_be_bytes().into());
+        Self { cipher, narrow: ring.bits() <= NARROW_BITS }
     }
 
     fn hash<const N: usize>(&self, inputs: [u128; N]) -> [u128; N] {
@@ -42,22 +49,29 @@ impl Generator {
     /// One child of every node: the second where `ways` is true.
     pub(super) fn children<const N: usize>(&self, seeds: [u128; N], ways: [bool; N]) -> [Child; N] {
         let parts: [[u128; N]; BLOCKS] = std::array::from_fn(|part| {
+            if self.narrow && part > 1 {
+                return [0; N];
+            }
             let tweak = |lane: usize| (part as u128) << 1 | u128::from(ways[lane]);
             self.hash(std::array::from_fn(|lane| (seeds[lane] & !TWEAK_BITS) ^ tweak(lane)))
         });
         std::array::from_fn(|lane| {
             let seed = parts[0][lane];
-            let value = payload(&std::array::from_fn(|part| parts[1 + part][lane]));
+            let value = self.payload(&std::array::from_fn(|part| parts[1 + part][lane]));
             Child { seed: seed & !TWEAK_BITS, control: seed & 1 == 1, value }
         })
     }
 
     /// The payload share of a leaf.
     pub(super) fn leaf(&self, seed: u128) -> Payload {
-        payload(&self.hash(std::array::from_fn(|part| (seed & !TWEAK_BITS) ^ (6 + part as u128))))
+        self.payload(&self.hash(std::array::from_fn(|part| (seed & !TWEAK_BITS) ^ (6 + part as u128))))
     }
-}
 
-fn payload(blocks: &[u128; BLOCKS - 1]) -> Payload {
-    std::array::from_fn(|word| (blocks[word / 2] >> (64 * (word % 2))) as u64)
+    fn payload(&self, blocks: &[u128; BLOCKS - 1]) -> Payload {
+        if self.narrow {
+            let mask = u64::MAX >> (64 - NARROW_BITS);
+            return std::array::from_fn(|word| (blocks[0] >> (NARROW_BITS * word as u32)) as u64 & mask);
+        }
+        std::array::from_fn(|word| (blocks[word / 2] >> (64 * (word % 2))) as u64)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::functional::read_keys;
 use super::gates::Sizes;
 use super::masks::{Role, input_mask};
 use super::online::Online;
@@ -120,7 +121,7 @@ impl DataOwnerBatch {
         };
         let mut reader = Reader::new("dealer", self.circuit.ring(), message);
         self.header.check(&mut reader)?;
-        let keys = reader.words(sizes.keys, "comparison keys")?;
+        let keys = read_keys(&mut reader, self.circuit.ring(), sizes.keys)?;
         reader.finish()?;
         self.gates[index].keys = keys;
         self.dealt = index + 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::comparison::{self, Layout};
-use super::functional;
+use super::functional::{self, write_keys};
 use super::gates::{Sizes, assemble, differences};
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{
@@ -11,6 +11,7 @@ use super::preprocessing::{
 };
 use super::selection::{Truncation, deal_selection, deal_truncation};
 use crate::circuit::{Circuit, Gate, SignProtocol};
+use crate::dcf;
 use crate::linear::LinearMap;
 use crate::message::Writer;
 use crate::random::Seed;
@@ -112,7 +113,7 @@ pub struct DealerBatch {
 struct Dealt {
     bits: Vec<u64>,
     values: Vec<u64>,
-    keys: Vec<u64>,
+    keys: dcf::Corrections,
 }
 
 impl Dealt {
@@ -137,11 +138,11 @@ impl Iterator for DealerBatch {
                 self.header.write(&mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
-                writer.words(&keys);
+                write_keys(&mut writer, &keys);
                 let to_model_owner = writer.take();
-                let to_data_owner = (!keys.is_empty()).then(|| {
+                let to_data_owner = (sizes.keys > 0).then(|| {
                     self.header.write(&mut writer);
-                    writer.words(&keys);
+                    write_keys(&mut writer, &keys);
                     writer.take()
                 });
                 return Some(Corrections { to_model_owner, to_data_owner });

@@ -7,16 +7,27 @@
 
 use super::masks::Role;
 use super::selection::{Truncation, select};
-use crate::dcf::{self, Comparison, Side};
+use crate::Error;
+use crate::dcf::{self, Comparison, Corrections, Side};
+use crate::message::{Reader, Writer};
 use crate::ring::Ring;
 
 fn comparison(ring: Ring) -> Comparison {
-    Comparison::new(ring.bits() - 1)
+    Comparison::new(ring.bits() - 1, ring)
 }
 
-/// Words of one key without its root.
-pub(crate) fn key_words(ring: Ring) -> usize {
-    comparison(ring).correction_words()
+/// Writes the corrections of all keys of a gate.
+pub(crate) fn write_keys(writer: &mut Writer, keys: &Corrections) {
+    writer.words(&keys.seeds);
+    writer.elements(keys.values.iter().copied());
+}
+
+/// Reads the corrections of so many keys.
+pub(crate) fn read_keys(reader: &mut Reader<'_>, ring: Ring, count: usize) -> Result<Corrections, Error> {
+    let comparison = comparison(ring);
+    let seeds = reader.words(count * comparison.seed_words(), "comparison keys")?;
+    let values = reader.elements(count * comparison.value_words(), "comparison keys")?;
+    Ok(Corrections { seeds, values })
 }
 
 /// The signs of the masks, 64 to a word: the selection's bits.
@@ -34,10 +45,13 @@ pub(crate) fn deal(
     masks: &[u64],
     first: &[u128],
     second: &[u128],
-) -> Vec<u64> {
+) -> Corrections {
     let comparison = comparison(ring);
     let below_top = ring.limit() * 2 - 1;
-    let mut corrections = Vec::with_capacity(masks.len() * comparison.correction_words());
+    let mut corrections = Corrections {
+        seeds: Vec::with_capacity(masks.len() * comparison.seed_words()),
+        values: Vec::with_capacity(masks.len() * comparison.value_words()),
+    };
     for ((&mask, &first), &second) in masks.iter().zip(first).zip(second) {
         let sign = (mask >> (ring.bits() - 1) & 1).wrapping_mul(2).wrapping_sub(1);
         let [without, with] = truncation.offsets(mask);
@@ -54,7 +68,7 @@ pub(crate) fn select_by_function(
     role: Role,
     public: &[u64],
     roots: &[u128],
-    corrections: &[u64],
+    corrections: &Corrections,
     shares: &[u64],
 ) -> Vec<u64> {
     let side = match role {

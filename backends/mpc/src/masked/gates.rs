@@ -1,7 +1,6 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
-use super::functional::key_words;
 use super::selection::SELECTION_WORDS;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 
@@ -12,7 +11,7 @@ pub(crate) struct Sizes {
     pub(crate) compared: usize,
     /// Words of exclusive-or shares.
     pub(crate) bits: usize,
-    /// Words of comparison keys, the same for both parties.
+    /// Comparison keys, whose corrections are the same for both parties.
     pub(crate) keys: usize,
     /// Additive shares.
     pub(crate) values: usize,
@@ -23,11 +22,6 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Roots of comparison keys each party expands from its seed.
-    pub(crate) fn roots(self) -> usize {
-        if self.keys == 0 { 0 } else { self.compared }
-    }
-
     /// Whether the dealer sends the model owner anything.
     pub(crate) fn corrected(self) -> bool {
         self.bits + self.keys + self.values > 0
@@ -40,7 +34,7 @@ impl Sizes {
             SignProtocol::Tree => {
                 Sizes { compared, bits: Layout::new(ring, compared).words(), ..Self::default() }
             }
-            SignProtocol::Function => Sizes { compared, keys: compared * key_words(ring), ..Self::default() },
+            SignProtocol::Function => Sizes { compared, keys: compared, ..Self::default() },
         };
         match gate {
             Gate::Linear { .. } | Gate::Sum(_) => Self::default(),

@@ -124,7 +124,8 @@ impl ModelOwnerBatch {
         };
         let mut reader = Reader::new("dealer", self.circuit.ring(), message);
         self.header.check(&mut reader)?;
-        let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, &mut reader)?;
+        let mut randomness =
+            Randomness::of_model_owner(sizes, self.circuit.ring(), index, &self.seed, &mut reader)?;
         reader.finish()?;
         let gate = &self.circuit.gates[index];
         if let Parameters::Quadratic(parameters) = &self.parameters[index] {

@@ -1,11 +1,13 @@
 //! What a party has of each gate before the online phase. Consumed by it: no value is cloned or used twice.
 
+use super::functional::read_keys;
 use super::gates::Sizes;
 use super::masks::{Purpose, Role, stream};
 use crate::circuit::{Circuit, Gate};
-use crate::dcf::roots;
+use crate::dcf::{Corrections, roots};
 use crate::message::{Reader, Writer};
 use crate::random::Seed;
+use crate::ring::Ring;
 use crate::{Error, ring};
 
 /// One party's randomness for one gate and one batch.
@@ -18,7 +20,7 @@ pub(crate) struct Randomness {
     /// Roots of comparison keys.
     pub(crate) roots: Vec<u128>,
     /// Corrections of comparison keys.
-    pub(crate) keys: Vec<u64>,
+    pub(crate) keys: Corrections,
     /// This party's part of the masks of what is opened.
     pub(crate) opening: Vec<u64>,
     /// The data owner's masks of the held wire that the gate writes (for an output: reads).
@@ -46,7 +48,7 @@ pub(crate) fn held_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> {
 
 /// The roots of a party's comparison keys.
 pub(crate) fn key_roots(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u128> {
-    roots(&mut stream(seed, gate, Purpose::Roots), sizes.roots())
+    roots(&mut stream(seed, gate, Purpose::Roots), sizes.keys)
 }
 
 /// What says which batch a message belongs to.
@@ -151,13 +153,14 @@ impl Randomness {
     /// The model owner's, from its seed and the dealer's message.
     pub(crate) fn of_model_owner(
         sizes: Sizes,
+        ring: Ring,
         gate: usize,
         seed: &Seed,
         reader: &mut Reader<'_>,
     ) -> Result<Self, Error> {
         let bits = reader.words(sizes.bits, "comparison tables")?;
         let values = reader.elements(sizes.values, "shares")?;
-        let keys = reader.words(sizes.keys, "comparison keys")?;
+        let keys = read_keys(reader, ring, sizes.keys)?;
         let roots = key_roots(sizes, gate, seed);
         let opening = opening_masks(sizes, gate, seed);
         Ok(Self { bits, values, roots, keys, opening, ..Self::default() })

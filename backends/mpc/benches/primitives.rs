@@ -1,6 +1,8 @@
 //! Matrix product, convolution, expansion of seeds, the comparison function.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
 use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
@@ -37,6 +39,9 @@ fn expansion(c: &mut Criterion) {
     let mut group = c.benchmark_group("expansion");
     group.throughput(Throughput::Bytes(8 << 16));
     group.bench_function("aes-128-ctr", |b| b.iter(|| stream.fill(black_box(&mut words))));
+    let mut bytes = vec![0; 8 << 16];
+    let mut chacha = ChaCha12Rng::from_seed([1; 32]);
+    group.bench_function("chacha12", |b| b.iter(|| chacha.fill_bytes(black_box(&mut bytes))));
     group.finish();
 }
 

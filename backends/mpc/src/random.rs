@@ -1,6 +1,6 @@
 //! Seeds and their expansion: AES-128 in counter mode.
 //!
-//! AES-NI makes this several times faster than ChaCha (`benches/primitives.rs`). Streams of one seed are told apart by the
+//! With AES-NI this is four times as fast as ChaCha12 (`benches/primitives.rs`), and the comparison function needs AES anyway. Streams of one seed are told apart by the
 //! upper half of the counter block, so no two streams share a block. Keys of batches are AES outputs
 //! under the session's seed on inputs that no stream uses.
 
@@ -63,10 +63,12 @@ impl std::fmt::Debug for Seed {
 }
 
 fn counter_block(upper: u64, lower: u64) -> [u8; BLOCK_BYTES] {
-    let mut block = [0; BLOCK_BYTES];
-    block[..8].copy_from_slice(&lower.to_le_bytes());
-    block[8..].copy_from_slice(&upper.to_le_bytes());
-    block
+    (u128::from(upper) << 64 | u128::from(lower)).to_le_bytes()
+}
+
+fn words_of(block: aes::Block) -> [u64; 2] {
+    let block = u128::from_le_bytes(block.into());
+    [block as u64, (block >> 64) as u64]
 }
 
 /// Pseudo-random words that a seed expands to. The key schedule is wiped on drop.
@@ -79,19 +81,24 @@ pub struct Stream {
 impl Stream {
     /// Overwrites `words` with the next words. A call takes whole blocks of two words.
     pub fn fill(&mut self, words: &mut [u64]) {
-        for chunk in words.chunks_mut(2 * BLOCKS_A_CALL) {
+        let (pairs, rest) = words.as_chunks_mut::<2>();
+        for pairs in pairs.chunks_mut(BLOCKS_A_CALL) {
             let mut blocks = [aes::Block::default(); BLOCKS_A_CALL];
-            let blocks = &mut blocks[..chunk.len().div_ceil(2)];
+            let blocks = &mut blocks[..pairs.len()];
             for block in blocks.iter_mut() {
                 *block = counter_block(self.number, self.next).into();
                 self.next += 1;
             }
             self.cipher.encrypt_blocks(blocks);
-            for (words, block) in chunk.chunks_mut(2).zip(blocks.iter()) {
-                for (word, bytes) in words.iter_mut().zip(block.as_chunks::<8>().0) {
-                    *word = u64::from_le_bytes(*bytes);
-                }
+            for (pair, block) in pairs.iter_mut().zip(blocks) {
+                *pair = words_of(*block);
             }
+        }
+        if let [word] = rest {
+            let mut block = counter_block(self.number, self.next).into();
+            self.next += 1;
+            self.cipher.encrypt_block(&mut block);
+            [*word, _] = words_of(block);
         }
     }
 

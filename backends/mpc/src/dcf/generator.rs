@@ -36,42 +36,51 @@ impl Generator {
         Self { cipher, narrow: ring.bits() <= NARROW_BITS }
     }
 
-    fn hash<const N: usize>(&self, inputs: [u128; N]) -> [u128; N] {
-        let mut blocks: [Block; N] = inputs.map(|input| input.to_le_bytes().into());
-        self.cipher.encrypt_blocks(&mut blocks);
-        let mut outputs = inputs;
-        for (output, block) in outputs.iter_mut().zip(blocks) {
-            *output ^= u128::from_le_bytes(block.into());
+    #[inline(always)]
+    fn hash<const N: usize>(&self, values: &mut [u128; N]) {
+        let mut blocks = [Block::default(); N];
+        for (block, value) in blocks.iter_mut().zip(values.iter()) {
+            *block = value.to_le_bytes().into();
         }
-        outputs
+        self.cipher.encrypt_blocks(&mut blocks);
+        for (value, block) in values.iter_mut().zip(&blocks) {
+            *value ^= u128::from_le_bytes((*block).into());
+        }
     }
 
     /// One child of every node: the second where `ways` is true.
+    #[inline(always)]
     pub(super) fn children<const N: usize>(&self, seeds: [u128; N], ways: [bool; N]) -> [Child; N] {
-        let parts: [[u128; N]; BLOCKS] = std::array::from_fn(|part| {
-            if self.narrow && part > 1 {
-                return [0; N];
+        let mut parts = [[0u128; N]; BLOCKS];
+        let used = if self.narrow { 2 } else { BLOCKS };
+        for (part, values) in parts.iter_mut().enumerate().take(used) {
+            for lane in 0..N {
+                values[lane] = (seeds[lane] & !TWEAK_BITS) ^ (part as u128) << 1 ^ u128::from(ways[lane]);
             }
-            let tweak = |lane: usize| (part as u128) << 1 | u128::from(ways[lane]);
-            self.hash(std::array::from_fn(|lane| (seeds[lane] & !TWEAK_BITS) ^ tweak(lane)))
-        });
-        std::array::from_fn(|lane| {
+            self.hash(values);
+        }
+        let mut children = [Child { seed: 0, control: false, value: [0; PAYLOAD_WORDS] }; N];
+        for (lane, child) in children.iter_mut().enumerate() {
             let seed = parts[0][lane];
-            let value = self.payload(&std::array::from_fn(|part| parts[1 + part][lane]));
-            Child { seed: seed & !TWEAK_BITS, control: seed & 1 == 1, value }
-        })
+            let value = self.payload(&[parts[1][lane], parts[2][lane]]);
+            *child = Child { seed: seed & !TWEAK_BITS, control: seed & 1 == 1, value };
+        }
+        children
     }
 
     /// The payload share of a leaf.
     pub(super) fn leaf(&self, seed: u128) -> Payload {
-        self.payload(&self.hash(std::array::from_fn(|part| (seed & !TWEAK_BITS) ^ (6 + part as u128))))
+        let mut blocks = [(seed & !TWEAK_BITS) ^ 6, (seed & !TWEAK_BITS) ^ 7];
+        self.hash(&mut blocks);
+        self.payload(&blocks)
     }
 
+    #[inline(always)]
     fn payload(&self, blocks: &[u128; BLOCKS - 1]) -> Payload {
         if self.narrow {
             let mask = u64::MAX >> (64 - NARROW_BITS);
-            return std::array::from_fn(|word| (blocks[0] >> (NARROW_BITS * word as u32)) as u64 & mask);
+            return [0, 1, 2].map(|word| (blocks[0] >> (NARROW_BITS * word)) as u64 & mask);
         }
-        std::array::from_fn(|word| (blocks[word / 2] >> (64 * (word % 2))) as u64)
+        [blocks[0] as u64, (blocks[0] >> 64) as u64, blocks[1] as u64]
     }
 }

@@ -89,6 +89,13 @@ impl DataOwner {
 }
 
 /// The data owner's randomness for one batch. Starting the online phase consumes it.
+///
+/// ```compile_fail,E0382
+/// fn twice(batch: veilbench_mpc::masked::DataOwnerBatch) {
+///     let _ = batch.start(&[0.0]);
+///     let _ = batch.start(&[1.0]);
+/// }
+/// ```
 pub struct DataOwnerBatch {
     circuit: Arc<Circuit>,
     header: BatchHeader,

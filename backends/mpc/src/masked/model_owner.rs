@@ -90,6 +90,13 @@ impl ModelOwner {
 }
 
 /// The model owner's randomness for one batch. Starting the online phase consumes it.
+///
+/// ```compile_fail,E0382
+/// fn twice(batch: veilbench_mpc::masked::ModelOwnerBatch) {
+///     let _ = batch.start();
+///     let _ = batch.start();
+/// }
+/// ```
 pub struct ModelOwnerBatch {
     circuit: Arc<Circuit>,
     parameters: Arc<Vec<Parameters>>,

@@ -1,0 +1,167 @@
+//! A network as the gates the protocols run.
+//!
+//! After a linear layer a wire is *open*: both parties know the masked value, neither the mask. After a
+//! truncation it is *held*: the model owner knows the masked value, the data owner the mask. Linear
+//! layers read held wires and write open ones; activations read open wires and write held ones.
+
+mod compile;
+pub(crate) mod pool;
+mod range;
+
+pub use pool::{Pool, Slot};
+
+use crate::linear::LinearShape;
+use crate::ring::Ring;
+
+/// How the sign of a masked value is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignProtocol {
+    /// A tree of tables: two rounds and 2 (L/8 - 1) + 1 bits a value, L = 64: 345 bytes of randomness.
+    Tree,
+    /// A distributed comparison function: nothing online, L = 64: 2.6 kB of randomness, to both parties (L = 40: 1.2 kB).
+    Function,
+}
+
+/// The fixed-point format and the protocol's variant, public.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Format {
+    /// Fractional bits of inputs and activations.
+    pub activation_bits: u32,
+    /// Fractional bits of weights.
+    pub weight_bits: u32,
+    /// The ring everything is shared in.
+    pub ring: Ring,
+    /// How signs are found.
+    pub signs: SignProtocol,
+    /// No input value is larger in magnitude; the data owner refuses what is.
+    pub input_magnitude: f64,
+}
+
+/// One step of the protocols. Counts are for one image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gate {
+    /// Held to open; fractional bits grow by those of a weight.
+    Linear {
+        /// Geometry.
+        shape: LinearShape,
+    },
+    /// Open to open: sums of windows, local.
+    Sum(Pool),
+    /// Open to open: one level of a tree of maxima.
+    Max {
+        /// Values it reads.
+        inputs: usize,
+        /// Values it writes, in order.
+        slots: Vec<Slot>,
+    },
+    /// Open to held: `sum over the windows of max(x, 0) >> shift`.
+    Relu {
+        /// Values it reads.
+        units: usize,
+        /// Fractional bits it removes.
+        shift: u32,
+        /// Sums taken before the result is masked again.
+        pools: Vec<Pool>,
+    },
+    /// Open to held: with `t = x >> shift`, `(sum over the windows of a t^2 + b t + c) >> square_shift`.
+    Quadratic {
+        /// Channels: each has its own coefficients.
+        channels: usize,
+        /// Values of a channel.
+        positions: usize,
+        /// Fractional bits removed from the input.
+        shift: u32,
+        /// Fractional bits removed from the result.
+        square_shift: u32,
+        /// Sums taken before the result is opened.
+        pools: Vec<Pool>,
+    },
+    /// Open to held: `x >> shift`.
+    Truncate {
+        /// Values it reads.
+        units: usize,
+        /// Fractional bits it removes.
+        shift: u32,
+    },
+    /// The data owner learns the wire.
+    Output {
+        /// Number of logits.
+        units: usize,
+        /// Whether the wire is open or held.
+        open: bool,
+    },
+}
+
+impl Gate {
+    /// Values of one image that the gate reads.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Gate::Linear { shape } => shape.inputs(),
+            Gate::Sum(pool) => pool.inputs(),
+            Gate::Max { inputs, .. } => *inputs,
+            Gate::Relu { units, .. } | Gate::Truncate { units, .. } | Gate::Output { units, .. } => *units,
+            Gate::Quadratic { channels, positions, .. } => channels * positions,
+        }
+    }
+
+    /// Values of one image that the gate writes.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Gate::Linear { shape } => shape.outputs(),
+            Gate::Sum(pool) => pool.outputs(),
+            Gate::Max { slots, .. } => slots.len(),
+            Gate::Relu { pools, .. } | Gate::Quadratic { pools, .. } => {
+                pools.last().map_or(self.inputs(), Pool::outputs)
+            }
+            Gate::Truncate { units, .. } | Gate::Output { units, .. } => *units,
+        }
+    }
+}
+
+/// A compiled network: everything public about a session. All parties hold the same one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Circuit {
+    pub(crate) format: Format,
+    pub(crate) inputs: usize,
+    pub(crate) gates: Vec<Gate>,
+    /// The layer each gate comes from.
+    pub(crate) layers: Vec<usize>,
+    /// What the weights of each gate are to be divided by, because a mean was left a sum.
+    pub(crate) divisors: Vec<f64>,
+    /// Calibrated bounds on what a gate computes, before its pools.
+    pub(crate) bounds: Vec<Option<f64>>,
+    pub(crate) output_bits: u32,
+    pub(crate) output_divisor: f64,
+}
+
+impl Circuit {
+    /// The format it was compiled for.
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The ring everything is shared in.
+    pub fn ring(&self) -> Ring {
+        self.format.ring
+    }
+
+    /// Values of one image.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Logits of one image.
+    pub fn outputs(&self) -> usize {
+        self.gates.last().map_or(0, Gate::outputs)
+    }
+
+    /// The gates in order; the last is an [`Gate::Output`].
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+
+    /// A logit as a number.
+    pub fn decode(&self, logit: u64) -> f64 {
+        crate::ring::decode(self.ring(), logit, self.output_bits) / self.output_divisor
+    }
+}

@@ -1,0 +1,158 @@
+//! From layers to gates.
+
+use super::pool::levels_of_maxima;
+use super::{Circuit, Format, Gate, Pool};
+use crate::Error;
+use crate::linear::LinearShape;
+use crate::network::{Architecture, CALIBRATION_MARGIN, Layer, Shape};
+
+impl Circuit {
+    /// The gates of a network.
+    ///
+    /// Divisors of means move to the next weights, and `ReLU, MaxPool` becomes `MaxPool, ReLU`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], naming the layer.
+    pub fn compile(architecture: &Architecture, format: Format) -> Result<Self, Error> {
+        let shapes = architecture.shapes()?;
+        let circuit = Circuit {
+            format,
+            inputs: architecture.input.len(),
+            gates: Vec::new(),
+            layers: Vec::new(),
+            divisors: Vec::new(),
+            bounds: Vec::new(),
+            output_bits: format.activation_bits,
+            output_divisor: 1.0,
+        };
+        let shift = format.activation_bits.saturating_add(format.weight_bits);
+        if shift > format.ring.bits() - 2 {
+            let reason = format!("{shift} fractional bits leave no room in {} bits", format.ring.bits());
+            return Err(Error::Unsupported { layer: 0, reason });
+        }
+        let magnitudes = &architecture.magnitudes;
+        let mut builder = Builder { circuit, magnitudes, open: false, divisor: 1.0 };
+        let mut input = architecture.input;
+        let layers = relu_after_max(architecture);
+        for (index, layer) in layers {
+            let output = match layer {
+                Layer::Relu => input,
+                _ => shapes[index],
+            };
+            builder.layer(index, layer, input, output)?;
+            input = output;
+        }
+        Ok(builder.finish(input.len(), architecture.layers.len()))
+    }
+}
+
+/// The layers with their indices, every ReLU moved behind the max-pools that follow it.
+fn relu_after_max(architecture: &Architecture) -> Vec<(usize, Layer)> {
+    let mut layers: Vec<(usize, Layer)> = architecture.layers.iter().copied().enumerate().collect();
+    for index in 1..layers.len() {
+        if matches!((layers[index - 1].1, layers[index].1), (Layer::Relu, Layer::MaxPool(_))) {
+            layers.swap(index - 1, index);
+        }
+    }
+    layers
+}
+
+struct Builder<'a> {
+    circuit: Circuit,
+    magnitudes: &'a [Option<f64>],
+    open: bool,
+    divisor: f64,
+}
+
+impl Builder<'_> {
+    fn push(&mut self, layer: usize, gate: Gate, divisor: f64) {
+        let calibrated = match gate {
+            Gate::Linear { .. } | Gate::Relu { .. } | Gate::Quadratic { .. } => self.magnitudes.get(layer),
+            _ => None,
+        };
+        let bound = calibrated.copied().flatten().map(|value| value * self.divisor * CALIBRATION_MARGIN);
+        self.circuit.bounds.push(bound);
+        self.circuit.gates.push(gate);
+        self.circuit.layers.push(layer);
+        self.circuit.divisors.push(divisor);
+    }
+
+    fn layer(&mut self, index: usize, layer: Layer, input: Shape, output: Shape) -> Result<(), Error> {
+        let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
+        let Format { activation_bits, weight_bits, .. } = self.circuit.format;
+        match layer {
+            Layer::Flatten => {}
+            Layer::Dense { outputs } => {
+                self.linear(index, LinearShape::Dense { inputs: input.len(), outputs });
+            }
+            Layer::Conv2d(conv) => {
+                let output = [output.height, output.width];
+                self.linear(index, LinearShape::Conv2d { conv, input, output });
+            }
+            Layer::SumPool(window) | Layer::AveragePool(window) => {
+                let pool = Pool::new(&window, input, output);
+                if self.open {
+                    self.push(index, Gate::Sum(pool), 1.0);
+                } else {
+                    match self.circuit.gates.last_mut() {
+                        Some(Gate::Relu { pools, .. } | Gate::Quadratic { pools, .. }) => pools.push(pool),
+                        _ => return Err(refuse("a pool needs a linear layer or an activation before it")),
+                    }
+                }
+                if matches!(layer, Layer::AveragePool(_)) {
+                    self.divisor *= window.area() as f64;
+                }
+            }
+            _ if !self.open => {
+                return Err(refuse("a non-linear layer needs a linear layer before it"));
+            }
+            Layer::MaxPool(window) => {
+                let levels = levels_of_maxima(&window, input, output)
+                    .ok_or_else(|| refuse("a window lies in the padding altogether"))?;
+                let mut inputs = input.len();
+                for slots in levels {
+                    let outputs = slots.len();
+                    self.push(index, Gate::Max { inputs, slots }, 1.0);
+                    inputs = outputs;
+                }
+            }
+            Layer::Relu => {
+                let gate = Gate::Relu { units: input.len(), shift: weight_bits, pools: Vec::new() };
+                self.push(index, gate, 1.0);
+                self.open = false;
+            }
+            Layer::Quadratic => {
+                let gate = Gate::Quadratic {
+                    channels: input.channels,
+                    positions: input.positions(),
+                    shift: weight_bits,
+                    square_shift: activation_bits + weight_bits,
+                    pools: Vec::new(),
+                };
+                let divisor = std::mem::replace(&mut self.divisor, 1.0);
+                self.push(index, gate, divisor);
+                self.open = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn linear(&mut self, index: usize, shape: LinearShape) {
+        if self.open {
+            let gate = Gate::Truncate { units: shape.inputs(), shift: self.circuit.format.weight_bits };
+            self.push(index, gate, 1.0);
+        }
+        let divisor = std::mem::replace(&mut self.divisor, 1.0);
+        self.push(index, Gate::Linear { shape }, divisor);
+        self.open = true;
+    }
+
+    fn finish(mut self, units: usize, layers: usize) -> Circuit {
+        if self.open {
+            self.circuit.output_bits += self.circuit.format.weight_bits;
+        }
+        self.push(layers.saturating_sub(1), Gate::Output { units, open: self.open }, 1.0);
+        self.circuit.output_divisor = self.divisor;
+        self.circuit
+    }
+}

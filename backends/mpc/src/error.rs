@@ -1,0 +1,85 @@
+//! What can go wrong: a peer's message of the wrong size, a network that does not fit.
+
+/// Why a core gave up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A ring of an unsupported size was asked for.
+    #[error("a ring of {bytes} bytes was asked for, 2 to 8 are supported")]
+    Ring {
+        /// The size asked for.
+        bytes: u32,
+    },
+    /// A weight or input does not fit the fixed-point format.
+    #[error("{value} with {fraction_bits} fractional bits does not fit the ring")]
+    NotRepresentable {
+        /// The number.
+        value: f64,
+        /// Fractional bits of the format.
+        fraction_bits: u32,
+    },
+    /// A message is shorter or longer than the protocol says.
+    #[error("a message of {expected} bytes was expected from the {from} ({what}), {actual} came")]
+    Length {
+        /// Who sent it.
+        from: &'static str,
+        /// What it carries.
+        what: &'static str,
+        /// Bytes the protocol asks for.
+        expected: usize,
+        /// Bytes that came.
+        actual: usize,
+    },
+    /// A call out of order: the protocol is not at that point.
+    #[error("{call} was called where the protocol expects {expected}")]
+    OutOfOrder {
+        /// What was called.
+        call: &'static str,
+        /// What comes next.
+        expected: &'static str,
+    },
+    /// Randomness of another batch, session or batch size.
+    #[error("the randomness is for {what} {actual}, not {expected}")]
+    WrongRandomness {
+        /// What differs.
+        what: &'static str,
+        /// What the party has.
+        expected: u64,
+        /// What was given.
+        actual: u64,
+    },
+    /// A layer the protocols cannot run.
+    #[error("layer {layer}: {reason}")]
+    Unsupported {
+        /// Index of the layer.
+        layer: usize,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// Parameters or inputs that do not fit the network's shapes.
+    #[error("{what}: {expected} values are needed, {actual} were given")]
+    Shape {
+        /// Of what.
+        what: &'static str,
+        /// Values needed.
+        expected: usize,
+        /// Values given.
+        actual: usize,
+    },
+    /// A value could leave the range in which opening and truncation are exact.
+    #[error(
+        "layer {layer}: values may reach {reached_bits:.1} bits where the ring carries {limit_bits}; \
+         use fewer fractional bits or a wider ring"
+    )]
+    Overflow {
+        /// Index of the layer.
+        layer: usize,
+        /// Bits of the largest value.
+        reached_bits: f64,
+        /// Bits that are allowed.
+        limit_bits: u32,
+    },
+    /// The operating system gave no entropy.
+    #[error("the operating system gave no entropy: {0}")]
+    Entropy(String),
+}

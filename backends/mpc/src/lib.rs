@@ -1,0 +1,108 @@
+//! Two-party private inference by additive secret sharing modulo 2^L, with a dealer: the protocols as state
+//! machines without input or output.
+//!
+//! A data owner holds images, a model owner holds weights. At the end the data owner knows the logits and nobody anything else. A
+//! dealer hands out correlated randomness before the images are there; it sees no image, no weight and no message
+//! of the two others.
+//!
+//! # Concepts
+//! - [`network::Architecture`]: layers and shapes, public. [`circuit::Circuit`] is what the protocols make of it with a
+//!   fixed-point [`circuit::Format`]; every party compiles the same one.
+//! - [`model::Model`]: the weights in that format, at the model owner.
+//! - [`masked`]: the protocol. [`masked::Dealer`], [`masked::DataOwner`] and [`masked::ModelOwner`] produce and take
+//!   messages as bytes; the caller moves them. [`circuit::SignProtocol`] chooses between a comparison tree of two rounds (`mpc`)
+//!   and a distributed comparison function (`mpc-fss`).
+//! - [`oracle`]: the same network on clear integers, what the protocols are tested against, and the analysis of ranges.
+//!
+//! # A session
+//! ```
+//! # use std::sync::Arc;
+//! # use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+//! # use veilbench_mpc::masked::{DataOwner, Dealer, ModelOwner, Turn};
+//! # use veilbench_mpc::model::{LayerParameters, Model};
+//! # use veilbench_mpc::network::{Architecture, Layer, Shape};
+//! # use veilbench_mpc::random::Seed;
+//! # use veilbench_mpc::ring::Ring;
+//! let architecture = Architecture {
+//!     input: Shape::vector(2),
+//!     layers: vec![Layer::Dense { outputs: 1 }, Layer::Relu],
+//!     magnitudes: vec![],
+//! };
+//! let format = Format {
+//!     activation_bits: 16,
+//!     weight_bits: 16,
+//!     ring: Ring::FULL,
+//!     signs: SignProtocol::Tree,
+//!     input_magnitude: 8.0,
+//! };
+//! let circuit = Arc::new(Circuit::compile(&architecture, format)?);
+//! let weights = LayerParameters::Affine { weights: vec![2.0, -1.0], bias: vec![0.5] };
+//! let model = Model::encode(&circuit, &[weights, LayerParameters::None])?;
+//!
+//! // Setup: the dealer sends a seed to each, the model owner its masked weights to the data owner.
+//! let mut dealer = Dealer::new(Arc::clone(&circuit))?;
+//! let seed = Seed::from_bytes(dealer.seed_for_model_owner());
+//! let (mut model_owner, masked_weights) = ModelOwner::new(Arc::clone(&circuit), seed, model)?;
+//! let seed = Seed::from_bytes(dealer.seed_for_data_owner());
+//! let mut data_owner = DataOwner::new(Arc::clone(&circuit), seed, &masked_weights)?;
+//!
+//! // Offline, before the image is there.
+//! let (mut client, differences) = data_owner.prepare(1);
+//! let mut server = model_owner.prepare(1);
+//! for corrections in dealer.batch(1) {
+//!     server.receive_from_dealer(&corrections.to_model_owner)?;
+//!     if let Some(keys) = &corrections.to_data_owner {
+//!         client.receive_from_dealer(keys)?;
+//!     }
+//! }
+//! server.receive_from_data_owner(&differences)?;
+//!
+//! // Online: the two alternate until the data owner has the logits.
+//! let mut server = server.start()?;
+//! let (mut client, mut message) = client.start(&[3.0, 1.0])?;
+//! let logits = loop {
+//!     let (Turn::Send(answer) | Turn::Last(answer)) = server.receive(&message)? else { unreachable!() };
+//!     match client.receive(&answer)? {
+//!         Turn::Send(next) => message = next,
+//!         Turn::Logits(logits) => break logits,
+//!         Turn::Last(_) => unreachable!(),
+//!     }
+//! };
+//! assert!((circuit.decode(logits[0]) - 5.5).abs() < 1e-3);
+//! # Ok::<(), veilbench_mpc::Error>(())
+//! ```
+//!
+//! # Threat model
+//! Semi-honest: all three follow the protocol, and each tries to learn from what it sees. No two collude: the dealer
+//! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
+//! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
+//! 128-bit AES for seeds, 125 bits for comparison functions.
+//!
+//! # Safety contract
+//! - A message of another length is an error before anything of its size is allocated; afterwards the party refuses to go on. A
+//!   message of the right length is uniform and cannot be told from a forged one: the links must do that.
+//! - Randomness is consumed by value: a batch starts once, and the next one has a key of its own. The dealer and both parties
+//!   must prepare batches in the same order and of the same sizes; each message of the offline phase says which it is for.
+//! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
+//!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
+//! - `unsafe` only calls one safe kernel compiled for detected instruction sets ([`product::Kernel`]).
+//!
+//! # Non-goals
+//! No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
+//! architecture, no sockets, no threads, no timing: those that measure bring them.
+
+pub mod circuit;
+pub mod dcf;
+pub mod linear;
+pub mod masked;
+pub mod model;
+pub mod network;
+pub mod oracle;
+pub mod product;
+pub mod random;
+pub mod ring;
+
+mod error;
+mod message;
+
+pub use error::Error;

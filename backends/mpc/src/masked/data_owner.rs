@@ -1,0 +1,165 @@
+//! The data owner before the online phase.
+
+use std::sync::Arc;
+
+use super::functional::read_keys;
+use super::gates::Sizes;
+use super::masks::{Role, input_mask};
+use super::online::Online;
+use super::preprocessing::{BatchHeader, Randomness, linear_mask, parameter_counts, quadratic_shares};
+use crate::circuit::{Circuit, Gate};
+use crate::linear::LinearMap;
+use crate::message::{Reader, Writer};
+use crate::random::Seed;
+use crate::{Error, ring};
+
+/// The data owner of one session.
+pub struct DataOwner {
+    circuit: Arc<Circuit>,
+    seed: Seed,
+    parameters: Vec<MaskedParameters>,
+    batches: u64,
+}
+
+enum MaskedParameters {
+    None,
+    Linear(Box<LinearMap>),
+    Quadratic { a: Vec<u64>, b: Vec<u64> },
+}
+
+impl DataOwner {
+    /// Joins with the dealer's seed and the model owner's masked parameters.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the latter do not fit the circuit.
+    pub fn new(circuit: Arc<Circuit>, seed: Seed, masked_parameters: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), masked_parameters);
+        let mut parameters = Vec::with_capacity(circuit.gates.len());
+        for (gate, count) in circuit.gates.iter().zip(parameter_counts(&circuit)) {
+            let mut masked = reader.elements(count, "masked parameters")?;
+            parameters.push(match gate {
+                Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
+                Gate::Quadratic { channels, .. } => {
+                    let b = masked.split_off(*channels);
+                    MaskedParameters::Quadratic { a: masked, b }
+                }
+                _ => MaskedParameters::None,
+            });
+        }
+        reader.finish()?;
+        Ok(Self { circuit, seed, parameters, batches: 0 })
+    }
+
+    /// Expands the randomness of the next batch; the message goes to the model owner.
+    pub fn prepare(&mut self, images: usize) -> (DataOwnerBatch, Vec<u8>) {
+        let header = BatchHeader { batch: self.batches, images };
+        self.batches += 1;
+        let seed = self.seed.derive(header.batch);
+        let ring = self.circuit.ring();
+        let mut writer = Writer::new(ring);
+        header.write(&mut writer);
+        let input = input_mask(&self.circuit, &seed, images);
+        let mut held = input.clone();
+        let mut gates = Vec::with_capacity(self.circuit.gates.len());
+        for (index, (gate, parameters)) in self.circuit.gates.iter().zip(&self.parameters).enumerate() {
+            let mut randomness =
+                Randomness::of_data_owner(Sizes::of(gate, &self.circuit, images), index, &seed);
+            match (gate, parameters) {
+                (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
+                    let count = images * gate.outputs();
+                    let mut difference = linear_mask(Role::DataOwner, index, &seed, count);
+                    ring::sub_assign(&mut difference, &map.apply(&held));
+                    writer.elements(difference.into_iter());
+                }
+                (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
+                    let inputs = images * gate.inputs();
+                    randomness.values = quadratic_shares(gate, a, b, inputs, &randomness.values);
+                }
+                (Gate::Output { open: false, .. }, _) => randomness.held.clone_from(&held),
+                _ => {}
+            }
+            if !randomness.held.is_empty() {
+                held.clone_from(&randomness.held);
+            }
+            gates.push(randomness);
+        }
+        let circuit = Arc::clone(&self.circuit);
+        (DataOwnerBatch { circuit, header, input, gates, dealt: 0 }, writer.take())
+    }
+}
+
+/// The data owner's randomness for one batch. Starting the online phase consumes it.
+///
+/// ```compile_fail,E0382
+/// fn twice(batch: veilbench_mpc::masked::DataOwnerBatch) {
+///     let _ = batch.start(&[0.0]);
+///     let _ = batch.start(&[1.0]);
+/// }
+/// ```
+pub struct DataOwnerBatch {
+    circuit: Arc<Circuit>,
+    header: BatchHeader,
+    input: Vec<u64>,
+    gates: Vec<Randomness>,
+    dealt: usize,
+}
+
+impl DataOwnerBatch {
+    /// The gate the dealer's next message is for, if one is to come.
+    fn next_dealt(&self) -> Option<(usize, Sizes)> {
+        let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
+        gates
+            .map(|(index, gate)| (index, Sizes::of(gate, &self.circuit, self.header.images)))
+            .find(|(_, sizes)| sizes.keys > 0)
+    }
+
+    /// True while the dealer has more to send.
+    pub fn awaits_dealer(&self) -> bool {
+        self.next_dealt().is_some()
+    }
+
+    /// Takes the dealer's next message.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due.
+    pub fn receive_from_dealer(&mut self, message: &[u8]) -> Result<(), Error> {
+        let Some((index, sizes)) = self.next_dealt() else {
+            return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
+        };
+        let mut reader = Reader::new("dealer", self.circuit.ring(), message);
+        self.header.check(&mut reader)?;
+        let keys = read_keys(&mut reader, self.circuit.ring(), sizes.keys)?;
+        reader.finish()?;
+        self.gates[index].keys = keys;
+        self.dealt = index + 1;
+        Ok(())
+    }
+
+    /// Masks the images, one after the other; the message goes to the model owner.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the batch has another size, [`Error::NotRepresentable`] if a value exceeds
+    /// the magnitude the circuit was compiled for, [`Error::OutOfOrder`] if a message of the dealer is missing.
+    pub fn start(self, images: &[f32]) -> Result<(Online, Vec<u8>), Error> {
+        if self.awaits_dealer() {
+            return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
+        }
+        let expected = self.input.len();
+        if images.len() != expected {
+            return Err(Error::Shape { what: "the images", expected, actual: images.len() });
+        }
+        let format = self.circuit.format();
+        let mut masked = self.input;
+        for (mask, &value) in masked.iter_mut().zip(images) {
+            let value = f64::from(value);
+            if value.abs().partial_cmp(&format.input_magnitude).is_none_or(|order| order.is_gt()) {
+                return Err(Error::NotRepresentable { value, fraction_bits: format.activation_bits });
+            }
+            *mask = mask.wrapping_add(ring::encode(value, format.activation_bits)?);
+        }
+        let mut writer = Writer::new(format.ring);
+        writer.elements(masked.into_iter());
+        let online = Online::of_data_owner(self.circuit, self.header.images, self.gates);
+        Ok((online, writer.take()))
+    }
+}

@@ -1,0 +1,250 @@
+//! The dealer: seeds for both parties, corrections for the model owner. It sees no message of either.
+
+use std::sync::Arc;
+
+use super::comparison::{self, Layout};
+use super::functional::{self, write_keys};
+use super::gates::{Sizes, assemble, differences};
+use super::masks::{Purpose, Role, input_mask, stream};
+use super::preprocessing::{
+    BatchHeader, corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks,
+};
+use super::selection::{Truncation, deal_selection, deal_truncation};
+use crate::circuit::{Circuit, Gate, SignProtocol};
+use crate::dcf;
+use crate::linear::LinearMap;
+use crate::message::Writer;
+use crate::random::Seed;
+use crate::{Error, ring};
+
+/// The dealer of one session.
+pub struct Dealer {
+    circuit: Arc<Circuit>,
+    data_owner: Seed,
+    model_owner: Seed,
+    secret: Seed,
+    /// Of each gate, the masks of the parameters, ready for products.
+    parameters: Arc<Vec<ParameterMasks>>,
+    batches: u64,
+}
+
+enum ParameterMasks {
+    None,
+    Linear(Box<LinearMap>),
+    Quadratic { alpha: Vec<u64>, beta: Vec<u64> },
+}
+
+impl Dealer {
+    /// A session with fresh seeds.
+    ///
+    /// # Errors
+    /// [`Error::Entropy`].
+    pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
+        Ok(Self::with_seeds(circuit, Seed::generate()?, Seed::generate()?, Seed::generate()?))
+    }
+
+    /// A session whose randomness is fixed: for tests.
+    pub fn with_seeds(circuit: Arc<Circuit>, data_owner: Seed, model_owner: Seed, secret: Seed) -> Self {
+        let masks = parameter_masks(&circuit, &model_owner);
+        let parameters = circuit.gates.iter().zip(masks).map(|(gate, mut masks)| match gate {
+            Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
+            Gate::Quadratic { channels, .. } => {
+                let beta = masks.split_off(*channels);
+                ParameterMasks::Quadratic { alpha: masks, beta }
+            }
+            _ => ParameterMasks::None,
+        });
+        let parameters = Arc::new(parameters.collect());
+        Self { circuit, data_owner, model_owner, secret, parameters, batches: 0 }
+    }
+
+    /// The message of the setup phase to the data owner.
+    pub fn seed_for_data_owner(&self) -> [u8; Seed::BYTES] {
+        self.data_owner.to_bytes()
+    }
+
+    /// The message of the setup phase to the model owner.
+    pub fn seed_for_model_owner(&self) -> [u8; Seed::BYTES] {
+        self.model_owner.to_bytes()
+    }
+
+    /// Deals for the next batch. The parties must prepare their batches in the same order.
+    pub fn batch(&mut self, images: usize) -> DealerBatch {
+        let header = BatchHeader { batch: self.batches, images };
+        self.batches += 1;
+        let data_owner = self.data_owner.derive(header.batch);
+        let mask = input_mask(&self.circuit, &data_owner, images);
+        DealerBatch {
+            circuit: Arc::clone(&self.circuit),
+            parameters: Arc::clone(&self.parameters),
+            model_owner: self.model_owner.derive(header.batch),
+            secret: self.secret.derive(header.batch),
+            data_owner,
+            header,
+            mask,
+            gate: 0,
+        }
+    }
+}
+
+/// What the dealer sends for one gate.
+pub struct Corrections {
+    /// To the model owner.
+    pub to_model_owner: Vec<u8>,
+    /// To the data owner: comparison keys, none with [`SignProtocol::Tree`](crate::circuit::SignProtocol).
+    pub to_data_owner: Option<Vec<u8>>,
+}
+
+/// The dealer's messages of one batch, gate by gate: stream them.
+pub struct DealerBatch {
+    circuit: Arc<Circuit>,
+    parameters: Arc<Vec<ParameterMasks>>,
+    data_owner: Seed,
+    model_owner: Seed,
+    secret: Seed,
+    header: BatchHeader,
+    /// Of the wire before `gate`.
+    mask: Vec<u64>,
+    gate: usize,
+}
+
+/// What the dealer knows of one gate: bits and values to be shared, keys as they are.
+#[derive(Default)]
+struct Dealt {
+    bits: Vec<u64>,
+    values: Vec<u64>,
+    keys: dcf::Corrections,
+}
+
+impl Dealt {
+    fn of_values(values: Vec<u64>) -> Self {
+        Self { values, ..Self::default() }
+    }
+}
+
+impl Iterator for DealerBatch {
+    type Item = Corrections;
+
+    fn next(&mut self) -> Option<Corrections> {
+        let circuit = Arc::clone(&self.circuit);
+        while let Some(gate) = circuit.gates.get(self.gate) {
+            let sizes = Sizes::of(gate, &circuit, self.header.images);
+            let Dealt { bits, values, keys } = self.deal(gate, sizes);
+            let index = self.gate;
+            self.gate += 1;
+            if sizes.corrected() {
+                let (bits, values) = corrections(sizes, index, &self.data_owner, bits, values);
+                let mut writer = Writer::new(circuit.ring());
+                self.header.write(&mut writer);
+                writer.words(&bits);
+                writer.elements(values.into_iter());
+                write_keys(&mut writer, &keys);
+                let to_model_owner = writer.take();
+                let to_data_owner = (sizes.keys > 0).then(|| {
+                    self.header.write(&mut writer);
+                    write_keys(&mut writer, &keys);
+                    writer.take()
+                });
+                return Some(Corrections { to_model_owner, to_data_owner });
+            }
+        }
+        None
+    }
+}
+
+impl DealerBatch {
+    /// What is to be shared for the gate; moves the mask to its output.
+    fn deal(&mut self, gate: &Gate, sizes: Sizes) -> Dealt {
+        let (ring, index) = (self.circuit.ring(), self.gate);
+        let mask = std::mem::take(&mut self.mask);
+        let opening = |batch: &Self| {
+            let mut opening = opening_masks(sizes, index, &batch.data_owner);
+            ring::add_assign(&mut opening, &opening_masks(sizes, index, &batch.model_owner));
+            opening
+        };
+        match gate {
+            Gate::Linear { shape } => {
+                let count = shape.outputs() * self.header.images;
+                let mut next = linear_mask(Role::DataOwner, index, &self.data_owner, count);
+                let of_model_owner = linear_mask(Role::ModelOwner, index, &self.model_owner, count);
+                ring::add_assign(&mut next, &of_model_owner);
+                if let ParameterMasks::Linear(map) = &self.parameters[index] {
+                    ring::sub_assign(&mut next, &map.apply(&mask));
+                }
+                self.mask = next.into_iter().map(|value| ring.reduce(value)).collect();
+                Dealt::default()
+            }
+            Gate::Sum(pool) => {
+                self.mask = pool.sum(&mask).into_iter().map(|value| ring.reduce(value)).collect();
+                Dealt::default()
+            }
+            Gate::Max { inputs, slots } => {
+                let (difference, second) = differences(*inputs, slots, &mask);
+                let difference: Vec<u64> = difference.into_iter().map(|value| ring.reduce(value)).collect();
+                let mut dealt = self.deal_relu(Truncation::new(ring, 0), sizes, &difference);
+                dealt.values.extend(second.iter().map(|mask| mask.wrapping_neg()));
+                let larger: Vec<u64> = opening(self).into_iter().map(|value| ring.reduce(value)).collect();
+                self.mask = assemble(*inputs, slots, &mask, &larger);
+                dealt
+            }
+            Gate::Relu { shift, .. } => {
+                self.mask = held_masks(sizes, index, &self.data_owner);
+                self.deal_relu(Truncation::new(ring, *shift), sizes, &mask)
+            }
+            Gate::Quadratic { shift, square_shift, channels, positions, .. } => {
+                let mut values = self.deal_quadratic(
+                    &deal_truncation(Truncation::new(ring, *shift), &mask),
+                    *channels,
+                    *positions,
+                );
+                values.extend(deal_truncation(Truncation::new(ring, *square_shift), &opening(self)));
+                self.mask = held_masks(sizes, index, &self.data_owner);
+                Dealt::of_values(values)
+            }
+            Gate::Truncate { shift, .. } => {
+                self.mask = held_masks(sizes, index, &self.data_owner);
+                Dealt::of_values(deal_truncation(Truncation::new(ring, *shift), &mask))
+            }
+            Gate::Output { open, .. } => Dealt::of_values(if *open { mask } else { Vec::new() }),
+        }
+    }
+
+    /// For the signs of values under reduced `masks`, and the selection by them.
+    fn deal_relu(&self, truncation: Truncation, sizes: Sizes, masks: &[u64]) -> Dealt {
+        let ring = self.circuit.ring();
+        match self.circuit.format.signs {
+            SignProtocol::Tree => {
+                let mut secret = stream(&self.secret, self.gate, Purpose::Secret);
+                let results = secret.words(masks.len().div_ceil(64));
+                let layout = Layout::new(ring, masks.len());
+                let bits = comparison::deal(layout, masks, &results, &mut secret);
+                Dealt { bits, ..Dealt::of_values(deal_selection(truncation, masks, &results)) }
+            }
+            SignProtocol::Function => {
+                let signs = functional::mask_signs(ring, masks);
+                let first = key_roots(sizes, self.gate, &self.data_owner);
+                let second = key_roots(sizes, self.gate, &self.model_owner);
+                let keys = functional::deal(truncation, ring, masks, &first, &second);
+                Dealt { keys, ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
+            }
+        }
+    }
+
+    fn deal_quadratic(&self, offsets: &[u64], channels: usize, positions: usize) -> Vec<u64> {
+        let ParameterMasks::Quadratic { alpha, beta } = &self.parameters[self.gate] else {
+            return Vec::new();
+        };
+        let inputs = offsets.len() / 2;
+        let channel = |at: usize| at % inputs / positions % channels;
+        let squares = offsets.iter().map(|offset| offset.wrapping_mul(*offset));
+        let mut values = offsets.to_vec();
+        values.extend(squares);
+        values
+            .extend(offsets.iter().enumerate().map(|(at, offset)| alpha[channel(at)].wrapping_mul(*offset)));
+        values.extend(offsets.iter().enumerate().map(|(at, offset)| {
+            let slope = alpha[channel(at)].wrapping_mul(*offset).wrapping_add(beta[channel(at)]);
+            slope.wrapping_mul(*offset)
+        }));
+        values
+    }
+}

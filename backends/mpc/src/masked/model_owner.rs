@@ -1,0 +1,183 @@
+//! The model owner before the online phase.
+
+use std::sync::Arc;
+
+use super::gates::Sizes;
+use super::masks::Role;
+use super::online::Online;
+use super::preprocessing::{BatchHeader, Randomness, linear_mask, parameter_masks, quadratic_shares};
+use crate::circuit::{Circuit, Gate};
+use crate::linear::LinearMap;
+use crate::message::{Reader, Writer};
+use crate::model::{GateParameters, Model};
+use crate::oracle::{add_per_channel, analyse};
+use crate::random::Seed;
+use crate::{Error, ring};
+
+/// The model owner of one session.
+pub struct ModelOwner {
+    circuit: Arc<Circuit>,
+    seed: Seed,
+    parameters: Arc<Vec<Parameters>>,
+    batches: u64,
+}
+
+/// A gate's parameters, ready for use.
+pub(crate) enum Parameters {
+    None,
+    Linear { map: LinearMap, bias: Vec<u64> },
+    Quadratic(Quadratic),
+}
+
+pub(crate) struct Quadratic {
+    pub(crate) a: Vec<u64>,
+    pub(crate) b: Vec<u64>,
+    pub(crate) c: Vec<u64>,
+    masked_a: Vec<u64>,
+    masked_b: Vec<u64>,
+}
+
+impl ModelOwner {
+    /// Joins with the dealer's seed and its model. The message, all parameters masked, goes to the data owner.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if the weights could drive a value out of the ring's range, [`Error::Shape`] if they
+    /// belong to another circuit.
+    pub fn new(circuit: Arc<Circuit>, seed: Seed, model: Model) -> Result<(Self, Vec<u8>), Error> {
+        let (expected, actual) = (circuit.gates.len(), model.gates.len());
+        if expected != actual {
+            return Err(Error::Shape { what: "the model's gates", expected, actual });
+        }
+        analyse(&circuit, &model)?;
+        let mut writer = Writer::new(circuit.ring());
+        let mut parameters = Vec::with_capacity(circuit.gates.len());
+        let masks = parameter_masks(&circuit, &seed);
+        for ((gate, secret), mut masked) in circuit.gates.iter().zip(model.gates).zip(masks) {
+            parameters.push(match (gate, secret) {
+                (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
+                    ring::add_assign(&mut masked, &weights);
+                    writer.elements(masked.into_iter());
+                    Parameters::Linear { map: LinearMap::new(*shape, weights), bias }
+                }
+                (Gate::Quadratic { channels, .. }, GateParameters::Quadratic { a, b, c }) => {
+                    ring::add_assign(&mut masked[..*channels], &a);
+                    ring::add_assign(&mut masked[*channels..], &b);
+                    writer.elements(masked.iter().copied());
+                    let masked_b = masked.split_off(*channels);
+                    Parameters::Quadratic(Quadratic { a, b, c, masked_a: masked, masked_b })
+                }
+                _ => Parameters::None,
+            });
+        }
+        Ok((Self { circuit, seed, parameters: Arc::new(parameters), batches: 0 }, writer.take()))
+    }
+
+    /// Begins the next batch, which completes as the messages of the dealer and of the data owner come.
+    pub fn prepare(&mut self, images: usize) -> ModelOwnerBatch {
+        let header = BatchHeader { batch: self.batches, images };
+        self.batches += 1;
+        let gates = self.circuit.gates.iter().map(|_| Randomness::default()).collect();
+        ModelOwnerBatch {
+            circuit: Arc::clone(&self.circuit),
+            parameters: Arc::clone(&self.parameters),
+            seed: self.seed.derive(header.batch),
+            header,
+            gates,
+            dealt: 0,
+            has_differences: false,
+        }
+    }
+}
+
+/// The model owner's randomness for one batch. Starting the online phase consumes it.
+///
+/// ```compile_fail,E0382
+/// fn twice(batch: veilbench_mpc::masked::ModelOwnerBatch) {
+///     let _ = batch.start();
+///     let _ = batch.start();
+/// }
+/// ```
+pub struct ModelOwnerBatch {
+    circuit: Arc<Circuit>,
+    parameters: Arc<Vec<Parameters>>,
+    seed: Seed,
+    header: BatchHeader,
+    gates: Vec<Randomness>,
+    dealt: usize,
+    has_differences: bool,
+}
+
+impl ModelOwnerBatch {
+    /// The gate the dealer's next message is for, if one is to come.
+    fn next_dealt(&self) -> Option<(usize, Sizes)> {
+        let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
+        gates
+            .map(|(index, gate)| (index, Sizes::of(gate, &self.circuit, self.header.images)))
+            .find(|(_, sizes)| sizes.corrected())
+    }
+
+    /// True while the dealer has more to send.
+    pub fn awaits_dealer(&self) -> bool {
+        self.next_dealt().is_some()
+    }
+
+    /// Takes the dealer's next message.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due.
+    pub fn receive_from_dealer(&mut self, message: &[u8]) -> Result<(), Error> {
+        let Some((index, sizes)) = self.next_dealt() else {
+            return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
+        };
+        let mut reader = Reader::new("dealer", self.circuit.ring(), message);
+        self.header.check(&mut reader)?;
+        let mut randomness =
+            Randomness::of_model_owner(sizes, self.circuit.ring(), index, &self.seed, &mut reader)?;
+        reader.finish()?;
+        let gate = &self.circuit.gates[index];
+        if let Parameters::Quadratic(parameters) = &self.parameters[index] {
+            let inputs = self.header.images * gate.inputs();
+            let Quadratic { masked_a, masked_b, .. } = parameters;
+            randomness.values = quadratic_shares(gate, masked_a, masked_b, inputs, &randomness.values);
+        }
+        self.gates[index] = randomness;
+        self.dealt = index + 1;
+        Ok(())
+    }
+
+    /// Takes the data owner's message of the offline phase.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if it came already.
+    pub fn receive_from_data_owner(&mut self, message: &[u8]) -> Result<(), Error> {
+        if self.has_differences {
+            return Err(Error::OutOfOrder { call: "receive_from_data_owner", expected: "the online phase" });
+        }
+        let mut reader = Reader::new(Role::ModelOwner.peer(), self.circuit.ring(), message);
+        self.header.check(&mut reader)?;
+        for (index, (gate, parameters)) in self.circuit.gates.iter().zip(self.parameters.iter()).enumerate() {
+            let (Gate::Linear { shape }, Parameters::Linear { bias, .. }) = (gate, parameters) else {
+                continue;
+            };
+            let count = self.header.images * shape.outputs();
+            let mut offset = reader.elements(count, "masked products")?;
+            ring::add_assign(&mut offset, &linear_mask(Role::ModelOwner, index, &self.seed, count));
+            add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
+            self.gates[index].offset = offset;
+        }
+        reader.finish()?;
+        self.has_differences = true;
+        Ok(())
+    }
+
+    /// The online phase, which the data owner's message begins.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if a message of the offline phase is missing.
+    pub fn start(self) -> Result<Online, Error> {
+        if self.awaits_dealer() || !self.has_differences {
+            return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
+        }
+        Ok(Online::of_model_owner(self.circuit, self.header.images, self.gates, self.parameters))
+    }
+}

@@ -1,0 +1,177 @@
+//! What a party has of each gate before the online phase. Consumed by it: no value is cloned or used twice.
+
+use super::functional::read_keys;
+use super::gates::Sizes;
+use super::masks::{Purpose, Role, stream};
+use crate::circuit::{Circuit, Gate};
+use crate::dcf::{Corrections, roots};
+use crate::message::{Reader, Writer};
+use crate::random::Seed;
+use crate::ring::Ring;
+use crate::{Error, ring};
+
+/// One party's randomness for one gate and one batch.
+#[derive(Default)]
+pub(crate) struct Randomness {
+    /// Exclusive-or shares.
+    pub(crate) bits: Vec<u64>,
+    /// Additive shares.
+    pub(crate) values: Vec<u64>,
+    /// Roots of comparison keys.
+    pub(crate) roots: Vec<u128>,
+    /// Corrections of comparison keys.
+    pub(crate) keys: Corrections,
+    /// This party's part of the masks of what is opened.
+    pub(crate) opening: Vec<u64>,
+    /// The data owner's masks of the held wire that the gate writes (for an output: reads).
+    pub(crate) held: Vec<u64>,
+    /// At the model owner, what turns a linear layer's product into its masked output.
+    pub(crate) offset: Vec<u64>,
+}
+
+/// The data owner's shares, from its seed alone.
+pub(crate) fn data_owner_shares(sizes: Sizes, gate: usize, seed: &Seed) -> (Vec<u64>, Vec<u64>) {
+    let bits = stream(seed, gate, Purpose::Bits).words(sizes.bits);
+    let values = stream(seed, gate, Purpose::Values).words(sizes.values);
+    (bits, values)
+}
+
+/// A party's part of the masks of what a gate opens.
+pub(crate) fn opening_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> {
+    stream(seed, gate, Purpose::Opening).words(sizes.opening)
+}
+
+/// The data owner's masks of the held wire a gate writes.
+pub(crate) fn held_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> {
+    stream(seed, gate, Purpose::Held).words(sizes.held)
+}
+
+/// The roots of a party's comparison keys.
+pub(crate) fn key_roots(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u128> {
+    roots(&mut stream(seed, gate, Purpose::Roots), sizes.keys)
+}
+
+/// What says which batch a message belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchHeader {
+    pub(crate) batch: u64,
+    pub(crate) images: usize,
+}
+
+impl BatchHeader {
+    pub(crate) fn write(self, writer: &mut Writer) {
+        writer.words(&[self.batch, self.images as u64]);
+    }
+
+    pub(crate) fn check(self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let words = reader.words(2, "batch header")?;
+        let pairs = [("batch", self.batch, words[0]), ("a batch of images", self.images as u64, words[1])];
+        for (what, expected, actual) in pairs {
+            if expected != actual {
+                return Err(Error::WrongRandomness { what, expected, actual });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.
+/// All that remains of a quadratic gate is then linear in what is public.
+pub(crate) fn quadratic_shares(
+    gate: &Gate,
+    public_a: &[u64],
+    public_b: &[u64],
+    inputs: usize,
+    values: &[u64],
+) -> Vec<u64> {
+    let Gate::Quadratic { channels, positions, .. } = gate else { return Vec::new() };
+    let (dealt, truncation) = values.split_at(super::gates::QUADRATIC_WORDS * inputs);
+    let part = |index: usize| &dealt[index * inputs..][..inputs];
+    let mut shares = Vec::with_capacity(4 * inputs + truncation.len());
+    for which in 0..2 {
+        let (offset, square) = (part(which), part(2 + which));
+        let (masked, masked_square) = (part(4 + which), part(6 + which));
+        let channel = |lane: usize| lane / positions % channels;
+        shares.extend(
+            (0..inputs)
+                .map(|lane| public_a[channel(lane)].wrapping_mul(offset[lane]).wrapping_sub(masked[lane])),
+        );
+        shares.extend((0..inputs).map(|lane| {
+            let at = channel(lane);
+            let known = public_a[at].wrapping_mul(square[lane]);
+            known.wrapping_add(public_b[at].wrapping_mul(offset[lane])).wrapping_sub(masked_square[lane])
+        }));
+    }
+    shares.extend_from_slice(truncation);
+    shares
+}
+
+/// Splits a message of all parameters, masked or masks, into those of each gate: weights, or `a` then `b`.
+pub(crate) fn parameter_counts(circuit: &Circuit) -> Vec<usize> {
+    let count = |gate: &Gate| match gate {
+        Gate::Linear { shape } => shape.weights(),
+        Gate::Quadratic { channels, .. } => 2 * channels,
+        _ => 0,
+    };
+    circuit.gates.iter().map(count).collect()
+}
+
+/// The model owner's masks of its parameters, gate by gate: known to it and the dealer.
+pub(crate) fn parameter_masks(circuit: &Circuit, seed: &Seed) -> Vec<Vec<u64>> {
+    parameter_counts(circuit)
+        .into_iter()
+        .enumerate()
+        .map(|(gate, count)| stream(seed, gate, Purpose::Parameters).words(count))
+        .collect()
+}
+
+/// The dealer's corrections: what the values are, less the data owner's shares.
+pub(crate) fn corrections(
+    sizes: Sizes,
+    gate: usize,
+    seed: &Seed,
+    mut bits: Vec<u64>,
+    mut values: Vec<u64>,
+) -> (Vec<u64>, Vec<u64>) {
+    let (data_bits, data_values) = data_owner_shares(sizes, gate, seed);
+    for (word, share) in bits.iter_mut().zip(&data_bits) {
+        *word ^= share;
+    }
+    ring::sub_assign(&mut values, &data_values);
+    (bits, values)
+}
+
+impl Randomness {
+    /// The data owner's, from its seed.
+    pub(crate) fn of_data_owner(sizes: Sizes, gate: usize, seed: &Seed) -> Self {
+        let (bits, values) = data_owner_shares(sizes, gate, seed);
+        let opening = opening_masks(sizes, gate, seed);
+        let roots = key_roots(sizes, gate, seed);
+        Self { bits, values, roots, opening, held: held_masks(sizes, gate, seed), ..Self::default() }
+    }
+
+    /// The model owner's, from its seed and the dealer's message.
+    pub(crate) fn of_model_owner(
+        sizes: Sizes,
+        ring: Ring,
+        gate: usize,
+        seed: &Seed,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, Error> {
+        let bits = reader.words(sizes.bits, "comparison tables")?;
+        let values = reader.elements(sizes.values, "shares")?;
+        let keys = read_keys(reader, ring, sizes.keys)?;
+        let roots = key_roots(sizes, gate, seed);
+        let opening = opening_masks(sizes, gate, seed);
+        Ok(Self { bits, values, roots, keys, opening, ..Self::default() })
+    }
+}
+
+/// A linear layer's part of its output mask, from the party's own seed.
+pub(crate) fn linear_mask(role: Role, gate: usize, seed: &Seed, count: usize) -> Vec<u64> {
+    let purpose = match role {
+        Role::DataOwner => Purpose::Values,
+        Role::ModelOwner => Purpose::Opening,
+    };
+    stream(seed, gate, purpose).words(count)
+}

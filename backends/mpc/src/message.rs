@@ -1,0 +1,156 @@
+//! Messages as bytes: ring elements and bits, packed, with every length checked before anything is allocated.
+
+use crate::Error;
+use crate::ring::Ring;
+
+/// Room for whole words to be written over the end of narrower elements.
+const SLACK: usize = 8;
+
+/// A message being written.
+pub(crate) struct Writer {
+    ring: Ring,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn new(ring: Ring) -> Self {
+        Self { ring, bytes: Vec::new() }
+    }
+
+    pub(crate) fn elements(&mut self, values: impl ExactSizeIterator<Item = u64>) {
+        let size = self.ring.bytes();
+        let (start, count) = (self.bytes.len(), values.len());
+        self.bytes.resize(start + count * size + SLACK, 0);
+        for (index, value) in values.enumerate() {
+            let at = start + index * size;
+            self.bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        self.bytes.truncate(start + count * size);
+    }
+
+    pub(crate) fn words(&mut self, words: &[u64]) {
+        let start = self.bytes.len();
+        self.bytes.resize(start + 8 * words.len(), 0);
+        for (bytes, word) in self.bytes[start..].as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+    }
+
+    /// `planes` words for every 64 of `lanes` bits; of the last 64 only the bytes in use.
+    pub(crate) fn bits(&mut self, words: &[u64], planes: usize, lanes: usize) {
+        for (group, words) in words.chunks_exact(planes).enumerate() {
+            let size = (lanes - 64 * group).min(64).div_ceil(8);
+            for word in words {
+                self.bytes.extend_from_slice(&word.to_le_bytes()[..size]);
+            }
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+/// A message being read.
+pub(crate) struct Reader<'a> {
+    from: &'static str,
+    ring: Ring,
+    bytes: &'a [u8],
+    read: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(from: &'static str, ring: Ring, bytes: &'a [u8]) -> Self {
+        Self { from, ring, bytes, read: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read == self.bytes.len()
+    }
+
+    fn take(&mut self, size: usize, what: &'static str) -> Result<&'a [u8], Error> {
+        let rest = &self.bytes[self.read..];
+        if rest.len() < size {
+            let (expected, actual) = (self.read + size, self.bytes.len());
+            return Err(Error::Length { from: self.from, what, expected, actual });
+        }
+        self.read += size;
+        Ok(&rest[..size])
+    }
+
+    pub(crate) fn elements(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let size = self.ring.bytes();
+        let bytes = self.take(count * size, what)?;
+        if size == 8 {
+            return Ok(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect());
+        }
+        let element = |index: usize| {
+            let at = index * size;
+            let mut word = [0; 8];
+            match bytes.get(at..at + 8) {
+                Some(bytes) => word.copy_from_slice(bytes),
+                None => word[..size].copy_from_slice(&bytes[at..at + size]),
+            }
+            self.ring.reduce(u64::from_le_bytes(word))
+        };
+        Ok((0..count).map(element).collect())
+    }
+
+    pub(crate) fn words(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let bytes = self.take(8 * count, what)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect())
+    }
+
+    pub(crate) fn bits(
+        &mut self,
+        planes: usize,
+        lanes: usize,
+        what: &'static str,
+    ) -> Result<Vec<u64>, Error> {
+        let full = lanes / 64 * 64;
+        let mut words = self.words(full / 64 * planes, what)?;
+        let size = (lanes - full).div_ceil(8);
+        if size > 0 {
+            for bytes in self.take(size * planes, what)?.chunks_exact(size) {
+                let mut word = [0; 8];
+                word[..size].copy_from_slice(bytes);
+                words.push(u64::from_le_bytes(word));
+            }
+        }
+        Ok(words)
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let (expected, actual) = (self.read, self.bytes.len());
+        Err(Error::Length { from: self.from, what: "nothing more", expected, actual })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_every_other_length_is_refused() {
+        let ring = Ring::new(5).unwrap();
+        let (values, planes) = ([1, u64::MAX, 3 << 38], [9u64, u64::MAX, 0b1011, 0b0100]);
+        let mut writer = Writer::new(ring);
+        writer.elements(values.iter().copied());
+        writer.bits(&planes, 2, 67);
+        let bytes = writer.take();
+        assert_eq!(bytes.len(), 15 + 16 + 2);
+        let read = |bytes: &[u8]| {
+            let mut reader = Reader::new("peer", ring, bytes);
+            let read = (reader.elements(3, "values")?, reader.bits(2, 67, "bits")?);
+            reader.finish().map(|()| read)
+        };
+        assert_eq!(read(&bytes).unwrap(), (values.map(|value| ring.reduce(value)).to_vec(), planes.to_vec()));
+        for wrong in [&bytes[..bytes.len() - 1], &[bytes.as_slice(), &[0]].concat(), &[]] {
+            assert!(matches!(read(wrong), Err(Error::Length { .. })));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The public half of a network: layers and shapes.
+
+use crate::Error;
+
+/// `channels x height x width` values of one image in that order; a vector is `n x 1 x 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Channels, or features of a vector.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Shape {
+    /// An image.
+    pub fn image(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    /// A vector.
+    pub fn vector(features: usize) -> Self {
+        Self { channels: features, height: 1, width: 1 }
+    }
+
+    /// Values of one image.
+    pub fn len(self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// True if there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values of one channel.
+    pub fn positions(self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// How a kernel slides over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Step in rows and columns.
+    pub stride: [usize; 2],
+    /// Zero padding: top, left, bottom, right.
+    pub padding: [usize; 4],
+}
+
+impl Window {
+    /// A square window that tiles the image.
+    pub fn tiles(size: usize) -> Self {
+        Self { kernel: [size; 2], stride: [size; 2], padding: [0; 4] }
+    }
+
+    /// Values under the kernel.
+    pub fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Rows and columns of the output, if the dilated kernel fits.
+    pub fn output(&self, input: Shape, dilation: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |size: usize, axis: usize| {
+            let padded = size.checked_add(self.padding[axis])?.checked_add(self.padding[axis + 2])?;
+            let reach = self.kernel[axis].checked_sub(1)?.checked_mul(dilation[axis])?.checked_add(1)?;
+            Some(padded.checked_sub(reach)?.checked_div(self.stride[axis])? + 1)
+        };
+        Some([along(input.height, 0)?, along(input.width, 1)?])
+    }
+
+    /// For every output position, the input positions under the kernel (padding left out).
+    pub fn members(&self, input: Shape, output: [usize; 2]) -> Vec<Vec<usize>> {
+        let mut members = Vec::with_capacity(output[0] * output[1]);
+        for row in 0..output[0] {
+            for column in 0..output[1] {
+                let mut window = Vec::with_capacity(self.area());
+                for y in 0..self.kernel[0] {
+                    for x in 0..self.kernel[1] {
+                        let y = (row * self.stride[0] + y).wrapping_sub(self.padding[0]);
+                        let x = (column * self.stride[1] + x).wrapping_sub(self.padding[1]);
+                        if y < input.height && x < input.width {
+                            window.push(y * input.width + x);
+                        }
+                    }
+                }
+                members.push(window);
+            }
+        }
+        members
+    }
+}
+
+/// A two-dimensional cross-correlation. Weights are `outputs x inputs/groups x rows x columns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv2d {
+    /// Output channels.
+    pub outputs: usize,
+    /// Channel groups; 1 is an ordinary convolution.
+    pub groups: usize,
+    /// Distance between the values one kernel reads, in rows and columns.
+    pub dilation: [usize; 2],
+    /// Kernel, stride, padding.
+    pub window: Window,
+}
+
+/// What a layer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// `y = W x + b`, `W` of `outputs x inputs`, over all values of the image.
+    Dense {
+        /// Output features.
+        outputs: usize,
+    },
+    /// Convolution with bias.
+    Conv2d(Conv2d),
+    /// Sum of each window.
+    SumPool(Window),
+    /// Mean of each window, padding counted as zeros: a sum whose divisor is folded into the next weights.
+    AveragePool(Window),
+    /// Maximum of each window; padding never wins.
+    MaxPool(Window),
+    /// `max(x, 0)`.
+    Relu,
+    /// `a x^2 + b x + c` with coefficients of their own for every channel.
+    Quadratic,
+    /// Image to vector, in storage order.
+    Flatten,
+}
+
+/// The public half of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    /// Shape of one input image.
+    pub input: Shape,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+    /// The largest magnitude of each layer's output over calibration images; empty if unknown. Where the weights alone do
+    /// not bound a value well enough, [`CALIBRATION_MARGIN`] times this is taken for its bound.
+    pub magnitudes: Vec<Option<f64>>,
+}
+
+/// No image is expected to exceed the calibration images by more than this factor.
+pub const CALIBRATION_MARGIN: f64 = 4.0;
+
+impl Architecture {
+    /// The shape of every layer's output.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for the first layer that does not fit its input.
+    pub fn shapes(&self) -> Result<Vec<Shape>, Error> {
+        let mut shape = self.input;
+        let mut shapes = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
+            let slide = |window: &Window, dilation| {
+                window
+                    .output(shape, dilation)
+                    .filter(|size| size.iter().all(|&size| size > 0))
+                    .ok_or_else(|| refuse("the kernel does not fit its input"))
+            };
+            shape = match layer {
+                Layer::Dense { outputs } => Shape::vector(*outputs),
+                Layer::Flatten => Shape::vector(shape.len()),
+                Layer::Relu | Layer::Quadratic => shape,
+                Layer::Conv2d(conv) => {
+                    if conv.groups == 0
+                        || !shape.channels.is_multiple_of(conv.groups)
+                        || !conv.outputs.is_multiple_of(conv.groups)
+                    {
+                        return Err(refuse("the groups do not divide the channels"));
+                    }
+                    let [height, width] = slide(&conv.window, conv.dilation)?;
+                    Shape::image(conv.outputs, height, width)
+                }
+                Layer::SumPool(window) | Layer::AveragePool(window) | Layer::MaxPool(window) => {
+                    let [height, width] = slide(window, [1, 1])?;
+                    Shape::image(shape.channels, height, width)
+                }
+            };
+            if shape.is_empty() {
+                return Err(refuse("its output is empty"));
+            }
+            shapes.push(shape);
+        }
+        Ok(shapes)
+    }
+}

@@ -1,0 +1,72 @@
+//! The clear fixed-point network: exact integers, truncation rounds down. Protocols are tested against it.
+
+mod analysis;
+
+pub use analysis::{Analysis, analyse};
+
+use crate::circuit::{Circuit, Gate, Slot, pool};
+use crate::linear::LinearMap;
+use crate::model::{GateParameters, Model};
+
+/// The logits of a batch of encoded images.
+///
+/// # Panics
+/// If the model belongs to another circuit or `inputs` is no whole number of images.
+pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
+    assert_eq!(inputs.len() % circuit.inputs, 0, "no whole number of images");
+    let ring = circuit.ring();
+    let floor = |value: u64, shift: u32| (ring.signed(value) >> shift) as u64;
+    let mut wire = inputs.to_vec();
+    for (gate, parameters) in circuit.gates.iter().zip(&model.gates) {
+        wire = match (gate, parameters) {
+            (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
+                let mut product = LinearMap::new(*shape, weights.clone()).apply(&wire);
+                add_per_channel(&mut product, bias, shape.outputs() / shape.channels());
+                product
+            }
+            (Gate::Sum(pool), _) => pool.sum(&wire),
+            (Gate::Max { inputs, slots }, _) => wire
+                .chunks_exact(*inputs)
+                .flat_map(|image| slots.iter().map(|slot| larger(image, *slot, ring)))
+                .collect(),
+            (Gate::Relu { shift, pools, .. }, _) => {
+                let values = wire.iter().map(|&x| floor(ring.signed(x).max(0) as u64, *shift)).collect();
+                pool::sum_all(pools, values)
+            }
+            (
+                Gate::Quadratic { channels, positions, shift, square_shift, pools },
+                GateParameters::Quadratic { a, b, c },
+            ) => {
+                let values = wire.iter().enumerate().map(|(index, &x)| {
+                    let (t, channel) = (floor(x, *shift), index / positions % channels);
+                    let slope = a[channel].wrapping_mul(t).wrapping_add(b[channel]);
+                    slope.wrapping_mul(t).wrapping_add(c[channel])
+                });
+                let sums = pool::sum_all(pools, values.collect());
+                sums.into_iter().map(|x| floor(x, *square_shift)).collect()
+            }
+            (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| floor(x, *shift)).collect(),
+            (Gate::Output { .. }, _) => wire.into_iter().map(|x| ring.reduce(x)).collect(),
+            (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => {
+                panic!("the model belongs to another circuit")
+            }
+        };
+    }
+    wire
+}
+
+fn larger(image: &[u64], slot: Slot, ring: crate::ring::Ring) -> u64 {
+    match slot {
+        Slot::Keep(a) => image[a],
+        Slot::Larger(a, b) => ring.signed(image[a]).max(ring.signed(image[b])) as u64,
+    }
+}
+
+/// Adds `addends[channel]` to all values of a channel, in every image of a batch.
+pub(crate) fn add_per_channel(values: &mut [u64], addends: &[u64], positions: usize) {
+    for (values, addend) in values.chunks_exact_mut(positions).zip(addends.iter().cycle()) {
+        for value in values {
+            *value = value.wrapping_add(*addend);
+        }
+    }
+}

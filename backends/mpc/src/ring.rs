@@ -1,0 +1,131 @@
+//! The ring Z/2^L, fixed-point numbers in it, and its elements as bytes.
+
+use crate::Error;
+
+/// The ring Z/2^L for L = 8 * `bytes`. Elements are kept in the low bits of a `u64`; the high bits
+/// are arbitrary, because every operation used here commutes with the reduction.
+///
+/// A narrower ring sends fewer bytes and compares fewer bits, and bounds the accumulators: every value
+/// that is opened must satisfy `|y| < 2^(L-2)` ([`Ring::limit`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ring {
+    bytes: u32,
+}
+
+impl Ring {
+    /// The ring Z/2^64.
+    pub const FULL: Ring = Ring { bytes: 8 };
+
+    /// A ring whose elements take so many bytes, 2 to 8.
+    ///
+    /// # Errors
+    /// [`Error::Ring`] for any other size.
+    pub fn new(bytes: u32) -> Result<Self, Error> {
+        if (2..=8).contains(&bytes) { Ok(Self { bytes }) } else { Err(Error::Ring { bytes }) }
+    }
+
+    /// Bytes of one element on the wire.
+    pub fn bytes(self) -> usize {
+        self.bytes as usize
+    }
+
+    /// L: bits of one element.
+    pub fn bits(self) -> u32 {
+        8 * self.bytes
+    }
+
+    /// Values that are opened stay below this in magnitude: 2^(L-2).
+    pub fn limit(self) -> u64 {
+        1 << (self.bits() - 2)
+    }
+
+    /// The representative in `0..2^L`.
+    pub fn reduce(self, value: u64) -> u64 {
+        value & (u64::MAX >> (64 - self.bits()))
+    }
+
+    /// The representative in `-2^(L-1)..2^(L-1)`.
+    pub fn signed(self, value: u64) -> i64 {
+        let unused = 64 - self.bits();
+        ((value << unused) as i64) >> unused
+    }
+
+    /// 2^`exponent` in the ring, which is 0 if `exponent >= L`.
+    pub fn power(self, exponent: u32) -> u64 {
+        1u64.checked_shl(exponent).unwrap_or(0)
+    }
+}
+
+/// `value` with so many fractional bits, rounded to nearest.
+///
+/// # Errors
+/// [`Error::NotRepresentable`] if it is not finite or needs more than 62 bits.
+pub fn encode(value: f64, fraction_bits: u32) -> Result<u64, Error> {
+    let scaled = (value * (fraction_bits as f64).exp2()).round();
+    if scaled.abs() < 62f64.exp2() {
+        Ok(scaled as i64 as u64)
+    } else {
+        Err(Error::NotRepresentable { value, fraction_bits })
+    }
+}
+
+/// The number a ring element stands for.
+pub fn decode(ring: Ring, value: u64, fraction_bits: u32) -> f64 {
+    ring.signed(value) as f64 * (-(fraction_bits as f64)).exp2()
+}
+
+/// Element-wise `a += b`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_assign(a: &mut [u64], b: &[u64]) {
+    assert_eq!(a.len(), b.len(), "vectors of different length");
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = a.wrapping_add(*b);
+    }
+}
+
+/// Element-wise `a -= b`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn sub_assign(a: &mut [u64], b: &[u64]) {
+    assert_eq!(a.len(), b.len(), "vectors of different length");
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = a.wrapping_sub(*b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rings_of_odd_sizes_do_not_exist() {
+        assert!(Ring::new(1).is_err() && Ring::new(9).is_err());
+        assert_eq!(Ring::new(8).unwrap(), Ring::FULL);
+    }
+
+    #[test]
+    fn infinities_and_numbers_beyond_the_ring_are_refused() {
+        for value in [f64::NAN, f64::INFINITY, 1e30] {
+            assert!(encode(value, 16).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fixed_point_survives_every_ring(value in -30.0f64..30.0, bytes in 3u32..=8) {
+            let ring = Ring::new(bytes).unwrap();
+            let back = decode(ring, ring.reduce(encode(value, 16).unwrap()), 16);
+            prop_assert!((back - value).abs() <= 2f64.powi(-17));
+        }
+
+        #[test]
+        fn reduction_keeps_the_sign(value in any::<i32>(), bytes in 5u32..=8) {
+            let ring = Ring::new(bytes).unwrap();
+            prop_assert_eq!(ring.signed(ring.reduce(value as i64 as u64)), value as i64);
+        }
+    }
+}

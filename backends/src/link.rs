@@ -5,9 +5,9 @@
 //! receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
 //! of rounds. A [`LinkProfile`] delays delivery as a slower network would.
 //!
-//! Blocking sockets on the party's own thread: for small messages that is faster than an
-//! asynchronous runtime (bench `link`). A send that finds the socket full takes in what the peer
-//! is sending meanwhile, so two parties may send large messages to each other at once.
+//! Blocking sockets on the party's own thread: measured, their round trips take as long as tokio's
+//! (bench `link`), and protocols stay free of `async`. A send that finds the socket full takes in
+//! what the peer is sending meanwhile, so two parties may send large messages to each other at once.
 
 mod channel;
 mod connect;

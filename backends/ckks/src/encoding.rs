@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
 use crate::ring::{Coefficients, Ntt, Polynomial};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The bits of a coefficient that go into its low part when it does not fit one word-sized reduction.
 const LOW_BITS: i32 = 49;
@@ -20,11 +21,20 @@ const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// An encoded vector: a polynomial that stands for its slot values times the scale.
+///
+/// It is wiped when dropped: a decrypted one still carries the noise, and with its ciphertext that gives the
+/// secret key away.
 #[derive(Clone)]
 pub struct Plaintext {
     pub(crate) polynomial: Polynomial<Ntt>,
     pub(crate) scale: f64,
     pub(crate) parameters: ParameterId,
+}
+
+impl Drop for Plaintext {
+    fn drop(&mut self) {
+        self.polynomial.zeroize();
+    }
 }
 
 impl fmt::Debug for Plaintext {
@@ -69,9 +79,20 @@ impl Context {
         scale: f64,
         level: usize,
     ) -> Result<Plaintext> {
-        let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
-        let polynomial = self.round(&coefficients, level)?.into_ntt(self.ring());
+        let polynomial = self.encode_polynomial(real, imaginary, scale, level)?;
         Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
+    }
+
+    /// What [`Context::encode_complex`] wraps.
+    pub(crate) fn encode_polynomial(
+        &self,
+        real: &[f64],
+        imaginary: &[f64],
+        scale: f64,
+        level: usize,
+    ) -> Result<Polynomial<Ntt>> {
+        let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
+        Ok(self.round(&coefficients, level)?.into_ntt(self.ring()))
     }
 
     /// The real parts of all slots.
@@ -79,7 +100,9 @@ impl Context {
     /// # Errors
     /// [`Error::ForeignParameters`].
     pub fn decode(&self, plaintext: &Plaintext) -> Result<Vec<f64>> {
-        Ok(self.decode_complex(plaintext)?.0)
+        let (real, imaginary) = self.decode_complex(plaintext)?;
+        drop(Zeroizing::new(imaginary));
+        Ok(real)
     }
 
     /// The real and imaginary parts of all slots.
@@ -159,10 +182,10 @@ impl Context {
 
     /// The centred coefficients as doubles, by a balanced mixed-radix representation: the digits of a small
     /// number are zero from some place on, so that the sum loses nothing but its last bits.
-    pub(crate) fn lift(&self, mut polynomial: Polynomial<Coefficients>) -> Vec<f64> {
+    pub(crate) fn lift(&self, mut polynomial: Polynomial<Coefficients>) -> Zeroizing<Vec<f64>> {
         let (ring, kernels) = (self.ring(), self.ring().kernels());
         let limbs = polynomial.limbs();
-        let mut shifted = vec![0; ring.degree()];
+        let mut shifted = Zeroizing::new(vec![0; ring.degree()]);
         for row in 1..limbs {
             for (digit, division) in self.tables().divisions[..row].iter().enumerate() {
                 division.conversion.convert(ring, &[polynomial.limb(digit)], row, &mut shifted);
@@ -170,7 +193,7 @@ impl Context {
                 kernels.subtract_scale(ring.modulus(row), polynomial.limb_mut(row), &shifted, factor);
             }
         }
-        let mut values = vec![0.0; ring.degree()];
+        let mut values = Zeroizing::new(vec![0.0; ring.degree()]);
         for row in (0..limbs).rev() {
             let p = ring.modulus(row).value();
             for (value, &digit) in values.iter_mut().zip(polynomial.limb(row)) {
@@ -179,6 +202,7 @@ impl Context {
                 *value = *value * p as f64 + (digit as i64 - p as i64 * upper_half) as f64;
             }
         }
+        polynomial.zeroize();
         values
     }
 }

@@ -84,8 +84,9 @@ impl SecretKey {
 
     /// Decrypts; the result still carries the noise.
     ///
-    /// Approximate decryptions reveal a little about the key: do not hand them to whoever made the ciphertext
-    /// (Li and Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
+    /// Approximate decryptions reveal the key: whoever has the ciphertext and all that it decodes to solves a
+    /// linear equation for it (Li and Micciancio, "On the security of homomorphic encryption on approximate
+    /// numbers", 2021). Do not hand them out.
     ///
     /// # Errors
     /// [`Error::ForeignKey`](crate::Error::ForeignKey) if the ciphertext belongs to another key,

@@ -17,6 +17,9 @@ const SMALL_COEFFICIENT: f64 = (1u64 << 50) as f64;
 /// Coefficients from here on are refused: their two parts would no longer fit.
 const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
 
+/// Fresh noise beyond so many standard deviations is not reckoned with.
+const ENCRYPTION_DEVIATIONS: f64 = 12.0;
+
 /// Adding and subtracting this rounds a number below `2^51` to the nearest integer and leaves it in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
@@ -98,7 +101,7 @@ impl Context {
     /// The real parts of all slots.
     ///
     /// # Errors
-    /// [`Error::ForeignParameters`].
+    /// As [`Context::decode_complex`].
     pub fn decode(&self, plaintext: &Plaintext) -> Result<Vec<f64>> {
         let (real, imaginary) = self.decode_complex(plaintext)?;
         drop(Zeroizing::new(imaginary));
@@ -108,7 +111,7 @@ impl Context {
     /// The real and imaginary parts of all slots.
     ///
     /// # Errors
-    /// [`Error::ForeignParameters`].
+    /// [`Error::ForeignParameters`], and [`Error::Undecodable`] if a value would not be finite.
     pub fn decode_complex(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>)> {
         self.check_parameters(plaintext.parameters)?;
         let coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
@@ -117,6 +120,9 @@ impl Context {
         self.tables().embedding.to_slots(&mut values);
         for part in values.real.iter_mut().chain(&mut values.imaginary) {
             *part /= plaintext.scale;
+        }
+        if !values.real.iter().chain(&values.imaginary).all(|part| part.is_finite()) {
+            return Err(Error::Undecodable);
         }
         Ok((values.real, values.imaginary))
     }
@@ -152,15 +158,20 @@ impl Context {
         Ok(values)
     }
 
+    /// Below this a coefficient of a level still has room for the noise of its encryption.
+    pub(crate) fn largest_coefficient(&self, level: usize) -> f64 {
+        let margin = ENCRYPTION_DEVIATIONS * self.public_fresh_noise();
+        2f64.powf(self.parameters().level_bits(level) - 1.0) - margin
+    }
+
     /// Rounds coefficients and reduces them modulo the primes of a level.
     fn round(&self, coefficients: &ComplexVector, level: usize) -> Result<Polynomial<Coefficients>> {
         let parts = || coefficients.real.iter().chain(&coefficients.imaginary);
         // A NaN can only come of infinities in the transform.
         let largest = parts()
             .fold(0.0, |largest: f64, c| if c.is_nan() { f64::INFINITY } else { largest.max(c.abs()) });
-        let log2_coefficient = largest.log2();
-        if largest >= LARGEST_COEFFICIENT || log2_coefficient >= self.parameters().level_bits(level) - 1.0 {
-            return Err(Error::Overflow { log2_coefficient, level });
+        if largest >= LARGEST_COEFFICIENT || largest >= self.largest_coefficient(level) {
+            return Err(Error::Overflow { bits: bit_length(largest), level });
         }
         let (ring, limbs) = (self.ring(), level + 1);
         if largest < SMALL_COEFFICIENT - 1.0 {
@@ -205,6 +216,11 @@ impl Context {
         polynomial.zeroize();
         values
     }
+}
+
+/// Bits of the magnitude of a coefficient that was refused.
+pub(crate) fn bit_length(coefficient: f64) -> u32 {
+    coefficient.abs().min(f64::MAX).log2().ceil().max(0.0) as u32
 }
 
 fn round_small(value: f64) -> i64 {

@@ -35,7 +35,9 @@ impl SecretKey {
         let ring = context.ring();
         let coefficients = sampling::ternary(random, ring.degree());
         let polynomial = Polynomial::from_signed(ring, &coefficients, ring.moduli().len()).into_ntt(ring);
-        Self { context: context.clone(), polynomial, id: KeyId(random.array()) }
+        let id = KeyId(random.array());
+        random.erase_past();
+        Self { context: context.clone(), polynomial, id }
     }
 
     /// The public name of this key.
@@ -63,6 +65,7 @@ impl SecretKey {
         let limbs = plaintext.polynomial.limbs();
         let seed = random.array();
         let error = sampling::error(random, ring.degree());
+        random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
         // Holds products with the secret, so it is wiped.

@@ -1,4 +1,4 @@
-//! What should hold and does not yet: each of these fails until its cause is dealt with.
+//! What is out of range is refused, and says no more than it must.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ mod fixture;
 use fixture::*;
 use veilbench_ckks::*;
 
-/// The scale that is left for a coefficient is 1, so that 0.4 is rounded to 0.
+/// At an input scale of 2^60 the coefficient would be left a scale of 1, at which 0.4 is 0.
 #[test]
 fn a_polynomial_is_right_or_refused_at_every_scale() {
     let context = insecure(64, &[50, 40, 40, 40, 40, 40, 40], &[50], 7);
@@ -26,8 +26,8 @@ fn an_error_does_not_print_the_value_it_refuses() {
     let context = insecure(64, &[50, 40], &[50], 2);
     let secret = 123_456.789;
     let error = context.encode(&[secret; 32], 2f64.powi(40), 0).unwrap_err();
-    if let Error::Overflow { log2_coefficient, .. } = error {
-        let recovered = log2_coefficient.exp2() / 2f64.powi(40);
+    if let Error::Overflow { bits, .. } = error {
+        let recovered = f64::from(bits).exp2() / 2f64.powi(40);
         assert!((recovered - secret).abs() > 1.0, "{recovered} from {error:?}");
     }
 }

@@ -93,6 +93,7 @@ pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Hoisted};
+pub use kernels::Instructions;
 pub use keys::{EvaluationKeys, KeyId, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};

@@ -247,7 +247,7 @@ impl Evaluator {
         let (ring, limbs) = (context.ring(), input.limbs());
         let mut sum = input.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
         let mut switched = Extended::zero(context, limbs);
-        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
+        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, limbs));
         let mut permuted = context.tables().scratch.take(ring.degree());
         for giant in &matrix.giants {
             let position = |baby: &usize| babies.shifts.partition_point(|shift| shift < baby);

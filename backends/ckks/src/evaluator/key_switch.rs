@@ -8,7 +8,7 @@ use crate::context::{Context, Division};
 use crate::kernels::GROUP;
 use crate::keys::SwitchingKey;
 use crate::modulus::Factor;
-use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring, zeroed};
+use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring};
 use crate::scratch::Scratch;
 
 /// How the first `limbs` data primes fall into digits.
@@ -275,10 +275,9 @@ impl<'a> Extended<'a> {
         automorphism: &Automorphism,
     ) -> [Polynomial<Ntt>; 2] {
         let ring = self.context.ring();
-        let mut parts = [(); 2].map(|()| Polynomial::zero(ring, self.limbs));
-        let zero = zeroed(ring.degree());
+        let mut parts = [(); 2].map(|()| Polynomial::unspecified(ring, self.limbs));
         self.divide(|ring, part, limb, row, remainder, inverse| {
-            let addend = if part == 0 { c0.limb(limb) } else { &zero };
+            let addend = if part == 0 { c0.limb(limb) } else { ring.zero_row() };
             ring.kernels().permute_subtract_scale_add(
                 ring.modulus(limb),
                 automorphism.blocks(),

@@ -45,7 +45,7 @@ impl Evaluator {
     ) -> Result<Ciphertext> {
         let key = self.keys.relinearisation()?;
         self.context.check_scale(scale, like.level())?;
-        let mut parts = [(); 3].map(|()| Polynomial::<Ntt>::zero(self.context.ring(), like.limbs()));
+        let mut parts = [(); 3].map(|()| Polynomial::<Ntt>::unspecified(self.context.ring(), like.limbs()));
         for index in 0..like.limbs() {
             tensor(index, parts.each_mut().map(|part| part.limb_mut(index)));
         }

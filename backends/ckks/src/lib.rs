@@ -79,6 +79,7 @@ mod kernels;
 mod keys;
 mod matrix;
 mod modulus;
+mod parallel;
 mod parameters;
 mod polynomial_evaluation;
 mod random;

@@ -1,5 +1,6 @@
 use super::Ring;
 use crate::modulus::Factor;
+use crate::parallel;
 use crate::scratch::Rows;
 use std::fmt;
 use std::marker::PhantomData;
@@ -67,6 +68,17 @@ impl<D: Domain> Polynomial<D> {
         self.residues.chunks_exact_mut(self.degree)
     }
 
+    /// The limbs, `group` at a time.
+    pub(crate) fn groups_mut(&mut self, group: usize) -> impl ExactSizeIterator<Item = &mut [u64]> {
+        self.residues.chunks_mut(group * self.degree)
+    }
+
+    /// Runs `work` on every limb.
+    pub(crate) fn for_each_row(&mut self, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
+        let words = self.residues.len();
+        parallel::for_each(words, self.rows_mut().enumerate(), |(index, row)| work(index, row));
+    }
+
     /// A copy of the first `limbs` limbs.
     pub(crate) fn prefix(&self, limbs: usize) -> Self {
         let residues = self.residues.prefix(limbs * self.degree);
@@ -111,9 +123,7 @@ impl<D: Domain> Polynomial<D> {
 
 impl Polynomial<Coefficients> {
     pub(crate) fn into_ntt(mut self, ring: &Ring) -> Polynomial<Ntt> {
-        for (index, limb) in self.rows_mut().enumerate() {
-            ring.forward(index, limb);
-        }
+        self.for_each_row(|index, limb| ring.forward(index, limb));
         self.reinterpret()
     }
 
@@ -129,9 +139,7 @@ impl Polynomial<Coefficients> {
 
 impl Polynomial<Ntt> {
     pub(crate) fn into_coefficients(mut self, ring: &Ring) -> Polynomial<Coefficients> {
-        for (index, limb) in self.rows_mut().enumerate() {
-            ring.inverse(index, limb);
-        }
+        self.for_each_row(|index, limb| ring.inverse(index, limb));
         self.reinterpret()
     }
 

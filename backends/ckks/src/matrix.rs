@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, switch};
 use crate::kernels::BLOCK;
+use crate::parallel;
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::scratch::Scratch;
@@ -247,17 +248,19 @@ impl Evaluator {
         let (ring, limbs) = (context.ring(), input.limbs());
         let mut sum = input.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
         let mut switched = Extended::zero(context, limbs);
-        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
+        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, limbs));
         let mut permuted = context.tables().scratch.take(ring.degree());
         for giant in &matrix.giants {
             let position = |baby: &usize| babies.shifts.partition_point(|shift| shift < baby);
             let picks: Vec<usize> = giant.babies.iter().map(position).collect();
             let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
-            for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
-                let [first, second] = target.each_mut().map(|part| part.limb_mut(index));
+            let [first, second] = target.each_mut().map(|part| part.rows_mut());
+            let rows = giant.rows.iter().zip(&babies.rows).zip(first.zip(second)).enumerate();
+            let words = (picks.len() + 2) * limbs * ring.degree();
+            parallel::for_each(words, rows, |(index, ((diagonals, rotations), (first, second)))| {
                 let rotations = (&rotations[..], babies.shifts.len());
                 ring.kernels().dot_picked(ring.modulus(index), (diagonals, &picks), rotations, first, second);
-            }
+            });
             if giant.shift == 0 {
                 continue;
             }

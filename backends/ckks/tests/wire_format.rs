@@ -59,8 +59,15 @@ fn the_bytes_of_every_object_are_the_frozen_ones() {
 }
 
 #[test]
-fn portable_and_vector_kernels_make_the_same_bytes() {
-    let (fastest, portable) = (Context::new(parameters()), Context::new_portable(parameters()));
-    println!("{} against {}", fastest.kernels(), portable.kernels());
-    assert_eq!(all_bytes(&fastest), all_bytes(&portable));
+fn every_path_of_the_kernels_makes_the_frozen_bytes() {
+    let portable = all_bytes(&Context::new_portable(parameters()));
+    for instructions in Instructions::ALL {
+        let Some(context) = Context::with_instructions(parameters(), instructions) else {
+            println!("this processor has no {instructions}");
+            continue;
+        };
+        assert_eq!(context.kernels(), instructions.to_string());
+        assert_eq!(all_bytes(&context), portable, "{instructions}");
+    }
+    assert_eq!(all_bytes(&Context::new(parameters())), portable);
 }

@@ -1,4 +1,4 @@
-use super::{BLOCK, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -9,8 +9,8 @@ const MODULI: [u64; 6] =
     [(1 << 50) - 27, (1 << 49) + 9, (1 << 45) - 55, (1 << 34) - 41, (1 << 27) - 39, (1 << 20) + 7];
 
 fn paths() -> Vec<Kernels> {
-    let paths: Vec<_> = [Some(Kernels::portable()), Kernels::avx512()].into_iter().flatten().collect();
-    println!("paths: {:?}", paths.iter().map(|path| path.name()).collect::<Vec<_>>());
+    let paths: Vec<_> = Instructions::ALL.into_iter().filter_map(Kernels::new).collect();
+    println!("paths: {paths:?}");
     paths
 }
 
@@ -186,6 +186,26 @@ proptest! {
                 prop_assert!(distance < 0.5 + 1e-9, "{distance}");
             }
             prop_assert_eq!(*previous.get_or_insert(out), out);
+        }
+    }
+
+    #[test]
+    fn factors_take_any_number_of_52_bits(
+        m in modulus(),
+        values in prop::collection::vec(prop_oneof![0u64..1 << 52, Just((1 << 52) - 1)], LENGTH),
+        factor in any::<u64>(),
+    ) {
+        for factor in [m.value() - 1, factor % m.value(), 1] {
+            for kernels in paths() {
+                let mut out = values.clone();
+                kernels.scale_assign(&m, &mut out, m.factor(factor));
+                let expected = expect(&m, |i| u128::from(values[i]) * u128::from(factor));
+                prop_assert_eq!(&out, &expected);
+                let mut sum = vec![m.value() - 1; LENGTH];
+                kernels.scale_add(&m, &mut sum, &values, m.factor(factor));
+                let expected = expect(&m, |i| u128::from(m.value() - 1) + u128::from(expected[i]));
+                prop_assert_eq!(sum, expected);
+            }
         }
     }
 

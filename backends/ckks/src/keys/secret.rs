@@ -68,14 +68,14 @@ impl SecretKey {
         random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
-        // Holds products with the secret, so it is wiped.
-        let mut mask = Zeroizing::new(vec![0; ring.degree()]);
-        for (index, row) in body.rows_mut().enumerate() {
+        body.for_each_row(|index, row| {
             let m = ring.modulus(index);
+            // Holds products with the secret, so it is wiped.
+            let mut mask = Zeroizing::new(vec![0; ring.degree()]);
             expand_uniform(m, &seed, index as u64, &mut mask);
             ring.kernels().multiply_assign(m, &mut mask, self.polynomial.limb(index));
             ring.kernels().subtract_assign(m, row, &mask);
-        }
+        });
         Ok(SeededCiphertext {
             body,
             seed,

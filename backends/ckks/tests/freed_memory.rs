@@ -86,14 +86,17 @@ fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
     assert!(!holds(&freed, &key), "the key, by keys and encryptions");
     assert!(!freed.iter().any(|block| looks_small(block, 21)), "small coefficients");
 
-    let Owner { secret, .. } = owner;
-    let (decoded, freed) = recording(|| context.decode(&secret.decrypt(&ciphertext).unwrap()).unwrap());
+    let (decoded, freed) = recording(|| context.decode(&owner.secret.decrypt(&ciphertext).unwrap()).unwrap());
     assert!((decoded[0] - values(32, 1)[0]).abs() < 1e-6);
     println!("{} blocks freed by decrypting", freed.len());
     assert!(!holds(&freed, &key), "the key, by decrypting");
     // c0 + c1 s with its noise is one equation from s, in any form.
     assert!(!holds(&freed, &decrypted), "a decrypted polynomial");
     assert!(freed.len() > 2 && freed.iter().flatten().all(|&word| word == 0), "what decoding computes");
-    let ((), freed) = recording(|| drop(secret));
-    assert!(!freed.is_empty() && freed.iter().flatten().all(|&word| word == 0), "the key, by dropping it");
+    // With the last of them goes the pool that polynomials take their memory from.
+    let ((), freed) = recording(|| drop((owner, plaintext, ciphertext, context)));
+    println!("{} blocks freed at the end", freed.len());
+    assert!(freed.iter().any(|block| block.len() >= 3 * DEGREE), "the pool was not freed");
+    assert!(!holds(&freed, &key), "the key, by dropping it");
+    assert!(!holds(&freed, &decrypted), "a decrypted polynomial, in the pool");
 }

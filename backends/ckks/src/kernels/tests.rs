@@ -317,7 +317,7 @@ fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
 }
 
 fn paths_quietly() -> Vec<Kernels> {
-    [Some(Kernels::portable()), Kernels::avx512()].into_iter().flatten().collect()
+    Instructions::ALL.into_iter().filter_map(Kernels::new).collect()
 }
 
 impl Modulus {

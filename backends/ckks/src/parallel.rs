@@ -22,13 +22,3 @@ pub(crate) fn for_each<T: Send>(
         items.into_par_iter().with_max_len(1).for_each(work);
     }
 }
-
-/// Runs a whole operation, of several steps over about `words` residues each, in the pool: going there once is
-/// cheaper than at every step.
-pub(crate) fn run<R: Send>(words: usize, operation: impl FnOnce() -> R + Send) -> R {
-    if words < MIN_WORDS || rayon::current_thread_index().is_some() || rayon::current_num_threads() == 1 {
-        operation()
-    } else {
-        rayon::scope(|_| operation())
-    }
-}

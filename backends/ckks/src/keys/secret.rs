@@ -65,7 +65,7 @@ impl SecretKey {
         let error = sampling::error(random, ring.degree());
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
-        body.for_each_row(|index, row| {
+        body.for_each_expanded_row(|index, row| {
             let m = ring.modulus(index);
             // Holds products with the secret, so it is wiped.
             let mut mask = Zeroizing::new(vec![0; ring.degree()]);

@@ -4,10 +4,10 @@
 //! any. With one thread everything runs where it is called. Rows do not depend on each other, so the results are the
 //! same however many threads there are.
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 /// Below this many words, waking another thread takes longer than what it saves.
-const MIN_WORDS: usize = 1 << 15;
+const MIN_WORDS: usize = 1 << 17;
 
 /// Runs `work` on every item; together they touch about `words` residues.
 pub(crate) fn for_each<T: Send>(
@@ -23,12 +23,20 @@ pub(crate) fn for_each<T: Send>(
     }
 }
 
-/// Runs a whole operation, of several steps over about `words` residues each, in the pool: going there once is
-/// cheaper than at every step.
-pub(crate) fn run<R: Send>(words: usize, operation: impl FnOnce() -> R + Send) -> R {
-    if words < MIN_WORDS || rayon::current_thread_index().is_some() || rayon::current_num_threads() == 1 {
-        operation()
+/// What `work` makes of every item, in their order; together they touch about `words` residues.
+pub(crate) fn map<T: Sync, R: Send>(
+    words: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync + Send,
+) -> Vec<R> {
+    if words < MIN_WORDS || rayon::current_num_threads() == 1 {
+        items.iter().map(work).collect()
     } else {
-        rayon::scope(|_| operation())
+        items.par_iter().with_max_len(1).map(work).collect()
     }
+}
+
+/// How many threads there are to share work among.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
 }

@@ -66,7 +66,7 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(context: &'a Context, source: &'a Polynomial<Ntt>) -> Self {
+    fn new(context: &'a Context, source: &Polynomial<Ntt>) -> Self {
         let (ring, degree) = (context.ring(), context.ring().degree());
         let digits = Digits { context, limbs: source.limbs() };
         let mut rows = context.tables().scratch.take((digits.limbs + digits.count()) * degree);
@@ -175,11 +175,7 @@ impl<'a> Decomposition<'a> {
 }
 
 /// The product of a polynomial and the secret a key switches from, under the secret it switches to.
-pub(crate) fn switch<'a>(
-    context: &'a Context,
-    source: &'a Polynomial<Ntt>,
-    key: &SwitchingKey,
-) -> Extended<'a> {
+pub(crate) fn switch<'a>(context: &'a Context, source: &Polynomial<Ntt>, key: &SwitchingKey) -> Extended<'a> {
     let prepared = Prepared::new(context, source);
     let (digits, degree) = (prepared.digits, context.ring().degree());
     let mut sums = Extended::new(context, source.limbs());
@@ -231,7 +227,7 @@ impl<'a> Extended<'a> {
         zero
     }
 
-    /// Fills both parts, `group` rows at a time: `work` gets the first row and the rows of both.
+    /// Works on both parts, `group` rows at a time: `work` gets the first row and the rows of both.
     fn fill(&mut self, group: usize, work: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send) {
         let length = group * self.context.ring().degree();
         let [first, second] = &mut self.parts;
@@ -242,17 +238,18 @@ impl<'a> Extended<'a> {
 
     /// Adds another pair with an automorphism applied to it.
     pub(crate) fn add_permuted(&mut self, other: &Extended<'_>, automorphism: &Automorphism) {
-        let ring = self.context.ring();
-        let degree = ring.degree();
-        let mut permuted = self.context.tables().scratch.take(degree);
-        for (sum, part) in self.parts.iter_mut().zip(&other.parts) {
-            let rows = sum.chunks_exact_mut(degree).zip(part.chunks_exact(degree));
-            for (row, (sum, part)) in rows.enumerate() {
-                let m = ring.modulus(ring.extended_index(self.limbs, row));
+        let (ring, limbs) = (self.context.ring(), self.limbs);
+        let scratch = &self.context.tables().scratch;
+        let other = &other.parts;
+        self.fill(1, |row, first, second| {
+            let m = ring.modulus(ring.extended_index(limbs, row));
+            let mut permuted = scratch.take(ring.degree());
+            for (sum, part) in [first, second].into_iter().zip(other) {
+                let part = &part[row * ring.degree()..(row + 1) * ring.degree()];
                 ring.kernels().permute(automorphism.blocks(), part, &mut permuted);
                 ring.kernels().add_assign(m, sum, &permuted);
             }
-        }
+        });
     }
 
     /// Divides by the special primes and rounds, into `out`; `finish` makes a row of it.

@@ -77,6 +77,6 @@ impl PublicKey {
 /// The public uniform polynomial of a seed over the first `limbs` primes: stream `i` of the seed is limb `i`.
 pub(crate) fn expand_mask(ring: &Ring, seed: &Seed, limbs: usize) -> Polynomial<Ntt> {
     let mut mask = Polynomial::unspecified(ring, limbs);
-    mask.for_each_row(|index, row| expand_uniform(ring.modulus(index), seed, index as u64, row));
+    mask.for_each_expanded_row(|index, row| expand_uniform(ring.modulus(index), seed, index as u64, row));
     mask
 }

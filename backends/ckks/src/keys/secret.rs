@@ -68,7 +68,7 @@ impl SecretKey {
         random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
-        body.for_each_row(|index, row| {
+        body.for_each_expanded_row(|index, row| {
             let m = ring.modulus(index);
             // Holds products with the secret, so it is wiped.
             let mut mask = Zeroizing::new(vec![0; ring.degree()]);

@@ -49,7 +49,7 @@ impl SeededSwitchingKey {
                 let error = sampling::error(random, ring.degree());
                 let mut body = Polynomial::from_signed(ring, &error, ring.moduli().len()).into_ntt(ring);
                 let primes = digit * parameters.digit_primes()..(digit + 1) * parameters.digit_primes();
-                body.for_each_row(|index, row| {
+                body.for_each_expanded_row(|index, row| {
                     let (m, kernels) = (ring.modulus(index), ring.kernels());
                     // Holds products with the secret, so it is wiped.
                     let mut row_mask = Zeroizing::new(vec![0; ring.degree()]);

@@ -6,6 +6,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use zeroize::Zeroize;
 
+/// How many transforms of a row take as long as expanding it from its seed.
+const EXPANSION_COST: usize = 6;
+
 /// How a polynomial is represented: part of its type, so that the two never mix.
 pub(crate) trait Domain {}
 
@@ -73,9 +76,15 @@ impl<D: Domain> Polynomial<D> {
         self.residues.chunks_mut(group * self.degree)
     }
 
-    /// Runs `work` on every limb.
+    /// Runs `work` on every limb: about as much of it as a transform.
     pub(crate) fn for_each_row(&mut self, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
         let words = self.residues.len();
+        parallel::for_each(words, self.rows_mut().enumerate(), |(index, row)| work(index, row));
+    }
+
+    /// Runs `work` on every limb, which expands the limb's uniform counterpart: several times a transform.
+    pub(crate) fn for_each_expanded_row(&mut self, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
+        let words = EXPANSION_COST * self.residues.len();
         parallel::for_each(words, self.rows_mut().enumerate(), |(index, row)| work(index, row));
     }
 

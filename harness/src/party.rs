@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use veilbench_backends::link::Endpoint;
+use veilbench_backends::link::{Endpoint, Topology};
 use veilbench_backends::recorder::process_cpu_ns;
 use veilbench_backends::{Backend, Footprint, Holding, Recorder, Seat, Stage};
 use veilbench_networks::{Shape, Tensor, import};
@@ -43,7 +43,8 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
         .build_global()
         .map_err(|error| PartyError::Control(io::Error::other(error)))?;
 
-    let endpoint = Endpoint::bind().map_err(PartyError::Control)?;
+    let endpoint =
+        Endpoint::bind_in(Topology::of(backend.as_ref()), brief.role).map_err(PartyError::Control)?;
     control.answer(&Answer::Listening(endpoint.address().map_err(PartyError::Control)?))?;
     let Order::Connect(parties) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let timeout = Duration::from_secs(brief.timeout_seconds);

@@ -176,8 +176,7 @@ impl Channel {
         if bytes - RECORD_OVERHEAD > limit {
             return Err(Error::Oversized { role, bytes, limit: limit + RECORD_OVERHEAD });
         }
-        let (sequence, body) =
-            record.split_first_chunk_mut().ok_or(Error::Truncated { role, bytes })?;
+        let (sequence, body) = record.split_first_chunk_mut().ok_or(Error::Truncated { role, bytes })?;
         let got = u64::from_le_bytes(*sequence);
         match got.cmp(&expected) {
             std::cmp::Ordering::Less => return Err(Error::Replayed { role, expected, got }),

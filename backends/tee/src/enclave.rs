@@ -135,7 +135,12 @@ impl Enclave {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::KeyExchange`], those of [`Channel::open`].
-    pub fn accept(&self, client: Client, hello: &mut [u8], limit: usize) -> Result<(Channel, Zeroizing<Vec<u8>>)> {
+    pub fn accept(
+        &self,
+        client: Client,
+        hello: &mut [u8],
+        limit: usize,
+    ) -> Result<(Channel, Zeroizing<Vec<u8>>)> {
         let Some((encapsulated, record)) = hello.split_first_chunk_mut::<ENCAPSULATED_BYTES>() else {
             return Err(Error::Truncated { role: client.role(), bytes: hello.len() });
         };

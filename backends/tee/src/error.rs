@@ -108,7 +108,9 @@ pub enum Error {
     #[error("release: its signature is not valid; it was changed after it was signed")]
     ReleaseSignature,
     /// The release is about other code than the client's own copy.
-    #[error("release: it is about enclave {found}, this client's own copy of the program measures {expected}")]
+    #[error(
+        "release: it is about enclave {found}, this client's own copy of the program measures {expected}"
+    )]
     ReleaseMeasurement {
         /// Of the client's own copy.
         expected: Measurement,
@@ -138,7 +140,9 @@ pub enum Error {
         found: Measurement,
     },
     /// HPKE could not open the channel.
-    #[error("channel to the {role}: the key exchange failed; it was made for another enclave or session, or changed")]
+    #[error(
+        "channel to the {role}: the key exchange failed; it was made for another enclave or session, or changed"
+    )]
     KeyExchange {
         /// The client's role.
         role: &'static str,
@@ -154,7 +158,9 @@ pub enum Error {
         got: u64,
     },
     /// A record from further on.
-    #[error("channel to the {role}: record {got} came where {expected} is due; records were lost or reordered")]
+    #[error(
+        "channel to the {role}: record {got} came where {expected} is due; records were lost or reordered"
+    )]
     Reordered {
         /// The client's role.
         role: &'static str,
@@ -164,7 +170,9 @@ pub enum Error {
         got: u64,
     },
     /// Authentication failed.
-    #[error("channel to the {role}: record {sequence} does not authenticate; it was changed or cut short on the way")]
+    #[error(
+        "channel to the {role}: record {sequence} does not authenticate; it was changed or cut short on the way"
+    )]
     Tampered {
         /// The client's role.
         role: &'static str,

@@ -183,7 +183,13 @@ impl SimulatedManufacturer {
         Ok(QuoteCollateralV3 {
             pck_crl_issuer_chain: self.platform_ca_chain()?,
             root_ca_crl: revocation_list(&root_issuer, &self.root, options.issued, until, &[])?,
-            pck_crl: revocation_list(&platform_ca_issuer, &self.platform_ca, options.issued, until, &revoked)?,
+            pck_crl: revocation_list(
+                &platform_ca_issuer,
+                &self.platform_ca,
+                options.issued,
+                until,
+                &revoked,
+            )?,
             tcb_info_issuer_chain: signing_chain.clone(),
             tcb_info_signature: self.collateral.sign_raw(tcb_info.as_bytes()).to_vec(),
             tcb_info,

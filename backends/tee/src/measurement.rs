@@ -114,7 +114,6 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Measurement::of(b"abc").to_string(), abc);
         assert_eq!(Measurement::of_image(&b"abc"[..]).unwrap().to_string(), abc);
-        
     }
 
     #[test]

@@ -36,8 +36,7 @@ impl Identity {
 
     fn to_bytes(self) -> Vec<u8> {
         let writer = Writer::default().fixed(self.measurement.bytes()).fixed(self.signer.bytes());
-        let writer =
-            writer.fixed(&self.product.to_le_bytes()).fixed(&self.security_version.to_le_bytes());
+        let writer = writer.fixed(&self.product.to_le_bytes()).fixed(&self.security_version.to_le_bytes());
         writer.fixed(&[u8::from(self.debug)]).finish()
     }
 }

@@ -91,8 +91,8 @@ mod page {
             if let Ok(page) = Self::secret() {
                 return Ok((page, KeyMemory::MemfdSecret));
             }
-            let page =
-                Self::anonymous().map_err(|source| Error::System { doing: "mapping a page for a key", source })?;
+            let page = Self::anonymous()
+                .map_err(|source| Error::System { doing: "mapping a page for a key", source })?;
             // SAFETY: the range is the page just mapped.
             let locked = unsafe { mlock(page.0.as_ptr().cast(), PAGE_BYTES) };
             Ok((page, if locked.is_ok() { KeyMemory::Locked } else { KeyMemory::Ordinary }))

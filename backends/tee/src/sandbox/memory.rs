@@ -8,8 +8,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 /// alone: once the limit is reached, allocations would fail.
 pub(super) fn lock_all() -> bool {
     let unlimited = getrlimit(Resource::Memlock).current.is_none();
-    let entitled =
-        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    let entitled = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     (unlimited || entitled) && mlockall(flags).is_ok()
 }

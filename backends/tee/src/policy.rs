@@ -148,18 +148,22 @@ impl Policy {
         let chain = pem::parse_many(chain).map_err(|error| rejected(error.to_string()))?;
         match chain.last() {
             Some(root) if root.contents() == self.root => Ok(()),
-            Some(root) => Err(Error::UntrustedRoot { found: subject_words(root.contents()) }),
+            Some(root) => Err(Error::UntrustedRoot { found: common_name(root.contents()) }),
             None => Err(rejected("it has no certificates".into())),
         }
     }
 }
 
-/// The longest run of printable text in a certificate that names an authority, for people.
-fn subject_words(certificate: &[u8]) -> String {
-    let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    let runs = certificate.split(|byte| !printable(byte));
-    let named = runs.filter_map(|run| std::str::from_utf8(run).ok()).find(|run| run.contains("CA"));
-    named.map_or_else(|| "an unknown root".to_owned(), |name| format!("{:?}", name.trim()))
+/// The first common name in a certificate, which of a root is its own, for people.
+fn common_name(certificate: &[u8]) -> String {
+    const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
+    let after =
+        certificate.windows(5).position(|window| window == COMMON_NAME).map(|at| &certificate[at + 5..]);
+    let name = after.and_then(|value| {
+        let (&[_tag, length], contents) = value.split_first_chunk()?;
+        std::str::from_utf8(contents.get(..usize::from(length))?).ok()
+    });
+    name.map_or_else(|| "an unknown root".to_owned(), |name| format!("{name:?}"))
 }
 
 /// Sorts what the verifier says by what the user can do about it. The words only choose the name of

@@ -16,6 +16,10 @@
 //! enclave     -> host -> enclave   the model sealed, stored, read back and unsealed
 //! enclave     -> host -> clients   ready, under each channel's key
 //! ```
+//!
+//! Before each batch the model owner allows its images, under its channel's key, by way of the data owner
+//! and the host: who has the model's use is its owner's choice to the end. Online a request and its answer
+//! pass the host as records.
 
 mod data_owner;
 mod enclave;

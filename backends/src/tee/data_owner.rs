@@ -25,6 +25,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let ready = recorder.span("wait-for-model", || host.receive())?;
     let channel = connected.confirm(ready)?;
     Ok(Box::new(DataOwner {
+        publisher,
         host,
         channel,
         architecture: seat.architecture,
@@ -34,6 +35,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
 }
 
 struct DataOwner {
+    publisher: Link,
     host: Link,
     channel: Channel,
     architecture: Architecture,
@@ -42,6 +44,11 @@ struct DataOwner {
 }
 
 impl Party for DataOwner {
+    fn offline(&mut self, _: usize) -> Result<(), Error> {
+        let allowance = self.publisher.receive()?;
+        Ok(self.host.send(&allowance)?)
+    }
+
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
         let (input, count) = (self.architecture.input, images.images());

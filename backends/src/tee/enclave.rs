@@ -43,7 +43,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         host.send(&Enclave::confirm(channel)?)?;
     }
     let (architecture, batch) = (seat.architecture, seat.job.batch);
-    Ok(Box::new(Inside { host, channel, engine, architecture, batch, recorder }))
+    Ok(Box::new(Inside { host, model_owner, channel, engine, architecture, batch, allowed: 0, recorder }))
 }
 
 /// The engine, by the same way as that of the clear backend: an ONNX file, read and handed to tract.
@@ -59,20 +59,39 @@ fn load(model: &[u8], architecture: &Architecture) -> Result<Reference, Error> {
 
 struct Inside {
     host: Link,
+    model_owner: Channel,
     channel: Channel,
     engine: Reference,
     architecture: Architecture,
     batch: usize,
+    /// Images the model owner has allowed and that were not yet evaluated.
+    allowed: usize,
     recorder: Recorder,
 }
 
 impl Party for Inside {
+    fn offline(&mut self, _: usize) -> Result<(), Error> {
+        let mut allowance = self.host.receive()?;
+        let images: [u8; 4] = self.model_owner.open(&mut allowance, 4)?.try_into().map_err(
+            |_: std::array::TryFromSliceError| Error::protocol("an allowance is not a number of images"),
+        )?;
+        self.allowed = self.allowed.saturating_add(u32::from_le_bytes(images) as usize);
+        Ok(())
+    }
+
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let mut record = self.host.receive()?;
         let limit = batch_bytes(&self.architecture, self.batch);
         let images = self.recorder.span("open", || {
             let contents = self.channel.open(&mut record, limit)?;
             wire::decode(contents, self.architecture.input, self.batch)
+        })?;
+        self.allowed = self.allowed.checked_sub(images.images()).ok_or_else(|| {
+            Error::protocol(format!(
+                "{} images came where the model owner has allowed {}",
+                images.images(),
+                self.allowed
+            ))
         })?;
         let logits = self
             .recorder

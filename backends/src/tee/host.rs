@@ -25,7 +25,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let (quoting, collateral) = recorder.span("collateral", || {
         let manufacturer = SimulatedManufacturer::new();
         let quoting = SimulatedQuotingEnclave::new(&processor, &manufacturer)?;
-        Ok::<_, Error>((quoting, manufacturer.collateral(CollateralOptions::issued(now()?))?))
+        Ok::<_, Error>((quoting, manufacturer.collateral(CollateralOptions::issued(today()?))?))
     })?;
 
     let request = model_owner.receive()?;
@@ -83,6 +83,12 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     Ok(Box::new(Host { data_owner, enclave, recorder }))
 }
 
+/// When today's collateral was issued: at midnight, as hosts fetch it daily and keep it.
+fn today() -> Result<u64, Error> {
+    let now = now()?;
+    Ok(now - now % 86_400)
+}
+
 /// Measures the program that the process at the other end of the enclave's socket runs: what the kernel
 /// says it is, not what it says itself.
 fn measure(enclave: &Link) -> Result<Measurement, Error> {
@@ -112,6 +118,11 @@ struct Host {
 }
 
 impl Party for Host {
+    fn offline(&mut self, _: usize) -> Result<(), Error> {
+        let allowance = self.data_owner.receive()?;
+        Ok(self.enclave.send(&allowance)?)
+    }
+
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let request = self.data_owner.receive()?;
         self.enclave.send(&request)?;

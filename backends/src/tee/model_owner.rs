@@ -1,11 +1,11 @@
 //! Publishes the release, and provisions the model to an enclave it has judged.
 
 use veilbench_networks::{Tensor, export};
-use veilbench_tee::{Challenger, Client, Measurement, Policy, SimulatedPublisher};
+use veilbench_tee::{Challenger, Channel, Client, Measurement, Policy, SimulatedPublisher};
 use zeroize::Zeroizing;
 
 use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, now, planned_image};
-use crate::{Error, Party, Seat};
+use crate::{Error, Link, Party, Seat};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let (mut data_owner, mut host) = (seat.links.take(DATA_OWNER)?, seat.links.take(HOST)?);
@@ -37,14 +37,24 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         recorder.span("verify-quote-and-seal-model", || challenger.connect(&evidence, &model, now))?;
     recorder.span("provision", || host.send(&hello))?;
     let ready = recorder.span("wait-for-model", || host.receive())?;
-    connected.confirm(ready)?;
-    Ok(Box::new(ModelOwner))
+    let channel = connected.confirm(ready)?;
+    Ok(Box::new(ModelOwner { data_owner, channel, batch: seat.job.batch }))
 }
 
-/// Has nothing to do once its model runs.
-struct ModelOwner;
+/// Allows every batch that its model is used for.
+struct ModelOwner {
+    data_owner: Link,
+    channel: Channel,
+    batch: usize,
+}
 
 impl Party for ModelOwner {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        let images = u32::try_from(images.min(self.batch)).map_err(Error::engine("allowing a batch"))?;
+        let allowance = self.channel.seal(&images.to_le_bytes())?;
+        Ok(self.data_owner.send(&allowance)?)
+    }
+
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         Ok(None)
     }

@@ -1,8 +1,8 @@
-//! The enclave's process restricts itself: no files, no network, no new programs, no core dumps,
-//! nothing swapped out. Each protection is taken where the kernel grants it, and the report says which were.
+//! The enclave's process restricts itself: no files, no network, no new programs, no core dumps. Each
+//! protection is taken where the kernel grants it, and the report says which were.
 
+mod dumps;
 mod landlock;
-mod memory;
 mod seccomp;
 
 use std::fmt;
@@ -16,8 +16,6 @@ pub struct Protections {
     pub seccomp: bool,
     /// Version of the Landlock rules that deny files, TCP, signals and abstract sockets; on every thread.
     pub landlock: Option<u32>,
-    /// All memory of the process stays out of swap.
-    pub memory_locked: bool,
     /// No core dumps, and no other process may attach or look into the memory.
     pub no_dump: bool,
 }
@@ -32,11 +30,10 @@ impl Protections {
     /// the ambient rayon pool. There is no way back. Call it in a process that does nothing else.
     pub fn enforce() -> Self {
         // Last comes what would forbid the others.
-        let memory_locked = memory::lock_all();
-        let no_dump = memory::forbid_dumps();
+        let no_dump = dumps::forbid();
         let landlock = landlock::enforce();
         let seccomp = seccomp::enforce();
-        Self { seccomp, landlock, memory_locked, no_dump }
+        Self { seccomp, landlock, no_dump }
     }
 
     /// The report: one line, with where keys rest.
@@ -53,6 +50,6 @@ impl fmt::Display for Protections {
             Some(version) => write!(f, "v{version}")?,
             None => f.write_str("no")?,
         }
-        write!(f, " memory-locked={} no-dump={}", word(self.memory_locked), word(self.no_dump))
+        write!(f, " no-dump={}", word(self.no_dump))
     }
 }

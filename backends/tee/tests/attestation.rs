@@ -235,7 +235,7 @@ fn evidence_for_one_client_is_of_no_use_to_the_other() {
 
 #[test]
 fn protections_that_are_not_in_force_cannot_be_claimed() {
-    let boast = "seccomp=yes landlock=v6 memory-locked=yes no-dump=yes keys=memfd-secret";
+    let boast = "seccomp=yes landlock=v6 no-dump=yes keys=memfd-secret";
     let evidence = Evidence { protections: boast.into(), ..good() };
     assert!(matches!(judge(&evidence), Err(Error::ReportData)));
     let other_key = Evidence { public_key: [9; 32], ..good() };

@@ -62,7 +62,7 @@ fn lengths_that_lie_are_refused() {
     let good = good().to_bytes();
     // After key, nonce and model comes the length of the first field.
     for (length, words) in
-        [(u32::MAX, "a field of 4294967295 bytes where at most 512"), (400, "its protections")]
+        [(u32::MAX, "a field of 4294967295 bytes where at most 512"), (400, "a text is not UTF-8")]
     {
         let mut lie = good.clone();
         lie[96..100].copy_from_slice(&length.to_le_bytes());

@@ -70,5 +70,5 @@ fn an_enclave_has_no_files_no_network_and_no_programs() {
 #[test]
 fn a_report_says_what_was_not_granted() {
     let words = Protections::none().describe(KeyMemory::Locked);
-    assert_eq!(words, "seccomp=no landlock=no memory-locked=no no-dump=no keys=mlock");
+    assert_eq!(words, "seccomp=no landlock=no no-dump=no keys=mlock");
 }

@@ -20,6 +20,13 @@ pub trait Backend: Send + Sync {
     /// [`Unsupported`], naming the layer, if it cannot.
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported>;
 
+    /// Roles that are on one machine with another and talk to it alone, each with that other role: an
+    /// enclave and its host. Their link is a local socket; every other pair of roles has a link over
+    /// the cell's network.
+    fn attachments(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Becomes one role: everything that is done once a session (keys, provisioning, attestation).
     /// This call is the `setup` phase.
     ///
@@ -172,7 +179,7 @@ pub struct Seat {
     pub plan: Plan,
     /// The cell's demands.
     pub job: Job,
-    /// Links to every other role.
+    /// Links to every other role, or to the one role this one is [attached](Backend::attachments) to.
     pub links: Links,
     /// Where spans are timed.
     pub recorder: Recorder,

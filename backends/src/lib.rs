@@ -22,6 +22,7 @@ pub mod link;
 pub mod recorder;
 pub mod rehearsal;
 pub mod stage;
+pub mod tee;
 pub mod threat;
 pub mod wire;
 
@@ -33,5 +34,5 @@ pub use threat::{Adversary, Knowledge, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(clear::Clear)]
+    vec![Box::new(clear::Clear), Box::new(tee::Tee)]
 }

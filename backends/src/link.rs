@@ -1,6 +1,7 @@
 //! Metered, framed, optionally shaped byte channels between parties.
 //!
-//! A [`Link`] carries whole messages over one loopback TCP connection. The sender counts payload
+//! A [`Link`] carries whole messages over one loopback TCP connection, or over a local socket if one
+//! party is attached to the other ([`Topology`]). The sender counts payload
 //! bytes and messages before they leave; every message carries the sender's causal depth, and a
 //! receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
 //! of rounds. A [`LinkProfile`] delays delivery as a slower network would.
@@ -15,6 +16,8 @@ mod frame;
 mod meter;
 mod profile;
 mod relay;
+mod stream;
+mod topology;
 
 pub use channel::{Link, LinkError, MESSAGE_LIMIT};
 pub use connect::{Endpoint, Token, pair};
@@ -22,6 +25,7 @@ pub use meter::{Meter, Traffic};
 pub use profile::{LinkProfile, LinkProfileError};
 pub(crate) use relay::Relay;
 pub use relay::{Forward, Tap};
+pub use topology::Topology;
 
 /// Links of one party, by the name of the peer's role.
 #[derive(Debug, Default)]

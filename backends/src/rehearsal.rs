@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use veilbench_networks::{Network, Tensor};
 
-use crate::link::{Endpoint, Relay, Tap, Token};
+use crate::link::{Endpoint, Relay, Tap, Token, Topology};
 use crate::{Backend, Error, Footprint, Holding, Job, LinkError, Plan, Recorder, Seat, Stage};
 
 /// One session to rehearse.
@@ -57,13 +57,16 @@ impl<'a> Rehearsal<'a> {
             .plan(&self.network.architecture, &self.job)
             .map_err(|unsupported| Error::Input(unsupported.to_string()))?;
         let open = |source| LinkError::Io { peer: "loopback".into(), source };
-        let endpoints =
-            profile.roles.iter().map(|_| Endpoint::bind()).collect::<Result<Vec<_>, _>>().map_err(open)?;
+        let topology = Topology::of(self.backend);
+        let endpoints = (0..profile.roles.len())
+            .map(|me| Endpoint::bind_in(topology.clone(), me))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(open)?;
         let mut parties = Vec::with_capacity(endpoints.len());
         for (role, endpoint) in profile.roles.iter().zip(&endpoints) {
             parties.push((role.name.to_string(), endpoint.address().map_err(open)?));
         }
-        let relay = self.tap.as_ref().map(|tap| Relay::new(Arc::clone(tap)));
+        let relay = self.tap.as_ref().map(|tap| Relay::new(Arc::clone(tap), topology.clone()));
         let mut books = Vec::with_capacity(parties.len());
         for me in 0..parties.len() {
             books.push(match &relay {

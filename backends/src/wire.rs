@@ -6,7 +6,17 @@ use crate::Error;
 
 /// The values of a batch.
 pub fn encode(tensor: &Tensor) -> Vec<u8> {
-    tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut message = Vec::new();
+    append(&mut message, tensor.data());
+    message
+}
+
+/// Appends values to a message.
+pub fn append(message: &mut Vec<u8>, values: &[f32]) {
+    let start = message.len();
+    message.resize(start + size_of_val(values), 0);
+    let places = message[start..].as_chunks_mut::<4>().0;
+    places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_le_bytes());
 }
 
 /// A batch of 1 to `most` images of `shape` from a peer's bytes.

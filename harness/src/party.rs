@@ -5,14 +5,14 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use veilbench_backends::link::Endpoint;
+use veilbench_backends::link::{Endpoint, Topology};
 use veilbench_backends::recorder::process_cpu_ns;
 use veilbench_backends::{Backend, Footprint, Holding, Recorder, Seat, Stage};
 use veilbench_networks::{Shape, Tensor, import};
 
 use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
-use crate::session::peak_rss_bytes;
+use crate::session::MemoryStatus;
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
@@ -23,15 +23,20 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| PartyError::Control(error.into()))?;
+    let memory = MemoryStatus::open("self");
     let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout() };
-    let result = follow(backends, &mut control);
+    let result = follow(backends, &mut control, memory);
     if let Err(error) = &result {
         control.answer(&Answer::Failed(error.to_string()))?;
     }
     result
 }
 
-fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
+fn follow(
+    backends: &[Box<dyn Backend>],
+    control: &mut Control,
+    memory: Option<MemoryStatus>,
+) -> Result<(), PartyError> {
     let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let backend = backends
         .iter()
@@ -43,7 +48,8 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
         .build_global()
         .map_err(|error| PartyError::Control(io::Error::other(error)))?;
 
-    let endpoint = Endpoint::bind().map_err(PartyError::Control)?;
+    let endpoint =
+        Endpoint::bind_in(Topology::of(backend.as_ref()), brief.role).map_err(PartyError::Control)?;
     control.answer(&Answer::Listening(endpoint.address().map_err(PartyError::Control)?))?;
     let Order::Connect(parties) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let timeout = Duration::from_secs(brief.timeout_seconds);
@@ -88,7 +94,8 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
             }
             Order::Leave => {
                 drop(stage);
-                return control.answer(&Answer::Left { peak_rss_bytes: peak_rss_bytes("self") });
+                let peak_rss_bytes = memory.and_then(MemoryStatus::peak_rss_bytes);
+                return control.answer(&Answer::Left { peak_rss_bytes });
             }
             _ => return Err(PartyError::OutOfTurn),
         };

@@ -1,5 +1,6 @@
 //! One session: the processes of one cell, stepped through their phases, and always ended.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -441,10 +442,24 @@ fn reap(child: Child, leaving: bool) -> std::io::Result<Death> {
 
 /// `VmHWM` of a live process. Unlike `wait4`'s figure it belongs to its present program alone: the
 /// kernel carries the parent's high-water mark over an exec that shared its memory.
-pub(crate) fn peak_rss_bytes(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+fn peak_rss_bytes(process: &str) -> Option<u64> {
+    MemoryStatus::open(process)?.peak_rss_bytes()
+}
+
+/// A process' status, opened while it may open files: a role may forbid itself that later.
+pub(crate) struct MemoryStatus(std::fs::File);
+
+impl MemoryStatus {
+    pub(crate) fn open(process: &str) -> Option<Self> {
+        std::fs::File::open(format!("/proc/{process}/status")).ok().map(Self)
+    }
+
+    pub(crate) fn peak_rss_bytes(mut self) -> Option<u64> {
+        let mut status = String::new();
+        self.0.read_to_string(&mut status).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
 }
 
 fn kill_group(pid: Pid) {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use super::frame::{HEADER_BYTES, Header};
 use super::meter::{Meter, Traffic};
 use super::profile::{LinkProfile, Shape, monotonic_ns};
+use super::stream::Stream;
 
 /// Largest message a link carries, in bytes.
 pub const MESSAGE_LIMIT: usize = 1 << 30;
@@ -27,7 +27,7 @@ const SPIN: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub struct Link {
     peer: String,
-    stream: TcpStream,
+    stream: Stream,
     timeout: Duration,
     meter: Arc<Meter>,
     traffic: Arc<Traffic>,
@@ -124,14 +124,12 @@ pub enum LinkError {
 impl Link {
     pub(super) fn new(
         peer: &str,
-        stream: TcpStream,
+        stream: Stream,
         profile: &LinkProfile,
         meter: Arc<Meter>,
         timeout: Duration,
     ) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(timeout))?;
+        stream.prepare(timeout)?;
         Ok(Self {
             peer: peer.to_owned(),
             stream,
@@ -155,6 +153,11 @@ impl Link {
     /// The role at the other end.
     pub fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// The process at the other end, by the kernel's account, if the link is a local one.
+    pub fn peer_process(&self) -> Option<u32> {
+        self.stream.peer_process()
     }
 
     /// The counters of this direction.
@@ -384,7 +387,7 @@ impl Link {
 
 /// Reads with flags.
 struct Socket<'a> {
-    stream: &'a TcpStream,
+    stream: &'a Stream,
     flags: RecvFlags,
 }
 

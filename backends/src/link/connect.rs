@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Link, LinkError, LinkProfile, Links, Meter};
+use super::stream::{Stream, listen_locally};
+use super::{Link, LinkError, LinkProfile, Links, Meter, Topology};
 
 /// What a connection opens with, so that a stranger's connection is told apart.
 const GREETING: [u8; 8] = *b"veilb 01";
@@ -30,19 +32,34 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A party's listening socket.
+/// A party's listening sockets.
 #[derive(Debug)]
 pub struct Endpoint {
     listener: TcpListener,
+    local: Option<UnixListener>,
+    topology: Topology,
 }
 
 impl Endpoint {
-    /// Listens on a free loopback port.
+    /// Listens on a free loopback port, as one of parties that are all connected with each other.
     ///
     /// # Errors
     /// If the operating system has none.
     pub fn bind() -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))? })
+        Self::bind_in(Topology::default(), 0)
+    }
+
+    /// Listens as party `me` of a topology.
+    ///
+    /// # Errors
+    /// If the operating system has no free port or name.
+    pub fn bind_in(topology: Topology, me: usize) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let local = match topology.called_locally(me) {
+            true => Some(listen_locally(listener.local_addr()?)?),
+            false => None,
+        };
+        Ok(Self { listener, local, topology })
     }
 
     /// Where peers reach this party.
@@ -53,8 +70,8 @@ impl Endpoint {
         self.listener.local_addr()
     }
 
-    /// Connects to every other party. `parties` are role names and addresses in the order of the
-    /// profile, `me` this party's index; a party calls those before it and is called by those after it.
+    /// Connects to every party the topology says. `parties` are role names and addresses in the order of
+    /// the profile, `me` this party's index; a party calls those before it and is called by those after it.
     ///
     /// # Errors
     /// If a peer is not there within `timeout`.
@@ -68,69 +85,89 @@ impl Endpoint {
     ) -> Result<(Links, Arc<Meter>), LinkError> {
         let meter = Arc::new(Meter::default());
         let deadline = Instant::now() + timeout;
-        let mut streams: Vec<(usize, TcpStream)> = Vec::with_capacity(parties.len());
+        let mut streams: Vec<(usize, Stream)> = Vec::with_capacity(parties.len());
+        let topology = &self.topology;
         for (index, (peer, address)) in parties.iter().enumerate().take(me) {
-            let stream = call(*address, me, token, timeout)
+            if !topology.connects(me, index) {
+                continue;
+            }
+            let stream = call(*address, topology.is_local(me, index), me, token, timeout)
                 .map_err(|error| LinkError::Connect { peer: peer.clone(), reason: error.to_string() })?;
             streams.push((index, stream));
         }
-        while streams.len() + 1 < parties.len() {
-            let missing = |reason: &str| {
-                let awaited =
-                    (me + 1..parties.len()).find(|index| !streams.iter().any(|(at, _)| at == index));
-                let peer = awaited.map_or_else(String::new, |index| parties[index].0.clone());
-                LinkError::Connect { peer, reason: reason.to_owned() }
-            };
-            let stream = accept(&self.listener, deadline).map_err(|error| missing(&error.to_string()))?;
+        let is_due = |index: usize, streams: &[(usize, Stream)]| {
+            topology.connects(me, index) && !streams.iter().any(|(at, _)| *at == index)
+        };
+        while let Some(awaited) = (me + 1..parties.len()).find(|&index| is_due(index, &streams)) {
+            let stream = self.accept(deadline).map_err(|error| LinkError::Connect {
+                peer: parties[awaited].0.clone(),
+                reason: error.to_string(),
+            })?;
+            let local = matches!(stream, Stream::Local(_));
             if let Some(index) = greeted(&stream, token, deadline)
                 && index > me
                 && index < parties.len()
-                && !streams.iter().any(|(at, _)| *at == index)
+                && is_due(index, &streams)
+                && topology.is_local(me, index) == local
             {
                 streams.push((index, stream));
             }
         }
+        let unshaped = LinkProfile::loopback();
         let links = streams
             .into_iter()
             .map(|(index, stream)| {
                 let peer = &parties[index].0;
+                let profile = if topology.is_local(me, index) { &unshaped } else { profile };
                 Link::new(peer, stream, profile, Arc::clone(&meter), timeout)
                     .map_err(|source| LinkError::Io { peer: peer.clone(), source })
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok((Links::new(links), meter))
     }
-}
 
-fn call(address: SocketAddr, me: usize, token: &Token, timeout: Duration) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-    let mut hello = [0; 25];
-    hello[..8].copy_from_slice(&GREETING);
-    hello[8..24].copy_from_slice(&token.0);
-    hello[24] = u8::try_from(me).map_err(io::Error::other)?;
-    stream.write_all(&hello)?;
-    Ok(stream)
-}
+    /// The next caller on any of the sockets.
+    fn accept(&self, deadline: Instant) -> io::Result<Stream> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-fn accept(listener: &TcpListener, deadline: Instant) -> io::Result<TcpStream> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-        match poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not call in time")),
-            Ok(_) => return Ok(listener.accept()?.0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut sockets = vec![PollFd::new(&self.listener, PollFlags::IN)];
+            sockets.extend(self.local.as_ref().map(|local| PollFd::new(local, PollFlags::IN)));
+            match poll(&mut sockets, Some(&timeout)) {
+                Ok(0) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not call in time"));
+                }
+                Ok(_) if sockets[0].revents().contains(PollFlags::IN) => {
+                    return Ok(Stream::Tcp(self.listener.accept()?.0));
+                }
+                Ok(_) => {
+                    if let Some(local) = &self.local {
+                        return Ok(Stream::Local(local.accept()?.0));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
 
+fn call(address: SocketAddr, local: bool, me: usize, token: &Token, timeout: Duration) -> io::Result<Stream> {
+    let stream = Stream::call(address, local, timeout)?;
+    let mut hello = [0; 25];
+    hello[..8].copy_from_slice(&GREETING);
+    hello[8..24].copy_from_slice(&token.0);
+    hello[24] = u8::try_from(me).map_err(io::Error::other)?;
+    (&stream).write_all(&hello)?;
+    Ok(stream)
+}
+
 /// The index a caller gives, or `None` for a stranger.
-fn greeted(mut stream: &TcpStream, token: &Token, deadline: Instant) -> Option<usize> {
+fn greeted(mut stream: &Stream, token: &Token, deadline: Instant) -> Option<usize> {
     let patience = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(2));
-    stream.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).ok()?;
+    stream.prepare(patience.max(Duration::from_millis(1))).ok()?;
     let mut hello = [0; 25];
     stream.read_exact(&mut hello).ok()?;
     (hello[..8] == GREETING && hello[8..24] == token.0).then(|| usize::from(hello[24]))

@@ -2,12 +2,14 @@
 //! change, drop or repeat them.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use super::MESSAGE_LIMIT;
 use super::frame::{HEADER_BYTES, Header};
+use super::stream::{Stream, listen_locally};
+use super::{MESSAGE_LIMIT, Topology};
 
 /// Sees every message on its way.
 pub trait Tap: Send + Sync {
@@ -32,14 +34,18 @@ pub enum Forward {
     Verbatim(Vec<u8>),
 }
 
+/// How long a connection may stand still: longer than any rehearsal.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Stands between all parties of a session.
 pub(crate) struct Relay {
     tap: Arc<dyn Tap>,
+    topology: Topology,
 }
 
 impl Relay {
-    pub(crate) fn new(tap: Arc<dyn Tap>) -> Self {
-        Self { tap }
+    pub(crate) fn new(tap: Arc<dyn Tap>, topology: Topology) -> Self {
+        Self { tap, topology }
     }
 
     /// The addresses party `me` is to call: those before it are replaced by relaying sockets.
@@ -49,49 +55,61 @@ impl Relay {
         parties: &[(String, SocketAddr)],
     ) -> io::Result<Vec<(String, SocketAddr)>> {
         let mut book = parties.to_vec();
-        for (name, address) in book.iter_mut().take(me) {
+        for (index, (name, address)) in book.iter_mut().enumerate().take(me) {
+            if !self.topology.connects(me, index) {
+                continue;
+            }
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let target = std::mem::replace(address, listener.local_addr()?);
+            let local = match self.topology.is_local(me, index) {
+                true => Some(listen_locally(*address)?),
+                false => None,
+            };
             let (caller, called, tap) = (parties[me].0.clone(), name.clone(), Arc::clone(&self.tap));
             // Ends with the connection; a failure shows as a closed link at both parties.
-            thread::spawn(move || serve(&listener, target, &caller, &called, &tap));
+            thread::spawn(move || {
+                let near = match &local {
+                    Some(local) => Stream::Local(local.accept()?.0),
+                    None => Stream::Tcp(listener.accept()?.0),
+                };
+                serve(&near, target, &caller, &called, &tap)
+            });
         }
         Ok(book)
     }
 }
 
 fn serve(
-    listener: &TcpListener,
+    near: &Stream,
     target: SocketAddr,
     caller: &str,
     called: &str,
     tap: &Arc<dyn Tap>,
 ) -> io::Result<()> {
-    let (mut near, _) = listener.accept()?;
-    let mut far = TcpStream::connect(target)?;
-    near.set_nodelay(true)?;
-    far.set_nodelay(true)?;
+    let far = Stream::call(target, matches!(near, Stream::Local(_)), PATIENCE)?;
+    near.prepare(PATIENCE)?;
+    far.prepare(PATIENCE)?;
     let mut hello = [0; 25];
-    near.read_exact(&mut hello)?;
-    far.write_all(&hello)?;
+    (&*near).read_exact(&mut hello)?;
+    (&far).write_all(&hello)?;
     thread::scope(|scope| {
-        scope.spawn(|| pump(&near, &far, caller, called, tap.as_ref()));
-        pump(&far, &near, called, caller, tap.as_ref());
+        scope.spawn(|| pump(near, &far, caller, called, tap.as_ref()));
+        pump(&far, near, called, caller, tap.as_ref());
     });
     Ok(())
 }
 
 /// Forwards one direction until either end closes, then closes both.
-fn pump(from: &TcpStream, to: &TcpStream, sender: &str, receiver: &str, tap: &dyn Tap) {
+fn pump(from: &Stream, to: &Stream, sender: &str, receiver: &str, tap: &dyn Tap) {
     let _ended = forward(from, to, sender, receiver, tap);
     for stream in [from, to] {
-        let _already_closed = stream.shutdown(Shutdown::Both);
+        let _already_closed = stream.shutdown();
     }
 }
 
 fn forward(
-    mut from: &TcpStream,
-    mut to: &TcpStream,
+    mut from: &Stream,
+    mut to: &Stream,
     sender: &str,
     receiver: &str,
     tap: &dyn Tap,

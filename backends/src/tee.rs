@@ -1,0 +1,201 @@
+//! The `tee` backend: tract inside a simulated enclave. The protection around it, measurement,
+//! attestation, channel, sealing and sandbox, is that of [`veilbench_tee`]; only the hardware is simulated.
+//!
+//! Four processes. The enclave is [attached](Backend::attachments) to its host: it has a local socket to
+//! it and no other link, so everything it says and hears passes through the host. Setup:
+//!
+//! ```text
+//! model owner -> data owner    release: enclave and model, signed by the publisher
+//! model owner -> host          release, nonce
+//! data owner  -> host          nonce
+//! host        -> enclave       launch token, measured image, configuration, nonces
+//! enclave     -> host          public key, protections in force, a report for each client
+//! host        -> both clients  quote and collateral
+//! model owner -> host -> enclave   key exchange, model under the channel's key
+//! data owner  -> host -> enclave   key exchange
+//! enclave     -> host -> enclave   the model sealed, stored, read back and unsealed
+//! enclave     -> host -> clients   ready, under each channel's key
+//! ```
+//!
+//! Before each batch the model owner allows its images, under its channel's key, by way of the data owner
+//! and the host: who has the model's use is its owner's choice to the end. Online a request and its answer
+//! pass the host as records.
+
+mod data_owner;
+mod enclave;
+mod host;
+mod model_owner;
+mod modelled;
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use veilbench_networks::Architecture;
+use veilbench_tee::{Configuration, Measurement, RECORD_OVERHEAD, SEAL_OVERHEAD};
+
+use crate::link::MESSAGE_LIMIT;
+use crate::{
+    Adversary, Backend, Error, Job, Knowledge, Party, Plan, Profile, Role, Seat, Technology, ThreatModel,
+    Unsupported,
+};
+
+const DATA_OWNER: &str = "data-owner";
+const MODEL_OWNER: &str = "model-owner";
+const HOST: &str = "enclave-host";
+const ENCLAVE: &str = "enclave";
+
+/// tract inside a simulated enclave.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tee;
+
+impl Backend for Tee {
+    fn profile(&self) -> Profile {
+        let learns = |role, inside: bool, logits| Knowledge {
+            role: Cow::Borrowed(role),
+            images: inside,
+            weights: inside,
+            activations: inside,
+            logits,
+            architecture: true,
+        };
+        Profile {
+            name: "tee".into(),
+            summary: "SIMULATED enclave: attested, sealed, sandboxed; tract evaluates inside".into(),
+            technology: Technology::Tee,
+            roles: vec![Role::data_owner(), Role::model_owner(), Role::third(HOST), Role::third(ENCLAVE)],
+            threat_model: ThreatModel {
+                label: "simulated enclave, malicious host".into(),
+                adversary: Adversary::Malicious,
+                colluding: 2,
+                trusted: vec![
+                    "the processor's maker and its root certificate: here a simulation that keeps no secret, \
+                     so a real attacker on this machine is not kept out"
+                        .into(),
+                    "the enclave's program, which both owners measure in their own copy".into(),
+                    "the publisher who signs releases; simulated too".into(),
+                    "side channels and physical attacks are out of scope".into(),
+                ],
+                learns: vec![
+                    learns(DATA_OWNER, false, true),
+                    learns(MODEL_OWNER, false, false),
+                    learns(HOST, false, false),
+                    learns(ENCLAVE, true, true),
+                ],
+                simulated: true,
+            },
+        }
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let refuse = |reason: String| Unsupported { layer: None, reason };
+        let upload = job.batch.saturating_mul(architecture.input.len()).saturating_mul(size_of::<f32>());
+        if upload.saturating_add(RECORD_OVERHEAD) > MESSAGE_LIMIT {
+            return Err(refuse(format!(
+                "a batch of {upload} bytes exceeds the {MESSAGE_LIMIT} bytes of one record; choose a smaller batch"
+            )));
+        }
+        if u32::try_from(job.threads).is_err() {
+            return Err(refuse(format!("{} threads are too many", job.threads)));
+        }
+        let model = architecture.parameters().saturating_mul(size_of::<f32>());
+        if model > MODEL_LIMIT {
+            return Err(refuse(format!(
+                "a model of {model} bytes exceeds the {MODEL_LIMIT} bytes of one record"
+            )));
+        }
+        let image = own_image().map_err(|error| refuse(error.to_string()))?;
+        let parameters = serde_json::json!({
+            "simulated": true,
+            "engine": "tract",
+            "enclave_image_sha256": image.to_string(),
+            "quote": "SGX DCAP version 3, ECDSA P-256, root \"veilbench SIMULATED SGX Root CA\"",
+            "channel": "HPKE X25519, HKDF-SHA256, AES-256-GCM",
+            "sealing": "HKDF-SHA256 of a SIMULATED fuse key and the measurement, AES-256-GCM",
+            "upload_bytes": upload + RECORD_OVERHEAD,
+            "modelled": modelled::constants(architecture, job),
+        });
+        let notes = vec![
+            "SIMULATED: no enclave hardware; the enclave is a sandboxed process, and no hardware time is in a \
+             measured column"
+                .into(),
+        ];
+        Ok(Plan { security_bits: Some(128), parameters, notes })
+    }
+
+    fn attachments(&self) -> &'static [(&'static str, &'static str)] {
+        &[(ENCLAVE, HOST)]
+    }
+
+    fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error> {
+        match seat.role {
+            0 => data_owner::join(seat),
+            1 => model_owner::join(seat),
+            2 => host::join(seat),
+            _ => enclave::join(seat),
+        }
+    }
+}
+
+/// Largest model file: it travels in one record and rests in one sealed blob.
+const MODEL_LIMIT: usize = MESSAGE_LIMIT - (1 << 20) - SEAL_OVERHEAD;
+
+/// Images of 32-bit numbers in a record.
+fn batch_bytes(architecture: &Architecture, images: usize) -> usize {
+    images * architecture.input.len() * size_of::<f32>()
+}
+
+/// Answers in a record.
+fn logits_bytes(architecture: &Architecture, images: usize) -> usize {
+    images * architecture.classes() * size_of::<f32>()
+}
+
+/// What an enclave is started with for this cell and a model.
+fn configuration(architecture: &Architecture, job: &Job, model: Measurement) -> Result<Configuration, Error> {
+    let text = serde_json::to_vec(architecture).map_err(Error::engine("describing the architecture"))?;
+    let number = |value: usize| u32::try_from(value).map_err(Error::engine("describing the cell"));
+    Ok(Configuration {
+        architecture: Measurement::of(&text),
+        model,
+        batch: number(job.batch)?,
+        threads: number(job.threads)?,
+    })
+}
+
+/// Measurement of this program's own file: what a client expects the host to run.
+fn own_image() -> Result<Measurement, veilbench_tee::Error> {
+    static IMAGE: OnceLock<Measurement> = OnceLock::new();
+    if let Some(image) = IMAGE.get() {
+        return Ok(*image);
+    }
+    let file = File::open("/proc/self/exe").map_err(|source| veilbench_tee::Error::System {
+        doing: "opening this program's own file",
+        source,
+    })?;
+    Ok(*IMAGE.get_or_init({
+        let image = Measurement::of_image(file)?;
+        move || image
+    }))
+}
+
+/// The measurement both sides agreed on before the session.
+fn planned_image(plan: &Plan) -> Result<Measurement, Error> {
+    let text = plan.parameters["enclave_image_sha256"].as_str().unwrap_or_default();
+    let digit = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(digit).collect();
+    let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Measurement::from).ok_or_else(|| Error::protocol("the plan names no enclave image"))
+}
+
+/// Seconds since 1970.
+fn now() -> Result<u64, Error> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Ok(now.map_err(Error::engine("asking for the date"))?.as_secs())
+}
+
+impl From<veilbench_tee::Error> for Error {
+    fn from(error: veilbench_tee::Error) -> Self {
+        Error::Protocol(error.to_string())
+    }
+}

@@ -1,0 +1,79 @@
+//! Sends images to an enclave it has judged, and to nothing else.
+
+use veilbench_networks::{Architecture, Shape, Tensor};
+use veilbench_tee::{Challenger, Channel, Client, Policy, Release};
+
+use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, planned_image};
+use crate::{Error, Link, Party, Recorder, Seat, wire};
+
+pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+    let (mut publisher, mut host) = (seat.links.take(MODEL_OWNER)?, seat.links.take(HOST)?);
+    let recorder = seat.recorder.clone();
+    let release = publisher.receive()?;
+    let policy = Policy::simulated()?;
+    let challenger = recorder.span("check-release", || {
+        let release = Release::from_bytes(&release)?;
+        let configuration = configuration(&seat.architecture, &seat.job, release.model)?;
+        policy.check_release(&release, &planned_image(&seat.plan)?, &configuration)?;
+        Ok::<_, Error>(Challenger::new(Client::DataOwner, policy, release)?)
+    })?;
+    host.send(challenger.nonce())?;
+    let evidence = recorder.span("wait-for-evidence", || host.receive())?;
+    let now = now()?;
+    let (connected, hello) = recorder.span("verify-quote", || challenger.connect(&evidence, &[], now))?;
+    host.send(&hello)?;
+    let ready = recorder.span("wait-for-model", || host.receive())?;
+    let channel = connected.confirm(ready)?;
+    Ok(Box::new(DataOwner {
+        publisher,
+        host,
+        channel,
+        architecture: seat.architecture,
+        batch: seat.job.batch,
+        recorder,
+    }))
+}
+
+struct DataOwner {
+    publisher: Link,
+    host: Link,
+    channel: Channel,
+    architecture: Architecture,
+    batch: usize,
+    recorder: Recorder,
+}
+
+impl Party for DataOwner {
+    fn offline(&mut self, _: usize) -> Result<(), Error> {
+        let allowance = self.publisher.receive()?;
+        Ok(self.host.send(&allowance)?)
+    }
+
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
+        let (input, count) = (self.architecture.input, images.images());
+        if images.shape() != input || count == 0 || count > self.batch {
+            return Err(Error::Input(format!(
+                "a batch of {count} images of {} was given where 1 to {} images of {input} were planned",
+                images.shape(),
+                self.batch,
+            )));
+        }
+        let bytes = batch_bytes(&self.architecture, count);
+        let record = self
+            .recorder
+            .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, images.data())))?;
+        self.recorder.span("send", || self.host.send(&record))?;
+        let mut answer = self.recorder.span("wait", || self.host.receive())?;
+        self.recorder.span("open", || {
+            let limit = logits_bytes(&self.architecture, count);
+            let logits = self.channel.open(&mut answer, limit)?;
+            let logits = wire::decode(logits, Shape::Flat(self.architecture.classes()), count)?;
+            if logits.images() != count {
+                let reason = format!("{} answers came for {count} images", logits.images());
+                return Err(Error::Protocol(reason));
+            }
+            Ok(Some(logits))
+        })
+    }
+}

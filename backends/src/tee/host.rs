@@ -1,0 +1,134 @@
+//! The untrusted host: launches the enclave, stores what it seals and carries every message between it
+//! and its clients. The simulated processor and its quoting enclave live here too, as the parts of the
+//! machine that the enclave would find in hardware.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+
+use veilbench_networks::Tensor;
+use veilbench_tee::{
+    CollateralOptions, Evidence, Introduction, Launch, Measurement, Nonce, Release, SimulatedManufacturer,
+    SimulatedProcessor, SimulatedQuotingEnclave,
+};
+
+use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, configuration, now};
+use crate::{Error, Link, Party, Recorder, Seat};
+
+pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+    let recorder = seat.recorder.clone();
+    let mut data_owner = seat.links.take(DATA_OWNER)?;
+    let mut model_owner = seat.links.take(MODEL_OWNER)?;
+    let mut enclave = seat.links.take(ENCLAVE)?;
+
+    let image = recorder.span("measure", || measure(&enclave))?;
+    let processor = SimulatedProcessor::new();
+    let (quoting, collateral) = recorder.span("collateral", || {
+        let manufacturer = SimulatedManufacturer::new();
+        let quoting = SimulatedQuotingEnclave::new(&processor, &manufacturer)?;
+        Ok::<_, Error>((quoting, manufacturer.collateral(CollateralOptions::issued(today()?))?))
+    })?;
+
+    let request = model_owner.receive()?;
+    let (release, model_nonce) = request
+        .split_last_chunk::<32>()
+        .ok_or_else(|| Error::protocol(format!("{} bytes are no request to launch", request.len())))?;
+    let release = Release::from_bytes(release)?;
+    let data_nonce: Nonce = data_owner
+        .receive()?
+        .try_into()
+        .map_err(|nonce: Vec<u8>| Error::protocol(format!("{} bytes are no nonce", nonce.len())))?;
+    let introduction = recorder.span("launch", || {
+        let configuration = configuration(&seat.architecture, &seat.job, release.model)?;
+        let token = processor.launch(&image, &configuration, &release)?;
+        let launch =
+            Launch { token, image, configuration, model_owner: *model_nonce, data_owner: data_nonce };
+        enclave.send(&launch.to_bytes())?;
+        Ok::<_, Error>(Introduction::from_bytes(&enclave.receive()?)?)
+    })?;
+
+    let Introduction { public_key, protections, .. } = &introduction;
+    let clients = [
+        (&mut model_owner, model_nonce, &introduction.model_owner),
+        (&mut data_owner, &data_nonce, &introduction.data_owner),
+    ];
+    for (client, nonce, report) in clients {
+        let evidence = recorder.span("quote", || {
+            let (model, protections) = (release.model, protections.clone());
+            let quote = quoting.quote(report)?;
+            let collateral = collateral.clone();
+            Ok::<_, Error>(Evidence {
+                public_key: *public_key,
+                nonce: *nonce,
+                model,
+                protections,
+                quote,
+                collateral,
+            })
+        })?;
+        client.send(&evidence.to_bytes())?;
+    }
+
+    for client in [&mut model_owner, &mut data_owner] {
+        let hello = client.receive()?;
+        enclave.send(&hello)?;
+    }
+    let sealed = enclave.receive()?;
+    let stored =
+        recorder.span("store", || store(&sealed)).map_err(Error::engine("storing the sealed model"))?;
+    enclave.send(&stored)?;
+    for client in [&mut model_owner, &mut data_owner] {
+        let ready = enclave.receive()?;
+        client.send(&ready)?;
+    }
+    Ok(Box::new(Host { data_owner, enclave, recorder }))
+}
+
+/// When today's collateral was issued: at midnight, as hosts fetch it daily and keep it.
+fn today() -> Result<u64, Error> {
+    let now = now()?;
+    Ok(now - now % 86_400)
+}
+
+/// Measures the program that the process at the other end of the enclave's socket runs: what the kernel
+/// says it is, not what it says itself.
+fn measure(enclave: &Link) -> Result<Measurement, Error> {
+    let process = enclave
+        .peer_process()
+        .ok_or_else(|| Error::protocol("the kernel does not say which process the enclave is"))?;
+    let image =
+        File::open(format!("/proc/{process}/exe")).map_err(Error::engine("opening the enclave's image"))?;
+    Ok(Measurement::of_image(image)?)
+}
+
+/// Puts the sealed model on disk and reads it back, as after a restart. The file has no name and goes
+/// with the session.
+fn store(sealed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(sealed)?;
+    file.rewind()?;
+    let mut stored = Vec::with_capacity(sealed.len());
+    file.read_to_end(&mut stored)?;
+    Ok(stored)
+}
+
+struct Host {
+    data_owner: Link,
+    enclave: Link,
+    recorder: Recorder,
+}
+
+impl Party for Host {
+    fn offline(&mut self, _: usize) -> Result<(), Error> {
+        let allowance = self.data_owner.receive()?;
+        Ok(self.enclave.send(&allowance)?)
+    }
+
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let request = self.data_owner.receive()?;
+        self.enclave.send(&request)?;
+        drop(request);
+        let answer = self.recorder.span("enclave", || self.enclave.receive())?;
+        self.data_owner.send(&answer)?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,35 @@
+//! draft
+mod channel;
+mod client;
+mod der;
+mod enclave;
+mod error;
+mod evidence;
+mod manufacturer;
+mod measurement;
+mod message;
+mod policy;
+mod processor;
+mod quoting;
+mod release;
+mod report;
+pub mod sandbox;
+mod sealing;
+mod secret;
+mod signing;
+
+pub use channel::{Channel, ENCAPSULATED_BYTES, RECORD_OVERHEAD};
+pub use client::{Challenger, Connected};
+pub use enclave::{Enclave, Introduction, Launch};
+pub use error::{Error, Result};
+pub use evidence::Evidence;
+pub use manufacturer::{CollateralOptions, SimulatedManufacturer};
+pub use measurement::{Configuration, Measurement};
+pub use policy::{Attested, Policy};
+pub use processor::{Entered, Identity, LaunchToken, Report, SealPolicy, SimulatedProcessor};
+pub use quoting::SimulatedQuotingEnclave;
+pub use release::{PRODUCT, Release, SECURITY_VERSION, SimulatedPublisher};
+pub use report::{Client, Nonce, fresh_nonce};
+pub use sandbox::Protections;
+pub use sealing::SEAL_OVERHEAD;
+pub use secret::{KeyMemory, SecretKey};

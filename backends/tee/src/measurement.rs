@@ -1,0 +1,137 @@
+//! What an enclave is: the SHA-256 of its program and configuration.
+
+use std::fmt;
+use std::io::Read;
+
+use ring::digest::{Context, SHA256};
+
+use crate::{Error, Result};
+
+/// A SHA-256: of an image, a configuration, a model, a key or a whole enclave.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Measurement([u8; 32]);
+
+impl Measurement {
+    /// Of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::of_parts(&[bytes])
+    }
+
+    /// Of the concatenation of parts, which the caller delimits.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut context = Context::new(&SHA256);
+        parts.iter().for_each(|part| context.update(part));
+        Self::finish(context)
+    }
+
+    /// Of everything a reader gives, such as an executable.
+    ///
+    /// # Errors
+    /// [`Error::System`] if it cannot be read.
+    pub fn of_image(mut image: impl Read) -> Result<Self> {
+        let mut context = Context::new(&SHA256);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match image.read(&mut buffer) {
+                Ok(0) => return Ok(Self::finish(context)),
+                Ok(read) => context.update(&buffer[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::System { doing: "reading the enclave's image", source }),
+            }
+        }
+    }
+
+    /// MRENCLAVE: of an image and the configuration it is started with.
+    pub fn of_enclave(image: &Self, configuration: &Configuration) -> Self {
+        let label = b"veilbench-tee 1 SIMULATED MRENCLAVE";
+        Self::of_parts(&[label, &image.0, &configuration.to_bytes()])
+    }
+
+    fn finish(context: Context) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Measurement {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an enclave is started with; part of its measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// SHA-256 of the public architecture of the network.
+    pub architecture: Measurement,
+    /// SHA-256 of the model file it will run, and of no other.
+    pub model: Measurement,
+    /// Most images in one request.
+    pub batch: u32,
+    /// Threads that evaluate.
+    pub threads: u32,
+}
+
+impl Configuration {
+    /// Length of its encoding.
+    pub const BYTES: usize = 72;
+
+    /// Fixed-length encoding, which is measured.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..32].copy_from_slice(self.architecture.bytes());
+        bytes[32..64].copy_from_slice(self.model.bytes());
+        bytes[64..68].copy_from_slice(&self.batch.to_le_bytes());
+        bytes[68..].copy_from_slice(&self.threads.to_le_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measurement_is_the_sha_256() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Measurement::of(b"abc").to_string(), abc);
+        assert_eq!(Measurement::of_image(&b"abc"[..]).unwrap().to_string(), abc);
+    }
+
+    #[test]
+    fn every_part_of_the_configuration_changes_the_measurement() {
+        let image = Measurement::of(b"image");
+        let one = Measurement::of(b"one");
+        let base = Configuration { architecture: one, model: one, batch: 1, threads: 1 };
+        let other = Measurement::of(b"other");
+        let changed = [
+            Configuration { architecture: other, ..base },
+            Configuration { model: other, ..base },
+            Configuration { batch: 2, ..base },
+            Configuration { threads: 2, ..base },
+        ];
+        let measured = Measurement::of_enclave(&image, &base);
+        for configuration in changed {
+            assert_ne!(Measurement::of_enclave(&image, &configuration), measured);
+        }
+        assert_ne!(Measurement::of_enclave(&other, &base), measured);
+    }
+}

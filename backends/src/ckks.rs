@@ -1,11 +1,17 @@
 //! Homomorphic encryption: the model owner computes on CKKS ciphertexts whose key only the data owner has.
 //!
-//! [`Ckks`] evaluates networks with polynomial activations without interaction. What is computed where, the plan
+//! [`Ckks`] evaluates networks with polynomial activations without interaction, [`CkksClientAided`] any other with the
+//! help of the data owner. What is computed where, the plan
 //! says, which is made from the architecture alone and read by both parties.
 
 mod circuit;
+mod client_aided;
+mod cost;
+mod latency;
 mod map;
+mod packing;
 mod plan;
+mod program;
 mod schedule;
 mod scheme;
 mod throughput;
@@ -20,8 +26,12 @@ use crate::{
     ThreatModel, Unsupported,
 };
 use circuit::Circuit;
-use plan::CkksPlan;
+use plan::{CkksPlan, Layout};
+use program::Program;
 use schedule::Schedule;
+
+pub use client_aided::CkksClientAided;
+pub use plan::LAYOUT_VARIABLE;
 
 /// Non-interactive inference on networks with polynomial activations.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +64,7 @@ impl Backend for Ckks {
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
-        Ok(CkksPlan::new(architecture, job)?.into_plan(Vec::new()))
+        Ok(CkksPlan::new(architecture, job)?.into_plan())
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -65,31 +75,41 @@ impl Backend for Ckks {
         if seat.role == 0 {
             let mut server = seat.links.take("model-owner")?;
             let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
-            let request = KeyRequest { relinearisation: true, ..KeyRequest::default() };
-            let secret = recorder.span("generate keys", || -> veilbench_ckks::Result<_> {
+            let program = recorder.span("lay out", || program(&circuit, &plan))?;
+            let rotations = program.as_ref().map(Program::rotations).unwrap_or_default();
+            let request =
+                KeyRequest { relinearisation: circuit.depth() > 1, rotations, ..KeyRequest::default() };
+            let generated = recorder.span("generate keys", || -> veilbench_ckks::Result<_> {
                 let mut random = Randomness::from_system()?;
                 let secret = SecretKey::generate(&context, &mut random);
                 let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
                 Ok((keys.to_bytes(&context)?, secret))
             });
-            let (keys, secret) = secret.map_err(Error::engine("generating keys"))?;
+            let (keys, secret) = generated.map_err(Error::engine("generating keys"))?;
             recorder.span("send", || server.send(&keys))?;
-            let client = throughput::Client {
-                secret,
-                schedule: Schedule::new(&circuit),
-                classes: seat.architecture.classes(),
-                logit_unit: circuit.logit_unit(),
-                scheme: plan.scheme,
-                recorder,
+            let (scheme, logit_unit) = (plan.scheme, circuit.logit_unit());
+            let client = match program {
+                Some(Program { input, logits, .. }) => {
+                    Client::Latency(latency::Client { secret, scheme, input, logits, logit_unit, recorder })
+                }
+                None => Client::Throughput(throughput::Client {
+                    secret,
+                    schedule: Schedule::new(&circuit),
+                    classes: seat.architecture.classes(),
+                    logit_unit,
+                    scheme,
+                    recorder,
+                }),
             };
             let images = Expected::new(&seat.architecture, seat.job.batch);
-            return Ok(Box::new(DataOwner { server, client, images }));
+            return Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }));
         }
         let network = seat.take_network()?;
         let mut client = seat.links.take("data-owner")?;
         let circuit = recorder
             .span("fold", || Circuit::new(&seat.architecture, Some(&network.parameters)))
             .map_err(impossible)?;
+        let program = recorder.span("lay out", || program(&circuit, &plan))?;
         let keys = recorder.span("wait", || client.receive())?;
         let evaluator = recorder
             .span("expand keys", || {
@@ -97,10 +117,29 @@ impl Backend for Ckks {
                 Evaluator::new(&context, Arc::new(keys))
             })
             .map_err(Error::engine("reading the evaluation keys"))?;
-        let schedule = Schedule::new(&circuit);
-        let server = throughput::Server { evaluator, scheme: plan.scheme, circuit, schedule, recorder };
-        Ok(Box::new(ModelOwner { client, server, images: 0 }))
+        let scheme = plan.scheme;
+        let slots = scheme.slots();
+        let server = match program {
+            Some(program) => {
+                let encode = || latency::Server::new(evaluator, scheme, program, recorder.clone());
+                Server::Latency(recorder.span("encode weights", encode)?)
+            }
+            None => {
+                let schedule = Schedule::new(&circuit);
+                Server::Throughput(throughput::Server { evaluator, scheme, circuit, schedule, recorder })
+            }
+        };
+        Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
     }
+}
+
+/// The program, if the plan asks for one.
+fn program(circuit: &Circuit, plan: &CkksPlan) -> Result<Option<Program>, Error> {
+    if plan.layout == Layout::Throughput {
+        return Ok(None);
+    }
+    let program = Program::new(circuit, plan.scheme.slots());
+    program.map(Some).ok_or_else(|| Error::Input("the network does not suit the planned layout".into()))
 }
 
 fn learns(role: &'static str, activations: bool, logits: bool) -> Knowledge {
@@ -149,25 +188,39 @@ impl Expected {
     }
 }
 
+enum Client {
+    Latency(latency::Client),
+    Throughput(throughput::Client),
+}
+
 struct DataOwner {
     server: Link,
-    client: throughput::Client,
+    client: Client,
     images: Expected,
+    logits: Shape,
 }
 
 impl Party for DataOwner {
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = self.images.check(images)?;
-        let logits = self.client.classify(&mut self.server, images)?;
-        let shape = Shape::Flat(self.client.classes);
-        let logits = Tensor::new(images.images(), shape, logits);
+        let logits = match &self.client {
+            Client::Latency(client) => client.classify(&mut self.server, images)?,
+            Client::Throughput(client) => client.classify(&mut self.server, images)?,
+        };
+        let logits = Tensor::new(images.images(), self.logits, logits);
         Ok(Some(logits.ok_or_else(|| Error::protocol("logits are missing"))?))
     }
 }
 
+enum Server {
+    Latency(latency::Server),
+    Throughput(throughput::Server),
+}
+
 struct ModelOwner {
     client: Link,
-    server: throughput::Server,
+    server: Server,
+    slots: usize,
     images: usize,
 }
 
@@ -178,8 +231,17 @@ impl Party for ModelOwner {
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
-        for _ in 0..self.images.div_ceil(self.server.scheme.slots()) {
-            self.server.answer(&mut self.client)?;
+        match &self.server {
+            Server::Latency(server) => {
+                for _ in 0..self.images {
+                    server.answer(&mut self.client)?;
+                }
+            }
+            Server::Throughput(server) => {
+                for _ in 0..self.images.div_ceil(self.slots) {
+                    server.answer(&mut self.client)?;
+                }
+            }
         }
         Ok(None)
     }

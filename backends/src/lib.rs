@@ -34,5 +34,5 @@ pub use threat::{Adversary, Knowledge, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(clear::Clear), Box::new(ckks::Ckks)]
+    vec![Box::new(clear::Clear), Box::new(ckks::Ckks), Box::new(ckks::CkksClientAided)]
 }

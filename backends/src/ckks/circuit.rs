@@ -254,7 +254,7 @@ fn scale(map: &mut Map, of: impl Fn(usize) -> (f64, f64)) {
 }
 
 /// The largest `|x + shift|`.
-fn magnitude(range: Range, shift: f64) -> f64 {
+pub(super) fn magnitude(range: Range, shift: f64) -> f64 {
     let at = |end: f32| (f64::from(end) + shift).abs();
     at(range.low).max(at(range.high)).max(1e-6)
 }

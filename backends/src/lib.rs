@@ -16,6 +16,7 @@
 //! transports other than byte streams.
 
 pub mod backend;
+pub mod ckks;
 pub mod clear;
 pub mod conformance;
 pub mod link;
@@ -34,5 +35,10 @@ pub use threat::{Adversary, Knowledge, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(clear::Clear), Box::new(tee::Tee)]
+    vec![
+        Box::new(clear::Clear),
+        Box::new(tee::Tee),
+        Box::new(ckks::Ckks),
+        Box::new(ckks::CkksClientAided),
+    ]
 }

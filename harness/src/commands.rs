@@ -6,6 +6,7 @@ mod data;
 mod diff;
 mod list;
 mod networks;
+mod plan;
 mod report;
 mod run;
 mod verify;
@@ -40,6 +41,8 @@ enum Command {
     Data(data::Data),
     /// Show the networks, or check one of your own
     Networks(networks::Networks),
+    /// Show how backends would run a network: parameters, layer by layer, and what they predict
+    Plan(plan::Plan),
     /// Show the backends and whom they trust
     Backends(backends::Backends),
     /// Make tables and plots from a run's CSV files
@@ -61,6 +64,7 @@ impl Cli {
             Command::Verify(command) => command.run(backends),
             Command::Data(command) => command.run(),
             Command::Networks(command) => command.run(),
+            Command::Plan(command) => command.run(backends),
             Command::Backends(command) => command.run(backends),
             Command::Report(command) => command.run(),
             Command::Diff(command) => command.run(),

@@ -87,6 +87,7 @@ mod random;
 mod ring;
 mod sampling;
 mod scratch;
+mod transform;
 mod wire;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
@@ -101,3 +102,4 @@ pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use polynomial_evaluation::polynomial_depth;
 pub use random::Randomness;
+pub use transform::{Diagonals, Transform, TransformOutline};

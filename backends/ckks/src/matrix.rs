@@ -179,7 +179,7 @@ impl Matrix {
 }
 
 /// Puts a row into place `position` of `count` in every block of a stream.
-fn interleave(row: &[u64], stream: &mut [u64], position: usize, count: usize) {
+pub(crate) fn interleave(row: &[u64], stream: &mut [u64], position: usize, count: usize) {
     let places = stream.as_chunks_mut::<BLOCK>().0.iter_mut().skip(position).step_by(count);
     for (place, block) in places.zip(row.as_chunks::<BLOCK>().0) {
         *place = *block;

@@ -5,9 +5,11 @@ mod key_switch;
 mod level;
 mod multiply;
 mod rotation;
+mod sum_of_squares;
 #[cfg(test)]
 mod tests;
 mod weighted_sum;
+mod weighted_sums;
 
 pub use rotation::Hoisted;
 

@@ -38,7 +38,7 @@ impl Evaluator {
     }
 
     /// Builds a product limb by limb with `tensor` and takes its third part back to two.
-    fn relinearised(
+    pub(super) fn relinearised(
         &self,
         like: &Ciphertext,
         scale: f64,

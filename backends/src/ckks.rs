@@ -1,0 +1,248 @@
+//! Homomorphic encryption: the model owner computes on CKKS ciphertexts whose key only the data owner has.
+//!
+//! [`Ckks`] evaluates networks with polynomial activations without interaction, [`CkksClientAided`] any other with the
+//! help of the data owner. What is computed where, the plan
+//! says, which is made from the architecture alone and read by both parties.
+
+mod circuit;
+mod client_aided;
+mod cost;
+mod latency;
+mod map;
+mod packing;
+mod plan;
+mod program;
+mod schedule;
+mod scheme;
+mod throughput;
+
+use std::sync::Arc;
+
+use veilbench_ckks::{Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluationKeys};
+use veilbench_networks::{Architecture, Range, Shape, Tensor};
+
+use crate::{
+    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Role, Seat, Technology,
+    ThreatModel, Unsupported,
+};
+use circuit::Circuit;
+use plan::{CkksPlan, Layout};
+use program::Program;
+use schedule::Schedule;
+
+pub use client_aided::CkksClientAided;
+pub use plan::LAYOUT_VARIABLE;
+
+/// Non-interactive inference on networks with polynomial activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Ckks;
+
+impl Backend for Ckks {
+    fn profile(&self) -> Profile {
+        Profile {
+            name: "ckks".into(),
+            summary: "CKKS homomorphic encryption, non-interactive: the server computes on ciphertexts".into(),
+            technology: Technology::Fhe,
+            roles: vec![Role::data_owner(), Role::model_owner()],
+            threat_model: ThreatModel {
+                label: "semi-honest server, encrypted inputs".into(),
+                adversary: Adversary::SemiHonest,
+                colluding: 0,
+                trusted: vec![
+                    "the model owner computes the network it promised: nothing proves that it did".into(),
+                    "the data owner keeps decrypted results to itself: shown to the model owner, they would reveal \
+                     its key bit by bit (Li and Micciancio, 2021)"
+                        .into(),
+                    "ring learning with errors at the table's parameters, and circular security of evaluation keys"
+                        .into(),
+                    "logits and the noise on them may tell the data owner something about the weights".into(),
+                ],
+                learns: vec![learns("data-owner", false, true), learns("model-owner", false, false)],
+                simulated: false,
+            },
+        }
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        Ok(CkksPlan::new(architecture, job)?.into_plan())
+    }
+
+    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+        let plan = CkksPlan::from_plan(&seat.plan)?;
+        let context = plan.scheme.context()?;
+        let recorder = seat.recorder.clone();
+        let impossible = |unsupported: Unsupported| Error::Input(unsupported.to_string());
+        if seat.role == 0 {
+            let mut server = seat.links.take("model-owner")?;
+            let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
+            let program = recorder.span("lay out", || program(&circuit, &plan))?;
+            let rotations = program.as_ref().map(Program::rotations).unwrap_or_default();
+            let request =
+                KeyRequest { relinearisation: circuit.depth() > 1, rotations, ..KeyRequest::default() };
+            let generated = recorder.span("generate keys", || -> veilbench_ckks::Result<_> {
+                let mut random = Randomness::from_system()?;
+                let secret = SecretKey::generate(&context, &mut random);
+                let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
+                Ok((keys.to_bytes(&context)?, secret))
+            });
+            let (keys, secret) = generated.map_err(Error::engine("generating keys"))?;
+            recorder.span("send", || server.send(&keys))?;
+            let (scheme, logit_unit) = (plan.scheme, circuit.logit_unit());
+            let client = match program {
+                Some(Program { input, logits, .. }) => {
+                    Client::Latency(latency::Client { secret, scheme, input, logits, logit_unit, recorder })
+                }
+                None => Client::Throughput(throughput::Client {
+                    secret,
+                    schedule: Schedule::new(&circuit),
+                    classes: seat.architecture.classes(),
+                    logit_unit,
+                    scheme,
+                    recorder,
+                }),
+            };
+            let images = Expected::new(&seat.architecture, seat.job.batch);
+            return Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }));
+        }
+        let network = seat.take_network()?;
+        let mut client = seat.links.take("data-owner")?;
+        let circuit = recorder
+            .span("fold", || Circuit::new(&seat.architecture, Some(&network.parameters)))
+            .map_err(impossible)?;
+        let program = recorder.span("lay out", || program(&circuit, &plan))?;
+        let keys = recorder.span("wait", || client.receive())?;
+        let evaluator = recorder
+            .span("expand keys", || {
+                let keys = SeededEvaluationKeys::from_bytes(&context, &keys)?.expand(&context)?;
+                Evaluator::new(&context, Arc::new(keys))
+            })
+            .map_err(Error::engine("reading the evaluation keys"))?;
+        let scheme = plan.scheme;
+        let slots = scheme.slots();
+        let server = match program {
+            Some(program) => {
+                let encode = || latency::Server::new(evaluator, scheme, program, recorder.clone());
+                Server::Latency(recorder.span("encode weights", encode)?)
+            }
+            None => {
+                let schedule = Schedule::new(&circuit);
+                Server::Throughput(throughput::Server { evaluator, scheme, circuit, schedule, recorder })
+            }
+        };
+        Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
+    }
+}
+
+/// The program, if the plan asks for one.
+fn program(circuit: &Circuit, plan: &CkksPlan) -> Result<Option<Program>, Error> {
+    if plan.layout == Layout::Throughput {
+        return Ok(None);
+    }
+    let program = Program::new(circuit, plan.scheme.slots());
+    program.map(Some).ok_or_else(|| Error::Input("the network does not suit the planned layout".into()))
+}
+
+fn learns(role: &'static str, activations: bool, logits: bool) -> Knowledge {
+    Knowledge { role: role.into(), images: false, weights: false, activations, logits, architecture: true }
+}
+
+/// Which batches are accepted.
+struct Expected {
+    shape: Shape,
+    batch: usize,
+    range: Option<Range>,
+}
+
+impl Expected {
+    fn new(architecture: &Architecture, batch: usize) -> Self {
+        Self { shape: architecture.input, batch, range: architecture.input_range }
+    }
+
+    /// The batch, if it has the shape and size that were planned and finite values near the calibrated range.
+    fn check<'a>(&self, images: Option<&'a Tensor>) -> Result<&'a Tensor, Error> {
+        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
+        if images.shape() != self.shape || images.images() == 0 || images.images() > self.batch {
+            return Err(Error::Input(format!(
+                "a batch of {} images of {} was given where 1 to {} images of {} were planned",
+                images.images(),
+                images.shape(),
+                self.batch,
+                self.shape
+            )));
+        }
+        let range = self.range.unwrap_or(Range { low: f32::MIN, high: f32::MAX });
+        let slack = (range.high - range.low).min(f32::MAX) / 2.0;
+        let inside =
+            |value: f32| value.is_finite() && value >= range.low - slack && value <= range.high + slack;
+        if let Some(at) = images.data().iter().position(|&value| !inside(value)) {
+            return Err(Error::Input(format!(
+                "value {} of image {} is {}, far from the calibrated range of {} to {}: the results would be noise",
+                at % self.shape.len(),
+                at / self.shape.len(),
+                images.data()[at],
+                range.low,
+                range.high
+            )));
+        }
+        Ok(images)
+    }
+}
+
+enum Client {
+    Latency(latency::Client),
+    Throughput(throughput::Client),
+}
+
+struct DataOwner {
+    server: Link,
+    client: Client,
+    images: Expected,
+    logits: Shape,
+}
+
+impl Party for DataOwner {
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = self.images.check(images)?;
+        let logits = match &self.client {
+            Client::Latency(client) => client.classify(&mut self.server, images)?,
+            Client::Throughput(client) => client.classify(&mut self.server, images)?,
+        };
+        let logits = Tensor::new(images.images(), self.logits, logits);
+        Ok(Some(logits.ok_or_else(|| Error::protocol("logits are missing"))?))
+    }
+}
+
+enum Server {
+    Latency(latency::Server),
+    Throughput(throughput::Server),
+}
+
+struct ModelOwner {
+    client: Link,
+    server: Server,
+    slots: usize,
+    images: usize,
+}
+
+impl Party for ModelOwner {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.images = images;
+        Ok(())
+    }
+
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        match &self.server {
+            Server::Latency(server) => {
+                for _ in 0..self.images {
+                    server.answer(&mut self.client)?;
+                }
+            }
+            Server::Throughput(server) => {
+                for _ in 0..self.images.div_ceil(self.slots) {
+                    server.answer(&mut self.client)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,252 @@
+//! The plan both parties agree on, made from the architecture alone, and what it predicts.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use veilbench_networks::Architecture;
+
+use super::circuit::Circuit;
+use super::cost::Cost;
+use super::latency::weight_memory_bytes;
+use super::program::Program;
+use super::schedule::Schedule;
+use super::scheme::{Demand, Scheme};
+use crate::{Error, Job, Plan, Unsupported};
+
+/// Largest error of a logit a plan may expect.
+const LOGIT_ERROR: f64 = 1.0 / 256.0;
+
+/// Largest ring that is considered.
+const LARGEST_DEGREE: usize = 32_768;
+
+/// Set to `latency` or `throughput`, overrides the choice of layout.
+pub const LAYOUT_VARIABLE: &str = "VEILBENCH_CKKS_LAYOUT";
+
+/// Memory of a process before it holds any ciphertext.
+const PROCESS_BYTES: usize = 40 << 20;
+
+/// Where the values of an image are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Layout {
+    /// One image across the slots of few ciphertexts.
+    Latency,
+    /// Slot `i` of every ciphertext is image `i`.
+    Throughput,
+}
+
+/// All that is agreed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct CkksPlan {
+    pub(super) layout: Layout,
+    pub(super) scheme: Scheme,
+    /// Rotations with keys of their own.
+    pub(super) rotations: Vec<i64>,
+    pub(super) predicted: Prediction,
+    pub(super) layers: Vec<LayerPlan>,
+}
+
+/// What a batch costs, predicted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Prediction {
+    pub(super) online_ns: u64,
+    pub(super) setup_bytes: usize,
+    pub(super) upload_bytes: usize,
+    pub(super) download_bytes: usize,
+    /// Peak of the model owner.
+    pub(super) peak_rss_bytes: usize,
+    pub(super) max_logit_error: f64,
+}
+
+/// One stage of the circuit, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LayerPlan {
+    layer: String,
+    activation: String,
+    /// Level its map starts at.
+    level: usize,
+    outputs: usize,
+    ciphertexts: usize,
+    weights: usize,
+    rotations: usize,
+    milliseconds: f64,
+}
+
+/// The plans for one architecture: for one image, and for slots full of them.
+#[derive(Clone)]
+struct Plans {
+    latency: Option<CkksPlan>,
+    throughput: CkksPlan,
+}
+
+impl CkksPlan {
+    pub(super) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
+        let Plans { latency, throughput } = plans(architecture)?;
+        let slots = throughput.scheme.slots();
+        let passes = job.batch.div_ceil(slots);
+        let mut throughput = throughput.repeated(passes);
+        throughput.predicted.online_ns /= job.threads.min(2) as u64;
+        let latency = latency.map(|latency| latency.repeated(job.batch));
+        let wanted = std::env::var(LAYOUT_VARIABLE).unwrap_or_default();
+        let memory = total_memory_bytes();
+        let fits = |plan: &CkksPlan| plan.predicted.peak_rss_bytes <= memory;
+        let reason = |reason: String| Unsupported { layer: None, reason };
+        let candidates: Vec<CkksPlan> = match wanted.as_str() {
+            "" => latency.into_iter().chain([throughput]).collect(),
+            "latency" => latency.into_iter().collect(),
+            "throughput" => vec![throughput],
+            other => {
+                return Err(reason(format!("{LAYOUT_VARIABLE} is {other:?}, not latency or throughput")));
+            }
+        };
+        if candidates.is_empty() {
+            return Err(reason("this network has no latency layout: use the throughput layout".into()));
+        }
+        let least = candidates.iter().map(|plan| plan.predicted.peak_rss_bytes).min().unwrap_or(0);
+        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_ns);
+        fastest.ok_or_else(|| {
+            reason(format!("it needs {} MB of memory, this machine has {} MB", least >> 20, memory >> 20))
+        })
+    }
+
+    /// The plan for so many times the work it is for.
+    fn repeated(mut self, times: usize) -> Self {
+        self.predicted.online_ns *= times as u64;
+        self.predicted.upload_bytes *= times;
+        self.predicted.download_bytes *= times;
+        self
+    }
+
+    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<Self, Unsupported> {
+        let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
+        let schedule = Schedule::new(circuit);
+        let sent: usize = schedule.messages().map(<[u32]>::len).sum();
+        let cost = Cost::new(&scheme);
+        let predicted = Prediction {
+            online_ns: cost.throughput(circuit, &schedule, 1) as u64,
+            setup_bytes: scheme.key_bytes(),
+            upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
+            download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
+            peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level))
+                + scheme.key_memory_bytes()
+                + PROCESS_BYTES,
+            max_logit_error: scheme.logit_error(&Self::demand(circuit, 1, false)),
+        };
+        let times = cost.throughput_layers(circuit, &schedule);
+        let layer = |(index, (name, time)): (usize, (String, f64))| LayerPlan {
+            layer: name,
+            activation: circuit.stages[index]
+                .activation
+                .as_ref()
+                .map_or_else(String::new, |own| own.name.clone()),
+            level: scheme.depth() - 2 * index,
+            outputs: circuit.stages[index].map.outputs(),
+            ciphertexts: circuit.stages[index].map.outputs(),
+            weights: circuit.stages[index].map.products(),
+            rotations: 0,
+            milliseconds: time / 1e6,
+        };
+        let layers = times.into_iter().enumerate().map(layer).collect();
+        Ok(Self { layout: Layout::Throughput, rotations: Vec::new(), predicted, layers, scheme })
+    }
+
+    /// The fastest plan for one image with the smallest ring that has one.
+    fn latency(circuit: &Circuit) -> Option<Self> {
+        let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
+        for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
+            let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
+            if schemes.is_empty() {
+                continue;
+            }
+            let Some(program) = Program::new(circuit, degree / 2) else { continue };
+            let fastest = schemes
+                .into_iter()
+                .min_by_key(|scheme| Cost::new(scheme).latency(&program) as u64)
+                .map(|scheme| Self::latency_with(circuit, &program, scheme.clone()));
+            return fastest;
+        }
+        None
+    }
+
+    fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme) -> Self {
+        let cost = Cost::new(&scheme);
+        let rotations: Vec<i64> = program.rotations().into_iter().collect();
+        let keys = rotations.len() + 1;
+        let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
+        let predicted = Prediction {
+            online_ns: cost.latency(program) as u64,
+            setup_bytes: keys * scheme.key_bytes(),
+            upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
+            download_bytes: results * scheme.wire_bytes(0, false),
+            peak_rss_bytes: keys * (scheme.key_memory_bytes() + scheme.key_bytes())
+                + weight_memory_bytes(program, &scheme)
+                + PROCESS_BYTES,
+            max_logit_error: scheme.logit_error(&Self::demand(circuit, 1, true)),
+        };
+        let layer = |(index, (name, time)): (usize, (String, f64))| {
+            let (own, outline) = (&program.layers[index], program.layers[index].outline());
+            let sums = own.inputs * own.gather.len() + own.diagonals.len() * own.folds.len();
+            LayerPlan {
+                layer: name,
+                activation: circuit.stages[index]
+                    .activation
+                    .as_ref()
+                    .map_or_else(String::new, |own| own.name.clone()),
+                level: scheme.depth() - 2 * index,
+                outputs: circuit.stages[index].map.outputs(),
+                ciphertexts: own.diagonals.len(),
+                weights: outline.diagonals(),
+                rotations: outline.baby_steps() + outline.giant_steps() + sums,
+                milliseconds: time / 1e6,
+            }
+        };
+        let layers = cost.latency_layers(program).into_iter().enumerate().map(layer).collect();
+        Self { layout: Layout::Latency, rotations, predicted, layers, scheme }
+    }
+
+    fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
+        Demand {
+            depth: circuit.depth(),
+            slots,
+            degree: LARGEST_DEGREE,
+            vectors,
+            rotations: vectors,
+            logits: circuit.logit_unit(),
+            error: LOGIT_ERROR,
+        }
+    }
+
+    pub(super) fn into_plan(self) -> Plan {
+        let parameters = serde_json::to_value(self).unwrap_or_default();
+        Plan { security_bits: Some(veilbench_ckks::SECURITY_BITS), parameters, notes: Vec::new() }
+    }
+
+    pub(super) fn from_plan(plan: &Plan) -> Result<Self, Error> {
+        serde_json::from_value(plan.parameters.clone()).map_err(Error::engine("reading the plan"))
+    }
+}
+
+/// The plans for an architecture, remembered: a run asks for the same ones for every batch size and link.
+fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
+    static KNOWN: OnceLock<Mutex<HashMap<String, Result<Plans, Unsupported>>>> = OnceLock::new();
+    let key = serde_json::to_string(architecture).unwrap_or_default();
+    let known = KNOWN.get_or_init(Mutex::default);
+    if let Some(plans) = known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return plans.clone();
+    }
+    let plans = Circuit::new(architecture, None).and_then(|circuit| {
+        Ok(Plans {
+            throughput: CkksPlan::throughput(architecture, &circuit)?,
+            latency: CkksPlan::latency(&circuit),
+        })
+    });
+    known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
+    plans
+}
+
+/// Of this machine.
+fn total_memory_bytes() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+}

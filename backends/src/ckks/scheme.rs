@@ -1,0 +1,212 @@
+//! Which ring, primes and scales a circuit is computed with.
+//!
+//! Every map ends at the scale `2^map_scale_bits` exactly, whatever the primes: its weights are encoded at the scale
+//! that makes up for them. A square then has the square of that scale over one prime. A scale a few bits above
+//! the primes' puts the rounding noise of a map and that of its weights in balance.
+
+use serde::{Deserialize, Serialize};
+use veilbench_ckks::{Ciphertext, Context, ParameterRequest, Parameters, max_modulus_bits};
+
+use crate::{Error, Unsupported};
+
+/// Largest prime of the engine.
+const PRIME_BITS: u32 = 50;
+
+/// Bits the last prime has above the scale of the logits: a sign and room for values twice out of range.
+const HEADROOM_BITS: u32 = 3;
+
+/// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
+/// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
+const WORST: f64 = 20.0;
+
+/// How many times better than demanded a scheme is chosen if that is free.
+const AMPLE: f64 = 16.0;
+
+/// Deviation of errors of fresh encryptions.
+const ERROR_DEVIATION: f64 = 3.2;
+
+/// Parameters and scales.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scheme {
+    pub(super) degree: usize,
+    pub(super) data_prime_bits: Vec<u32>,
+    pub(super) special_prime_bits: Vec<u32>,
+    pub(super) digits: usize,
+    /// Of every map's result.
+    pub(super) map_scale_bits: u32,
+    /// Of fresh ciphertexts.
+    pub(super) input_scale_bits: u32,
+}
+
+/// What a circuit asks of a scheme.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand {
+    /// Levels.
+    pub(super) depth: usize,
+    /// Values a ciphertext must hold at least.
+    pub(super) slots: usize,
+    /// Largest degree to consider.
+    pub(super) degree: usize,
+    /// Weights are whole vectors, and rounded as such.
+    pub(super) vectors: bool,
+    /// Ciphertexts are rotated: key switches happen at the scale of the values.
+    pub(super) rotations: bool,
+    /// Magnitude of the logits.
+    pub(super) logits: f64,
+    /// Largest error of a logit.
+    pub(super) error: f64,
+}
+
+impl Scheme {
+    /// All secure and precise enough schemes for a circuit, the smallest degree and then the fewest digits first; of
+    /// those alike the shortest that leaves an ample margin, or the most precise.
+    pub(super) fn candidates(demand: &Demand) -> Vec<Self> {
+        let mut found = Vec::new();
+        for degree in [4096, 8192, 16_384, 32_768] {
+            if degree / 2 < demand.slots || degree > demand.degree {
+                continue;
+            }
+            for digit_primes in (1..=6.min(demand.depth + 1)).rev() {
+                let precise =
+                    |scheme: &Self, margin: f64| scheme.logit_error(demand) <= demand.error / margin;
+                let all = || (20..=42).filter_map(|step| Self::with_step(degree, step, digit_primes, demand));
+                let ample = all().find(|scheme| precise(scheme, AMPLE));
+                let best = ample.or_else(|| all().last().filter(|scheme| precise(scheme, 1.0)));
+                found.extend(best);
+            }
+        }
+        found
+    }
+
+    /// One scheme for a demand, or why there is none.
+    ///
+    /// # Errors
+    /// [`Unsupported`] if no secure degree has room for the depth and precision.
+    pub(super) fn choose(demand: &Demand) -> Result<Self, Unsupported> {
+        let candidates = Self::candidates(demand);
+        let smallest = candidates.first().map(|scheme| scheme.degree);
+        let alike = candidates.into_iter().filter(|scheme| Some(scheme.degree) == smallest);
+        let error = |scheme: &Self| scheme.logit_error(demand).max(demand.error / AMPLE);
+        alike.min_by(|left, right| error(left).total_cmp(&error(right))).ok_or_else(|| Unsupported {
+            layer: None,
+            reason: format!(
+                "no parameters with 128 bits of security up to ring degree {} have {} levels for logits of magnitude \
+                 {:.0} with an error of at most {:.1e}: the network is too deep, or its values too large",
+                demand.degree, demand.depth, demand.logits, demand.error
+            ),
+        })
+    }
+
+    /// The length of the primes that are rescaled by.
+    fn step(&self) -> u32 {
+        self.data_prime_bits.last().copied().unwrap_or(0)
+    }
+
+    fn with_step(degree: usize, step: u32, digit_primes: usize, demand: &Demand) -> Option<Self> {
+        let gain = if demand.vectors { 3 } else { 5 };
+        let map_scale_bits = step + gain;
+        let base = map_scale_bits + HEADROOM_BITS;
+        let data: Vec<u32> = std::iter::once(base).chain(std::iter::repeat_n(step, demand.depth)).collect();
+        let digits = data.len().div_ceil(digit_primes);
+        let budget = max_modulus_bits(degree)?;
+        let used: u32 = data.iter().sum();
+        let digit: u32 = data[..digit_primes.min(data.len())].iter().sum();
+        let wanted = if demand.rotations { digit + 4 } else { digit };
+        let special_bits = wanted.min(budget.checked_sub(used)?);
+        if special_bits < digit || base > PRIME_BITS {
+            return None;
+        }
+        let count = special_bits.div_ceil(PRIME_BITS);
+        let special: Vec<u32> = (0..count).map(|index| (special_bits + index) / count).rev().collect();
+        let scheme = Self {
+            degree,
+            data_prime_bits: data,
+            special_prime_bits: special,
+            digits,
+            map_scale_bits,
+            input_scale_bits: step + 2 * gain,
+        };
+        scheme.parameters().ok().map(|_| scheme)
+    }
+
+    /// The checked parameters: 128 bits of security or an error.
+    pub(super) fn parameters(&self) -> veilbench_ckks::Result<Parameters> {
+        Parameters::new(&ParameterRequest {
+            degree: self.degree,
+            data_prime_bits: &self.data_prime_bits,
+            special_prime_bits: &self.special_prime_bits,
+            digits: self.digits,
+        })
+    }
+
+    /// Everything computed from the parameters.
+    ///
+    /// # Errors
+    /// If they are not secure: plans come from the harness, but are not believed.
+    pub(super) fn context(&self) -> Result<Context, Error> {
+        Ok(Context::new(self.parameters().map_err(Error::engine("choosing parameters"))?))
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.degree / 2
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.data_prime_bits.len() - 1
+    }
+
+    pub(super) fn input_scale(&self) -> f64 {
+        f64::from(self.input_scale_bits).exp2()
+    }
+
+    /// At which the weights meet a ciphertext, so that the rescaled product has the scale of maps.
+    pub(super) fn weight_scale(&self, context: &Context, ciphertext: &Ciphertext) -> f64 {
+        let prime = context.parameters().data_primes()[ciphertext.level()];
+        f64::from(self.map_scale_bits).exp2() * prime as f64 / ciphertext.scale()
+    }
+
+    /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
+    /// rounding its weights, and of the input.
+    fn map_error(&self, demand: &Demand) -> f64 {
+        let degree = self.degree as f64;
+        let to_slot = (degree / 2.0).sqrt();
+        let rounding = ((1.0 + degree * 2.0 / 3.0) / 12.0).sqrt() * to_slot;
+        let weight_bits = 2 * self.step() - self.map_scale_bits;
+        let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
+        let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
+        let fresh = ERROR_DEVIATION * to_slot;
+        (rounding / f64::from(self.map_scale_bits).exp2())
+            .hypot(weight / f64::from(weight_bits).exp2())
+            .hypot(rounding.hypot(fresh).hypot(switching) / f64::from(self.input_scale_bits).exp2())
+    }
+
+    /// The largest error of a logit to be expected over some ten thousand.
+    pub(super) fn logit_error(&self, demand: &Demand) -> f64 {
+        WORST * demand.logits * self.map_error(demand) * (demand.depth as f64 / 2.0).sqrt()
+    }
+
+    /// Bytes of a ciphertext at a level in memory.
+    pub(super) fn memory_bytes(&self, level: usize) -> usize {
+        2 * (level + 1) * self.degree * size_of::<u64>()
+    }
+
+    /// Bytes of a ciphertext at a level as sent; half if its uniform part is a seed.
+    pub(super) fn wire_bytes(&self, level: usize, seeded: bool) -> usize {
+        let bits: u32 = self.data_prime_bits[..=level].iter().sum();
+        let parts = if seeded { 1 } else { 2 };
+        let header = if seeded { 79 } else { 47 };
+        parts * self.degree / 8 * bits as usize + header
+    }
+
+    /// Bytes of a switching key as sent.
+    pub(super) fn key_bytes(&self) -> usize {
+        let bits: u32 = self.data_prime_bits.iter().chain(&self.special_prime_bits).sum();
+        self.digits * self.degree / 8 * bits as usize + 36
+    }
+
+    /// Bytes of a switching key in memory.
+    pub(super) fn key_memory_bytes(&self) -> usize {
+        let limbs = self.data_prime_bits.len() + self.special_prime_bits.len();
+        2 * self.digits * limbs * self.degree * size_of::<u64>()
+    }
+}

@@ -1,0 +1,120 @@
+//! `veilbench plan`.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+use veilbench_backends::{Backend, Job, LinkProfile};
+use veilbench_networks::{import, zoo};
+
+use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+
+#[derive(Args, Debug)]
+pub(super) struct Plan {
+    /// A network of the zoo, or an ONNX file
+    #[arg(value_name = "NAME|FILE")]
+    network: String,
+    /// The backend whose plan to show (default: every one that can run the network)
+    #[arg(short, long, value_name = "NAME")]
+    backend: Option<String>,
+    /// Images a batch
+    #[arg(long, value_name = "N", default_value = "1")]
+    batch: NonZeroUsize,
+    /// Threads a party
+    #[arg(long, value_name = "N", default_value = "1")]
+    threads: NonZeroUsize,
+}
+
+impl Plan {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let network = match zoo::bytes(&self.network) {
+            Ok(bytes) => import::parse(bytes, &self.network)?,
+            Err(_) => import::read(&PathBuf::from(&self.network))?,
+        };
+        let job = Job { batch: self.batch.get(), threads: self.threads.get(), link: LinkProfile::loopback() };
+        let mut out = std::io::stdout().lock();
+        let mut shown = false;
+        for backend in backends {
+            let name = backend.profile().name;
+            if self.backend.as_ref().is_some_and(|wanted| *wanted != name) {
+                continue;
+            }
+            match backend.plan(&network.architecture, &job) {
+                Ok(plan) => {
+                    shown = true;
+                    writeln!(out, "{name}: {} in batches of {}", network.architecture.name, job.batch)?;
+                    if let Some(bits) = plan.security_bits {
+                        writeln!(out, "  security: {bits} bits")?;
+                    }
+                    show(&mut out, &plan.parameters, 1)?;
+                    for note in &plan.notes {
+                        writeln!(out, "  note: {note}")?;
+                    }
+                }
+                Err(unsupported) => writeln!(out, "{name}: not possible: {unsupported}")?,
+            }
+        }
+        Ok(if shown { EXIT_OK } else { EXIT_FAILED })
+    }
+}
+
+/// Parameters line by line; a list of objects as a table.
+fn show(out: &mut impl Write, value: &Value, depth: usize) -> Result<(), Error> {
+    let Value::Object(fields) = value else { return Ok(()) };
+    let indent = "  ".repeat(depth);
+    for (name, value) in fields {
+        let title = name.replace('_', " ");
+        match value {
+            Value::Object(_) => {
+                writeln!(out, "{indent}{title}:")?;
+                show(out, value, depth + 1)?;
+            }
+            Value::Array(rows) if rows.first().is_some_and(Value::is_object) => table(out, &indent, rows)?,
+            _ => writeln!(out, "{indent}{title}: {}", text(name, value))?,
+        }
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, indent: &str, rows: &[Value]) -> Result<(), Error> {
+    let Some(Value::Object(first)) = rows.first() else { return Ok(()) };
+    let names: Vec<&String> = first.keys().collect();
+    let header: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
+    let body: Vec<Vec<String>> =
+        rows.iter().map(|row| names.iter().map(|name| text(name, &row[name.as_str()])).collect()).collect();
+    let widths: Vec<usize> = (0..names.len())
+        .map(|column| {
+            let cells = body.iter().map(|row| row[column].chars().count());
+            cells.chain([header[column].len()]).max().unwrap_or(0)
+        })
+        .collect();
+    for row in std::iter::once(&header).chain(&body) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{indent}{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A value with the unit its name ends in.
+fn text(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            if name.ends_with("_ns") {
+                format!("{number:.0} ({:.2} ms)", number / 1e6)
+            } else if name.ends_with("_bytes") && number >= 1e6 {
+                format!("{number:.0} ({:.1} MB)", number / 1e6)
+            } else if number.fract() == 0.0 {
+                format!("{number:.0}")
+            } else if number.abs() < 0.01 {
+                format!("{number:.1e}")
+            } else {
+                format!("{number:.2}")
+            }
+        }
+        other => other.to_string(),
+    }
+}

@@ -172,6 +172,23 @@ fn a_layer_that_cannot_run_is_named() {
 }
 
 #[test]
+fn a_magnitude_that_bounds_nothing_and_an_image_without_values_are_refused() {
+    for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+        let mut architecture = architecture("mnist-mlp");
+        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+        architecture.magnitudes[3] = Some(wrong);
+        let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+        assert!(matches!(refused, Err(Error::Unsupported { layer: 3, .. })), "{refused:?}");
+    }
+    let mut architecture = architecture("mnist-mlp");
+    architecture.input.channels = 0;
+    assert!(matches!(
+        Circuit::compile(&architecture, format(8, 16)),
+        Err(Error::Unsupported { layer: 0, .. })
+    ));
+}
+
+#[test]
 fn calibration_finds_a_narrower_ring_that_still_agrees() {
     for (name, bits, most) in [("mnist-mlp", 12, 5), ("malaria-cnn", 12, 5), ("mnist-cnn-poly", 10, 6)] {
         let mut architecture = architecture(name);

@@ -31,6 +31,12 @@ impl Circuit {
             return Err(Error::Unsupported { layer: 0, reason });
         }
         let magnitudes = &architecture.magnitudes;
+        let is_bound =
+            |magnitude: &Option<f64>| magnitude.is_none_or(|value| value.is_finite() && value >= 0.0);
+        if let Some(layer) = magnitudes.iter().position(|magnitude| !is_bound(magnitude)) {
+            let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
+            return Err(Error::Unsupported { layer, reason });
+        }
         let mut builder = Builder { circuit, magnitudes, open: false, divisor: 1.0 };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);

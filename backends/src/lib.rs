@@ -19,6 +19,7 @@ pub mod backend;
 pub mod clear;
 pub mod conformance;
 pub mod link;
+pub mod mpc;
 pub mod recorder;
 pub mod rehearsal;
 pub mod stage;
@@ -33,5 +34,5 @@ pub use threat::{Adversary, Knowledge, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(clear::Clear)]
+    vec![Box::new(clear::Clear), Box::new(mpc::tree()), Box::new(mpc::function())]
 }

@@ -99,6 +99,7 @@ pub mod model;
 pub mod network;
 pub mod oracle;
 pub mod product;
+pub mod protocol;
 pub mod random;
 pub mod ring;
 

@@ -50,7 +50,8 @@ mod online;
 mod preprocessing;
 mod selection;
 
-pub use data_owner::{DataOwner, DataOwnerBatch};
+pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};
+pub use gates::randomness_bytes;
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Turn};

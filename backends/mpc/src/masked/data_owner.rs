@@ -17,7 +17,7 @@ use crate::{Error, ring};
 pub struct DataOwner {
     circuit: Arc<Circuit>,
     seed: Seed,
-    parameters: Vec<MaskedParameters>,
+    parameters: Arc<Vec<MaskedParameters>>,
     batches: u64,
 }
 
@@ -47,23 +47,47 @@ impl DataOwner {
             });
         }
         reader.finish()?;
-        Ok(Self { circuit, seed, parameters, batches: 0 })
+        Ok(Self { circuit, seed, parameters: Arc::new(parameters), batches: 0 })
     }
 
     /// Expands the randomness of the next batch; the message goes to the model owner.
     pub fn prepare(&mut self, images: usize) -> (DataOwnerBatch, Vec<u8>) {
+        self.reserve(images).expand()
+    }
+
+    /// Takes the next batch's place in the order of batches. [`Reservation::expand`] does the work, on any thread.
+    pub fn reserve(&mut self, images: usize) -> Reservation {
         let header = BatchHeader { batch: self.batches, images };
         self.batches += 1;
-        let seed = self.seed.derive(header.batch);
-        let ring = self.circuit.ring();
+        Reservation {
+            circuit: Arc::clone(&self.circuit),
+            parameters: Arc::clone(&self.parameters),
+            seed: self.seed.derive(header.batch),
+            header,
+        }
+    }
+}
+
+/// The place of one batch, whose randomness is yet to be expanded.
+pub struct Reservation {
+    circuit: Arc<Circuit>,
+    parameters: Arc<Vec<MaskedParameters>>,
+    seed: Seed,
+    header: BatchHeader,
+}
+
+impl Reservation {
+    /// The batch's randomness; the message goes to the model owner.
+    pub fn expand(self) -> (DataOwnerBatch, Vec<u8>) {
+        let Self { circuit, parameters, seed, header } = self;
+        let (ring, images) = (circuit.ring(), header.images);
         let mut writer = Writer::new(ring);
         header.write(&mut writer);
-        let input = input_mask(&self.circuit, &seed, images);
+        let input = input_mask(&circuit, &seed, images);
         let mut held = input.clone();
-        let mut gates = Vec::with_capacity(self.circuit.gates.len());
-        for (index, (gate, parameters)) in self.circuit.gates.iter().zip(&self.parameters).enumerate() {
-            let mut randomness =
-                Randomness::of_data_owner(Sizes::of(gate, &self.circuit, images), index, &seed);
+        let mut gates = Vec::with_capacity(circuit.gates.len());
+        for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
+            let mut randomness = Randomness::of_data_owner(Sizes::of(gate, &circuit, images), index, &seed);
             match (gate, parameters) {
                 (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
                     let count = images * gate.outputs();
@@ -83,7 +107,6 @@ impl DataOwner {
             }
             gates.push(randomness);
         }
-        let circuit = Arc::clone(&self.circuit);
         (DataOwnerBatch { circuit, header, input, gates, dealt: 0 }, writer.take())
     }
 }

@@ -121,6 +121,11 @@ impl ModelOwnerBatch {
         self.next_dealt().is_some()
     }
 
+    /// True until the data owner's message of the offline phase is there.
+    pub fn awaits_data_owner(&self) -> bool {
+        !self.has_differences
+    }
+
     /// Takes the dealer's next message.
     ///
     /// # Errors

@@ -155,10 +155,10 @@ fn announcement(window: &Range<usize>) -> [u8; 16] {
     std::array::from_fn(|at| words[at / 8][at % 8])
 }
 
-/// A message of a fixed size, such as a seed.
+/// A message of a fixed size: an invitation.
 fn exactly<const N: usize>(peer: &'static str, message: &[u8]) -> Result<[u8; N], Error> {
     <[u8; N]>::try_from(message).map_err(|_| {
-        Error::protocol(format!("link to {peer}: a seed of {N} bytes was due, {} came", message.len()))
+        Error::protocol(format!("link to {peer}: an invitation of {N} bytes was due, {} came", message.len()))
     })
 }
 

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use crate::circuit::Circuit;
-use crate::masked::{Corrections, Turn};
+use crate::masked::{Corrections, Invitation, Invitations, Turn};
 use crate::model::Model;
-use crate::random::Seed;
 use crate::{Error, masked};
 
 /// A protocol between a data owner and a model owner, with a dealer. Batches of all three come in one order and are of
@@ -34,19 +33,23 @@ pub trait Protocol: Send + Sync + 'static {
     /// Bytes of randomness that one image takes in the memory of the party that stores more.
     fn randomness_bytes(circuit: &Circuit) -> usize;
 
-    /// The dealer, with fresh seeds for data owner and model owner.
+    /// The dealer, with fresh invitations for data owner and model owner.
     ///
     /// # Errors
     /// [`Error::Entropy`].
-    fn dealer(circuit: Arc<Circuit>) -> Result<(Self::Dealer, [[u8; Seed::BYTES]; 2]), Error>;
+    fn dealer(circuit: Arc<Circuit>) -> Result<(Self::Dealer, Invitations), Error>;
     /// The dealer's messages for the next batch.
     fn deal(dealer: &mut Self::Dealer, images: usize) -> Self::DealerBatch;
 
-    /// The data owner, from its seed and the model owner's masked parameters.
+    /// The data owner, from its invitation and the model owner's masked parameters.
     ///
     /// # Errors
     /// [`Error::Length`].
-    fn data_owner(circuit: Arc<Circuit>, seed: Seed, parameters: &[u8]) -> Result<Self::DataOwner, Error>;
+    fn data_owner(
+        circuit: Arc<Circuit>,
+        invitation: Invitation,
+        parameters: &[u8],
+    ) -> Result<Self::DataOwner, Error>;
     /// The next batch's place.
     fn reserve(data_owner: &mut Self::DataOwner, images: usize) -> Self::Reservation;
     /// Expands its randomness; the message goes to the model owner unless it is empty.
@@ -73,7 +76,7 @@ pub trait Protocol: Send + Sync + 'static {
     /// [`Error::Overflow`], [`Error::Shape`].
     fn model_owner(
         circuit: Arc<Circuit>,
-        seed: Seed,
+        invitation: Invitation,
         model: Model,
     ) -> Result<(Self::ModelOwner, Vec<u8>), Error>;
     /// The next batch.
@@ -125,18 +128,16 @@ macro_rules! protocol {
                 $module::randomness_bytes(circuit)
             }
 
-            fn dealer(circuit: Arc<Circuit>) -> Result<(Self::Dealer, [[u8; Seed::BYTES]; 2]), Error> {
-                let dealer = $module::Dealer::new(circuit)?;
-                let seeds = [dealer.seed_for_data_owner(), dealer.seed_for_model_owner()];
-                Ok((dealer, seeds))
+            fn dealer(circuit: Arc<Circuit>) -> Result<(Self::Dealer, Invitations), Error> {
+                $module::Dealer::new(circuit)
             }
 
             fn deal(dealer: &mut Self::Dealer, images: usize) -> Self::DealerBatch {
                 dealer.batch(images)
             }
 
-            fn data_owner(circuit: Arc<Circuit>, seed: Seed, parameters: &[u8]) -> Result<Self::DataOwner, Error> {
-                $module::DataOwner::new(circuit, seed, parameters)
+            fn data_owner(circuit: Arc<Circuit>, invitation: Invitation, parameters: &[u8]) -> Result<Self::DataOwner, Error> {
+                $module::DataOwner::new(circuit, invitation, parameters)
             }
 
             fn reserve(data_owner: &mut Self::DataOwner, images: usize) -> Self::Reservation {
@@ -164,10 +165,10 @@ macro_rules! protocol {
 
             fn model_owner(
                 circuit: Arc<Circuit>,
-                seed: Seed,
+                invitation: Invitation,
                 model: Model,
             ) -> Result<(Self::ModelOwner, Vec<u8>), Error> {
-                $module::ModelOwner::new(circuit, seed, model)
+                $module::ModelOwner::new(circuit, invitation, model)
             }
 
             fn prepare(model_owner: &mut Self::ModelOwner, images: usize) -> Self::ModelOwnerBatch {

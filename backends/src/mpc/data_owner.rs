@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::masked::Turn;
+use veilbench_mpc::masked::{Invitation, Turn};
 use veilbench_mpc::protocol::Protocol;
-use veilbench_mpc::random::Seed;
 use veilbench_networks::{Shape, Tensor};
 
 use super::batches::{Cut, Progress, map};
@@ -33,11 +32,11 @@ impl<P: Protocol> DataOwner<P> {
     pub(super) fn join(seat: &mut Seat, circuit: Arc<Circuit>, cut: Cut) -> Result<Self, Error> {
         let (mut dealer, mut server) = (link(seat, DEALER)?, link(seat, MODEL_OWNER)?);
         let recorder = seat.recorder.clone();
-        let seed = recorder.span("wait", || dealer.receive())?;
-        let seed = Seed::from_bytes(exactly(DEALER, &seed)?);
+        let invitation = recorder.span("wait", || dealer.receive())?;
+        let invitation = Invitation::from_bytes(&exactly(DEALER, &invitation)?);
         let parameters = recorder.span("wait", || server.receive())?;
         let core = recorder
-            .span("prepare-weights", || P::data_owner(Arc::clone(&circuit), seed, &parameters))
+            .span("prepare-weights", || P::data_owner(Arc::clone(&circuit), invitation, &parameters))
             .map_err(from_peer(MODEL_OWNER))?;
         Ok(Self {
             core,

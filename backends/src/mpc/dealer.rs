@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::masked::Corrections;
+use veilbench_mpc::masked::{Corrections, Invitations};
 use veilbench_mpc::protocol::Protocol;
 use veilbench_networks::Tensor;
 
@@ -26,10 +26,10 @@ pub(super) struct Dealer<P: Protocol> {
 impl<P: Protocol> Dealer<P> {
     pub(super) fn join(seat: &mut Seat, circuit: Arc<Circuit>, cut: Cut) -> Result<Self, Error> {
         let (mut to_data_owner, mut to_model_owner) = (link(seat, DATA_OWNER)?, link(seat, MODEL_OWNER)?);
-        let (core, [for_data_owner, for_model_owner]) =
+        let (core, Invitations { data_owner, model_owner }) =
             P::dealer(circuit).map_err(Error::engine("seeding the dealer"))?;
-        to_data_owner.send(&for_data_owner)?;
-        to_model_owner.send(&for_model_owner)?;
+        to_data_owner.send(data_owner.into_bytes().as_slice())?;
+        to_model_owner.send(model_owner.into_bytes().as_slice())?;
         Ok(Self {
             core,
             to_data_owner,

@@ -154,8 +154,8 @@ impl Lowered {
     /// An error about the weights, with the layer's name.
     pub(super) fn refusal(&self, error: core::Error) -> Error {
         match error {
-            core::Error::Overflow { layer, reached_bits, limit_bits } => Error::Input(format!(
-                "layer {}: with these weights values may reach {reached_bits:.1} bits where {limit_bits} are safe; give \
+            core::Error::Overflow { layer, limit_bits } => Error::Input(format!(
+                "layer {}: with these weights values may exceed the {limit_bits} bits that are safe; give \
                  the model calibrated ranges, or smaller weights",
                 self.name(layer).unwrap_or_default()
             )),

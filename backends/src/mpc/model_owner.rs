@@ -4,10 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::masked::Turn;
+use veilbench_mpc::masked::{Invitation, Turn};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::protocol::Protocol;
-use veilbench_mpc::random::Seed;
 use veilbench_networks::Tensor;
 
 use super::batches::{Cut, Progress, map};
@@ -38,12 +37,12 @@ impl<P: Protocol> ModelOwner<P> {
         let (mut client, mut dealer) = (link(seat, DATA_OWNER)?, link(seat, DEALER)?);
         let recorder = seat.recorder.clone();
         let network = seat.take_network()?;
-        let seed = recorder.span("wait", || dealer.receive())?;
-        let seed = Seed::from_bytes(exactly(DEALER, &seed)?);
+        let invitation = recorder.span("wait", || dealer.receive())?;
+        let invitation = Invitation::from_bytes(&exactly(DEALER, &invitation)?);
         let (core, masked) = recorder
             .span("prepare-weights", || {
                 let model = Model::encode(&circuit, &lowered.parameters(network))?;
-                P::model_owner(circuit, seed, model)
+                P::model_owner(circuit, invitation, model)
             })
             .map_err(|error| lowered.refusal(error))?;
         recorder.span("send", || client.send(&masked))?;

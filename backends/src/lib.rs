@@ -20,6 +20,7 @@ pub mod ckks;
 pub mod clear;
 pub mod conformance;
 pub mod link;
+pub mod mpc;
 pub mod recorder;
 pub mod rehearsal;
 pub mod stage;
@@ -38,6 +39,8 @@ pub fn all() -> Vec<Box<dyn Backend>> {
     vec![
         Box::new(clear::Clear),
         Box::new(tee::Tee),
+        Box::new(mpc::tree()),
+        Box::new(mpc::function()),
         Box::new(ckks::Ckks),
         Box::new(ckks::CkksClientAided),
     ]

@@ -5,6 +5,7 @@
 //! layers read held wires and write open ones; activations read open wires and write held ones.
 
 mod compile;
+mod digest;
 pub(crate) mod pool;
 mod range;
 
@@ -132,6 +133,10 @@ pub struct Circuit {
     pub(crate) bounds: Vec<Option<f64>>,
     pub(crate) output_bits: u32,
     pub(crate) output_divisor: f64,
+    /// Of everything the parties must agree on.
+    pub(crate) digest: u64,
+    /// Of what a model is encoded for.
+    pub(crate) encoding: u64,
 }
 
 impl Circuit {

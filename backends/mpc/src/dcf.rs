@@ -289,4 +289,54 @@ mod tests {
         let deviation = (f64::from(ones) - 96_000.0) / (192_000f64 / 4.0).sqrt();
         assert!(deviation.abs() < 5.0, "{deviation} standard deviations");
     }
+
+    /// Every key is under the same cipher key, and a correction shows its receiver a seed of the other party. So one table of
+    /// guesses serves for all keys: with `N` keys of so many levels, work of `2^125 / (N levels)` finds a seed
+    /// and all of the threshold below it. Here roots have 16 bits, and a table of 2^12 finds every sixteenth key.
+    #[test]
+    fn one_table_of_guesses_recovers_thresholds_of_many_keys() {
+        const CLEAR: u128 = !(CONTROLS as u128);
+        let comparison = Comparison::new(63, Ring::FULL);
+        let both = |root: u128| comparison.generator.children([root; 2], [false, true]);
+        let guesses = (0..1u128 << 12).map(|guess| (guess * 37 % (1 << 16)) << 3);
+        let table: std::collections::HashMap<u128, u128> =
+            guesses.flat_map(|root| both(root).map(|child| (child.seed, root))).collect();
+        let mut stream = Seed::from_bytes([5; 16]).stream(0);
+        let mut recovered = 0;
+        for _ in 0..256 {
+            let words = stream.words(4);
+            let own = u128::from(words[0]) | u128::from(words[1]) << 64;
+            let others = u128::from(words[2] & 0xffff) << 3;
+            let threshold = words[3] >> 1;
+            let mut key = Corrections::default();
+            comparison.generate(threshold, [1, 2, 3], [own, others], &mut key);
+
+            let correction = |depth: usize| {
+                let words = &key.seeds[depth * SEED_WORDS..][..SEED_WORDS];
+                (u128::from(words[0]) | u128::from(words[1]) << 64, words[0])
+            };
+            let shown = both(own).map(|child| child.seed ^ correction(0).0 & CLEAR);
+            let Some(&root) = shown.iter().find_map(|seed| table.get(seed)) else { continue };
+            let mut nodes = [Node { seed: own, control: false }, Node { seed: root, control: true }];
+            let mut found = 0;
+            for depth in 0..63 {
+                let (seed, controls) = correction(depth);
+                let children = nodes.map(|node| both(node.seed));
+                let lost = usize::from(children[0][0].seed ^ children[1][0].seed != seed & CLEAR);
+                let keep = 1 - lost;
+                found = found << 1 | keep as u64;
+                for (node, children) in nodes.iter_mut().zip(children) {
+                    let Node { control, .. } = *node;
+                    let corrected = if control { seed & CLEAR } else { 0 };
+                    *node = Node {
+                        seed: children[keep].seed ^ corrected,
+                        control: children[keep].control ^ (control && controls >> keep & 1 == 1),
+                    };
+                }
+            }
+            assert_eq!(found, threshold);
+            recovered += 1;
+        }
+        assert!((4..40).contains(&recovered), "{recovered} keys");
+    }
 }

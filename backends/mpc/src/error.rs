@@ -11,13 +11,20 @@ pub enum Error {
         bytes: u32,
     },
     /// A weight or input does not fit the fixed-point format.
-    #[error("{value} with {fraction_bits} fractional bits does not fit the ring")]
+    #[error(
+        "{what} {index}, which is not shown, is not finite or too large for {fraction_bits} fractional bits"
+    )]
     NotRepresentable {
-        /// The number.
-        value: f64,
+        /// Of what.
+        what: &'static str,
+        /// Which one. The number itself is secret.
+        index: usize,
         /// Fractional bits of the format.
         fraction_bits: u32,
     },
+    /// A model that was encoded for a circuit of other layers or another format.
+    #[error("the model was encoded for another circuit; encode it again for this one")]
+    OtherCircuit,
     /// A message is shorter or longer than the protocol says.
     #[error("a message of {expected} bytes was expected from the {from} ({what}), {actual} came")]
     Length {
@@ -68,14 +75,12 @@ pub enum Error {
     },
     /// A value could leave the range in which opening and truncation are exact.
     #[error(
-        "layer {layer}: values may reach {reached_bits:.1} bits where the ring carries {limit_bits}; \
-         use fewer fractional bits or a wider ring"
+        "layer {layer}: with these weights values may exceed the {limit_bits} bits the ring carries; \
+         use fewer fractional bits or a wider ring, or state calibrated magnitudes"
     )]
     Overflow {
         /// Index of the layer.
         layer: usize,
-        /// Bits of the largest value.
-        reached_bits: f64,
         /// Bits that are allowed.
         limit_bits: u32,
     },

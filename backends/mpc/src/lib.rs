@@ -21,7 +21,6 @@
 //! # use veilbench_mpc::masked::{DataOwner, Dealer, ModelOwner, Turn};
 //! # use veilbench_mpc::model::{LayerParameters, Model};
 //! # use veilbench_mpc::network::{Architecture, Layer, Shape};
-//! # use veilbench_mpc::random::Seed;
 //! # use veilbench_mpc::ring::Ring;
 //! let architecture = Architecture {
 //!     input: Shape::vector(2),
@@ -39,12 +38,10 @@
 //! let weights = LayerParameters::Affine { weights: vec![2.0, -1.0], bias: vec![0.5] };
 //! let model = Model::encode(&circuit, &[weights, LayerParameters::None])?;
 //!
-//! // Setup: the dealer sends a seed to each, the model owner its masked weights to the data owner.
-//! let mut dealer = Dealer::new(Arc::clone(&circuit))?;
-//! let seed = Seed::from_bytes(dealer.seed_for_model_owner());
-//! let (mut model_owner, masked_weights) = ModelOwner::new(Arc::clone(&circuit), seed, model)?;
-//! let seed = Seed::from_bytes(dealer.seed_for_data_owner());
-//! let mut data_owner = DataOwner::new(Arc::clone(&circuit), seed, &masked_weights)?;
+//! // Setup: the dealer sends an invitation to each, the model owner its masked weights to the data owner.
+//! let (mut dealer, invitations) = Dealer::new(Arc::clone(&circuit))?;
+//! let (mut model_owner, masked_weights) = ModelOwner::new(Arc::clone(&circuit), invitations.model_owner, model)?;
+//! let mut data_owner = DataOwner::new(Arc::clone(&circuit), invitations.data_owner, &masked_weights)?;
 //!
 //! // Offline, before the image is there.
 //! let (mut client, differences) = data_owner.prepare(1);
@@ -99,6 +96,7 @@ pub mod model;
 pub mod network;
 pub mod oracle;
 pub mod product;
+pub mod protocol;
 pub mod random;
 pub mod ring;
 

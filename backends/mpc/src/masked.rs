@@ -44,13 +44,17 @@ mod data_owner;
 mod dealer;
 mod functional;
 mod gates;
+mod invitation;
 mod masks;
 mod model_owner;
 mod online;
 mod preprocessing;
+mod schedule;
 mod selection;
 
-pub use data_owner::{DataOwner, DataOwnerBatch};
+pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};
+pub use gates::randomness_bytes;
+pub use invitation::{HEADER_BYTES, Invitation, Invitations};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Turn};

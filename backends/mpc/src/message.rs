@@ -68,6 +68,16 @@ impl<'a> Reader<'a> {
         self.read == self.bytes.len()
     }
 
+    /// The whole message has exactly so many bytes.
+    pub(crate) fn expect(&self, expected: usize, what: &'static str) -> Result<(), Error> {
+        let actual = self.bytes.len();
+        if expected == actual {
+            Ok(())
+        } else {
+            Err(Error::Length { from: self.from, what, expected, actual })
+        }
+    }
+
     fn take(&mut self, size: usize, what: &'static str) -> Result<&'a [u8], Error> {
         let rest = &self.bytes[self.read..];
         if rest.len() < size {

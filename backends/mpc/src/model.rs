@@ -5,7 +5,7 @@ use crate::ring::encode;
 use crate::{Error, linear::LinearShape};
 
 /// Trained parameters of one layer, as numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum LayerParameters {
     /// Of layers that have none.
     None,
@@ -27,8 +27,20 @@ pub enum LayerParameters {
     },
 }
 
+impl std::fmt::Debug for LayerParameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Affine { weights, bias } => {
+                write!(f, "Affine({} weights, {} biases)", weights.len(), bias.len())
+            }
+            Self::Quadratic { a, .. } => write!(f, "Quadratic({} channels)", a.len()),
+        }
+    }
+}
+
 /// Fixed-point parameters of one gate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum GateParameters {
     None,
     Linear { weights: Vec<u64>, bias: Vec<u64> },
@@ -39,6 +51,8 @@ pub(crate) enum GateParameters {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Model {
     pub(crate) gates: Vec<GateParameters>,
+    /// The circuit's.
+    pub(crate) encoding: u64,
 }
 
 impl std::fmt::Debug for Model {
@@ -82,7 +96,7 @@ impl Model {
                 _ => GateParameters::None,
             });
         }
-        Ok(Self { gates })
+        Ok(Self { gates, encoding: circuit.encoding })
     }
 }
 
@@ -104,5 +118,9 @@ fn missing(what: &'static str, expected: usize) -> Error {
 }
 
 fn encode_all(values: &[f32], divisor: f64, fraction_bits: u32) -> Result<Vec<u64>, Error> {
-    values.iter().map(|&value| encode(f64::from(value) / divisor, fraction_bits)).collect()
+    let encoded = |(index, &value): (usize, &f32)| {
+        let refused = Error::NotRepresentable { what: "parameter", index, fraction_bits };
+        encode(f64::from(value) / divisor, fraction_bits).ok_or(refused)
+    };
+    values.iter().enumerate().map(encoded).collect()
 }

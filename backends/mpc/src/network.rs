@@ -152,6 +152,9 @@ impl Architecture {
     /// # Errors
     /// [`Error::Unsupported`] for the first layer that does not fit its input.
     pub fn shapes(&self) -> Result<Vec<Shape>, Error> {
+        if self.input.is_empty() {
+            return Err(Error::Unsupported { layer: 0, reason: "the image has no values".to_owned() });
+        }
         let mut shape = self.input;
         let mut shapes = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {

@@ -12,7 +12,7 @@ pub use kernel::Kernel;
 pub const LANES: usize = 16;
 
 /// A matrix of `rows x columns`, stored in panels of [`LANES`] columns, the last one padded with zeros.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Panels {
     rows: usize,
     columns: usize,

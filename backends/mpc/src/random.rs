@@ -49,9 +49,12 @@ impl Seed {
         Seed(block.into())
     }
 
-    /// The stream numbered `number`, which must not be `u64::MAX`.
+    /// The stream numbered `number`.
+    ///
+    /// # Panics
+    /// If that is `u64::MAX`, which numbers the seeds below this one.
     pub fn stream(&self, number: u64) -> Stream {
-        debug_assert_ne!(number, DERIVATION);
+        assert_ne!(number, DERIVATION, "no stream has this number");
         Stream { cipher: Aes128::new(&self.0.into()), number, next: 0 }
     }
 }

@@ -7,11 +7,10 @@ use session::{Session, architecture, by_function, bytes, compile, format, images
 use std::sync::Arc;
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Format};
-use veilbench_mpc::masked::ModelOwner;
+use veilbench_mpc::masked::{Dealer, ModelOwner};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
-use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring;
 
 fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
@@ -157,8 +156,9 @@ fn what_does_not_fit_the_ring_is_refused_with_the_layer() {
     let architecture = architecture("mnist-mlp");
     let circuit = Circuit::compile(&architecture, format(4, 14)).unwrap();
     let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
-    let seed = || Seed::from_bytes([1; 16]);
-    let refused = ModelOwner::new(Arc::new(circuit), seed(), model).map(|_| ());
+    let circuit = Arc::new(circuit);
+    let (_, invitations) = Dealer::new(Arc::clone(&circuit)).unwrap();
+    let refused = ModelOwner::new(circuit, invitations.model_owner, model).map(|_| ());
     assert!(matches!(refused, Err(Error::Overflow { layer: 1, .. })), "{refused:?}");
     assert!(matches!(Circuit::compile(&architecture, format(4, 16)), Err(Error::Unsupported { .. })));
 }
@@ -169,6 +169,23 @@ fn a_layer_that_cannot_run_is_named() {
     architecture.layers.insert(0, Layer::Relu);
     let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
     assert!(matches!(refused, Err(Error::Unsupported { layer: 0, .. })), "{refused:?}");
+}
+
+#[test]
+fn a_magnitude_that_bounds_nothing_and_an_image_without_values_are_refused() {
+    for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+        let mut architecture = architecture("mnist-mlp");
+        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+        architecture.magnitudes[3] = Some(wrong);
+        let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+        assert!(matches!(refused, Err(Error::Unsupported { layer: 3, .. })), "{refused:?}");
+    }
+    let mut architecture = architecture("mnist-mlp");
+    architecture.input.channels = 0;
+    assert!(matches!(
+        Circuit::compile(&architecture, format(8, 16)),
+        Err(Error::Unsupported { layer: 0, .. })
+    ));
 }
 
 #[test]

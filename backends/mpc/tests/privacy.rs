@@ -5,7 +5,7 @@ mod session;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use session::{Inference, Session, by_function, compile, format, images, to_parties};
+use session::{Inference, Session, body, by_function, compile, format, images, to_parties};
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::SignProtocol;
 use veilbench_mpc::masked::{Corrections, Dealer, Turn};
@@ -40,10 +40,10 @@ fn each_partys_transcript_is_uniform_though_the_input_never_changes() {
         for _ in 0..300 {
             let inference = session.infer(&images);
             count(&mut at_model_owner, &inference.to_model_owner);
-            count(&mut at_model_owner, &[inference.differences[16..].to_vec()]);
+            count(&mut at_model_owner, &[body(&inference.differences).to_vec()]);
             if format.signs == SignProtocol::Tree {
                 for correction in &inference.corrections {
-                    count(&mut at_model_owner, &[correction.to_model_owner[16..].to_vec()]);
+                    count(&mut at_model_owner, &[body(&correction.to_model_owner).to_vec()]);
                 }
             }
             count(&mut at_data_owner, &inference.to_data_owner);
@@ -106,7 +106,7 @@ fn two_runs_on_one_image_share_nothing() {
         let inference = session.infer(&images);
         let online = [inference.to_model_owner, inference.to_data_owner].concat();
         let offline = [to_parties(&inference.corrections), vec![inference.differences]].concat();
-        let bodies = online.iter().map(Vec::as_slice).chain(offline.iter().map(|message| &message[16..]));
+        let bodies = online.iter().map(Vec::as_slice).chain(offline.iter().map(|message| body(message)));
         for block in bodies.flat_map(|message| message.chunks_exact(16)) {
             assert!(seen.insert(block.try_into().unwrap()), "sixteen bytes came twice");
         }
@@ -117,11 +117,10 @@ fn two_runs_on_one_image_share_nothing() {
 fn sessions_with_fixed_seeds_repeat_and_others_do_not() {
     let (circuit, model) = compile("ends-in-a-pool", format(8, 16));
     let images = images(&circuit, 1, 1);
-    let seeds = || [1, 2, 3].map(|byte| Seed::from_bytes([byte; 16]));
     let fixed = || {
-        let [data_owner, model_owner, secret] = seeds();
-        let dealer = Dealer::with_seeds(Arc::clone(&circuit), data_owner, model_owner, secret);
-        Session::new(&circuit, &model, dealer).infer(&images)
+        let seeds = [0, 1, 2, 3].map(|byte| Seed::from_bytes([byte; 16]));
+        let dealt = Dealer::with_insecure_seeds(Arc::clone(&circuit), seeds);
+        Session::new(&circuit, &model, dealt).infer(&images)
     };
     assert_eq!(fixed().to_model_owner, fixed().to_model_owner);
     assert_ne!(fixed().to_model_owner, Session::fresh(&circuit, &model).infer(&images).to_model_owner);
@@ -136,15 +135,8 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
             let (prepared, differences) = session.data_owner.prepare(1);
             let mut batch = session.model_owner.prepare(1);
             for Corrections { to_model_owner: correction, .. } in session.dealer.batch(1) {
-                let wrong = [&correction[..], &[0]].concat();
-                assert!(matches!(
-                    batch.receive_from_dealer(&wrong),
-                    Err(Error::Length { from: "dealer", .. })
-                ));
-                assert!(batch.receive_from_dealer(&correction[1..]).is_err());
                 batch.receive_from_dealer(&correction).unwrap();
             }
-            assert!(batch.receive_from_data_owner(&differences[..differences.len() - 1]).is_err());
             batch.receive_from_data_owner(&differences).unwrap();
             let mut server = batch.start().unwrap();
             let (mut client, mut message) = prepared.start(&vec![0.5; circuit.inputs()]).unwrap();
@@ -166,18 +158,49 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
 }
 
 #[test]
+fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
+    let (circuit, model) = compile("ends-in-a-pool", by_function(format(8, 16)));
+    let over = |error| matches!(error, Err(Error::OutOfOrder { .. }));
+    for (change, of_dealer) in [(-1isize, true), (1, true), (-1, false), (1, false)] {
+        let mut session = Session::fresh(&circuit, &model);
+        let correction = session.dealer.batch(1).next().unwrap();
+        let (mut client, differences) = session.data_owner.prepare(1);
+        let mut batch = session.model_owner.prepare(1);
+        let wrong = |message: &[u8]| {
+            let mut wrong = message.to_vec();
+            wrong.resize(message.len().strict_add_signed(change), 0);
+            wrong
+        };
+        if of_dealer {
+            let refused = batch.receive_from_dealer(&wrong(&correction.to_model_owner));
+            assert!(matches!(refused, Err(Error::Length { from: "dealer", .. })));
+            let keys = correction.to_data_owner.unwrap();
+            assert!(matches!(client.receive_from_dealer(&wrong(&keys)), Err(Error::Length { .. })));
+            assert!(over(client.receive_from_dealer(&keys)));
+            assert!(over(client.start(&vec![0.0; circuit.inputs()]).map(|_| ())));
+        } else {
+            let refused = batch.receive_from_data_owner(&wrong(&differences));
+            assert!(matches!(refused, Err(Error::Length { from: "data owner", .. })));
+        }
+        assert!(over(batch.receive_from_dealer(&correction.to_model_owner)));
+        assert!(over(batch.receive_from_data_owner(&differences)));
+        assert!(over(batch.start().map(|_| ())));
+    }
+}
+
+#[test]
 fn randomness_of_another_batch_is_refused() {
     let (circuit, model) = compile("ends-in-a-pool", format(8, 16));
     let mut session = Session::fresh(&circuit, &model);
     let old: Vec<Corrections> = session.dealer.batch(1).collect();
     let (_, old_differences) = session.data_owner.prepare(1);
     drop(session.model_owner.prepare(1));
-    let mut batch = session.model_owner.prepare(1);
+    let (mut first, mut batch) = (session.model_owner.prepare(1), session.model_owner.prepare(1));
     assert!(matches!(
         batch.receive_from_dealer(&old[0].to_model_owner),
         Err(Error::WrongRandomness { what: "batch", .. })
     ));
-    assert!(matches!(batch.receive_from_data_owner(&old_differences), Err(Error::WrongRandomness { .. })));
+    assert!(matches!(first.receive_from_data_owner(&old_differences), Err(Error::WrongRandomness { .. })));
     assert!(matches!(batch.start(), Err(Error::OutOfOrder { .. })));
 }
 

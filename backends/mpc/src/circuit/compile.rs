@@ -1,5 +1,6 @@
 //! From layers to gates.
 
+use super::digest::digests;
 use super::pool::levels_of_maxima;
 use super::{Circuit, Format, Gate, Pool};
 use crate::Error;
@@ -15,6 +16,7 @@ impl Circuit {
     /// [`Error::Unsupported`], naming the layer.
     pub fn compile(architecture: &Architecture, format: Format) -> Result<Self, Error> {
         let shapes = architecture.shapes()?;
+        let (digest, encoding) = digests(architecture, &format);
         let circuit = Circuit {
             format,
             inputs: architecture.input.len(),
@@ -24,6 +26,8 @@ impl Circuit {
             bounds: Vec::new(),
             output_bits: format.activation_bits,
             output_divisor: 1.0,
+            digest,
+            encoding,
         };
         let shift = format.activation_bits.saturating_add(format.weight_bits);
         if shift > format.ring.bits() - 2 {
@@ -31,6 +35,12 @@ impl Circuit {
             return Err(Error::Unsupported { layer: 0, reason });
         }
         let magnitudes = &architecture.magnitudes;
+        let is_bound =
+            |magnitude: &Option<f64>| magnitude.is_none_or(|value| value.is_finite() && value >= 0.0);
+        if let Some(layer) = magnitudes.iter().position(|magnitude| !is_bound(magnitude)) {
+            let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
+            return Err(Error::Unsupported { layer, reason });
+        }
         let mut builder = Builder { circuit, magnitudes, open: false, divisor: 1.0 };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::functional::read_keys;
+use super::functional::{key_bytes, read_keys};
 use super::gates::Sizes;
+use super::invitation::{ALL_GATES, HEADER_BYTES, Header, Invitation};
 use super::masks::{Role, input_mask};
 use super::online::Online;
-use super::preprocessing::{BatchHeader, Randomness, linear_mask, parameter_counts, quadratic_shares};
+use super::preprocessing::{Randomness, linear_mask, parameter_counts, quadratic_shares};
 use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
@@ -17,7 +18,8 @@ use crate::{Error, ring};
 pub struct DataOwner {
     circuit: Arc<Circuit>,
     seed: Seed,
-    parameters: Vec<MaskedParameters>,
+    parameters: Arc<Vec<MaskedParameters>>,
+    header: Header,
     batches: u64,
 }
 
@@ -28,14 +30,25 @@ enum MaskedParameters {
 }
 
 impl DataOwner {
-    /// Joins with the dealer's seed and the model owner's masked parameters.
+    /// Joins with the dealer's invitation and the model owner's masked parameters.
     ///
     /// # Errors
-    /// [`Error::Length`] if the latter do not fit the circuit.
-    pub fn new(circuit: Arc<Circuit>, seed: Seed, masked_parameters: &[u8]) -> Result<Self, Error> {
+    /// [`Error::Length`] if the latter do not fit the circuit, [`Error::WrongRandomness`] if they are of another session or
+    /// circuit.
+    pub fn new(
+        circuit: Arc<Circuit>,
+        invitation: Invitation,
+        masked_parameters: &[u8],
+    ) -> Result<Self, Error> {
+        let Invitation { session, seed } = invitation;
+        let header = Header::of_setup(session, &circuit);
         let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), masked_parameters);
+        let counts = parameter_counts(&circuit);
+        let elements = counts.iter().sum::<usize>();
+        reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked parameters")?;
+        header.check(ALL_GATES, &mut reader)?;
         let mut parameters = Vec::with_capacity(circuit.gates.len());
-        for (gate, count) in circuit.gates.iter().zip(parameter_counts(&circuit)) {
+        for (gate, count) in circuit.gates.iter().zip(counts) {
             let mut masked = reader.elements(count, "masked parameters")?;
             parameters.push(match gate {
                 Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
@@ -47,23 +60,50 @@ impl DataOwner {
             });
         }
         reader.finish()?;
-        Ok(Self { circuit, seed, parameters, batches: 0 })
+        Ok(Self { circuit, seed, parameters: Arc::new(parameters), header, batches: 0 })
     }
 
     /// Expands the randomness of the next batch; the message goes to the model owner.
     pub fn prepare(&mut self, images: usize) -> (DataOwnerBatch, Vec<u8>) {
-        let header = BatchHeader { batch: self.batches, images };
+        self.reserve(images).expand()
+    }
+
+    /// Takes the next batch's place in the order of batches. [`Reservation::expand`] does the work, on any thread.
+    pub fn reserve(&mut self, images: usize) -> Reservation {
+        let header = self.header.of_batch(self.batches, images);
         self.batches += 1;
-        let seed = self.seed.derive(header.batch);
-        let ring = self.circuit.ring();
+        Reservation {
+            circuit: Arc::clone(&self.circuit),
+            parameters: Arc::clone(&self.parameters),
+            seed: self.seed.derive(header.batch),
+            header,
+        }
+    }
+}
+
+/// What a batch that refused a message expects.
+pub(super) const ANOTHER_BATCH: &str = "another batch: this one refused a message";
+
+/// The place of one batch, whose randomness is yet to be expanded.
+pub struct Reservation {
+    circuit: Arc<Circuit>,
+    parameters: Arc<Vec<MaskedParameters>>,
+    seed: Seed,
+    header: Header,
+}
+
+impl Reservation {
+    /// The batch's randomness; the message goes to the model owner.
+    pub fn expand(self) -> (DataOwnerBatch, Vec<u8>) {
+        let Self { circuit, parameters, seed, header } = self;
+        let (ring, images) = (circuit.ring(), header.images);
         let mut writer = Writer::new(ring);
-        header.write(&mut writer);
-        let input = input_mask(&self.circuit, &seed, images);
+        header.write(ALL_GATES, &mut writer);
+        let input = input_mask(&circuit, &seed, images);
         let mut held = input.clone();
-        let mut gates = Vec::with_capacity(self.circuit.gates.len());
-        for (index, (gate, parameters)) in self.circuit.gates.iter().zip(&self.parameters).enumerate() {
-            let mut randomness =
-                Randomness::of_data_owner(Sizes::of(gate, &self.circuit, images), index, &seed);
+        let mut gates = Vec::with_capacity(circuit.gates.len());
+        for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
+            let mut randomness = Randomness::of_data_owner(Sizes::of(gate, &circuit, images), index, &seed);
             match (gate, parameters) {
                 (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
                     let count = images * gate.outputs();
@@ -83,8 +123,7 @@ impl DataOwner {
             }
             gates.push(randomness);
         }
-        let circuit = Arc::clone(&self.circuit);
-        (DataOwnerBatch { circuit, header, input, gates, dealt: 0 }, writer.take())
+        (DataOwnerBatch { circuit, header, input, gates, dealt: 0, refused: false }, writer.take())
     }
 }
 
@@ -98,10 +137,12 @@ impl DataOwner {
 /// ```
 pub struct DataOwnerBatch {
     circuit: Arc<Circuit>,
-    header: BatchHeader,
+    header: Header,
     input: Vec<u64>,
     gates: Vec<Randomness>,
     dealt: usize,
+    /// A message was: what is here is incomplete for good.
+    refused: bool,
 }
 
 impl DataOwnerBatch {
@@ -121,14 +162,26 @@ impl DataOwnerBatch {
     /// Takes the dealer's next message.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due.
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due or one was refused before.
     pub fn receive_from_dealer(&mut self, message: &[u8]) -> Result<(), Error> {
+        let refused = std::mem::replace(&mut self.refused, true);
+        if refused {
+            return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: ANOTHER_BATCH });
+        }
+        self.take_keys(message)?;
+        self.refused = false;
+        Ok(())
+    }
+
+    fn take_keys(&mut self, message: &[u8]) -> Result<(), Error> {
         let Some((index, sizes)) = self.next_dealt() else {
             return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
         };
-        let mut reader = Reader::new("dealer", self.circuit.ring(), message);
-        self.header.check(&mut reader)?;
-        let keys = read_keys(&mut reader, self.circuit.ring(), sizes.keys)?;
+        let ring = self.circuit.ring();
+        let mut reader = Reader::new("dealer", ring, message);
+        reader.expect(HEADER_BYTES + key_bytes(ring, sizes.keys), "comparison keys")?;
+        self.header.check(index, &mut reader)?;
+        let keys = read_keys(&mut reader, ring, sizes.keys)?;
         reader.finish()?;
         self.gates[index].keys = keys;
         self.dealt = index + 1;
@@ -141,6 +194,9 @@ impl DataOwnerBatch {
     /// [`Error::Shape`] if the batch has another size, [`Error::NotRepresentable`] if a value exceeds
     /// the magnitude the circuit was compiled for, [`Error::OutOfOrder`] if a message of the dealer is missing.
     pub fn start(self, images: &[f32]) -> Result<(Online, Vec<u8>), Error> {
+        if self.refused {
+            return Err(Error::OutOfOrder { call: "start", expected: ANOTHER_BATCH });
+        }
         if self.awaits_dealer() {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }
@@ -150,12 +206,13 @@ impl DataOwnerBatch {
         }
         let format = self.circuit.format();
         let mut masked = self.input;
-        for (mask, &value) in masked.iter_mut().zip(images) {
-            let value = f64::from(value);
-            if value.abs().partial_cmp(&format.input_magnitude).is_none_or(|order| order.is_gt()) {
-                return Err(Error::NotRepresentable { value, fraction_bits: format.activation_bits });
-            }
-            *mask = mask.wrapping_add(ring::encode(value, format.activation_bits)?);
+        for (index, (mask, &value)) in masked.iter_mut().zip(images).enumerate() {
+            let fraction_bits = format.activation_bits;
+            let encoded = Some(f64::from(value))
+                .filter(|value| value.abs() <= format.input_magnitude)
+                .and_then(|value| ring::encode(value, fraction_bits))
+                .ok_or(Error::NotRepresentable { what: "input value", index, fraction_bits })?;
+            *mask = mask.wrapping_add(encoded);
         }
         let mut writer = Writer::new(format.ring);
         writer.elements(masked.into_iter());

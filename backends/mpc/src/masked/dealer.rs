@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::comparison::{self, Layout};
 use super::functional::{self, write_keys};
 use super::gates::{Sizes, assemble, differences};
+use super::invitation::{Header, Invitation, Invitations, SessionId};
 use super::masks::{Purpose, Role, input_mask, stream};
-use super::preprocessing::{
-    BatchHeader, corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks,
-};
+use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
 use crate::circuit::{Circuit, Gate, SignProtocol};
 use crate::dcf;
@@ -25,6 +24,7 @@ pub struct Dealer {
     secret: Seed,
     /// Of each gate, the masks of the parameters, ready for products.
     parameters: Arc<Vec<ParameterMasks>>,
+    header: Header,
     batches: u64,
 }
 
@@ -35,16 +35,25 @@ enum ParameterMasks {
 }
 
 impl Dealer {
-    /// A session with fresh seeds.
+    /// A session with fresh seeds, and an invitation for each party.
     ///
     /// # Errors
     /// [`Error::Entropy`].
-    pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
-        Ok(Self::with_seeds(circuit, Seed::generate()?, Seed::generate()?, Seed::generate()?))
+    pub fn new(circuit: Arc<Circuit>) -> Result<(Self, Invitations), Error> {
+        let seeds = [Seed::generate()?, Seed::generate()?, Seed::generate()?, Seed::generate()?];
+        Ok(Self::with_insecure_seeds(circuit, seeds))
     }
 
-    /// A session whose randomness is fixed: for tests.
-    pub fn with_seeds(circuit: Arc<Circuit>, data_owner: Seed, model_owner: Seed, secret: Seed) -> Self {
+    /// A session whose name and randomness are fixed: for the name, the data owner, the model owner and the dealer's secrets.
+    /// Whoever knows them knows everything, and two sessions with the same ones mask with the same masks: for tests.
+    pub fn with_insecure_seeds(circuit: Arc<Circuit>, seeds: [Seed; 4]) -> (Self, Invitations) {
+        let [name, data_owner, model_owner, secret] = seeds;
+        let name = u128::from_le_bytes(name.to_bytes());
+        let session = SessionId([name as u64, (name >> 64) as u64]);
+        let invitations = Invitations {
+            data_owner: Invitation { session, seed: data_owner.clone() },
+            model_owner: Invitation { session, seed: model_owner.clone() },
+        };
         let masks = parameter_masks(&circuit, &model_owner);
         let parameters = circuit.gates.iter().zip(masks).map(|(gate, mut masks)| match gate {
             Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
@@ -55,22 +64,13 @@ impl Dealer {
             _ => ParameterMasks::None,
         });
         let parameters = Arc::new(parameters.collect());
-        Self { circuit, data_owner, model_owner, secret, parameters, batches: 0 }
-    }
-
-    /// The message of the setup phase to the data owner.
-    pub fn seed_for_data_owner(&self) -> [u8; Seed::BYTES] {
-        self.data_owner.to_bytes()
-    }
-
-    /// The message of the setup phase to the model owner.
-    pub fn seed_for_model_owner(&self) -> [u8; Seed::BYTES] {
-        self.model_owner.to_bytes()
+        let header = Header::of_setup(session, &circuit);
+        (Self { circuit, data_owner, model_owner, secret, parameters, header, batches: 0 }, invitations)
     }
 
     /// Deals for the next batch. The parties must prepare their batches in the same order.
     pub fn batch(&mut self, images: usize) -> DealerBatch {
-        let header = BatchHeader { batch: self.batches, images };
+        let header = self.header.of_batch(self.batches, images);
         self.batches += 1;
         let data_owner = self.data_owner.derive(header.batch);
         let mask = input_mask(&self.circuit, &data_owner, images);
@@ -102,7 +102,7 @@ pub struct DealerBatch {
     data_owner: Seed,
     model_owner: Seed,
     secret: Seed,
-    header: BatchHeader,
+    header: Header,
     /// Of the wire before `gate`.
     mask: Vec<u64>,
     gate: usize,
@@ -135,13 +135,13 @@ impl Iterator for DealerBatch {
             if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, &self.data_owner, bits, values);
                 let mut writer = Writer::new(circuit.ring());
-                self.header.write(&mut writer);
+                self.header.write(index, &mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
                 write_keys(&mut writer, &keys);
                 let to_model_owner = writer.take();
                 let to_data_owner = (sizes.keys > 0).then(|| {
-                    self.header.write(&mut writer);
+                    self.header.write(index, &mut writer);
                     write_keys(&mut writer, &keys);
                     writer.take()
                 });

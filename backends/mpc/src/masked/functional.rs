@@ -16,6 +16,18 @@ fn comparison(ring: Ring) -> Comparison {
     Comparison::new(ring.bits() - 1, ring)
 }
 
+/// Words of one key in memory, root included.
+pub(crate) fn key_words(ring: Ring) -> usize {
+    let comparison = comparison(ring);
+    2 + comparison.seed_words() + comparison.value_words()
+}
+
+/// Bytes of the corrections of so many keys.
+pub(crate) fn key_bytes(ring: Ring, count: usize) -> usize {
+    let comparison = comparison(ring);
+    count * (8 * comparison.seed_words() + ring.bytes() * comparison.value_words())
+}
+
 /// Writes the corrections of all keys of a gate.
 pub(crate) fn write_keys(writer: &mut Writer, keys: &Corrections) {
     writer.words(&keys.seeds);

@@ -1,6 +1,7 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
+use super::functional;
 use super::selection::SELECTION_WORDS;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 
@@ -53,6 +54,21 @@ impl Sizes {
             Gate::Output { open, .. } => Sizes { values: if *open { inputs } else { 0 }, ..Self::default() },
         }
     }
+}
+
+/// Bytes of randomness that one image takes in the memory of the party that stores more.
+pub fn randomness_bytes(circuit: &Circuit) -> usize {
+    let words = |gate: &Gate| {
+        let sizes = Sizes::of(gate, circuit, 1);
+        let key = match circuit.format.signs {
+            SignProtocol::Tree => 0,
+            SignProtocol::Function => functional::key_words(circuit.ring()),
+        };
+        // Of a linear layer the model owner stores what completes its product.
+        let offset = if let Gate::Linear { shape } = gate { shape.outputs() } else { 0 };
+        sizes.bits + sizes.values + sizes.keys * key + sizes.opening + sizes.held + offset
+    };
+    8 * (circuit.inputs + circuit.gates.iter().map(words).sum::<usize>())
 }
 
 /// With `K` the truncation's offset: `K`, `K^2`, `alpha K`, `alpha K^2 + beta K`, each for both values of `K`.

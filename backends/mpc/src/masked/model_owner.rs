@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::data_owner::ANOTHER_BATCH;
+use super::functional::key_bytes;
 use super::gates::Sizes;
+use super::invitation::{ALL_GATES, HEADER_BYTES, Header, Invitation};
 use super::masks::Role;
 use super::online::Online;
-use super::preprocessing::{BatchHeader, Randomness, linear_mask, parameter_masks, quadratic_shares};
+use super::preprocessing::{Randomness, linear_mask, parameter_masks, quadratic_shares};
 use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
@@ -19,6 +22,7 @@ pub struct ModelOwner {
     circuit: Arc<Circuit>,
     seed: Seed,
     parameters: Arc<Vec<Parameters>>,
+    header: Header,
     batches: u64,
 }
 
@@ -38,18 +42,21 @@ pub(crate) struct Quadratic {
 }
 
 impl ModelOwner {
-    /// Joins with the dealer's seed and its model. The message, all parameters masked, goes to the data owner.
+    /// Joins with the dealer's invitation and its model. The message, all parameters masked, goes to the data owner.
     ///
     /// # Errors
-    /// [`Error::Overflow`] if the weights could drive a value out of the ring's range, [`Error::Shape`] if they
-    /// belong to another circuit.
-    pub fn new(circuit: Arc<Circuit>, seed: Seed, model: Model) -> Result<(Self, Vec<u8>), Error> {
-        let (expected, actual) = (circuit.gates.len(), model.gates.len());
-        if expected != actual {
-            return Err(Error::Shape { what: "the model's gates", expected, actual });
-        }
+    /// [`Error::Overflow`] if the weights could drive a value out of the ring's range, [`Error::OtherCircuit`] if they
+    /// were encoded for another circuit.
+    pub fn new(
+        circuit: Arc<Circuit>,
+        invitation: Invitation,
+        model: Model,
+    ) -> Result<(Self, Vec<u8>), Error> {
+        let Invitation { session, seed } = invitation;
+        let header = Header::of_setup(session, &circuit);
         analyse(&circuit, &model)?;
         let mut writer = Writer::new(circuit.ring());
+        header.write(ALL_GATES, &mut writer);
         let mut parameters = Vec::with_capacity(circuit.gates.len());
         let masks = parameter_masks(&circuit, &seed);
         for ((gate, secret), mut masked) in circuit.gates.iter().zip(model.gates).zip(masks) {
@@ -69,12 +76,12 @@ impl ModelOwner {
                 _ => Parameters::None,
             });
         }
-        Ok((Self { circuit, seed, parameters: Arc::new(parameters), batches: 0 }, writer.take()))
+        Ok((Self { circuit, seed, parameters: Arc::new(parameters), header, batches: 0 }, writer.take()))
     }
 
     /// Begins the next batch, which completes as the messages of the dealer and of the data owner come.
     pub fn prepare(&mut self, images: usize) -> ModelOwnerBatch {
-        let header = BatchHeader { batch: self.batches, images };
+        let header = self.header.of_batch(self.batches, images);
         self.batches += 1;
         let gates = self.circuit.gates.iter().map(|_| Randomness::default()).collect();
         ModelOwnerBatch {
@@ -85,6 +92,7 @@ impl ModelOwner {
             gates,
             dealt: 0,
             has_differences: false,
+            refused: false,
         }
     }
 }
@@ -101,10 +109,12 @@ pub struct ModelOwnerBatch {
     circuit: Arc<Circuit>,
     parameters: Arc<Vec<Parameters>>,
     seed: Seed,
-    header: BatchHeader,
+    header: Header,
     gates: Vec<Randomness>,
     dealt: usize,
     has_differences: bool,
+    /// A message was: what is here is incomplete for good.
+    refused: bool,
 }
 
 impl ModelOwnerBatch {
@@ -121,18 +131,43 @@ impl ModelOwnerBatch {
         self.next_dealt().is_some()
     }
 
+    /// True until the data owner's message of the offline phase is there.
+    pub fn awaits_data_owner(&self) -> bool {
+        !self.has_differences
+    }
+
     /// Takes the dealer's next message.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due.
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due or one was refused before.
     pub fn receive_from_dealer(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.unless_refused("receive_from_dealer", |batch| batch.take_corrections(message))
+    }
+
+    /// A message that is refused is the last one.
+    fn unless_refused(
+        &mut self,
+        call: &'static str,
+        take: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.refused {
+            return Err(Error::OutOfOrder { call, expected: ANOTHER_BATCH });
+        }
+        let taken = take(self);
+        self.refused = taken.is_err();
+        taken
+    }
+
+    fn take_corrections(&mut self, message: &[u8]) -> Result<(), Error> {
         let Some((index, sizes)) = self.next_dealt() else {
             return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
         };
-        let mut reader = Reader::new("dealer", self.circuit.ring(), message);
-        self.header.check(&mut reader)?;
-        let mut randomness =
-            Randomness::of_model_owner(sizes, self.circuit.ring(), index, &self.seed, &mut reader)?;
+        let ring = self.circuit.ring();
+        let mut reader = Reader::new("dealer", ring, message);
+        let bytes = 8 * sizes.bits + ring.bytes() * sizes.values + key_bytes(ring, sizes.keys);
+        reader.expect(HEADER_BYTES + bytes, "corrections")?;
+        self.header.check(index, &mut reader)?;
+        let mut randomness = Randomness::of_model_owner(sizes, ring, index, &self.seed, &mut reader)?;
         reader.finish()?;
         let gate = &self.circuit.gates[index];
         if let Parameters::Quadratic(parameters) = &self.parameters[index] {
@@ -148,13 +183,20 @@ impl ModelOwnerBatch {
     /// Takes the data owner's message of the offline phase.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if it came already.
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if it came already or a message was refused.
     pub fn receive_from_data_owner(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.unless_refused("receive_from_data_owner", |batch| batch.take_differences(message))
+    }
+
+    fn take_differences(&mut self, message: &[u8]) -> Result<(), Error> {
         if self.has_differences {
             return Err(Error::OutOfOrder { call: "receive_from_data_owner", expected: "the online phase" });
         }
         let mut reader = Reader::new(Role::ModelOwner.peer(), self.circuit.ring(), message);
-        self.header.check(&mut reader)?;
+        let linear = self.circuit.gates.iter().filter(|gate| matches!(gate, Gate::Linear { .. }));
+        let elements = self.header.images * linear.map(Gate::outputs).sum::<usize>();
+        reader.expect(HEADER_BYTES + elements * self.circuit.ring().bytes(), "masked products")?;
+        self.header.check(ALL_GATES, &mut reader)?;
         for (index, (gate, parameters)) in self.circuit.gates.iter().zip(self.parameters.iter()).enumerate() {
             let (Gate::Linear { shape }, Parameters::Linear { bias, .. }) = (gate, parameters) else {
                 continue;
@@ -175,6 +217,9 @@ impl ModelOwnerBatch {
     /// # Errors
     /// [`Error::OutOfOrder`] if a message of the offline phase is missing.
     pub fn start(self) -> Result<Online, Error> {
+        if self.refused {
+            return Err(Error::OutOfOrder { call: "start", expected: ANOTHER_BATCH });
+        }
         if self.awaits_dealer() || !self.has_differences {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }

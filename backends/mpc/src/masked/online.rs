@@ -8,6 +8,7 @@ use super::gates::{Sizes, assemble, differences};
 use super::masks::Role;
 use super::model_owner::{Parameters, Quadratic};
 use super::preprocessing::Randomness;
+use super::schedule::incoming;
 use super::selection::{Truncation, select};
 use crate::Error;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
@@ -15,7 +16,6 @@ use crate::message::{Reader, Writer};
 use crate::ring::{Ring, add_assign, sub_assign};
 
 /// What follows a message.
-#[derive(Debug)]
 pub enum Turn {
     /// Send this to the other party and wait for its answer.
     Send(Vec<u8>),
@@ -23,6 +23,16 @@ pub enum Turn {
     Last(Vec<u8>),
     /// The logits, at the data owner: ring elements for [`Circuit::decode`].
     Logits(Vec<u64>),
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Turn::Send(message) => write!(f, "Send({} bytes)", message.len()),
+            Turn::Last(message) => write!(f, "Last({} bytes)", message.len()),
+            Turn::Logits(logits) => write!(f, "Logits({} values)", logits.len()),
+        }
+    }
 }
 
 /// One party in the online phase of one batch.
@@ -36,6 +46,8 @@ pub struct Online {
     wire: Vec<u64>,
     stage: Stage,
     writer: Writer,
+    /// Bytes of the messages to come.
+    lengths: std::vec::IntoIter<usize>,
 }
 
 /// What a party waits for.
@@ -87,7 +99,8 @@ impl Online {
         };
         let writer = Writer::new(circuit.ring());
         let gates = gates.into_iter().enumerate();
-        Self { role, circuit, images, gates, parameters, wire: Vec::new(), stage, writer }
+        let lengths = incoming(&circuit, images, role).into_iter();
+        Self { role, circuit, images, gates, parameters, wire: Vec::new(), stage, writer, lengths }
     }
 
     /// Takes the other party's message and goes on until its next one is needed.
@@ -95,7 +108,19 @@ impl Online {
     /// # Errors
     /// [`Error::Length`] if the message does not fit, [`Error::OutOfOrder`] after the end or an error.
     pub fn receive(&mut self, message: &[u8]) -> Result<Turn, Error> {
+        let turn = self.take_turn(message);
+        if turn.is_err() {
+            self.stage = Stage::Over;
+        }
+        turn
+    }
+
+    fn take_turn(&mut self, message: &[u8]) -> Result<Turn, Error> {
+        if matches!(self.stage, Stage::Over) {
+            return Err(Error::OutOfOrder { call: "receive", expected: "no more messages" });
+        }
         let mut reader = Reader::new(self.role.peer(), self.circuit.ring(), message);
+        reader.expect(self.lengths.next().unwrap_or(0), "an answer")?;
         let circuit = Arc::clone(&self.circuit);
         loop {
             if !matches!(self.stage, Stage::Ready) {
@@ -107,13 +132,7 @@ impl Online {
                         self.stage = stage;
                         let message = self.writer.take();
                         if message.is_empty() {
-                            let expected = 1;
-                            return Err(Error::Length {
-                                from: self.role.peer(),
-                                what: "an answer",
-                                expected,
-                                actual: 0,
-                            });
+                            return Err(Error::OutOfOrder { call: "receive", expected: "images" });
                         }
                         return Ok(Turn::Send(message));
                     }

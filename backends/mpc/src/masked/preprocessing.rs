@@ -5,7 +5,7 @@ use super::gates::Sizes;
 use super::masks::{Purpose, Role, stream};
 use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
-use crate::message::{Reader, Writer};
+use crate::message::Reader;
 use crate::random::Seed;
 use crate::ring::Ring;
 use crate::{Error, ring};
@@ -49,30 +49,6 @@ pub(crate) fn held_masks(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u64> {
 /// The roots of a party's comparison keys.
 pub(crate) fn key_roots(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u128> {
     roots(&mut stream(seed, gate, Purpose::Roots), sizes.keys)
-}
-
-/// What says which batch a message belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BatchHeader {
-    pub(crate) batch: u64,
-    pub(crate) images: usize,
-}
-
-impl BatchHeader {
-    pub(crate) fn write(self, writer: &mut Writer) {
-        writer.words(&[self.batch, self.images as u64]);
-    }
-
-    pub(crate) fn check(self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let words = reader.words(2, "batch header")?;
-        let pairs = [("batch", self.batch, words[0]), ("a batch of images", self.images as u64, words[1])];
-        for (what, expected, actual) in pairs {
-            if expected != actual {
-                return Err(Error::WrongRandomness { what, expected, actual });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.

@@ -7,7 +7,7 @@ use crate::model::{GateParameters, Model};
 
 /// What holds for every input within the circuit's magnitude. Computed from secret weights: the model
 /// owner keeps it to itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Analysis {
     /// Largest magnitude each gate can write, in units of the last place.
     pub magnitudes: Vec<u128>,
@@ -16,11 +16,21 @@ pub struct Analysis {
     pub logit_error: u128,
 }
 
+impl std::fmt::Debug for Analysis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Analysis(..)")
+    }
+}
+
 /// Bounds every wire by the weights' magnitudes, or by calibration where the architecture has any and it is tighter.
 ///
 /// # Errors
-/// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit.
+/// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit, [`Error::OtherCircuit`] if the model
+/// was encoded for other layers or another format.
 pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
+    if model.encoding != circuit.encoding {
+        return Err(Error::OtherCircuit);
+    }
     let unit = (circuit.format.activation_bits as f64).exp2();
     let mut wire = Wire { magnitude: (circuit.format.input_magnitude * unit).ceil() as u128, error: 0 };
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
@@ -68,7 +78,7 @@ impl Wire {
             return Ok(self);
         }
         let limit_bits = circuit.ring().bits() - 2;
-        Err(Error::Overflow { layer, reached_bits: (reached as f64).log2(), limit_bits })
+        Err(Error::Overflow { layer, limit_bits })
     }
 
     fn at_most(self, bound: Option<f64>, fraction_bits: u32) -> Wire {

@@ -14,9 +14,10 @@ pub(crate) use geometry::*;
 use std::sync::Arc;
 
 use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
-use veilbench_mpc::masked::{Corrections, DataOwner, DataOwnerBatch, Dealer, ModelOwner, Online, Turn};
+use veilbench_mpc::masked::{
+    Corrections, DataOwner, DataOwnerBatch, Dealer, HEADER_BYTES, Invitations, ModelOwner, Online, Turn,
+};
 use veilbench_mpc::model::Model;
-use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring::Ring;
 
 pub(crate) struct Session {
@@ -46,16 +47,20 @@ pub(crate) fn to_parties(corrections: &[Corrections]) -> Vec<Vec<u8>> {
     corrections.iter().flat_map(both).flatten().collect()
 }
 
+/// What follows the header of a message of the offline phase.
+pub(crate) fn body(message: &[u8]) -> &[u8] {
+    &message[HEADER_BYTES..]
+}
+
 pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(Vec::len).sum()
 }
 
 impl Session {
-    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealer: Dealer) -> Self {
-        let seed = Seed::from_bytes(dealer.seed_for_model_owner());
-        let (model_owner, masked) = ModelOwner::new(Arc::clone(circuit), seed, model.clone()).unwrap();
-        let seed = Seed::from_bytes(dealer.seed_for_data_owner());
-        let data_owner = DataOwner::new(Arc::clone(circuit), seed, &masked).unwrap();
+    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (Dealer, Invitations)) -> Self {
+        let (dealer, Invitations { data_owner, model_owner }) = dealt;
+        let (model_owner, masked) = ModelOwner::new(Arc::clone(circuit), model_owner, model.clone()).unwrap();
+        let data_owner = DataOwner::new(Arc::clone(circuit), data_owner, &masked).unwrap();
         Self { circuit: Arc::clone(circuit), dealer, data_owner, model_owner }
     }
 

@@ -1,0 +1,106 @@
+//! A fingerprint of everything public, so that parties that compiled different circuits notice.
+
+use sha2::{Digest, Sha256};
+
+use super::{Format, SignProtocol};
+use crate::network::{Architecture, Layer, Window};
+
+/// The first words of SHA-256 over the layers, the format and the calibrated magnitudes; and without the magnitudes, which
+/// weights do not depend on.
+pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64) {
+    let mut hash = Sha256::new();
+    let mut number = |number: usize| hash.update((number as u64).to_le_bytes());
+    let input = architecture.input;
+    [input.channels, input.height, input.width, architecture.layers.len()].into_iter().for_each(&mut number);
+    let window = |Window { kernel, stride, padding }: &Window, number: &mut dyn FnMut(usize)| {
+        [*kernel, *stride].as_flattened().iter().chain(padding).for_each(|&size| number(size));
+    };
+    for layer in &architecture.layers {
+        match layer {
+            Layer::Dense { outputs } => {
+                [0, *outputs].into_iter().for_each(&mut number);
+            }
+            Layer::Conv2d(conv) => {
+                [1, conv.outputs, conv.groups, conv.dilation[0], conv.dilation[1]]
+                    .into_iter()
+                    .for_each(&mut number);
+                window(&conv.window, &mut number);
+            }
+            Layer::SumPool(pool) => {
+                number(2);
+                window(pool, &mut number);
+            }
+            Layer::AveragePool(pool) => {
+                number(3);
+                window(pool, &mut number);
+            }
+            Layer::MaxPool(pool) => {
+                number(4);
+                window(pool, &mut number);
+            }
+            Layer::Relu => number(5),
+            Layer::Quadratic => number(6),
+            Layer::Flatten => number(7),
+        }
+    }
+    let Format { activation_bits, weight_bits, ring, signs, input_magnitude } = *format;
+    let signs = match signs {
+        SignProtocol::Tree => 0,
+        SignProtocol::Function => 1,
+    };
+    [activation_bits as usize, weight_bits as usize, ring.bytes(), signs].into_iter().for_each(&mut number);
+    hash.update(input_magnitude.to_bits().to_le_bytes());
+    let encoding = first_word(hash.clone());
+    for magnitude in &architecture.magnitudes {
+        let bits = magnitude.map_or(u64::MAX, f64::to_bits);
+        hash.update(bits.to_le_bytes());
+    }
+    (first_word(hash), encoding)
+}
+
+fn first_word(hash: Sha256) -> u64 {
+    hash.finalize().iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Shape;
+    use crate::ring::Ring;
+
+    #[test]
+    fn whatever_differs_shows() {
+        let architecture = Architecture {
+            input: Shape::image(1, 4, 6),
+            layers: vec![Layer::Dense { outputs: 3 }, Layer::Relu, Layer::Dense { outputs: 2 }],
+            magnitudes: Vec::new(),
+        };
+        let format = Format {
+            activation_bits: 12,
+            weight_bits: 13,
+            ring: Ring::FULL,
+            signs: SignProtocol::Tree,
+            input_magnitude: 4.0,
+        };
+        let turned = Architecture { input: Shape::image(1, 6, 4), ..architecture.clone() };
+        let squares = Architecture {
+            layers: vec![Layer::Dense { outputs: 3 }, Layer::Quadratic, Layer::Dense { outputs: 2 }],
+            ..architecture.clone()
+        };
+        let calibrated = Architecture { magnitudes: vec![Some(1.0); 3], ..architecture.clone() };
+        let all = [
+            digests(&architecture, &format),
+            digests(&turned, &format),
+            digests(&squares, &format),
+            digests(&architecture, &Format { activation_bits: 13, weight_bits: 12, ..format }),
+            digests(&architecture, &Format { signs: SignProtocol::Function, ..format }),
+            digests(&architecture, &Format { input_magnitude: 4.5, ..format }),
+            digests(&architecture, &Format { ring: Ring::new(6).unwrap(), ..format }),
+        ];
+        for (index, digest) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|other| other.0 != digest.0 && other.1 != digest.1));
+        }
+        let (whole, encoding) = digests(&calibrated, &format);
+        assert!(whole != all[0].0 && encoding == all[0].1);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the dealer sends a party in the setup phase, and what every message of the offline phase begins with.
+
+use zeroize::Zeroizing;
+
+use crate::Error;
+use crate::circuit::Circuit;
+use crate::message::{Reader, Writer};
+use crate::random::Seed;
+
+/// Bytes before the contents of a message of the setup or offline phase: session, circuit, batch, images, gate.
+pub const HEADER_BYTES: usize = 8 * HEADER_WORDS;
+const HEADER_WORDS: usize = 6;
+/// In place of a gate: a message for all of them.
+pub(crate) const ALL_GATES: usize = usize::MAX;
+
+/// A session's name, drawn by its dealer. Public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionId(pub(crate) [u64; 2]);
+
+/// A party's seed and the session's name. A dealer makes one for each party, and joining consumes it, because a party that
+/// joins twice with one seed masks two secrets with one mask.
+///
+/// ```compile_fail,E0382
+/// # use std::sync::Arc;
+/// # use veilbench_mpc::{circuit::Circuit, masked::{DataOwner, Invitation}};
+/// fn twice(circuit: Arc<Circuit>, invitation: Invitation, parameters: &[u8]) {
+///     let _ = DataOwner::new(Arc::clone(&circuit), invitation, parameters);
+///     let _ = DataOwner::new(circuit, invitation, parameters);
+/// }
+/// ```
+pub struct Invitation {
+    pub(crate) session: SessionId,
+    pub(crate) seed: Seed,
+}
+
+impl Invitation {
+    /// Bytes on the wire.
+    pub const BYTES: usize = 2 * Seed::BYTES;
+
+    /// What came over a confidential link. The caller wipes its copy and uses it once.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let [session, seed] = [0, 1].map(|half| {
+            let mut bytes_of_half = [0; Seed::BYTES];
+            bytes_of_half.copy_from_slice(&bytes[Seed::BYTES * half..][..Seed::BYTES]);
+            bytes_of_half
+        });
+        let words = u128::from_le_bytes(session);
+        let seed = Zeroizing::new(seed);
+        Self { session: SessionId([words as u64, (words >> 64) as u64]), seed: Seed::from_bytes(*seed) }
+    }
+
+    /// To be sent to one party, over a confidential link.
+    pub fn into_bytes(self) -> Zeroizing<[u8; Self::BYTES]> {
+        let mut bytes = Zeroizing::new([0; Self::BYTES]);
+        let (words, seed) = bytes.split_at_mut(Seed::BYTES);
+        for (bytes, word) in words.as_chunks_mut::<8>().0.iter_mut().zip(self.session.0) {
+            *bytes = word.to_le_bytes();
+        }
+        seed.copy_from_slice(&*Zeroizing::new(self.seed.to_bytes()));
+        bytes
+    }
+}
+
+impl std::fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Invitation(..)")
+    }
+}
+
+/// One for each party.
+#[derive(Debug)]
+pub struct Invitations {
+    /// To be sent to the data owner.
+    pub data_owner: Invitation,
+    /// To be sent to the model owner.
+    pub model_owner: Invitation,
+}
+
+/// What says where a message belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    session: SessionId,
+    circuit: u64,
+    pub(crate) batch: u64,
+    pub(crate) images: usize,
+}
+
+impl Header {
+    /// Of a message of the setup phase.
+    pub(crate) fn of_setup(session: SessionId, circuit: &Circuit) -> Self {
+        Self { session, circuit: circuit.digest, batch: u64::MAX, images: 0 }
+    }
+
+    /// Of the messages of one batch.
+    pub(crate) fn of_batch(self, batch: u64, images: usize) -> Self {
+        Self { batch, images, ..self }
+    }
+
+    fn words(&self, gate: usize) -> [(&'static str, u64); HEADER_WORDS] {
+        let [low, high] = self.session.0;
+        [
+            ("session", low),
+            ("session", high),
+            ("a circuit with the fingerprint", self.circuit),
+            ("batch", self.batch),
+            ("a batch of images", self.images as u64),
+            ("gate", gate as u64),
+        ]
+    }
+
+    pub(crate) fn write(&self, gate: usize, writer: &mut Writer) {
+        writer.words(&self.words(gate).map(|(_, word)| word));
+    }
+
+    pub(crate) fn check(&self, gate: usize, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let read = reader.words(HEADER_WORDS, "header")?;
+        for ((what, expected), actual) in self.words(gate).into_iter().zip(read) {
+            if expected != actual {
+                return Err(Error::WrongRandomness { what, expected, actual });
+            }
+        }
+        Ok(())
+    }
+}

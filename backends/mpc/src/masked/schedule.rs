@@ -1,0 +1,91 @@
+//! How long every message of the online phase is, from public data alone.
+
+use super::comparison::Layout;
+use super::gates::Sizes;
+use super::masks::Role;
+use crate::circuit::{Circuit, Gate, SignProtocol};
+
+/// Bytes one party or both send, in the order of the gates.
+#[derive(Clone, Copy)]
+enum Transfer {
+    ToModelOwner(usize),
+    ToDataOwner(usize),
+    Both(usize),
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Send(usize),
+    Receive,
+}
+
+/// Bytes of every message `role` receives, first to last.
+///
+/// Both parties are followed through their steps as they take them: each goes on until it needs what has not come, and what it
+/// has written by then is one message.
+pub(crate) fn incoming(circuit: &Circuit, images: usize, role: Role) -> Vec<usize> {
+    let transfers = transfers(circuit, images);
+    let mut steps =
+        [Role::DataOwner, Role::ModelOwner].map(|role| steps(&transfers, role).into_iter().peekable());
+    let mut lengths = [Vec::new(), Vec::new()];
+    let mut message = Vec::from_iter(match steps[0].next() {
+        Some(Step::Send(bytes)) => Some(bytes),
+        _ => None,
+    });
+    for turn in (0..2).rev().cycle() {
+        if message.is_empty() {
+            break;
+        }
+        lengths[turn].push(message.iter().sum());
+        let (mut items, mut answer) = (message.len(), Vec::new());
+        while let Some(step) = steps[turn].next_if(|step| items > 0 || matches!(step, Step::Send(_))) {
+            match step {
+                Step::Send(bytes) => answer.push(bytes),
+                Step::Receive => items -= 1,
+            }
+        }
+        message = answer;
+    }
+    let [data_owner, model_owner] = lengths;
+    match role {
+        Role::DataOwner => data_owner,
+        Role::ModelOwner => model_owner,
+    }
+}
+
+fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
+    let of_transfer = |transfer: &Transfer| match (*transfer, role) {
+        (Transfer::Both(bytes), _) => [Some(Step::Send(bytes)), Some(Step::Receive)],
+        (Transfer::ToModelOwner(bytes), Role::DataOwner)
+        | (Transfer::ToDataOwner(bytes), Role::ModelOwner) => [Some(Step::Send(bytes)), None],
+        _ => [Some(Step::Receive), None],
+    };
+    transfers.iter().flat_map(of_transfer).flatten().collect()
+}
+
+fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
+    let elements = |count: usize| images * count * circuit.ring().bytes();
+    let mut transfers = vec![Transfer::ToModelOwner(elements(circuit.inputs))];
+    for (index, gate) in circuit.gates.iter().enumerate() {
+        let is_last = matches!(circuit.gates.get(index + 1), Some(Gate::Output { .. }));
+        let Sizes { compared, .. } = Sizes::of(gate, circuit, images);
+        if compared > 0 && circuit.format.signs == SignProtocol::Tree {
+            let plane = compared.div_ceil(8);
+            transfers.push(Transfer::Both(Layout::new(circuit.ring(), compared).planes() * plane));
+            transfers.push(Transfer::Both(plane));
+        }
+        let outputs = elements(gate.outputs());
+        match gate {
+            Gate::Linear { .. } if is_last => {}
+            Gate::Linear { .. } | Gate::Output { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
+            Gate::Sum(_) => {}
+            Gate::Max { .. } if compared == 0 => {}
+            Gate::Max { .. } => transfers.push(Transfer::Both(compared * circuit.ring().bytes())),
+            Gate::Quadratic { .. } => {
+                transfers.extend([Transfer::Both(outputs), Transfer::ToModelOwner(outputs)]);
+            }
+            Gate::Relu { .. } | Gate::Truncate { .. } => transfers.push(Transfer::ToModelOwner(outputs)),
+        }
+    }
+    transfers
+}

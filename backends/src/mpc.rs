@@ -1,0 +1,168 @@
+//! The secret-sharing backends: `mpc`, `mpc-fss` and `mpc-beaver`. The protocols are in `veilbench-mpc`; here their
+//! messages meet links, batches are cut into messages, and spans are timed.
+
+mod batches;
+mod data_owner;
+mod dealer;
+mod format;
+mod lowering;
+mod model_owner;
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use veilbench_mpc as core;
+use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::protocol::{Masked, Protocol};
+use veilbench_networks::Architecture;
+
+use crate::{
+    Adversary, Backend, Error, Job, Knowledge, LinkError, Party, Plan, Profile, Role, Seat, Technology,
+    ThreatModel, Unsupported,
+};
+use batches::Cut;
+use lowering::{Lowered, lower};
+
+/// One protocol as a backend.
+pub struct Mpc<P> {
+    name: &'static str,
+    summary: &'static str,
+    signs: SignProtocol,
+    security_bits: u32,
+    protocol: PhantomData<P>,
+}
+
+/// `mpc`: masked wires and a comparison tree of two rounds.
+pub fn tree() -> Mpc<Masked> {
+    Mpc {
+        name: "mpc",
+        summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
+        signs: SignProtocol::Tree,
+        security_bits: 128,
+        protocol: PhantomData,
+    }
+}
+
+/// `mpc-fss`: masked wires and a distributed comparison function without a message.
+pub fn function() -> Mpc<Masked> {
+    Mpc {
+        name: "mpc-fss",
+        summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
+        signs: SignProtocol::Function,
+        security_bits: 125,
+        protocol: PhantomData,
+    }
+}
+
+const DATA_OWNER: &str = "data-owner";
+const MODEL_OWNER: &str = "model-owner";
+const DEALER: &str = "dealer";
+
+impl<P: Protocol> Mpc<P> {
+    /// The circuit of a plan, which every role compiles for itself.
+    fn compile(
+        &self,
+        architecture: &Architecture,
+        plan: &Plan,
+    ) -> Result<(Lowered, Arc<Circuit>, Cut), Error> {
+        let parameters: format::Parameters = serde_json::from_value(plan.parameters.clone())
+            .map_err(|error| Error::protocol(format!("the plan is not this backend's: {error}")))?;
+        let lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
+        let circuit = Circuit::compile(&lowered.architecture, parameters.format(self.signs)?)
+            .map_err(Error::engine("compiling the network"))?;
+        let cut = Cut::new(parameters.images_a_message, parameters.images_dealt_ahead);
+        Ok((lowered, Arc::new(circuit), cut))
+    }
+}
+
+impl<P: Protocol> Backend for Mpc<P> {
+    fn profile(&self) -> Profile {
+        let learns = |role, logits| Knowledge {
+            role: Cow::Borrowed(role),
+            images: false,
+            weights: false,
+            activations: false,
+            logits,
+            architecture: true,
+        };
+        Profile {
+            name: self.name.into(),
+            summary: self.summary.into(),
+            technology: Technology::Mpc,
+            roles: vec![Role::data_owner(), Role::model_owner(), Role::third(DEALER)],
+            threat_model: ThreatModel {
+                label: "semi-honest, with a dealer".into(),
+                adversary: Adversary::SemiHonest,
+                colluding: 1,
+                trusted: vec![
+                    "all three follow the protocol, and no two collude".into(),
+                    "the dealer hands out correlated randomness and sees no input and no message of the online phase".into(),
+                    "links are confidential and authenticated".into(),
+                ],
+                learns: vec![learns(DATA_OWNER, true), learns(MODEL_OWNER, false), learns(DEALER, false)],
+                simulated: false,
+            },
+        }
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let lowered = lower(architecture)?;
+        let (circuit, mut notes) = format::choose(&lowered, self.signs)?;
+        let randomness = P::randomness_bytes(&circuit);
+        let cut = Cut::choose(randomness, job);
+        if cut.ahead() < job.batch {
+            notes.push(format!(
+                "randomness takes {:.0} MB an image: {} images of a batch are dealt offline, the rest while online",
+                randomness as f64 / 1e6,
+                cut.ahead()
+            ));
+        }
+        let format = circuit.format();
+        let parameters = format::Parameters {
+            ring_bits: format.ring.bits(),
+            activation_bits: format.activation_bits,
+            weight_bits: format.weight_bits,
+            input_magnitude: format.input_magnitude,
+            images_a_message: cut.message(),
+            images_dealt_ahead: cut.ahead(),
+        };
+        let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
+        let parameters = serde_json::to_value(parameters).map_err(reason)?;
+        Ok(Plan { security_bits: Some(self.security_bits), parameters, notes })
+    }
+
+    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+        let (lowered, circuit, cut) = self.compile(&seat.architecture, &seat.plan)?;
+        match seat.role {
+            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut seat, circuit, cut)?)),
+            1 => Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut seat, &lowered, circuit, cut)?)),
+            _ => Ok(Box::new(dealer::Dealer::<P>::join(&mut seat, circuit, cut)?)),
+        }
+    }
+}
+
+/// What a peer sent does not fit the protocol.
+fn from_peer(peer: &'static str) -> impl Fn(core::Error) -> Error {
+    move |error| Error::protocol(format!("link to {peer}: {error}"))
+}
+
+/// What the dealer says to the data owner before it deals for a window: a dealer that is out of step, or whose messages are
+/// repeated, is noticed also by a party that needs nothing else of it.
+fn announcement(window: &Range<usize>) -> [u8; 16] {
+    let words = [window.start, window.end].map(|word| (word as u64).to_le_bytes());
+    std::array::from_fn(|at| words[at / 8][at % 8])
+}
+
+/// A message of a fixed size: an invitation.
+fn exactly<const N: usize>(peer: &'static str, message: &[u8]) -> Result<[u8; N], Error> {
+    <[u8; N]>::try_from(message).map_err(|_| {
+        Error::protocol(format!("link to {peer}: an invitation of {N} bytes was due, {} came", message.len()))
+    })
+}
+
+/// The link to a role that the profile names.
+fn link(seat: &mut Seat, peer: &str) -> Result<crate::Link, LinkError> {
+    seat.links.take(peer)
+}

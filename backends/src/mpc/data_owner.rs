@@ -1,0 +1,173 @@
+//! The data owner: images in, logits out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use veilbench_mpc::circuit::Circuit;
+use veilbench_mpc::masked::{Invitation, Turn};
+use veilbench_mpc::protocol::Protocol;
+use veilbench_networks::{Shape, Tensor};
+
+use super::batches::{Cut, Progress, map};
+use super::{DEALER, MODEL_OWNER, announcement, exactly, from_peer, link};
+use crate::{Error, Link, Party, Recorder, Seat};
+
+pub(super) struct DataOwner<P: Protocol> {
+    core: P::DataOwner,
+    circuit: Arc<Circuit>,
+    dealer: Link,
+    server: Link,
+    cut: Cut,
+    threads: usize,
+    batch: usize,
+    input: Shape,
+    classes: usize,
+    progress: Progress,
+    /// Randomness of the window that comes next.
+    ready: Vec<P::DataOwnerBatch>,
+    recorder: Recorder,
+}
+
+impl<P: Protocol> DataOwner<P> {
+    pub(super) fn join(seat: &mut Seat, circuit: Arc<Circuit>, cut: Cut) -> Result<Self, Error> {
+        let (mut dealer, mut server) = (link(seat, DEALER)?, link(seat, MODEL_OWNER)?);
+        let recorder = seat.recorder.clone();
+        let invitation = recorder.span("wait", || dealer.receive())?;
+        let invitation = Invitation::from_bytes(&exactly(DEALER, &invitation)?);
+        let parameters = recorder.span("wait", || server.receive())?;
+        let core = recorder
+            .span("prepare-weights", || P::data_owner(Arc::clone(&circuit), invitation, &parameters))
+            .map_err(from_peer(MODEL_OWNER))?;
+        Ok(Self {
+            core,
+            circuit,
+            dealer,
+            server,
+            cut,
+            threads: seat.job.threads.max(1),
+            batch: seat.job.batch,
+            input: seat.architecture.input,
+            classes: seat.architecture.classes(),
+            progress: Progress::default(),
+            ready: Vec::new(),
+            recorder,
+        })
+    }
+
+    /// Expands the randomness of a window and helps the model owner to its part.
+    fn prepare(&mut self, window: Range<usize>) -> Result<(), Error> {
+        let recorder = self.recorder.clone();
+        let announced = recorder.span("wait", || self.dealer.receive())?;
+        if announced != announcement(&window) {
+            let reason = format!("link to {DEALER}: it deals for another batch than images {window:?}");
+            return Err(Error::Protocol(reason));
+        }
+        let messages: Vec<_> = self.cut.messages(window).collect();
+        for group in messages.chunks(self.threads) {
+            let reservations = group.iter().map(|images| P::reserve(&mut self.core, images.len())).collect();
+            for (mut batch, message) in recorder.span("expand", || map(reservations, P::expand)) {
+                while P::data_owner_awaits_dealer(&batch) {
+                    let keys = recorder.span("wait", || self.dealer.receive())?;
+                    recorder
+                        .span("expand", || P::data_owner_receives(&mut batch, &keys))
+                        .map_err(from_peer(DEALER))?;
+                }
+                if !message.is_empty() {
+                    recorder.span("send", || self.server.send(&message))?;
+                }
+                self.ready.push(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a window: all messages of one round before those of the next, so that rounds do not grow with the batch.
+    fn run(&mut self, images: &Tensor, window: Range<usize>) -> Result<Vec<f32>, Error> {
+        let recorder = self.recorder.clone();
+        let pixels = self.input.len();
+        let batches: Vec<_> = self.cut.messages(window).zip(std::mem::take(&mut self.ready)).collect();
+        let mut talks = Vec::with_capacity(batches.len());
+        let mut batches = batches.into_iter();
+        loop {
+            let group: Vec<_> = batches.by_ref().take(self.threads).collect();
+            if group.is_empty() {
+                break;
+            }
+            let started = recorder.span("mask", || {
+                map(group, |(at, batch)| {
+                    P::start_data_owner(batch, &images.data()[at.start * pixels..at.end * pixels])
+                })
+            });
+            for start in started {
+                let (talk, message) = start.map_err(|error| Error::Input(error.to_string()))?;
+                recorder.span("send", || self.server.send(&message))?;
+                talks.push(talk);
+            }
+        }
+        let mut logits = Vec::with_capacity(images.images() * self.classes);
+        while !talks.is_empty() {
+            let mut next = Vec::with_capacity(talks.len());
+            let mut waiting = talks.into_iter();
+            loop {
+                let mut group = Vec::with_capacity(self.threads);
+                for talk in waiting.by_ref().take(self.threads) {
+                    group.push((talk, recorder.span("wait", || self.server.receive())?));
+                }
+                if group.is_empty() {
+                    break;
+                }
+                let turns = recorder.span("evaluate", || {
+                    map(group, |(mut talk, message)| P::receive(&mut talk, &message).map(|turn| (talk, turn)))
+                });
+                for turn in turns {
+                    match turn.map_err(from_peer(MODEL_OWNER))? {
+                        (talk, Turn::Send(message)) => {
+                            recorder.span("send", || self.server.send(&message))?;
+                            next.push(talk);
+                        }
+                        (_, Turn::Logits(values)) => {
+                            logits.extend(values.iter().map(|&logit| self.circuit.decode(logit) as f32));
+                        }
+                        (_, Turn::Last(_)) => {
+                            return Err(Error::protocol("the data owner's part ended before the logits"));
+                        }
+                    }
+                }
+            }
+            talks = next;
+        }
+        Ok(logits)
+    }
+}
+
+impl<P: Protocol> Party for DataOwner<P> {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.progress.announce(images, self.batch)?;
+        self.ready.clear();
+        let first = self.cut.windows(images).next().unwrap_or(0..0);
+        self.prepare(first)
+    }
+
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
+        let prepared = self.progress.take()?;
+        if images.shape() != self.input || images.images() != prepared {
+            return Err(Error::Input(format!(
+                "a batch of {} images of {} was given where {prepared} images of {} were prepared",
+                images.images(),
+                images.shape(),
+                self.input
+            )));
+        }
+        let mut logits = Vec::with_capacity(prepared * self.classes);
+        for (index, window) in self.cut.windows(prepared).enumerate() {
+            if index > 0 {
+                self.prepare(window.clone())?;
+            }
+            logits.extend(self.run(images, window)?);
+        }
+        Tensor::new(prepared, Shape::Flat(self.classes), logits)
+            .map(Some)
+            .ok_or_else(|| Error::protocol("logits of another number than images and classes"))
+    }
+}

@@ -1,0 +1,94 @@
+//! The dealer: correlated randomness for both, ahead of the online phase.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use veilbench_mpc::circuit::Circuit;
+use veilbench_mpc::masked::{Corrections, Invitations};
+use veilbench_mpc::protocol::Protocol;
+use veilbench_networks::Tensor;
+
+use super::batches::{Cut, Progress, map};
+use super::{DATA_OWNER, MODEL_OWNER, announcement, link};
+use crate::{Error, Link, Party, Recorder, Seat};
+
+pub(super) struct Dealer<P: Protocol> {
+    core: P::Dealer,
+    to_data_owner: Link,
+    to_model_owner: Link,
+    cut: Cut,
+    threads: usize,
+    batch: usize,
+    progress: Progress,
+    recorder: Recorder,
+}
+
+impl<P: Protocol> Dealer<P> {
+    pub(super) fn join(seat: &mut Seat, circuit: Arc<Circuit>, cut: Cut) -> Result<Self, Error> {
+        let (mut to_data_owner, mut to_model_owner) = (link(seat, DATA_OWNER)?, link(seat, MODEL_OWNER)?);
+        let (core, Invitations { data_owner, model_owner }) =
+            P::dealer(circuit).map_err(Error::engine("seeding the dealer"))?;
+        to_data_owner.send(data_owner.into_bytes().as_slice())?;
+        to_model_owner.send(model_owner.into_bytes().as_slice())?;
+        Ok(Self {
+            core,
+            to_data_owner,
+            to_model_owner,
+            cut,
+            threads: seat.job.threads.max(1),
+            batch: seat.job.batch,
+            progress: Progress::default(),
+            recorder: seat.recorder.clone(),
+        })
+    }
+
+    /// Deals for a window: with one thread gate by gate, otherwise so many messages at once.
+    fn deal(&mut self, window: Range<usize>) -> Result<(), Error> {
+        let recorder = self.recorder.clone();
+        self.to_data_owner.send(&announcement(&window))?;
+        let mut batches: Vec<P::DealerBatch> =
+            self.cut.messages(window).map(|images| P::deal(&mut self.core, images.len())).collect();
+        if self.threads == 1 {
+            for mut batch in batches {
+                while let Some(corrections) = recorder.span("deal", || batch.next()) {
+                    self.send(&corrections)?;
+                }
+            }
+            return Ok(());
+        }
+        while !batches.is_empty() {
+            let rest = batches.split_off(self.threads.min(batches.len()));
+            let dealt = recorder.span("deal", || map(batches, Iterator::collect::<Vec<_>>));
+            dealt.iter().flatten().try_for_each(|corrections| self.send(corrections))?;
+            batches = rest;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, corrections: &Corrections) -> Result<(), Error> {
+        let recorder = self.recorder.clone();
+        recorder.span("send", || {
+            self.to_model_owner.send(&corrections.to_model_owner)?;
+            if let Some(keys) = &corrections.to_data_owner {
+                self.to_data_owner.send(keys)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<P: Protocol> Party for Dealer<P> {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.progress.announce(images, self.batch)?;
+        let first = self.cut.windows(images).next().unwrap_or(0..0);
+        self.deal(first)
+    }
+
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = self.progress.take()?;
+        for window in self.cut.windows(images).skip(1) {
+            self.deal(window)?;
+        }
+        Ok(None)
+    }
+}

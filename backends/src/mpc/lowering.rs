@@ -1,0 +1,218 @@
+//! From the network format to the layers the protocols run, and back to names in errors.
+
+use veilbench_mpc as core;
+use veilbench_mpc::model::LayerParameters;
+use veilbench_mpc::network::Layer;
+use veilbench_networks::{Architecture, Conv2d, Network, Op, Parameters, Polynomial, Range, Shape, Window};
+
+use crate::{Error, Unsupported};
+
+/// An architecture as the protocols see it.
+pub(super) struct Lowered {
+    pub(super) architecture: core::network::Architecture,
+    /// Of each lowered layer, the layer it comes from and whether it is an identity put before it.
+    origins: Vec<Origin>,
+    names: Vec<String>,
+    /// Largest magnitude of an input value, if the architecture states it.
+    pub(super) input_magnitude: Option<f64>,
+}
+
+#[derive(Clone, Copy)]
+struct Origin {
+    layer: usize,
+    identity: bool,
+}
+
+/// The layers, each as it is; an activation or pool that the protocols cannot run where it stands comes after a linear
+/// layer that changes nothing.
+///
+/// # Errors
+/// For a polynomial of degree three or more.
+pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported> {
+    let magnitude =
+        |range: Option<Range>| range.map(|range| f64::from(range.low.abs().max(range.high.abs())));
+    let input_magnitude = magnitude(architecture.input_range);
+    let mut lowered = Lowered {
+        architecture: core::network::Architecture {
+            input: shape(architecture.input),
+            layers: Vec::new(),
+            magnitudes: Vec::new(),
+        },
+        origins: Vec::new(),
+        names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
+        input_magnitude,
+    };
+    let mut before = input_magnitude;
+    let mut wire = Wire::Held;
+    for (index, (input, layer)) in architecture.steps().enumerate() {
+        let own = match layer.op {
+            Op::Dense(dense) => Layer::Dense { outputs: dense.outputs },
+            Op::Conv2d(conv) => Layer::Conv2d(convolution(conv)),
+            Op::AveragePool(pool) => Layer::AveragePool(window(pool)),
+            Op::MaxPool(pool) => Layer::MaxPool(window(pool)),
+            Op::Relu => Layer::Relu,
+            Op::Polynomial(Polynomial { degree: 0..=2, .. }) => Layer::Quadratic,
+            Op::Flatten => Layer::Flatten,
+            other => {
+                let reason = match other {
+                    Op::Polynomial(Polynomial { degree, .. }) => {
+                        format!("its polynomial has degree {degree}; this backend runs degrees up to 2")
+                    }
+                    _ => "this backend does not run such a layer".into(),
+                };
+                return Err(Unsupported { layer: Some(layer.name.clone()), reason });
+            }
+        };
+        if wire.needs_identity(own) {
+            lowered.push(identity(shape(input)), before, Origin { layer: index, identity: true });
+            wire = Wire::Open;
+        }
+        before = magnitude(layer.range);
+        lowered.push(own, before, Origin { layer: index, identity: false });
+        wire = wire.after(own);
+    }
+    Ok(lowered)
+}
+
+/// What the protocols have where a layer begins.
+#[derive(Clone, Copy, PartialEq)]
+enum Wire {
+    /// The input, or what follows a pooled input.
+    Held,
+    /// After a linear layer.
+    Open,
+    /// After a ReLU behind which max-pools may still be moved.
+    Rectified,
+    /// After an activation.
+    Activated,
+}
+
+impl Wire {
+    fn needs_identity(self, layer: Layer) -> bool {
+        match layer {
+            Layer::Relu | Layer::Quadratic => self != Wire::Open,
+            Layer::MaxPool(_) => !matches!(self, Wire::Open | Wire::Rectified),
+            Layer::AveragePool(_) | Layer::SumPool(_) => self == Wire::Held,
+            Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Flatten => false,
+        }
+    }
+
+    fn after(self, layer: Layer) -> Wire {
+        match layer {
+            Layer::Dense { .. } | Layer::Conv2d(_) => Wire::Open,
+            Layer::Relu => Wire::Rectified,
+            Layer::Quadratic => Wire::Activated,
+            Layer::MaxPool(_) => self,
+            Layer::AveragePool(_) | Layer::SumPool(_) | Layer::Flatten if self == Wire::Rectified => {
+                Wire::Activated
+            }
+            Layer::AveragePool(_) | Layer::SumPool(_) | Layer::Flatten => self,
+        }
+    }
+}
+
+fn identity(shape: core::network::Shape) -> Layer {
+    Layer::Conv2d(core::network::Conv2d {
+        outputs: shape.channels,
+        groups: shape.channels,
+        dilation: [1; 2],
+        window: core::network::Window::tiles(1),
+    })
+}
+
+impl Lowered {
+    fn push(&mut self, layer: Layer, magnitude: Option<f64>, origin: Origin) {
+        self.architecture.layers.push(layer);
+        self.architecture.magnitudes.push(magnitude);
+        self.origins.push(origin);
+    }
+
+    fn name(&self, layer: usize) -> Option<String> {
+        self.names.get(self.origins.get(layer)?.layer).cloned()
+    }
+
+    /// Whether every layer that needs one has a calibrated range.
+    pub(super) fn calibrated(&self) -> bool {
+        self.input_magnitude.is_some() && self.architecture.magnitudes.iter().all(Option::is_some)
+    }
+
+    /// Whether squares occur.
+    pub(super) fn squares(&self) -> bool {
+        self.architecture.layers.iter().any(|layer| matches!(layer, Layer::Quadratic))
+    }
+
+    /// An error of planning, with the layer's name.
+    pub(super) fn unsupported(&self, error: &core::Error) -> Unsupported {
+        match error {
+            core::Error::Unsupported { layer, reason } => {
+                Unsupported { layer: self.name(*layer), reason: reason.clone() }
+            }
+            other => Unsupported { layer: None, reason: other.to_string() },
+        }
+    }
+
+    /// An error about the weights, with the layer's name.
+    pub(super) fn refusal(&self, error: core::Error) -> Error {
+        match error {
+            core::Error::Overflow { layer, limit_bits } => Error::Input(format!(
+                "layer {}: with these weights values may exceed the {limit_bits} bits that are safe; give \
+                 the model calibrated ranges, or smaller weights",
+                self.name(layer).unwrap_or_default()
+            )),
+            other => Error::engine("preparing the model")(other),
+        }
+    }
+
+    /// The weights of every lowered layer.
+    pub(super) fn parameters(&self, network: Network) -> Vec<LayerParameters> {
+        let mut given = network.parameters.into_iter();
+        let layers = self.origins.iter().zip(&self.architecture.layers);
+        layers
+            .map(|(origin, layer)| match (origin.identity, layer) {
+                (true, Layer::Conv2d(conv)) => LayerParameters::Affine {
+                    weights: vec![1.0; conv.outputs],
+                    bias: vec![0.0; conv.outputs],
+                },
+                _ => match given.next() {
+                    Some(Parameters::Affine { weights, bias }) => LayerParameters::Affine { weights, bias },
+                    Some(Parameters::Polynomial { coefficients }) => {
+                        quadratic(&network.architecture, origin.layer, &coefficients)
+                    }
+                    _ => LayerParameters::None,
+                },
+            })
+            .collect()
+    }
+}
+
+/// `channels x (degree + 1)` ascending powers as three vectors; powers that are missing are zero.
+fn quadratic(architecture: &Architecture, layer: usize, coefficients: &[f32]) -> LayerParameters {
+    let degree = match architecture.layers.get(layer).map(|layer| layer.op) {
+        Some(Op::Polynomial(polynomial)) => polynomial.degree,
+        _ => 2,
+    };
+    let power = |power: usize| -> Vec<f32> {
+        coefficients.chunks_exact(degree + 1).map(|row| row.get(power).copied().unwrap_or(0.0)).collect()
+    };
+    LayerParameters::Quadratic { a: power(2), b: power(1), c: power(0) }
+}
+
+fn shape(shape: Shape) -> core::network::Shape {
+    match shape {
+        Shape::Image { channels, height, width } => core::network::Shape::image(channels, height, width),
+        Shape::Flat(features) => core::network::Shape::vector(features),
+    }
+}
+
+fn window(window: Window) -> core::network::Window {
+    core::network::Window { kernel: window.kernel, stride: window.stride, padding: window.padding }
+}
+
+fn convolution(conv: Conv2d) -> core::network::Conv2d {
+    core::network::Conv2d {
+        outputs: conv.outputs,
+        groups: conv.groups,
+        dilation: conv.dilation,
+        window: window(conv.window),
+    }
+}

@@ -2,7 +2,10 @@ use crate::statistics::{median, median_interval, outliers, wilson};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use veilbench_results::{ALL_ROLES, Answer, Cell, Phase, Run, RunData, Sample, Status, Summary};
 
-/// One row a cell, ordered by technology, threat model, backend, network and conditions.
+/// The technology of what has no protection: it comes first, for the others to be seen against.
+const BASELINE: &str = "none";
+
+/// One row a cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions.
 ///
 /// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
 /// the full size.
@@ -24,7 +27,8 @@ pub fn summarise(data: &RunData) -> Vec<Summary> {
         let order = |row: &Summary| {
             let names =
                 [&row.technology, &row.threat_model, &row.backend, &row.network, &row.dataset, &row.link];
-            (names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
+            let protects = row.technology != BASELINE;
+            (protects, names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
         };
         order(a).cmp(&order(b))
     });

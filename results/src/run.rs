@@ -63,7 +63,7 @@ pub struct Machine {
     pub kernel: String,
     /// Operating system.
     pub os: String,
-    /// Load averages over 1, 5 and 15 minutes when the run began.
+    /// Load averages over 1, 5 and 15 minutes when the run began, or the busiest when it went on.
     pub load_average: [f64; 3],
 }
 

@@ -5,7 +5,7 @@ const accuracy = {
   mount(root) {
     const [body, error] = [h("div"), h("div")];
     root.append(h("h2", {}, "Accuracy and agreement"),
-      h("p", { class: "note" }, "Full mark: share of answers equal to the label. Hollow mark: share equal to the answers of the same network in the clear. Bars are 95 % Wilson intervals, counting each image once. The axis does not start at zero."),
+      h("p", { class: "note" }, "Full mark, above: share of answers equal to the label. Hollow mark, below: share equal to the answers of the same network in the clear. Bars are 95 % Wilson intervals, counting each image once. The axis does not start at zero."),
       body, h("h2", {}, "Logit error"),
       h("p", { class: "note" }, "Largest absolute difference between a private logit and the clear network's, over all answers."), error);
     return (cells) => {
@@ -21,7 +21,7 @@ const accuracy = {
       const axis = scale([], { from: Math.max(0, Math.floor(least * 20) / 20), to: 1, tick: (share) => `${figures(share * 100)} %` });
       const label = conditions(answered);
       const rows = headed(answered, (cell) => ({ label: cellLabel(cell), sub: label(cell),
-        marks: [shareMark(axis, cell, "agreement", true), shareMark(axis, cell, "accuracy", false)],
+        marks: [shareMark(axis, cell, "accuracy", false), shareMark(axis, cell, "agreement", true)],
         value: cell.accuracy === undefined ? "no accuracy" : percent(cell.accuracy),
         note: `agrees ${percent(cell.agreement)} on ${count(cell.images_answered)} images` }));
       if (printed.length) {
@@ -29,7 +29,7 @@ const accuracy = {
         for (const row of printed) rows.push({ label: h("a", { href: state.href({ view: "published" }) }, row.system), sub: `${row.network}, ${row.dataset}`, value: percent(row.accuracy), note: "as printed",
           marks: [h("span", { class: "dot hollow diamond", style: { left: pc(axis.at(row.accuracy)), "--g": "var(--soft)" }, title: row.not_comparable_because })] });
       }
-      body.replaceChildren(h("figure", {}, barList("Accuracy and agreement", rows, axis, { wide: true }),
+      body.replaceChildren(h("figure", {}, barList("Accuracy and agreement", rows, axis, { wide: true, tall: true }),
         asTable("Accuracy and agreement", ["Cell", "Accuracy", "95 %", "Agreement", "95 %", "Images", "Answers"], () => answered.map((cell) =>
           [cell.cell, given(cell.accuracy, percent), interval(cell.accuracy_low, cell.accuracy_high, percent), percent(cell.agreement),
             interval(cell.agreement_low, cell.agreement_high, percent), count(cell.images_answered), count(cell.answers)]), [1, 2, 3, 4, 5, 6])));
@@ -43,8 +43,9 @@ const accuracy = {
 
 function shareMark(axis, cell, key, hollow) {
   if (cell[key] === undefined) return null;
+  const top = hollow ? "74%" : "26%";
   const [left, right] = [axis.at(cell[`${key}_low`]), axis.at(cell[`${key}_high`])];
   const title = `${key}: ${percent(cell[key])} (${interval(cell[`${key}_low`], cell[`${key}_high`], percent)})`;
-  return [h("span", { class: "whisker", style: { left: pc(left), width: pc(right - left) }, title }),
-    h("span", { class: `dot${hollow ? " hollow" : ""}`, style: { left: pc(axis.at(cell[key])), "--g": colour(cell) }, title })];
+  return [h("span", { class: "whisker", style: { left: pc(left), width: pc(right - left), top }, title }),
+    h("span", { class: `dot${hollow ? " hollow" : ""}`, style: { left: pc(axis.at(cell[key])), "--g": colour(cell), top }, title })];
 }

@@ -10,7 +10,7 @@ function scale(values, { log = false, from, to, tick }) {
     const low = from ?? 0;
     const step = niceStep((most - low) / 4);
     const ticks = [];
-    for (let value = Math.ceil(low / step - 1e-9) * step; value <= most * (1 + 1e-9); value += step) ticks.push(value);
+    for (let value = Math.ceil(low / step - 1e-9) * step; value <= most * (1 + 1e-9); value += step) ticks.push(value + 0);
     return { at: (value) => clamp((value - low) / (most - low || 1)), ticks, tick };
   }
   const least = shown.length ? Math.min(...shown) : 1;
@@ -34,7 +34,7 @@ const pc = (share) => `${(share * 100).toFixed(3)}%`;
 
 function axisRow(scale) {
   return h("li", { class: "axisrow", "aria-hidden": "true" }, h("span", { class: "label" }),
-    h("div", { class: "ticks" }, scale.ticks.map((value) => h("span", { style: { left: pc(scale.at(value)) } }, scale.tick(value)))),
+    h("div", { class: "ticks" }, scale.ticks.map((value) => h("span", { class: scale.at(value) > 0.94 ? "last" : undefined, style: { left: pc(scale.at(value)) } }, scale.tick(value)))),
     h("span", { class: "value" }));
 }
 

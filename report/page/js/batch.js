@@ -4,7 +4,7 @@ const batch = {
   title: "Batches",
   mount(root) {
     root.append(h("h2", {}, "Latency against throughput"),
-      h("p", { class: "note" }, "A line is one backend under one set of conditions; along it the batch grows, and its number stands at the mark. Lower right is better among lines of one letter."));
+      h("p", { class: "note" }, "A line is one backend under one set of conditions; along it the batch grows, and its number stands at the mark. Upper left is better among lines of one letter. Dashed lines are other links than loopback."));
     const [body, even] = [h("div"), h("div")];
     root.append(body, h("h2", {}, "From which batch one overtakes another"),
       h("p", { class: "note" }, "Measured: by online time of a batch, where the order of two backends changes once and for good. The true point lies after the last batch that is still slower."),

@@ -74,7 +74,7 @@ function batches(cell, samples) {
     title: `session ${point.repetition}, batch ${point.iteration}: ${duration(point.wall)}${point.warm ? "" : ", cold"}${far(point) ? ", outlier" : ""}` }));
   return [h("h3", {}, "Every batch"), h("figure", {},
     chart("Online time of every batch", width, 240, { name: "batch, in order", tick: count, linear: true }, { name: "online time", tick: duration }, [{ colour: colour(cell), points }]),
-    h("figcaption", {}, `${samples}; hollow marks are cold, ringed ones are among the ${count(cell.outliers)} outliers, which count like the others.`,
+    h("figcaption", {}, `${samples}; hollow marks are cold, ringed ones are outliers (${count(cell.outliers)}), which count like the others.`,
       cell.points_unlisted ? ` ${count(cell.points_unlisted)} more batches are not drawn, no outlier among them.` : ""),
     asTable("Every batch", ["Session", "Batch", "Time", "Kind"], () => cell.points.map((point) => [String(point.repetition), String(point.iteration), duration(point.wall), point.warm ? "warm" : "cold"]), [1, 2]))];
 }

@@ -50,7 +50,8 @@ function chart(name, width, height, xAxis, yAxis, series) {
     svg("text", { x: (left + width - right) / 2, y: height - 10, "text-anchor": "middle" }, xAxis.name),
     svg("text", { x: 4, y: 12 }, yAxis.name));
   for (const one of series) root.append(lines(one, px, py));
-  const taken = [];
+  const marks = series.flatMap((one) => one.points.filter((point) => !point.hidden)).map((point) => [px(point.x), py(point.y)]);
+  const taken = marks.map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
   for (const one of series) for (const point of one.points.filter((point) => !point.hidden)) root.append(markOf(one, point, px(point.x), py(point.y), width - right, taken));
   return root;
 }
@@ -71,9 +72,9 @@ function markOf(one, point, x, y, edge, taken) {
   mark.style.fill = hollow ? "var(--card)" : one.colour;
   mark.style.stroke = hollow ? one.colour : "var(--card)";
   mark.setAttribute("stroke-width", hollow ? 2 : 1.25);
-  if (point.ring) mark.style.stroke = "var(--bad)";
   const group = point.href ? svg("a", { href: point.href, "aria-label": point.title }) : svg("g", {});
   group.append(mark, svg("title", {}, point.title));
+  if (point.ring) group.append(svg("circle", { cx: x, cy: y, r: 9.5, fill: "none", style: { stroke: "var(--bad)" }, "stroke-width": 2 }));
   if (point.label) {
     const wide = point.label.length * 6.6;
     const flip = x + 9 + wide > edge;

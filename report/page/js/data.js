@@ -18,10 +18,12 @@ for (const cell of DATA.cells) {
   CELLS.set(cell.cell, cell);
 }
 
-/** By network, then as the summary has them: technology, threat model, backend, conditions. */
-const ORDERED = DATA.cells.map((cell, index) => [cell, index])
-  .sort(([a, i], [b, j]) => compareText(a.network, b.network) || compareText(a.dataset, b.dataset) || i - j)
-  .map(([cell]) => cell);
+const linkRank = (link) => (Object.hasOwn(LINKS, link) ? Object.keys(LINKS).indexOf(link) : Object.keys(LINKS).length);
+
+/** By network, protection and backend, then from the fastest link, the fewest threads and the smallest batch upwards. */
+const ORDERED = [...DATA.cells].sort((a, b) => compareText(a.network, b.network) || compareText(a.dataset, b.dataset) || a.group - b.group ||
+  compareText(a.backend, b.backend) || linkRank(a.link) - linkRank(b.link) || compareText(a.link, b.link) || a.threads - b.threads || a.batch - b.batch ||
+  a.images - b.images || a.seed - b.seed);
 
 function compareText(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
@@ -29,6 +31,8 @@ function compareText(a, b) {
 
 const colour = (cell) => `var(--c${(cell.group ?? 0) % 7})`;
 const spanColour = (index) => `var(--c${index % 7})`;
+/** After seven colours they come again, striped. */
+const spanKind = (index) => ["", "offline", "setup"][Math.floor(index / 7) % 3];
 const field = (cell) => `${cell.network} · ${cell.dataset}${cell.synthetic ? " (generated images)" : ""}`;
 const perImage = (cell, value) => (value === undefined ? undefined : value / cell.batch);
 
@@ -38,11 +42,12 @@ function failure(cell) {
   return some ? `${cell.status} in ${cell.repetitions_failed} of ${cell.repetitions} sessions` : cell.status;
 }
 
-/** Which conditions differ among cells and so belong into their labels. */
+/** Which conditions differ among cells and so belong into their labels; images and seed only if nothing else tells cells apart. */
 function conditions(cells) {
   const varies = (key) => cells.some((cell) => cell[key] !== cells[0][key]);
+  const apart = new Set(cells.map((cell) => [cell.backend, cell.network, cell.dataset, cell.batch, cell.threads, cell.link].join("/"))).size;
   const shown = [["batch", (v) => `batch ${count(v)}`], ["threads", (v) => `${v} thread${v === 1 ? "" : "s"}`],
-    ["link", (v) => v], ["images", (v) => `${count(v)} images`], ["seed", (v) => `seed ${v}`]]
+    ["link", (v) => v], ...(apart === cells.length ? [] : [["images", (v) => `${count(v)} images`], ["seed", (v) => `seed ${v}`]])]
     .filter(([key]) => varies(key));
   return (cell) => shown.map(([key, text]) => text(cell[key])).join(", ");
 }

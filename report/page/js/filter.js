@@ -11,9 +11,10 @@ const FACETS = [
   ["status", "Status", (cell) => cell.status],
 ];
 
-function filtered() {
+/** The cells that fit the filter, all of its facets or all but one. */
+function filtered(except) {
   const words = state.get("q").toLowerCase().split(/\s+/).filter(Boolean);
-  const active = FACETS.map(([key, , of]) => [new Set(state.list(key)), of]).filter(([set]) => set.size > 0);
+  const active = FACETS.filter(([key]) => key !== except).map(([key, , of]) => [new Set(state.list(key)), of]).filter(([set]) => set.size > 0);
   return ORDERED.filter((cell) =>
     active.every(([set, of]) => set.has(of(cell))) &&
     words.every((word) => `${cell.cell} ${cell.status} ${cell.detail ?? ""}`.toLowerCase().includes(word)));
@@ -29,7 +30,8 @@ function facet([key, name, of]) {
   const counts = new Map();
   for (const cell of ORDERED) counts.set(of(cell), (counts.get(of(cell)) ?? 0) + 1);
   const numeric = key === "batch" || key === "threads";
-  const values = [...counts.keys()].sort((a, b) => (numeric ? a - b : compareText(a, b)));
+  const rank = key === "link" ? linkRank : () => 0;
+  const values = [...counts.keys()].sort((a, b) => (numeric ? a - b : rank(a) - rank(b) || compareText(a, b)));
   if (values.length < 2) return null;
   const boxes = values.map((value) => {
     const box = h("input", { type: "checkbox", value, onchange: () => {
@@ -67,7 +69,7 @@ function buildFilter(root) {
     search.focus();
   } }, "Show all");
   const shown = h("p", { class: "shown", role: "status" });
-  root.append(h("div", { class: "filterbar", role: "search" }, search, facets.map(({ details }) => details), clear), shown);
+  root.append(h("div", { class: "filterbar", role: "search" }, search, h("div", { class: "facets" }, facets.map(({ details }) => details), clear)), shown);
   document.addEventListener("click", (event) => {
     for (const { details } of facets) if (!details.contains(event.target)) details.open = false;
   });

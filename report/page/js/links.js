@@ -67,11 +67,12 @@ const links = {
     const bw = slider("Bandwidth", "bw", 1, 100000, (mbit) => rate(mbit * 1e6));
     root.append(h("h2", {}, "On another network"),
       h("p", { class: "note" }, "Solid bars were measured: loopback as it is, lan at 1 Gbit/s and 0.5 ms, wan at 100 Mbit/s and 40 ms. The dashed bar is ",
-        h("span", { class: "tag modelled" }, "modelled"), " for the network chosen here, from the time on loopback and the measured bytes and rounds. Its two ends assume that all links carry at once, and that nothing overlaps."),
+        h("span", { class: "tag modelled" }, "modelled"), " for the network chosen here, from the time on loopback and the measured bytes and rounds. Its two ends assume that all links carry at once, and that nothing overlaps. The filter for links does not apply here."),
       h("div", { class: "sliders" }, rtt.label, bw.label), h("div", { class: "controls" }, toggle("Logarithmic", "log")));
     const [body, check, even] = [h("div"), h("div"), h("div")];
     root.append(body, h("h2", {}, "The model held against the measurement"), check, h("h2", {}, "Where bandwidth decides"), even);
-    return (cells) => {
+    return () => {
+      const cells = filtered("link");
       rtt.sync();
       bw.sync();
       const [rttNs, bits] = [Number(state.get("rtt")) * 1e6, Number(state.get("bw")) * 1e6];

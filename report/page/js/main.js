@@ -28,14 +28,21 @@ function render() {
   syncControls(MAIN);
   update(cells);
   navigation.replaceChildren(...Object.entries(VIEWS).filter(([key]) => key !== "cell").map(([key, { title }]) =>
-    h("li", {}, h("a", { href: state.href({ view: key, cell: "" }) === "#" ? "#view=overview" : state.href({ view: key, cell: "" }), "aria-current": key === name ? "page" : undefined }, title))));
+    h("li", {}, h("a", { href: state.href({ view: key, cell: "" }), "aria-current": key === name ? "page" : undefined }, title))));
   document.title = `${view.title} · ${RUN.name} · veilbench`;
   if (moved) {
     scrollTo(0, 0);
     MAIN.focus({ preventScroll: true });
-    navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
+  const current = navigation.querySelector("[aria-current]");
+  if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.clientWidth) / 2;
 }
+
+// The address holds the view, so the link to the main part moves the focus and leaves the address alone.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  MAIN.focus();
+});
 
 const THEMES = [["", "System colours"], ["light", "Light"], ["dark", "Dark"]];
 const themeButton = document.getElementById("theme");
@@ -53,8 +60,7 @@ themeButton.addEventListener("click", () => {
 });
 
 addEventListener("hashchange", () => {
-  state.read(location.hash);
-  render();
+  begin();
 });
 let width = innerWidth;
 let pending;
@@ -65,6 +71,19 @@ addEventListener("resize", () => {
   pending = setTimeout(render, 120);
 });
 
-state.read(location.hash);
-render();
+function begin() {
+  state.read(location.hash === "" ? beginning() : location.hash);
+  render();
+}
+
+/** Without an address to go by: one link and one number of threads, which the filter shows and can undo. */
+function beginning() {
+  const several = (key) => new Set(ORDERED.map((cell) => cell[key])).size > 1;
+  const has = (key, value) => ORDERED.some((cell) => cell[key] === value);
+  return state.href({ link: several("link") && has("link", "loopback") ? "loopback" : "", threads: several("threads") && has("threads", 1) ? "1" : "" });
+}
+
+// On a phone the warnings would fill the first screen; how many there are stays in sight.
+if (innerWidth < 640) document.querySelector("#warnings details")?.removeAttribute("open");
+begin();
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

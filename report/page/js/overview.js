@@ -57,18 +57,18 @@ function matrixCell(cells, key) {
   if (!cells) return h("small", {}, "not run");
   const cell = representative(cells);
   const [value, format, note] = metric(cell, key);
-  const where = `batch ${count(cell.batch)}, ${cell.link}${cells.length > 1 ? `, of ${cells.length} cells` : ""}`;
+  const where = [cell.batch > 1 && `batch ${count(cell.batch)}`, cell.link !== "loopback" && cell.link].filter(Boolean).join(", ");
   if (value === undefined) {
     return [failureMark(cell) ?? "–", h("small", {}, note || h("a", { href: cellHref(cell) }, cell.status === "ok" ? "not measured" : "why"))];
   }
-  return [h("a", { class: "big", href: cellHref(cell) }, format(value)), note && h("small", {}, note), h("small", {}, where), failureMark(cell)];
+  return [h("a", { class: "big", href: cellHref(cell) }, format(value)), note && h("small", {}, note), where && h("small", {}, where), failureMark(cell)];
 }
 
 const overview = {
   title: "Overview",
   mount(root) {
     root.append(h("h2", {}, "At a glance"),
-      h("p", { class: "note" }, "Each field shows one cell: on loopback where measured, of the smallest batch. Columns of different letters protect against different things, so a row is no ranking."),
+      h("p", { class: "note" }, "Each field shows one cell: on loopback and of batch 1, or what it says otherwise. Columns of different letters protect against different things, so a row is no ranking."),
       h("div", { class: "controls" }, choice("Show", "metric", METRICS)));
     const [glance, meaning, all] = [h("div"), h("div"), h("div")];
     root.append(glance, meaning, h("h2", {}, "All cells"),

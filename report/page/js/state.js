@@ -3,7 +3,7 @@
 const DEFAULTS = {
   view: "overview", q: "", network: "", backend: "", dataset: "", protection: "", link: "", batch: "", threads: "",
   status: "", metric: "online_wall_ns", sort: "", dir: "up", across: "", log: "1", split: "phase", phase: "online",
-  setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "", foreign: "", cell: "", theme: "", rows: "",
+  setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "", foreign: "", cell: "", theme: "",
 };
 
 const state = {
@@ -16,9 +16,9 @@ const state = {
   },
   /** The address of this view with some values changed. */
   href(changes) {
-    const values = { ...this.values, rows: "", ...changes };
+    const values = { ...this.values, ...changes };
     const parts = Object.keys(DEFAULTS)
-      .filter((key) => values[key] !== DEFAULTS[key])
+      .filter((key) => key === "view" || values[key] !== DEFAULTS[key])
       .map((key) => `${key}=${encodeURIComponent(values[key]).replace(/%2F/g, "/").replace(/%2C/g, ",")}`);
     return `#${parts.join("&")}`;
   },
@@ -26,7 +26,7 @@ const state = {
   set(changes, step = false) {
     const address = this.href(changes);
     this.read(address);
-    if (address !== location.hash) history[step ? "pushState" : "replaceState"](null, "", address === "#" ? "#view=overview" : address);
+    if (address !== location.hash) history[step ? "pushState" : "replaceState"](null, "", address);
     render();
   },
   /** Takes unknown keys and senseless values for what is not there. */

@@ -56,7 +56,7 @@ function spanRows(cells, log) {
   const axis = scale(values, { log, tick: duration });
   const times = new Map(all);
   const rows = headed(cells.filter((cell) => times.get(cell).length), (cell) => times.get(cell).map((entry) => {
-    const parts = [...entry.parts.map((part) => [part.span, part.wall ?? 0, "", spanColour(names.indexOf(part.span))]),
+    const parts = [...entry.parts.map((part) => [part.span, part.wall ?? 0, spanKind(names.indexOf(part.span)), spanColour(names.indexOf(part.span))]),
       ...(entry.rest > 0 ? [["in no span", entry.rest, "rest"]] : [])];
     let from = 0;
     const marks = parts.map(([name, time, kind, colour], index) => {
@@ -75,7 +75,7 @@ function spanRows(cells, log) {
 const time = {
   title: "Time",
   mount(root) {
-    const phases = h("span", { class: "controls" }, PHASES.map((phase) => toggle({ setup: "Set-up", offline: "Offline", online: "Online" }[phase], phase)));
+    const phases = h("span", { class: "together" }, PHASES.map((phase) => toggle({ setup: "Set-up", offline: "Offline", online: "Online" }[phase], phase)));
     const phase = choice("Phase", "phase", PHASES.map((phase) => [phase, phase]));
     root.append(h("h2", {}, "Where the time goes"),
       h("p", { class: "note" }, "Medians. Set-up is once a session; offline and online are for each batch."),
@@ -91,7 +91,7 @@ const time = {
       const [rows, axis, names] = bySpan ? spanRows(cells, log) : phaseRows(cells, log);
       if (!rows.length) return body.replaceChildren(nothing("No backend here names spans of this phase."));
       const key = bySpan
-        ? [...names.map((name, index) => ["", spanColour(index), name]), ["rest", "", "in no span: waiting, messages, the harness"]]
+        ? [...names.map((name, index) => [spanKind(index), spanColour(index), name]), ["rest", "", "in no span: waiting, messages, the harness"]]
         : names.map((name) => [name, "var(--c0)", { setup: "set-up, once a session", offline: "offline, per batch", online: "online, per batch" }[name]]);
       const how = log
         ? "On a logarithmic axis stacked lengths would lie, so each part has a bar of its own. Compare ends, not lengths."

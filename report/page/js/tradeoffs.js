@@ -62,7 +62,7 @@ function paretoCharts(points) {
     for (const kind of kinds.values()) {
       const efficient = front(kind);
       best.push(...efficient);
-      const mark = (hollow) => (point) => ({ ...point, hollow, href: cellHref(point.cell), label: hollow ? "" : `${point.cell.letter}`,
+      const mark = (hollow) => (point) => ({ ...point, hollow, href: cellHref(point.cell), label: hollow ? "" : `batch ${count(point.cell.batch)}`,
         title: `${point.cell.backend}, ${label(point.cell)}: ${duration(point.x)} and ${size(point.y)} an image${hollow ? "" : ", on the front"}` });
       for (const cell of new Map(kind.map((point) => [point.cell.backend, point.cell])).values()) {
         const own = (point) => point.cell.backend === cell.backend;

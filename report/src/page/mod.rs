@@ -87,7 +87,7 @@ impl Page<'_> {
                 data => payload(self, &groups),
                 name => run.name,
                 machine => machine(run),
-                created => run.created,
+                created => moment(&run.created),
                 cells => count(self.rows.len() as u64),
                 warnings => warnings(run, self.rows),
                 errors,
@@ -98,6 +98,14 @@ impl Page<'_> {
                 groups => static_groups(&groups),
             })
             .map_err(failed)
+    }
+}
+
+/// A time in UTC as people write it; anything else as it is.
+fn moment(rfc3339: &str) -> String {
+    match rfc3339.strip_suffix('Z').and_then(|utc| utc.split_once('T')) {
+        Some((day, time)) => format!("{day} {} UTC", time.get(..5).unwrap_or(time)),
+        None => rfc3339.to_owned(),
     }
 }
 

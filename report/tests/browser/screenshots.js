@@ -13,7 +13,7 @@ for (const scheme of ["light", "dark"]) {
   for (const width of [1280, 360]) {
     const tab = await browser.page({ width, height: 900, scheme, mobile: width < 500 });
     for (const view of views) {
-      await tab.open(`${page}#${view.includes("=") ? view : `view=${view}`}`);
+      await tab.open(`${page}#view=${view}`);
       await writeFile(join(out, `${view.replace(/\W+/g, "-")}-${scheme}-${width}.png`), await tab.screenshot());
     }
     await tab.close();

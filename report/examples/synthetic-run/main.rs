@@ -3,6 +3,8 @@
 //! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged]` makes the folder with about so many rows in
 //! `samples.csv` (20,000 if not given) and derives its report. The same arguments give the same bytes.
 
+mod subjects;
+
 use std::{env, error::Error, fs, path::Path};
 use veilbench_report::generate;
 use veilbench_results::{
@@ -10,142 +12,9 @@ use veilbench_results::{
     Status, Traffic, write_table,
 };
 
+use subjects::{BACKENDS, Backend, NETWORKS, Network};
+
 const RUN: &str = "synthetic";
-
-/// A made-up way to run a network.
-struct Backend {
-    name: &'static str,
-    technology: &'static str,
-    protects: &'static str,
-    security_bits: Option<u32>,
-    simulated: bool,
-    roles: &'static [&'static str],
-    /// Online nanoseconds for one unit of work of a batch of one, and for each further image.
-    fixed_ns: u64,
-    image_ns: u64,
-    /// Online bytes of an image and its rounds for each layer.
-    bytes: u64,
-    rounds: u64,
-    /// Share of the online costs that the offline phase has, in percent.
-    offline: u64,
-    setup_bytes: u64,
-}
-
-const HONEST: &str = "semi-honest; two parties and a dealer that do not collude";
-const CLIENT_KEY: &str = "semi-honest server without a key; the client learns the logits";
-
-const BACKENDS: [Backend; 7] = [
-    Backend {
-        name: "clear",
-        technology: "none",
-        protects: "nothing: the server sees every image",
-        security_bits: None,
-        simulated: false,
-        roles: &["data-owner", "model-owner"],
-        fixed_ns: 60_000,
-        image_ns: 40_000,
-        bytes: 3_200,
-        rounds: 0,
-        offline: 0,
-        setup_bytes: 0,
-    },
-    Backend {
-        name: "tee",
-        technology: "tee",
-        protects: "enclave hardware and its vendor are trusted",
-        security_bits: Some(128),
-        simulated: true,
-        roles: &["data-owner", "enclave-host"],
-        fixed_ns: 240_000,
-        image_ns: 60_000,
-        bytes: 3_300,
-        rounds: 0,
-        offline: 0,
-        setup_bytes: 700_000,
-    },
-    Backend {
-        name: "mpc",
-        technology: "mpc",
-        protects: HONEST,
-        security_bits: None,
-        simulated: false,
-        roles: &["data-owner", "model-owner", "dealer"],
-        fixed_ns: 9_000_000,
-        image_ns: 3_000_000,
-        bytes: 900_000,
-        rounds: 12,
-        offline: 300,
-        setup_bytes: 2_000,
-    },
-    Backend {
-        name: "mpc-fss",
-        technology: "mpc",
-        protects: HONEST,
-        security_bits: None,
-        simulated: false,
-        roles: &["data-owner", "model-owner", "dealer"],
-        fixed_ns: 5_000_000,
-        image_ns: 5_500_000,
-        bytes: 60_000,
-        rounds: 2,
-        offline: 900,
-        setup_bytes: 2_000,
-    },
-    Backend {
-        name: "ckks",
-        technology: "ckks",
-        protects: CLIENT_KEY,
-        security_bits: Some(128),
-        simulated: false,
-        roles: &["data-owner", "model-owner"],
-        fixed_ns: 900_000_000,
-        image_ns: 850_000_000,
-        bytes: 1_600_000,
-        rounds: 0,
-        offline: 0,
-        setup_bytes: 240_000_000,
-    },
-    Backend {
-        name: "ckks-batched",
-        technology: "ckks",
-        protects: CLIENT_KEY,
-        security_bits: Some(128),
-        simulated: false,
-        roles: &["data-owner", "model-owner"],
-        fixed_ns: 4_200_000_000,
-        image_ns: 2_000_000,
-        bytes: 2_100_000,
-        rounds: 0,
-        offline: 0,
-        setup_bytes: 90_000_000,
-    },
-    Backend {
-        name: "hybrid",
-        technology: "ckks+mpc",
-        protects: "semi-honest; client and one server",
-        security_bits: Some(110),
-        simulated: false,
-        roles: &["data-owner", "model-owner"],
-        fixed_ns: 150_000_000,
-        image_ns: 90_000_000,
-        bytes: 1_000_000,
-        rounds: 2,
-        offline: 60,
-        setup_bytes: 60_000_000,
-    },
-];
-
-/// Name, data set, relative work and layers.
-const NETWORKS: [(&str, &str, u64, &[&str]); 8] = [
-    ("mnist-mlp", "mnist", 2, &["fc1", "relu1", "fc2", "relu2", "fc3"]),
-    ("mnist-mlp-poly", "mnist", 2, &["fc1", "act1", "fc2", "act2", "fc3"]),
-    ("malaria-cnn-poly", "malaria", 20, &["conv1", "act1", "conv2", "act2", "fc1", "act3", "fc2"]),
-    ("malaria-cnn", "malaria", 20, &["conv1", "relu1", "conv2", "relu2", "fc1", "relu3", "fc2"]),
-    ("mnist-cnn", "mnist", 3, &["conv1", "relu1", "fc1"]),
-    ("mnist-cnn-poly", "mnist", 3, &["conv1", "act1", "fc1"]),
-    ("melanoma-lenet", "melanoma-sample", 9, &["conv1", "relu1", "conv2", "relu2", "fc1"]),
-    ("melanoma-lenet-poly", "melanoma-sample", 9, &["conv1", "act1", "conv2", "act2", "fc1"]),
-];
 
 /// Name, round trip in nanoseconds, nanoseconds a byte.
 const LINKS: [(&str, u64, u64); 3] = [("loopback", 0, 0), ("lan", 500_000, 8), ("wan", 40_000_000, 80)];
@@ -285,8 +154,6 @@ fn tables(rows: usize, networks: usize) -> Tables {
     }
     tables
 }
-
-type Network = (&'static str, &'static str, u64, &'static [&'static str]);
 
 fn sessions(tables: &mut Tables, backend: &Backend, network: Network, link: (&str, u64, u64), cell: &Cell) {
     if backend.name.starts_with("ckks") && !network.0.ends_with("-poly") {

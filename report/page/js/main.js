@@ -1,4 +1,4 @@
-const VIEWS = { overview, time, communication, networks: links, batches: batch, tradeoffs, memory, accuracy, published, provenance,
+const VIEWS = { overview, time, layers, communication, networks: links, batches: batch, tradeoffs, memory, accuracy, published, provenance,
   method: { title: "Method", filterless: true, mount(root) {
     root.append(document.getElementById("method").content.cloneNode(true));
     return () => {};

@@ -23,7 +23,8 @@ const MOST_ROWS = 60;
 function under(cell, key) {
   if (key === "online_wall_ns") {
     if (cell.online_wall_ns === undefined && cell.cold_online_wall_ns !== undefined) return `cold only: ${duration(cell.cold_online_wall_ns)}`;
-    return interval(cell.online_wall_ns_low, cell.online_wall_ns_high, duration);
+    const outliers = cell.outliers > 0 ? `${count(cell.outliers)} outlier${cell.outliers === 1 ? "" : "s"}, kept` : "";
+    return [interval(cell.online_wall_ns_low, cell.online_wall_ns_high, duration), outliers].filter(Boolean).join("; ");
   }
   if (key === "accuracy") return interval(cell.accuracy_low, cell.accuracy_high, percent);
   if (key === "agreement") return interval(cell.agreement_low, cell.agreement_high, percent);

@@ -103,40 +103,7 @@ const time = {
         : asTable("Time by phase", ["Cell", "Set-up", "Offline", "Online", "First batch, cold", "Status"], () => cells.map((cell) =>
           [cell.cell, ...PHASES.map((phase) => given(phaseTime(cell, phase), duration)), given(cell.cold_online_wall_ns, duration), failure(cell) || "ok"]), [1, 2, 3, 4]);
       body.replaceChildren(h("figure", {}, legend(key), barList("Time", rows, axis, { wide: !bySpan, tall: log }),
-        h("figcaption", {}, how), table), ...(bySpan ? [layers(cells)] : []));
+        h("figcaption", {}, how), table));
     };
   },
 };
-
-/** Time of each layer, of the role that spends most on it. */
-function layers(cells) {
-  const phase = state.get("phase");
-  const label = conditions(cells);
-  const rows = [];
-  const values = [];
-  const lists = cells.map((cell) => {
-    const byLayer = new Map();
-    for (const span of cell.spans) {
-      if (span.phase !== phase || !span.span.startsWith("layer:")) continue;
-      const known = byLayer.get(span.span);
-      if (!known || (span.wall ?? 0) > (known.wall ?? 0)) byLayer.set(span.span, span);
-    }
-    values.push(...[...byLayer.values()].map((span) => span.wall ?? 0));
-    return [cell, [...byLayer.values()]];
-  });
-  const axis = scale(values, { log: state.get("log") === "1", tick: duration });
-  for (const [cell, spans] of lists) {
-    if (!spans.length) continue;
-    const sum = spans.reduce((total, span) => total + (span.wall ?? 0), 0);
-    rows.push({ head: [badge(cell), `${cell.backend} · ${field(cell)} `, h("small", { class: "note" }, label(cell))] });
-    for (const span of spans) {
-      rows.push({ label: span.span.slice(6), sub: span.role, value: given(span.wall, duration),
-        note: sum > 0 ? `${((100 * (span.wall ?? 0)) / sum).toFixed(0)} % of the layers` : "",
-        marks: [segment(axis, 0, span.wall ?? 0, "online", colour(cell), `${span.span}: ${given(span.wall, duration)}`)] });
-    }
-  }
-  if (!rows.length) return h("section", {}, h("h2", {}, "Layer by layer"), nothing("No backend here names layers in this phase."));
-  return h("section", {}, h("h2", {}, "Layer by layer"),
-    h("p", { class: "note" }, "Of each layer, the role that spends most time on it. Layers that run at once in several roles are counted once."),
-    h("figure", {}, barList("Time by layer", rows, axis)));
-}

@@ -41,6 +41,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../page/js/tables.js"),
     include_str!("../../page/js/overview.js"),
     include_str!("../../page/js/time.js"),
+    include_str!("../../page/js/layers.js"),
     include_str!("../../page/js/communication.js"),
     include_str!("../../page/js/links.js"),
     include_str!("../../page/js/batch.js"),

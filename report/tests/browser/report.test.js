@@ -14,7 +14,7 @@ const folders = Object.fromEntries(["SYNTHETIC", "DAMAGED", "LARGE"].map((name) 
 }));
 const address = (name, hash = "") => `${pathToFileURL(join(folders[name], "index.html")).href}${hash}`;
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const VIEWS = ["overview", "time", "time&split=span", "time&log=", "communication", "communication&split=span", "networks", "batches", "tradeoffs",
+const VIEWS = ["overview", "time", "time&split=span", "time&log=", "layers", "communication", "communication&split=span", "networks", "batches", "tradeoffs",
   "memory", "accuracy", "published", "provenance", "method", "cell&cell=mpc/mnist-mlp/mnist/b4/t1/loopback/n12/s0"];
 
 let browser;
@@ -123,7 +123,7 @@ describe("the filter", () => {
 
   test("that fits nothing says so in every view", async () => {
     const page = await browser.page();
-    for (const view of ["overview", "time", "communication", "networks", "batches", "tradeoffs", "memory", "accuracy"]) {
+    for (const view of ["overview", "time", "layers", "communication", "networks", "batches", "tradeoffs", "memory", "accuracy"]) {
       await page.open(address("SYNTHETIC", `#view=${view}&q=nosuchcell`));
       assert.match(await text(page, "main"), /fits the filter/, view);
     }

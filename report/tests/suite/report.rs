@@ -3,7 +3,7 @@
 use crate::fixture::{Costs, cell, failed, run, session};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tempfile::TempDir;
-use veilbench_report::generate;
+use veilbench_report::{Error, generate, splice};
 use veilbench_results::{Finding, Run, Status, Store, Summary, Table};
 
 /// A folder that stays after the test, to be looked at.
@@ -225,4 +225,53 @@ fn the_page_says_when_load_exceeded_the_cores_and_its_data_read_as_json() {
             && names[span[1].as_u64().unwrap() as usize] == "all"
     });
     assert_eq!(all.unwrap()[3], cell["online_wall_ns"], "the whole phase of all roles is the summary's time");
+}
+
+#[test]
+fn the_summary_goes_between_the_markers_of_a_readme_with_the_command_that_made_it() {
+    let folder = kept("splice");
+    crate::fixture::write(&folder, 5, 2, &[1, 8]);
+    let report = generate(&folder).unwrap();
+    let readme = folder.join("README.md");
+    fs::write(&readme, "before\n<!-- begin veilbench report -->\n<!-- end veilbench report -->\nafter\n")
+        .unwrap();
+    let command = "veilbench report runs/x --splice README.md";
+    assert!(splice(&readme, &report.run, &report.summaries, command).unwrap());
+    let text = fs::read_to_string(&readme).unwrap();
+    let (begin, end) = (format!("before\n<!-- begin veilbench report: {command} -->\n"), "after\n");
+    assert!(text.starts_with(&begin) && text.ends_with(end));
+    let row = |backend: &str| text.lines().filter(|line| line.contains(&format!("| {backend} |"))).count();
+    assert_eq!((row("clear"), row("mpc-3pc")), (2, 2), "a row for each network, of its smallest batch");
+    assert!(text.contains("unsupported: relu has no exact polynomial"), "failures are in their place");
+    assert!(text.contains("A: none, the server sees every image"));
+    assert!(
+        !splice(&readme, &report.run, &report.summaries, command).unwrap(),
+        "nothing changes the second time"
+    );
+    fs::write(&readme, "no markers").unwrap();
+    let refused = splice(&readme, &report.run, &report.summaries, command);
+    assert!(matches!(refused, Err(Error::Markers { path }) if path == readme));
+}
+
+#[test]
+fn the_tables_hold_what_the_summary_is_made_of() {
+    let folder = kept("tables");
+    crate::fixture::write(&folder, 3, 2, &[1, 8]);
+    let rows = generate(&folder).unwrap().summaries;
+    let read = |name: &str| -> Vec<csv::StringRecord> {
+        let mut reader = csv::Reader::from_path(folder.join("tables").join(name)).unwrap();
+        reader.records().map(Result::unwrap).collect()
+    };
+    let (times, traffic, memory) = (read("times.csv"), read("traffic.csv"), read("memory.csv"));
+    for row in &rows {
+        let of_cell = |record: &&csv::StringRecord| record[0] == row.cell;
+        let online =
+            times.iter().filter(of_cell).find(|time| &time[1] == "online" && &time[2] == "all").unwrap();
+        assert_eq!(online[4], row.online_wall_ns.unwrap().to_string());
+        let sent = traffic.iter().filter(of_cell).filter(|pair| &pair[1] == "online");
+        let bytes: u64 = sent.map(|pair| pair[4].parse::<u64>().unwrap()).sum();
+        assert_eq!(bytes, row.online_bytes.unwrap());
+        let peaks = memory.iter().filter(of_cell).map(|role| role[2].parse::<u64>().unwrap());
+        assert_eq!(peaks.max(), row.peak_rss_bytes);
+    }
 }

@@ -197,6 +197,15 @@ fn another_machine_is_warned_of() {
     );
 }
 
+#[test]
+fn a_busy_machine_is_warned_of() {
+    let run = data(&timed("clear", 1_000));
+    let mut busy = run.clone();
+    busy.run.machine.load_average = [3.0, 1.0, 1.0];
+    let comparison = compare(&run, &busy, Settings::default());
+    assert_eq!(comparison.warnings, ["the machine of the second run was busy: load 3.00 on 2 cores"]);
+}
+
 /// Timing depends on the machine: `cargo test --release -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]

@@ -148,7 +148,7 @@ impl Matrix {
             let mut rotated = diagonal.clone();
             rotated.resize(slots, 0.0);
             rotated.rotate_right(giant);
-            let mut polynomial = context.encode(&rotated, scale, level)?.polynomial;
+            let mut polynomial = context.encode_polynomial(&rotated, &[], scale, level)?;
             polynomial.scale(ring, &radices);
             pending.push((baby, polynomial));
             if diagonals.peek().is_none_or(|(next, _)| **next - **next % step != giant) {

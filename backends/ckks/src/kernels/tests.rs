@@ -244,3 +244,73 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
+    for bits in 18..=50u32 {
+        for value in [(1u64 << (bits - 1)) + 1, (1 << (bits - 1)) + 3, (1 << bits) - 1, (1 << bits) - 3] {
+            let m = Modulus::new(value);
+            let p = value;
+            let ends = [0, 1, 2, p / 2 - 1, p / 2, p / 2 + 1, p - 2, p - 1];
+            let lazy = [0, 1, p, 2 * p - 1, (1 << 51) - 1, 1 << 51, (1 << 52) - 2, (1 << 52) - 1];
+            for &b in &ends {
+                let b_row = [b; BLOCK];
+                for kernels in paths_quietly() {
+                    let mut product = ends;
+                    kernels.multiply_assign(&m, &mut product, &b_row);
+                    let mut scaled = lazy;
+                    kernels.scale_assign(&m, &mut scaled, m.factor(b));
+                    let mut sums = [[0; BLOCK]; 2];
+                    let [first, second] = &mut sums;
+                    // The largest values and keys, in every number up to the lazy limit and beyond.
+                    for terms in [1, LAZY_TERMS - 1, LAZY_TERMS, LAZY_TERMS + 1, 2 * LAZY_TERMS] {
+                        let keys = vec![p - 1; 2 * terms * BLOCK];
+                        let rows = vec![&ends[..]; terms];
+                        kernels.dot_stream(&m, &rows, (&keys, terms), first, second);
+                        let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
+                        for (i, &end) in ends.iter().enumerate() {
+                            let exact = u128::from(end) * u128::from(p - 1) * terms as u128 % u128::from(p);
+                            assert_eq!(
+                                u128::from(first[i]),
+                                exact * radix_inverse % u128::from(p),
+                                "{p} {terms}"
+                            );
+                            assert_eq!(first[i], second[i]);
+                        }
+                    }
+                    // Sources of other primes reach 2^50 whatever this prime is.
+                    let largest = [(1u64 << 50) - 1; BLOCK];
+                    let mut combined = [0; BLOCK];
+                    kernels.combine(&m, &[&largest[..]; LAZY_TERMS], &[p - 1; LAZY_TERMS], &mut combined);
+                    let exact = ((1u128 << 50) - 1) * u128::from(p - 1) * LAZY_TERMS as u128 % u128::from(p);
+                    let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
+                    assert_eq!(u128::from(combined[0]), exact * radix_inverse % u128::from(p));
+                    for i in 0..BLOCK {
+                        let exact = |x: u64| (u128::from(x) * u128::from(b) % u128::from(p)) as u64;
+                        assert_eq!(product[i], exact(ends[i]), "{p}: {} * {b}", ends[i]);
+                        assert_eq!(scaled[i], exact(lazy[i]), "{p}: {} * {b}", lazy[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn paths_quietly() -> Vec<Kernels> {
+    [Some(Kernels::portable()), Kernels::avx512()].into_iter().flatten().collect()
+}
+
+impl Modulus {
+    /// The inverse modulo an odd number that need not be prime, by Euclid.
+    fn invert_any(&self, value: u128) -> u128 {
+        let p = i128::from(self.value());
+        let (mut a, mut b, mut x, mut y) = (value as i128, p, 1i128, 0i128);
+        while b != 0 {
+            let q = a / b;
+            (a, b) = (b, a - q * b);
+            (x, y) = (y, x - q * y);
+        }
+        assert_eq!(a, 1);
+        x.rem_euclid(p) as u128
+    }
+}

@@ -106,6 +106,7 @@ impl SeededEvaluationKeys {
                 SeededGaloisKey { element, switching }
             })
             .collect();
+        random.erase_past();
         Self { relinearisation, galois, key: secret.id(), parameters: context.parameters().id() }
     }
 

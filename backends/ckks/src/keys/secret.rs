@@ -35,7 +35,9 @@ impl SecretKey {
         let ring = context.ring();
         let coefficients = sampling::ternary(random, ring.degree());
         let polynomial = Polynomial::from_signed(ring, &coefficients, ring.moduli().len()).into_ntt(ring);
-        Self { context: context.clone(), polynomial, id: KeyId(random.array()) }
+        let id = KeyId(random.array());
+        random.erase_past();
+        Self { context: context.clone(), polynomial, id }
     }
 
     /// The public name of this key.
@@ -63,6 +65,7 @@ impl SecretKey {
         let limbs = plaintext.polynomial.limbs();
         let seed = random.array();
         let error = sampling::error(random, ring.degree());
+        random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
         // Holds products with the secret, so it is wiped.
@@ -84,8 +87,9 @@ impl SecretKey {
 
     /// Decrypts; the result still carries the noise.
     ///
-    /// Approximate decryptions reveal a little about the key: do not hand them to whoever made the ciphertext
-    /// (Li and Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
+    /// Approximate decryptions reveal the key: whoever has the ciphertext and all that it decodes to solves a
+    /// linear equation for it (Li and Micciancio, "On the security of homomorphic encryption on approximate
+    /// numbers", 2021). Do not hand them out.
     ///
     /// # Errors
     /// [`Error::ForeignKey`](crate::Error::ForeignKey) if the ciphertext belongs to another key,

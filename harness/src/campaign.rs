@@ -11,6 +11,7 @@ use veilbench_results::{BackendRecord, Cell, SessionKey, Status, Store};
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
+use crate::provenance;
 use crate::rows::Rows;
 use crate::session::{Assignment, Batch, perform};
 
@@ -139,6 +140,10 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
     }
     Ok(store.update_run(|run| {
         run.commands.push(command_line());
+        let load_average = provenance::machine().load_average;
+        if load_average[0] > run.machine.load_average[0] {
+            run.machine.load_average = load_average;
+        }
         for planned in cells {
             let (profile, subject) = (planned.backend.profile(), planned.subject);
             run.networks.insert(subject.name().to_owned(), subject.network_record());

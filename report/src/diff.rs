@@ -3,15 +3,15 @@
 use crate::{
     format::{bytes, count, duration, percent},
     statistics::{median, ratio_interval},
-    summarise::{summarise, warm_online_times},
+    summarise::{by_cell, summarise, times},
 };
 use std::{collections::BTreeMap, fmt};
-use veilbench_results::{Run, RunData, Status, Summary};
+use veilbench_results::{Phase, Run, RunData, Sample, Status, Summary};
 
 /// What counts as a change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Change of the median online time, as a share, below which it is noise even if its interval excludes 1.
+    /// Change of a median time, as a share, below which it is noise even if its interval excludes 1.
     pub noise: f64,
 }
 
@@ -21,7 +21,7 @@ impl Default for Settings {
     }
 }
 
-/// The online time of one cell in the second run by that in the first.
+/// The time of one phase of one cell in the second run by that in the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
     /// Median of the first run, nanoseconds.
@@ -41,13 +41,17 @@ pub struct Change {
 pub struct Difference {
     /// [`Cell::id`](veilbench_results::Cell::id).
     pub cell: String,
-    /// Online time, if both measured it.
+    /// Online time of a warm batch, if both measured it.
     pub online: Option<Change>,
+    /// Offline time of a warm batch, likewise.
+    pub offline: Option<Change>,
+    /// Set-up time of a session, likewise.
+    pub setup: Option<Change>,
     /// Status in both runs.
     pub status: (Status, Status),
     /// Exact figures that changed: name, before, after.
     pub exact: Vec<(&'static str, String, String)>,
-    /// Is something worse: slower beyond noise, more bytes or rounds, less accuracy or agreement, a new failure?
+    /// Is something worse: any phase slower beyond noise, more bytes or rounds, less accuracy or agreement, a new failure?
     pub worse: bool,
 }
 
@@ -75,20 +79,19 @@ impl Comparison {
 /// Holds the second run against the first.
 #[must_use]
 pub fn compare(before: &RunData, after: &RunData, settings: Settings) -> Comparison {
-    let by_cell = |data: &RunData| -> BTreeMap<String, Summary> {
+    let rows = |data: &RunData| -> BTreeMap<String, Summary> {
         summarise(data).into_iter().map(|row| (row.cell.clone(), row)).collect()
     };
-    let (first, second) = (by_cell(before), by_cell(after));
+    let (first, second) = (rows(before), rows(after));
     let only = |rows: &BTreeMap<String, Summary>, others: &BTreeMap<String, Summary>| -> Vec<String> {
         rows.keys().filter(|cell| !others.contains_key(*cell)).cloned().collect()
     };
+    let samples = (by_cell(before), by_cell(after));
+    let samples_of = |cell: &str| Some((samples.0.get(cell)?.as_slice(), samples.1.get(cell)?.as_slice()));
     let differences = first
         .iter()
-        .filter_map(|(cell, row)| Some((cell, row, second.get(cell)?)))
-        .map(|(cell, row, other)| {
-            let times = (warm_online_times(before, cell), warm_online_times(after, cell));
-            difference(row, other, change(&times.0, &times.1, settings))
-        })
+        .filter_map(|(cell, row)| Some((row, second.get(cell)?, samples_of(cell)?)))
+        .map(|(row, other, samples)| difference(row, other, samples, settings))
         .collect();
     Comparison {
         differences,
@@ -109,9 +112,18 @@ fn change(before: &[Vec<u64>], after: &[Vec<u64>], settings: Settings) -> Option
     Some(Change { before_ns, after_ns, ratio, interval, significant: excludes_one && beyond_noise })
 }
 
-fn difference(before: &Summary, after: &Summary, online: Option<Change>) -> Difference {
+fn difference(
+    before: &Summary,
+    after: &Summary,
+    samples: (&[&Sample], &[&Sample]),
+    settings: Settings,
+) -> Difference {
+    let [setup, offline, online] = [Phase::Setup, Phase::Offline, Phase::Online]
+        .map(|phase| change(&times(samples.0, phase), &times(samples.1, phase), settings));
     let mut exact = Vec::new();
-    let mut worse = online.is_some_and(|change| change.significant && change.ratio > 1.0);
+    let slower =
+        |change: Option<Change>| change.is_some_and(|change| change.significant && change.ratio > 1.0);
+    let mut worse = [setup, offline, online].into_iter().any(slower);
     let size = |size: u64| bytes(size as f64);
     for (name, first, second, format) in [
         ("setup bytes", before.setup_bytes, after.setup_bytes, size as fn(u64) -> String),
@@ -134,7 +146,7 @@ fn difference(before: &Summary, after: &Summary, online: Option<Change>) -> Diff
     }
     let status = (before.status, after.status);
     worse |= status.0 == Status::Ok && status.1 != Status::Ok;
-    Difference { cell: before.cell.clone(), online, status, exact, worse }
+    Difference { cell: before.cell.clone(), online, offline, setup, status, exact, worse }
 }
 
 fn shown<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
@@ -143,12 +155,24 @@ fn shown<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
 
 fn warnings(before: &Run, after: &Run) -> Vec<String> {
     let mut warnings = Vec::new();
+    let (first, second) = (&before.machine, &after.machine);
+    let another = (&first.cpu_model, first.cores) != (&second.cpu_model, second.cores);
+    if another {
+        warnings.push("measured on different machines: times do not compare".to_owned());
+    }
+    for (which, machine) in [("first", first), ("second", second)] {
+        let load = machine.load_average[0];
+        if machine.cores > 0 && load > machine.cores as f64 {
+            let cores = machine.cores;
+            warnings
+                .push(format!("the machine of the {which} run was busy: load {load:.2} on {cores} cores"));
+        }
+    }
     let mut differ = |what: &str, first: &str, second: &str| {
         if first != second {
             warnings.push(format!("different {what}: `{first}` and `{second}`"));
         }
     };
-    let (first, second) = (&before.machine, &after.machine);
     differ("processors", &first.cpu_model, &second.cpu_model);
     differ("numbers of cores", &first.cores.to_string(), &second.cores.to_string());
     differ("kernels", &first.kernel, &second.kernel);
@@ -182,8 +206,13 @@ impl fmt::Display for Comparison {
             let mark = if difference.worse { '!' } else { ' ' };
             write!(f, "{mark} {:width$}  ", difference.cell)?;
             match &difference.online {
-                Some(change) => write!(f, "{change}")?,
+                Some(change) => write!(f, "online {change}")?,
                 None => write!(f, "online time not measured in both")?,
+            }
+            for (name, change) in [("offline", &difference.offline), ("setup", &difference.setup)] {
+                if let Some(change) = change.filter(|change| change.significant) {
+                    write!(f, "; {name} {change}")?;
+                }
             }
             if difference.status.0 != difference.status.1 {
                 write!(f, "; status {} -> {}", difference.status.0, difference.status.1)?;
@@ -199,7 +228,14 @@ impl fmt::Display for Comparison {
         for cell in &self.added {
             writeln!(f, "  {cell:width$}  only in the second run")?;
         }
-        Ok(())
+        let worse = self.differences.iter().filter(|difference| difference.worse).count();
+        let compared = self.differences.len();
+        writeln!(
+            f,
+            "{compared} cells compared, {worse} of them worse; {} missing, {} new",
+            self.missing.len(),
+            self.added.len()
+        )
     }
 }
 
@@ -211,7 +247,7 @@ impl fmt::Display for Change {
             (true, false) => "faster",
         };
         let (before, after) = (duration(self.before_ns as f64), duration(self.after_ns as f64));
-        write!(f, "online {before} -> {after}, x{:.3}", self.ratio)?;
+        write!(f, "{before} -> {after}, x{:.3}", self.ratio)?;
         if let Some((low, high)) = self.interval {
             write!(f, " ({low:.3} to {high:.3})")?;
         }

@@ -15,12 +15,30 @@ pub enum Error {
         /// The operating system's answer.
         cause: io::Error,
     },
-    /// A plot could not be drawn.
-    #[error("cannot draw {}: {reason}", path.display())]
+    /// A Markdown file to put tables into could not be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// A Markdown file does not say where the tables go.
+    #[error(
+        "{} needs a line `<!-- begin veilbench report -->` and, once each and in this order, a line \
+         `<!-- end veilbench report -->`",
+        path.display()
+    )]
+    Markers {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A plot, page or table could not be made.
+    #[error("cannot make {}: {reason}", path.display())]
     Draw {
         /// The file.
         path: PathBuf,
-        /// What the drawing library said.
+        /// What the library behind it said.
         reason: String,
     },
 }

@@ -1,13 +1,25 @@
-use crate::{Error, html::html, markdown::markdown, plots::draw_all, summarise};
+use crate::{
+    Error,
+    breakdown::breakdowns,
+    csv_tables::write_tables,
+    groups::groups,
+    markdown::markdown,
+    page::Page,
+    plots::draw_all,
+    summarise,
+    tradeoffs::{break_even, pareto},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use veilbench_results::{Finding, Row, RunData, Summary, write_table};
+use veilbench_results::{Finding, Published, Row, Run, RunData, Summary, write_table};
 
 /// What [`generate`] made.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// The run's description.
+    pub run: Run,
     /// The files written.
     pub files: Vec<PathBuf>,
     /// What is wrong with the run's own files; the report is of the rest.
@@ -16,26 +28,47 @@ pub struct Report {
     pub summaries: Vec<Summary>,
 }
 
-/// Derives `summary.csv`, `summary.md`, `plots/` and `index.html` from the other files of a run folder, replacing older ones.
+/// Derives `summary.csv`, `summary.md`, `tables/`, `plots/` and `index.html` from the other files of a run folder,
+/// replacing older ones.
+///
+/// Damage, repeated rows and a `run.json` of another schema version are findings; what can be read is shown.
 ///
 /// # Errors
-/// The folder holds no run of this schema version, or a file could not be read or written.
+/// The folder holds no run, or a file could not be read or written.
 pub fn generate(run_folder: &Path) -> Result<Report, Error> {
-    let data = RunData::load(run_folder)?;
+    let data = RunData::salvage(run_folder)?;
     let rows = summarise(&data);
     let summary = run_folder.join(Summary::FILE);
     write_table(&summary, &rows)?;
     let table = run_folder.join("summary.md");
-    let text = markdown(&data.run, &rows, &data.findings);
-    fs::write(&table, text).map_err(|cause| Error::Write { path: table.clone(), cause })?;
-    let plots = run_folder.join("plots");
-    fs::create_dir_all(&plots).map_err(|cause| Error::Write { path: plots.clone(), cause })?;
+    write(&table, &markdown(&data.run, &rows, &data.findings))?;
     let mut files = vec![summary, table];
-    let drawn = draw_all(&plots, &data.run, &rows)?;
-    files.extend(drawn.files);
-    let page = run_folder.join("index.html");
-    let text = html(&data.run, &rows, &data.findings, &drawn.svgs);
-    fs::write(&page, text).map_err(|cause| Error::Write { path: page.clone(), cause })?;
-    files.push(page);
-    Ok(Report { files, findings: data.findings, summaries: rows })
+    let (groups, breakdowns) = (groups(&rows), breakdowns(&data));
+    let break_even = break_even(&rows, &groups);
+    let tables = folder(run_folder, "tables")?;
+    files.extend(write_tables(&tables, &groups, &breakdowns, &pareto(&rows, &groups), &break_even)?);
+    files.extend(draw_all(&folder(run_folder, "plots")?, &data.run, &rows)?);
+    let path = run_folder.join("index.html");
+    let page = Page {
+        run: &data.run,
+        rows: &rows,
+        breakdowns: &breakdowns,
+        break_even: &break_even,
+        published: &Published::built_in(),
+        findings: &data.findings,
+    };
+    write(&path, &page.render(&path)?)?;
+    files.push(path);
+    drop(breakdowns);
+    Ok(Report { run: data.run, files, findings: data.findings, summaries: rows })
+}
+
+fn folder(run_folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    let path = run_folder.join(name);
+    fs::create_dir_all(&path).map_err(|cause| Error::Write { path: path.clone(), cause })?;
+    Ok(path)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|cause| Error::Write { path: path.to_owned(), cause })
 }

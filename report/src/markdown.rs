@@ -45,12 +45,12 @@ pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> Str
 /// Findings that are listed one by one.
 const MOST_FINDINGS: usize = 50;
 
-fn line<const N: usize>(cells: &[String; N]) -> String {
+pub(crate) fn line<const N: usize>(cells: &[String; N]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
 /// Text that Markdown takes literally, on one line.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -48,13 +48,12 @@ pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     enlarged.map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / 8.0)
 }
 
-/// Writes a figure as SVG and returns the text.
-pub(crate) fn render_svg(figure: &Figure, path: &Path) -> Result<String, Error> {
+/// Writes a figure as SVG.
+pub(crate) fn render_svg(figure: &Figure, path: &Path) -> Result<(), Error> {
     let mut svg = String::new();
     draw(figure, SVGBackend::with_string(&mut svg, pixels(figure, 1.0)), 1.0, 0.0)
         .map_err(|reason| Error::Draw { path: path.to_owned(), reason })?;
-    fs::write(path, &svg).map_err(|cause| Error::Write { path: path.to_owned(), cause })?;
-    Ok(svg)
+    fs::write(path, &svg).map_err(|cause| Error::Write { path: path.to_owned(), cause })
 }
 
 /// Writes a figure as PNG.

@@ -2,16 +2,16 @@ use crate::statistics::{median, median_interval, outliers, wilson};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use veilbench_results::{ALL_ROLES, Answer, Cell, Phase, Run, RunData, Sample, Status, Summary};
 
-/// One row a cell, ordered by technology, threat model, backend, network and conditions.
+/// The technology of what has no protection: it comes first, for the others to be seen against.
+const BASELINE: &str = "none";
+
+/// One row a cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions.
 ///
 /// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
 /// the full size.
 #[must_use]
 pub fn summarise(data: &RunData) -> Vec<Summary> {
-    let mut samples: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
-    for sample in &data.samples {
-        samples.entry(&sample.cell).or_default().push(sample);
-    }
+    let samples = by_cell(data);
     let mut answers: HashMap<&str, Vec<&Answer>> = HashMap::new();
     for answer in &data.answers {
         answers.entry(&answer.cell).or_default().push(answer);
@@ -27,18 +27,27 @@ pub fn summarise(data: &RunData) -> Vec<Summary> {
         let order = |row: &Summary| {
             let names =
                 [&row.technology, &row.threat_model, &row.backend, &row.network, &row.dataset, &row.link];
-            (names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
+            let protects = row.technology != BASELINE;
+            (protects, names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
         };
         order(a).cmp(&order(b))
     });
     rows
 }
 
-/// The warm online times of the full batches of each `ok` session of a cell.
-pub(crate) fn warm_online_times(data: &RunData, cell: &str) -> Vec<Vec<u64>> {
-    let samples: Vec<&Sample> = data.samples.iter().filter(|sample| sample.cell == cell).collect();
-    let sessions = Sessions::of(&samples);
-    sessions.full_batches(&samples).grouped(Phase::Online, true)
+/// The samples of each cell, by its id.
+pub(crate) fn by_cell(data: &RunData) -> BTreeMap<&str, Vec<&Sample>> {
+    let mut samples: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in &data.samples {
+        samples.entry(&sample.cell).or_default().push(sample);
+    }
+    samples
+}
+
+/// The times of a phase in each `ok` session of a cell: of set-ups, or of the full warm batches.
+pub(crate) fn times(samples: &[&Sample], phase: Phase) -> Vec<Vec<u64>> {
+    let sessions = Sessions::of(samples);
+    sessions.full_batches(samples).grouped(phase, phase != Phase::Setup)
 }
 
 fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) -> Summary {
@@ -85,15 +94,15 @@ fn security_bits(run: &Run, cell: &Cell) -> Option<u32> {
 }
 
 /// How the sessions of one cell ended.
-struct Sessions {
+pub(crate) struct Sessions {
     recorded: usize,
-    ok: BTreeSet<usize>,
+    pub(crate) ok: BTreeSet<usize>,
     worst: Status,
     detail: String,
 }
 
 impl Sessions {
-    fn of(samples: &[&Sample]) -> Self {
+    pub(crate) fn of(samples: &[&Sample]) -> Self {
         let marks: Vec<&&Sample> = samples.iter().filter(|sample| sample.is_commit_mark()).collect();
         let worst = marks.iter().map(|mark| mark.status).max().unwrap_or_default();
         let said = marks.iter().find(|mark| mark.status == worst).map(|mark| mark.detail.clone());
@@ -103,7 +112,7 @@ impl Sessions {
     }
 
     /// The rows of whole phases of `ok` sessions: set-ups, and the batches of the full size.
-    fn full_batches<'a>(&self, samples: &[&'a Sample]) -> Batches<'a> {
+    pub(crate) fn full_batches<'a>(&self, samples: &[&'a Sample]) -> Batches<'a> {
         let whole: Vec<&Sample> = samples
             .iter()
             .copied()
@@ -123,10 +132,10 @@ impl Sessions {
     }
 }
 
-struct Batches<'a> {
+pub(crate) struct Batches<'a> {
     /// Images in a full batch.
     images: Option<usize>,
-    rows: Vec<&'a Sample>,
+    pub(crate) rows: Vec<&'a Sample>,
 }
 
 impl<'a> Batches<'a> {
@@ -139,7 +148,7 @@ impl<'a> Batches<'a> {
     }
 
     /// Wall-clock times of warm or cold batches, a group a session.
-    fn grouped(&self, phase: Phase, warm: bool) -> Vec<Vec<u64>> {
+    pub(crate) fn grouped(&self, phase: Phase, warm: bool) -> Vec<Vec<u64>> {
         let mut sessions: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
         for sample in self.whole_cell(phase).filter(|sample| sample.warm == warm) {
             sessions.entry(sample.repetition).or_default().extend(sample.wall_ns);

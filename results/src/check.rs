@@ -1,7 +1,8 @@
 //! Rows against each other: what a readable file can still get wrong.
 
 use crate::{
-    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, session::SessionRow,
+    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, repeats::Repeats,
+    session::SessionRow,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -19,10 +20,13 @@ pub(crate) fn check(run: &Run, tables: &Tables) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     identity(run, &tables.samples, &mut findings);
     conditions(run, &tables.samples, &mut findings);
-    duplicates(&tables.samples, &mut findings);
+    let repeats = Repeats::of(tables);
+    repeated::<Sample>(&repeats.samples, &mut findings);
+    repeated::<Traffic>(&repeats.traffic, &mut findings);
+    repeated::<Answer>(&repeats.answers, &mut findings);
     sessions(tables, &mut findings);
-    traffic_sums(tables, &mut findings);
-    answers(run, tables, &mut findings);
+    traffic_sums(tables, &repeats.traffic, &mut findings);
+    answers(run, tables, &repeats.answers, &mut findings);
     findings.0
 }
 
@@ -86,13 +90,9 @@ fn conditions(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
     }
 }
 
-fn duplicates(samples: &[(usize, Sample)], findings: &mut Findings) {
-    let mut seen = HashMap::new();
-    for (line, row) in samples {
-        let key = (&row.cell, row.repetition, row.iteration, row.phase, &row.span, &row.role);
-        if let Some(first) = seen.insert(key, *line) {
-            findings.error::<Sample>(*line, format!("repeats line {first}"));
-        }
+fn repeated<R: Row>(repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
+    for (line, first) in repeats {
+        findings.error::<R>(*line, format!("repeats line {first}, which alone counts"));
     }
 }
 
@@ -140,7 +140,7 @@ fn unmarked<R: SessionRow>(
 }
 
 /// What roles say they sent must be what the pairs add up to.
-fn traffic_sums(tables: &Tables, findings: &mut Findings) {
+fn traffic_sums(tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
     #[derive(Default)]
     struct Sums<'a> {
         total: u64,
@@ -148,13 +148,8 @@ fn traffic_sums(tables: &Tables, findings: &mut Findings) {
         received: HashMap<&'a str, u64>,
     }
     let mut sums: HashMap<PhaseKey<'_>, Sums<'_>> = HashMap::new();
-    let mut pairs = HashMap::new();
-    for (line, row) in &tables.traffic {
+    for (_, row) in tables.traffic.iter().filter(|(line, _)| !repeats.contains_key(line)) {
         let key = (row.cell.as_str(), row.repetition, row.iteration, row.phase);
-        if let Some(first) = pairs.insert((key, &row.from, &row.to), *line) {
-            findings.error::<Traffic>(*line, format!("repeats line {first}"));
-            continue;
-        }
         let sums = sums.entry(key).or_default();
         for sum in [
             &mut sums.total,
@@ -187,9 +182,9 @@ fn traffic_sums(tables: &Tables, findings: &mut Findings) {
 }
 
 /// Answers must be of images there are, of batches there were, one an image.
-fn answers(run: &Run, tables: &Tables, findings: &mut Findings) {
+fn answers(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
     let mut counts: HashMap<(&str, usize, usize), usize> = HashMap::new();
-    for (_, answer) in &tables.answers {
+    for (_, answer) in tables.answers.iter().filter(|(line, _)| !repeats.contains_key(line)) {
         *counts.entry((&answer.cell, answer.repetition, answer.iteration)).or_default() += 1;
     }
     let mut batches = HashSet::new();

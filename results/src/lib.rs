@@ -17,6 +17,7 @@ mod check;
 mod error;
 mod published;
 mod recovery;
+mod repeats;
 mod run;
 mod run_data;
 mod sample;

@@ -1,4 +1,4 @@
-use crate::{Error, table::replace_file};
+use crate::{Error, Finding, Row, Sample, Severity, table::replace_file};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -63,7 +63,7 @@ pub struct Machine {
     pub kernel: String,
     /// Operating system.
     pub os: String,
-    /// Load averages over 1, 5 and 15 minutes when the run began.
+    /// Load averages over 1, 5 and 15 minutes when the run began, or the busiest when it went on.
     pub load_average: [f64; 3],
 }
 
@@ -163,6 +163,36 @@ impl Run {
         serde_json::from_slice(&text).map_err(rejected)
     }
 
+    /// Reads what can be read of `run.json`, and what is wrong with it.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or neither it nor `samples.csv` is there.
+    pub(crate) fn salvage(folder: &Path) -> Result<(Self, Vec<Finding>), Error> {
+        let error = match Self::load(folder) {
+            Ok(run) => return Ok((run, Vec::new())),
+            Err(error @ Error::Io { .. }) => return Err(error),
+            Err(error @ Error::NoRun { .. }) if !folder.join(Sample::FILE).exists() => return Err(error),
+            Err(error) => error,
+        };
+        let text = fs::read(folder.join(Self::FILE)).unwrap_or_default();
+        let (message, line) = match &error {
+            Error::NoRun { .. } => {
+                ("the file is missing: nothing says how this was measured".to_owned(), None)
+            }
+            Error::RunDescription { cause, .. } => (cause.to_string(), Some(cause.line())),
+            _ => (error.to_string(), line_of(&text, "\"schema_version\"")),
+        };
+        let finding = Finding { file: Self::FILE.to_owned(), line, message, severity: Severity::Error };
+        let mut run: Self = serde_json::from_slice(&text).unwrap_or_default();
+        if run.name.is_empty() {
+            let name = folder.canonicalize().ok();
+            let name =
+                name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            run.name = name.unwrap_or_default();
+        }
+        Ok((run, vec![finding]))
+    }
+
     /// Writes `run.json` so that a reader finds either the old file or the new one, whole.
     ///
     /// # Errors
@@ -174,4 +204,10 @@ impl Run {
         text.push(b'\n');
         replace_file(&path, &text)
     }
+}
+
+/// The line, from 1, on which a text first stands.
+fn line_of(bytes: &[u8], text: &str) -> Option<usize> {
+    let before = bytes.windows(text.len()).position(|window| window == text.as_bytes())?;
+    Some(1 + bytes[..before].iter().filter(|byte| **byte == b'\n').count())
 }

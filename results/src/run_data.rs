@@ -1,9 +1,13 @@
 use crate::{
     Answer, Error, Finding, Row, Run, Sample, SessionKey, Severity, Table, Traffic,
     check::{Tables, check},
+    repeats::Repeats,
     session::SessionRow,
 };
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// A run folder as read: the rows of whole sessions, and what is wrong with the files.
 #[derive(Clone, Debug)]
@@ -16,7 +20,7 @@ pub struct RunData {
     pub traffic: Vec<Traffic>,
     /// Rows of `answers.csv`.
     pub answers: Vec<Answer>,
-    /// Every damaged line and every contradiction; the rows above can be used all the same.
+    /// Every damaged line, repeat and contradiction; the rows above can be used all the same, repeats left out.
     pub findings: Vec<Finding>,
 }
 
@@ -26,8 +30,21 @@ impl RunData {
     /// # Errors
     /// The folder holds no run of this schema version or a file cannot be read.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        let run = Run::load(folder)?;
-        let mut findings = Vec::new();
+        Self::with_description(folder, Run::load(folder)?, Vec::new())
+    }
+
+    /// Reads what can be read: a `run.json` that is missing, damaged or of another schema version is a finding.
+    ///
+    /// Of another version's description the fields of this version are kept if they read as such.
+    ///
+    /// # Errors
+    /// The folder holds neither `run.json` nor `samples.csv`, or a file cannot be read.
+    pub fn salvage(folder: &Path) -> Result<Self, Error> {
+        let (run, findings) = Run::salvage(folder)?;
+        Self::with_description(folder, run, findings)
+    }
+
+    fn with_description(folder: &Path, run: Run, mut findings: Vec<Finding>) -> Result<Self, Error> {
         let tables = Tables {
             samples: read(folder, &mut findings)?,
             traffic: read(folder, &mut findings)?,
@@ -35,13 +52,14 @@ impl RunData {
         };
         findings.extend(check(&run, &tables));
         findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        let repeats = Repeats::of(&tables);
         let whole: BTreeSet<SessionKey> =
             tables.samples.iter().filter(|(_, row)| row.is_commit_mark()).map(|(_, row)| row.key()).collect();
         Ok(Self {
             run,
-            samples: only(tables.samples, &whole),
-            traffic: only(tables.traffic, &whole),
-            answers: only(tables.answers, &whole),
+            samples: only(tables.samples, &whole, &repeats.samples),
+            traffic: only(tables.traffic, &whole, &repeats.traffic),
+            answers: only(tables.answers, &whole, &repeats.answers),
             findings,
         })
     }
@@ -67,6 +85,11 @@ fn read<R: Row>(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(usize
     Ok(table.rows)
 }
 
-fn only<R: SessionRow>(rows: Vec<(usize, R)>, whole: &BTreeSet<SessionKey>) -> Vec<R> {
-    rows.into_iter().map(|(_, row)| row).filter(|row| whole.contains(&row.key())).collect()
+fn only<R: SessionRow>(
+    rows: Vec<(usize, R)>,
+    whole: &BTreeSet<SessionKey>,
+    repeats: &BTreeMap<usize, usize>,
+) -> Vec<R> {
+    let first = rows.into_iter().filter(|(line, _)| !repeats.contains_key(line));
+    first.map(|(_, row)| row).filter(|row| whole.contains(&row.key())).collect()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use veilbench_report::{generate, terminal_table};
+use veilbench_report::{generate, splice, terminal_table};
 use veilbench_results::Severity;
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
@@ -13,6 +13,9 @@ pub(super) struct Report {
     /// Folder of the run [default: the one measured last below results/runs]
     #[arg(value_name = "FOLDER")]
     run: Option<PathBuf>,
+    /// Put the summary into a Markdown file, between its `veilbench report` markers
+    #[arg(long, value_name = "FILE")]
+    splice: Option<PathBuf>,
 }
 
 impl Report {
@@ -28,6 +31,11 @@ impl Report {
         print!("{}", terminal_table(&report.summaries));
         for file in &report.files {
             println!("{}", file.display());
+        }
+        if let Some(file) = &self.splice {
+            let command = format!("veilbench report {} --splice {}", folder.display(), file.display());
+            let changed = splice(file, &report.run, &report.summaries, &command)?;
+            println!("{}{}", file.display(), if changed { "" } else { " (unchanged)" });
         }
         let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
         Ok(if damaged { EXIT_FAILED } else { EXIT_OK })

@@ -4,8 +4,10 @@ mod accuracy;
 mod axis;
 mod communication;
 mod frame;
+mod memory;
 mod palette;
 mod panels;
+mod pareto;
 mod phases;
 mod runtime;
 mod throughput;
@@ -23,31 +25,25 @@ use veilbench_results::{Run, Summary};
 /// A plot's file stem and what makes it.
 type Plot = (&'static str, fn(&Run, &[Summary]) -> Figure);
 
-const PLOTS: [Plot; 4] = [
+const PLOTS: [Plot; 6] = [
     ("runtime", runtime::runtime),
     ("communication", communication::communication),
     ("accuracy", accuracy::accuracy),
     ("throughput", throughput::throughput),
+    ("memory", memory::memory),
+    ("pareto", pareto::pareto),
 ];
 
-/// What [`draw_all`] made.
-#[derive(Default)]
-pub(crate) struct Drawn {
-    pub(crate) files: Vec<PathBuf>,
-    /// The text of each SVG file.
-    pub(crate) svgs: Vec<String>,
-}
-
-/// Draws every plot as SVG and PNG into a folder that exists.
-pub(crate) fn draw_all(folder: &Path, run: &Run, rows: &[Summary]) -> Result<Drawn, Error> {
-    let mut drawn = Drawn::default();
+/// Draws every plot as SVG and PNG into a folder that exists; returns the files.
+pub(crate) fn draw_all(folder: &Path, run: &Run, rows: &[Summary]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
     for (stem, plot) in PLOTS {
         let figure = plot(run, rows);
         let (svg_path, png_path) =
             (folder.join(stem).with_extension("svg"), folder.join(stem).with_extension("png"));
-        drawn.svgs.push(render_svg(&figure, &svg_path)?);
+        render_svg(&figure, &svg_path)?;
         render_png(&figure, &png_path)?;
-        drawn.files.extend([svg_path, png_path]);
+        files.extend([svg_path, png_path]);
     }
-    Ok(drawn)
+    Ok(files)
 }

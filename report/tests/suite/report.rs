@@ -3,8 +3,8 @@
 use crate::fixture::{Costs, cell, failed, run, session};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tempfile::TempDir;
-use veilbench_report::generate;
-use veilbench_results::{Status, Store, Summary, Table};
+use veilbench_report::{Error, generate, splice};
+use veilbench_results::{Finding, Run, Status, Store, Summary, Table};
 
 /// A folder that stays after the test, to be looked at.
 fn kept(name: &str) -> PathBuf {
@@ -13,9 +13,15 @@ fn kept(name: &str) -> PathBuf {
     folder
 }
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 21] = [
     "summary.csv",
     "summary.md",
+    "tables/times.csv",
+    "tables/traffic.csv",
+    "tables/memory.csv",
+    "tables/protection.csv",
+    "tables/pareto.csv",
+    "tables/break_even.csv",
     "plots/runtime.svg",
     "plots/runtime.png",
     "plots/communication.svg",
@@ -24,6 +30,10 @@ const FILES: [&str; 11] = [
     "plots/accuracy.png",
     "plots/throughput.svg",
     "plots/throughput.png",
+    "plots/memory.svg",
+    "plots/memory.png",
+    "plots/pareto.svg",
+    "plots/pareto.png",
     "index.html",
 ];
 
@@ -94,8 +104,11 @@ fn failures_alone_are_drawn_as_words() {
     assert!(table.contains(r"out-of-memory: a \| b \<c\> & d"));
     let page = fs::read_to_string(folder.join("index.html")).unwrap();
     assert!(
-        page.contains("<td>out-of-memory: a | b &lt;c&gt; &amp; d</td>") && page.matches("<svg").count() == 4
+        page.contains("<td>out-of-memory: a | b &lt;c&gt; &amp; d</td>"),
+        "the table for readers without scripts"
     );
+    assert!(page.contains(r#""detail":"a | b \u003cc> & d""#), "the data for the script, without markup");
+    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("src=") && !page.contains("url("));
 }
 
 #[test]
@@ -139,4 +152,126 @@ fn damage_is_reported_and_the_rest_summarised() {
     let table = fs::read_to_string(folder.join("summary.md")).unwrap();
     assert!(table.contains("## Damage") && table.contains("samples.csv:"));
     assert_eq!(Table::<Summary>::read(&folder.join("summary.csv")).unwrap().rows.len(), 2);
+}
+
+#[test]
+fn a_description_of_another_schema_version_is_reported_by_line_and_the_rows_are_shown() {
+    let folder = kept("schema");
+    crate::fixture::write(&folder, 2, 1, &[1]);
+    let whole = generate(&folder).unwrap().summaries;
+    let path = folder.join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"schema_version\": 1", "\"schema_version\": 7")).unwrap();
+    let report = generate(&folder).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!((report.findings[0].file.as_str(), report.findings[0].line), ("run.json", Some(2)));
+    assert!(report.findings[0].message.contains("schema version 7"));
+    assert_eq!(report.summaries, whole, "fields that read as those of this version are kept");
+    fs::write(&path, "{\n  \"schema_version\": 1,\n  \"name\": [\n").unwrap();
+    let report = generate(&folder).unwrap();
+    let finding = report.findings.iter().find(|finding| finding.file == "run.json").unwrap();
+    assert_eq!(finding.line, Some(4), "{finding}");
+    assert_eq!(report.summaries.len(), whole.len());
+    assert_eq!(report.summaries[0].online_wall_ns, whole[0].online_wall_ns);
+    fs::remove_file(&path).unwrap();
+    let report = generate(&folder).unwrap();
+    assert!(report.findings.iter().any(|finding| finding.message.contains("the file is missing")));
+    assert!(fs::read_to_string(folder.join("index.html")).unwrap().contains("findings in the run"));
+    assert!(generate(TempDir::new().unwrap().path()).is_err(), "an empty folder is no run");
+}
+
+#[test]
+fn a_row_that_is_there_twice_counts_once() {
+    let folder = kept("twice");
+    crate::fixture::write(&folder, 1, 1, &[4]);
+    let once = generate(&folder).unwrap().summaries;
+    for file in ["samples.csv", "traffic.csv", "answers.csv"] {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let rows = text.split_once('\n').unwrap().1;
+        fs::write(&path, format!("{text}{rows}")).unwrap();
+    }
+    let report = generate(&folder).unwrap();
+    assert_eq!(report.summaries, once);
+    for file in ["samples.csv", "traffic.csv", "answers.csv"] {
+        let of_file =
+            |finding: &&Finding| finding.file == file && finding.message.contains("repeats line 2,");
+        assert!(report.findings.iter().find(of_file).is_some_and(|finding| finding.line > Some(2)), "{file}");
+    }
+}
+
+#[test]
+fn the_page_says_when_load_exceeded_the_cores_and_its_data_read_as_json() {
+    let folder = kept("load");
+    crate::fixture::write(&folder, 3, 2, &[1, 8]);
+    let page = || fs::read_to_string(folder.join("index.html")).unwrap();
+    generate(&folder).unwrap();
+    assert!(!page().contains("the machine was busy"));
+    let mut run = Run::load(&folder).unwrap();
+    run.machine.load_average = [2.5, 0.0, 0.0];
+    run.name = "</script><b>".to_owned();
+    run.save(&folder).unwrap();
+    generate(&folder).unwrap();
+    assert!(page().contains("the machine was busy when the run began: load 2.50 on 2 cores"));
+    assert!(!page().contains("</script><b>") && page().contains("&lt;&#x2f;script&gt;&lt;b&gt;"));
+    let (_, rest) = page().split_once("id=\"data\">").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let data: serde_json::Value = serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();
+    assert_eq!(data["run"]["name"], "</script><b>");
+    assert_eq!(data["cells"].as_array().unwrap().len(), 12);
+    let cell = &data["cells"][0];
+    let names = data["names"].as_array().unwrap();
+    let all = cell["spans"].as_array().unwrap().iter().find(|span| {
+        names[span[0].as_u64().unwrap() as usize] == "online"
+            && names[span[1].as_u64().unwrap() as usize] == "all"
+    });
+    assert_eq!(all.unwrap()[3], cell["online_wall_ns"], "the whole phase of all roles is the summary's time");
+}
+
+#[test]
+fn the_summary_goes_between_the_markers_of_a_readme_with_the_command_that_made_it() {
+    let folder = kept("splice");
+    crate::fixture::write(&folder, 5, 2, &[1, 8]);
+    let report = generate(&folder).unwrap();
+    let readme = folder.join("README.md");
+    fs::write(&readme, "before\n<!-- begin veilbench report -->\n<!-- end veilbench report -->\nafter\n")
+        .unwrap();
+    let command = "veilbench report runs/x --splice README.md";
+    assert!(splice(&readme, &report.run, &report.summaries, command).unwrap());
+    let text = fs::read_to_string(&readme).unwrap();
+    let (begin, end) = (format!("before\n<!-- begin veilbench report: {command} -->\n"), "after\n");
+    assert!(text.starts_with(&begin) && text.ends_with(end));
+    let row = |backend: &str| text.lines().filter(|line| line.contains(&format!("| {backend} |"))).count();
+    assert_eq!((row("clear"), row("mpc-3pc")), (2, 2), "a row for each network, of its smallest batch");
+    assert!(text.contains("unsupported: relu has no exact polynomial"), "failures are in their place");
+    assert!(text.contains("A: none, the server sees every image"));
+    assert!(
+        !splice(&readme, &report.run, &report.summaries, command).unwrap(),
+        "nothing changes the second time"
+    );
+    fs::write(&readme, "no markers").unwrap();
+    let refused = splice(&readme, &report.run, &report.summaries, command);
+    assert!(matches!(refused, Err(Error::Markers { path }) if path == readme));
+}
+
+#[test]
+fn the_tables_hold_what_the_summary_is_made_of() {
+    let folder = kept("tables");
+    crate::fixture::write(&folder, 3, 2, &[1, 8]);
+    let rows = generate(&folder).unwrap().summaries;
+    let read = |name: &str| -> Vec<csv::StringRecord> {
+        let mut reader = csv::Reader::from_path(folder.join("tables").join(name)).unwrap();
+        reader.records().map(Result::unwrap).collect()
+    };
+    let (times, traffic, memory) = (read("times.csv"), read("traffic.csv"), read("memory.csv"));
+    for row in &rows {
+        let of_cell = |record: &&csv::StringRecord| record[0] == row.cell;
+        let online =
+            times.iter().filter(of_cell).find(|time| &time[1] == "online" && &time[2] == "all").unwrap();
+        assert_eq!(online[4], row.online_wall_ns.unwrap().to_string());
+        let sent = traffic.iter().filter(of_cell).filter(|pair| &pair[1] == "online");
+        let bytes: u64 = sent.map(|pair| pair[4].parse::<u64>().unwrap()).sum();
+        assert_eq!(bytes, row.online_bytes.unwrap());
+        let peaks = memory.iter().filter(of_cell).map(|role| role[2].parse::<u64>().unwrap());
+        assert_eq!(peaks.max(), row.peak_rss_bytes);
+    }
 }

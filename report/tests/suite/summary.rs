@@ -169,18 +169,41 @@ fn exact_figures_statuses_and_cells_that_change_are_told() {
 }
 
 #[test]
+fn offline_time_that_grows_is_a_regression_too() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 1);
+    let run = |offline| {
+        let costs = Costs { offline: (offline, 0), ..costs(&[1_000; 30]) };
+        data(&[session(&cell, 0, &costs), session(&cell, 1, &costs)])
+    };
+    let comparison = compare(&run(500), &run(1_000), Settings::default());
+    let offline = comparison.differences[0].offline.unwrap();
+    assert!(offline.significant && offline.ratio == 2.0 && comparison.is_regression());
+    assert!(comparison.to_string().contains("; offline 500 ns -> 1 µs, x2.000 (2.000 to 2.000), slower"));
+}
+
+#[test]
 fn another_machine_is_warned_of() {
     let before = data(&timed("clear", 1_000));
     let mut after = before.clone();
     after.run.machine.cpu_model = "Another CPU".to_owned();
     after.run.machine.cores = 64;
     let comparison = compare(&before, &after, Settings::default());
-    assert_eq!(comparison.warnings.len(), 2);
+    assert_eq!(comparison.warnings.len(), 3);
+    assert_eq!(comparison.warnings[0], "measured on different machines: times do not compare");
     assert!(
         comparison
             .to_string()
             .contains("warning: different processors: `Made-up CPU @ 3.00GHz` and `Another CPU`")
     );
+}
+
+#[test]
+fn a_busy_machine_is_warned_of() {
+    let run = data(&timed("clear", 1_000));
+    let mut busy = run.clone();
+    busy.run.machine.load_average = [3.0, 1.0, 1.0];
+    let comparison = compare(&run, &busy, Settings::default());
+    assert_eq!(comparison.warnings, ["the machine of the second run was busy: load 3.00 on 2 cores"]);
 }
 
 /// Timing depends on the machine: `cargo test --release -- --ignored --nocapture`.

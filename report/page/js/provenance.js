@@ -1,0 +1,51 @@
+// With what every number was made, and what is wrong with the files.
+
+const line = (name, ...value) => [h("dt", {}, name), h("dd", {}, value.flat().some((part) => part !== "" && part !== null && part !== undefined) ? value : "not stated")];
+
+function facts() {
+  const machine = RUN.machine;
+  const dirty = RUN.git_dirty === true ? ", with changes in no commit" : RUN.git_dirty === false ? ", clean" : "";
+  return h("dl", { class: "facts2" },
+    line("Run", RUN.name), line("Begun", RUN.created), line("Commit", RUN.git_revision ? h("code", {}, RUN.git_revision + dirty) : ""),
+    line("Version", RUN.veilbench_version), line("Compiler", RUN.rustc), line("Executable, SHA-256", h("code", {}, RUN.executable_sha256 || "not stated")),
+    line("Processor", machine.cpu_model, machine.cores ? `, ${machine.cores} cores` : ""), line("Memory", machine.memory_bytes ? size(machine.memory_bytes) : ""),
+    line("System", [machine.os, machine.kernel].filter(Boolean).join(", ")), line("Load when it began", machine.load_average.map((load) => load.toFixed(2)).join(", ")),
+    line("Seed", String(RUN.seed)));
+}
+
+const provenance = {
+  title: "Provenance",
+  filterless: true,
+  mount(root) {
+    root.append(h("h2", {}, "Where the numbers come from"),
+      h("p", { class: "note" }, "Every cell links to a page of its own with its batches, its parameters and the command that measures it again."), facts(),
+      h("h3", {}, "Commands"), RUN.commands.length ? h("pre", {}, RUN.commands.join("\n")) : h("p", {}, "not stated"),
+      h("h3", {}, "Networks"), plainTable("Networks", ["Network", "Parameters", "Multiplications", "Weights, SHA-256"], Object.entries(RUN.networks).map(([name, network]) =>
+        [name, count(network.parameters), count(network.macs), network.sha256]), [1, 2]),
+      h("h3", {}, "Data"), plainTable("Data sets", ["Data set", "Images", "Kind", "SHA-256"], Object.entries(RUN.datasets).map(([name, dataset]) =>
+        [name, count(dataset.images), dataset.synthetic ? "generated" : "real", dataset.fingerprint]), [1]),
+      h("h3", {}, "Backends"), Object.entries(RUN.backends).map(([name, backend]) => h("details", {}, h("summary", {}, name, ": ", backend.threat_model_summary || backend.technology), threat(backend))),
+      h("h3", {}, "Damage"), damage());
+    return () => {};
+  },
+};
+
+function damage() {
+  if (!DATA.findings.length) return h("p", {}, "The run's files are whole: nothing is damaged, doubled or contradictory.");
+  return h("div", {}, h("p", {}, "The rest of the files is shown; of doubled rows the first counts."),
+    plainTable("Findings", ["File", "Line", "Kind", "What is wrong"], DATA.findings.map((finding) =>
+      [finding.file, given(finding.line, count), finding.error ? "error" : "warning", finding.message]), [1]),
+    DATA.findings_unlisted > 0 && h("p", { class: "note" }, `${count(DATA.findings_unlisted)} more are not listed.`));
+}
+
+/** A threat model as its backend wrote it. */
+function threat(backend) {
+  const model = backend.threat_model;
+  if (!model || typeof model !== "object") return h("p", { class: "note" }, backend.threat_model_summary);
+  const list = (items) => h("ul", {}, items.map((item) => h("li", {}, String(item))));
+  const yes = (value) => (value ? "yes" : "no");
+  return h("div", {}, h("dl", { class: "facts2" }, line("Adversary", model.adversary ?? ""), line("May collude", String(model.colluding ?? "")),
+    line("Roles", backend.roles.join(", ")), line("Trusted", Array.isArray(model.trusted) ? list(model.trusted) : "")),
+    Array.isArray(model.learns) && plainTable("What each role learns", ["Role", "Images", "Weights", "Activations", "Logits", "Architecture"], model.learns.map((role) =>
+      [String(role.role), ...["images", "weights", "activations", "logits", "architecture"].map((what) => yes(role[what]))])));
+}

@@ -1,0 +1,50 @@
+// What is shown stands in the address after `#`, so that a view can be shared, kept and gone back to.
+
+const DEFAULTS = {
+  view: "overview", q: "", network: "", backend: "", dataset: "", protection: "", link: "", batch: "", threads: "",
+  status: "", metric: "online_wall_ns", sort: "", dir: "up", across: "", log: "1", split: "phase", phase: "online",
+  setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "", foreign: "", cell: "", theme: "",
+};
+
+const state = {
+  values: { ...DEFAULTS },
+  get(key) {
+    return this.values[key];
+  },
+  list(key) {
+    return this.values[key] === "" ? [] : this.values[key].split(",");
+  },
+  /** The address of this view with some values changed. */
+  href(changes) {
+    const values = { ...this.values, ...changes };
+    const parts = Object.keys(DEFAULTS)
+      .filter((key) => key === "view" || values[key] !== DEFAULTS[key])
+      .map((key) => `${key}=${encodeURIComponent(values[key]).replace(/%2F/g, "/").replace(/%2C/g, ",")}`);
+    return `#${parts.join("&")}`;
+  },
+  /** Changes values and the address; `step` makes it a step to go back over. */
+  set(changes, step = false) {
+    const address = this.href(changes);
+    this.read(address);
+    if (address !== location.hash) history[step ? "pushState" : "replaceState"](null, "", address);
+    render();
+  },
+  /** Takes unknown keys and senseless values for what is not there. */
+  read(address) {
+    this.values = { ...DEFAULTS };
+    for (const part of address.replace(/^#/, "").split("&")) {
+      const at = part.indexOf("=");
+      const key = part.slice(0, at);
+      if (at < 1 || !Object.hasOwn(DEFAULTS, key)) continue;
+      try {
+        this.values[key] = decodeURIComponent(part.slice(at + 1));
+      } catch {
+        this.values[key] = DEFAULTS[key];
+      }
+    }
+    for (const key of ["rtt", "bw"]) {
+      const value = Number(this.values[key]);
+      if (!(value > 0 && value < 1e6)) this.values[key] = DEFAULTS[key];
+    }
+  },
+};

@@ -1,0 +1,97 @@
+use super::{
+    axis::Axis,
+    frame::{FOOT, Field, HEAD, MARGIN, WIDTH, grid, nothing, titled},
+    palette::{GRID, INK, MUTED, group_colour, marker},
+    panels::dataset,
+};
+use crate::{
+    figure::{Align, Figure},
+    format::{bytes, decimal_duration},
+    groups::groups,
+    render::text_width,
+    tradeoffs::{Efficient, pareto as fronts},
+};
+use std::collections::BTreeMap;
+use veilbench_results::{Run, Summary};
+
+const PLOT_HEIGHT: f64 = 280.0;
+const TICKS_WIDTH: f64 = 78.0;
+
+/// The Pareto fronts of time against bytes of one image on loopback, one for each protection.
+pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
+    let groups = groups(rows);
+    let explained = "of one protection and network on loopback, no other cell is better in both; beaten cells are not drawn";
+    let mut figure = titled(run, "Time against bytes of one image: Pareto fronts", explained, &[], &groups);
+    let efficient = fronts(rows, &groups);
+    let efficient: Vec<&Efficient<'_>> =
+        efficient.iter().filter(|point| point.row.link == "loopback").collect();
+    if efficient.is_empty() {
+        nothing(&mut figure, "no cell has been measured on loopback yet");
+        return figure;
+    }
+    let mut backends: Vec<(&str, usize)> = Vec::new();
+    let mut panels: BTreeMap<String, Vec<&Efficient<'_>>> = BTreeMap::new();
+    for point in efficient {
+        if backends.iter().all(|(name, _)| *name != point.row.backend) {
+            backends.push((&point.row.backend, point.group));
+        }
+        panels.entry(format!("{} · {}", point.row.network, dataset(point.row))).or_default().push(point);
+    }
+    key(&mut figure, &backends);
+    let across = Axis::logarithmic(panels.values().flatten().map(|point| point.image_ns));
+    let upwards = Axis::logarithmic(panels.values().flatten().map(|point| point.image_bytes));
+    let places = grid(&mut figure, &vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()]);
+    for ((title, points), (left, top, width)) in panels.iter().zip(places) {
+        figure.text((left, top + HEAD - 13.0), 14.5, INK, title.as_str()).bold().fit(width);
+        let (left, right) = (left + TICKS_WIDTH, left + width - 12.0);
+        let field = Field { left, right, top: top + HEAD, bottom: top + HEAD + PLOT_HEIGHT, axis: across };
+        draw_panel(&mut figure, field, upwards, points, &backends);
+    }
+    figure
+}
+
+fn key(figure: &mut Figure, backends: &[(&str, usize)]) {
+    let mut y = figure.height + 8.0;
+    let mut x = MARGIN;
+    for (index, (name, group)) in backends.iter().enumerate() {
+        let width = 22.0 + text_width(name, 12.5, false) + 24.0;
+        if x + width > WIDTH - MARGIN && x > MARGIN {
+            x = MARGIN;
+            y += 22.0;
+        }
+        marker(figure, index, (x + 7.0, y), group_colour(*group));
+        figure.text((x + 20.0, y), 12.5, INK, *name).fit(WIDTH - MARGIN - x - 20.0);
+        x += width;
+    }
+    figure.height = y + 26.0;
+}
+
+fn draw_panel(
+    figure: &mut Figure,
+    field: Field,
+    upwards: Axis,
+    points: &[&Efficient<'_>],
+    backends: &[(&str, usize)],
+) {
+    field.draw(figure, "online time of an image (logarithmic)", decimal_duration);
+    let y = |value: f64| field.bottom - upwards.share(value) * (field.bottom - field.top);
+    for value in upwards.ticks() {
+        figure.line((field.left, y(value)), (field.right, y(value)), GRID, 1.0);
+        figure.text((field.left - 6.0, y(value)), 11.5, MUTED, bytes(value)).align(Align::Right);
+    }
+    let side = (field.left - TICKS_WIDTH + 8.0, f64::midpoint(field.top, field.bottom));
+    figure.text(side, 12.0, MUTED, "online bytes of an image").align(Align::Centre).upwards();
+    for pair in points.windows(2).filter(|pair| pair[0].group == pair[1].group) {
+        let [from, to] = [pair[0], pair[1]].map(|point| (field.x(point.image_ns), y(point.image_bytes)));
+        let colour = group_colour(pair[0].group);
+        figure.line(from, (to.0, from.1), colour, 1.0);
+        figure.line((to.0, from.1), to, colour, 1.0);
+    }
+    for point in points {
+        let index = backends.iter().position(|(name, _)| *name == point.row.backend).unwrap_or(0);
+        let at = (field.x(point.image_ns), y(point.image_bytes));
+        marker(figure, index, at, group_colour(point.group));
+        let label = format!("b{}", point.row.batch);
+        figure.text((at.0 + 9.0, at.1 - 7.0), 10.5, INK, label).fit(field.right - at.0 - 9.0);
+    }
+}

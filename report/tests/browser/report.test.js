@@ -1,0 +1,301 @@
+// The report in a real browser. SYNTHETIC, DAMAGED and LARGE are run folders that the runner made.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { Chromium } from "./chromium.js";
+
+const folders = Object.fromEntries(["SYNTHETIC", "DAMAGED", "LARGE"].map((name) => {
+  assert.ok(process.env[name], `${name} names no run folder: start the tests with ./run`);
+  return [name, resolve(process.env[name])];
+}));
+const address = (name, hash = "") => `${pathToFileURL(join(folders[name], "index.html")).href}${hash}`;
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const VIEWS = ["overview", "time", "time&split=span", "time&log=", "layers", "communication", "communication&split=span", "networks", "batches", "tradeoffs",
+  "memory", "accuracy", "published", "provenance", "method", "cell&cell=mpc/mnist-mlp/mnist/b4/t1/loopback/n12/s0"];
+
+let browser;
+before(async () => {
+  browser = await Chromium.launch();
+});
+after(() => browser?.close());
+
+async function opened(name, hash, options) {
+  const page = await browser.page(options);
+  await page.open(address(name, hash));
+  return page;
+}
+
+/** The rows of a CSV file without quoted line breaks, as objects. */
+function csv(name, file) {
+  const [head, ...lines] = readFileSync(join(folders[name], file), "utf8").trim().split("\n")
+    .map((line) => [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map((match) => match[1].replace(/^"|"$/g, "")));
+  return lines.map((line) => Object.fromEntries(head.map((column, index) => [column, line[index]])));
+}
+
+const text = (page, selector) => page.eval(`document.querySelector(${JSON.stringify(selector)})?.innerText`);
+const texts = (page, selector) => page.eval(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.innerText)`);
+const hash = (page) => page.eval("location.hash");
+
+describe("every view", () => {
+  for (const [name, views] of [["SYNTHETIC", VIEWS], ["DAMAGED", ["overview", "provenance"]], ["LARGE", VIEWS.slice(0, -1)]]) {
+    test(`of the ${name.toLowerCase()} run draws without a console message and asks the network for nothing`, async () => {
+      const page = await browser.page();
+      for (const view of views) {
+        await page.open(address(name, `#view=${view}`));
+        assert.ok((await text(page, "main")).length > 100, `${view} is empty`);
+      }
+      assert.deepEqual(page.errors, []);
+      assert.deepEqual(page.requests.filter((url) => !/^(file|data|about):/.test(url)), []);
+      assert.deepEqual([...new Set(page.requests.filter((url) => url.startsWith("file:")).map((url) => url.split("#")[0]))], [address(name)]);
+      await page.close();
+    });
+  }
+
+  test("fits a screen of 360 px without scrolling sideways", async () => {
+    const page = await browser.page({ width: 360, height: 740, mobile: true });
+    for (const view of VIEWS) {
+      await page.open(address("SYNTHETIC", `#view=${view}`));
+      const [wide, client] = await page.eval("[Math.max(document.documentElement.scrollWidth, document.body.scrollWidth), innerWidth]");
+      assert.deepEqual([wide, client], [360, 360], view);
+    }
+    await page.close();
+  });
+
+  for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360]]) {
+    test(`passes axe's WCAG rules, contrast among them, in ${scheme} at ${width} px`, async () => {
+      const page = await browser.page({ width, scheme, mobile: width < 500 });
+      for (const view of VIEWS) {
+        await page.open(address("SYNTHETIC", `#view=${view}&network=mnist-mlp-poly,malaria-cnn&batch=1&link=loopback`));
+        await page.eval("document.querySelectorAll('details').forEach((details) => { details.open = !details.closest('.filter'); })");
+        await page.eval(AXE);
+        // Addresses of views begin with `#` but are no skip links; the real one has a test of its own.
+        const found = await page.eval(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], rules: { "skip-link": { enabled: false } } }).then(({ violations, passes }) =>
+          ({ contrast: passes.some(({ id }) => id === "color-contrast"), violations: violations.map(({ id, nodes }) => id + ": " + nodes.slice(0, 2).map(({ html }) => html.slice(0, 160)).join(" | ")) }))`);
+        assert.deepEqual(found.violations, [], view);
+        assert.ok(found.contrast, `contrast was not judged in ${view}`);
+      }
+      await page.close();
+    });
+  }
+});
+
+test("the first Tab reaches a link past the navigation, which keeps the view", async () => {
+  const page = await opened("SYNTHETIC", "#view=memory&q=mpc");
+  await page.press("Tab", { keyCode: 9 });
+  assert.equal(await page.eval("document.activeElement.innerText"), "Skip to the figures");
+  await page.press("Enter", { keyCode: 13, text: "\r" });
+  assert.equal(await page.eval("document.activeElement.id"), "main");
+  assert.equal(await hash(page), "#view=memory&q=mpc");
+  await page.close();
+});
+
+describe("the filter", () => {
+  test("shows the cells that have every word and says how many", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview");
+    const all = csv("SYNTHETIC", "summary.csv");
+    assert.equal(await text(page, ".shown"), `All ${all.length.toLocaleString("en")} cells`);
+    await page.eval("document.querySelector('.filterbar input').focus()");
+    await page.type("ckks malaria");
+    const fitting = all.filter(({ cell }) => cell.includes("ckks") && cell.includes("malaria"));
+    assert.equal(await text(page, ".shown"), `${fitting.length} of ${all.length.toLocaleString("en")} cells`);
+    const backends = new Set((await texts(page, "main tbody th[scope=row] a")).map((name) => name.trim()));
+    assert.deepEqual([...backends].sort(), ["ckks", "ckks-batched"]);
+    assert.match(await hash(page), /q=ckks%20malaria/);
+    await page.close();
+  });
+
+  test("works from the keyboard, by facet", async () => {
+    const page = await opened("SYNTHETIC", "#view=memory");
+    await page.eval("[...document.querySelectorAll('.facet > summary')].find((summary) => summary.innerText.startsWith('Backend')).focus()");
+    await page.press("Enter", { keyCode: 13, text: "\r" });
+    await page.press("Tab", { keyCode: 9 });
+    await page.press(" ", { code: "Space", keyCode: 32, text: " " });
+    await page.until("location.hash.includes('backend=ckks')");
+    await page.press("Escape", { keyCode: 27 });
+    assert.equal(await page.eval("document.activeElement.innerText"), "Backend: ckks");
+    assert.deepEqual([...new Set(await texts(page, ".bars .label a"))], ["ckks"]);
+    await page.close();
+  });
+
+  test("that fits nothing says so in every view", async () => {
+    const page = await browser.page();
+    for (const view of ["overview", "time", "layers", "communication", "networks", "batches", "tradeoffs", "memory", "accuracy"]) {
+      await page.open(address("SYNTHETIC", `#view=${view}&q=nosuchcell`));
+      assert.match(await text(page, "main"), /fits the filter/, view);
+    }
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+});
+
+describe("modelled figures", () => {
+  const modelled = (page) => texts(page, ".modelled-value");
+
+  test("follow the sliders and are marked", async () => {
+    const page = await opened("SYNTHETIC", "#view=networks&backend=mpc&network=mnist-mlp&batch=1");
+    const first = await modelled(page);
+    assert.ok(first.length > 0);
+    await page.eval("document.querySelector('.sliders input').focus()");
+    for (let step = 0; step < 5; step += 1) await page.press("PageUp", { keyCode: 33 });
+    const second = await modelled(page);
+    assert.notDeepEqual(second, first);
+    assert.match(await hash(page), /rtt=/);
+    await page.eval("document.querySelectorAll('.sliders input')[1].focus()");
+    await page.press("Home", { keyCode: 36 });
+    assert.notDeepEqual(await modelled(page), second);
+    const untagged = await page.eval("[...document.querySelectorAll('.modelled-value')].filter((value) => !value.closest('li').querySelector('.tag.modelled')).length");
+    assert.equal(untagged, 0);
+    await page.close();
+  });
+
+  test("are time on loopback, half a round trip a round, and bytes by bandwidth", async () => {
+    const page = await opened("SYNTHETIC", "#view=networks&link=loopback&rtt=10&bw=50");
+    const summary = new Map(csv("SYNTHETIC", "summary.csv").map((row) => [row.cell, row]));
+    const traffic = csv("SYNTHETIC", "tables/traffic.csv").filter(({ phase }) => phase === "online");
+    const shown = await page.eval("[...document.querySelectorAll('.modelled-value')].map((value) => [value.dataset.cell, value.innerText])");
+    assert.ok(shown.length > 10);
+    const units = { ns: 1, "µs": 1e3, ms: 1e6, s: 1e9, min: 60e9, h: 3600e9 };
+    const ns = (text) => {
+      const [, number, unit] = /^([\d.,]+) (\S+)$/.exec(text);
+      return Number(number.replaceAll(",", "")) * units[unit];
+    };
+    for (const [cell, text] of shown) {
+      const row = summary.get(cell);
+      const busiest = Math.max(...traffic.filter((pair) => pair.cell === cell).map(({ bytes }) => Number(bytes)));
+      const waiting = Number(row.online_wall_ns) + Number(row.online_rounds) * 5e6;
+      const ends = [waiting + busiest * 160, waiting + Number(row.online_bytes) * 160];
+      const [low, high = low] = text.split(" to ").map(ns);
+      for (const [found, expected] of [[low, ends[0]], [high, ends[1]]]) {
+        assert.ok(Math.abs(found - expected) <= expected * 0.006, `${cell}: ${text} instead of ${ends}`);
+      }
+    }
+    await page.close();
+  });
+
+  test("stand in no table of measured cells", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview");
+    assert.ok(!(await texts(page, "main thead th")).some((head) => /modelled/i.test(head)));
+    await page.close();
+  });
+});
+
+describe("the address", () => {
+  test("restores a view that was put together by hand", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview");
+    await page.eval("document.querySelector('.filterbar input').focus()");
+    await page.type("mpc");
+    await page.eval("(() => { const select = document.querySelector('[data-key=metric]'); select.value = 'accuracy'; select.dispatchEvent(new Event('change')); })()");
+    await page.eval("document.querySelector('[data-sort=online_bytes]').click()");
+    await page.eval("document.querySelector('[data-sort=online_bytes]').click()");
+    await page.eval("document.getElementById('theme').click()");
+    const [main, at] = [await text(page, "main"), await hash(page)];
+    const other = await opened("SYNTHETIC", at);
+    assert.equal(await text(other, "main"), main);
+    assert.equal(await other.eval("document.querySelector('.filterbar input').value"), "mpc");
+    assert.equal(await other.eval("document.querySelector('[data-key=metric]').value"), "accuracy");
+    assert.equal(await other.eval("document.querySelector('[aria-sort]').getAttribute('aria-sort')"), "descending");
+    assert.equal(await other.eval("document.documentElement.dataset.theme"), "light");
+    await page.close();
+    await other.close();
+  });
+
+  test("goes back to where a link was followed", async () => {
+    const page = await opened("SYNTHETIC", "#view=time&q=mpc");
+    await page.eval("document.querySelector('.bars .label a').click()");
+    await page.until("document.querySelector('h2').innerText.includes(' on ')");
+    await page.eval("history.back()");
+    await page.until("document.querySelector('h2').innerText === 'Where the time goes'");
+    assert.equal(await hash(page), "#view=time&q=mpc");
+    await page.close();
+  });
+
+  test("need not be there: the filter then begins with one link and one number of threads and says so", async () => {
+    const page = await opened("SYNTHETIC", "");
+    const all = csv("SYNTHETIC", "summary.csv");
+    const first = all.filter(({ link, threads }) => link === "loopback" && threads === "1").length;
+    assert.equal(await text(page, ".shown"), `${first} of ${all.length} cells`);
+    await page.eval("[...document.querySelectorAll('.filterbar button')].find((button) => button.innerText === 'Show all').click()");
+    assert.equal(await text(page, ".shown"), `All ${all.length} cells`);
+    await page.close();
+  });
+
+  test("may hold anything", async () => {
+    const page = await browser.page();
+    for (const bad of ["#%", "#view=__proto__", "#view=nosuch&rtt=-1&bw=NaN", "#&&=&q=%E0%A4%A", "#view=cell&cell=<img src=x onerror=throw>", "#sort=toString&metric=valueOf"]) {
+      await page.open(address("SYNTHETIC", bad));
+      assert.ok((await text(page, "main")).length > 50, bad);
+    }
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+});
+
+describe("trust", () => {
+  test("sorting stays within a protection until asked otherwise, and then warns", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview&network=mnist-mlp-poly&batch=1&link=loopback&sort=online_wall_ns&dir=down");
+    const groups = () => page.eval(`(() => { const blocks = []; for (const row of document.querySelectorAll('main .sticky:not(.matrix) tbody tr')) {
+      if (row.classList.contains('head')) blocks.push([]); else blocks.at(-1).push(row.querySelector('th').innerText.trim().split(/\\s+/).at(2) ?? ''); } return blocks; })()`);
+    const apart = await groups();
+    assert.ok(apart.length >= 5, `${apart.length} blocks`);
+    assert.equal(await page.eval("document.querySelectorAll('.banner').length"), 0);
+    await page.eval("document.querySelector('[data-key=across]').click()");
+    assert.equal((await groups()).length, 1);
+    assert.match(await text(page, ".banner"), /mixes threat models/);
+    await page.close();
+  });
+
+  test("the fronts are those of tables/pareto.csv", async () => {
+    const page = await opened("SYNTHETIC", "#view=tradeoffs");
+    await page.eval("document.querySelectorAll('main details').forEach((details) => { details.open = true; })");
+    await page.until("document.querySelectorAll('main details table').length === document.querySelectorAll('main details').length");
+    const drawn = await page.eval("[...document.querySelectorAll('main details tbody tr')].filter((row) => row.lastChild.innerText === 'yes').map((row) => row.firstChild.innerText)");
+    assert.deepEqual(drawn.sort(), csv("SYNTHETIC", "tables/pareto.csv").map(({ cell }) => cell).sort());
+    await page.close();
+  });
+
+  test("failures stand where their figure would", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview");
+    const matrix = await text(page, "table.matrix");
+    for (const word of ["unsupported", "timeout", "error in 1 of 3 sessions"]) assert.ok(matrix.includes(word), word);
+    await page.close();
+  });
+
+  test("published figures are hollow and say why they do not compare", async () => {
+    const page = await opened("SYNTHETIC", "#view=published");
+    assert.ok((await page.eval("document.querySelectorAll('.dot.hollow.diamond').length")) >= 2);
+    assert.match(await text(page, "main"), /Not comparable because\s+the abstract names neither/);
+    await page.close();
+  });
+
+  test("damage is named by file and line, and the rest is shown", async () => {
+    const page = await opened("DAMAGED", "#view=provenance");
+    const findings = (await texts(page, "main tbody tr")).filter((row) => row.startsWith("samples.csv"));
+    for (const expected of [/samples\.csv\s+10\s+error\s+\d+ fields instead of/, /samples\.csv\s+12\s+error\s+repeats line 11/, /samples\.csv\s+15\s+error\s+unknown variant `maybe`/]) {
+      assert.ok(findings.some((row) => expected.test(row)), `${expected} in ${findings.slice(0, 8)}`);
+    }
+    assert.match(await text(page, "#warnings"), /findings in the run's files|things to know/);
+    await page.open(address("DAMAGED", "#view=overview"));
+    assert.match(await text(page, ".shown"), /All \d/);
+    await page.close();
+  });
+});
+
+test("100,000 samples open within two seconds", async (context) => {
+  const samples = readFileSync(join(folders.LARGE, "samples.csv"), "utf8").trimEnd().split("\n").length - 1;
+  assert.ok(samples >= 100_000, `${samples} samples`);
+  const times = [];
+  for (const view of ["overview", "time", "networks", "tradeoffs", "batches"]) {
+    const page = await opened("LARGE", `#view=${view}`);
+    // Two frames after the script: what it drew is on the screen.
+    const ms = await page.eval("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now()))))");
+    const ready = await page.eval("Number(document.documentElement.dataset.ready)");
+    times.push(`${view} ${ready} ms`);
+    assert.ok(ready < 2000, `${view}: drawn after ${ready} ms (frame at ${ms} ms)`);
+    await page.close();
+  }
+  context.diagnostic(`${samples} samples, drawn after: ${times.join(", ")}`);
+});

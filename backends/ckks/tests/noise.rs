@@ -77,6 +77,14 @@ fn every_scale_and_worst_case_values_keep_the_predicted_precision() {
                 continue;
             };
             let expected: Vec<f64> = x.iter().map(|x| x * x).collect();
+            if pattern == patterns.len() - 1 {
+                let (fresh, square) = (owner.decrypt(&fresh), owner.decrypt(&square));
+                println!(
+                    "scale 2^{bits}: fresh {:.1} bits, square {:.1} bits",
+                    precision_bits(&fresh, x),
+                    precision_bits(&square, &expected)
+                );
+            }
             let switched = context.slot_error(context.key_switch_noise(2), scale * scale);
             let bound = 2.0 * bound
                 + bound * bound

@@ -1,4 +1,5 @@
-//! Whole computations on every path of the kernels: the same bytes, and the right values.
+//! Whole computations on every path of the kernels and on any number of threads: the same bytes, and the right
+//! values.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -72,5 +73,19 @@ fn all_operations_agree_byte_for_byte() {
         }
         assert!(paths >= 1);
         println!("{paths} paths agree");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    // Large enough for every step to be shared.
+    let context = insecure(8192, &[50, 36, 36, 36, 36, 36, 36, 36], &[45; 4], 2);
+    let in_pool = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&context).0)
+    };
+    let expected = in_pool(1);
+    for threads in [2, 3] {
+        assert!(in_pool(threads) == expected, "{threads} threads");
     }
 }

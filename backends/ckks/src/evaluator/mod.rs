@@ -1,6 +1,8 @@
 //! Computing on ciphertexts.
 
 mod arithmetic;
+#[cfg(test)]
+mod exact_tests;
 mod key_switch;
 mod level;
 mod multiply;

@@ -11,30 +11,30 @@ use crate::{Ciphertext, KeyId};
 use num_bigint::BigInt;
 use std::sync::Arc;
 
-const DEGREE: usize = 64;
+pub(super) const DEGREE: usize = 64;
 
-fn context(data: &[u32], special: &[u32], digits: usize) -> Context {
+pub(super) fn context(data: &[u32], special: &[u32], digits: usize) -> Context {
     let request =
         ParameterRequest { degree: DEGREE, data_prime_bits: data, special_prime_bits: special, digits };
     Context::new(Parameters::new_insecure(&request).unwrap())
 }
 
-fn product(primes: &[u64]) -> BigInt {
+pub(super) fn product(primes: &[u64]) -> BigInt {
     primes.iter().map(|&prime| BigInt::from(prime)).product()
 }
 
 /// The representative of smallest magnitude.
-fn centred(value: &BigInt, modulus: &BigInt) -> BigInt {
+pub(super) fn centred(value: &BigInt, modulus: &BigInt) -> BigInt {
     let positive = ((value % modulus) + modulus) % modulus;
     if &positive * 2 > *modulus { positive - modulus } else { positive }
 }
 
 /// The nearest integer to `value / divisor`, for an odd divisor.
-fn rounded(value: &BigInt, divisor: &BigInt) -> BigInt {
+pub(super) fn rounded(value: &BigInt, divisor: &BigInt) -> BigInt {
     (value - centred(value, divisor)) / divisor
 }
 
-fn to_residues(context: &Context, values: &[BigInt], limbs: usize) -> Polynomial<Ntt> {
+pub(super) fn to_residues(context: &Context, values: &[BigInt], limbs: usize) -> Polynomial<Ntt> {
     let ring = context.ring();
     let mut polynomial = Polynomial::<Coefficients>::zero(ring, limbs);
     for (row, m) in polynomial.rows_mut().zip(ring.moduli()) {
@@ -47,7 +47,7 @@ fn to_residues(context: &Context, values: &[BigInt], limbs: usize) -> Polynomial
 }
 
 /// The centred coefficients, by the Chinese remainder theorem.
-fn from_residues(context: &Context, polynomial: &Polynomial<Ntt>) -> Vec<BigInt> {
+pub(super) fn from_residues(context: &Context, polynomial: &Polynomial<Ntt>) -> Vec<BigInt> {
     let ring = context.ring();
     let coefficients = polynomial.clone().into_coefficients(ring);
     let primes: Vec<u64> = ring.moduli()[..polynomial.limbs()].iter().map(|m| m.value()).collect();
@@ -73,7 +73,7 @@ fn random_below(random: &mut Randomness, modulus: &BigInt) -> Vec<BigInt> {
         .collect()
 }
 
-fn negacyclic(a: &[BigInt], b: &[BigInt]) -> Vec<BigInt> {
+pub(super) fn negacyclic(a: &[BigInt], b: &[BigInt]) -> Vec<BigInt> {
     let mut out = vec![BigInt::from(0); DEGREE];
     for (i, a) in a.iter().enumerate() {
         for (j, b) in b.iter().enumerate() {

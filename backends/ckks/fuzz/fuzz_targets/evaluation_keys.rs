@@ -1,0 +1,12 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use veilbench_ckks::SeededEvaluationKeys;
+use veilbench_ckks_fuzz::CONTEXT;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(object) = SeededEvaluationKeys::from_bytes(&CONTEXT, bytes) else { return };
+    // There is one encoding of an object, and whatever decodes can be used.
+    assert_eq!(object.to_bytes(&CONTEXT).expect("it belongs to the context"), bytes);
+    object.expand(&CONTEXT).expect("they belong to the context");
+});

@@ -215,7 +215,8 @@ impl Giant {
 }
 
 impl Evaluator {
-    /// Applies a transform and rescales its results.
+    /// Applies a transform. The scales multiply; sums of rotations of the results are best made before they are
+    /// rescaled, while the noise of key switches is far below the scale.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of ciphertexts, [`Error::LevelMismatch`] unless they are at the level of
@@ -236,10 +237,10 @@ impl Evaluator {
         let scale = first.scale * transform.scale;
         self.context().check_scale(scale, transform.level)?;
         let babies = self.rotated_inputs(&transform.outline, inputs)?;
-        let output = |giants: &Vec<Giant>| {
+        let output = |giants: &Vec<Giant>| -> Result<Ciphertext> {
             let mut sum = self.sum_of_giants(giants, first, &babies)?;
             sum.scale = scale;
-            self.rescale(&sum)
+            Ok(sum)
         };
         transform.outputs.iter().map(output).collect()
     }

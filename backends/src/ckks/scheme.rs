@@ -13,7 +13,7 @@ use crate::{Error, Unsupported};
 const PRIME_BITS: u32 = 50;
 
 /// Bits the last prime has above the scale of the logits: a sign and room for values twice out of range.
-const HEADROOM_BITS: u32 = 3;
+const HEADROOM_BITS: u32 = 2;
 
 /// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
 /// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.

@@ -53,7 +53,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
     let network = match (&brief.weights, holds) {
         (Some(path), Holding::Weights) => {
             let mut network = import::read(path)?;
-            network.architecture.name.clone_from(&brief.architecture.name);
+            network.architecture = brief.architecture.clone();
             Some(network)
         }
         _ => None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use veilbench_datasets::Dataset;
-use veilbench_networks::evaluate::{EvaluateError, evaluate};
+use veilbench_networks::evaluate::{EvaluateError, evaluate, ranges};
 use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
@@ -16,6 +16,7 @@ use crate::provenance::hex;
 pub(crate) struct Subject {
     network: Network,
     sha256: String,
+    calibrated_images: usize,
     dataset: Dataset,
     /// Images of the whole test set, of which `dataset` has some.
     test_images: usize,
@@ -56,7 +57,11 @@ pub(crate) struct Candidate {
     name: String,
     bytes: Vec<u8>,
     network: Network,
+    calibrated_images: usize,
 }
+
+/// Training images whose activations give the ranges of a network that states none.
+const CALIBRATION_IMAGES: usize = 1000;
 
 impl Candidate {
     /// The zoo's networks and the user's files.
@@ -68,18 +73,18 @@ impl Candidate {
         for name in zoo::names() {
             let bytes = zoo::bytes(name)?.to_vec();
             let network = import::parse(&bytes, name)?;
-            candidates.push(Self { name: name.to_owned(), bytes, network });
+            candidates.push(Self { name: name.to_owned(), bytes, network, calibrated_images: 0 });
         }
         for path in files {
-            let bytes = fs::read(path).map_err(|source| SubjectError::io("reading", path, source))?;
-            let mut network = import::read(path)?;
+            let bytes = import::read_bytes(path)?;
+            let mut network = import::parse(&bytes, &path.display().to_string())?;
             let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
             let name = stem.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-");
             if candidates.iter().any(|known| known.name == name) {
                 return Err(SubjectError::NameTaken { path: path.clone(), name });
             }
             network.architecture.name.clone_from(&name);
-            candidates.push(Self { name, bytes, network });
+            candidates.push(Self { name, bytes, network, calibrated_images: 0 });
         }
         Ok(candidates)
     }
@@ -102,6 +107,24 @@ impl Candidate {
         }
     }
 
+    /// Whether the file states the ranges of its activations, from which backends choose their scales.
+    pub(crate) fn states_ranges(&self) -> bool {
+        let Architecture { input_range, layers, .. } = &self.network.architecture;
+        input_range.is_some() && layers.iter().all(|layer| layer.range.is_some())
+    }
+
+    /// Takes the ranges from training images instead, as the model's owner would, who has them; says from how many.
+    ///
+    /// # Errors
+    /// If images and network do not fit, or a value is not finite.
+    pub(crate) fn calibrate(&mut self, training: &Dataset, seed: u64) -> Result<usize, SubjectError> {
+        let images = training.subset(CALIBRATION_IMAGES.min(training.len()), seed)?;
+        let images = normalise(&images, &self.network)?;
+        ranges(&mut self.network, &images)?;
+        self.calibrated_images = images.images();
+        Ok(self.calibrated_images)
+    }
+
     /// Draws the images and, given a folder, asks the oracle and writes there what the parties will
     /// read: the model for one role, the images for another.
     ///
@@ -114,7 +137,7 @@ impl Candidate {
         seed: u64,
         folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
-        let Self { name, bytes, network } = self;
+        let Self { name, bytes, network, calibrated_images } = self;
         let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
         let indices = dataset.draw(images.min(dataset.len()), seed)?;
         let dataset = dataset.select(&indices);
@@ -126,7 +149,7 @@ impl Candidate {
             None => None,
         };
         let sha256 = hex(&Sha256::digest(&bytes));
-        Ok(Subject { network, sha256, dataset, test_images, indices, fingerprint, files })
+        Ok(Subject { network, sha256, calibrated_images, dataset, test_images, indices, fingerprint, files })
     }
 }
 
@@ -224,6 +247,7 @@ impl Subject {
             dataset: self.dataset.id.clone(),
             parameters: self.network.architecture.parameters() as u64,
             macs: self.network.architecture.macs() as u64,
+            calibrated_images: self.calibrated_images,
         }
     }
 

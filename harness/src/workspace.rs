@@ -36,7 +36,7 @@ impl Workspace {
         let store = Store::from_env()?;
         let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
         let mut subjects = Vec::new();
-        for candidate in Candidate::all(&options.model)? {
+        for mut candidate in Candidate::all(&options.model)? {
             let id = candidate.dataset()?.to_owned();
             if !options.selection.network(candidate.name()) {
                 continue;
@@ -51,6 +51,13 @@ impl Workspace {
             let dataset = &datasets[&id];
             if !options.selection.dataset(&dataset.id) {
                 continue;
+            }
+            if !candidate.states_ranges() {
+                let training = load_or_sample(&store, &id, Split::Train)?.dataset;
+                let images = candidate.calibrate(&training, options.seed)?;
+                let (name, from) = (candidate.name(), &training.id);
+                let text = &format!("{name} states no ranges: taken from {images} training images of {from}");
+                progress.tell(&Event::Note { text });
             }
             let folder = (depth == Depth::Measure).then_some(folder.path());
             let subject = candidate.prepare(dataset, options.images(), options.seed, folder)?;

@@ -88,6 +88,24 @@ fn a_model_of_ones_own_is_one_more_network() {
 }
 
 #[test]
+fn a_model_without_ranges_is_calibrated_on_training_images() {
+    use veilbench_networks::{export, zoo};
+
+    let bench = Bench::new();
+    let mut network = zoo::load("mnist-mlp").unwrap();
+    network.architecture.input_range = None;
+    network.architecture.layers.iter_mut().for_each(|layer| layer.range = None);
+    std::fs::write(bench.folder().join("bare.onnx"), export::to_bytes(&network).unwrap()).unwrap();
+    let arguments =
+        ["--model", "bare.onnx", "-n", "bare", "--images", "2", "--batch", "1", "--repetitions", "1"];
+    let run = bench.run(&arguments);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("bare states no ranges: taken from"), "{}", run.stderr);
+    let record = &veilbench_results::Run::load(&bench.out()).unwrap().networks["bare"];
+    assert!(record.calibrated_images > 0);
+}
+
+#[test]
 fn report_and_diff_work_from_the_files_alone() {
     let bench = Bench::new();
     assert_eq!(

@@ -44,13 +44,24 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads a network from an ONNX file. The result passes [`Network::check`].
 pub fn read(path: &Path) -> Result<Network, ImportError> {
+    parse(&read_bytes(path)?, &path.display().to_string())
+}
+
+/// The bytes of an ONNX file, for [`parse`]: for callers that also hash or store them.
+///
+/// # Errors
+/// [`ImportError::Io`], or [`ImportError::TooLarge`] above [`MAX_FILE_BYTES`], of which no more than one
+/// byte too many is read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let file = path.display().to_string();
-    let io = |source| ImportError::Io { file: file.clone(), source };
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(io)?;
-    parse(&bytes, &file)
+        .map_err(|source| ImportError::Io { file: file.clone(), source })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { file });
+    }
+    Ok(bytes)
 }
 
 /// Reads a network from the bytes of an ONNX file; `name` stands for the file in errors, and for the

@@ -79,6 +79,8 @@ pub struct NetworkRecord {
     pub parameters: u64,
     /// Multiplications and additions of one image.
     pub macs: u64,
+    /// Training images that the ranges of its activations were taken from; 0 if the file states them.
+    pub calibrated_images: usize,
 }
 
 /// A data set as it was loaded.

@@ -1,6 +1,6 @@
 use crate::embedding::Embedding;
 use crate::error::{Error, Result};
-use crate::kernels::Kernels;
+use crate::kernels::{Instructions, Kernels};
 use crate::modulus::Factor;
 use crate::parameters::{ParameterId, Parameters};
 use crate::ring::{BaseConversion, Ring};
@@ -58,7 +58,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("parameters", &self.tables.parameters)
-            .field("kernels", &self.tables.ring.kernels().name())
+            .field("kernels", &self.tables.ring.kernels().instructions().name())
             .finish()
     }
 }
@@ -72,6 +72,12 @@ impl Context {
     /// As [`Context::new`] with the element-wise kernels in portable code: the same results, slower.
     pub fn new_portable(parameters: Parameters) -> Self {
         Self::with_kernels(parameters, Kernels::portable())
+    }
+
+    /// As [`Context::new`] with the element-wise kernels in these instructions, the same results whichever they
+    /// are; `None` if the processor does not have them. The transforms still choose theirs.
+    pub fn with_instructions(parameters: Parameters, instructions: Instructions) -> Option<Self> {
+        Some(Self::with_kernels(parameters, Kernels::new(instructions)?))
     }
 
     fn with_kernels(parameters: Parameters, kernels: Kernels) -> Self {
@@ -103,7 +109,7 @@ impl Context {
 
     /// The instructions the kernels use: for reports.
     pub fn kernels(&self) -> &'static str {
-        self.tables.ring.kernels().name()
+        self.tables.ring.kernels().instructions().name()
     }
 
     pub(crate) fn tables(&self) -> &Tables {

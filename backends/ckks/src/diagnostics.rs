@@ -66,12 +66,12 @@ impl SecretKey {
     /// # Errors
     /// As [`SecretKey::decrypt`], and [`Error::LevelMismatch`](crate::Error::LevelMismatch).
     pub fn measure_noise(&self, ciphertext: &Ciphertext, expected: &Plaintext) -> Result<f64> {
-        let mut difference = self.decrypt(ciphertext)?.polynomial;
+        let mut difference = self.decrypt(ciphertext)?;
         self.context().check_parameters(expected.parameters)?;
-        same_level(difference.limbs(), expected.polynomial.limbs())?;
+        same_level(difference.level(), expected.level())?;
         let ring = self.context().ring();
-        difference.subtract_assign(ring, &expected.polynomial);
-        let noise = self.context().lift(difference.into_coefficients(ring));
+        difference.polynomial.subtract_assign(ring, &expected.polynomial);
+        let noise = self.context().lift(difference.polynomial.clone().into_coefficients(ring));
         Ok((noise.iter().map(|n| n * n).sum::<f64>() / noise.len() as f64).sqrt())
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
 use crate::ring::{Coefficients, Ntt, Polynomial};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The bits of a coefficient that go into its low part when it does not fit one word-sized reduction.
 const LOW_BITS: i32 = 49;
@@ -16,15 +17,27 @@ const SMALL_COEFFICIENT: f64 = (1u64 << 50) as f64;
 /// Coefficients from here on are refused: their two parts would no longer fit.
 const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
 
+/// Fresh noise beyond so many standard deviations is not reckoned with.
+const ENCRYPTION_DEVIATIONS: f64 = 12.0;
+
 /// Adding and subtracting this rounds a number below `2^51` to the nearest integer and leaves it in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// An encoded vector: a polynomial that stands for its slot values times the scale.
+///
+/// It is wiped when dropped: a decrypted one still carries the noise, and with its ciphertext that gives the
+/// secret key away.
 #[derive(Clone)]
 pub struct Plaintext {
     pub(crate) polynomial: Polynomial<Ntt>,
     pub(crate) scale: f64,
     pub(crate) parameters: ParameterId,
+}
+
+impl Drop for Plaintext {
+    fn drop(&mut self) {
+        self.polynomial.zeroize();
+    }
 }
 
 impl fmt::Debug for Plaintext {
@@ -69,23 +82,36 @@ impl Context {
         scale: f64,
         level: usize,
     ) -> Result<Plaintext> {
-        let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
-        let polynomial = self.round(&coefficients, level)?.into_ntt(self.ring());
+        let polynomial = self.encode_polynomial(real, imaginary, scale, level)?;
         Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
+    }
+
+    /// What [`Context::encode_complex`] wraps.
+    pub(crate) fn encode_polynomial(
+        &self,
+        real: &[f64],
+        imaginary: &[f64],
+        scale: f64,
+        level: usize,
+    ) -> Result<Polynomial<Ntt>> {
+        let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
+        Ok(self.round(&coefficients, level)?.into_ntt(self.ring()))
     }
 
     /// The real parts of all slots.
     ///
     /// # Errors
-    /// [`Error::ForeignParameters`].
+    /// As [`Context::decode_complex`].
     pub fn decode(&self, plaintext: &Plaintext) -> Result<Vec<f64>> {
-        Ok(self.decode_complex(plaintext)?.0)
+        let (real, imaginary) = self.decode_complex(plaintext)?;
+        drop(Zeroizing::new(imaginary));
+        Ok(real)
     }
 
     /// The real and imaginary parts of all slots.
     ///
     /// # Errors
-    /// [`Error::ForeignParameters`].
+    /// [`Error::ForeignParameters`], and [`Error::Undecodable`] if a value would not be finite.
     pub fn decode_complex(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>)> {
         self.check_parameters(plaintext.parameters)?;
         let coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
@@ -94,6 +120,9 @@ impl Context {
         self.tables().embedding.to_slots(&mut values);
         for part in values.real.iter_mut().chain(&mut values.imaginary) {
             *part /= plaintext.scale;
+        }
+        if !values.real.iter().chain(&values.imaginary).all(|part| part.is_finite()) {
+            return Err(Error::Undecodable);
         }
         Ok((values.real, values.imaginary))
     }
@@ -129,15 +158,20 @@ impl Context {
         Ok(values)
     }
 
+    /// Below this a coefficient of a level still has room for the noise of its encryption.
+    pub(crate) fn largest_coefficient(&self, level: usize) -> f64 {
+        let margin = ENCRYPTION_DEVIATIONS * self.public_fresh_noise();
+        2f64.powf(self.parameters().level_bits(level) - 1.0) - margin
+    }
+
     /// Rounds coefficients and reduces them modulo the primes of a level.
     fn round(&self, coefficients: &ComplexVector, level: usize) -> Result<Polynomial<Coefficients>> {
         let parts = || coefficients.real.iter().chain(&coefficients.imaginary);
         // A NaN can only come of infinities in the transform.
         let largest = parts()
             .fold(0.0, |largest: f64, c| if c.is_nan() { f64::INFINITY } else { largest.max(c.abs()) });
-        let log2_coefficient = largest.log2();
-        if largest >= LARGEST_COEFFICIENT || log2_coefficient >= self.parameters().level_bits(level) - 1.0 {
-            return Err(Error::Overflow { log2_coefficient, level });
+        if largest >= LARGEST_COEFFICIENT || largest >= self.largest_coefficient(level) {
+            return Err(Error::Overflow { bits: bit_length(largest), level });
         }
         let (ring, limbs) = (self.ring(), level + 1);
         if largest < SMALL_COEFFICIENT - 1.0 {
@@ -159,10 +193,10 @@ impl Context {
 
     /// The centred coefficients as doubles, by a balanced mixed-radix representation: the digits of a small
     /// number are zero from some place on, so that the sum loses nothing but its last bits.
-    pub(crate) fn lift(&self, mut polynomial: Polynomial<Coefficients>) -> Vec<f64> {
+    pub(crate) fn lift(&self, mut polynomial: Polynomial<Coefficients>) -> Zeroizing<Vec<f64>> {
         let (ring, kernels) = (self.ring(), self.ring().kernels());
         let limbs = polynomial.limbs();
-        let mut shifted = vec![0; ring.degree()];
+        let mut shifted = Zeroizing::new(vec![0; ring.degree()]);
         for row in 1..limbs {
             for (digit, division) in self.tables().divisions[..row].iter().enumerate() {
                 division.conversion.convert(ring, &[polynomial.limb(digit)], row, &mut shifted);
@@ -170,7 +204,7 @@ impl Context {
                 kernels.subtract_scale(ring.modulus(row), polynomial.limb_mut(row), &shifted, factor);
             }
         }
-        let mut values = vec![0.0; ring.degree()];
+        let mut values = Zeroizing::new(vec![0.0; ring.degree()]);
         for row in (0..limbs).rev() {
             let p = ring.modulus(row).value();
             for (value, &digit) in values.iter_mut().zip(polynomial.limb(row)) {
@@ -179,8 +213,14 @@ impl Context {
                 *value = *value * p as f64 + (digit as i64 - p as i64 * upper_half) as f64;
             }
         }
+        polynomial.zeroize();
         values
     }
+}
+
+/// Bits of the magnitude of a coefficient that was refused.
+pub(crate) fn bit_length(coefficient: f64) -> u32 {
+    coefficient.abs().min(f64::MAX).log2().ceil().max(0.0) as u32
 }
 
 fn round_small(value: f64) -> i64 {

@@ -79,16 +79,32 @@ pub enum Error {
         /// `log2` of the modulus of that level.
         modulus_bits: f64,
     },
-    /// A value times the scale exceeds half the modulus.
+    /// A value times the scale, and its noise, exceed half the modulus.
     #[error(
-        "a coefficient of 2^{log2_coefficient:.1} overflows level {level}: lower the scale or the values"
+        "a coefficient of {bits} bits leaves no room for its noise at level {level}: lower the scale or the values"
     )]
     Overflow {
-        /// `log2` of the largest coefficient.
-        log2_coefficient: f64,
+        /// Length of the largest coefficient, which says no more about the values than it must.
+        bits: u32,
         /// The level.
         level: usize,
     },
+    /// The scale that is left for the coefficients of a polynomial is too small for them.
+    #[error(
+        "coefficients would have a scale of 2^{log2_scale:.2}, below 2^{min_log2_scale}: \
+         bring the input to a scale near its primes first"
+    )]
+    CoefficientScale {
+        /// `log2` of the scale.
+        log2_scale: f64,
+        /// The smallest that is accepted.
+        min_log2_scale: u32,
+    },
+    /// A plaintext stands for numbers no double can hold.
+    #[error(
+        "a plaintext decodes to nothing finite: it was damaged, or decrypted from what is no ciphertext of this key"
+    )]
+    Undecodable,
     /// Two operands have different scales.
     #[error("operands have scales 2^{left:.6} and 2^{right:.6}: bring them to one scale first")]
     ScaleMismatch {

@@ -50,14 +50,15 @@
 //! against classical attacks, by the table of [`max_modulus_bits`]; less is refused by every constructor and
 //! decoder whose name does not say `insecure`. Evaluation keys encrypt functions of the very key they are under,
 //! which is assumed to be safe (circular security, as everywhere in this field). All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
-//! noise that depends on the key: the owner of the key must not show them to the one who computes (the attack of
-//! Li and Micciancio, 2021).
+//! noise that depends on the key: all slots of one of them, decoded at full precision, and its ciphertext give the
+//! whole key by solving a linear equation (the attack of Li and Micciancio, 2021). The owner of the key must not
+//! show them to whoever may have seen the ciphertext, and nothing here adds the noise that would make it safe.
 //!
 //! What depends on a secret (sampling, encryption, decryption and the encoding of small values) takes no branch
 //! and no address from it; transforms are those of `tfhe-ntt`, which makes no such promise but has no table
 //! look-ups or divisions in its loops, and the embedding computes in doubles, whose operations processors may time by
-//! value (subnormal numbers). Keys, errors and generators are wiped when dropped; plaintexts are the
-//! caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
+//! value (subnormal numbers). Keys, errors, generators and plaintexts are wiped when dropped; decoded
+//! vectors are the caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
 //!
 //! # Safety contract
 //! `unsafe` stands in the vector kernels alone: calls of code compiled for instructions the processor was seen to
@@ -79,6 +80,7 @@ mod kernels;
 mod keys;
 mod matrix;
 mod modulus;
+mod parallel;
 mod parameters;
 mod polynomial_evaluation;
 mod random;
@@ -94,6 +96,7 @@ pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Hoisted};
+pub use kernels::Instructions;
 pub use keys::{EvaluationKeys, KeyId, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};

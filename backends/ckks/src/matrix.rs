@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, switch};
 use crate::kernels::BLOCK;
+use crate::parallel;
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::scratch::Scratch;
@@ -148,7 +149,7 @@ impl Matrix {
             let mut rotated = diagonal.clone();
             rotated.resize(slots, 0.0);
             rotated.rotate_right(giant);
-            let mut polynomial = context.encode(&rotated, scale, level)?.polynomial;
+            let mut polynomial = context.encode_polynomial(&rotated, &[], scale, level)?;
             polynomial.scale(ring, &radices);
             pending.push((baby, polynomial));
             if diagonals.peek().is_none_or(|(next, _)| **next - **next % step != giant) {
@@ -225,18 +226,24 @@ impl Evaluator {
         let mut rows: Vec<Scratch<'_>> =
             (0..input.limbs()).map(|_| self.context().tables().scratch.take(length)).collect();
         let mut keep = |position: usize, rotated: &Ciphertext| {
-            for (index, stream) in rows.iter_mut().enumerate() {
+            let words = 4 * rotated.limbs() * self.context().ring().degree();
+            parallel::for_each(words, rows.iter_mut().enumerate(), |(index, stream)| {
                 for (part, polynomial) in rotated.parts.iter().enumerate() {
                     interleave(polynomial.limb(index), stream, 2 * position + part, 2 * shifts.len());
                 }
-            }
+            });
         };
         if shifts == [0] {
             keep(0, input);
         } else {
             let hoisted = self.hoist(input)?;
-            for (position, &shift) in shifts.iter().enumerate() {
-                keep(position, &hoisted.rotate(shift as i64)?);
+            // As many at a time as there are threads: all of them would take memory of their own.
+            let at_once = parallel::threads();
+            for (chunk, shifts) in shifts.chunks(at_once).enumerate() {
+                let rotated = parallel::map(length, shifts, |&shift| hoisted.rotate(shift as i64));
+                for (position, rotated) in rotated.into_iter().enumerate() {
+                    keep(chunk * at_once + position, &rotated?);
+                }
             }
         }
         Ok(Babies { shifts, rows })
@@ -247,30 +254,50 @@ impl Evaluator {
         let (ring, limbs) = (context.ring(), input.limbs());
         let mut sum = input.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
         let mut switched = Extended::zero(context, limbs);
-        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
         let mut permuted = context.tables().scratch.take(ring.degree());
-        for giant in &matrix.giants {
-            let position = |baby: &usize| babies.shifts.partition_point(|shift| shift < baby);
-            let picks: Vec<usize> = giant.babies.iter().map(position).collect();
-            let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
-            for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
-                let [first, second] = target.each_mut().map(|part| part.limb_mut(index));
-                let rotations = (&rotations[..], babies.shifts.len());
-                ring.kernels().dot_picked(ring.modulus(index), (diagonals, &picks), rotations, first, second);
-            }
-            if giant.shift == 0 {
-                continue;
-            }
-            let key = self.keys().rotation(ring.degree(), giant.shift as i64)?;
-            switched.add_permuted(&switch(context, &partial[1], &key.switching), &key.automorphism);
-            for (index, row) in sum.parts[0].rows_mut().enumerate() {
-                ring.kernels().permute(key.automorphism.blocks(), partial[0].limb(index), &mut permuted);
-                ring.kernels().add_assign(ring.modulus(index), row, &permuted);
+        let words = 8 * limbs * ring.degree();
+        for giants in matrix.giants.chunks(parallel::threads()) {
+            let partials = parallel::map(words * giants.len(), giants, |giant| {
+                let parts = self.giant_step(giant, limbs, babies);
+                if giant.shift == 0 {
+                    return Ok((parts, None));
+                }
+                let key = self.keys().rotation(ring.degree(), giant.shift as i64)?;
+                let product = switch(context, &parts[1], &key.switching);
+                Ok((parts, Some((product, &key.automorphism))))
+            });
+            for partial in partials {
+                let (parts, product) = partial?;
+                let Some((product, automorphism)) = product else {
+                    sum.parts = parts;
+                    continue;
+                };
+                switched.add_permuted(&product, automorphism);
+                for (index, row) in sum.parts[0].rows_mut().enumerate() {
+                    ring.kernels().permute(automorphism.blocks(), parts[0].limb(index), &mut permuted);
+                    ring.kernels().add_assign(ring.modulus(index), row, &permuted);
+                }
             }
         }
         if matrix.giants.iter().any(|giant| giant.shift != 0) {
             switched.add_quotient(&mut sum.parts);
         }
         Ok(sum)
+    }
+
+    /// The baby rotations times the diagonals of one giant step.
+    fn giant_step(&self, giant: &Giant, limbs: usize, babies: &Babies<'_>) -> [Polynomial<Ntt>; 2] {
+        let ring = self.context().ring();
+        let position = |baby: &usize| babies.shifts.partition_point(|shift| shift < baby);
+        let picks: Vec<usize> = giant.babies.iter().map(position).collect();
+        let mut parts = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, limbs));
+        let [first, second] = parts.each_mut().map(|part| part.rows_mut());
+        let rows = giant.rows.iter().zip(&babies.rows).zip(first.zip(second)).enumerate();
+        let words = (picks.len() + 2) * limbs * ring.degree();
+        parallel::for_each(words, rows, |(index, ((diagonals, rotations), (first, second)))| {
+            let rotations = (&rotations[..], babies.shifts.len());
+            ring.kernels().dot_picked(ring.modulus(index), (diagonals, &picks), rotations, first, second);
+        });
+        parts
     }
 }

@@ -11,6 +11,9 @@ const DIRECT_DEGREE: usize = 4;
 /// Degrees above this are refused: in powers of `x`, doubles do not carry more.
 const MAX_DEGREE: usize = 255;
 
+/// `log2` of the smallest scale a coefficient is encoded at: rounding it is off by no more than `2^-17`.
+const MIN_LOG2_COEFFICIENT_SCALE: u32 = 16;
+
 /// How many levels [`Evaluator::evaluate_polynomial`] consumes for a polynomial of this degree.
 pub fn polynomial_depth(degree: usize) -> usize {
     match degree {
@@ -42,7 +45,8 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`Error::Shape`] if there are no coefficients or more than 256, [`Error::NoLevelLeft`] if the input has
-    /// fewer levels than [`polynomial_depth`], and as [`Evaluator::multiply`].
+    /// fewer levels than [`polynomial_depth`], [`Error::CoefficientScale`] if the input's scale is so far from
+    /// the primes' that the coefficients would lose their precision, and as [`Evaluator::multiply`].
     pub fn evaluate_polynomial(&self, input: &Ciphertext, coefficients: &[f64]) -> Result<Ciphertext> {
         let Some(degree) =
             coefficients.iter().rposition(|&c| c != 0.0).or((!coefficients.is_empty()).then_some(0))
@@ -126,7 +130,11 @@ impl Powers<'_> {
         for (power, coefficient) in terms {
             let power = self.get(power)?;
             let power = self.evaluator.drop_to_level(&power, level + 1)?;
-            let mut term = self.evaluator.multiply_scalar(&power, coefficient, wanted / power.scale)?;
+            let mut term = self.evaluator.multiply_scalar(
+                &power,
+                coefficient,
+                coefficient_scale(wanted / power.scale)?,
+            )?;
             term.scale = wanted;
             match &mut sum {
                 None => sum = Some(term),
@@ -138,4 +146,12 @@ impl Powers<'_> {
         result.scale = scale;
         Ok(result)
     }
+}
+
+fn coefficient_scale(scale: f64) -> Result<f64> {
+    let log2_scale = scale.log2();
+    if log2_scale >= f64::from(MIN_LOG2_COEFFICIENT_SCALE) {
+        return Ok(scale);
+    }
+    Err(Error::CoefficientScale { log2_scale, min_log2_scale: MIN_LOG2_COEFFICIENT_SCALE })
 }

@@ -39,6 +39,14 @@ impl Randomness {
         Self { generator: ChaCha20Rng::from_seed(seed) }
     }
 
+    /// Goes on from a key drawn from its own stream: whoever reads the memory of the process later can no longer
+    /// compute what was drawn before. Every key and every encryption ends with it.
+    pub(crate) fn erase_past(&mut self) {
+        let mut seed = Zeroizing::new(Seed::default());
+        self.generator.fill_bytes(seed.as_mut_slice());
+        self.generator = ChaCha20Rng::from_seed(*seed);
+    }
+
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         self.generator.fill_bytes(bytes);
     }

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, same_scale, switch};
 use crate::matrix::interleave;
+use crate::parallel;
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::scratch::Scratch;
@@ -242,7 +243,8 @@ impl Evaluator {
             sum.scale = scale;
             Ok(sum)
         };
-        transform.outputs.iter().map(output).collect()
+        let words = babies.terms * (transform.level + 1) * self.context().ring().degree();
+        parallel::map(words, &transform.outputs, output).into_iter().collect()
     }
 
     fn rotated_inputs(&self, outline: &TransformOutline, inputs: &[Ciphertext]) -> Result<Babies<'_>> {
@@ -267,9 +269,13 @@ impl Evaluator {
                 continue;
             }
             let hoisted = self.hoist(input)?;
-            for &(_, shift) in babies {
-                keep(position, &hoisted.rotate(shift)?);
-                position += 1;
+            // As many at a time as there are threads: all of them would take memory of their own.
+            for babies in babies.chunks(parallel::threads()) {
+                let words = 8 * limbs * context.ring().degree() * babies.len();
+                for rotated in parallel::map(words, babies, |&(_, shift)| hoisted.rotate(shift)) {
+                    keep(position, &rotated?);
+                    position += 1;
+                }
             }
         }
         Ok(Babies { terms, rows })

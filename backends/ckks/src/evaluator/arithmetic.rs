@@ -1,6 +1,6 @@
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
-use crate::encoding::Plaintext;
+use crate::encoding::{Plaintext, bit_length};
 use crate::error::{Error, Result};
 
 impl Evaluator {
@@ -127,10 +127,8 @@ impl Evaluator {
             return Err(Error::NotFinite { index: 0 });
         }
         let scaled = (scalar * scale).round();
-        let log2_coefficient = scaled.abs().log2();
-        if log2_coefficient >= 120.0 || log2_coefficient >= self.context.parameters().level_bits(level) - 1.0
-        {
-            return Err(Error::Overflow { log2_coefficient, level });
+        if scaled.abs() >= 120f64.exp2() || scaled.abs() >= self.context.largest_coefficient(level) {
+            return Err(Error::Overflow { bits: bit_length(scaled), level });
         }
         Ok(scaled as i128)
     }

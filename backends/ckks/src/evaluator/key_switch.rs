@@ -8,7 +8,8 @@ use crate::context::{Context, Division};
 use crate::kernels::GROUP;
 use crate::keys::SwitchingKey;
 use crate::modulus::Factor;
-use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring, zeroed};
+use crate::parallel;
+use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring};
 use crate::scratch::Scratch;
 
 /// How the first `limbs` data primes fall into digits.
@@ -37,6 +38,20 @@ impl<'a> Digits<'a> {
         rows.map(|row| self.context.ring().extended_index(self.limbs, row)).collect()
     }
 
+    /// Those of the primes that a digit has to be taken to.
+    fn foreign(self, digit: usize, indices: &[usize]) -> impl Iterator<Item = usize> {
+        let own = self.primes(digit);
+        indices.iter().copied().filter(move |index| !own.contains(index))
+    }
+
+    /// The products of all digits with both halves of a key, modulo the prime of row `row`.
+    fn inner_product(self, row: usize, values: &[&[u64]], key: &SwitchingKey, out: [&mut [u64]; 2]) {
+        let ring = self.context.ring();
+        let index = ring.extended_index(self.limbs, row);
+        let [first, second] = out;
+        ring.kernels().dot_stream(ring.modulus(index), values, (&key.rows[index], key.digits), first, second);
+    }
+
     /// Rows of a polynomial over the data primes in use and the special primes.
     fn extended_rows(self) -> usize {
         self.limbs + self.context.ring().special()
@@ -51,28 +66,29 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(context: &'a Context, source: &'a Polynomial<Ntt>) -> Self {
+    fn new(context: &'a Context, source: &Polynomial<Ntt>) -> Self {
         let (ring, degree) = (context.ring(), context.ring().degree());
         let digits = Digits { context, limbs: source.limbs() };
         let mut rows = context.tables().scratch.take((digits.limbs + digits.count()) * degree);
+        let words = rows.len();
         let (values, overflows) = rows.split_at_mut(digits.limbs * degree);
-        for digit in 0..digits.count() {
-            let conversion = digits.conversion(digit);
-            for (position, index) in digits.primes(digit).enumerate() {
-                let row = &mut values[index * degree..(index + 1) * degree];
-                row.copy_from_slice(source.limb(index));
-                conversion.prepare(ring, position, row);
-            }
+        parallel::for_each(words, values.chunks_exact_mut(degree).enumerate(), |(index, row)| {
+            let digit = index / context.parameters().digit_primes();
+            row.copy_from_slice(source.limb(index));
+            digits.conversion(digit).prepare(ring, index - digits.primes(digit).start, row);
+        });
+        let values = &*values;
+        parallel::for_each(words, overflows.chunks_exact_mut(degree).enumerate(), |(digit, overflow)| {
             let rows: Vec<&[u64]> =
                 digits.primes(digit).map(|index| &values[index * degree..(index + 1) * degree]).collect();
-            conversion.count_overflow(ring, &rows, &mut overflows[digit * degree..(digit + 1) * degree]);
-        }
+            digits.conversion(digit).count_overflow(ring, &rows, overflow);
+        });
         Self { digits, rows }
     }
 
-    /// Digit `digit` modulo the primes `targets`, none of them its own, in the NTT domain: `out` holds one row
+    /// The coefficients of digit `digit` modulo the primes `targets`, none of them its own: `out` holds one row
     /// for each.
-    fn extend(&self, digit: usize, targets: &[usize], out: &mut [u64]) {
+    fn convert(&self, digit: usize, targets: &[usize], out: &mut [u64]) {
         let ring = self.digits.context.ring();
         let degree = ring.degree();
         let row = |index: usize| &self.rows[index * degree..(index + 1) * degree];
@@ -85,9 +101,6 @@ impl<'a> Prepared<'a> {
             .chain(conversion.needs_overflow().then_some(overflow))
             .collect();
         conversion.convert_many(ring, &rows, targets, out);
-        for (&target, row) in targets.iter().zip(out.chunks_exact_mut(degree)) {
-            ring.forward(target, row);
-        }
     }
 
     /// How many primes a digit is taken to in one pass over it: more than one only pays if there is something
@@ -116,17 +129,31 @@ impl<'a> Decomposition<'a> {
         let prepared = Prepared::new(context, source);
         let digits = prepared.digits;
         let degree = context.ring().degree();
-        let mut rows = context.tables().scratch.take(digits.count() * digits.extended_rows() * degree);
-        for (digit, rows) in rows.chunks_exact_mut(digits.extended_rows() * degree).enumerate() {
+        let extended = digits.extended_rows();
+        let mut rows = context.tables().scratch.take(digits.count() * extended * degree);
+        let (words, group) = (rows.len(), prepared.group());
+        let mut pieces = Vec::new();
+        for (digit, rows) in rows.chunks_exact_mut(extended * degree).enumerate() {
             let own = digits.primes(digit);
             let (before, rest) = rows.split_at_mut(own.start * degree);
             let (own_rows, after) = rest.split_at_mut(own.len() * degree);
             for (index, row) in own.clone().zip(own_rows.chunks_exact_mut(degree)) {
                 row.copy_from_slice(source.limb(index));
             }
-            prepared.extend(digit, &digits.indices(0..own.start), before);
-            prepared.extend(digit, &digits.indices(own.end..digits.extended_rows()), after);
+            for (first, rows) in [(0, before), (own.end, after)] {
+                let chunks = rows.chunks_mut(group * degree).enumerate();
+                pieces.extend(chunks.map(|(chunk, rows)| (digit, first + chunk * group, rows)));
+            }
         }
+        // Rows of one prime one after another: they share its roots of unity.
+        pieces.sort_by_key(|&(digit, first, _)| (first, digit));
+        parallel::for_each(words, pieces, |(digit, first, rows)| {
+            let targets = digits.indices(first..first + rows.len() / degree);
+            prepared.convert(digit, &targets, rows);
+            for (&target, row) in targets.iter().zip(rows.chunks_exact_mut(degree)) {
+                context.ring().forward(target, row);
+            }
+        });
         Self { digits, rows }
     }
 
@@ -134,58 +161,53 @@ impl<'a> Decomposition<'a> {
         let Digits { context, limbs } = self.digits;
         let degree = context.ring().degree();
         let mut sums = Extended::new(context, limbs);
-        for row in 0..self.digits.extended_rows() {
+        sums.fill(1, |row, first, second| {
             let values: Vec<&[u64]> = (0..self.digits.count())
                 .map(|digit| {
                     let start = (digit * self.digits.extended_rows() + row) * degree;
                     &self.rows[start..start + degree]
                 })
                 .collect();
-            sums.inner_product(row, &values, key);
-        }
+            self.digits.inner_product(row, &values, key, [first, second]);
+        });
         sums
     }
 }
 
 /// The product of a polynomial and the secret a key switches from, under the secret it switches to.
-pub(crate) fn switch<'a>(
-    context: &'a Context,
-    source: &'a Polynomial<Ntt>,
-    key: &SwitchingKey,
-) -> Extended<'a> {
+pub(crate) fn switch<'a>(context: &'a Context, source: &Polynomial<Ntt>, key: &SwitchingKey) -> Extended<'a> {
     let prepared = Prepared::new(context, source);
     let (digits, degree) = (prepared.digits, context.ring().degree());
     let mut sums = Extended::new(context, source.limbs());
     let group = prepared.group();
-    let mut buffers = context.tables().scratch.take(group * digits.count() * degree);
-    for start in (0..digits.extended_rows()).step_by(group) {
-        let rows = start..(start + group).min(digits.extended_rows());
-        let indices = digits.indices(rows.clone());
+    sums.fill(group, |start, first, second| {
+        let indices = digits.indices(start..start + first.len() / degree);
+        let mut buffers = context.tables().scratch.take(group * digits.count() * degree);
         // The rows of each digit's own primes are borrowed from the source, all others fill the buffers.
-        let values: Vec<Vec<&[u64]>> = buffers
-            .chunks_exact_mut(group * degree)
-            .enumerate()
-            .map(|(digit, buffer)| {
-                let own = digits.primes(digit);
-                let foreign: Vec<usize> =
-                    indices.iter().copied().filter(|index| !own.contains(index)).collect();
-                prepared.extend(digit, &foreign, &mut buffer[..foreign.len() * degree]);
-                let mut extended = buffer.chunks_exact(degree);
-                let row = |&index: &usize| {
-                    if own.contains(&index) {
-                        source.limb(index)
-                    } else {
-                        extended.next().unwrap_or_default()
-                    }
-                };
-                indices.iter().map(row).collect()
-            })
-            .collect();
-        for (position, row) in rows.enumerate() {
-            let values: Vec<&[u64]> = values.iter().map(|rows| rows[position]).collect();
-            sums.inner_product(row, &values, key);
+        for (digit, buffer) in buffers.chunks_exact_mut(group * degree).enumerate() {
+            let foreign: Vec<usize> = digits.foreign(digit, &indices).collect();
+            prepared.convert(digit, &foreign, &mut buffer[..foreign.len() * degree]);
         }
-    }
+        let halves = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
+        for (position, (first, second)) in halves.enumerate() {
+            let index = indices[position];
+            // All rows of one prime one after another: they share its roots of unity.
+            let values: Vec<&[u64]> = buffers
+                .chunks_exact_mut(group * degree)
+                .enumerate()
+                .map(|(digit, buffer)| {
+                    if digits.primes(digit).contains(&index) {
+                        return source.limb(index);
+                    }
+                    let place = digits.foreign(digit, &indices[..position]).count();
+                    let row = &mut buffer[place * degree..(place + 1) * degree];
+                    context.ring().forward(index, row);
+                    &*row
+                })
+                .collect();
+            digits.inner_product(start + position, &values, key, [first, second]);
+        }
+    });
     sums
 }
 
@@ -205,65 +227,87 @@ impl<'a> Extended<'a> {
         zero
     }
 
-    fn inner_product(&mut self, row: usize, values: &[&[u64]], key: &SwitchingKey) {
-        let ring = self.context.ring();
-        let (degree, index) = (ring.degree(), ring.extended_index(self.limbs, row));
-        let range = row * degree..(row + 1) * degree;
+    /// Works on both parts, `group` rows at a time: `work` gets the first row and the rows of both.
+    fn fill(&mut self, group: usize, work: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send) {
+        let length = group * self.context.ring().degree();
         let [first, second] = &mut self.parts;
-        let (first, second) = (&mut first[range.clone()], &mut second[range]);
-        ring.kernels().dot_stream(ring.modulus(index), values, (&key.rows[index], key.digits), first, second);
+        let words = 2 * first.len();
+        let chunks = first.chunks_mut(length).zip(second.chunks_mut(length)).enumerate();
+        parallel::for_each(words, chunks, |(chunk, (first, second))| work(chunk * group, first, second));
     }
 
     /// Adds another pair with an automorphism applied to it.
     pub(crate) fn add_permuted(&mut self, other: &Extended<'_>, automorphism: &Automorphism) {
-        let ring = self.context.ring();
-        let degree = ring.degree();
-        let mut permuted = self.context.tables().scratch.take(degree);
-        for (sum, part) in self.parts.iter_mut().zip(&other.parts) {
-            let rows = sum.chunks_exact_mut(degree).zip(part.chunks_exact(degree));
-            for (row, (sum, part)) in rows.enumerate() {
-                let m = ring.modulus(ring.extended_index(self.limbs, row));
+        let (ring, limbs) = (self.context.ring(), self.limbs);
+        let scratch = &self.context.tables().scratch;
+        let other = &other.parts;
+        self.fill(1, |row, first, second| {
+            let m = ring.modulus(ring.extended_index(limbs, row));
+            let mut permuted = scratch.take(ring.degree());
+            for (sum, part) in [first, second].into_iter().zip(other) {
+                let part = &part[row * ring.degree()..(row + 1) * ring.degree()];
                 ring.kernels().permute(automorphism.blocks(), part, &mut permuted);
                 ring.kernels().add_assign(m, sum, &permuted);
             }
-        }
+        });
     }
 
-    /// Divides by the special primes and rounds; `finish` gets the part and limb, the data row, the remainder
-    /// to subtract from it, and the inverse to multiply by.
-    fn divide(mut self, mut finish: impl FnMut(&Ring, usize, usize, &[u64], &[u64], Factor)) {
-        let context = self.context;
+    /// Divides by the special primes and rounds, into `out`; `finish` makes a row of it.
+    fn divide(
+        mut self,
+        out: &mut [Polynomial<Ntt>; 2],
+        finish: impl Fn(Quotient<'_>, &mut [u64]) + Sync + Send,
+    ) {
+        let (context, limbs) = (self.context, self.limbs);
         let ring = context.ring();
         let Division { conversion, inverses } = &context.tables().special_division;
         let degree = ring.degree();
-        let mut overflow = context.tables().scratch.take(degree);
+        let words = self.parts[0].len();
+        let [(first, first_special), (second, second_special)] =
+            self.parts.each_mut().map(|part| part.split_at_mut(limbs * degree));
+        let special = first_special.chunks_exact_mut(degree).zip(second_special.chunks_exact_mut(degree));
+        parallel::for_each(words, special.enumerate(), |(position, (first, second))| {
+            conversion.prepare(ring, position, first);
+            conversion.prepare(ring, position, second);
+        });
+        let mut overflows = context.tables().scratch.take(2 * degree);
+        let (first_overflow, second_overflow) = overflows.split_at_mut(degree);
+        let sources = [(first_special, first_overflow), (second_special, second_overflow)].map(
+            |(special, overflow)| {
+                let special: Vec<&[u64]> = special.chunks_exact(degree).collect();
+                conversion.count_overflow(ring, &special, overflow);
+                let overflow = conversion.needs_overflow().then_some(&*overflow);
+                special.into_iter().chain(overflow).collect::<Vec<&[u64]>>()
+            },
+        );
+        let data = [&*first, &*second];
         let group = if conversion.needs_overflow() { GROUP } else { 1 };
-        let mut remainders = context.tables().scratch.take(group * degree);
-        for (part, rows) in self.parts.iter_mut().enumerate() {
-            let (data, special) = rows.split_at_mut(self.limbs * degree);
-            for (position, row) in special.chunks_exact_mut(degree).enumerate() {
-                conversion.prepare(ring, position, row);
+        let [first, second] = out.each_mut().map(|part| part.groups_mut(group));
+        parallel::for_each(words, first.zip(second).enumerate(), |(chunk, (first, second))| {
+            let mut out = [first, second];
+            let targets: Vec<usize> = (chunk * group..limbs.min((chunk + 1) * group)).collect();
+            let mut remainders = context.tables().scratch.take(2 * group * degree);
+            let (first, second) = remainders.split_at_mut(group * degree);
+            let mut remainders = [first, second];
+            for (sources, remainders) in sources.iter().zip(&mut remainders) {
+                conversion.convert_many(ring, sources, &targets, &mut remainders[..targets.len() * degree]);
             }
-            let special: Vec<&[u64]> = special.chunks_exact(degree).collect();
-            conversion.count_overflow(ring, &special, &mut overflow);
-            let sources: Vec<&[u64]> =
-                special.into_iter().chain(conversion.needs_overflow().then_some(&overflow[..])).collect();
-            for start in (0..self.limbs).step_by(group) {
-                let limbs: Vec<usize> = (start..(start + group).min(self.limbs)).collect();
-                conversion.convert_many(ring, &sources, &limbs, &mut remainders[..limbs.len() * degree]);
-                for (&limb, remainder) in limbs.iter().zip(remainders.chunks_exact_mut(degree)) {
+            for (position, &limb) in targets.iter().enumerate() {
+                let place = position * degree..(position + 1) * degree;
+                for (part, (out, remainders)) in out.iter_mut().zip(&mut remainders).enumerate() {
+                    let remainder = &mut remainders[place.clone()];
                     ring.forward(limb, remainder);
-                    let row = &data[limb * degree..(limb + 1) * degree];
-                    finish(ring, part, limb, row, remainder, inverses[limb]);
+                    let row = &data[part][limb * degree..(limb + 1) * degree];
+                    let quotient = Quotient { ring, part, limb, row, remainder, inverse: inverses[limb] };
+                    finish(quotient, &mut out[place.clone()]);
                 }
             }
-        }
+        });
     }
 
     /// Divides by the special primes and adds the result to `parts`.
     pub(crate) fn add_quotient(self, parts: &mut [Polynomial<Ntt>; 2]) {
-        self.divide(|ring, part, limb, row, remainder, inverse| {
-            let sum = parts[part].limb_mut(limb);
+        self.divide(parts, |Quotient { ring, limb, row, remainder, inverse, .. }, sum| {
             ring.kernels().subtract_scale_add(ring.modulus(limb), sum, row, remainder, inverse);
         });
     }
@@ -275,18 +319,27 @@ impl<'a> Extended<'a> {
         automorphism: &Automorphism,
     ) -> [Polynomial<Ntt>; 2] {
         let ring = self.context.ring();
-        let mut parts = [(); 2].map(|()| Polynomial::zero(ring, self.limbs));
-        let zero = zeroed(ring.degree());
-        self.divide(|ring, part, limb, row, remainder, inverse| {
-            let addend = if part == 0 { c0.limb(limb) } else { &zero };
+        let mut parts = [(); 2].map(|()| Polynomial::unspecified(ring, self.limbs));
+        self.divide(&mut parts, |Quotient { ring, part, limb, row, remainder, inverse }, out| {
+            let addend = if part == 0 { c0.limb(limb) } else { ring.zero_row() };
             ring.kernels().permute_subtract_scale_add(
                 ring.modulus(limb),
                 automorphism.blocks(),
                 [row, remainder, addend],
                 inverse,
-                parts[part].limb_mut(limb),
+                out,
             );
         });
         parts
     }
+}
+
+/// A row divided by the special primes: `(row - remainder) * inverse`.
+struct Quotient<'a> {
+    ring: &'a Ring,
+    part: usize,
+    limb: usize,
+    row: &'a [u64],
+    remainder: &'a [u64],
+    inverse: Factor,
 }

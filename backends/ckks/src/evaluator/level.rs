@@ -41,15 +41,15 @@ impl Evaluator {
         let last = part.limbs() - 1;
         let division = &self.context.tables().divisions[last];
         let mut remainder = self.context.tables().scratch.take(ring.degree());
-        let mut converted = self.context.tables().scratch.take(ring.degree());
         remainder.copy_from_slice(part.limb(last));
         division.conversion.prepare(ring, 0, &mut remainder);
         let mut quotient = part.prefix(last);
-        for (index, row) in quotient.rows_mut().enumerate() {
+        quotient.for_each_row(|index, row| {
+            let mut converted = self.context.tables().scratch.take(ring.degree());
             division.conversion.convert(ring, &[&remainder], index, &mut converted);
             ring.forward(index, &mut converted);
             ring.kernels().subtract_scale(ring.modulus(index), row, &converted, division.inverses[index]);
-        }
+        });
         quotient
     }
 }

@@ -2,6 +2,7 @@ use super::Evaluator;
 use super::key_switch::switch;
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
+use crate::parallel;
 use crate::ring::{Ntt, Polynomial};
 
 impl Evaluator {
@@ -41,14 +42,16 @@ impl Evaluator {
         &self,
         like: &Ciphertext,
         scale: f64,
-        mut tensor: impl FnMut(usize, [&mut [u64]; 3]),
+        tensor: impl Fn(usize, [&mut [u64]; 3]) + Sync + Send,
     ) -> Result<Ciphertext> {
         let key = self.keys.relinearisation()?;
         self.context.check_scale(scale, like.level())?;
-        let mut parts = [(); 3].map(|()| Polynomial::<Ntt>::zero(self.context.ring(), like.limbs()));
-        for index in 0..like.limbs() {
-            tensor(index, parts.each_mut().map(|part| part.limb_mut(index)));
-        }
+        let mut parts = [(); 3].map(|()| Polynomial::<Ntt>::unspecified(self.context.ring(), like.limbs()));
+        let words = 3 * like.limbs() * self.context.ring().degree();
+        let [d0, d1, d2] = parts.each_mut().map(|part| part.rows_mut());
+        parallel::for_each(words, d0.zip(d1).zip(d2).enumerate(), |(index, ((d0, d1), d2))| {
+            tensor(index, [d0, d1, d2]);
+        });
         let [d0, d1, d2] = parts;
         let mut product = like.like([d0, d1]);
         product.scale = scale;

@@ -19,7 +19,6 @@ impl Evaluator {
             same_scale(first.scale, ciphertext.scale)?;
         }
         let (ring, kernels) = (self.context.ring(), self.context.ring().kernels());
-        let mut square = [(); 3].map(|()| self.context.tables().scratch.take(ring.degree()));
         self.relinearised(first, first.scale * first.scale, |index, mut out| {
             let m = ring.modulus(index);
             kernels.square(
@@ -27,6 +26,7 @@ impl Evaluator {
                 first.parts.each_ref().map(|part| part.limb(index)),
                 out.each_mut().map(|out| &mut **out),
             );
+            let mut square = [(); 3].map(|()| self.context.tables().scratch.take(ring.degree()));
             for next in rest {
                 let parts = next.parts.each_ref().map(|part| part.limb(index));
                 kernels.square(m, parts, square.each_mut().map(|row| &mut row[..]));

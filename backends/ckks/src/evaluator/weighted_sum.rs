@@ -33,7 +33,7 @@ impl Evaluator {
             .map(|&weight| self.scaled_integer(weight, scale, first.level()))
             .collect::<Result<Vec<i128>>>()?;
         let (ring, kernels) = (self.context.ring(), self.context.ring().kernels());
-        let mut parts = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, first.limbs()));
+        let mut parts = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, first.limbs()));
         let mut partial = self.context.tables().scratch.take(ring.degree());
         for index in 0..first.limbs() {
             let m = ring.modulus(index);

@@ -13,6 +13,9 @@ type Block = [u64; 8];
 
 const PREFETCH_BYTES: usize = 4096;
 
+/// How many blocks ahead a permutation asks for what it reads, in an order no processor foresees.
+const PREFETCH_BLOCKS: usize = 24;
+
 #[inline]
 fn blocks(slice: &[u64]) -> &[Block] {
     slice.as_chunks().0
@@ -439,7 +442,11 @@ pub(super) fn permute_subtract_scale_add(
 ) {
     let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
     let [a, b, c] = [a, b, c].map(blocks);
-    for (entry, out) in table.iter().zip(blocks_mut(out)) {
+    for (i, (entry, out)) in table.iter().zip(blocks_mut(out)).enumerate() {
+        let ahead = table[(i + PREFETCH_BLOCKS).min(table.len() - 1)].source as usize;
+        for row in [a, b, c] {
+            _mm_prefetch::<_MM_HINT_T0>(row[ahead].as_ptr().cast());
+        }
         let block = entry.source as usize;
         let quotient = lanes.scale(lanes.lazy_subtract(load(&a[block]), load(&b[block])), factor);
         let sum = lanes.add(quotient, load(&c[block]));

@@ -4,12 +4,15 @@
 //! tests of this module hold every other path to them, value for value.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
 #[cfg(test)]
 mod tests;
 
 use crate::modulus::{Factor, Modulus};
+use std::fmt;
 
 /// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
 /// reduction then stays below `4p`.
@@ -21,13 +24,54 @@ pub(crate) const GROUP: usize = 4;
 /// Residues are handled in blocks of this many; every slice is a whole number of blocks.
 pub(crate) const BLOCK: usize = 8;
 
-/// Which instructions the kernels use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Path {
+/// Which instructions the element-wise kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Instructions {
+    /// What every processor has.
     Portable,
-    /// Only made by [`Kernels::avx512`], after it has seen that the processor has the instructions.
-    #[cfg(target_arch = "x86_64")]
+    /// AVX2 with FMA, four residues at a time.
+    Avx2,
+    /// AVX-512 with its 52-bit multipliers, eight residues at a time.
     Avx512Ifma,
+}
+
+impl Instructions {
+    /// From the slowest to the fastest.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512Ifma];
+
+    /// Whether this processor has them.
+    #[cfg(target_arch = "x86_64")]
+    pub fn are_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx512Ifma => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512ifma")
+            }
+        }
+    }
+
+    /// Whether this processor has them.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn are_available(self) -> bool {
+        self == Self::Portable
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512Ifma => "AVX-512 IFMA",
+        }
+    }
+}
+
+impl fmt::Display for Instructions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// The chosen implementation of the element-wise operations.
@@ -35,7 +79,8 @@ enum Path {
 /// All slices of a call have the same length, a multiple of [`BLOCK`]; residues are below the modulus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kernels {
-    path: Path,
+    /// Only [`Kernels::new`] sets this, after it has seen that the processor has them.
+    instructions: Instructions,
 }
 
 /// One output block of an automorphism in the NTT domain: where its eight residues come from.
@@ -49,48 +94,45 @@ pub(crate) struct PermutedBlock {
 
 macro_rules! dispatch {
     ($self:ident, $kernel:ident($($argument:expr),*)) => {
-        match $self.path {
-            Path::Portable => portable::$kernel($($argument),*),
+        match $self.instructions {
             #[cfg(target_arch = "x86_64")]
-            Path::Avx512Ifma => {
+            Instructions::Avx2 => {
+                #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
+                // SAFETY: this path exists only on a processor with AVX2 and FMA.
+                unsafe {
+                    avx2::$kernel($($argument),*);
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512Ifma => {
                 #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
                 // SAFETY: this path exists only on a processor with AVX-512 F, DQ and IFMA.
                 unsafe {
                     avx512::$kernel($($argument),*);
                 }
             }
+            _ => portable::$kernel($($argument),*),
         }
     };
 }
 
 impl Kernels {
-    /// The fastest path of this processor.
-    pub(crate) fn detect() -> Self {
-        Self::avx512().unwrap_or_else(Self::portable)
+    /// Kernels with these instructions, if the processor has them.
+    pub(crate) fn new(instructions: Instructions) -> Option<Self> {
+        instructions.are_available().then_some(Self { instructions })
     }
 
     pub(crate) const fn portable() -> Self {
-        Self { path: Path::Portable }
+        Self { instructions: Instructions::Portable }
     }
 
-    /// The AVX-512 IFMA path, if the processor has it.
-    pub(crate) fn avx512() -> Option<Self> {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512ifma")
-        {
-            return Some(Self { path: Path::Avx512Ifma });
-        }
-        None
+    /// The fastest path of this processor.
+    pub(crate) fn detect() -> Self {
+        Instructions::ALL.into_iter().rev().find_map(Self::new).unwrap_or_else(Self::portable)
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self.path {
-            Path::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512Ifma => "AVX-512 IFMA",
-        }
+    pub(crate) fn instructions(self) -> Instructions {
+        self.instructions
     }
 
     /// `a += b`.

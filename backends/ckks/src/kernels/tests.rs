@@ -1,4 +1,4 @@
-use super::{BLOCK, GROUP, Kernels, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -9,8 +9,8 @@ const MODULI: [u64; 6] =
     [(1 << 50) - 27, (1 << 49) + 9, (1 << 45) - 55, (1 << 34) - 41, (1 << 27) - 39, (1 << 20) + 7];
 
 fn paths() -> Vec<Kernels> {
-    let paths: Vec<_> = [Some(Kernels::portable()), Kernels::avx512()].into_iter().flatten().collect();
-    println!("paths: {:?}", paths.iter().map(|path| path.name()).collect::<Vec<_>>());
+    let paths: Vec<_> = Instructions::ALL.into_iter().filter_map(Kernels::new).collect();
+    println!("paths: {paths:?}");
     paths
 }
 
@@ -190,6 +190,26 @@ proptest! {
     }
 
     #[test]
+    fn factors_take_any_number_of_52_bits(
+        m in modulus(),
+        values in prop::collection::vec(prop_oneof![0u64..1 << 52, Just((1 << 52) - 1)], LENGTH),
+        factor in any::<u64>(),
+    ) {
+        for factor in [m.value() - 1, factor % m.value(), 1] {
+            for kernels in paths() {
+                let mut out = values.clone();
+                kernels.scale_assign(&m, &mut out, m.factor(factor));
+                let expected = expect(&m, |i| u128::from(values[i]) * u128::from(factor));
+                prop_assert_eq!(&out, &expected);
+                let mut sum = vec![m.value() - 1; LENGTH];
+                kernels.scale_add(&m, &mut sum, &values, m.factor(factor));
+                let expected = expect(&m, |i| u128::from(m.value() - 1) + u128::from(expected[i]));
+                prop_assert_eq!(sum, expected);
+            }
+        }
+    }
+
+    #[test]
     fn signed_numbers_have_their_residues(
         m in modulus(),
         values in prop::collection::vec(
@@ -242,5 +262,75 @@ proptest! {
             });
             prop_assert_eq!(out.to_vec(), expected);
         }
+    }
+}
+
+#[test]
+fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
+    for bits in 18..=50u32 {
+        for value in [(1u64 << (bits - 1)) + 1, (1 << (bits - 1)) + 3, (1 << bits) - 1, (1 << bits) - 3] {
+            let m = Modulus::new(value);
+            let p = value;
+            let ends = [0, 1, 2, p / 2 - 1, p / 2, p / 2 + 1, p - 2, p - 1];
+            let lazy = [0, 1, p, 2 * p - 1, (1 << 51) - 1, 1 << 51, (1 << 52) - 2, (1 << 52) - 1];
+            for &b in &ends {
+                let b_row = [b; BLOCK];
+                for kernels in paths_quietly() {
+                    let mut product = ends;
+                    kernels.multiply_assign(&m, &mut product, &b_row);
+                    let mut scaled = lazy;
+                    kernels.scale_assign(&m, &mut scaled, m.factor(b));
+                    let mut sums = [[0; BLOCK]; 2];
+                    let [first, second] = &mut sums;
+                    // The largest values and keys, in every number up to the lazy limit and beyond.
+                    for terms in [1, LAZY_TERMS - 1, LAZY_TERMS, LAZY_TERMS + 1, 2 * LAZY_TERMS] {
+                        let keys = vec![p - 1; 2 * terms * BLOCK];
+                        let rows = vec![&ends[..]; terms];
+                        kernels.dot_stream(&m, &rows, (&keys, terms), first, second);
+                        let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
+                        for (i, &end) in ends.iter().enumerate() {
+                            let exact = u128::from(end) * u128::from(p - 1) * terms as u128 % u128::from(p);
+                            assert_eq!(
+                                u128::from(first[i]),
+                                exact * radix_inverse % u128::from(p),
+                                "{p} {terms}"
+                            );
+                            assert_eq!(first[i], second[i]);
+                        }
+                    }
+                    // Sources of other primes reach 2^50 whatever this prime is.
+                    let largest = [(1u64 << 50) - 1; BLOCK];
+                    let mut combined = [0; BLOCK];
+                    kernels.combine(&m, &[&largest[..]; LAZY_TERMS], &[p - 1; LAZY_TERMS], &mut combined);
+                    let exact = ((1u128 << 50) - 1) * u128::from(p - 1) * LAZY_TERMS as u128 % u128::from(p);
+                    let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
+                    assert_eq!(u128::from(combined[0]), exact * radix_inverse % u128::from(p));
+                    for i in 0..BLOCK {
+                        let exact = |x: u64| (u128::from(x) * u128::from(b) % u128::from(p)) as u64;
+                        assert_eq!(product[i], exact(ends[i]), "{p}: {} * {b}", ends[i]);
+                        assert_eq!(scaled[i], exact(lazy[i]), "{p}: {} * {b}", lazy[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn paths_quietly() -> Vec<Kernels> {
+    Instructions::ALL.into_iter().filter_map(Kernels::new).collect()
+}
+
+impl Modulus {
+    /// The inverse modulo an odd number that need not be prime, by Euclid.
+    fn invert_any(&self, value: u128) -> u128 {
+        let p = i128::from(self.value());
+        let (mut a, mut b, mut x, mut y) = (value as i128, p, 1i128, 0i128);
+        while b != 0 {
+            let q = a / b;
+            (a, b) = (b, a - q * b);
+            (x, y) = (y, x - q * y);
+        }
+        assert_eq!(a, 1);
+        x.rem_euclid(p) as u128
     }
 }

@@ -97,7 +97,7 @@ impl SeededEvaluationKeys {
             .into_iter()
             .map(|element| {
                 let inverse = Automorphism::new(degree, element.inverse(degree));
-                let mut target = Polynomial::zero(ring, ring.moduli().len());
+                let mut target = Polynomial::unspecified(ring, ring.moduli().len());
                 for (source, row) in polynomial.rows().zip(target.rows_mut()) {
                     ring.kernels().permute(inverse.blocks(), source, row);
                 }
@@ -106,6 +106,7 @@ impl SeededEvaluationKeys {
                 SeededGaloisKey { element, switching }
             })
             .collect();
+        random.erase_past();
         Self { relinearisation, galois, key: secret.id(), parameters: context.parameters().id() }
     }
 

@@ -31,6 +31,7 @@ impl PublicKey {
         let ring = context.ring();
         let seed = random.array();
         let error = sampling::error(random, ring.degree());
+        random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, ring.data()).into_ntt(ring);
         let mask = expand_mask(ring, &seed, ring.data());
         let mut product = mask.clone();
@@ -64,6 +65,7 @@ impl PublicKey {
             let error = sampling::error(random, ring.degree());
             Polynomial::from_signed(ring, &error, limbs).into_ntt(ring)
         });
+        random.erase_past();
         parts[0].add_assign(ring, &plaintext.polynomial);
         parts[0].multiply_add(ring, &ephemeral, &self.body);
         parts[1].multiply_add(ring, &ephemeral, &self.mask);
@@ -74,9 +76,7 @@ impl PublicKey {
 
 /// The public uniform polynomial of a seed over the first `limbs` primes: stream `i` of the seed is limb `i`.
 pub(crate) fn expand_mask(ring: &Ring, seed: &Seed, limbs: usize) -> Polynomial<Ntt> {
-    let mut mask = Polynomial::zero(ring, limbs);
-    for (index, row) in mask.rows_mut().enumerate() {
-        expand_uniform(ring.modulus(index), seed, index as u64, row);
-    }
+    let mut mask = Polynomial::unspecified(ring, limbs);
+    mask.for_each_expanded_row(|index, row| expand_uniform(ring.modulus(index), seed, index as u64, row));
     mask
 }

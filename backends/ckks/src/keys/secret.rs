@@ -35,7 +35,9 @@ impl SecretKey {
         let ring = context.ring();
         let coefficients = sampling::ternary(random, ring.degree());
         let polynomial = Polynomial::from_signed(ring, &coefficients, ring.moduli().len()).into_ntt(ring);
-        Self { context: context.clone(), polynomial, id: KeyId(random.array()) }
+        let id = KeyId(random.array());
+        random.erase_past();
+        Self { context: context.clone(), polynomial, id }
     }
 
     /// The public name of this key.
@@ -63,16 +65,17 @@ impl SecretKey {
         let limbs = plaintext.polynomial.limbs();
         let seed = random.array();
         let error = sampling::error(random, ring.degree());
+        random.erase_past();
         let mut body = Polynomial::from_signed(ring, &error, limbs).into_ntt(ring);
         body.add_assign(ring, &plaintext.polynomial);
-        // Holds products with the secret, so it is wiped.
-        let mut mask = Zeroizing::new(vec![0; ring.degree()]);
-        for (index, row) in body.rows_mut().enumerate() {
+        body.for_each_expanded_row(|index, row| {
             let m = ring.modulus(index);
+            // Holds products with the secret, so it is wiped.
+            let mut mask = Zeroizing::new(vec![0; ring.degree()]);
             expand_uniform(m, &seed, index as u64, &mut mask);
             ring.kernels().multiply_assign(m, &mut mask, self.polynomial.limb(index));
             ring.kernels().subtract_assign(m, row, &mask);
-        }
+        });
         Ok(SeededCiphertext {
             body,
             seed,
@@ -84,8 +87,9 @@ impl SecretKey {
 
     /// Decrypts; the result still carries the noise.
     ///
-    /// Approximate decryptions reveal a little about the key: do not hand them to whoever made the ciphertext
-    /// (Li and Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
+    /// Approximate decryptions reveal the key: whoever has the ciphertext and all that it decodes to solves a
+    /// linear equation for it (Li and Micciancio, "On the security of homomorphic encryption on approximate
+    /// numbers", 2021). Do not hand them out.
     ///
     /// # Errors
     /// [`Error::ForeignKey`](crate::Error::ForeignKey) if the ciphertext belongs to another key,

@@ -1,6 +1,7 @@
 use super::SecretKey;
 use crate::context::Context;
 use crate::kernels::BLOCK;
+use crate::parallel;
 use crate::random::{Randomness, Seed, expand_uniform};
 use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::sampling;
@@ -43,15 +44,15 @@ impl SeededSwitchingKey {
         let context = secret.context();
         let (ring, parameters) = (context.ring(), context.parameters());
         let seed = random.array();
-        // Holds products with the secret, so it is wiped.
-        let mut row_mask = Zeroizing::new(vec![0; ring.degree()]);
         let bodies = (0..parameters.digits())
             .map(|digit| {
                 let error = sampling::error(random, ring.degree());
                 let mut body = Polynomial::from_signed(ring, &error, ring.moduli().len()).into_ntt(ring);
                 let primes = digit * parameters.digit_primes()..(digit + 1) * parameters.digit_primes();
-                for (index, row) in body.rows_mut().enumerate() {
+                body.for_each_expanded_row(|index, row| {
                     let (m, kernels) = (ring.modulus(index), ring.kernels());
+                    // Holds products with the secret, so it is wiped.
+                    let mut row_mask = Zeroizing::new(vec![0; ring.degree()]);
                     expand_uniform(m, &seed, stream(digit, index), &mut row_mask);
                     kernels.multiply_assign(m, &mut row_mask, target.limb(index));
                     kernels.subtract_assign(m, row, &row_mask);
@@ -59,7 +60,7 @@ impl SeededSwitchingKey {
                         let special = m.product(parameters.special_primes().iter().copied());
                         kernels.scale_add(m, row, source.limb(index), m.factor(special));
                     }
-                }
+                });
                 body
             })
             .collect();
@@ -69,10 +70,12 @@ impl SeededSwitchingKey {
     pub(crate) fn expand(&self, context: &Context) -> SwitchingKey {
         let ring = context.ring();
         let digits = self.bodies.len();
-        let mut half = vec![0; ring.degree()];
-        let rows = (0..ring.moduli().len()).map(|index| {
+        let mut rows: Vec<AVec<u64>> =
+            ring.moduli().iter().map(|_| zeroed(2 * digits * ring.degree())).collect();
+        let words = rows.len() * 2 * digits * ring.degree();
+        parallel::for_each(words, rows.iter_mut().enumerate(), |(index, row)| {
             let m = ring.modulus(index);
-            let mut row = zeroed(2 * digits * ring.degree());
+            let mut half = context.tables().scratch.take(ring.degree());
             for (digit, body) in self.bodies.iter().enumerate() {
                 for second in [false, true] {
                     if second {
@@ -88,8 +91,7 @@ impl SeededSwitchingKey {
                     }
                 }
             }
-            row
         });
-        SwitchingKey { rows: rows.collect(), digits }
+        SwitchingKey { rows, digits }
     }
 }

@@ -13,7 +13,9 @@ pub(crate) use polynomial::{Coefficients, Ntt, Polynomial};
 use crate::kernels::Kernels;
 use crate::modulus::{Factor, Modulus};
 use crate::parameters::Parameters;
+use crate::scratch::ScratchPool;
 use aligned_vec::AVec;
+use std::sync::Arc;
 use tfhe_ntt::prime64::Plan;
 
 /// A zeroed row or rows of residues, aligned to cache lines.
@@ -32,6 +34,8 @@ pub(crate) struct Ring {
     plans: Vec<Plan>,
     inverse_degree: Vec<Factor>,
     kernels: Kernels,
+    zero_row: AVec<u64>,
+    polynomials: Arc<ScratchPool>,
 }
 
 impl Ring {
@@ -49,11 +53,23 @@ impl Ring {
             inverse_degree: moduli.iter().map(|m| m.factor(m.invert(degree as u64 % m.value()))).collect(),
             moduli,
             kernels,
+            zero_row: zeroed(degree),
+            polynomials: Arc::default(),
         }
     }
 
     pub(crate) fn degree(&self) -> usize {
         self.degree
+    }
+
+    /// A row of zeros.
+    pub(crate) fn zero_row(&self) -> &[u64] {
+        &self.zero_row
+    }
+
+    /// Where polynomials have their memory from.
+    pub(crate) fn polynomials(&self) -> &Arc<ScratchPool> {
+        &self.polynomials
     }
 
     /// How many of the moduli are data primes.

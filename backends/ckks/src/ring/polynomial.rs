@@ -1,9 +1,13 @@
-use super::{Ring, zeroed};
+use super::Ring;
 use crate::modulus::Factor;
-use aligned_vec::AVec;
+use crate::parallel;
+use crate::scratch::Rows;
 use std::fmt;
 use std::marker::PhantomData;
 use zeroize::Zeroize;
+
+/// How many transforms of a row take as long as expanding it from its seed.
+const EXPANSION_COST: usize = 6;
 
 /// How a polynomial is represented: part of its type, so that the two never mix.
 pub(crate) trait Domain {}
@@ -23,7 +27,7 @@ impl Domain for Ntt {}
 /// says otherwise.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Polynomial<D: Domain> {
-    residues: AVec<u64>,
+    residues: Rows,
     degree: usize,
     domain: PhantomData<D>,
 }
@@ -36,7 +40,15 @@ impl<D: Domain> fmt::Debug for Polynomial<D> {
 
 impl<D: Domain> Polynomial<D> {
     pub(crate) fn zero(ring: &Ring, limbs: usize) -> Self {
-        Self { residues: zeroed(ring.degree() * limbs), degree: ring.degree(), domain: PhantomData }
+        let mut zero = Self::unspecified(ring, limbs);
+        zero.residues.fill(0);
+        zero
+    }
+
+    /// With unspecified residues, for those who overwrite all of them.
+    pub(crate) fn unspecified(ring: &Ring, limbs: usize) -> Self {
+        let residues = Rows::unspecified(ring.polynomials(), ring.degree() * limbs);
+        Self { residues, degree: ring.degree(), domain: PhantomData }
     }
 
     pub(crate) fn limbs(&self) -> usize {
@@ -59,9 +71,26 @@ impl<D: Domain> Polynomial<D> {
         self.residues.chunks_exact_mut(self.degree)
     }
 
+    /// The limbs, `group` at a time.
+    pub(crate) fn groups_mut(&mut self, group: usize) -> impl ExactSizeIterator<Item = &mut [u64]> {
+        self.residues.chunks_mut(group * self.degree)
+    }
+
+    /// Runs `work` on every limb: about as much of it as a transform.
+    pub(crate) fn for_each_row(&mut self, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
+        let words = self.residues.len();
+        parallel::for_each(words, self.rows_mut().enumerate(), |(index, row)| work(index, row));
+    }
+
+    /// Runs `work` on every limb, which expands the limb's uniform counterpart: several times a transform.
+    pub(crate) fn for_each_expanded_row(&mut self, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
+        let words = EXPANSION_COST * self.residues.len();
+        parallel::for_each(words, self.rows_mut().enumerate(), |(index, row)| work(index, row));
+    }
+
     /// A copy of the first `limbs` limbs.
     pub(crate) fn prefix(&self, limbs: usize) -> Self {
-        let residues = AVec::from_slice(64, &self.residues[..limbs * self.degree]);
+        let residues = self.residues.prefix(limbs * self.degree);
         Self { residues, degree: self.degree, domain: PhantomData }
     }
 
@@ -93,7 +122,7 @@ impl<D: Domain> Polynomial<D> {
     }
 
     pub(crate) fn zeroize(&mut self) {
-        self.residues.as_mut_slice().zeroize();
+        self.residues.zeroize();
     }
 
     fn reinterpret<E: Domain>(self) -> Polynomial<E> {
@@ -103,15 +132,13 @@ impl<D: Domain> Polynomial<D> {
 
 impl Polynomial<Coefficients> {
     pub(crate) fn into_ntt(mut self, ring: &Ring) -> Polynomial<Ntt> {
-        for (index, limb) in self.rows_mut().enumerate() {
-            ring.forward(index, limb);
-        }
+        self.for_each_row(|index, limb| ring.forward(index, limb));
         self.reinterpret()
     }
 
     /// The polynomial with these coefficients, of magnitude below `2^50`, modulo the first `limbs` primes.
     pub(crate) fn from_signed(ring: &Ring, coefficients: &[i64], limbs: usize) -> Self {
-        let mut polynomial = Self::zero(ring, limbs);
+        let mut polynomial = Self::unspecified(ring, limbs);
         for (limb, m) in polynomial.rows_mut().zip(ring.moduli()) {
             ring.kernels().reduce_signed(m, coefficients, limb);
         }
@@ -121,9 +148,7 @@ impl Polynomial<Coefficients> {
 
 impl Polynomial<Ntt> {
     pub(crate) fn into_coefficients(mut self, ring: &Ring) -> Polynomial<Coefficients> {
-        for (index, limb) in self.rows_mut().enumerate() {
-            ring.inverse(index, limb);
-        }
+        self.for_each_row(|index, limb| ring.inverse(index, limb));
         self.reinterpret()
     }
 

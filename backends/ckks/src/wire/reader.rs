@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         let moduli = &ring.moduli()[..limbs];
         // All of it is there before room is made for it.
         let mut bytes = self.take(moduli.iter().map(|m| limb_bytes(ring.degree(), m)).sum())?;
-        let mut polynomial = Polynomial::zero(ring, limbs);
+        let mut polynomial = Polynomial::unspecified(ring, limbs);
         for (index, (row, m)) in polynomial.rows_mut().zip(moduli).enumerate() {
             let (limb, rest) = bytes.split_at(limb_bytes(ring.degree(), m));
             bytes = rest;

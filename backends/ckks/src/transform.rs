@@ -205,7 +205,7 @@ impl Giant {
             let mut rotated = (*diagonal).clone();
             rotated.resize(slots, 0.0);
             rotated.rotate_right(shift.rem_euclid(slots as i64) as usize);
-            let mut polynomial = context.encode(&rotated, scale, level)?.polynomial;
+            let mut polynomial = context.encode_polynomial(&rotated, &[], scale, level)?;
             polynomial.scale(ring, &radices);
             for (row, limb) in rows.iter_mut().zip(polynomial.rows()) {
                 interleave(limb, row, position, diagonals.len());

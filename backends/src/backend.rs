@@ -27,6 +27,17 @@ pub trait Backend: Send + Sync {
         &[]
     }
 
+    /// How precise every layer is for one image, with all roles and their secrets in one place: to find where
+    /// precision is lost, with images that need no protection. `None` if the backend has nothing to show.
+    fn insecure_debug_trace(
+        &self,
+        network: &Network,
+        image: &Tensor,
+    ) -> Option<Result<serde_json::Value, Error>> {
+        let _ = (network, image);
+        None
+    }
+
     /// Becomes one role: everything that is done once a session (keys, provisioning, attestation).
     /// This call is the `setup` phase.
     ///

@@ -19,10 +19,10 @@ mod throughput;
 use std::sync::Arc;
 
 use veilbench_ckks::{Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluationKeys};
-use veilbench_networks::{Architecture, Range, Shape, Tensor};
+use veilbench_networks::{Architecture, Network, Range, Shape, Tensor};
 
 use crate::{
-    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Role, Seat, Technology,
+    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
     ThreatModel, Unsupported,
 };
 use circuit::Circuit;
@@ -65,6 +65,14 @@ impl Backend for Ckks {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         Ok(CkksPlan::new(architecture, job)?.into_plan())
+    }
+
+    fn insecure_debug_trace(
+        &self,
+        network: &Network,
+        image: &Tensor,
+    ) -> Option<Result<serde_json::Value, Error>> {
+        Some(trace(network, image))
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -131,6 +139,39 @@ impl Backend for Ckks {
         };
         Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
     }
+}
+
+/// Both roles at once, in the latency layout: the secret key stands beside the weights.
+fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> {
+    let impossible = |unsupported: Unsupported| Error::Input(unsupported.to_string());
+    let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
+        .ok_or_else(|| Error::Input("only the latency layout is traced, and this network has none".into()))?;
+    let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
+    let images = Expected::new(&network.architecture, 1).check(Some(image))?;
+    let context = plan.scheme.context()?;
+    let Some(program) = program(&circuit, &plan)? else { return Ok(serde_json::Value::Null) };
+    let tracing = || -> veilbench_ckks::Result<_> {
+        let mut random = Randomness::from_system()?;
+        let secret = SecretKey::generate(&context, &mut random);
+        let request =
+            KeyRequest { relinearisation: true, rotations: program.rotations(), ..KeyRequest::default() };
+        let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context)?;
+        let inputs = packing::spread(&program.input, |input| f64::from(images.image(0)[input]))
+            .iter()
+            .map(|values| {
+                let plaintext = context.encode(values, plan.scheme.input_scale(), plan.scheme.depth())?;
+                secret.encrypt(&plaintext, &mut random)?.expand(&context)
+            })
+            .collect::<veilbench_ckks::Result<Vec<_>>>()?;
+        Ok((Evaluator::new(&context, Arc::new(keys))?, secret, inputs))
+    };
+    let (evaluator, secret, inputs) = tracing().map_err(Error::engine("encrypting"))?;
+    let server = latency::Server::new(evaluator, plan.scheme, program, Recorder::default())?;
+    let layers = server
+        .insecure_debug_trace(&secret, &circuit, inputs, images.image(0))
+        .map_err(Error::engine("tracing"))?;
+    let logits = layers.last().map_or(0.0, |last| last.largest_error) * circuit.logit_unit();
+    Ok(serde_json::json!({ "layers": layers, "largest_logit_error": logits }))
 }
 
 /// The program, if the plan asks for one.

@@ -43,6 +43,8 @@ pub(crate) enum Error {
     Folder(io::Error),
     #[error("reading the executable: {0}")]
     Executable(io::Error),
+    #[error("tracing the layers: {0}")]
+    Trace(veilbench_backends::Error),
     #[error("starting the runtime: {0}")]
     Runtime(io::Error),
     #[error("writing output: {0}")]

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, same_scale, switch};
 use crate::matrix::interleave;
+use crate::parallel;
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, zeroed};
 use crate::scratch::Scratch;
@@ -215,7 +216,8 @@ impl Giant {
 }
 
 impl Evaluator {
-    /// Applies a transform and rescales its results.
+    /// Applies a transform. The scales multiply; sums of rotations of the results are best made before they are
+    /// rescaled, while the noise of key switches is far below the scale.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of ciphertexts, [`Error::LevelMismatch`] unless they are at the level of
@@ -236,12 +238,13 @@ impl Evaluator {
         let scale = first.scale * transform.scale;
         self.context().check_scale(scale, transform.level)?;
         let babies = self.rotated_inputs(&transform.outline, inputs)?;
-        let output = |giants: &Vec<Giant>| {
+        let output = |giants: &Vec<Giant>| -> Result<Ciphertext> {
             let mut sum = self.sum_of_giants(giants, first, &babies)?;
             sum.scale = scale;
-            self.rescale(&sum)
+            Ok(sum)
         };
-        transform.outputs.iter().map(output).collect()
+        let words = babies.terms * (transform.level + 1) * self.context().ring().degree();
+        parallel::map(words, &transform.outputs, output).into_iter().collect()
     }
 
     fn rotated_inputs(&self, outline: &TransformOutline, inputs: &[Ciphertext]) -> Result<Babies<'_>> {
@@ -266,9 +269,13 @@ impl Evaluator {
                 continue;
             }
             let hoisted = self.hoist(input)?;
-            for &(_, shift) in babies {
-                keep(position, &hoisted.rotate(shift)?);
-                position += 1;
+            // As many at a time as there are threads: all of them would take memory of their own.
+            for babies in babies.chunks(parallel::threads()) {
+                let words = 8 * limbs * context.ring().degree() * babies.len();
+                for rotated in parallel::map(words, babies, |&(_, shift)| hoisted.rotate(shift)) {
+                    keep(position, &rotated?);
+                    position += 1;
+                }
             }
         }
         Ok(Babies { terms, rows })

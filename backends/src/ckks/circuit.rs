@@ -9,7 +9,8 @@ use veilbench_networks::{Architecture, Op, Parameters, Range, Shape};
 use super::map::{Map, window_places};
 use crate::Unsupported;
 
-/// How far beyond its calibrated range a value may go before precision suffers.
+/// How far beyond its calibrated range a logit may go and still be within the unit. Values in between need no margin of
+/// their own: the modulus above level 0 has room for values thousands of times out of range.
 pub(super) const MARGIN: f64 = 1.25;
 
 /// The smallest quadratic coefficient, as a share of the linear one over the range of the input: below it the
@@ -196,7 +197,7 @@ impl Circuit {
             let Some(Parameters::Polynomial { coefficients }) = parameters.get(activation.layer) else {
                 continue;
             };
-            let reach = magnitude(stage.range, 0.0) * MARGIN;
+            let reach = magnitude(stage.range, 0.0);
             let squares: Vec<Square> = coefficients
                 .as_chunks::<3>()
                 .0
@@ -234,7 +235,7 @@ impl Square {
         let least = (linear.abs() / reach).max(1e-3) * LEAST_CURVATURE;
         let factor = if quadratic.abs() < least { least.copysign(quadratic) } else { quadratic };
         let shift = linear / (2.0 * factor);
-        let reach = MARGIN * magnitude(range, shift);
+        let reach = magnitude(range, shift);
         Self { factor, shift, constant: constant - factor * shift * shift, reach }
     }
 }

@@ -101,7 +101,7 @@ impl<'a> Cost<'a> {
             time += outline.giant_steps() as f64 * self.rotate(level);
             time += self.key_products(2 * outline.diagonals() * (level + 1));
             time += results as f64 * self.rescale(level);
-            time += (results * layer.folds.len()) as f64 * self.rotate(level - 1);
+            time += (results * layer.folds.len()) as f64 * self.rotate(level);
             if layer.square {
                 time += results as f64 * self.square(level - 1, 1);
             }

@@ -1,9 +1,11 @@
 //! One image at a time, across the slots of few ciphertexts: see [`super::program`].
 
+use serde::Serialize;
 use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, SecretKey, Transform};
 use veilbench_networks::Tensor;
 
-use super::packing::{Packing, spread};
+use super::circuit::Circuit;
+use super::packing::{NONE, Packing, spread};
 use super::program::{LatencyLayer, Program};
 use super::scheme::Scheme;
 use super::throughput::{decrypt, encrypt, receive, split};
@@ -53,6 +55,16 @@ impl Client {
     }
 }
 
+/// How precise the encrypted values after a layer are, in the units of the circuit, where ranges are one.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LayerTrace {
+    pub(super) layer: String,
+    pub(super) level: usize,
+    pub(super) largest_value: f64,
+    pub(super) largest_error: f64,
+    pub(super) precision_bits: f64,
+}
+
 /// The model owner's half.
 pub(super) struct Server {
     evaluator: Evaluator,
@@ -69,6 +81,7 @@ struct Layer {
     folds: Vec<i64>,
     bias: Vec<Plaintext>,
     square: bool,
+    packing: Packing,
 }
 
 impl Server {
@@ -89,6 +102,45 @@ impl Server {
             layers.push(encoded);
         }
         Ok(Self { evaluator, scheme, layers, inputs, recorder })
+    }
+
+    /// Computes one image with the data owner's key at hand and holds every layer against the clear circuit.
+    pub(super) fn insecure_debug_trace(
+        &self,
+        secret: &SecretKey,
+        circuit: &Circuit,
+        inputs: Vec<Ciphertext>,
+        image: &[f32],
+    ) -> veilbench_ckks::Result<Vec<LayerTrace>> {
+        let context = self.evaluator.context();
+        let mut clear: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
+        let (mut values, mut layers) = (inputs, Vec::new());
+        for (layer, stage) in self.layers.iter().zip(&circuit.stages) {
+            values = layer.apply(&self.evaluator, values)?;
+            let map = stage.map.apply(&clear);
+            let squares: Vec<f64> = map.iter().map(|value| value * value).collect();
+            let expected = if layer.square { &squares } else { &map };
+            let mut error: f64 = 0.0;
+            for (value, labels) in values.iter().zip(&layer.packing) {
+                let slots = context.decode(&secret.decrypt(value)?)?;
+                for (slot, &label) in slots.iter().zip(labels).filter(|&(_, &label)| label != NONE) {
+                    error = error.max((slot - expected[label as usize]).abs());
+                }
+            }
+            let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+            layers.push(LayerTrace {
+                layer: layer.name.clone(),
+                level: values.first().map_or(0, Ciphertext::level),
+                largest_value: largest,
+                largest_error: error,
+                precision_bits: -error.log2(),
+            });
+            if let Some(activation) = &stage.activation {
+                let sum = |sum: &Vec<u32>| sum.iter().map(|&value| squares[value as usize]).sum();
+                clear = activation.sums.iter().map(sum).collect();
+            }
+        }
+        Ok(layers)
     }
 
     /// Answers one image.
@@ -136,8 +188,8 @@ impl Layer {
             true => (level - 2, result_scale * result_scale / prime(level - 1)),
             false => (level - 1, result_scale),
         };
-        let LatencyLayer { name, gather, folds, square, .. } = layer;
-        Ok((Self { name, gather, transform, folds, bias, square }, after))
+        let LatencyLayer { name, gather, folds, square, packing, .. } = layer;
+        Ok((Self { name, gather, transform, folds, bias, square, packing }, after))
     }
 
     fn apply(
@@ -149,7 +201,7 @@ impl Layer {
         let mut results = evaluator.transform(&self.transform, &values)?;
         sum_rotations(evaluator, &mut results, &self.folds)?;
         let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
-            let result = evaluator.add_plain(result, bias)?;
+            let result = evaluator.add_plain(&evaluator.rescale(result)?, bias)?;
             if self.square { evaluator.rescale(&evaluator.square(&result)?) } else { Ok(result) }
         };
         results.iter().zip(&self.bias).map(finish).collect()

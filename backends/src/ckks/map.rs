@@ -67,6 +67,14 @@ impl Map {
         Self { inputs: values, blocks: diagonal(values, |_| 1.0), bias: vec![0.0; values] }
     }
 
+    /// The map of one vector.
+    pub(super) fn apply(&self, values: &[f64]) -> Vec<f64> {
+        let row = |(inputs, weights): (&[u32], &[f64])| -> f64 {
+            inputs.iter().zip(weights).map(|(&input, weight)| values[input as usize] * weight).sum()
+        };
+        self.sparse_rows().into_iter().map(row).zip(&self.bias).map(|(sum, bias)| sum + bias).collect()
+    }
+
     pub(super) fn outputs(&self) -> usize {
         self.bias.len()
     }

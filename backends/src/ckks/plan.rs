@@ -152,7 +152,7 @@ impl CkksPlan {
     }
 
     /// The fastest plan for one image with the smallest ring that has one.
-    fn latency(circuit: &Circuit) -> Option<Self> {
+    pub(super) fn latency(circuit: &Circuit) -> Option<Self> {
         let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();

@@ -30,6 +30,8 @@ pub(super) struct LatencyLayer {
     pub(super) diagonals: Vec<Diagonals>,
     /// After it, add the results to themselves rotated by each of these.
     pub(super) folds: Vec<i64>,
+    /// Which value of the map is where afterwards.
+    pub(super) packing: Packing,
     /// What to add at the end, slot by slot of every ciphertext.
     pub(super) bias: Vec<Vec<f64>>,
     /// Whether the result is squared.
@@ -189,6 +191,7 @@ impl Builder {
             inputs,
             diagonals,
             folds,
+            packing: bias.clone(),
             bias: spread(bias, |output| stage.map.bias[output]),
             square: stage.activation.is_some(),
         });
@@ -358,9 +361,8 @@ impl Builder {
             }
         }
         let (_, diagonals, folds, packing, period) = best?;
-        let bias = if period.is_some() { packing.clone() } else { packing };
-        self.push(stage, gather, state.packing.len(), diagonals, folds, &bias);
-        Some(State { clean: period.is_some(), packing: bias, period, tiled: None })
+        self.push(stage, gather, state.packing.len(), diagonals, folds, &packing);
+        Some(State { clean: period.is_some(), packing, period, tiled: None })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Error, Unsupported};
 const PRIME_BITS: u32 = 50;
 
 /// Bits the last prime has above the scale of the logits: a sign and room for values twice out of range.
-const HEADROOM_BITS: u32 = 3;
+const HEADROOM_BITS: u32 = 2;
 
 /// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
 /// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
@@ -97,8 +97,8 @@ impl Scheme {
         })
     }
 
-    /// The length of the primes that are rescaled by.
-    fn step(&self) -> u32 {
+    /// The length of the primes maps are rescaled by.
+    fn map_prime_bits(&self) -> u32 {
         self.data_prime_bits.last().copied().unwrap_or(0)
     }
 
@@ -106,7 +106,9 @@ impl Scheme {
         let gain = if demand.vectors { 3 } else { 5 };
         let map_scale_bits = step + gain;
         let base = map_scale_bits + HEADROOM_BITS;
-        let data: Vec<u32> = std::iter::once(base).chain(std::iter::repeat_n(step, demand.depth)).collect();
+        // The primes maps are rescaled by are a bit longer than those of squares: weights keep a bit more.
+        let prime = |level: usize| step + u32::from((demand.depth - level).is_multiple_of(2));
+        let data: Vec<u32> = std::iter::once(base).chain((1..=demand.depth).map(prime)).collect();
         let digits = data.len().div_ceil(digit_primes);
         let budget = max_modulus_bits(degree)?;
         let used: u32 = data.iter().sum();
@@ -171,7 +173,7 @@ impl Scheme {
         let degree = self.degree as f64;
         let to_slot = (degree / 2.0).sqrt();
         let rounding = ((1.0 + degree * 2.0 / 3.0) / 12.0).sqrt() * to_slot;
-        let weight_bits = 2 * self.step() - self.map_scale_bits;
+        let weight_bits = self.map_scale_bits + self.map_prime_bits() - self.input_scale_bits;
         let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
         let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
         let fresh = ERROR_DEVIATION * to_slot;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 use veilbench_backends::{Backend, Job, LinkProfile};
-use veilbench_networks::{import, zoo};
+use veilbench_networks::{Network, Range, Tensor, import, zoo};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 
@@ -25,6 +25,10 @@ pub(super) struct Plan {
     /// Threads a party
     #[arg(long, value_name = "N", default_value = "1")]
     threads: NonZeroUsize,
+    /// Also compute a made-up image with all secrets in this process, and show how precise every layer is: an
+    /// insecure-debug mode, never for images that need protection
+    #[arg(long)]
+    trace: bool,
 }
 
 impl Plan {
@@ -52,12 +56,28 @@ impl Plan {
                     for note in &plan.notes {
                         writeln!(out, "  note: {note}")?;
                     }
+                    if self.trace {
+                        let traced = backend.insecure_debug_trace(&network, &made_up(&network)).transpose();
+                        if let Some(trace) = traced.map_err(Error::Trace)? {
+                            writeln!(out, "  insecure-debug trace, keys and weights in one process:")?;
+                            show(&mut out, &trace, 2)?;
+                        }
+                    }
                 }
                 Err(unsupported) => writeln!(out, "{name}: not possible: {unsupported}")?,
             }
         }
         Ok(if shown { EXIT_OK } else { EXIT_FAILED })
     }
+}
+
+/// An image of waves across the calibrated range.
+fn made_up(network: &Network) -> Tensor {
+    let shape = network.architecture.input;
+    let range = network.architecture.input_range.unwrap_or(Range { low: -1.0, high: 1.0 });
+    let wave = |index: usize| 0.5 + 0.5 * (index as f32 * 0.37).sin();
+    let values = (0..shape.len()).map(|index| range.low + (range.high - range.low) * wave(index)).collect();
+    Tensor::new(1, shape, values).unwrap_or_else(|| unreachable!("as many values as the shape has"))
 }
 
 /// Parameters line by line; a list of objects as a table.

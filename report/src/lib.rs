@@ -1,12 +1,12 @@
 //! Summaries, plots and comparisons of veilbench runs, from the files of the run folder alone.
 //!
 //! [`generate`] derives `summary.csv`, `summary.md`, tables, plots and `index.html` of a run folder; the same folder gives
-//! the same bytes every time. [`splice`] puts the summary into a README. [`summarise`] is the table behind them, [`compare`] holds two runs against each other, and
-//! [`statistics`] has the estimators both use.
+//! the same bytes every time. [`splice`] puts the summary into a README. [`summarise`] is the table behind them,
+//! [`compare`] holds two runs against each other, and [`statistics`] has the estimators both use.
 //!
 //! # Non-goals
 //! This crate measures nothing, needs no cryptography and knows no backend: names, technologies and threat models
-//! are what `run.json` says. It never ranks backends; rows are grouped by what they protect against.
+//! are what `run.json` says. It ranks only within a protection, unless a reader of the page asks otherwise and is warned.
 
 mod breakdown;
 mod csv_tables;

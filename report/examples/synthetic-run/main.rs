@@ -115,6 +115,7 @@ fn run() -> Run {
             dataset: dataset.to_owned(),
             parameters: work * 9_000,
             macs: work * 60_000,
+            ..NetworkRecord::default()
         };
         run.networks.insert(network.to_owned(), record);
         let synthetic = dataset.ends_with("-sample");

@@ -92,6 +92,10 @@ fn draw_panel(
         let at = (field.x(point.image_ns), y(point.image_bytes));
         marker(figure, index, at, group_colour(point.group));
         let label = format!("b{}", point.row.batch);
-        figure.text((at.0 + 9.0, at.1 - 7.0), 10.5, INK, label).fit(field.right - at.0 - 9.0);
+        if at.0 + 9.0 + text_width(&label, 10.5, false) <= field.right {
+            figure.text((at.0 + 9.0, at.1 - 7.0), 10.5, INK, label);
+        } else {
+            figure.text((at.0 - 9.0, at.1 - 7.0), 10.5, INK, label).align(Align::Right);
+        }
     }
 }

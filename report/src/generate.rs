@@ -1,4 +1,4 @@
-use crate::{Error, html::html, markdown::markdown, plots::draw_all, summarise};
+use crate::{Error, html::html, markdown::markdown, modelled, plots::draw_all, summarise};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -16,7 +16,8 @@ pub struct Report {
     pub summaries: Vec<Summary>,
 }
 
-/// Derives `summary.csv`, `summary.md`, `plots/` and `index.html` from the other files of a run folder, replacing older ones.
+/// Derives `summary.csv`, `summary.md`, `plots/` and `index.html` from the other files of a run folder, replacing older ones;
+/// and `modelled*.csv` with a plot if a backend's plans model hardware.
 ///
 /// # Errors
 /// The folder holds no run of this schema version, or a file could not be read or written.
@@ -33,6 +34,7 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let mut files = vec![summary, table];
     let drawn = draw_all(&plots, &data.run, &rows)?;
     files.extend(drawn.files);
+    files.extend(modelled::write(run_folder, &plots, &data.run, &rows)?);
     let page = run_folder.join("index.html");
     let text = html(&data.run, &rows, &data.findings, &drawn.svgs);
     fs::write(&page, text).map_err(|cause| Error::Write { path: page.clone(), cause })?;

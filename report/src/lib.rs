@@ -16,6 +16,7 @@ mod generate;
 mod groups;
 mod html;
 mod markdown;
+mod modelled;
 mod plots;
 mod render;
 pub mod statistics;

@@ -68,6 +68,7 @@ impl Constants {
             ("page swaps", &self.page_swap_cycles),
             ("protected memory", &self.epc_bytes),
             ("memory encryption", &self.memory_encryption_share),
+            ("memory speed", &self.memory_bytes_per_second),
             ("clock", &self.clock_hertz),
             ("working set", &self.working_set_bytes),
         ];

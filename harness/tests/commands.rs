@@ -7,8 +7,19 @@ use bench::Bench;
 #[test]
 fn list_shows_the_cells_the_patterns_choose() {
     let bench = Bench::new();
-    let output =
-        bench.command(&["list", "-n", "mnist-.*", "-N", ".*-poly", "--batch", "1,10", "--threads", "2"]);
+    let output = bench.command(&[
+        "list",
+        "-b",
+        "clear",
+        "-n",
+        "mnist-.*",
+        "-N",
+        ".*-poly",
+        "--batch",
+        "1,10",
+        "--threads",
+        "2",
+    ]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     let cells: Vec<_> = output.stdout.lines().collect();
     assert_eq!(
@@ -20,22 +31,38 @@ fn list_shows_the_cells_the_patterns_choose() {
             "clear/mnist-cnn/mnist-sample/b10/t2/loopback/n100/s0",
         ]
     );
-    let links =
-        bench.command(&["list", "-n", "mnist-mlp", "-l", "lan|wan", "--link", "20mbit/5ms", "--batch", "1"]);
+    let links = bench.command(&[
+        "list",
+        "-b",
+        "clear",
+        "-n",
+        "mnist-mlp",
+        "-l",
+        "lan|wan",
+        "--link",
+        "20mbit/5ms",
+        "--batch",
+        "1",
+    ]);
     assert_eq!(links.stdout.lines().count(), 3, "{}", links.stdout);
-    let own = bench.command(&["list", "-n", "mnist-mlp", "--link", "20mbit/5ms", "--batch", "1"]);
+    let own =
+        bench.command(&["list", "-b", "clear", "-n", "mnist-mlp", "--link", "20mbit/5ms", "--batch", "1"]);
     assert_eq!(own.stdout.trim(), "clear/mnist-mlp/mnist-sample/b1/t1/20mbit+5ms/n100/s0");
 }
 
 #[test]
 fn patterns_that_match_nothing_and_wrong_usage_say_so() {
     let bench = Bench::new();
-    let nothing = bench.command(&["list", "-n", "nosuch"]);
+    let nothing = bench.command(&["list", "-b", "clear", "-n", "nosuch"]);
     assert_eq!(nothing.code, 3);
     assert!(nothing.stderr.contains("no cell matches"), "{}", nothing.stderr);
-    for wrong in
-        [&["list", "-n", "("][..], &["run", "--batch", "0"], &["run", "--link", "fast"], &["nosuch"], &[]]
-    {
+    for wrong in [
+        &["list", "-b", "clear", "-n", "("][..],
+        &["run", "--batch", "0"],
+        &["run", "--link", "fast"],
+        &["nosuch"],
+        &[],
+    ] {
         assert_eq!(bench.command(wrong).code, 2, "{wrong:?}");
     }
     let model = bench.command(&["run", "--model", "no-such-file.onnx"]);
@@ -46,10 +73,20 @@ fn patterns_that_match_nothing_and_wrong_usage_say_so() {
 #[test]
 fn verify_passes_on_the_sample_and_fails_on_an_impossible_tolerance() {
     let bench = Bench::new();
-    let output = bench.command(&["verify", "-n", "mnist-.*", "--images", "10"]);
+    let output = bench.command(&["verify", "-b", "clear", "-n", "mnist-.*", "--images", "10"]);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("10/10 agree"), "{}", output.stdout);
-    let strict = bench.command(&["verify", "-n", "mnist-mlp", "--images", "10", "--tolerance", "1e-12"]);
+    let strict = bench.command(&[
+        "verify",
+        "-b",
+        "clear",
+        "-n",
+        "mnist-mlp",
+        "--images",
+        "10",
+        "--tolerance",
+        "1e-12",
+    ]);
     assert_eq!(strict.code, 1);
     assert!(
         strict.stdout.contains("FAILED") && strict.stdout.contains("a logit is off by"),
@@ -79,7 +116,17 @@ fn a_model_of_ones_own_is_one_more_network() {
     let bench = Bench::new();
     let file = bench.folder().join("my model.onnx");
     std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-cnn").unwrap()).unwrap();
-    let list = bench.command(&["list", "-n", "my-model", "--batch", "1", "--model", file.to_str().unwrap()]);
+    let list = bench.command(&[
+        "list",
+        "-b",
+        "clear",
+        "-n",
+        "my-model",
+        "--batch",
+        "1",
+        "--model",
+        file.to_str().unwrap(),
+    ]);
     assert_eq!(list.stdout.trim(), "clear/my-model/mnist-sample/b1/t1/loopback/n100/s0", "{}", list.stderr);
     std::fs::write(&file, b"not a model").unwrap();
     let damaged = bench.command(&["list", "--model", file.to_str().unwrap()]);
@@ -109,7 +156,9 @@ fn a_model_without_ranges_is_calibrated_on_training_images() {
 fn report_and_diff_work_from_the_files_alone() {
     let bench = Bench::new();
     assert_eq!(
-        bench.run(&["-n", "mnist-mlp", "--images", "4", "--batch", "2", "--repetitions", "2"]).code,
+        bench
+            .run(&["-b", "clear", "-n", "mnist-mlp", "--images", "4", "--batch", "2", "--repetitions", "2"])
+            .code,
         0
     );
     let out = bench.out();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bench::Bench;
 use veilbench_results::{Phase, RunData, Status, validate};
 
-const SMALL: &[&str] = &["-n", "mnist-mlp", "--images", "6", "--batch", "4", "--repetitions", "2"];
+const SMALL: &[&str] =
+    &["-b", "clear", "-n", "mnist-mlp", "--images", "6", "--batch", "4", "--repetitions", "2"];
 
 #[test]
 fn a_run_leaves_every_phase_every_answer_and_no_finding() {
@@ -74,8 +75,20 @@ fn the_same_command_measures_nothing_twice_and_fresh_does() {
 }
 
 /// Sessions of about a second each: forty round trips of 20 ms and more.
-const SLOW: &[&str] =
-    &["-n", "mnist-mlp", "--images", "40", "--batch", "1", "--repetitions", "4", "--link", "1gbit/20ms"];
+const SLOW: &[&str] = &[
+    "-b",
+    "clear",
+    "-n",
+    "mnist-mlp",
+    "--images",
+    "40",
+    "--batch",
+    "1",
+    "--repetitions",
+    "4",
+    "--link",
+    "1gbit/20ms",
+];
 
 #[test]
 fn a_run_that_is_killed_goes_on_where_it_stopped_and_leaves_no_process() {
@@ -168,8 +181,20 @@ fn without_warm_up_the_first_batch_is_cold_and_counts() {
 fn sessions_of_another_model_are_not_mixed() {
     let bench = Bench::new();
     let file = bench.folder().join("own.onnx");
-    let arguments =
-        ["-n", "own", "--model", "own.onnx", "--images", "4", "--batch", "2", "--repetitions", "1"];
+    let arguments = [
+        "-b",
+        "clear",
+        "-n",
+        "own",
+        "--model",
+        "own.onnx",
+        "--images",
+        "4",
+        "--batch",
+        "2",
+        "--repetitions",
+        "1",
+    ];
     std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-cnn").unwrap()).unwrap();
     assert_eq!(bench.run(&arguments).code, 0);
     std::fs::write(&file, veilbench_networks::zoo::bytes("mnist-mlp").unwrap()).unwrap();

@@ -4,6 +4,7 @@ use crate::{
     csv_tables::write_tables,
     groups::groups,
     markdown::markdown,
+    modelled,
     page::Page,
     plots::draw_all,
     summarise,
@@ -30,6 +31,7 @@ pub struct Report {
 
 /// Derives `summary.csv`, `summary.md`, `tables/`, `plots/` and `index.html` from the other files of a run folder,
 /// replacing older ones.
+/// `modelled*.csv` with a plot join them if a backend's plans model hardware.
 ///
 /// Damage, repeated rows and a `run.json` of another schema version are findings; what can be read is shown.
 ///
@@ -47,7 +49,9 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let break_even = break_even(&rows, &groups);
     let tables = folder(run_folder, "tables")?;
     files.extend(write_tables(&tables, &groups, &breakdowns, &pareto(&rows, &groups), &break_even)?);
-    files.extend(draw_all(&folder(run_folder, "plots")?, &data.run, &rows)?);
+    let plots = folder(run_folder, "plots")?;
+    files.extend(draw_all(&plots, &data.run, &rows)?);
+    files.extend(modelled::write(run_folder, &plots, &data.run, &rows)?);
     let path = run_folder.join("index.html");
     let page = Page {
         run: &data.run,

@@ -17,6 +17,7 @@ mod format;
 mod generate;
 mod groups;
 mod markdown;
+mod modelled;
 mod page;
 mod plots;
 mod readme;

@@ -1,5 +1,7 @@
 //! One link: framing, metering, back-pressure and shaping over a TCP stream.
 
+mod forward;
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::Arc;
@@ -191,15 +193,7 @@ impl Link {
             Some(shape) => shape.deliver(monotonic_ns(), &mut self.free_ns, bytes),
             None => 0,
         };
-        let header = Header {
-            bytes: bytes as u32,
-            sequence: self.sent,
-            depth: self.meter.depth(),
-            phase: self.meter.phase(),
-            deliver_ns,
-        };
-        self.sent = self.sent.wrapping_add(1);
-        let header = header.encode();
+        let header = Header { deliver_ns, ..self.next_header(bytes) }.encode();
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len() + 1);
         slices.push(IoSlice::new(&header));
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
@@ -214,6 +208,14 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// The header of the next message, to be delivered at once.
+    fn next_header(&mut self, bytes: usize) -> Header {
+        let sequence = self.sent;
+        self.sent = self.sent.wrapping_add(1);
+        let (depth, phase) = (self.meter.depth(), self.meter.phase());
+        Header { bytes: bytes as u32, sequence, depth, phase, deliver_ns: 0 }
     }
 
     /// Receives the next message.
@@ -248,12 +250,18 @@ impl Link {
         if self.shape.is_some() {
             self.wait_for_delivery(header.deliver_ns)?;
         }
+        self.admit(&header)?;
+        Ok(payload)
+    }
+
+    /// Takes note of a message that has come, if it is of the phase under way.
+    fn admit(&self, header: &Header) -> Result<(), LinkError> {
         let (expected, got) = (self.meter.phase(), header.phase);
         if expected != got {
             return Err(LinkError::Phase { peer: self.peer.clone(), expected, got });
         }
         self.meter.received(header.depth);
-        Ok(payload)
+        Ok(())
     }
 
     /// One read from the socket: into the message in progress if it is large, else into the

@@ -4,7 +4,7 @@ use veilbench_networks::reference::Reference;
 use veilbench_networks::{Architecture, Network, Tensor, import};
 use veilbench_tee::{Channel, Client, Enclave, Launch, Protections, SimulatedProcessor};
 
-use super::{HOST, MODEL_LIMIT, batch_bytes, configuration, logits_bytes};
+use super::{HOST, MODEL_LIMIT, SPIN, batch_bytes, configuration, logits_bytes};
 use crate::{Error, Link, Party, Recorder, Seat, wire};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -80,7 +80,7 @@ impl Party for Inside {
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
-        let mut record = self.host.receive()?;
+        let mut record = self.host.receive_spinning(SPIN)?;
         let limit = batch_bytes(&self.architecture, self.batch);
         let images = self.recorder.span("open", || {
             let contents = self.channel.open(&mut record, limit)?;

@@ -7,11 +7,11 @@ use std::io::{Read, Seek, Write};
 
 use veilbench_networks::Tensor;
 use veilbench_tee::{
-    CollateralOptions, Evidence, Introduction, Launch, Measurement, Nonce, Release, SimulatedManufacturer,
-    SimulatedProcessor, SimulatedQuotingEnclave,
+    CollateralOptions, Evidence, Introduction, Launch, Measurement, Nonce, RECORD_OVERHEAD, Release,
+    SimulatedManufacturer, SimulatedProcessor, SimulatedQuotingEnclave,
 };
 
-use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, configuration, now};
+use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, batch_bytes, configuration, logits_bytes, now};
 use crate::{Error, Link, Party, Recorder, Seat};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -80,7 +80,9 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         let ready = enclave.receive()?;
         client.send(&ready)?;
     }
-    Ok(Box::new(Host { data_owner, enclave, recorder }))
+    let request_limit = batch_bytes(&seat.architecture, seat.job.batch) + RECORD_OVERHEAD;
+    let answer_limit = logits_bytes(&seat.architecture, seat.job.batch) + RECORD_OVERHEAD;
+    Ok(Box::new(Host { data_owner, enclave, request_limit, answer_limit, recorder }))
 }
 
 /// When today's collateral was issued: at midnight, as hosts fetch it daily and keep it.
@@ -114,6 +116,8 @@ fn store(sealed: &[u8]) -> std::io::Result<Vec<u8>> {
 struct Host {
     data_owner: Link,
     enclave: Link,
+    request_limit: usize,
+    answer_limit: usize,
     recorder: Recorder,
 }
 
@@ -124,11 +128,9 @@ impl Party for Host {
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
-        let request = self.data_owner.receive()?;
-        self.enclave.send(&request)?;
-        drop(request);
-        let answer = self.recorder.span("enclave", || self.enclave.receive())?;
-        self.data_owner.send(&answer)?;
+        let (data_owner, enclave) = (&mut self.data_owner, &mut self.enclave);
+        data_owner.forward(enclave, self.request_limit, SPIN)?;
+        self.recorder.span("enclave", || enclave.forward(data_owner, self.answer_limit, SPIN))?;
         Ok(None)
     }
 }

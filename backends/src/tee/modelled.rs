@@ -26,6 +26,9 @@ pub(super) fn constants(architecture: &Architecture, job: &Job) -> Value {
             "low": 0.0, "high": 0.2,
             "basis": "CPU TEEs of today: under 20 % latency on inference, arXiv 2509.18886",
         },
+        "memory_bytes_per_second": {
+            "low": 10e9, "high": 20e9, "basis": "assumed, one core that reads every weight once a request",
+        },
         "clock_hertz": { "low": 2.5e9, "high": 4.0e9, "basis": "assumed, to turn cycles into time" },
         "working_set_bytes": {
             "low": model.saturating_add(batch), "high": model.saturating_mul(2).saturating_add(batch),

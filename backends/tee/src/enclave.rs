@@ -1,5 +1,7 @@
 //! The enclave's side of a session. Bytes in, bytes out; all of them pass through the host.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use zeroize::Zeroizing;
 
 use crate::channel::{Channel, ENCAPSULATED_BYTES, EnclaveKey};
@@ -94,6 +96,8 @@ pub struct Enclave {
     configuration: Configuration,
     key: EnclaveKey,
     reports: [Measurement; 2],
+    /// Whether the model owner and the data owner have their channel.
+    served: [AtomicBool; 2],
 }
 
 impl Enclave {
@@ -122,7 +126,8 @@ impl Enclave {
         let data_owner = report(Client::DataOwner, &launch.data_owner);
         let reports = [Measurement::of(&model_owner.body), Measurement::of(&data_owner.body)];
         let introduction = Introduction { public_key: key.public, protections, model_owner, data_owner };
-        Ok((Self { processor, configuration, key, reports }, introduction))
+        let served = Default::default();
+        Ok((Self { processor, configuration, key, reports, served }, introduction))
     }
 
     /// What it was launched with.
@@ -131,10 +136,12 @@ impl Enclave {
     }
 
     /// The enclave's end of a client's channel and the contents of its first record, of at most
-    /// `limit` bytes.
+    /// `limit` bytes. Each client has one channel: were its key exchange taken twice, two channels would
+    /// count up from zero under the same keys.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::KeyExchange`], those of [`Channel::open`].
+    /// [`Error::Truncated`], [`Error::KeyExchange`], those of [`Channel::open`], [`Error::Closed`] if the
+    /// client has its channel.
     pub fn accept(
         &self,
         client: Client,
@@ -144,12 +151,15 @@ impl Enclave {
         let Some((encapsulated, record)) = hello.split_first_chunk_mut::<ENCAPSULATED_BYTES>() else {
             return Err(Error::Truncated { role: client.role(), bytes: hello.len() });
         };
-        let report = match client {
-            Client::ModelOwner => &self.reports[0],
-            Client::DataOwner => &self.reports[1],
+        let index = match client {
+            Client::ModelOwner => 0,
+            Client::DataOwner => 1,
         };
-        let mut channel = self.key.accept(client, report, encapsulated)?;
+        let mut channel = self.key.accept(client, &self.reports[index], encapsulated)?;
         let contents = Zeroizing::new(channel.open(record, limit)?.to_vec());
+        if self.served[index].swap(true, Ordering::Relaxed) {
+            return Err(Error::Closed { role: client.role() });
+        }
         Ok((channel, contents))
     }
 

@@ -300,7 +300,6 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(_: rcgen::Error) -> Error {
     Error::Primitive("making a certificate")
 }

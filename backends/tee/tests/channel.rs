@@ -134,6 +134,8 @@ fn a_key_exchange_of_another_session_or_role_is_refused() {
     let expected = "channel to the data-owner: the key exchange failed; it was made for another enclave or session, or changed";
     assert_eq!(error, expected);
     assert!(enclave.accept(Client::DataOwner, &mut hello.clone(), 100).is_ok());
+    let again = refusal(enclave.accept(Client::DataOwner, &mut hello.clone(), 100));
+    assert_eq!(again, "channel to the data-owner: closed", "one key exchange gives one channel");
 }
 
 #[test]

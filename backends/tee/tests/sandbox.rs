@@ -1,8 +1,6 @@
 //! What the kernel keeps from an enclave's process, tried in a process of its own: this very test
 //! program, started again.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -12,6 +12,9 @@ mod phases;
 mod runtime;
 mod throughput;
 
+pub(crate) use axis::Axis;
+pub(crate) use frame::background;
+pub(crate) use palette::{GRID, INK, MUTED, group_colour, tint};
 pub(crate) use panels::{dataset, failure, machine};
 
 use crate::{

@@ -1,0 +1,40 @@
+//! The enclave answers bit for bit as the clear backend does: the same engine, fed the same numbers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use veilbench_backends::clear::Clear;
+use veilbench_backends::conformance::specimens;
+use veilbench_backends::rehearsal::Rehearsal;
+use veilbench_backends::tee::Tee;
+use veilbench_backends::{Backend, Technology};
+use veilbench_networks::zoo;
+
+fn logit_bits(backend: &dyn Backend, name: &str) -> Vec<u32> {
+    let network = zoo::load(name).unwrap();
+    let batches = [specimens::images(&network, 5, 3), specimens::images(&network, 1, 4)];
+    let done = Rehearsal::new(backend, &network, 5).run(&batches).unwrap();
+    for (role, performance) in backend.profile().roles.iter().zip(&done) {
+        assert!(performance.error.is_none(), "{name}, {}: {:?}", role.name, performance.error);
+    }
+    done.iter().flat_map(|done| &done.logits).flat_map(|logits| logits.data()).map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn every_network_of_the_zoo_gives_the_same_bits_inside_and_outside() {
+    for name in zoo::names() {
+        let (outside, inside) = (logit_bits(&Clear, name), logit_bits(&Tee, name));
+        assert!(!outside.is_empty() && outside == inside, "{name}");
+    }
+}
+
+#[test]
+fn everything_about_it_says_that_it_is_simulated() {
+    let profile = Tee.profile();
+    assert_eq!(profile.technology, Technology::Tee);
+    assert!(profile.threat_model.simulated && profile.threat_model.label.contains("simulated"));
+    assert!(profile.summary.contains("SIMULATED"));
+    let network = specimens::networks().remove(0);
+    let plan = Tee.plan(&network.architecture, &Rehearsal::new(&Tee, &network, 1).job).unwrap();
+    assert_eq!(plan.parameters["simulated"], true);
+    assert!(plan.notes.iter().any(|note| note.starts_with("SIMULATED")), "{:?}", plan.notes);
+}

@@ -1,0 +1,68 @@
+//! The simulated enclave through the real executable: four processes, what they record, and one killed.
+
+mod bench;
+
+use std::time::Duration;
+
+use bench::Bench;
+use veilbench_results::{Phase, RunData, Status, validate};
+
+const CELL: &[&str] =
+    &["-b", "tee", "-n", "mnist-mlp", "--images", "6", "--batch", "4", "--repetitions", "1"];
+
+#[test]
+fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
+    let bench = Bench::new();
+    let output = bench.run(CELL);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    assert!(data.findings.is_empty(), "{:?}", data.findings);
+    assert!(data.run.backends["tee"].simulated);
+    assert_eq!(data.run.backends["tee"].roles, ["data-owner", "model-owner", "enclave-host", "enclave"]);
+    let spans: Vec<_> =
+        data.samples.iter().filter(|row| row.role == "enclave").map(|row| &row.span).collect();
+    let report = spans.iter().find(|span| span.starts_with("in force: ")).unwrap();
+    assert!(report.contains("no-dump=yes") && report.contains("keys="), "{report}");
+    for span in ["sandbox", "seal-model", "unseal-model", "optimise", "open", "evaluate", "seal"] {
+        assert!(spans.iter().any(|recorded| *recorded == span), "{span} in {spans:?}");
+    }
+    let sent = |from: &str, to: &str, phase: Phase| -> u64 {
+        let rows = data.traffic.iter().filter(|row| row.from == from && row.to == to && row.phase == phase);
+        rows.map(|row| row.bytes).max().unwrap_or(0)
+    };
+    let quote = sent("enclave-host", "data-owner", Phase::Setup);
+    assert!((8_000..20_000).contains(&quote), "quote and collateral are {quote} bytes");
+    let record = 4 * 784 * 4 + 24;
+    assert_eq!(sent("data-owner", "enclave-host", Phase::Online), record);
+    assert_eq!(sent("enclave-host", "enclave", Phase::Online), record);
+    assert_eq!(sent("enclave", "enclave-host", Phase::Online), 4 * 10 * 4 + 24);
+    assert_eq!(sent("enclave", "data-owner", Phase::Online), 0);
+    let peaks = data.samples.iter().filter(|row| row.role == "enclave").filter_map(|row| row.peak_rss_bytes);
+    assert!(peaks.max().unwrap() > 1 << 20);
+    assert!(data.answers.iter().all(|answer| answer.clear == answer.private));
+    let modelled = std::fs::read_to_string(bench.out().join("modelled.csv")).unwrap();
+    assert!(modelled.contains("HotCalls") && modelled.contains("tee/mnist-mlp"), "{modelled}");
+    for file in ["summary.csv", "samples.csv"] {
+        let measured = std::fs::read_to_string(bench.out().join(file)).unwrap();
+        assert!(!measured.contains("modelled"), "{file} holds a modelled figure");
+    }
+}
+
+#[test]
+fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
+    let bench = Bench::new();
+    let slow = ["-b", "tee", "-n", "mnist-mlp", "--images", "200", "--batch", "1", "--repetitions", "1"];
+    let mut child = bench.spawn(&[&slow[..], &["--link", "1gbit/20ms"]].concat());
+    let parties = bench.wait_for_parties(child.id(), 4);
+    std::thread::sleep(Duration::from_millis(700));
+    bench::kill(parties[3]);
+    let status = bench::wait(&mut child, Duration::from_secs(30));
+    assert_eq!(status.code(), Some(1));
+    bench::assert_gone(&parties);
+    let data = RunData::load(&bench.out()).unwrap();
+    let mark = data.samples.iter().find(|row| row.is_commit_mark()).unwrap();
+    assert_eq!(mark.status, Status::Error);
+    assert!(mark.detail.contains("enclave: ended by signal: 9"), "{}", mark.detail);
+    assert!(mark.detail.contains("link to enclave: the peer closed the connection"), "{}", mark.detail);
+    assert!(validate(&bench.out()).unwrap().is_empty());
+}

@@ -224,8 +224,8 @@ impl Builder {
                 packing[0][map * size + position] = output;
             }
         }
-        let reach = per_ciphertext as i64;
-        let shifts = (-reach..reach).map(|blocks| blocks * size as i64);
+        // From the last map to the first patch, up to from the first map to the last patch.
+        let shifts = (1 - maps as i64..per_ciphertext as i64).map(|blocks| blocks * size as i64);
         let diagonals = cover(&stage.map, &self.input, &packing, shifts)?;
         self.push(stage, Vec::new(), self.input.len(), diagonals, Vec::new(), &packing);
         Some(State { packing, clean: true, period: None, tiled: None })

@@ -9,9 +9,8 @@ use super::scheme::Scheme;
 /// A transform of one limb, for each coefficient and `log2` of the degree.
 const TRANSFORM: f64 = 0.066;
 
-/// A product in an inner product that reads keys or encoded weights, in rings that fit the second-level cache and in
-/// larger ones.
-const KEY_PRODUCT: [f64; 2] = [0.3, 0.75];
+/// A product in an inner product that reads keys or encoded weights.
+const KEY_PRODUCT: f64 = 0.78;
 
 /// A product of a number and a coefficient within a long weighted sum.
 const SUM_PRODUCT: f64 = 0.105;
@@ -44,7 +43,7 @@ impl<'a> Cost<'a> {
     }
 
     fn key_products(&self, count: usize) -> f64 {
-        count as f64 * self.degree * KEY_PRODUCT[usize::from(self.scheme.degree > 8192)]
+        count as f64 * self.degree * KEY_PRODUCT
     }
 
     fn digits(&self, level: usize) -> usize {

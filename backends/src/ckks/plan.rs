@@ -23,8 +23,8 @@ const LARGEST_DEGREE: usize = 32_768;
 /// Set to `latency` or `throughput`, overrides the choice of layout.
 pub const LAYOUT_VARIABLE: &str = "VEILBENCH_CKKS_LAYOUT";
 
-/// Memory of a process before it holds any ciphertext.
-const PROCESS_BYTES: usize = 40 << 20;
+/// Memory of a process and its messages beside ciphertexts, keys and weights.
+const PROCESS_BYTES: usize = 90 << 20;
 
 /// Where the values of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +128,8 @@ impl CkksPlan {
             setup_bytes: scheme.key_bytes(),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
-            peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level))
+            // Buffers kept for their next use, and what a block takes until it is rescaled, are a fifth more.
+            peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level)) / 5 * 6
                 + scheme.key_memory_bytes()
                 + PROCESS_BYTES,
             max_logit_error: scheme.logit_error(&Self::demand(circuit, 1, false)),

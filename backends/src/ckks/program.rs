@@ -114,6 +114,14 @@ impl Tiled {
     }
 }
 
+/// One way to lay out the outputs of a dense layer.
+struct DenseLayout {
+    diagonals: Vec<Diagonals>,
+    folds: Vec<i64>,
+    packing: Packing,
+    period: Option<usize>,
+}
+
 struct Builder {
     slots: usize,
     input: Packing,
@@ -123,14 +131,14 @@ struct Builder {
 impl Builder {
     fn first(&mut self, circuit: &Circuit) -> Option<State> {
         let stage = &circuit.stages[0];
-        let followed = circuit.stages.get(1).is_some_and(|next| is_convolution(next));
+        let followed = circuit.stages.get(1).is_some_and(is_convolution);
         if !is_convolution(stage) {
             let (packing, period) = shifted_copies(stage.map.inputs, stage.map.outputs(), self.slots)?;
             self.input = packing.clone();
             return self.dense(
                 stage,
                 &stage.map,
-                State { packing, clean: true, period, tiled: None },
+                &State { packing, clean: true, period, tiled: None },
                 Vec::new(),
             );
         }
@@ -159,7 +167,7 @@ impl Builder {
         if state.clean && state.period.is_none() && state.packing.len() == 1 {
             gather = self.copy(&mut state, map.outputs());
         }
-        self.dense(stage, &map, state, gather)
+        self.dense(stage, &map, &state, gather)
     }
 
     /// Adds copies of a ciphertext to itself, each shifted by as much more as saves diagonals of a dense layer.
@@ -216,8 +224,8 @@ impl Builder {
                 packing[0][map * size + position] = output;
             }
         }
-        let reach = per_ciphertext as i64;
-        let shifts = (-reach..reach).map(|blocks| blocks * size as i64);
+        // From the last map to the first patch, up to from the first map to the last patch.
+        let shifts = (1 - maps as i64..per_ciphertext as i64).map(|blocks| blocks * size as i64);
         let diagonals = cover(&stage.map, &self.input, &packing, shifts)?;
         self.push(stage, Vec::new(), self.input.len(), diagonals, Vec::new(), &packing);
         Some(State { packing, clean: true, period: None, tiled: None })
@@ -306,9 +314,9 @@ impl Builder {
     }
 
     /// A dense layer from any packing: the cheapest of the ways to lay out its outputs.
-    fn dense(&mut self, stage: &Stage, map: &Map, state: State, gather: Vec<i64>) -> Option<State> {
+    fn dense(&mut self, stage: &Stage, map: &Map, state: &State, gather: Vec<i64>) -> Option<State> {
         let (slots, outputs, last) = (self.slots, map.outputs(), stage.activation.is_none());
-        let mut best: Option<(usize, Vec<Diagonals>, Vec<i64>, Packing, Option<usize>)> = None;
+        let mut best: Option<(usize, DenseLayout)> = None;
         let mut consider = |partial: &Packing,
                             shifts: std::ops::RangeInclusive<i64>,
                             folds: Vec<i64>,
@@ -326,7 +334,7 @@ impl Builder {
                 + 4 * folds.len()
                 + outline.diagonals() / 8;
             if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
-                best = Some((cost, diagonals, folds, packing, period));
+                best = Some((cost, DenseLayout { diagonals, folds, packing, period }));
             }
         };
         // Every row at a period, wherever its inputs are.
@@ -360,7 +368,7 @@ impl Builder {
                 consider(&partial, 0..=rows as i64 - 1, folds(rows, copy), packing, None);
             }
         }
-        let (_, diagonals, folds, packing, period) = best?;
+        let (_, DenseLayout { diagonals, folds, packing, period }) = best?;
         self.push(stage, gather, state.packing.len(), diagonals, folds, &packing);
         Some(State { clean: period.is_some(), packing, period, tiled: None })
     }

@@ -71,7 +71,7 @@ impl Scheme {
                     |scheme: &Self, margin: f64| scheme.logit_error(demand) <= demand.error / margin;
                 let all = || (20..=42).filter_map(|step| Self::with_step(degree, step, digit_primes, demand));
                 let ample = all().find(|scheme| precise(scheme, AMPLE));
-                let best = ample.or_else(|| all().last().filter(|scheme| precise(scheme, 1.0)));
+                let best = ample.or_else(|| all().next_back().filter(|scheme| precise(scheme, 1.0)));
                 found.extend(best);
             }
         }

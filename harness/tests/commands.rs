@@ -171,6 +171,12 @@ fn report_and_diff_work_from_the_files_alone() {
     assert!(std::fs::read_dir(out.join("plots")).unwrap().count() >= 6);
     let diff = bench.command(&["diff", out.to_str().unwrap(), out.to_str().unwrap()]);
     assert_eq!(diff.code, 0, "{}", diff.stdout);
+    let readme = out.join("README.md");
+    std::fs::write(&readme, "<!-- begin veilbench report -->\n<!-- end veilbench report -->\n").unwrap();
+    let splice = ["report", out.to_str().unwrap(), "--splice", readme.to_str().unwrap()];
+    assert_eq!(bench.command(&splice).code, 0);
+    let text = std::fs::read_to_string(&readme).unwrap();
+    assert!(text.contains("report: veilbench report ") && text.contains("| mnist-mlp, "), "{text}");
     let missing = bench.command(&["report", "no-such-folder"]);
     assert_eq!(missing.code, 3);
 }

@@ -8,6 +8,11 @@ use crate::{
 use std::{collections::BTreeMap, fmt};
 use veilbench_results::{Phase, Run, RunData, Sample, Status, Summary};
 
+/// Parties start a phase this far apart at most, nanoseconds: a phase without work takes as long, and its changes mean nothing.
+const START_SKEW_NS: u64 = 50_000;
+/// Set-ups on either side below which a change of the set-up time is shown by no interval worth the name.
+const FEWEST_SETUPS: usize = 5;
+
 /// What counts as a change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -120,6 +125,9 @@ fn difference(
 ) -> Difference {
     let [setup, offline, online] = [Phase::Setup, Phase::Offline, Phase::Online]
         .map(|phase| change(&times(samples.0, phase), &times(samples.1, phase), settings));
+    let [setup, offline] = [setup, offline].map(|change| change.map(|change| change.without_skew()));
+    let few = before.repetitions.min(after.repetitions) < FEWEST_SETUPS;
+    let setup = setup.map(|change| Change { significant: change.significant && !few, ..change });
     let mut exact = Vec::new();
     let slower =
         |change: Option<Change>| change.is_some_and(|change| change.significant && change.ratio > 1.0);
@@ -236,6 +244,14 @@ impl fmt::Display for Comparison {
             self.missing.len(),
             self.added.len()
         )
+    }
+}
+
+impl Change {
+    /// The same, but not significant if parties that start apart explain it.
+    fn without_skew(self) -> Self {
+        let explained = self.before_ns.abs_diff(self.after_ns) <= START_SKEW_NS;
+        Self { significant: self.significant && !explained, ..self }
     }
 }
 

@@ -175,10 +175,12 @@ fn offline_time_that_grows_is_a_regression_too() {
         let costs = Costs { offline: (offline, 0), ..costs(&[1_000; 30]) };
         data(&[session(&cell, 0, &costs), session(&cell, 1, &costs)])
     };
-    let comparison = compare(&run(500), &run(1_000), Settings::default());
+    let comparison = compare(&run(500_000), &run(1_000_000), Settings::default());
     let offline = comparison.differences[0].offline.unwrap();
     assert!(offline.significant && offline.ratio == 2.0 && comparison.is_regression());
-    assert!(comparison.to_string().contains("; offline 500 ns -> 1 µs, x2.000 (2.000 to 2.000), slower"));
+    assert!(comparison.to_string().contains("; offline 500 µs -> 1 ms, x2.000 (2.000 to 2.000), slower"));
+    let skew = compare(&run(15_000), &run(30_000), Settings::default());
+    assert!(!skew.is_regression(), "parties that start apart are no regression: {skew}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::circuit::Circuit;
 use crate::masked::{Corrections, Turn};
 use crate::model::Model;
 use crate::random::Seed;
-use crate::{Error, masked};
+use crate::{Error, beaver, masked};
 
 /// A protocol between a data owner and a model owner, with a dealer. Batches of all three come in one order and are of
 /// the same sizes; work on different batches may run on different threads.
@@ -204,4 +204,9 @@ macro_rules! protocol {
 protocol! {
     /// [Masked wires](crate::masked).
     Masked, masked
+}
+
+protocol! {
+    /// [Beaver triples](crate::beaver).
+    Beaver, beaver
 }

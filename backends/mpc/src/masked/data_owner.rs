@@ -21,10 +21,47 @@ pub struct DataOwner {
     batches: u64,
 }
 
-enum MaskedParameters {
+/// A gate's masked parameters, ready for products.
+pub(crate) enum MaskedParameters {
     None,
     Linear(Box<LinearMap>),
     Quadratic { a: Vec<u64>, b: Vec<u64> },
+}
+
+/// The model owner's message of the setup phase.
+pub(crate) fn masked_parameters(circuit: &Circuit, message: &[u8]) -> Result<Vec<MaskedParameters>, Error> {
+    let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), message);
+    let mut parameters = Vec::with_capacity(circuit.gates.len());
+    for (gate, count) in circuit.gates.iter().zip(parameter_counts(circuit)) {
+        let mut masked = reader.elements(count, "masked parameters")?;
+        parameters.push(match gate {
+            Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
+            Gate::Quadratic { channels, .. } => {
+                let b = masked.split_off(*channels);
+                MaskedParameters::Quadratic { a: masked, b }
+            }
+            _ => MaskedParameters::None,
+        });
+    }
+    reader.finish()?;
+    Ok(parameters)
+}
+
+/// A batch of images in fixed point.
+pub(crate) fn encode_images(circuit: &Circuit, count: usize, images: &[f32]) -> Result<Vec<u64>, Error> {
+    let expected = count * circuit.inputs;
+    if images.len() != expected {
+        return Err(Error::Shape { what: "the images", expected, actual: images.len() });
+    }
+    let format = circuit.format();
+    let encode = |&value: &f32| {
+        let value = f64::from(value);
+        if value.abs().partial_cmp(&format.input_magnitude).is_none_or(|order| order.is_gt()) {
+            return Err(Error::NotRepresentable { value, fraction_bits: format.activation_bits });
+        }
+        ring::encode(value, format.activation_bits)
+    };
+    images.iter().map(encode).collect()
 }
 
 impl DataOwner {
@@ -33,20 +70,7 @@ impl DataOwner {
     /// # Errors
     /// [`Error::Length`] if the latter do not fit the circuit.
     pub fn new(circuit: Arc<Circuit>, seed: Seed, masked_parameters: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), masked_parameters);
-        let mut parameters = Vec::with_capacity(circuit.gates.len());
-        for (gate, count) in circuit.gates.iter().zip(parameter_counts(&circuit)) {
-            let mut masked = reader.elements(count, "masked parameters")?;
-            parameters.push(match gate {
-                Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
-                Gate::Quadratic { channels, .. } => {
-                    let b = masked.split_off(*channels);
-                    MaskedParameters::Quadratic { a: masked, b }
-                }
-                _ => MaskedParameters::None,
-            });
-        }
-        reader.finish()?;
+        let parameters = self::masked_parameters(&circuit, masked_parameters)?;
         Ok(Self { circuit, seed, parameters: Arc::new(parameters), batches: 0 })
     }
 
@@ -167,20 +191,9 @@ impl DataOwnerBatch {
         if self.awaits_dealer() {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }
-        let expected = self.input.len();
-        if images.len() != expected {
-            return Err(Error::Shape { what: "the images", expected, actual: images.len() });
-        }
-        let format = self.circuit.format();
-        let mut masked = self.input;
-        for (mask, &value) in masked.iter_mut().zip(images) {
-            let value = f64::from(value);
-            if value.abs().partial_cmp(&format.input_magnitude).is_none_or(|order| order.is_gt()) {
-                return Err(Error::NotRepresentable { value, fraction_bits: format.activation_bits });
-            }
-            *mask = mask.wrapping_add(ring::encode(value, format.activation_bits)?);
-        }
-        let mut writer = Writer::new(format.ring);
+        let mut masked = encode_images(&self.circuit, self.header.images, images)?;
+        ring::add_assign(&mut masked, &self.input);
+        let mut writer = Writer::new(self.circuit.ring());
         writer.elements(masked.into_iter());
         let online = Online::of_data_owner(self.circuit, self.header.images, self.gates);
         Ok((online, writer.take()))

@@ -28,10 +28,25 @@ pub struct Dealer {
     batches: u64,
 }
 
-enum ParameterMasks {
+/// Masks of a gate's parameters, ready for products.
+pub(crate) enum ParameterMasks {
     None,
     Linear(Box<LinearMap>),
     Quadratic { alpha: Vec<u64>, beta: Vec<u64> },
+}
+
+/// The masks that the model owner's seed gives its parameters.
+pub(crate) fn prepared_masks(circuit: &Circuit, model_owner: &Seed) -> Vec<ParameterMasks> {
+    let masks = parameter_masks(circuit, model_owner);
+    let prepare = |(gate, mut masks): (&Gate, Vec<u64>)| match gate {
+        Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
+        Gate::Quadratic { channels, .. } => {
+            let beta = masks.split_off(*channels);
+            ParameterMasks::Quadratic { alpha: masks, beta }
+        }
+        _ => ParameterMasks::None,
+    };
+    circuit.gates.iter().zip(masks).map(prepare).collect()
 }
 
 impl Dealer {
@@ -45,16 +60,7 @@ impl Dealer {
 
     /// A session whose randomness is fixed: for tests.
     pub fn with_seeds(circuit: Arc<Circuit>, data_owner: Seed, model_owner: Seed, secret: Seed) -> Self {
-        let masks = parameter_masks(&circuit, &model_owner);
-        let parameters = circuit.gates.iter().zip(masks).map(|(gate, mut masks)| match gate {
-            Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
-            Gate::Quadratic { channels, .. } => {
-                let beta = masks.split_off(*channels);
-                ParameterMasks::Quadratic { alpha: masks, beta }
-            }
-            _ => ParameterMasks::None,
-        });
-        let parameters = Arc::new(parameters.collect());
+        let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
         Self { circuit, data_owner, model_owner, secret, parameters, batches: 0 }
     }
 

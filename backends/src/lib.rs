@@ -34,5 +34,5 @@ pub use threat::{Adversary, Knowledge, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(clear::Clear), Box::new(mpc::tree()), Box::new(mpc::function())]
+    vec![Box::new(clear::Clear), Box::new(mpc::tree()), Box::new(mpc::function()), Box::new(mpc::beaver())]
 }

@@ -88,6 +88,7 @@
 //! No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
 //! architecture, no sockets, no threads, no timing: those that measure bring them.
 
+pub mod beaver;
 pub mod circuit;
 pub mod dcf;
 pub mod linear;

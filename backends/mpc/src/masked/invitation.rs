@@ -76,6 +76,17 @@ pub struct Invitations {
     pub model_owner: Invitation,
 }
 
+impl Invitations {
+    pub(crate) fn new(name: &Seed, data_owner: &Seed, model_owner: &Seed) -> Self {
+        let name = u128::from_le_bytes(name.to_bytes());
+        let session = SessionId([name as u64, (name >> 64) as u64]);
+        Self {
+            data_owner: Invitation { session, seed: data_owner.clone() },
+            model_owner: Invitation { session, seed: model_owner.clone() },
+        }
+    }
+}
+
 /// What says where a message belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {

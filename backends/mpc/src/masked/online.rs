@@ -8,7 +8,7 @@ use super::gates::{Sizes, assemble, differences};
 use super::masks::Role;
 use super::model_owner::{Parameters, Quadratic};
 use super::preprocessing::Randomness;
-use super::schedule::incoming;
+use super::schedule::{incoming, transfers};
 use super::selection::{Truncation, select};
 use crate::Error;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
@@ -99,7 +99,7 @@ impl Online {
         };
         let writer = Writer::new(circuit.ring());
         let gates = gates.into_iter().enumerate();
-        let lengths = incoming(&circuit, images, role).into_iter();
+        let lengths = incoming(&transfers(&circuit, images), role).into_iter();
         Self { role, circuit, images, gates, parameters, wire: Vec::new(), stage, writer, lengths }
     }
 

@@ -51,7 +51,7 @@ pub fn function() -> Mpc<Masked> {
         name: "mpc-fss",
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
-        security_bits: 125,
+        security_bits: 115,
         protocol: PhantomData,
     }
 }

@@ -228,7 +228,7 @@ impl DataOwnerBatch {
         ring::add_assign(&mut masked, &self.input);
         let mut writer = Writer::new(self.circuit.ring());
         writer.elements(masked.into_iter());
-        let online = Online::of_data_owner(self.circuit, self.header.images, self.gates);
+        let online = Online::of_data_owner(self.circuit, self.header, self.gates);
         Ok((online, writer.take()))
     }
 }

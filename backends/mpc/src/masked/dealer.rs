@@ -225,7 +225,8 @@ impl DealerBatch {
                 let signs = functional::mask_signs(ring, masks);
                 let first = key_roots(sizes, self.gate, &self.data_owner);
                 let second = key_roots(sizes, self.gate, &self.model_owner);
-                let keys = functional::deal(truncation, ring, masks, &first, &second);
+                let keys =
+                    functional::deal(truncation, ring, masks, &first, &second, self.header.salt(self.gate));
                 Dealt { keys, ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
             }
         }

@@ -41,6 +41,7 @@ pub fn all() -> Vec<Box<dyn Backend>> {
         Box::new(tee::Tee),
         Box::new(mpc::tree()),
         Box::new(mpc::function()),
+        Box::new(mpc::beaver()),
         Box::new(ckks::Ckks),
         Box::new(ckks::CkksClientAided),
     ]

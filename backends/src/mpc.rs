@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use veilbench_mpc as core;
 use veilbench_mpc::circuit::{Circuit, SignProtocol};
-use veilbench_mpc::protocol::{Masked, Protocol};
+use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
 use veilbench_networks::Architecture;
 
 use crate::{
@@ -51,7 +51,18 @@ pub fn function() -> Mpc<Masked> {
         name: "mpc-fss",
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
-        security_bits: 125,
+        security_bits: 115,
+        protocol: PhantomData,
+    }
+}
+
+/// `mpc-beaver`: the textbook baseline.
+pub fn beaver() -> Mpc<Beaver> {
+    Mpc {
+        name: "mpc-beaver",
+        summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
+        signs: SignProtocol::Tree,
+        security_bits: 128,
         protocol: PhantomData,
     }
 }

@@ -63,7 +63,7 @@ fn convolutions(c: &mut Criterion) {
 
 fn comparison_function(c: &mut Criterion) {
     let count = 1024;
-    let function = Comparison::new(63, Ring::FULL);
+    let function = Comparison::new(63, Ring::FULL, 1);
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
     let (first, second) = (dcf::roots(&mut stream, count), dcf::roots(&mut stream, count));
     let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 1).collect();

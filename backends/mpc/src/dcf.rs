@@ -2,8 +2,13 @@
 //! `payload * [x < threshold]` at any public `x`, where the threshold and payload are the dealer's.
 //!
 //! Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar, Rathee, "Function Secret Sharing for Mixed-Mode and
-//! Fixed-Point Secure Computation", EUROCRYPT 2021, figure 1. The generator is AES with fixed keys, made one-way by
+//! Fixed-Point Secure Computation", EUROCRYPT 2021, figure 1. The generator is AES with public keys, made one-way by
 //! feeding its input forward (Matyas-Meyer-Oseas).
+//!
+//! # Security
+//! Corrections show each party, at every level, a seed of the other's path. Under one cipher key a guess can be held against all of
+//! them, so every 16 keys have a cipher key of their own, never used again. That leaves 125 bits of a seed, less 10 for the 16 keys
+//! of at most 64 levels: 115. It does not depend on how many keys, batches or sessions there are.
 //!
 //! A key is a root of 16 bytes and one correction a bit, the same for both parties: with three words of payload 2.6 kB at
 //! 63 bits and words of 8 bytes, 1.2 kB at 39 bits and words of 5.
@@ -36,7 +41,7 @@ pub struct Corrections {
 pub struct Comparison {
     bits: u32,
     ring: Ring,
-    generator: Generator,
+    salt: u128,
 }
 
 /// Which party evaluates.
@@ -49,13 +54,23 @@ pub enum Side {
 }
 
 impl Comparison {
-    /// For inputs of 1 to 64 bits and payloads in `ring`.
+    /// For inputs of 1 to 64 bits and payloads in `ring`. The salt is public, and no two sets of keys have the same.
     ///
     /// # Panics
     /// For any other number.
-    pub fn new(bits: u32, ring: Ring) -> Self {
+    pub fn new(bits: u32, ring: Ring, salt: u128) -> Self {
         assert!((1..=64).contains(&bits), "inputs of {bits} bits");
-        Self { bits, ring, generator: Generator::new(ring) }
+        Self { bits, ring, salt }
+    }
+
+    /// What is claimed against a party with one root, in bits: seeds have 125, and the nodes of [`BATCH`] keys share a cipher key.
+    pub fn security_bits(&self) -> u32 {
+        SEED_BITS - (BATCH as u32 * self.bits).next_power_of_two().ilog2()
+    }
+
+    /// Of the keys numbered `group * BATCH` and up.
+    fn generator(&self, group: usize) -> Generator {
+        Generator::new(self.ring, self.salt.wrapping_add(group as u128))
     }
 
     /// Words of a key's corrections of seeds.
@@ -68,7 +83,7 @@ impl Comparison {
         (self.bits as usize + 1) * PAYLOAD_WORDS
     }
 
-    /// Appends the corrections for two random roots. Each party receives one root and the corrections.
+    /// Appends the corrections of the key that comes next, for two random roots. Each party receives one root and the corrections.
     pub fn generate(
         &self,
         threshold: u64,
@@ -76,6 +91,8 @@ impl Comparison {
         roots: [u128; 2],
         corrections: &mut Corrections,
     ) {
+        let made = corrections.seeds.len() / self.seed_words();
+        let generator = self.generator(made / BATCH);
         let reduced = |value: Payload| value.map(|word| self.ring.reduce(word));
         let mut nodes = [Node { seed: roots[0], control: false }, Node { seed: roots[1], control: true }];
         let mut sum = [0; PAYLOAD_WORDS];
@@ -83,7 +100,7 @@ impl Comparison {
             let keep = usize::from(threshold >> level & 1 == 1);
             let [first, second] = nodes.map(|node| node.seed);
             let ways = [false, true, false, true];
-            let [a, b, c, d] = self.generator.children([first, first, second, second], ways);
+            let [a, b, c, d] = generator.children([first, first, second, second], ways);
             let children = [[a, b], [c, d]];
             let lose = 1 - keep;
             let seed = children[0][lose].seed ^ children[1][lose].seed;
@@ -109,7 +126,7 @@ impl Comparison {
                 };
             }
         }
-        let leaves = nodes.map(|node| self.generator.leaf(node.seed));
+        let leaves = nodes.map(|node| generator.leaf(node.seed));
         let last = sub(sub(leaves[1], leaves[0]), sum);
         corrections.values.extend_from_slice(&reduced(if nodes[1].control { negate(last) } else { last }));
     }
@@ -132,8 +149,9 @@ impl Comparison {
         let seeds = corrections.seeds.chunks(BATCH * self.seed_words());
         let values = corrections.values.chunks(BATCH * self.value_words());
         let mut shares = Vec::with_capacity(xs.len());
-        for ((xs, roots), corrections) in xs.chunks(BATCH).zip(roots.chunks(BATCH)).zip(seeds.zip(values)) {
-            self.evaluate_some(side, xs, roots, corrections, &mut shares);
+        let inputs = xs.chunks(BATCH).zip(roots.chunks(BATCH)).enumerate();
+        for ((group, (xs, roots)), corrections) in inputs.zip(seeds.zip(values)) {
+            self.evaluate_some(&self.generator(group), side, xs, roots, corrections, &mut shares);
         }
         shares
     }
@@ -141,6 +159,7 @@ impl Comparison {
     /// Up to [`BATCH`] keys abreast, so that the cipher's pipeline is full.
     fn evaluate_some(
         &self,
+        generator: &Generator,
         side: Side,
         xs: &[u64],
         roots: &[u128],
@@ -159,7 +178,7 @@ impl Comparison {
             for (way, x) in ways.iter_mut().zip(xs) {
                 *way = x >> level & 1 == 1;
             }
-            let children = self.generator.children(nodes.map(|node| node.seed), ways);
+            let children = generator.children(nodes.map(|node| node.seed), ways);
             for lane in 0..count {
                 let seed = &seeds[lane * seed_words + depth * SEED_WORDS..][..SEED_WORDS];
                 let value = &values[lane * value_words + depth * PAYLOAD_WORDS..][..PAYLOAD_WORDS];
@@ -176,7 +195,7 @@ impl Comparison {
         }
         for lane in 0..count {
             let last = &values[(lane + 1) * value_words - PAYLOAD_WORDS..][..PAYLOAD_WORDS];
-            let leaf = self.generator.leaf(nodes[lane].seed);
+            let leaf = generator.leaf(nodes[lane].seed);
             let mask = u64::from(nodes[lane].control).wrapping_neg();
             let corrected = std::array::from_fn(|word| leaf[word].wrapping_add(last[word] & mask));
             let share = add(sums[lane], corrected);
@@ -188,7 +207,10 @@ impl Comparison {
 /// Bits of a seed that are zero and carry control bits in a correction.
 const CONTROLS: u64 = 7;
 
-/// Keys evaluated abreast.
+/// Bits of a seed that are random.
+const SEED_BITS: u32 = 128 - CONTROLS.count_ones();
+
+/// Keys evaluated abreast, under one cipher key.
 const BATCH: usize = 16;
 
 #[derive(Clone, Copy)]
@@ -232,8 +254,9 @@ mod tests {
         comparison.generate(threshold, payload, [roots[0], roots[1]], &mut key);
         assert_eq!(key.seeds.len(), comparison.seed_words());
         assert_eq!(key.values.len(), comparison.value_words());
-        let keys = Corrections { seeds: key.seeds.repeat(xs.len()), values: key.values.repeat(xs.len()) };
-        let share = |side, root: u128| comparison.evaluate(side, xs, &vec![root; xs.len()], &keys);
+        let evaluate = |side, x: &u64, root| comparison.evaluate(side, &[*x], &[root], &key);
+        let share =
+            |side, root: u128| xs.iter().flat_map(|x| evaluate(side, x, root)).collect::<Vec<Payload>>();
         let (first, second) = (share(Side::First, roots[0]), share(Side::Second, roots[1]));
         let open = |(first, second)| add(first, second).map(|word| comparison.ring.reduce(word));
         first.into_iter().zip(second).map(open).collect()
@@ -242,7 +265,7 @@ mod tests {
     #[test]
     fn every_threshold_and_input_of_few_bits_equal_the_definition() {
         for (bits, bytes) in (1..=6).flat_map(|bits| [(bits, 5), (bits, 8)]) {
-            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap());
+            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap(), 7);
             let xs: Vec<u64> = (0..1 << bits).collect();
             for threshold in 0..1 << bits {
                 let payload = [1, threshold ^ u64::MAX, 1 << 39].map(|word| comparison.ring.reduce(word));
@@ -258,7 +281,7 @@ mod tests {
     fn random_and_neighbouring_inputs_of_many_bits_equal_the_definition() {
         let mut stream = Seed::from_bytes([1; 16]).stream(0);
         for (bits, bytes) in [(39, 5), (47, 6), (63, 8), (64, 8)] {
-            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap());
+            let comparison = Comparison::new(bits, Ring::new(bytes).unwrap(), 7);
             let all = u64::MAX >> (64 - bits);
             for seed in 0..40 {
                 let threshold = stream.words(1)[0] & all;
@@ -276,7 +299,7 @@ mod tests {
 
     #[test]
     fn one_partys_shares_look_random() {
-        let comparison = Comparison::new(63, Ring::FULL);
+        let comparison = Comparison::new(63, Ring::FULL, 7);
         let mut stream = Seed::from_bytes([2; 16]).stream(0);
         let mut ones = 0;
         for _ in 0..1000 {
@@ -290,53 +313,59 @@ mod tests {
         assert!(deviation.abs() < 5.0, "{deviation} standard deviations");
     }
 
-    /// Every key is under the same cipher key, and a correction shows its receiver a seed of the other party. So one table of
-    /// guesses serves for all keys: with `N` keys of so many levels, work of `2^125 / (N levels)` finds a seed
-    /// and all of the threshold below it. Here roots have 16 bits, and a table of 2^12 finds every sixteenth key.
+    /// Corrections show a party a seed of the other's. Were all keys under one cipher key, one table of guesses would serve for all of
+    /// them. Here roots have 16 bits, and a table of 2^12 under the first group's key, which would find every sixteenth key, finds
+    /// none of the other groups'.
     #[test]
-    fn one_table_of_guesses_recovers_thresholds_of_many_keys() {
+    fn one_table_of_guesses_serves_for_one_group_only() {
         const CLEAR: u128 = !(CONTROLS as u128);
-        let comparison = Comparison::new(63, Ring::FULL);
-        let both = |root: u128| comparison.generator.children([root; 2], [false, true]);
+        let comparison = Comparison::new(63, Ring::FULL, 7);
+        let both = |generator: &Generator, root: u128| generator.children([root; 2], [false, true]);
+        let guessed = comparison.generator(0);
         let guesses = (0..1u128 << 12).map(|guess| (guess * 37 % (1 << 16)) << 3);
-        let table: std::collections::HashMap<u128, u128> =
-            guesses.flat_map(|root| both(root).map(|child| (child.seed, root))).collect();
+        let table: std::collections::HashSet<u128> =
+            guesses.flat_map(|root| both(&guessed, root).map(|child| child.seed)).collect();
         let mut stream = Seed::from_bytes([5; 16]).stream(0);
-        let mut recovered = 0;
+        let mut recovered = [0; 2];
         for _ in 0..256 {
-            let words = stream.words(4);
-            let own = u128::from(words[0]) | u128::from(words[1]) << 64;
-            let others = u128::from(words[2] & 0xffff) << 3;
-            let threshold = words[3] >> 1;
-            let mut key = Corrections::default();
-            comparison.generate(threshold, [1, 2, 3], [own, others], &mut key);
-
-            let correction = |depth: usize| {
-                let words = &key.seeds[depth * SEED_WORDS..][..SEED_WORDS];
-                (u128::from(words[0]) | u128::from(words[1]) << 64, words[0])
-            };
-            let shown = both(own).map(|child| child.seed ^ correction(0).0 & CLEAR);
-            let Some(&root) = shown.iter().find_map(|seed| table.get(seed)) else { continue };
-            let mut nodes = [Node { seed: own, control: false }, Node { seed: root, control: true }];
-            let mut found = 0;
-            for depth in 0..63 {
-                let (seed, controls) = correction(depth);
-                let children = nodes.map(|node| both(node.seed));
-                let lost = usize::from(children[0][0].seed ^ children[1][0].seed != seed & CLEAR);
-                let keep = 1 - lost;
-                found = found << 1 | keep as u64;
-                for (node, children) in nodes.iter_mut().zip(children) {
-                    let Node { control, .. } = *node;
-                    let corrected = if control { seed & CLEAR } else { 0 };
-                    *node = Node {
-                        seed: children[keep].seed ^ corrected,
-                        control: children[keep].control ^ (control && controls >> keep & 1 == 1),
-                    };
-                }
+            let mut keys = Corrections::default();
+            for at in 0..2 * BATCH {
+                let words = stream.words(4);
+                let own = u128::from(words[0]) | u128::from(words[1]) << 64;
+                let others = u128::from(words[2] & 0xffff) << 3;
+                comparison.generate(words[3] >> 1, [1, 2, 3], [own, others], &mut keys);
+                let correction = &keys.seeds[at * comparison.seed_words()..][..SEED_WORDS];
+                let correction = u128::from(correction[0]) | u128::from(correction[1]) << 64;
+                let group = at / BATCH;
+                let shown =
+                    both(&comparison.generator(group), own).map(|child| child.seed ^ correction & CLEAR);
+                recovered[group] += usize::from(shown.iter().any(|seed| table.contains(seed)));
             }
-            assert_eq!(found, threshold);
-            recovered += 1;
         }
-        assert!((4..40).contains(&recovered), "{recovered} keys");
+        assert!(recovered[0] > 100 && recovered[1] == 0, "{recovered:?} keys");
+    }
+
+    #[test]
+    fn keys_of_many_groups_are_each_evaluated_under_their_own_cipher_key() {
+        let comparison = Comparison::new(39, Ring::new(5).unwrap(), u128::MAX);
+        let mut stream = Seed::from_bytes([6; 16]).stream(0);
+        let (count, below) = (3 * BATCH + 5, u64::MAX >> 25);
+        let sides = [roots(&mut stream, count), roots(&mut stream, count)];
+        let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word & below).collect();
+        let xs: Vec<u64> = stream.words(count).into_iter().map(|word| word & below).collect();
+        let mut keys = Corrections::default();
+        for (at, threshold) in thresholds.iter().enumerate() {
+            comparison.generate(*threshold, [9, 8, 7], [sides[0][at], sides[1][at]], &mut keys);
+        }
+        let first = comparison.evaluate(Side::First, &xs, &sides[0], &keys);
+        let second = comparison.evaluate(Side::Second, &xs, &sides[1], &keys);
+        for at in 0..count {
+            let value = add(first[at], second[at]).map(|word| comparison.ring.reduce(word));
+            assert_eq!(value, if xs[at] < thresholds[at] { [9, 8, 7] } else { [0; 3] });
+        }
+        assert_eq!(
+            (comparison.security_bits(), Comparison::new(63, Ring::FULL, 0).security_bits()),
+            (115, 115)
+        );
     }
 }

@@ -73,21 +73,33 @@
 //! Semi-honest: all three follow the protocol, and each tries to learn from what it sees. No two collude: the dealer
 //! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
 //! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
-//! 128-bit AES for seeds, 125 bits for comparison functions.
+//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have 115 bits: seeds of 125, and 16 keys of up to 64 levels under one public
+//! cipher key. [`circuit::SignProtocol::Tree`] uses none.
+//!
+//! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see
+//! them; round them up to powers of two to say less. Values beyond [`network::CALIBRATION_MARGIN`] times them wrap silently: wrong
+//! logits, no error.
 //!
 //! # Safety contract
-//! - A message of another length is an error before anything of its size is allocated; afterwards the party refuses to go on. A
-//!   message of the right length is uniform and cannot be told from a forged one: the links must do that.
-//! - Randomness is consumed by value: a batch starts once, and the next one has a key of its own. The dealer and both parties
-//!   must prepare batches in the same order and of the same sizes; each message of the offline phase says which it is for.
+//! - A message of another length is an error before anything of its size is allocated: the length of every message is known
+//!   beforehand. After any error the batch refuses to go on. A message of the right length is uniform and cannot be told from a
+//!   forged one: the links must do that.
+//! - Randomness is consumed by value: an invitation joins once, a batch starts once, and the next one has a key of its own. The dealer and both parties
+//!   must prepare batches in the same order and of the same sizes; each message of the setup and
+//!   offline phases names its session, circuit, batch, images and gate, and one of another is an error.
+//! - Neither errors nor `Debug` print weights, values or logits.
+//! - An architecture whose sizes exceed [`network::MOST_VALUES`] is refused before anything of its size is allocated.
+//! - Seeds, invitations and cipher keys are wiped on drop. What they expand to and weights are not: see the non-goals.
 //! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
 //!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
 //! - `unsafe` only calls one safe kernel compiled for detected instruction sets ([`product::Kernel`]).
 //!
 //! # Non-goals
-//! No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
+//! No wiping of expanded randomness, weights and intermediate values, which are many times the size of a cache: whoever reads a
+//! process's memory reads the images or weights there anyway. No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
 //! architecture, no sockets, no threads, no timing: those that measure bring them.
 
+pub mod beaver;
 pub mod circuit;
 pub mod dcf;
 pub mod linear;

@@ -40,17 +40,17 @@
 //! bits with `u`; logits come with all their fractional bits.
 
 mod comparison;
-mod data_owner;
-mod dealer;
+pub(crate) mod data_owner;
+pub(crate) mod dealer;
 mod functional;
-mod gates;
-mod invitation;
-mod masks;
+pub(crate) mod gates;
+pub(crate) mod invitation;
+pub(crate) mod masks;
 mod model_owner;
 mod online;
-mod preprocessing;
-mod schedule;
-mod selection;
+pub(crate) mod preprocessing;
+pub(crate) mod schedule;
+pub(crate) mod selection;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};

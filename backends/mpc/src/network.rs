@@ -29,6 +29,12 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
+    /// Whether there are no more than [`MOST_VALUES`].
+    fn fits(self) -> bool {
+        let positions = self.height.checked_mul(self.width);
+        positions.and_then(|count| count.checked_mul(self.channels)).is_some_and(|count| count <= MOST_VALUES)
+    }
+
     /// True if there are none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
@@ -39,6 +45,9 @@ impl Shape {
         self.height * self.width
     }
 }
+
+/// Most values of a layer's input or output, weights, or values under its windows: an architecture names what is allocated.
+pub const MOST_VALUES: usize = 1 << 28;
 
 /// How a kernel slides over an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +140,32 @@ pub enum Layer {
     Flatten,
 }
 
+impl Layer {
+    /// Weights, values of the padded input and values under all windows, whichever are most; `None` if there are too many to
+    /// count.
+    fn reads(&self, input: Shape, output: Shape) -> Option<usize> {
+        let padded = |window: &Window| {
+            let along = |size: usize, axis: usize| {
+                size.checked_add(window.padding[axis])?.checked_add(window.padding[axis + 2])
+            };
+            along(input.height, 0)?.checked_mul(along(input.width, 1)?)?.checked_mul(input.channels)
+        };
+        let area = |window: &Window| window.kernel[0].checked_mul(window.kernel[1]);
+        Some(match self {
+            Layer::Dense { outputs } => input.len().checked_mul(*outputs)?,
+            Layer::Conv2d(conv) => {
+                let taps = area(&conv.window)?.checked_mul(input.channels / conv.groups)?;
+                let patches = taps.checked_mul(output.positions())?;
+                taps.checked_mul(conv.outputs)?.max(patches).max(padded(&conv.window)?)
+            }
+            Layer::SumPool(window) | Layer::AveragePool(window) | Layer::MaxPool(window) => {
+                area(window)?.checked_mul(output.len())?.max(padded(window)?)
+            }
+            Layer::Relu | Layer::Quadratic | Layer::Flatten => input.len(),
+        })
+    }
+}
+
 /// The public half of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
@@ -152,6 +187,13 @@ impl Architecture {
     /// # Errors
     /// [`Error::Unsupported`] for the first layer that does not fit its input.
     pub fn shapes(&self) -> Result<Vec<Shape>, Error> {
+        let too_large = |layer| Error::Unsupported {
+            layer,
+            reason: format!("it has more than {MOST_VALUES} values, weights or values under its windows"),
+        };
+        if !self.input.fits() {
+            return Err(too_large(0));
+        }
         if self.input.is_empty() {
             return Err(Error::Unsupported { layer: 0, reason: "the image has no values".to_owned() });
         }
@@ -165,6 +207,7 @@ impl Architecture {
                     .filter(|size| size.iter().all(|&size| size > 0))
                     .ok_or_else(|| refuse("the kernel does not fit its input"))
             };
+            let input = shape;
             shape = match layer {
                 Layer::Dense { outputs } => Shape::vector(*outputs),
                 Layer::Flatten => Shape::vector(shape.len()),
@@ -184,6 +227,9 @@ impl Architecture {
                     Shape::image(shape.channels, height, width)
                 }
             };
+            if !shape.fits() || layer.reads(input, shape).is_none_or(|reads| reads > MOST_VALUES) {
+                return Err(too_large(index));
+            }
             if shape.is_empty() {
                 return Err(refuse("its output is empty"));
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::circuit::Circuit;
 use crate::masked::{Corrections, Invitation, Invitations, Turn};
 use crate::model::Model;
-use crate::{Error, masked};
+use crate::{Error, beaver, masked};
 
 /// A protocol between a data owner and a model owner, with a dealer. Batches of all three come in one order and are of
 /// the same sizes; work on different batches may run on different threads.
@@ -205,4 +205,9 @@ macro_rules! protocol {
 protocol! {
     /// [Masked wires](crate::masked).
     Masked, masked
+}
+
+protocol! {
+    /// [Beaver triples](crate::beaver).
+    Beaver, beaver
 }

@@ -65,6 +65,13 @@ impl std::fmt::Debug for Seed {
     }
 }
 
+/// AES of one block under a key that need not be secret.
+pub(crate) fn permuted(key: u128, block: u128) -> u128 {
+    let mut block = block.to_le_bytes().into();
+    Aes128::new(&key.to_le_bytes().into()).encrypt_block(&mut block);
+    u128::from_le_bytes(block.into())
+}
+
 fn counter_block(upper: u64, lower: u64) -> [u8; BLOCK_BYTES] {
     (u128::from(upper) << 64 | u128::from(lower)).to_le_bytes()
 }

@@ -207,3 +207,32 @@ fn calibration_finds_a_narrower_ring_that_still_agrees() {
         assert!(Circuit::compile(&architecture, format).unwrap().calibrated_ring().is_none());
     }
 }
+
+/// Products that overflow, and ones that only ask for more memory than there is.
+#[test]
+fn an_architecture_that_names_absurd_sizes_is_refused_before_anything_is_allocated() {
+    let refused = |change: &dyn Fn(&mut veilbench_mpc::network::Architecture)| {
+        let mut architecture = architecture("mnist-cnn");
+        change(&mut architecture);
+        matches!(Circuit::compile(&architecture, format(8, 16)), Err(Error::Unsupported { .. }))
+    };
+    for huge in [usize::MAX, 1 << 40, 1 << 33] {
+        assert!(refused(&|architecture| architecture.input.channels = huge));
+        assert!(refused(&|architecture| architecture.input.height = huge));
+        for layer in 0..architecture("mnist-cnn").layers.len() {
+            assert!(refused(&|architecture| architecture.layers[layer] = Layer::Dense { outputs: huge }));
+            assert!(refused(&|architecture| {
+                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+                    conv.outputs = huge;
+                }
+            }));
+        }
+        for side in 0..4 {
+            assert!(refused(&|architecture| {
+                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+                    conv.window.padding[side] = huge;
+                }
+            }));
+        }
+    }
+}

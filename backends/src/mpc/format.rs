@@ -1,5 +1,7 @@
 //! The fixed-point format of a session, from public ranges alone.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
 use veilbench_mpc::ring::Ring;
@@ -7,12 +9,15 @@ use veilbench_mpc::ring::Ring;
 use super::lowering::Lowered;
 use crate::{Error, Unsupported};
 
-/// Fractional bits of activations, and of weights, that are enough: fewer save no byte that a narrower ring does not.
-const MOST_BITS: u32 = 16;
-/// With fewer, predictions would begin to depend on rounding.
-const FEWEST_BITS: u32 = 12;
-/// Without calibration the ring is as wide as it can be, and this leaves it room: a ReLU network's values grow by the
-/// weights' norms, a square's by more.
+/// Fractional bits of activations that are sought, and those without which nothing is gained by going on.
+const BITS: RangeInclusive<u32> = 12..=17;
+/// So many are enough: a narrower ring is worth more.
+const ENOUGH_BITS: u32 = 16;
+/// Weights of ReLU networks and of polynomials have so many more: their rounding errs in one direction for a whole session,
+/// that of activations evens out, and squares need room for those of activations twice.
+const EXTRA_WEIGHT_BITS: [u32; 2] = [3, 6];
+/// Fractional bits without calibration, for ReLU networks and for polynomials: the ring is as wide as it can be, and
+/// values grow by the weights' norms, squares by more.
 const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
 /// Normalised images stay within this, if nothing is known about them.
 const UNCALIBRATED_MAGNITUDE: f64 = 16.0;
@@ -45,8 +50,10 @@ impl Parameters {
 pub(super) fn choose(lowered: &Lowered, signs: SignProtocol) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude =
         lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, |magnitude| INPUT_MARGIN * magnitude);
+    let extra = EXTRA_WEIGHT_BITS[usize::from(lowered.squares())];
     let compile = |bits, ring| {
-        let format = Format { activation_bits: bits, weight_bits: bits, ring, signs, input_magnitude };
+        let weight_bits = bits + extra;
+        let format = Format { activation_bits: bits, weight_bits, ring, signs, input_magnitude };
         Circuit::compile(&lowered.architecture, format).map_err(|error| lowered.unsupported(&error))
     };
     if !lowered.calibrated() {
@@ -59,10 +66,10 @@ pub(super) fn choose(lowered: &Lowered, signs: SignProtocol) -> Result<(Circuit,
         return Ok((circuit, vec![note]));
     }
     let mut best: Option<(Ring, u32)> = None;
-    for bits in (FEWEST_BITS..=MOST_BITS).rev() {
-        if let Some(ring) = compile(bits, Ring::FULL)?.calibrated_ring()
-            && best.is_none_or(|(narrowest, _)| ring.bytes() < narrowest.bytes())
-        {
+    for bits in BITS.rev() {
+        let Some(ring) = compile(bits, Ring::FULL)?.calibrated_ring() else { continue };
+        let narrower = best.is_none_or(|(narrowest, _)| ring.bytes() < narrowest.bytes());
+        if best.is_none() || (bits >= ENOUGH_BITS && narrower) {
             best = Some((ring, bits));
         }
     }
@@ -70,13 +77,15 @@ pub(super) fn choose(lowered: &Lowered, signs: SignProtocol) -> Result<(Circuit,
         return Err(Unsupported {
             layer: None,
             reason: format!(
-                "its calibrated ranges do not fit a 64-bit ring with {FEWEST_BITS} fractional bits; scale its activations down"
+                "its calibrated ranges do not fit a 64-bit ring with {} fractional bits; scale its activations down",
+                BITS.start()
             ),
         });
     };
     let note = format!(
-        "ring of {} bits, {bits} fractional bits of activations and of weights, from calibrated ranges with a margin of 4",
-        ring.bits()
+        "ring of {} bits, {bits} fractional bits of activations and {} of weights, from calibrated ranges with a margin of 4",
+        ring.bits(),
+        bits + extra
     );
     Ok((compile(bits, ring)?, vec![note]))
 }

@@ -1,4 +1,7 @@
-//! The pseudo-random generator of the tree: `AES_k(s) ^ s` under fixed, public keys.
+//! The pseudo-random generator of the tree: `AES_k(s) ^ s` under a public key that few keys of the function share.
+//!
+//! Guo, Katz, Wang, Weng, Yu, "Better Concrete Security for Half-Gates Garbling", CRYPTO 2020, section 4: with one cipher key for
+//! everything, one table of guesses serves for every node of every tree.
 
 use aes::cipher::{BlockEncrypt, KeyInit};
 use aes::{Aes128, Block};
@@ -30,9 +33,9 @@ pub(super) struct Generator {
 const TWEAK_BITS: u128 = CONTROLS as u128;
 
 impl Generator {
-    pub(super) fn new(ring: Ring) -> Self {
-        // The first 128 fractional bits of pi: any public constant serves.
-        let cipher = Aes128::new(&0x243f6a8885a308d313198a2e03707344u128.to_be_bytes().into());
+    /// Distinct keys, known to both parties.
+    pub(super) fn new(ring: Ring, key: u128) -> Self {
+        let cipher = Aes128::new(&key.to_le_bytes().into());
         Self { cipher, narrow: ring.bits() <= NARROW_BITS }
     }
 

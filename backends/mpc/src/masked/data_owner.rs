@@ -23,10 +23,55 @@ pub struct DataOwner {
     batches: u64,
 }
 
-enum MaskedParameters {
+/// A gate's masked parameters, ready for products.
+pub(crate) enum MaskedParameters {
     None,
     Linear(Box<LinearMap>),
     Quadratic { a: Vec<u64>, b: Vec<u64> },
+}
+
+/// The model owner's message of the setup phase.
+pub(crate) fn masked_parameters(
+    circuit: &Circuit,
+    header: &Header,
+    message: &[u8],
+) -> Result<Vec<MaskedParameters>, Error> {
+    let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), message);
+    let counts = parameter_counts(circuit);
+    let elements = counts.iter().sum::<usize>();
+    reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked parameters")?;
+    header.check(ALL_GATES, &mut reader)?;
+    let mut parameters = Vec::with_capacity(circuit.gates.len());
+    for (gate, count) in circuit.gates.iter().zip(counts) {
+        let mut masked = reader.elements(count, "masked parameters")?;
+        parameters.push(match gate {
+            Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
+            Gate::Quadratic { channels, .. } => {
+                let b = masked.split_off(*channels);
+                MaskedParameters::Quadratic { a: masked, b }
+            }
+            _ => MaskedParameters::None,
+        });
+    }
+    reader.finish()?;
+    Ok(parameters)
+}
+
+/// A batch of images in fixed point.
+pub(crate) fn encode_images(circuit: &Circuit, count: usize, images: &[f32]) -> Result<Vec<u64>, Error> {
+    let expected = count * circuit.inputs;
+    if images.len() != expected {
+        return Err(Error::Shape { what: "the images", expected, actual: images.len() });
+    }
+    let format = circuit.format();
+    let fraction_bits = format.activation_bits;
+    let encode = |(index, &value): (usize, &f32)| {
+        Some(f64::from(value))
+            .filter(|value| value.abs() <= format.input_magnitude)
+            .and_then(|value| ring::encode(value, fraction_bits))
+            .ok_or(Error::NotRepresentable { what: "input value", index, fraction_bits })
+    };
+    images.iter().enumerate().map(encode).collect()
 }
 
 impl DataOwner {
@@ -35,32 +80,11 @@ impl DataOwner {
     /// # Errors
     /// [`Error::Length`] if the latter do not fit the circuit, [`Error::WrongRandomness`] if they are of another session or
     /// circuit.
-    pub fn new(
-        circuit: Arc<Circuit>,
-        invitation: Invitation,
-        masked_parameters: &[u8],
-    ) -> Result<Self, Error> {
+    pub fn new(circuit: Arc<Circuit>, invitation: Invitation, masked: &[u8]) -> Result<Self, Error> {
         let Invitation { session, seed } = invitation;
         let header = Header::of_setup(session, &circuit);
-        let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), masked_parameters);
-        let counts = parameter_counts(&circuit);
-        let elements = counts.iter().sum::<usize>();
-        reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked parameters")?;
-        header.check(ALL_GATES, &mut reader)?;
-        let mut parameters = Vec::with_capacity(circuit.gates.len());
-        for (gate, count) in circuit.gates.iter().zip(counts) {
-            let mut masked = reader.elements(count, "masked parameters")?;
-            parameters.push(match gate {
-                Gate::Linear { shape } => MaskedParameters::Linear(Box::new(LinearMap::new(*shape, masked))),
-                Gate::Quadratic { channels, .. } => {
-                    let b = masked.split_off(*channels);
-                    MaskedParameters::Quadratic { a: masked, b }
-                }
-                _ => MaskedParameters::None,
-            });
-        }
-        reader.finish()?;
-        Ok(Self { circuit, seed, parameters: Arc::new(parameters), header, batches: 0 })
+        let parameters = Arc::new(masked_parameters(&circuit, &header, masked)?);
+        Ok(Self { circuit, seed, parameters, header, batches: 0 })
     }
 
     /// Expands the randomness of the next batch; the message goes to the model owner.
@@ -82,7 +106,7 @@ impl DataOwner {
 }
 
 /// What a batch that refused a message expects.
-pub(super) const ANOTHER_BATCH: &str = "another batch: this one refused a message";
+pub(crate) const ANOTHER_BATCH: &str = "another batch: this one refused a message";
 
 /// The place of one batch, whose randomness is yet to be expanded.
 pub struct Reservation {
@@ -200,23 +224,11 @@ impl DataOwnerBatch {
         if self.awaits_dealer() {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }
-        let expected = self.input.len();
-        if images.len() != expected {
-            return Err(Error::Shape { what: "the images", expected, actual: images.len() });
-        }
-        let format = self.circuit.format();
-        let mut masked = self.input;
-        for (index, (mask, &value)) in masked.iter_mut().zip(images).enumerate() {
-            let fraction_bits = format.activation_bits;
-            let encoded = Some(f64::from(value))
-                .filter(|value| value.abs() <= format.input_magnitude)
-                .and_then(|value| ring::encode(value, fraction_bits))
-                .ok_or(Error::NotRepresentable { what: "input value", index, fraction_bits })?;
-            *mask = mask.wrapping_add(encoded);
-        }
-        let mut writer = Writer::new(format.ring);
+        let mut masked = encode_images(&self.circuit, self.header.images, images)?;
+        ring::add_assign(&mut masked, &self.input);
+        let mut writer = Writer::new(self.circuit.ring());
         writer.elements(masked.into_iter());
-        let online = Online::of_data_owner(self.circuit, self.header.images, self.gates);
+        let online = Online::of_data_owner(self.circuit, self.header, self.gates);
         Ok((online, writer.take()))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::comparison::{self, Layout};
 use super::functional::{self, write_keys};
 use super::gates::{Sizes, assemble, differences};
-use super::invitation::{Header, Invitation, Invitations, SessionId};
+use super::invitation::{Header, Invitations};
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
@@ -28,10 +28,25 @@ pub struct Dealer {
     batches: u64,
 }
 
-enum ParameterMasks {
+/// Masks of a gate's parameters, ready for products.
+pub(crate) enum ParameterMasks {
     None,
     Linear(Box<LinearMap>),
     Quadratic { alpha: Vec<u64>, beta: Vec<u64> },
+}
+
+/// The masks that the model owner's seed gives its parameters.
+pub(crate) fn prepared_masks(circuit: &Circuit, model_owner: &Seed) -> Vec<ParameterMasks> {
+    let masks = parameter_masks(circuit, model_owner);
+    let prepare = |(gate, mut masks): (&Gate, Vec<u64>)| match gate {
+        Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
+        Gate::Quadratic { channels, .. } => {
+            let beta = masks.split_off(*channels);
+            ParameterMasks::Quadratic { alpha: masks, beta }
+        }
+        _ => ParameterMasks::None,
+    };
+    circuit.gates.iter().zip(masks).map(prepare).collect()
 }
 
 impl Dealer {
@@ -48,23 +63,9 @@ impl Dealer {
     /// Whoever knows them knows everything, and two sessions with the same ones mask with the same masks: for tests.
     pub fn with_insecure_seeds(circuit: Arc<Circuit>, seeds: [Seed; 4]) -> (Self, Invitations) {
         let [name, data_owner, model_owner, secret] = seeds;
-        let name = u128::from_le_bytes(name.to_bytes());
-        let session = SessionId([name as u64, (name >> 64) as u64]);
-        let invitations = Invitations {
-            data_owner: Invitation { session, seed: data_owner.clone() },
-            model_owner: Invitation { session, seed: model_owner.clone() },
-        };
-        let masks = parameter_masks(&circuit, &model_owner);
-        let parameters = circuit.gates.iter().zip(masks).map(|(gate, mut masks)| match gate {
-            Gate::Linear { shape } => ParameterMasks::Linear(Box::new(LinearMap::new(*shape, masks))),
-            Gate::Quadratic { channels, .. } => {
-                let beta = masks.split_off(*channels);
-                ParameterMasks::Quadratic { alpha: masks, beta }
-            }
-            _ => ParameterMasks::None,
-        });
-        let parameters = Arc::new(parameters.collect());
-        let header = Header::of_setup(session, &circuit);
+        let invitations = Invitations::new(&name, &data_owner, &model_owner);
+        let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
+        let header = Header::of_setup(invitations.data_owner.session, &circuit);
         (Self { circuit, data_owner, model_owner, secret, parameters, header, batches: 0 }, invitations)
     }
 
@@ -224,7 +225,8 @@ impl DealerBatch {
                 let signs = functional::mask_signs(ring, masks);
                 let first = key_roots(sizes, self.gate, &self.data_owner);
                 let second = key_roots(sizes, self.gate, &self.model_owner);
-                let keys = functional::deal(truncation, ring, masks, &first, &second);
+                let keys =
+                    functional::deal(truncation, ring, masks, &first, &second, self.header.salt(self.gate));
                 Dealt { keys, ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
             }
         }

@@ -12,19 +12,19 @@ use crate::dcf::{self, Comparison, Corrections, Side};
 use crate::message::{Reader, Writer};
 use crate::ring::Ring;
 
-fn comparison(ring: Ring) -> Comparison {
-    Comparison::new(ring.bits() - 1, ring)
+fn comparison(ring: Ring, salt: u128) -> Comparison {
+    Comparison::new(ring.bits() - 1, ring, salt)
 }
 
 /// Words of one key in memory, root included.
 pub(crate) fn key_words(ring: Ring) -> usize {
-    let comparison = comparison(ring);
+    let comparison = comparison(ring, 0);
     2 + comparison.seed_words() + comparison.value_words()
 }
 
 /// Bytes of the corrections of so many keys.
 pub(crate) fn key_bytes(ring: Ring, count: usize) -> usize {
-    let comparison = comparison(ring);
+    let comparison = comparison(ring, 0);
     count * (8 * comparison.seed_words() + ring.bytes() * comparison.value_words())
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn write_keys(writer: &mut Writer, keys: &Corrections) {
 
 /// Reads the corrections of so many keys.
 pub(crate) fn read_keys(reader: &mut Reader<'_>, ring: Ring, count: usize) -> Result<Corrections, Error> {
-    let comparison = comparison(ring);
+    let comparison = comparison(ring, 0);
     let seeds = reader.words(count * comparison.seed_words(), "comparison keys")?;
     let values = reader.elements(count * comparison.value_words(), "comparison keys")?;
     Ok(Corrections { seeds, values })
@@ -57,8 +57,9 @@ pub(crate) fn deal(
     masks: &[u64],
     first: &[u128],
     second: &[u128],
+    salt: u128,
 ) -> Corrections {
-    let comparison = comparison(ring);
+    let comparison = comparison(ring, salt);
     let below_top = ring.limit() * 2 - 1;
     let mut corrections = Corrections {
         seeds: Vec::with_capacity(masks.len() * comparison.seed_words()),
@@ -74,6 +75,7 @@ pub(crate) fn deal(
 }
 
 /// Shares of `max(y, 0) >> shift`.
+#[expect(clippy::too_many_arguments, reason = "what is public, what was dealt, and where it belongs")]
 pub(crate) fn select_by_function(
     truncation: Truncation,
     ring: Ring,
@@ -82,6 +84,7 @@ pub(crate) fn select_by_function(
     roots: &[u128],
     corrections: &Corrections,
     shares: &[u64],
+    salt: u128,
 ) -> Vec<u64> {
     let side = match role {
         Role::DataOwner => Side::First,
@@ -89,7 +92,7 @@ pub(crate) fn select_by_function(
     };
     let below_top = ring.limit() * 2 - 1;
     let inputs: Vec<u64> = public.iter().map(|value| value & below_top).collect();
-    let outputs: Vec<dcf::Payload> = comparison(ring).evaluate(side, &inputs, roots, corrections);
+    let outputs: Vec<dcf::Payload> = comparison(ring, salt).evaluate(side, &inputs, roots, corrections);
     let mut selected = select(truncation, role, public, &mask_signs(ring, public), shares);
     for ((share, value), [sign, without, with]) in selected.iter_mut().zip(public).zip(outputs) {
         let (known, wraps) = truncation.split(*value);

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::circuit::Circuit;
 use crate::message::{Reader, Writer};
-use crate::random::Seed;
+use crate::random::{Seed, permuted};
 
 /// Bytes before the contents of a message of the setup or offline phase: session, circuit, batch, images, gate.
 pub const HEADER_BYTES: usize = 8 * HEADER_WORDS;
@@ -76,6 +76,17 @@ pub struct Invitations {
     pub model_owner: Invitation,
 }
 
+impl Invitations {
+    pub(crate) fn new(name: &Seed, data_owner: &Seed, model_owner: &Seed) -> Self {
+        let name = u128::from_le_bytes(name.to_bytes());
+        let session = SessionId([name as u64, (name >> 64) as u64]);
+        Self {
+            data_owner: Invitation { session, seed: data_owner.clone() },
+            model_owner: Invitation { session, seed: model_owner.clone() },
+        }
+    }
+}
+
 /// What says where a message belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -94,6 +105,12 @@ impl Header {
     /// Of the messages of one batch.
     pub(crate) fn of_batch(self, batch: u64, images: usize) -> Self {
         Self { batch, images, ..self }
+    }
+
+    /// Public, and another one for every gate of every batch of every session.
+    pub(crate) fn salt(&self, gate: usize) -> u128 {
+        let [low, high] = self.session.0;
+        permuted(u128::from(high) << 64 | u128::from(low), u128::from(self.batch) << 64 | gate as u128)
     }
 
     fn words(&self, gate: usize) -> [(&'static str, u64); HEADER_WORDS] {

@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     Held = 3,
     /// Roots of a party's comparison keys.
     Roots = 6,
+    /// The data owner's part of the mask of a linear layer's output.
+    Product = 7,
     /// The dealer's bits.
     Secret = 4,
     /// The model owner's masks of its parameters.

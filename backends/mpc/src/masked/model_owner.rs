@@ -223,6 +223,6 @@ impl ModelOwnerBatch {
         if self.awaits_dealer() || !self.has_differences {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }
-        Ok(Online::of_model_owner(self.circuit, self.header.images, self.gates, self.parameters))
+        Ok(Online::of_model_owner(self.circuit, self.header, self.gates, self.parameters))
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::comparison::{Layout, Leaves};
 use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
+use super::invitation::Header;
 use super::masks::Role;
 use super::model_owner::{Parameters, Quadratic};
 use super::preprocessing::Randomness;
-use super::schedule::incoming;
+use super::schedule::{incoming, transfers};
 use super::selection::{Truncation, select};
 use crate::Error;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
@@ -39,7 +40,7 @@ impl std::fmt::Debug for Turn {
 pub struct Online {
     role: Role,
     circuit: Arc<Circuit>,
-    images: usize,
+    header: Header,
     gates: std::iter::Enumerate<std::vec::IntoIter<Randomness>>,
     parameters: Option<Arc<Vec<Parameters>>>,
     /// The masked wire: of open wires at both parties, of held ones at the model owner.
@@ -73,34 +74,35 @@ enum Stage {
 }
 
 impl Online {
-    pub(super) fn of_data_owner(circuit: Arc<Circuit>, images: usize, gates: Vec<Randomness>) -> Self {
-        Self::new(Role::DataOwner, circuit, images, gates, None)
+    pub(super) fn of_data_owner(circuit: Arc<Circuit>, header: Header, gates: Vec<Randomness>) -> Self {
+        Self::new(Role::DataOwner, circuit, header, gates, None)
     }
 
     pub(super) fn of_model_owner(
         circuit: Arc<Circuit>,
-        images: usize,
+        header: Header,
         gates: Vec<Randomness>,
         parameters: Arc<Vec<Parameters>>,
     ) -> Self {
-        Self::new(Role::ModelOwner, circuit, images, gates, Some(parameters))
+        Self::new(Role::ModelOwner, circuit, header, gates, Some(parameters))
     }
 
     fn new(
         role: Role,
         circuit: Arc<Circuit>,
-        images: usize,
+        header: Header,
         gates: Vec<Randomness>,
         parameters: Option<Arc<Vec<Parameters>>>,
     ) -> Self {
+        let images = header.images;
         let stage = match role {
             Role::DataOwner => Stage::Ready,
             Role::ModelOwner => Stage::Held { share: Vec::new(), count: images * circuit.inputs },
         };
         let writer = Writer::new(circuit.ring());
         let gates = gates.into_iter().enumerate();
-        let lengths = incoming(&circuit, images, role).into_iter();
-        Self { role, circuit, images, gates, parameters, wire: Vec::new(), stage, writer, lengths }
+        let lengths = incoming(&transfers(&circuit, images), role).into_iter();
+        Self { role, circuit, header, gates, parameters, wire: Vec::new(), stage, writer, lengths }
     }
 
     /// Takes the other party's message and goes on until its next one is needed.
@@ -170,7 +172,7 @@ impl Online {
     fn begin(&mut self, circuit: &Circuit, index: usize, randomness: Randomness) {
         let gate = &circuit.gates[index];
         let ring = circuit.ring();
-        let sizes = Sizes::of(gate, circuit, self.images);
+        let sizes = Sizes::of(gate, circuit, self.header.images);
         match gate {
             Gate::Linear { .. } => self.begin_linear(circuit, index, &randomness),
             Gate::Sum(pool) => self.wire = pool.sum(&self.wire),
@@ -217,7 +219,7 @@ impl Online {
             }
             self.wire = output;
         } else if !is_last {
-            self.stage = Stage::Linear { count: self.images * circuit.gates[index].outputs() };
+            self.stage = Stage::Linear { count: self.header.images * circuit.gates[index].outputs() };
         }
     }
 
@@ -232,7 +234,16 @@ impl Online {
         if circuit.format.signs == SignProtocol::Function {
             let truncation = selection_of(&circuit.gates[gate], ring);
             let Randomness { roots, keys, values: shares, .. } = &randomness;
-            let share = select_by_function(truncation, ring, self.role, &values, roots, keys, shares);
+            let share = select_by_function(
+                truncation,
+                ring,
+                self.role,
+                &values,
+                roots,
+                keys,
+                shares,
+                self.header.salt(gate),
+            );
             self.selected(&circuit.gates[gate], gate, share, &randomness);
             return;
         }

@@ -146,7 +146,7 @@ impl Randomness {
 /// A linear layer's part of its output mask, from the party's own seed.
 pub(crate) fn linear_mask(role: Role, gate: usize, seed: &Seed, count: usize) -> Vec<u64> {
     let purpose = match role {
-        Role::DataOwner => Purpose::Values,
+        Role::DataOwner => Purpose::Product,
         Role::ModelOwner => Purpose::Opening,
     };
     stream(seed, gate, purpose).words(count)

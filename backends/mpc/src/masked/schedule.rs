@@ -7,7 +7,7 @@ use crate::circuit::{Circuit, Gate, SignProtocol};
 
 /// Bytes one party or both send, in the order of the gates.
 #[derive(Clone, Copy)]
-enum Transfer {
+pub(crate) enum Transfer {
     ToModelOwner(usize),
     ToDataOwner(usize),
     Both(usize),
@@ -23,20 +23,12 @@ enum Step {
 ///
 /// Both parties are followed through their steps as they take them: each goes on until it needs what has not come, and what it
 /// has written by then is one message.
-pub(crate) fn incoming(circuit: &Circuit, images: usize, role: Role) -> Vec<usize> {
-    let transfers = transfers(circuit, images);
+pub(crate) fn incoming(transfers: &[Transfer], role: Role) -> Vec<usize> {
     let mut steps =
-        [Role::DataOwner, Role::ModelOwner].map(|role| steps(&transfers, role).into_iter().peekable());
+        [Role::DataOwner, Role::ModelOwner].map(|role| steps(transfers, role).into_iter().peekable());
     let mut lengths = [Vec::new(), Vec::new()];
-    let mut message = Vec::from_iter(match steps[0].next() {
-        Some(Step::Send(bytes)) => Some(bytes),
-        _ => None,
-    });
-    for turn in (0..2).rev().cycle() {
-        if message.is_empty() {
-            break;
-        }
-        lengths[turn].push(message.iter().sum());
+    let mut message = Vec::new();
+    for turn in (0..2).cycle() {
         let (mut items, mut answer) = (message.len(), Vec::new());
         while let Some(step) = steps[turn].next_if(|step| items > 0 || matches!(step, Step::Send(_))) {
             match step {
@@ -44,6 +36,10 @@ pub(crate) fn incoming(circuit: &Circuit, images: usize, role: Role) -> Vec<usiz
                 Step::Receive => items -= 1,
             }
         }
+        if answer.is_empty() {
+            break;
+        }
+        lengths[1 - turn].push(answer.iter().sum());
         message = answer;
     }
     let [data_owner, model_owner] = lengths;
@@ -63,7 +59,8 @@ fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
     transfers.iter().flat_map(of_transfer).flatten().collect()
 }
 
-fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
+/// What the parties send each other for a batch.
+pub(crate) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
     let elements = |count: usize| images * count * circuit.ring().bytes();
     let mut transfers = vec![Transfer::ToModelOwner(elements(circuit.inputs))];
     for (index, gate) in circuit.gates.iter().enumerate() {

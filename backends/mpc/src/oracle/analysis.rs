@@ -32,7 +32,11 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
         return Err(Error::OtherCircuit);
     }
     let unit = (circuit.format.activation_bits as f64).exp2();
-    let mut wire = Wire { magnitude: (circuit.format.input_magnitude * unit).ceil() as u128, error: 0 };
+    let mut wire = Wire {
+        magnitude: (circuit.format.input_magnitude * unit).ceil() as u128,
+        error: 0,
+        calibrated: false,
+    };
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
     let (x_bits, w_bits) = (circuit.format.activation_bits, circuit.format.weight_bits);
     let gates = circuit.gates.iter().zip(&model.gates).zip(&circuit.layers).zip(&circuit.bounds);
@@ -69,11 +73,15 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
 struct Wire {
     magnitude: u128,
     error: u128,
+    /// Whether calibration stands behind the magnitude. It does so for the protocol's value too, up to one more bit:
+    /// worst cases of rounding alone would rule out networks whose values never come near.
+    calibrated: bool,
 }
 
 impl Wire {
     fn within(self, circuit: &Circuit, layer: usize) -> Result<Wire, Error> {
-        let reached = self.magnitude.saturating_add(self.error);
+        let error = if self.calibrated { self.error.min(self.magnitude) } else { self.error };
+        let reached = self.magnitude.saturating_add(error);
         if reached < u128::from(circuit.ring().limit()) {
             return Ok(self);
         }
@@ -83,22 +91,28 @@ impl Wire {
 
     fn at_most(self, bound: Option<f64>, fraction_bits: u32) -> Wire {
         let bound = bound.map_or(u128::MAX, |bound| (bound * f64::from(fraction_bits).exp2()).ceil() as u128);
-        Wire { magnitude: self.magnitude.min(bound), ..self }
+        let calibrated = self.calibrated || bound < self.magnitude;
+        Wire { magnitude: self.magnitude.min(bound), calibrated, ..self }
     }
 
     fn times(self, count: usize) -> Wire {
         let count = count as u128;
-        Wire { magnitude: self.magnitude.saturating_mul(count), error: self.error.saturating_mul(count) }
+        Wire {
+            magnitude: self.magnitude.saturating_mul(count),
+            error: self.error.saturating_mul(count),
+            ..self
+        }
     }
 
     fn shifted(self, shift: u32) -> Wire {
         let up = |value: u128| (value >> shift) + 1;
-        Wire { magnitude: up(self.magnitude), error: if self.error == 0 { 1 } else { up(self.error) + 1 } }
+        let error = if self.error == 0 { 1 } else { up(self.error) + 1 };
+        Wire { magnitude: up(self.magnitude), error, ..self }
     }
 
     fn linear(self, shape: &LinearShape, weights: &[u64], bias: &[u64]) -> Wire {
         let rows = weights.chunks_exact(shape.weights_per_output());
-        let mut output = Wire { magnitude: 0, error: 0 };
+        let mut output = Wire { magnitude: 0, error: 0, ..self };
         for (row, bias) in rows.zip(bias) {
             let norm: u128 = row.iter().map(|&weight| magnitude(weight)).sum();
             let reached = norm.saturating_mul(self.magnitude).saturating_add(magnitude(*bias));
@@ -109,7 +123,7 @@ impl Wire {
     }
 
     fn quadratic(self, a: &[u64], b: &[u64], c: &[u64]) -> Wire {
-        let mut output = Wire { magnitude: 0, error: 0 };
+        let mut output = Wire { magnitude: 0, error: 0, ..self };
         let (t, e) = (self.magnitude, self.error);
         for ((a, b), c) in a.iter().zip(b).zip(c) {
             let (a, b, c) = (magnitude(*a), magnitude(*b), magnitude(*c));

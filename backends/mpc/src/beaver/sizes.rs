@@ -1,0 +1,41 @@
+//! How much randomness a gate takes.
+
+use super::comparison::Layout;
+use crate::circuit::{Circuit, Gate};
+use crate::masked::gates::{Sizes, pairs};
+
+/// Words one gate takes for a batch.
+pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
+    let (inputs, outputs) = (images * gate.inputs(), images * gate.outputs());
+    let compare = |compared| Sizes {
+        compared,
+        bits: Layout::new(circuit.ring(), compared).words(),
+        values: SELECTION_VALUES * compared,
+        opening: SELECTION_OPENINGS * compared,
+        ..Sizes::default()
+    };
+    match gate {
+        Gate::Linear { .. } => Sizes { values: outputs, opening: inputs, ..Sizes::default() },
+        Gate::Sum(_) | Gate::Output { .. } => Sizes::default(),
+        Gate::Max { slots, .. } => compare(images * pairs(slots)),
+        Gate::Relu { .. } => compare(inputs),
+        Gate::Quadratic { .. } => {
+            Sizes { values: 5 * inputs + 2 * outputs, opening: 3 * inputs + outputs, ..Sizes::default() }
+        }
+        Gate::Truncate { .. } => Sizes { values: 2 * inputs, opening: inputs, ..Sizes::default() },
+    }
+}
+
+/// Of a ReLU, a value: both offsets of the truncation, the bit that masks the sign, the triple's product.
+pub(super) const SELECTION_VALUES: usize = 4;
+/// Of a ReLU, a value: the mask of the value, and of both factors of the selection.
+pub(super) const SELECTION_OPENINGS: usize = 3;
+
+/// Bytes of randomness that one image takes in a party's memory.
+pub fn randomness_bytes(circuit: &Circuit) -> usize {
+    let words = |gate: &Gate| {
+        let sizes = sizes(gate, circuit, 1);
+        sizes.bits + sizes.values + sizes.opening
+    };
+    8 * (circuit.inputs + circuit.gates.iter().map(words).sum::<usize>())
+}

@@ -7,6 +7,8 @@ mod dealer;
 mod format;
 mod lowering;
 mod model_owner;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

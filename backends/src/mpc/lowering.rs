@@ -10,24 +10,15 @@ use crate::{Error, Unsupported};
 /// An architecture as the protocols see it.
 pub(super) struct Lowered {
     pub(super) architecture: core::network::Architecture,
-    /// Of each lowered layer, the layer it comes from and whether it is an identity put before it.
-    origins: Vec<Origin>,
     names: Vec<String>,
     /// Largest magnitude of an input value, if the architecture states it.
     pub(super) input_magnitude: Option<f64>,
 }
 
-#[derive(Clone, Copy)]
-struct Origin {
-    layer: usize,
-    identity: bool,
-}
-
-/// The layers, each as it is; an activation or pool that the protocols cannot run where it stands comes after a linear
-/// layer that changes nothing.
+/// The layers, each as it is.
 ///
 /// # Errors
-/// For a polynomial of degree three or more.
+/// For a polynomial of degree three or more, and an activation or pool without a linear layer before it.
 pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported> {
     let magnitude =
         |range: Option<Range>| range.map(|range| f64::from(range.low.abs().max(range.high.abs())));
@@ -38,13 +29,11 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
             layers: Vec::new(),
             magnitudes: Vec::new(),
         },
-        origins: Vec::new(),
         names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
         input_magnitude,
     };
-    let mut before = input_magnitude;
     let mut wire = Wire::Held;
-    for (index, (input, layer)) in architecture.steps().enumerate() {
+    for layer in &architecture.layers {
         let own = match layer.op {
             Op::Dense(dense) => Layer::Dense { outputs: dense.outputs },
             Op::Conv2d(conv) => Layer::Conv2d(convolution(conv)),
@@ -63,12 +52,12 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
                 return Err(Unsupported { layer: Some(layer.name.clone()), reason });
             }
         };
-        if wire.needs_identity(own) {
-            lowered.push(identity(shape(input)), before, Origin { layer: index, identity: true });
-            wire = Wire::Open;
+        if wire.lacks_a_linear_layer(own) {
+            let reason = "it needs a dense or convolution layer between it and what comes before it".into();
+            return Err(Unsupported { layer: Some(layer.name.clone()), reason });
         }
-        before = magnitude(layer.range);
-        lowered.push(own, before, Origin { layer: index, identity: false });
+        lowered.architecture.layers.push(own);
+        lowered.architecture.magnitudes.push(magnitude(layer.range));
         wire = wire.after(own);
     }
     Ok(lowered)
@@ -88,7 +77,7 @@ enum Wire {
 }
 
 impl Wire {
-    fn needs_identity(self, layer: Layer) -> bool {
+    fn lacks_a_linear_layer(self, layer: Layer) -> bool {
         match layer {
             Layer::Relu | Layer::Quadratic => self != Wire::Open,
             Layer::MaxPool(_) => !matches!(self, Wire::Open | Wire::Rectified),
@@ -111,24 +100,9 @@ impl Wire {
     }
 }
 
-fn identity(shape: core::network::Shape) -> Layer {
-    Layer::Conv2d(core::network::Conv2d {
-        outputs: shape.channels,
-        groups: shape.channels,
-        dilation: [1; 2],
-        window: core::network::Window::tiles(1),
-    })
-}
-
 impl Lowered {
-    fn push(&mut self, layer: Layer, magnitude: Option<f64>, origin: Origin) {
-        self.architecture.layers.push(layer);
-        self.architecture.magnitudes.push(magnitude);
-        self.origins.push(origin);
-    }
-
     fn name(&self, layer: usize) -> Option<String> {
-        self.names.get(self.origins.get(layer)?.layer).cloned()
+        self.names.get(layer).cloned()
     }
 
     /// Whether every layer that needs one has a calibrated range.
@@ -163,25 +137,15 @@ impl Lowered {
         }
     }
 
-    /// The weights of every lowered layer.
+    /// The weights of every layer.
     pub(super) fn parameters(&self, network: Network) -> Vec<LayerParameters> {
-        let mut given = network.parameters.into_iter();
-        let layers = self.origins.iter().zip(&self.architecture.layers);
-        layers
-            .map(|(origin, layer)| match (origin.identity, layer) {
-                (true, Layer::Conv2d(conv)) => LayerParameters::Affine {
-                    weights: vec![1.0; conv.outputs],
-                    bias: vec![0.0; conv.outputs],
-                },
-                _ => match given.next() {
-                    Some(Parameters::Affine { weights, bias }) => LayerParameters::Affine { weights, bias },
-                    Some(Parameters::Polynomial { coefficients }) => {
-                        quadratic(&network.architecture, origin.layer, &coefficients)
-                    }
-                    _ => LayerParameters::None,
-                },
-            })
-            .collect()
+        let Network { architecture, parameters, .. } = network;
+        let convert = |(layer, parameters): (usize, Parameters)| match parameters {
+            Parameters::Affine { weights, bias } => LayerParameters::Affine { weights, bias },
+            Parameters::Polynomial { coefficients } => quadratic(&architecture, layer, &coefficients),
+            _ => LayerParameters::None,
+        };
+        parameters.into_iter().enumerate().map(convert).collect()
     }
 }
 

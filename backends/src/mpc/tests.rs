@@ -1,0 +1,203 @@
+//! The backends against the fixed-point oracle, and what happens when a party or a link fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use veilbench_mpc::model::Model;
+use veilbench_mpc::oracle;
+use veilbench_mpc::ring::encode;
+use veilbench_networks::{Network, Range, Tensor, zoo};
+
+use super::*;
+use crate::conformance::specimens;
+use crate::link::{Forward, Tap};
+use crate::rehearsal::Rehearsal;
+
+fn backends() -> Vec<Box<dyn Backend>> {
+    vec![Box::new(tree()), Box::new(function()), Box::new(beaver())]
+}
+
+/// Strokes on a dark ground, as far from noise as digits and cells are.
+fn images(network: &Network, count: usize) -> Tensor {
+    let shape = network.architecture.input;
+    let Range { low, high } = network.architecture.input_range.unwrap();
+    let side = (shape.values_per_channel() as f64).sqrt() as usize;
+    let values = (0..count * shape.len()).map(|at| {
+        let (image, position) = (at / shape.len(), at % shape.values_per_channel());
+        let (row, column) = ((position / side) as f32, (position % side) as f32);
+        let wave = ((row * 0.4 + image as f32).sin() * (column * 0.3 - image as f32).cos()).max(0.0);
+        low + (high - low) * wave
+    });
+    Tensor::new(count, shape, values.collect()).unwrap()
+}
+
+#[test]
+fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle() {
+    for name in ["mnist-mlp", "mnist-mlp-poly", "mnist-cnn", "mnist-cnn-poly"] {
+        let network = zoo::load(name).unwrap();
+        let images = images(&network, 3);
+        for backend in [tree(), function()] {
+            let rehearsal = Rehearsal::new(&backend, &network, 3);
+            let plan = backend.plan(&network.architecture, &rehearsal.job).unwrap();
+            let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+            let model = Model::encode(&circuit, &lowered.parameters(network.clone())).unwrap();
+            let bits = circuit.format().activation_bits;
+            let inputs: Vec<u64> =
+                images.data().iter().map(|&value| encode(f64::from(value), bits).unwrap()).collect();
+            let expected = oracle::evaluate(&circuit, &model, &inputs);
+            let done = rehearsal.run(std::slice::from_ref(&images)).unwrap();
+            for (logit, expected) in done[0].logits[0].data().iter().zip(expected) {
+                let error = (f64::from(*logit) - circuit.decode(expected)).abs();
+                assert!(error < 2f64.powi(-10), "{name} on {}: off by {error}", backend.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn formats_of_the_zoo_leave_the_model_owner_nothing_to_refuse() {
+    for name in zoo::names() {
+        let network = zoo::load(name).unwrap();
+        let backend = tree();
+        let job = Rehearsal::new(&backend, &network, 1).job;
+        let plan = backend.plan(&network.architecture, &job).unwrap();
+        let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+        let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
+        oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn what_cannot_run_is_refused_with_the_layers_name() {
+    let mut network = specimens::networks().remove(1);
+    let job = Rehearsal::new(&tree(), &network, 1).job;
+    for layer in &mut network.architecture.layers {
+        if let veilbench_networks::Op::Polynomial(polynomial) = &mut layer.op {
+            polynomial.degree = 3;
+        }
+    }
+    let refused = tree().plan(&network.architecture, &job).unwrap_err();
+    assert_eq!(refused.layer.as_deref(), Some("layer1"));
+    assert!(refused.reason.contains("degree 3"), "{refused}");
+}
+
+#[test]
+fn weights_that_could_overflow_are_refused_by_their_owner_with_the_layers_name() {
+    let mut network = specimens::networks().remove(0);
+    network.architecture.input_range = None;
+    for layer in &mut network.architecture.layers {
+        layer.range = None;
+    }
+    for parameters in &mut network.parameters {
+        if let veilbench_networks::Parameters::Affine { weights, .. } = parameters {
+            weights.iter_mut().for_each(|weight| *weight *= 1e6);
+        }
+    }
+    for backend in backends() {
+        let mut rehearsal = Rehearsal::new(backend.as_ref(), &network, 1);
+        rehearsal.timeout = Duration::from_secs(1);
+        let done = rehearsal.run(&[specimens::images(&network, 1, 1)]).unwrap();
+        let refusal = done[1].error.as_ref().unwrap().to_string();
+        assert!(refusal.contains("layer layer2") && refusal.contains("calibrated"), "{refusal}");
+    }
+}
+
+#[test]
+fn an_activation_without_a_linear_layer_before_it_is_refused_with_its_name() {
+    let mut network = specimens::networks().remove(2);
+    let mut first = network.architecture.layers[1].clone();
+    first.name = "first".into();
+    first.output = network.architecture.input;
+    network.architecture.layers.insert(0, first);
+    for backend in backends() {
+        let job = Rehearsal::new(backend.as_ref(), &network, 1).job;
+        let refused = backend.plan(&network.architecture, &job).unwrap_err();
+        assert_eq!(refused.layer.as_deref(), Some("first"));
+    }
+}
+
+/// Swallows every message of one link from a certain one on: its sender has stopped.
+struct Silence {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Tap for Silence {
+    fn message(&self, from: &str, to: &str, number: usize, payload: Vec<u8>) -> Forward {
+        let silent = from == self.from && to == self.to && number > 0;
+        Forward::Messages(if silent { Vec::new() } else { vec![payload] })
+    }
+}
+
+/// Adds a byte to every message of one link but the first.
+struct Excess(Silence);
+
+impl Tap for Excess {
+    fn message(&self, from: &str, to: &str, number: usize, mut payload: Vec<u8>) -> Forward {
+        if from == self.0.from && to == self.0.to && number > 0 {
+            payload.push(0);
+        }
+        Forward::Messages(vec![payload])
+    }
+}
+
+#[test]
+fn a_party_that_stops_or_sends_too_much_is_named_within_the_timeout() {
+    let network = specimens::networks().remove(0);
+    let images = specimens::images(&network, 2, 3);
+    for backend in backends() {
+        for (from, to, receiver) in [
+            (DATA_OWNER, MODEL_OWNER, 1),
+            (MODEL_OWNER, DATA_OWNER, 0),
+            (DEALER, MODEL_OWNER, 1),
+            (DEALER, DATA_OWNER, 0),
+        ] {
+            let taps: [Arc<dyn Tap>; 2] =
+                [Arc::new(Silence { from, to }), Arc::new(Excess(Silence { from, to }))];
+            for tap in taps {
+                let mut rehearsal = Rehearsal::new(backend.as_ref(), &network, 2);
+                rehearsal.timeout = Duration::from_secs(1);
+                rehearsal.tap = Some(tap);
+                let start = Instant::now();
+                let done = rehearsal.run(std::slice::from_ref(&images)).unwrap();
+                assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
+                assert!(done[0].logits.is_empty());
+                let error = done[receiver].error.as_ref().map(ToString::to_string).unwrap_or_default();
+                assert!(error.contains(&format!("link to {from}")), "{to} says {error:?} of {from}");
+            }
+        }
+    }
+}
+
+/// Keeps what the dealer and the data owner send to the model owner.
+#[derive(Default)]
+struct Listener(std::sync::Mutex<Vec<Vec<u8>>>);
+
+impl Tap for Listener {
+    fn message(&self, _: &str, to: &str, _: usize, payload: Vec<u8>) -> Forward {
+        if to == MODEL_OWNER {
+            self.0.lock().unwrap().push(payload.clone());
+        }
+        Forward::Messages(vec![payload])
+    }
+}
+
+#[test]
+fn batches_of_one_image_share_no_randomness() {
+    let network = specimens::networks().remove(2);
+    let images = specimens::images(&network, 1, 3);
+    for backend in backends() {
+        let listener = Arc::new(Listener::default());
+        let mut rehearsal = Rehearsal::new(backend.as_ref(), &network, 4);
+        rehearsal.tap = Some(Arc::clone(&listener) as Arc<dyn Tap>);
+        let done = rehearsal.run(&[images.clone(), images.clone(), images.clone()]).unwrap();
+        assert!(done.iter().all(|role| role.error.is_none()));
+        let heard = listener.0.lock().unwrap();
+        let mut seen = std::collections::HashSet::new();
+        // Sixteen bytes name the batch in messages of the dealer; what follows is uniform.
+        for block in heard.iter().flat_map(|message| message.get(16..).unwrap_or_default().chunks_exact(16)) {
+            assert!(seen.insert(block.to_vec()), "sixteen bytes came twice");
+        }
+        assert!(seen.len() > 100);
+    }
+}

@@ -1,4 +1,5 @@
-//! The clear fixed-point network: exact integers, truncation rounds down. Protocols are tested against it.
+//! The clear fixed-point network: exact integers, truncation rounds to nearest as the protocols do on average. Protocols are
+//! tested against it.
 
 mod analysis;
 
@@ -15,7 +16,10 @@ use crate::model::{GateParameters, Model};
 pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
     assert_eq!(inputs.len() % circuit.inputs, 0, "no whole number of images");
     let ring = circuit.ring();
-    let floor = |value: u64, shift: u32| (ring.signed(value) >> shift) as u64;
+    let rounded = |value: u64, shift: u32| {
+        let half = if shift > 0 { 1 << (shift - 1) } else { 0 };
+        ((ring.signed(value) + half) >> shift) as u64
+    };
     let mut wire = inputs.to_vec();
     for (gate, parameters) in circuit.gates.iter().zip(&model.gates) {
         wire = match (gate, parameters) {
@@ -30,7 +34,7 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 .flat_map(|image| slots.iter().map(|slot| larger(image, *slot, ring)))
                 .collect(),
             (Gate::Relu { shift, pools, .. }, _) => {
-                let values = wire.iter().map(|&x| floor(ring.signed(x).max(0) as u64, *shift)).collect();
+                let values = wire.iter().map(|&x| rounded(ring.signed(x).max(0) as u64, *shift)).collect();
                 pool::sum_all(pools, values)
             }
             (
@@ -38,14 +42,14 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 GateParameters::Quadratic { a, b, c },
             ) => {
                 let values = wire.iter().enumerate().map(|(index, &x)| {
-                    let (t, channel) = (floor(x, *shift), index / positions % channels);
+                    let (t, channel) = (rounded(x, *shift), index / positions % channels);
                     let slope = a[channel].wrapping_mul(t).wrapping_add(b[channel]);
                     slope.wrapping_mul(t).wrapping_add(c[channel])
                 });
                 let sums = pool::sum_all(pools, values.collect());
-                sums.into_iter().map(|x| floor(x, *square_shift)).collect()
+                sums.into_iter().map(|x| rounded(x, *square_shift)).collect()
             }
-            (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| floor(x, *shift)).collect(),
+            (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| rounded(x, *shift)).collect(),
             (Gate::Output { .. }, _) => wire.into_iter().map(|x| ring.reduce(x)).collect(),
             (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => {
                 panic!("the model belongs to another circuit")

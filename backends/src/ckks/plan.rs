@@ -70,7 +70,7 @@ pub(super) struct LayerPlan {
     ciphertexts: usize,
     weights: usize,
     rotations: usize,
-    milliseconds: f64,
+    online_ns: u64,
 }
 
 /// The plans for one architecture: for one image, and for slots full of them.
@@ -78,6 +78,16 @@ pub(super) struct LayerPlan {
 struct Plans {
     latency: Option<CkksPlan>,
     throughput: CkksPlan,
+}
+
+/// An estimate to three digits, rounded up: it means no more, and survives being written and read.
+fn three_digits(estimate: f64) -> f64 {
+    if !(estimate.is_finite() && estimate > 0.0) {
+        return estimate;
+    }
+    let exponent = estimate.log10().floor() as i32 - 2;
+    let digits = (estimate / 10f64.powi(exponent)).ceil();
+    format!("{digits}e{exponent}").parse().unwrap_or(estimate)
 }
 
 impl CkksPlan {
@@ -132,7 +142,7 @@ impl CkksPlan {
             peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level)) / 5 * 6
                 + scheme.key_memory_bytes()
                 + PROCESS_BYTES,
-            max_logit_error: scheme.logit_error(&Self::demand(circuit, 1, false)),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, false))),
         };
         let times = cost.throughput_layers(circuit, &schedule);
         let layer = |(index, (name, time)): (usize, (String, f64))| LayerPlan {
@@ -146,7 +156,7 @@ impl CkksPlan {
             ciphertexts: circuit.stages[index].map.outputs(),
             weights: circuit.stages[index].map.products(),
             rotations: 0,
-            milliseconds: time / 1e6,
+            online_ns: time as u64,
         };
         let layers = times.into_iter().enumerate().map(layer).collect();
         Ok(Self { layout: Layout::Throughput, rotations: Vec::new(), predicted, layers, scheme })
@@ -183,7 +193,7 @@ impl CkksPlan {
             peak_rss_bytes: keys * (scheme.key_memory_bytes() + scheme.key_bytes())
                 + weight_memory_bytes(program, &scheme)
                 + PROCESS_BYTES,
-            max_logit_error: scheme.logit_error(&Self::demand(circuit, 1, true)),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
         };
         let layer = |(index, (name, time)): (usize, (String, f64))| {
             let (own, outline) = (&program.layers[index], program.layers[index].outline());
@@ -199,7 +209,7 @@ impl CkksPlan {
                 ciphertexts: own.diagonals.len(),
                 weights: outline.diagonals(),
                 rotations: outline.baby_steps() + outline.giant_steps() + sums,
-                milliseconds: time / 1e6,
+                online_ns: time as u64,
             }
         };
         let layers = cost.latency_layers(program).into_iter().enumerate().map(layer).collect();

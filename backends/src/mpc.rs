@@ -143,7 +143,7 @@ impl<P: Protocol> Backend for Mpc<P> {
         };
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
         let parameters = serde_json::to_value(parameters).map_err(reason)?;
-        Ok(Plan { security_bits: Some(self.security_bits), parameters, notes })
+        Ok(Plan { security_bits: Some(self.security_bits), parameters, notes, predicted_online_ns: None })
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {

@@ -70,6 +70,8 @@ struct Amounts {
     threads: &'static [usize],
     links: &'static [&'static str],
     repetitions: usize,
+    /// Predicted online time that the batches of a session may take together.
+    session: Duration,
     timeout: Duration,
 }
 
@@ -93,6 +95,7 @@ impl Profile {
                 threads: &[1],
                 links: &["loopback"],
                 repetitions: 3,
+                session: Duration::from_secs(8),
                 timeout: minutes(5),
             },
             Profile::Standard => Amounts {
@@ -102,6 +105,7 @@ impl Profile {
                 threads: &[1, 2],
                 links: &["loopback", "lan", "wan"],
                 repetitions: 5,
+                session: minutes(4),
                 timeout: minutes(30),
             },
             Profile::Full => Amounts {
@@ -111,6 +115,7 @@ impl Profile {
                 threads: &[1, 2],
                 links: &["loopback", "lan", "wan"],
                 repetitions: 5,
+                session: minutes(60),
                 timeout: minutes(240),
             },
         }
@@ -138,6 +143,31 @@ impl Options {
         self.repetitions = NonZeroUsize::new(1);
         self.warmup = 0;
         self.batches = self.batches.or(NonZeroUsize::new(20));
+    }
+
+    /// Batches that a session has time for, by the backend's prediction.
+    fn fitting_batches(&self, plan: Option<&Plan>) -> usize {
+        let session_ns = self.profile.amounts().session.as_nanos() as u64;
+        match plan.and_then(|plan| plan.predicted_online_ns) {
+            Some(batch_ns) if self.images.is_none() => (session_ns / batch_ns.max(1)).max(1) as usize,
+            _ => usize::MAX,
+        }
+    }
+
+    /// The plan, unless one batch alone is far beyond the profile's time and nobody asked for it by its size.
+    fn affordable(&self, plan: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
+        let plan = plan?;
+        let (session, predicted) =
+            (self.profile.amounts().session, Duration::from_nanos(plan.predicted_online_ns.unwrap_or(0)));
+        if self.batch.is_empty() && predicted > 2 * session {
+            let reason = format!(
+                "one batch is predicted to take {} s, too long for the profile {}: ask for it with --batch, or take a longer profile",
+                predicted.as_secs(),
+                self.profile.name()
+            );
+            return Err(Unsupported { layer: None, reason });
+        }
+        Ok(plan)
     }
 
     fn links(&self) -> Vec<LinkProfile> {
@@ -200,7 +230,9 @@ pub(crate) fn cells<'a>(
             for mut job in options.jobs() {
                 let available = subject.images().min(options.images());
                 job.batch = job.batch.min(available);
-                let images = available.min(job.batch.saturating_mul(batches));
+                let plan = options.affordable(backend.plan(subject.architecture(), &job));
+                let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
+                let images = available.min(job.batch.saturating_mul(fitting));
                 let cell = Cell {
                     backend: backend.profile().name.into_owned(),
                     network: subject.name().to_owned(),
@@ -214,7 +246,6 @@ pub(crate) fn cells<'a>(
                 if cells.iter().any(|known| known.cell == cell) {
                     continue;
                 }
-                let plan = backend.plan(subject.architecture(), &job);
                 cells.push(PlannedCell { cell, backend: backend.as_ref(), subject, job, plan });
             }
         }

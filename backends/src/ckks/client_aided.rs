@@ -52,6 +52,9 @@ struct AidedPlan {
     download_bytes: usize,
 }
 
+/// Multiplying a residue by a weight and adding it up, measured over whole runs of the networks that ship.
+const NS_PER_PRODUCT: f64 = 0.5;
+
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {
     let missing = |layer: Option<&Layer>| Unsupported {
@@ -164,6 +167,9 @@ impl Backend for CkksClientAided {
         let passes = job.batch.div_ceil(scheme.slots());
         let up: usize = rounds.iter().map(|round| round.map.inputs).sum();
         let down: usize = rounds.iter().map(|round| round.map.outputs()).sum();
+        // Two polynomials of two primes each, for every product of a weight and a value.
+        let products = passes as f64 * architecture.macs() as f64 * 4.0 * scheme.degree as f64;
+        let predicted_online_ns = Some((products * NS_PER_PRODUCT) as u64);
         let plan = AidedPlan {
             protocol: "linear layers encrypted, activations in the clear at the data owner".into(),
             upload_bytes: passes * up * scheme.wire_bytes(1, true),
@@ -173,7 +179,8 @@ impl Backend for CkksClientAided {
         };
         let parameters = serde_json::to_value(plan).unwrap_or_default();
         let notes = vec!["the data owner sees every activation".into()];
-        Ok(Plan { security_bits: Some(veilbench_ckks::SECURITY_BITS), parameters, notes })
+        let security_bits = Some(veilbench_ckks::SECURITY_BITS);
+        Ok(Plan { security_bits, parameters, notes, predicted_online_ns })
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {

@@ -63,7 +63,7 @@ impl Comparison {
         Self { bits, ring, salt }
     }
 
-    /// What is claimed against a party with one root, in bits: seeds have 125, and the nodes of [`BATCH`] keys share a cipher key.
+    /// What is claimed against a party with one root, in bits: seeds have 125, and the nodes of a batch of keys share a cipher key.
     pub fn security_bits(&self) -> u32 {
         SEED_BITS - (BATCH as u32 * self.bits).next_power_of_two().ilog2()
     }

@@ -23,8 +23,9 @@ fn main() {
     println!("cargo::rustc-env=VEILBENCH_RUSTC={}", rustc.trim());
     println!("cargo::rustc-env=VEILBENCH_CRATES={}", direct_dependencies(&root).unwrap_or_default());
 
+    // Not `results` as a whole: runs are written there.
     for watched in
-        ["Cargo.toml", "Cargo.lock", "harness", "backends", "networks", "datasets", "results", "report"]
+        ["Cargo.toml", "Cargo.lock", "harness", "backends", "networks", "datasets", "results/src", "report"]
     {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }

@@ -33,7 +33,7 @@ pub(crate) enum Error {
     Results(#[from] veilbench_results::Error),
     #[error(transparent)]
     Report(#[from] veilbench_report::Error),
-    #[error("{} was measured by another build, on another machine or with another seed; choose another --out, or remove it", folder.display())]
+    #[error("{} was measured by another build, on another machine or with another seed or warm-up; choose another --out, or remove it", folder.display())]
     OtherRun { folder: PathBuf },
     #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
     Changed { name: String, folder: PathBuf },

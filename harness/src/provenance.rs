@@ -60,11 +60,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// If the executable cannot be read.
-pub(crate) fn describe(seed: u64) -> io::Result<Run> {
+pub(crate) fn describe(seed: u64, warmup: usize) -> io::Result<Run> {
     let machine = machine();
     let executable_sha256 = executable_sha256()?;
     let identity = format!(
-        "{}\n{executable_sha256}\n{}\n{}\n{}\n{seed}",
+        "{}\n{executable_sha256}\n{}\n{}\n{}\n{seed}\n{warmup}",
         veilbench_results::SCHEMA_VERSION,
         machine.cpu_model,
         machine.cores,
@@ -99,11 +99,12 @@ mod tests {
 
     #[test]
     fn a_run_names_machine_software_and_dependencies() {
-        let run = describe(7).unwrap();
+        let run = describe(7, 1).unwrap();
         assert!(run.machine.cores >= 1 && run.machine.memory_bytes > 0);
         assert_eq!(run.executable_sha256.len(), 64);
         assert!(run.crates.contains_key("tract-onnx"));
         assert!(run.rustc.starts_with("rustc 1."));
-        assert_ne!(run.fingerprint, describe(8).unwrap().fingerprint);
+        assert_ne!(run.fingerprint, describe(8, 1).unwrap().fingerprint);
+        assert_ne!(run.fingerprint, describe(7, 2).unwrap().fingerprint);
     }
 }

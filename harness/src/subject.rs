@@ -107,6 +107,11 @@ impl Candidate {
         }
     }
 
+    /// Whether the file names its data set, rather than leaving it to the shape of its input.
+    pub(crate) fn states_dataset(&self) -> bool {
+        self.network.metadata.dataset.is_some()
+    }
+
     /// Whether the file states the ranges of its activations, from which backends choose their scales.
     pub(crate) fn states_ranges(&self) -> bool {
         let Architecture { input_range, layers, .. } = &self.network.architecture;
@@ -138,6 +143,11 @@ impl Candidate {
         folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
         let Self { name, bytes, network, calibrated_images } = self;
+        let (outputs, classes) = (network.architecture.classes(), dataset.classes.len());
+        if outputs != classes {
+            let reason = format!("it tells {outputs} classes apart, {} has {classes}", dataset.id);
+            return Err(SubjectError::Fit { network: name, reason });
+        }
         let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
         let indices = dataset.draw(images.min(dataset.len()), seed)?;
         let dataset = dataset.select(&indices);

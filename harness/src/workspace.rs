@@ -52,6 +52,12 @@ impl Workspace {
             if !options.selection.dataset(&dataset.id) {
                 continue;
             }
+            if !candidate.states_dataset() {
+                let (name, dataset) = (candidate.name(), &dataset.id);
+                let text =
+                    &format!("{name} states no `veilbench.dataset`: by the shape of its input, {dataset}");
+                progress.tell(&Event::Note { text });
+            }
             if !candidate.states_ranges() {
                 let training = load_or_sample(&store, &id, Split::Train)?.dataset;
                 let images = candidate.calibrate(&training, options.seed)?;

@@ -153,6 +153,20 @@ fn a_model_without_ranges_is_calibrated_on_training_images() {
 }
 
 #[test]
+fn a_model_with_other_classes_than_its_images_is_refused() {
+    use veilbench_networks::{export, zoo};
+
+    let bench = Bench::new();
+    let mut network = zoo::load("malaria-cnn").unwrap();
+    network.metadata.dataset = Some("mnist".into());
+    network.architecture.name = "two".into();
+    std::fs::write(bench.folder().join("two.onnx"), export::to_bytes(&network).unwrap()).unwrap();
+    let refused = bench.command(&["list", "--model", "two.onnx", "-n", "two"]);
+    assert_eq!(refused.code, 3, "{}", refused.stdout);
+    assert!(refused.stderr.contains("2 classes"), "{}", refused.stderr);
+}
+
+#[test]
 fn report_and_diff_work_from_the_files_alone() {
     let bench = Bench::new();
     assert_eq!(

@@ -211,6 +211,8 @@ fn a_run_of_another_seed_is_not_gone_on_with() {
     let other = bench.run(&[SMALL, &["--seed", "1"]].concat());
     assert_eq!(other.code, 3);
     assert!(other.stderr.contains("another seed"), "{}", other.stderr);
+    let colder = bench.run(&[SMALL, &["--warmup", "2"]].concat());
+    assert_eq!(colder.code, 3, "{}", colder.stderr);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::workspace::{Depth, Workspace};
 pub(super) struct Run {
     #[command(flatten)]
     options: Options,
-    /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine and seed]
+    /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine, seed and warm-up]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Measure the selected cells again instead of going on
@@ -75,7 +75,8 @@ impl Run {
     }
 
     fn open(&self) -> Result<Store, Error> {
-        let description = provenance::describe(self.options.seed).map_err(Error::Executable)?;
+        let description =
+            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
         let folder = self.out.clone().unwrap_or_else(|| {
             let name = format!("{}-{}", self.options.profile.name(), &description.fingerprint[..8]);
             Path::new("results").join("runs").join(name)
@@ -87,7 +88,7 @@ impl Run {
 /// Opens a run folder to go on with it, or begins one.
 ///
 /// # Errors
-/// If it belongs to another build, machine or seed.
+/// If it belongs to another build, machine, seed or warm-up.
 pub(super) fn open(folder: &Path, mut description: veilbench_results::Run) -> Result<Store, Error> {
     match Store::open(folder) {
         Ok(store) if store.run().fingerprint == description.fingerprint => Ok(store),

@@ -32,7 +32,8 @@ impl Verify {
         let workspace = Workspace::prepare(&self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let folder = TempDir::with_prefix("veilbench-verify-").map_err(Error::Folder)?;
-        let description = provenance::describe(self.options.seed).map_err(Error::Executable)?;
+        let description =
+            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
         let mut store = open(folder.path(), description)?;
         let tally = conduct(&cells, &self.options, &mut store, &mut progress, &interrupt)?;
         if tally.interrupted {

@@ -166,10 +166,10 @@ pub struct Plan {
     pub parameters: serde_json::Value,
     /// What a reader of the results should know, e.g. that ranges were rescaled.
     pub notes: Vec<String>,
-    /// How long one batch is expected to take online, in nanoseconds; `None` if that is a matter of milliseconds.
+    /// How long one batch is expected to take, offline and online together, in nanoseconds; `None` if that is a matter of milliseconds.
     /// From it the harness sees how many batches fit a profile.
     #[serde(default)]
-    pub predicted_online_ns: Option<u64>,
+    pub predicted_batch_ns: Option<u64>,
 }
 
 /// Why a backend cannot run a network.

@@ -47,7 +47,7 @@ impl Backend for Clear {
             "engine": "tract",
             "upload_bytes": job.batch * architecture.input.len() * size_of::<f32>(),
         });
-        Ok(Plan { security_bits: None, parameters, notes: Vec::new(), predicted_online_ns: None })
+        Ok(Plan { security_bits: None, parameters, notes: Vec::new(), predicted_batch_ns: None })
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {

@@ -121,7 +121,7 @@ impl Backend for Tee {
              measured column"
                 .into(),
         ];
-        Ok(Plan { security_bits: Some(128), parameters, notes, predicted_online_ns: None })
+        Ok(Plan { security_bits: Some(128), parameters, notes, predicted_batch_ns: None })
     }
 
     fn attachments(&self) -> &'static [(&'static str, &'static str)] {

@@ -70,7 +70,7 @@ struct Amounts {
     threads: &'static [usize],
     links: &'static [&'static str],
     repetitions: usize,
-    /// Predicted online time that the batches of a session may take together.
+    /// Predicted time that the batches of a session may take together.
     session: Duration,
     timeout: Duration,
 }
@@ -95,7 +95,7 @@ impl Profile {
                 threads: &[1],
                 links: &["loopback"],
                 repetitions: 3,
-                session: Duration::from_secs(8),
+                session: Duration::from_secs(3),
                 timeout: minutes(5),
             },
             Profile::Standard => Amounts {
@@ -148,7 +148,7 @@ impl Options {
     /// Batches that a session has time for, by the backend's prediction.
     fn fitting_batches(&self, plan: Option<&Plan>) -> usize {
         let session_ns = self.profile.amounts().session.as_nanos() as u64;
-        match plan.and_then(|plan| plan.predicted_online_ns) {
+        match plan.and_then(|plan| plan.predicted_batch_ns) {
             Some(batch_ns) if self.images.is_none() => (session_ns / batch_ns.max(1)).max(1) as usize,
             _ => usize::MAX,
         }
@@ -158,8 +158,8 @@ impl Options {
     fn affordable(&self, plan: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
         let plan = plan?;
         let (session, predicted) =
-            (self.profile.amounts().session, Duration::from_nanos(plan.predicted_online_ns.unwrap_or(0)));
-        if self.batch.is_empty() && predicted > 2 * session {
+            (self.profile.amounts().session, Duration::from_nanos(plan.predicted_batch_ns.unwrap_or(0)));
+        if self.batch.is_empty() && predicted > 4 * session {
             let reason = format!(
                 "one batch is predicted to take {} s, too long for the profile {}: ask for it with --batch, or take a longer profile",
                 predicted.as_secs(),

@@ -170,7 +170,7 @@ impl Backend for CkksClientAided {
         let down: usize = rounds.iter().map(|round| round.map.outputs()).sum();
         // Two polynomials of two primes each, for every product of a weight and a value.
         let products = passes as f64 * architecture.macs() as f64 * 4.0 * scheme.degree as f64;
-        let predicted_online_ns = Some((products * NS_PER_PRODUCT) as u64);
+        let predicted_batch_ns = Some((products * NS_PER_PRODUCT) as u64);
         let plan = AidedPlan {
             protocol: "linear layers encrypted, activations in the clear at the data owner".into(),
             upload_bytes: passes * up * scheme.wire_bytes(1, true),
@@ -181,7 +181,7 @@ impl Backend for CkksClientAided {
         let parameters = serde_json::to_value(plan).unwrap_or_default();
         let notes = vec!["the data owner sees every activation".into()];
         let security_bits = Some(veilbench_ckks::SECURITY_BITS);
-        Ok(Plan { security_bits, parameters, notes, predicted_online_ns })
+        Ok(Plan { security_bits, parameters, notes, predicted_batch_ns })
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {

@@ -229,10 +229,10 @@ impl CkksPlan {
     }
 
     pub(super) fn into_plan(self) -> Plan {
-        let predicted_online_ns = Some(self.predicted.online_ns);
+        let predicted_batch_ns = Some(self.predicted.online_ns);
         let parameters = serde_json::to_value(self).unwrap_or_default();
         let security_bits = Some(veilbench_ckks::SECURITY_BITS);
-        Plan { security_bits, parameters, notes: Vec::new(), predicted_online_ns }
+        Plan { security_bits, parameters, notes: Vec::new(), predicted_batch_ns }
     }
 
     pub(super) fn from_plan(plan: &Plan) -> Result<Self, Error> {

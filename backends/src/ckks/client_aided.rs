@@ -53,8 +53,8 @@ struct AidedPlan {
 }
 
 /// Multiplying a residue by a weight and adding it up, everything else included: the most that whole runs of the
-/// networks that ship took (0.05 to 0.2), so that a prediction is rather too long.
-const NS_PER_PRODUCT: f64 = 0.2;
+/// networks that ship took (0.16 to 0.57), so that a prediction is rather too long.
+const NS_PER_PRODUCT: f64 = 0.6;
 
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {

@@ -1,5 +1,6 @@
 //! Records what the executable is built from: commit, compiler, versions of direct dependencies.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,23 +36,38 @@ fn main() {
     }
 }
 
-/// `name version` of everything the workspace names as a dependency, joined by commas.
+/// The crates of the workspace that the executable is linked from.
+const MEMBERS: [&str; 9] = [
+    "harness",
+    "backends",
+    "backends/ckks",
+    "backends/mpc",
+    "backends/tee",
+    "networks",
+    "datasets",
+    "results",
+    "report",
+];
+
+/// `name version` of everything these crates name as a dependency, but not for their tests, joined by commas.
 fn direct_dependencies(root: &Path) -> Option<String> {
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
+    let mut named = BTreeSet::new();
+    for member in MEMBERS {
+        let manifest = std::fs::read_to_string(root.join(member).join("Cargo.toml")).ok()?;
+        let dependencies = manifest
+            .lines()
+            .skip_while(|line| *line != "[dependencies]")
+            .skip(1)
+            .take_while(|line| !line.starts_with('['))
+            .filter_map(|line| line.split([' ', '.']).next().filter(|name| !name.is_empty()));
+        named.extend(dependencies.map(str::to_owned));
+    }
     let lock = std::fs::read_to_string(root.join("Cargo.lock")).ok()?;
-    let named: Vec<&str> = manifest
-        .lines()
-        .skip_while(|line| *line != "[workspace.dependencies]")
-        .skip(1)
-        .take_while(|line| !line.starts_with('['))
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(name, _)| name)
-        .collect();
     let versions = lock.split("[[package]]").filter_map(|package| {
         let field = |key: &str| package.lines().find_map(|line| line.strip_prefix(key)?.strip_suffix('"'));
         let name = field("name = \"")?;
         let external = package.contains("source = ");
-        (external && named.contains(&name)).then(|| Some(format!("{name} {}", field("version = \"")?)))?
+        (external && named.contains(name)).then(|| Some(format!("{name} {}", field("version = \"")?)))?
     });
     Some(versions.collect::<Vec<_>>().join(","))
 }

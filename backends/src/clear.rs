@@ -28,7 +28,7 @@ impl Backend for Clear {
         };
         Profile {
             name: "clear".into(),
-            summary: "no privacy: images travel in the clear, tract evaluates".into(),
+            summary: "the baseline: images travel in the clear, tract evaluates".into(),
             technology: Technology::None,
             roles: vec![Role::data_owner(), Role::model_owner()],
             threat_model: ThreatModel {

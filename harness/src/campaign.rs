@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) measured: usize,
     /// Sessions that were on record already.
     pub(crate) before: usize,
+    /// Sessions not measured, because the user stopped it.
+    pub(crate) left: usize,
     /// Whether the user stopped it.
     pub(crate) interrupted: bool,
 }
@@ -81,6 +83,7 @@ pub(crate) async fn measure(
             session.samples.last().map(|mark| (mark.status, &*mark.detail)).unwrap_or_default();
         if status == Status::Interrupted {
             tally.interrupted = true;
+            tally.left = scheduled - tally.before - tally.measured;
             break;
         }
         tally.measured += 1;
@@ -94,13 +97,13 @@ pub(crate) async fn measure(
 }
 
 /// The batches of a session: warm-up over the first images, then all images once. The first batch
-/// is cold whatever the warm-up.
+/// is cold whatever the warm-up. A batch larger than the images is filled by repeating them.
 fn batches(planned: &PlannedCell<'_>, warmup: usize) -> Vec<Batch> {
     let (size, images) = (planned.cell.batch, planned.cell.images);
-    let cold = Batch { first: 0, images: size.min(images), warm: false, counted: false };
+    let cold = Batch { first: 0, images: size, warm: false, counted: false };
     let counted = (0..images).step_by(size).enumerate().map(|(index, first)| Batch {
         first,
-        images: size.min(images - first),
+        images: size.min(images.max(size) - first),
         warm: warmup + index > 0,
         counted: true,
     });

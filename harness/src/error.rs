@@ -19,8 +19,12 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("no cell matches these patterns; `veilbench list --profile full` shows all there are")]
+    #[error("no cell matches these patterns together; `veilbench list --profile full` shows all there are")]
     NothingSelected,
+    #[error("--{option} {pattern} matches none of: {}", known.join(", "))]
+    NoMatch { option: &'static str, pattern: String, known: Vec<String> },
+    #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
+    NoNetwork { name: String },
     #[error(transparent)]
     Subject(#[from] SubjectError),
     #[error(transparent)]
@@ -49,4 +53,18 @@ pub(crate) enum Error {
     Runtime(io::Error),
     #[error("writing output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether standard output was closed by whoever read it.
+    pub(crate) fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NothingSelected | Self::NoMatch { .. } | Self::NoNetwork { .. } => EXIT_USAGE,
+            _ => EXIT_ERROR,
+        }
+    }
 }

@@ -49,9 +49,11 @@ pub use error::{EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
 pub fn main(backends: Vec<Box<dyn Backend>>) -> ExitCode {
     match commands::Cli::parse().run(&backends) {
         Ok(code) => ExitCode::from(code),
+        // Whoever reads the output has read enough, e.g. `head`.
+        Err(error) if error.is_closed_output() => ExitCode::from(EXIT_OK),
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(EXIT_ERROR)
+            ExitCode::from(error.exit_code())
         }
     }
 }

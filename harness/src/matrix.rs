@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 use veilbench_backends::{Backend, Job, LinkProfile, Plan, Unsupported};
 use veilbench_results::Cell;
 
-use crate::select::Selection;
-use crate::subject::Subject;
+use crate::error::Error;
+use crate::select::{Axis, Selection};
+use crate::subject::{Draw, Subject};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,7 +37,7 @@ pub(crate) struct Options {
     /// Most batches a session classifies; bounds the images of cells with a small batch
     #[arg(long, value_name = "N")]
     batches: Option<NonZeroUsize>,
-    /// Images a batch, one cell each
+    /// Images a batch, one cell each; a batch larger than the images at hand is filled by repeating them
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     batch: Vec<NonZeroUsize>,
     /// Threads a party, one cell each
@@ -52,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) warmup: usize,
     /// Longest a session may take, e.g. 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     /// Seed of the choice of images and the order of cells
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -60,6 +61,15 @@ pub(crate) struct Options {
     /// An ONNX file of your own, as one more network (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Vec<PathBuf>,
+}
+
+/// A time above zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("nothing can be measured in no time".into()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What a profile stands for.
@@ -124,8 +134,29 @@ impl Profile {
 
 impl Options {
     /// Images to prepare of each data set: no cell needs more.
-    pub(crate) fn images(&self) -> usize {
-        self.images.map_or(self.profile.amounts().images, NonZeroUsize::get)
+    pub(crate) fn draw(&self) -> Draw {
+        let largest_batch = self.batch.iter().map(|batch| batch.get()).max().unwrap_or(0);
+        let profile = self.profile.amounts().images.max(largest_batch);
+        Draw { images: self.asked_images().unwrap_or(profile), seed: self.seed, largest_batch }
+    }
+
+    /// Images a session classifies, if the user says how many.
+    pub(crate) fn asked_images(&self) -> Option<usize> {
+        self.images.map(NonZeroUsize::get)
+    }
+
+    /// The most threads a party, if the user says how many.
+    pub(crate) fn asked_threads(&self) -> Option<usize> {
+        self.threads.iter().map(|threads| threads.get()).max()
+    }
+
+    /// Every pattern for links has to match one.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`].
+    pub(crate) fn check_links(&self) -> Result<(), Error> {
+        let named = LinkProfile::named();
+        self.selection.check(Axis::Links, named.iter().chain(&self.link).map(LinkProfile::name))
     }
 
     /// Sessions a cell.
@@ -216,8 +247,8 @@ pub(crate) struct PlannedCell<'a> {
     pub(crate) plan: Result<Plan, Unsupported>,
 }
 
-/// All cells, in the order they are listed. Batches larger than the images at hand are left to
-/// the largest one that is filled.
+/// All cells, in the order they are listed. Batches of the profile that are larger than the images at
+/// hand are left to the largest one that is filled; those the user asks for stay as they are.
 pub(crate) fn cells<'a>(
     backends: &'a [Box<dyn Backend>],
     subjects: &'a [Subject],
@@ -228,8 +259,10 @@ pub(crate) fn cells<'a>(
     for subject in subjects {
         for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
             for mut job in options.jobs() {
-                let available = subject.images().min(options.images());
-                job.batch = job.batch.min(available);
+                let available = subject.images();
+                if options.batch.is_empty() {
+                    job.batch = job.batch.min(available);
+                }
                 let plan = options.affordable(backend.plan(subject.architecture(), &job));
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use veilbench_results::{Machine, Run};
@@ -40,6 +41,33 @@ fn load_average() -> [f64; 3] {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut numbers = text.split_whitespace().map_while(|field| field.parse().ok());
     std::array::from_fn(|_| numbers.next().unwrap_or(0.0))
+}
+
+/// How many cores other work keeps busy at the moment, measured over a short while; `None` where the kernel does
+/// not say.
+pub(crate) fn busy_cores() -> Option<f64> {
+    const WATCHED: Duration = Duration::from_millis(300);
+    let before = ticks()?;
+    std::thread::sleep(WATCHED);
+    let after = ticks()?;
+    let (busy, all) = (after.busy.checked_sub(before.busy)?, after.all.checked_sub(before.all)?);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (all > 0).then(|| busy as f64 / all as f64 * cores as f64)
+}
+
+/// Processor time since the system started, in the kernel's units, summed over cores.
+struct Ticks {
+    busy: u64,
+    all: u64,
+}
+
+fn ticks() -> Option<Ticks> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    // User, nice, system, idle, waiting for input and output, interrupts, soft interrupts, stolen.
+    let times: Vec<u64> = line.split_whitespace().take(8).map_while(|time| time.parse().ok()).collect();
+    let all = times.iter().sum();
+    Some(Ticks { busy: all - times.get(3)? - times.get(4)?, all })
 }
 
 /// SHA-256 of the running executable, hexadecimal.
@@ -98,11 +126,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_spinning_thread_is_seen_as_a_busy_core() {
+        let spin = std::sync::atomic::AtomicBool::new(true);
+        let busy = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while spin.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let busy = busy_cores().unwrap();
+            spin.store(false, std::sync::atomic::Ordering::Relaxed);
+            busy
+        });
+        assert!(busy > 0.3, "{busy}");
+    }
+
+    #[test]
     fn a_run_names_machine_software_and_dependencies() {
         let run = describe(7, 1).unwrap();
         assert!(run.machine.cores >= 1 && run.machine.memory_bytes > 0);
         assert_eq!(run.executable_sha256.len(), 64);
-        assert!(run.crates.contains_key("tract-onnx"));
+        assert!(run.crates.contains_key("tract-onnx") && run.crates.contains_key("tfhe-ntt"));
+        assert!(!run.crates.contains_key("criterion") && !run.crates.contains_key("tch"));
         assert!(run.rustc.starts_with("rustc 1."));
         assert_ne!(run.fingerprint, describe(8, 1).unwrap().fingerprint);
         assert_ne!(run.fingerprint, describe(7, 2).unwrap().fingerprint);

@@ -116,7 +116,8 @@ impl Rows<'_> {
                 max_logit_error: error.fold(0.0, f64::max),
             }
         };
-        logits.chunks(classes.max(1)).enumerate().map(answer).collect()
+        let distinct = images.min(self.planned.cell.images - first);
+        logits.chunks(classes.max(1)).take(distinct).enumerate().map(answer).collect()
     }
 }
 

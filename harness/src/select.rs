@@ -3,6 +3,17 @@
 use clap::Args;
 use regex::Regex;
 
+use crate::error::Error;
+
+/// What the patterns of one axis choose from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Axis {
+    Backends,
+    Networks,
+    Datasets,
+    Links,
+}
+
 /// Patterns are regular expressions that have to match a whole name; an axis without an include
 /// pattern is taken as the profile has it.
 #[derive(Args, Clone, Debug, Default)]
@@ -38,13 +49,47 @@ fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
+/// The pattern as the user wrote it.
+fn written(pattern: &Regex) -> &str {
+    let whole = pattern.as_str();
+    whole.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(whole)
+}
+
 fn chosen(include: &[Regex], exclude: &[Regex], names: &[&str]) -> bool {
     let any =
         |patterns: &[Regex]| patterns.iter().any(|pattern| names.iter().any(|name| pattern.is_match(name)));
     (include.is_empty() || any(include)) && !any(exclude)
 }
 
+/// A sample also goes by the name of what it stands for.
+fn dataset_names(id: &str) -> [&str; 2] {
+    [id, id.strip_suffix("-sample").unwrap_or(id)]
+}
+
 impl Selection {
+    /// Every include pattern has to match something: a misspelt one would leave out cells in silence.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] names the first that matches none of the axis' names.
+    pub(crate) fn check<'a>(&self, axis: Axis, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+        let (option, patterns) = match axis {
+            Axis::Backends => ("backend", &self.backends),
+            Axis::Networks => ("network", &self.networks),
+            Axis::Datasets => ("dataset", &self.datasets),
+            Axis::Links => ("links", &self.links),
+        };
+        let known: Vec<&str> = names.collect();
+        let matches = |pattern: &Regex, name: &str| match axis {
+            Axis::Datasets => dataset_names(name).iter().any(|name| pattern.is_match(name)),
+            _ => pattern.is_match(name),
+        };
+        let idle = patterns.iter().find(|pattern| !known.iter().any(|name| matches(pattern, name)));
+        idle.map_or(Ok(()), |pattern| {
+            let known = known.into_iter().map(str::to_owned).collect();
+            Err(Error::NoMatch { option, pattern: written(pattern).to_owned(), known })
+        })
+    }
+
     /// Whether a backend is in.
     pub(crate) fn backend(&self, name: &str) -> bool {
         chosen(&self.backends, &self.not_backends, &[name])
@@ -55,9 +100,9 @@ impl Selection {
         chosen(&self.networks, &self.not_networks, &[name])
     }
 
-    /// Whether a data set is in; a sample also goes by the name of what it stands for.
+    /// Whether a data set is in.
     pub(crate) fn dataset(&self, id: &str) -> bool {
-        chosen(&self.datasets, &self.not_datasets, &[id, id.strip_suffix("-sample").unwrap_or(id)])
+        chosen(&self.datasets, &self.not_datasets, &dataset_names(id))
     }
 
     /// Whether a link profile is in. `by_default` says whether it is without an include pattern.
@@ -85,6 +130,16 @@ mod tests {
         assert!(!chosen(&include, &exclude, &["emnist-cnn"]));
         assert!(!chosen(&[], &exclude, &["mnist-mlp-poly"]));
         assert!(chosen(&[], &[], &["anything"]));
+    }
+
+    #[test]
+    fn a_pattern_without_a_match_is_named_with_what_there_is() {
+        let patterns = ["mnist-.*", "mnits-cnn"].map(|pattern| whole(pattern).unwrap());
+        let selection = Selection { networks: patterns.to_vec(), ..Selection::default() };
+        let error = selection.check(Axis::Networks, ["mnist-mlp", "malaria-cnn"].into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), "--network mnits-cnn matches none of: mnist-mlp, malaria-cnn");
+        assert!(selection.check(Axis::Networks, ["mnist-mlp", "mnits-cnn"].into_iter()).is_ok());
+        assert!(selection.check(Axis::Backends, std::iter::empty()).is_ok());
     }
 
     #[test]

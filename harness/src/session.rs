@@ -228,6 +228,8 @@ struct PartyProcess {
     orders: pipe::Sender,
     stderr: tokio::task::JoinHandle<String>,
     peak_rss_bytes: Option<u64>,
+    /// Its output is closed: it is ending, though the kernel may not be done with it.
+    silent: bool,
 }
 
 enum Event {
@@ -253,7 +255,7 @@ impl PartyProcess {
         let complaints = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
         tokio::spawn(listen(answers, index, events));
         let stderr = tokio::spawn(keep_tail(complaints));
-        Ok(Self { role: role.to_owned(), child, orders, stderr, peak_rss_bytes: None })
+        Ok(Self { role: role.to_owned(), child, orders, stderr, peak_rss_bytes: None, silent: false })
     }
 
     /// A party that can no longer hear has closed its output too, and that is what is reported.
@@ -309,6 +311,12 @@ impl Troupe {
         Ok(troupe)
     }
 
+    async fn next_event(&mut self) -> Option<(usize, Event)> {
+        let (index, event) = self.events.recv().await?;
+        self.parties[index].silent |= matches!(event, Event::Silent(_));
+        Some((index, event))
+    }
+
     async fn broadcast(&mut self, order: &Order) {
         for party in &mut self.parties {
             party.order(order).await;
@@ -319,7 +327,7 @@ impl Troupe {
     async fn gather<T>(&mut self, accept: impl Fn(Answer) -> Option<T>) -> Result<Vec<T>, Failure> {
         let mut answers: Vec<Option<T>> = self.parties.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
-            let (index, event) = self.events.recv().await.unwrap_or((0, Event::Silent(None)));
+            let (index, event) = self.next_event().await.unwrap_or((0, Event::Silent(None)));
             match event {
                 Event::Answer(Answer::Failed(reason)) => return Err(self.failure(index, Some(reason)).await),
                 Event::Silent(reason) => return Err(self.failure(index, reason).await),
@@ -337,7 +345,7 @@ impl Troupe {
         let mut reasons = vec![(index, reason)];
         let until = Instant::now() + GRACE;
         while reasons.len() < self.parties.len() {
-            let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.events.recv()).await else {
+            let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await else {
                 break;
             };
             let reason = match event {
@@ -376,7 +384,7 @@ impl Troupe {
             let until = Instant::now() + 4 * GRACE;
             let mut gone = 0;
             while gone < self.parties.len() {
-                match tokio::time::timeout_at(until, self.events.recv()).await {
+                match tokio::time::timeout_at(until, self.next_event()).await {
                     Ok(Some((index, Event::Answer(Answer::Left { peak_rss_bytes })))) => {
                         self.parties[index].peak_rss_bytes = peak_rss_bytes;
                     }
@@ -390,7 +398,8 @@ impl Troupe {
         for party in self.parties {
             let (role, peak_rss_bytes) = (party.role, party.peak_rss_bytes);
             drop(party.orders);
-            let reaped = tokio::task::spawn_blocking(move || reap(party.child, in_peace)).await;
+            let leaving = in_peace || party.silent;
+            let reaped = tokio::task::spawn_blocking(move || reap(party.child, leaving)).await;
             let Ok(Ok(death)) = reaped else {
                 record.usage.push(Usage::default());
                 continue;

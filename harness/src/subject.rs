@@ -10,6 +10,7 @@ use veilbench_networks::evaluate::{EvaluateError, evaluate, ranges};
 use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
+use crate::error::Error;
 use crate::provenance::hex;
 
 /// One network on one data set, prepared.
@@ -36,20 +37,32 @@ struct Files {
 }
 
 impl Files {
+    /// `images` is how many images the parties find in their file; those of `tensor` repeat.
     fn write(
         folder: &Path,
         name: &str,
         model: &[u8],
         tensor: &Tensor,
+        images: usize,
         clear: Tensor<f64>,
     ) -> Result<Self, SubjectError> {
-        let (weights, images) = (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
+        let (weights, images_file) =
+            (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
         write(&weights, |file| file.write_all(model))?;
-        write(&images, |file| {
-            tensor.data().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
-        })?;
-        Ok(Self { weights, images, clear })
+        let mut values = (0..images).flat_map(|at| tensor.image(at % tensor.images()));
+        write(&images_file, |file| values.try_for_each(|value| file.write_all(&value.to_le_bytes())))?;
+        Ok(Self { weights, images: images_file, clear })
     }
+}
+
+/// Which images of a test set to take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    /// Different images, as far as there are so many.
+    pub(crate) images: usize,
+    pub(crate) seed: u64,
+    /// Images the parties need for one batch.
+    pub(crate) largest_batch: usize,
 }
 
 /// Networks to prepare: names of the zoo and files.
@@ -58,6 +71,29 @@ pub(crate) struct Candidate {
     bytes: Vec<u8>,
     network: Network,
     calibrated_images: usize,
+}
+
+/// A file's network goes by the name of the file.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    stem.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
+}
+
+/// A network of the zoo by its name, or the one in a file.
+///
+/// # Errors
+/// If there is neither, or the file cannot be imported.
+pub(crate) fn network(wanted: &str) -> Result<Network, Error> {
+    if let Ok(bytes) = zoo::bytes(wanted) {
+        return Ok(import::parse(bytes, wanted)?);
+    }
+    let path = Path::new(wanted);
+    if !path.exists() {
+        return Err(Error::NoNetwork { name: wanted.to_owned() });
+    }
+    let mut network = import::read(path)?;
+    network.architecture.name = name_of(path);
+    Ok(network)
 }
 
 /// Training images whose activations give the ranges of a network that states none.
@@ -78,8 +114,7 @@ impl Candidate {
         for path in files {
             let bytes = import::read_bytes(path)?;
             let mut network = import::parse(&bytes, &path.display().to_string())?;
-            let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-            let name = stem.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-");
+            let name = name_of(path);
             if candidates.iter().any(|known| known.name == name) {
                 return Err(SubjectError::NameTaken { path: path.clone(), name });
             }
@@ -138,8 +173,7 @@ impl Candidate {
     pub(crate) fn prepare(
         self,
         dataset: &Dataset,
-        images: usize,
-        seed: u64,
+        draw: &Draw,
         folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
         let Self { name, bytes, network, calibrated_images } = self;
@@ -149,12 +183,14 @@ impl Candidate {
             return Err(SubjectError::Fit { network: name, reason });
         }
         let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
-        let indices = dataset.draw(images.min(dataset.len()), seed)?;
+        let indices = dataset.draw(draw.images.min(dataset.len()), draw.seed)?;
         let dataset = dataset.select(&indices);
         let tensor = normalise(&dataset, &network)?;
         let files = match folder {
             Some(folder) => {
-                Some(Files::write(folder, &name, &bytes, &tensor, evaluate::<f64>(&network, &tensor)?)?)
+                let (clear, images) =
+                    (evaluate::<f64>(&network, &tensor)?, draw.largest_batch.max(tensor.images()));
+                Some(Files::write(folder, &name, &bytes, &tensor, images, clear)?)
             }
             None => None,
         };

@@ -9,6 +9,7 @@ use veilbench_datasets::{Dataset, Loaded, Split, Store, load_or_sample};
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell, cells};
 use crate::progress::{Event, Progress};
+use crate::select::Axis;
 use crate::subject::{Candidate, Subject};
 
 /// What networks and images are prepared for.
@@ -31,12 +32,22 @@ impl Workspace {
     ///
     /// # Errors
     /// If nothing is selected, a file is damaged or a model does not fit its images.
-    pub(crate) fn prepare(options: &Options, depth: Depth, progress: &mut Progress) -> Result<Self, Error> {
+    pub(crate) fn prepare(
+        backends: &[Box<dyn Backend>],
+        options: &Options,
+        depth: Depth,
+        progress: &mut Progress,
+    ) -> Result<Self, Error> {
+        let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
+        options.selection.check(Axis::Backends, names.iter().map(|name| &**name))?;
+        options.check_links()?;
+        let candidates = Candidate::all(&options.model)?;
+        options.selection.check(Axis::Networks, candidates.iter().map(Candidate::name))?;
         let folder = TempDir::with_prefix("veilbench-").map_err(Error::Folder)?;
         let store = Store::from_env()?;
         let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
         let mut subjects = Vec::new();
-        for mut candidate in Candidate::all(&options.model)? {
+        for mut candidate in candidates {
             let id = candidate.dataset()?.to_owned();
             if !options.selection.network(candidate.name()) {
                 continue;
@@ -66,13 +77,18 @@ impl Workspace {
                 progress.tell(&Event::Note { text });
             }
             let folder = (depth == Depth::Measure).then_some(folder.path());
-            let subject = candidate.prepare(dataset, options.images(), options.seed, folder)?;
+            let subject = candidate.prepare(dataset, &options.draw(), folder)?;
             let (network, dataset, images) = (subject.name(), subject.dataset(), subject.images());
+            if options.asked_images().is_some_and(|asked| asked > images) {
+                let text = &format!("{network}: {dataset} has only {images} test images");
+                progress.tell(&Event::Note { text });
+            }
             if depth == Depth::Measure {
                 progress.tell(&Event::Prepared { network, dataset, images });
             }
             subjects.push(subject);
         }
+        options.selection.check(Axis::Datasets, datasets.values().map(|dataset| &*dataset.id))?;
         Ok(Self { subjects, _folder: folder })
     }
 

@@ -53,11 +53,28 @@ fn list_shows_the_cells_the_patterns_choose() {
 #[test]
 fn patterns_that_match_nothing_and_wrong_usage_say_so() {
     let bench = Bench::new();
-    let nothing = bench.command(&["list", "-b", "clear", "-n", "nosuch"]);
-    assert_eq!(nothing.code, 3);
-    assert!(nothing.stderr.contains("no cell matches"), "{}", nothing.stderr);
+    for (option, pattern, known) in
+        [("backend", "nosuch", "ckks"), ("network", "mnits-.*", "mnist-mlp"), ("links", "wann", "loopback")]
+    {
+        let nothing = bench.command(&["list", &format!("--{option}"), pattern]);
+        assert_eq!(nothing.code, 2);
+        let named = nothing.stderr.contains(&format!("--{option} {pattern} matches none of"));
+        assert!(named && nothing.stderr.contains(known), "{}", nothing.stderr);
+    }
+    let dataset = bench.command(&["list", "-n", "mnist-.*", "-d", "malaria"]);
+    assert!(dataset.stderr.contains("--dataset malaria matches none of: mnist-sample"), "{}", dataset.stderr);
+    let excluded = bench.command(&["list", "-b", "clear", "-B", "cl.*"]);
+    assert!(excluded.code == 2 && excluded.stderr.contains("no cell matches"), "{}", excluded.stderr);
+    for command in ["networks", "plan"] {
+        let unknown = bench.command(&[command, "nosuch"]);
+        assert_eq!(unknown.code, 2);
+        let told =
+            unknown.stderr.contains("neither a network of the zoo") && unknown.stderr.contains("mnist-cnn");
+        assert!(told, "{}", unknown.stderr);
+    }
     for wrong in [
-        &["list", "-b", "clear", "-n", "("][..],
+        &["run", "--timeout", "0s"][..],
+        &["list", "-b", "clear", "-n", "("],
         &["run", "--batch", "0"],
         &["run", "--link", "fast"],
         &["nosuch"],
@@ -103,7 +120,8 @@ fn networks_and_backends_are_described() {
         assert!(networks.contains(name), "{networks}");
     }
     let layers = bench.command(&["networks", "mnist-cnn"]).stdout;
-    assert!(layers.contains("conv1") && layers.contains("5x12x12"), "{layers}");
+    let convolution = layers.lines().find(|line| line.contains("conv1")).unwrap();
+    assert!(convolution.contains("5x12x12") && convolution.contains("convolution 1 -> 5, 5x5"), "{layers}");
     let backends = bench.command(&["backends"]).stdout;
     assert!(backends.contains("clear") && backends.contains("sees every image"), "{backends}");
     let profiles: serde_json::Value =

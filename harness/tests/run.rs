@@ -225,3 +225,27 @@ fn progress_for_machines_is_json_lines() {
     let named = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert_eq!((named("start"), named("session"), named("end")), (1, 2, 1));
 }
+
+#[test]
+fn a_batch_larger_than_the_images_is_filled_and_each_image_answered_once() {
+    let bench = Bench::new();
+    let chosen = ["-b", "clear", "-n", "mnist-mlp", "--images", "6", "--batch", "16", "--repetitions", "1"];
+    let output = bench.run(&chosen);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    assert!(data.findings.is_empty(), "{:?}", data.findings);
+    let mut batches = data.samples.iter().filter(|row| row.phase == Phase::Online && row.role == "all");
+    assert!(batches.all(|row| row.images == Some(16)), "{:?}", data.samples);
+    let images: std::collections::BTreeSet<_> = data.answers.iter().map(|answer| answer.image).collect();
+    assert_eq!((data.answers.len(), images.len()), (6, 6));
+    assert!(data.answers.iter().all(|answer| answer.clear == answer.private));
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_error() {
+    let bench = Bench::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = bench.piped(&["networks"], writer);
+    assert_eq!((output.code, &*output.stderr), (0, ""));
+}

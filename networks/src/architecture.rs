@@ -171,6 +171,43 @@ pub enum Op {
     Flatten,
 }
 
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Window { kernel: [rows, columns], stride, padding } = self;
+        write!(f, "{rows}x{columns}")?;
+        if *stride != [1, 1] {
+            write!(f, ", stride {}x{}", stride[0], stride[1])?;
+        }
+        match padding {
+            [0, 0, 0, 0] => Ok(()),
+            [top, left, bottom, right] => write!(f, ", padding {top}, {left}, {bottom}, {right}"),
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Dense(Dense { inputs, outputs }) => write!(f, "dense {inputs} -> {outputs}"),
+            Op::Conv2d(Conv2d { inputs, outputs, groups, dilation, window }) => {
+                write!(f, "convolution {inputs} -> {outputs}, {window}")?;
+                if *groups != 1 {
+                    write!(f, ", {groups} groups")?;
+                }
+                if *dilation != [1, 1] {
+                    write!(f, ", dilation {}x{}", dilation[0], dilation[1])?;
+                }
+                Ok(())
+            }
+            Op::AveragePool(window) => write!(f, "average pool {window}"),
+            Op::MaxPool(window) => write!(f, "max pool {window}"),
+            Op::Relu => f.write_str("ReLU"),
+            Op::Polynomial(Polynomial { degree, .. }) => write!(f, "polynomial of degree {degree}"),
+            Op::Flatten => f.write_str("flatten"),
+        }
+    }
+}
+
 /// One layer of a chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {

@@ -70,6 +70,9 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ImportError::TooLarge { file: name.into() });
     }
+    if bytes.is_empty() {
+        return Err(ImportError::Model { file: name.into(), reason: "it is empty".into() });
+    }
     let corrupt = |reason: String| ImportError::Corrupt { file: name.into(), reason };
     budget::check_structure(bytes).map_err(corrupt)?;
     let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;

@@ -1,5 +1,6 @@
 //! `veilbench diff`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -23,7 +24,7 @@ impl Diff {
     pub(super) fn run(&self) -> Result<u8, Error> {
         let [before, after] = [RunData::load(&self.before)?, RunData::load(&self.after)?];
         let comparison = compare(&before, &after, Settings { noise: self.noise });
-        print!("{comparison}");
+        write!(std::io::stdout(), "{comparison}")?;
         Ok(if comparison.is_regression() { EXIT_FAILED } else { EXIT_OK })
     }
 }

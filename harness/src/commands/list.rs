@@ -18,7 +18,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
-        let workspace = Workspace::prepare(&self.options, Depth::List, &mut Progress::new(false))?;
+        let workspace = Workspace::prepare(backends, &self.options, Depth::List, &mut Progress::new(false))?;
         let mut out = std::io::stdout().lock();
         for planned in workspace.cells(backends, &self.options)? {
             match planned.plan {

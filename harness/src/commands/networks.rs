@@ -1,12 +1,12 @@
 //! `veilbench networks`.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
-use veilbench_networks::{Network, import, zoo};
+use veilbench_networks::{Network, zoo};
 
 use crate::error::{EXIT_OK, Error};
+use crate::subject::network;
 
 #[derive(Args, Debug)]
 pub(super) struct Networks {
@@ -18,13 +18,7 @@ pub(super) struct Networks {
 impl Networks {
     pub(super) fn run(&self) -> Result<u8, Error> {
         match &self.network {
-            Some(wanted) => {
-                if let Ok(bytes) = zoo::bytes(wanted) {
-                    show(&import::parse(bytes, wanted)?)?;
-                } else {
-                    show(&import::read(&PathBuf::from(wanted))?)?;
-                }
-            }
+            Some(wanted) => show(&network(wanted)?)?,
             None => list()?,
         }
         Ok(EXIT_OK)
@@ -52,10 +46,19 @@ fn show(network: &Network) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     let architecture = &network.architecture;
     writeln!(out, "{}: {} -> {} classes", architecture.name, architecture.input, architecture.classes())?;
-    for (input, layer) in architecture.steps() {
-        let range =
-            layer.range.map_or_else(String::new, |range| format!("  {:.3} .. {:.3}", range.low, range.high));
-        writeln!(out, "  {:<10} {input} -> {}  {:?}{range}", layer.name, layer.output, layer.op)?;
+    let layers = architecture.steps().map(|(input, layer)| {
+        let range = layer.range.map(|range| format!("{:.3} .. {:.3}", range.low, range.high));
+        let shapes = format!("{input} -> {}", layer.output);
+        [layer.name.clone(), shapes, layer.op.to_string(), range.unwrap_or_default()]
+    });
+    let header = ["layer", "shape", "computes", "range"].map(str::to_owned);
+    let lines: Vec<[String; 4]> = std::iter::once(header).chain(layers).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    for [name, shapes, computes, range] in &lines {
+        let line =
+            format!("  {name:<0$}  {shapes:<1$}  {computes:<2$}  {range}", widths[0], widths[1], widths[2]);
+        writeln!(out, "{}", line.trim_end())?;
     }
     let metadata = &network.metadata;
     writeln!(out, "data set: {}", metadata.dataset.as_deref().unwrap_or("not stated"))?;

@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::Value;
 use veilbench_backends::{Backend, Job, LinkProfile};
-use veilbench_networks::{Network, Range, Tensor, import, zoo};
+use veilbench_networks::{Network, Range, Tensor};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+use crate::subject::network;
 
 #[derive(Args, Debug)]
 pub(super) struct Plan {
@@ -33,10 +33,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
-        let network = match zoo::bytes(&self.network) {
-            Ok(bytes) => import::parse(bytes, &self.network)?,
-            Err(_) => import::read(&PathBuf::from(&self.network))?,
-        };
+        let network = network(&self.network)?;
         let job = Job { batch: self.batch.get(), threads: self.threads.get(), link: LinkProfile::loopback() };
         let mut out = std::io::stdout().lock();
         let mut shown = false;

@@ -1,5 +1,6 @@
 //! `veilbench report`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -28,14 +29,15 @@ impl Report {
         for finding in &report.findings {
             eprintln!("{finding}");
         }
-        print!("{}", terminal_table(&report.summaries));
+        let mut out = std::io::stdout().lock();
+        write!(out, "{}", terminal_table(&report.summaries))?;
         for file in &report.files {
-            println!("{}", file.display());
+            writeln!(out, "{}", file.display())?;
         }
         if let Some(file) = &self.splice {
             let command = format!("veilbench report {} --splice {}", folder.display(), file.display());
             let changed = splice(file, &report.run, &report.summaries, &command)?;
-            println!("{}{}", file.display(), if changed { "" } else { " (unchanged)" });
+            writeln!(out, "{}{}", file.display(), if changed { "" } else { " (unchanged)" })?;
         }
         let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
         Ok(if damaged { EXIT_FAILED } else { EXIT_OK })

@@ -1,6 +1,7 @@
 //! `veilbench run`.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,6 +16,9 @@ use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::provenance;
 use crate::workspace::{Depth, Workspace};
+
+/// More than a quiet machine's housekeeping.
+const BUSY_CORES: f64 = 0.25;
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -43,7 +47,8 @@ impl Run {
                 text: "this is a debug build: its times say nothing; use `cargo run --release`",
             });
         }
-        let workspace = Workspace::prepare(&self.options, Depth::Measure, &mut progress)?;
+        self.warn_of_the_machine(&mut progress);
+        let workspace = Workspace::prepare(backends, &self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let mut store = self.open()?;
         if self.fresh {
@@ -64,14 +69,30 @@ impl Run {
             report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
         let failed = selected.iter().filter(|row| is_failure(row.status)).count();
         if !self.json {
-            print!("{}", terminal_table(&selected));
-            println!("{}", conclusion(&tally, failed, &folder));
+            let mut out = std::io::stdout().lock();
+            write!(out, "{}", terminal_table(&selected))?;
+            writeln!(out, "{}", conclusion(&tally, failed, &folder))?;
         }
         Ok(match (tally.interrupted, failed) {
             (true, _) => EXIT_INTERRUPTED,
             (false, 0) => EXIT_OK,
             (false, _) => EXIT_FAILED,
         })
+    }
+
+    /// What would make the figures say less than they seem to.
+    fn warn_of_the_machine(&self, progress: &mut Progress) {
+        let busy = provenance::busy_cores().unwrap_or(0.0);
+        if busy > BUSY_CORES {
+            let text =
+                format!("other work keeps {busy:.1} cores busy: times will be longer and vary more for it");
+            progress.tell(&Event::Note { text: &text });
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if let Some(threads) = self.options.asked_threads().filter(|threads| *threads > cores) {
+            let text = format!("{threads} threads a party share {cores} cores");
+            progress.tell(&Event::Note { text: &text });
+        }
     }
 
     fn open(&self) -> Result<Store, Error> {
@@ -140,7 +161,7 @@ pub(super) fn conduct(
 }
 
 fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {
-    let Tally { measured, before, interrupted } = tally;
+    let Tally { measured, before, left, interrupted } = tally;
     let mut text = format!("{measured} sessions measured");
     if *before > 0 {
         text += &format!(", {before} were on record already (--fresh measures them again)");
@@ -149,7 +170,7 @@ fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {
         text += &format!("; {failed} cells failed (--retry-failed measures their failed sessions again)");
     }
     if *interrupted {
-        text += "; stopped: the same command goes on from here";
+        text += &format!("; stopped with {left} to go: the same command goes on from here");
     }
     format!("{text}\nresults: {}", folder.display())
 }

@@ -29,7 +29,7 @@ impl Verify {
         self.options.verify_once();
         let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(false);
-        let workspace = Workspace::prepare(&self.options, Depth::Measure, &mut progress)?;
+        let workspace = Workspace::prepare(backends, &self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let folder = TempDir::with_prefix("veilbench-verify-").map_err(Error::Folder)?;
         let description =

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 #![allow(dead_code, reason = "each test executable uses some of it")]
 
+use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -51,6 +52,13 @@ impl Bench {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// A command whose standard output is `writer`.
+    pub(crate) fn piped(&self, arguments: &[&str], writer: PipeWriter) -> Output {
+        let output = self.veilbench(arguments).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        Output { code: output.status.code().unwrap(), stdout: String::new(), stderr }
     }
 
     /// `veilbench run` into [`out`](Self::out).

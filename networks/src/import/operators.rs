@@ -71,7 +71,11 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "Gather" => structure::gather(&mut call),
         "Slice" => structure::slice(&mut call),
         "Concat" => structure::concat(&mut call),
-        _ => Err("this operator is not supported".into()),
+        _ => {
+            Err("this operator is not supported; of activations Relu, Clip, Max with 0 and polynomials are: \
+                  train with one of these instead, or leave the operator out of the exported graph"
+                .into())
+        }
     }?;
     call.attributes.finish()?;
     Ok(value)

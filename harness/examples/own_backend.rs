@@ -1,0 +1,132 @@
+//! A backend of one's own, outside veilbench's tree: the whole program.
+//!
+//! `in-house` has no privacy either: the data owner sends its images as they are, and the model owner
+//! evaluates them with plain loops. A private backend has the same three parts: what it is
+//! ([`Backend::profile`]), whether it can run a network ([`Backend::plan`]), and what each role does
+//! ([`Backend::join`]).
+//!
+//! ```sh
+//! cargo run --release --example own_backend -- run -b 'clear|in-house' -n 'mnist-.*'
+//! cargo test -p veilbench --example own_backend
+//! ```
+
+use std::process::ExitCode;
+
+use veilbench_backends::{
+    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
+    ThreatModel, Unsupported, wire,
+};
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{Architecture, Network, Shape, Tensor};
+
+fn main() -> ExitCode {
+    let mut backends = veilbench_backends::all();
+    backends.push(Box::new(InHouse));
+    veilbench::main(backends)
+}
+
+struct InHouse;
+
+impl Backend for InHouse {
+    fn profile(&self) -> Profile {
+        let learns = |role, images| Knowledge {
+            role,
+            images,
+            weights: false,
+            activations: images,
+            logits: true,
+            architecture: true,
+        };
+        Profile {
+            name: "in-house".into(),
+            summary: "an example: images travel in the clear, plain loops evaluate".into(),
+            technology: Technology::None,
+            roles: vec![Role::data_owner(), Role::model_owner()],
+            threat_model: ThreatModel {
+                // Equal labels are ranked against each other.
+                label: "no privacy".into(),
+                adversary: Adversary::Unprotected,
+                colluding: 0,
+                trusted: vec!["the model owner sees every image and every answer".into()],
+                learns: vec![learns("data-owner".into(), false), learns("model-owner".into(), true)],
+                simulated: false,
+            },
+        }
+    }
+
+    fn plan(&self, _: &Architecture, _: &Job) -> Result<Plan, Unsupported> {
+        Ok(Plan::default())
+    }
+
+    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+        let (batch, recorder) = (seat.job.batch, seat.recorder.clone());
+        // Roles are numbered as the profile lists them.
+        if seat.role == 0 {
+            let classes = seat.architecture.classes();
+            let (server, input) = (seat.links.take("model-owner")?, seat.architecture.input);
+            return Ok(Box::new(DataOwner { server, input, classes, batch, recorder }));
+        }
+        let (network, client) = (seat.take_network()?, seat.links.take("data-owner")?);
+        Ok(Box::new(ModelOwner { client, network, batch, recorder }))
+    }
+}
+
+struct DataOwner {
+    server: Link,
+    input: Shape,
+    classes: usize,
+    batch: usize,
+    recorder: Recorder,
+}
+
+impl Party for DataOwner {
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
+        if images.shape() != self.input || !(1..=self.batch).contains(&images.images()) {
+            return Err(Error::Input(format!(
+                "{} images of {} where up to {} of {} were planned",
+                images.images(),
+                images.shape(),
+                self.batch,
+                self.input
+            )));
+        }
+        self.server.send(&wire::encode(images))?;
+        let answer = self.recorder.span("wait", || self.server.receive())?;
+        let logits = wire::decode(&answer, Shape::Flat(self.classes), images.images())?;
+        if logits.images() != images.images() {
+            return Err(Error::protocol("another number of answers than of images"));
+        }
+        Ok(Some(logits))
+    }
+}
+
+struct ModelOwner {
+    client: Link,
+    network: Network,
+    batch: usize,
+    recorder: Recorder,
+}
+
+impl Party for ModelOwner {
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let request = self.client.receive()?;
+        let images = wire::decode(&request, self.network.architecture.input, self.batch)?;
+        let logits = self
+            .recorder
+            .span("evaluate", || evaluate::<f32>(&self.network, &images))
+            .map_err(Error::engine("evaluating the network"))?;
+        self.client.send(&wire::encode(&logits))?;
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_house_keeps_the_promises_of_a_backend() {
+        veilbench_backends::conformance::check(&InHouse).unwrap();
+    }
+}

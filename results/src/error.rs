@@ -54,6 +54,12 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// The run's tables are compressed, so nothing can be appended to them.
+    #[error("{} is packed: unpack it with gunzip to go on, or choose another name", folder.display())]
+    Packed {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file has other columns than this version writes, so nothing can be appended to it.
     #[error("{} has other columns than this veilbench writes: start a new run", path.display())]
     Columns {

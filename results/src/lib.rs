@@ -12,6 +12,7 @@
 //! This crate computes no statistics, knows no backend and formats nothing for people: see `veilbench-report`.
 
 mod answer;
+mod archive;
 mod cell;
 mod check;
 mod error;

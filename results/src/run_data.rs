@@ -1,5 +1,5 @@
 use crate::{
-    Answer, Error, Finding, Row, Run, Sample, SessionKey, Severity, Table, Traffic,
+    Answer, Error, Finding, Row, Run, Sample, SessionKey, Severity, Table, Traffic, archive,
     check::{Tables, check},
     repeats::Repeats,
     session::SessionRow,
@@ -74,13 +74,19 @@ pub fn validate(folder: &Path) -> Result<Vec<Finding>, Error> {
 }
 
 fn read<R: Row>(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(usize, R)>, Error> {
-    let path = folder.join(R::FILE);
-    if !path.exists() {
-        let message = "the file is missing".to_owned();
-        findings.push(Finding { file: R::FILE.to_owned(), line: None, message, severity: Severity::Error });
-        return Ok(Vec::new());
-    }
-    let table = Table::<R>::read(&path)?;
+    let table = match archive::bytes(folder, R::FILE)? {
+        Some(bytes) => Table::<R>::parse(&bytes),
+        None => {
+            let message = "the file is missing".to_owned();
+            findings.push(Finding {
+                file: R::FILE.to_owned(),
+                line: None,
+                message,
+                severity: Severity::Error,
+            });
+            return Ok(Vec::new());
+        }
+    };
     findings.extend(table.findings);
     Ok(table.rows)
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Answer, Error, Row, Run, Sample, Session, SessionKey, Status, Traffic,
+    Answer, Error, Row, Run, Sample, Session, SessionKey, Status, Traffic, archive,
     recovery::{committed, read_or_empty, retain},
     session::{SessionRow, rejected},
     table::row_lines,
@@ -56,6 +56,11 @@ impl Store {
     }
 
     fn recover(folder: &Path, run: Run, lock: File) -> Result<Self, Error> {
+        for file in [Sample::FILE, Traffic::FILE, Answer::FILE] {
+            if archive::path(folder, file).exists() && !folder.join(file).exists() {
+                return Err(Error::Packed { folder: folder.to_owned() });
+            }
+        }
         let completed = committed(&read_or_empty(&folder.join(Sample::FILE))?);
         let (samples, traffic, answers) = tables(folder, &completed)?;
         let recorded = completed.clone();

@@ -15,7 +15,7 @@ use crate::{
 use minijinja::{AutoEscape, Environment, context};
 use payload::payload;
 use std::{collections::BTreeMap, path::Path};
-use veilbench_results::{Finding, Published, Run, Severity, Summary};
+use veilbench_results::{Finding, Published, Run, Severity, Status, Summary};
 
 const TEMPLATES: [(&str, &str); 3] = [
     ("index.html", include_str!("../../page/index.html")),
@@ -137,7 +137,13 @@ pub(crate) fn warnings(run: &Run, rows: &[Summary]) -> Vec<String> {
     if !simulated.is_empty() {
         warnings.push(format!("part of the protection is simulated: {}", simulated.join(", ")));
     }
-    let failed = rows.iter().filter(|row| row.repetitions_failed > 0).count();
+    let unsupported = rows.iter().filter(|row| row.status == Status::Unsupported).count();
+    if unsupported > 0 {
+        let unsupported = count(unsupported as u64);
+        warnings.push(format!("{unsupported} cells were not run, because their backend cannot or in this profile would take too long, and say why"));
+    }
+    let failed =
+        rows.iter().filter(|row| row.repetitions_failed > 0 && row.status != Status::Unsupported).count();
     if failed > 0 {
         warnings.push(format!("{} cells failed in part or altogether and say how", count(failed as u64)));
     }

@@ -1,7 +1,8 @@
 //! What a store promises about a folder that is written, killed, resumed and shared.
 
 use crate::fixture::{RUN, cell, mark, run, session};
-use std::{collections::BTreeSet, fs};
+use flate2::{Compression, write::GzEncoder};
+use std::{collections::BTreeSet, fs, io::Write};
 use tempfile::TempDir;
 use veilbench_results::{
     ALL_ROLES, Cell, Error, RunData, Sample, Session, SessionKey, Status, Store, validate,
@@ -188,4 +189,24 @@ fn the_run_description_can_grow_and_survives_a_reopening() {
     let store = Store::open(folder.path()).unwrap();
     assert_eq!(store.run().commands, ["veilbench run"]);
     assert_eq!(store.run().name, RUN);
+}
+
+#[test]
+fn packed_tables_read_the_same_and_cannot_be_gone_on_with() {
+    let folder = folder_with(&[session(&cell("clear"), 0)]);
+    let plain = RunData::load(folder.path()).unwrap();
+    for (name, bytes) in ["samples.csv", "traffic.csv", "answers.csv"].into_iter().zip(files(&folder)) {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&bytes).unwrap();
+        fs::write(folder.path().join(format!("{name}.gz")), packed.finish().unwrap()).unwrap();
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let packed = RunData::load(folder.path()).unwrap();
+    assert_eq!(packed.findings, []);
+    assert_eq!((packed.samples, packed.traffic), (plain.samples, plain.traffic));
+    assert_eq!(packed.answers, plain.answers);
+    assert!(matches!(Store::open(folder.path()), Err(Error::Packed { .. })));
+    fs::write(folder.path().join("samples.csv.gz"), b"no gzip").unwrap();
+    let error = RunData::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("samples.csv.gz"), "{error}");
 }

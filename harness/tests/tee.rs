@@ -50,6 +50,17 @@ fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
 
 #[test]
 fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
+    // Now and then the enclave dies between two requests, and then nobody is waiting for it.
+    let noticed = (0..6).any(|_| {
+        let detail = detail_after_killing_the_enclave();
+        assert!(detail.contains("enclave: ended by signal: 9"), "{detail}");
+        detail.contains("link to enclave: the peer closed the connection")
+    });
+    assert!(noticed, "no host noticed that its enclave was gone");
+}
+
+/// Kills the enclave of a running session, asserts what holds whenever that is, and returns what the session's row says.
+fn detail_after_killing_the_enclave() -> String {
     let bench = Bench::new();
     let slow = ["-b", "tee", "-n", "mnist-mlp", "--images", "200", "--batch", "1", "--repetitions", "1"];
     let mut child = bench.spawn(&[&slow[..], &["--link", "1gbit/20ms"]].concat());
@@ -62,7 +73,6 @@ fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
     let data = RunData::load(&bench.out()).unwrap();
     let mark = data.samples.iter().find(|row| row.is_commit_mark()).unwrap();
     assert_eq!(mark.status, Status::Error);
-    assert!(mark.detail.contains("enclave: ended by signal: 9"), "{}", mark.detail);
-    assert!(mark.detail.contains("link to enclave: the peer closed the connection"), "{}", mark.detail);
     assert!(validate(&bench.out()).unwrap().is_empty());
+    mark.detail.clone()
 }

@@ -9,7 +9,7 @@ use super::{GROUP, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
-type Block = [u64; 8];
+pub(super) type Block = [u64; 8];
 
 const PREFETCH_BYTES: usize = 4096;
 
@@ -17,25 +17,25 @@ const PREFETCH_BYTES: usize = 4096;
 const PREFETCH_BLOCKS: usize = 24;
 
 #[inline]
-fn blocks(slice: &[u64]) -> &[Block] {
+pub(super) fn blocks(slice: &[u64]) -> &[Block] {
     slice.as_chunks().0
 }
 
 #[inline]
-fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
+pub(super) fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
     slice.as_chunks_mut().0
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn load(block: &Block) -> __m512i {
+pub(super) fn load(block: &Block) -> __m512i {
     // SAFETY: the block is 64 readable bytes, and the load has no alignment requirement.
     unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn store(block: &mut Block, value: __m512i) {
+pub(super) fn store(block: &mut Block, value: __m512i) {
     // SAFETY: the block is 64 writable bytes, and the store has no alignment requirement.
     unsafe { _mm512_storeu_epi64(block.as_mut_ptr().cast(), value) }
 }
@@ -53,7 +53,7 @@ fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn splat(value: u64) -> __m512i {
+pub(super) fn splat(value: u64) -> __m512i {
     _mm512_set1_epi64(value as i64)
 }
 

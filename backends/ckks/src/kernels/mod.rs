@@ -7,9 +7,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_ntt;
+mod ntt;
 mod portable;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use ntt::Transforms;
 
 use crate::modulus::{Factor, Modulus};
 use std::fmt;

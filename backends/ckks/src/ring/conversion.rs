@@ -80,8 +80,7 @@ impl BaseConversion {
     /// primes.
     pub(crate) fn prepare(&self, ring: &Ring, position: usize, row: &mut [u64]) {
         let index = self.source.start + position;
-        ring.inverse_unscaled(index, row);
-        ring.kernels().scale_assign(ring.modulus(index), row, self.factors[position]);
+        ring.inverse_scaled(index, row, self.factors[position]);
     }
 
     /// Whether [`BaseConversion::convert`] reads the row that [`BaseConversion::count_overflow`] writes.

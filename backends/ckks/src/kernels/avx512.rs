@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
-use super::{GROUP, LAZY_TERMS, PermutedBlock};
+use super::{LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
@@ -337,26 +337,29 @@ pub(super) fn dot_picked(
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn combine_group(
+pub(super) fn combine_group<const TARGETS: usize>(
     sources: &[&[u64]],
-    moduli: [&Modulus; GROUP],
-    weights: [&[u64]; GROUP],
-    out: [&mut [u64]; GROUP],
+    moduli: [&Modulus; TARGETS],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
 ) {
-    let lanes = [Lanes::new(moduli[0]), Lanes::new(moduli[1]), Lanes::new(moduli[2]), Lanes::new(moduli[3])];
+    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
+    for (lanes, m) in lanes.iter_mut().zip(moduli) {
+        *lanes = Lanes::new(m);
+    }
     let out = out.map(blocks_mut);
     for i in 0..out[0].len() {
-        let mut low = [_mm512_setzero_si512(); GROUP];
+        let mut low = [_mm512_setzero_si512(); TARGETS];
         let mut high = low;
         for (term, source) in sources.iter().enumerate() {
             let source = load(&blocks(source)[i]);
-            for target in 0..GROUP {
+            for target in 0..TARGETS {
                 let weight = splat(weights[target][term]);
                 low[target] = _mm512_madd52lo_epu64(low[target], source, weight);
                 high[target] = _mm512_madd52hi_epu64(high[target], source, weight);
             }
         }
-        for target in 0..GROUP {
+        for target in 0..TARGETS {
             store(&mut out[target][i], lanes[target].montgomery(low[target], high[target]));
         }
     }

@@ -74,8 +74,9 @@ impl Context {
         Self::with_kernels(parameters, Kernels::portable())
     }
 
-    /// As [`Context::new`] with the element-wise kernels in these instructions, the same results whichever they
-    /// are; `None` if the processor does not have them. The transforms still choose theirs.
+    /// As [`Context::new`] with the kernels in these instructions, the same results whichever they are; `None` if the
+    /// processor does not have them. Transforms are ours with AVX-512 IFMA, else those of `tfhe-ntt`, which chooses
+    /// its instructions itself.
     pub fn with_instructions(parameters: Parameters, instructions: Instructions) -> Option<Self> {
         Some(Self::with_kernels(parameters, Kernels::new(instructions)?))
     }

@@ -9,8 +9,13 @@ use crate::kernels::GROUP;
 use crate::keys::SwitchingKey;
 use crate::modulus::Factor;
 use crate::parallel;
+use crate::parameters::MAX_PRIMES;
 use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring};
 use crate::scratch::Scratch;
+use arrayvec::ArrayVec;
+
+/// Something for each of some primes or digits, on the stack: this is where the hot loops are.
+type Few<T> = ArrayVec<T, MAX_PRIMES>;
 
 /// How the first `limbs` data primes fall into digits.
 #[derive(Clone, Copy)]
@@ -34,7 +39,7 @@ impl<'a> Digits<'a> {
     }
 
     /// The primes of the ring that rows of such a polynomial are modulo.
-    fn indices(self, rows: std::ops::Range<usize>) -> Vec<usize> {
+    fn indices(self, rows: std::ops::Range<usize>) -> Few<usize> {
         rows.map(|row| self.context.ring().extended_index(self.limbs, row)).collect()
     }
 
@@ -79,7 +84,7 @@ impl<'a> Prepared<'a> {
         });
         let values = &*values;
         parallel::for_each(words, overflows.chunks_exact_mut(degree).enumerate(), |(digit, overflow)| {
-            let rows: Vec<&[u64]> =
+            let rows: Few<&[u64]> =
                 digits.primes(digit).map(|index| &values[index * degree..(index + 1) * degree]).collect();
             digits.conversion(digit).count_overflow(ring, &rows, overflow);
         });
@@ -94,7 +99,7 @@ impl<'a> Prepared<'a> {
         let row = |index: usize| &self.rows[index * degree..(index + 1) * degree];
         let overflow = row(self.digits.limbs + digit);
         let conversion = self.digits.conversion(digit);
-        let rows: Vec<&[u64]> = self
+        let rows: Few<&[u64]> = self
             .digits
             .primes(digit)
             .map(row)
@@ -162,7 +167,7 @@ impl<'a> Decomposition<'a> {
         let degree = context.ring().degree();
         let mut sums = Extended::new(context, limbs);
         sums.fill(1, |row, first, second| {
-            let values: Vec<&[u64]> = (0..self.digits.count())
+            let values: Few<&[u64]> = (0..self.digits.count())
                 .map(|digit| {
                     let start = (digit * self.digits.extended_rows() + row) * degree;
                     &self.rows[start..start + degree]
@@ -185,14 +190,14 @@ pub(crate) fn switch<'a>(context: &'a Context, source: &Polynomial<Ntt>, key: &S
         let mut buffers = context.tables().scratch.take(group * digits.count() * degree);
         // The rows of each digit's own primes are borrowed from the source, all others fill the buffers.
         for (digit, buffer) in buffers.chunks_exact_mut(group * degree).enumerate() {
-            let foreign: Vec<usize> = digits.foreign(digit, &indices).collect();
+            let foreign: Few<usize> = digits.foreign(digit, &indices).collect();
             prepared.convert(digit, &foreign, &mut buffer[..foreign.len() * degree]);
         }
         let halves = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
         for (position, (first, second)) in halves.enumerate() {
             let index = indices[position];
             // All rows of one prime one after another: they share its roots of unity.
-            let values: Vec<&[u64]> = buffers
+            let values: Few<&[u64]> = buffers
                 .chunks_exact_mut(group * degree)
                 .enumerate()
                 .map(|(digit, buffer)| {
@@ -274,10 +279,10 @@ impl<'a> Extended<'a> {
         let (first_overflow, second_overflow) = overflows.split_at_mut(degree);
         let sources = [(first_special, first_overflow), (second_special, second_overflow)].map(
             |(special, overflow)| {
-                let special: Vec<&[u64]> = special.chunks_exact(degree).collect();
+                let special: Few<&[u64]> = special.chunks_exact(degree).collect();
                 conversion.count_overflow(ring, &special, overflow);
                 let overflow = conversion.needs_overflow().then_some(&*overflow);
-                special.into_iter().chain(overflow).collect::<Vec<&[u64]>>()
+                special.into_iter().chain(overflow).collect::<Few<&[u64]>>()
             },
         );
         let data = [&*first, &*second];
@@ -285,7 +290,7 @@ impl<'a> Extended<'a> {
         let [first, second] = out.each_mut().map(|part| part.groups_mut(group));
         parallel::for_each(words, first.zip(second).enumerate(), |(chunk, (first, second))| {
             let mut out = [first, second];
-            let targets: Vec<usize> = (chunk * group..limbs.min((chunk + 1) * group)).collect();
+            let targets: Few<usize> = (chunk * group..limbs.min((chunk + 1) * group)).collect();
             let mut remainders = context.tables().scratch.take(2 * group * degree);
             let (first, second) = remainders.split_at_mut(group * degree);
             let mut remainders = [first, second];

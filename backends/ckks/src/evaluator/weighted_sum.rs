@@ -3,6 +3,7 @@ use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::kernels::LAZY_TERMS;
 use crate::ring::{Ntt, Polynomial};
+use arrayvec::ArrayVec;
 
 impl Evaluator {
     /// `sum of weights[i] * ciphertexts[i]`, the weights encoded at `scale`: what a layer costs when every slot
@@ -42,7 +43,8 @@ impl Evaluator {
                 let sum = sum.limb_mut(index);
                 let chunks = ciphertexts.chunks(LAZY_TERMS).zip(weights.chunks(LAZY_TERMS));
                 for (chunk, (ciphertexts, weights)) in chunks.enumerate() {
-                    let rows: Vec<&[u64]> = ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect();
+                    let rows: ArrayVec<&[u64], LAZY_TERMS> =
+                        ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect();
                     if chunk == 0 {
                         kernels.combine(m, &rows, weights, sum);
                     } else {

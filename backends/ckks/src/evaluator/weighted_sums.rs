@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{GROUP, LAZY_TERMS};
 use crate::modulus::Modulus;
 use crate::ring::{Ntt, Polynomial};
+use arrayvec::ArrayVec;
 
 /// Coefficients of every input that are worked on together: a few dozen such pieces fit the second-level cache.
 const STRIP: usize = 256;
@@ -69,7 +70,7 @@ impl Evaluator {
             let strip = start..(start + STRIP).min(degree);
             for column in (0..inputs.len()).step_by(LAZY_TERMS) {
                 let columns = column..(column + LAZY_TERMS).min(inputs.len());
-                let sources: Vec<&[u64]> =
+                let sources: ArrayVec<&[u64], LAZY_TERMS> =
                     inputs[columns.clone()].iter().map(|row| &row[strip.clone()]).collect();
                 let row_weights = |row: usize| {
                     &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
-use super::{BLOCK, GROUP, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_MASK};
 use std::arch::x86_64::*;
 
@@ -403,23 +403,26 @@ pub(super) fn dot_picked(
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn combine_group(
+pub(super) fn combine_group<const TARGETS: usize>(
     sources: &[&[u64]],
-    moduli: [&Modulus; GROUP],
-    weights: [&[u64]; GROUP],
-    out: [&mut [u64]; GROUP],
+    moduli: [&Modulus; TARGETS],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
 ) {
-    let lanes = [Lanes::new(moduli[0]), Lanes::new(moduli[1]), Lanes::new(moduli[2]), Lanes::new(moduli[3])];
+    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
+    for (lanes, m) in lanes.iter_mut().zip(moduli) {
+        *lanes = Lanes::new(m);
+    }
     let out = out.map(quads_mut);
     for i in 0..out[0].len() {
-        let mut sums = [LazySum::new(); GROUP];
+        let mut sums = [LazySum::new(); TARGETS];
         for (term, source) in sources.iter().enumerate() {
             let source = to_double(load(&quads(source)[i]));
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 sum.add(source, _mm256_set1_pd(weights[term] as f64));
             }
         }
-        for target in 0..GROUP {
+        for target in 0..TARGETS {
             store(&mut out[target][i], lanes[target].montgomery(sums[target], sources.len()));
         }
     }

@@ -5,11 +5,11 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
-use super::{GROUP, LAZY_TERMS, PermutedBlock};
+use super::{LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
-type Block = [u64; 8];
+pub(super) type Block = [u64; 8];
 
 const PREFETCH_BYTES: usize = 4096;
 
@@ -17,25 +17,25 @@ const PREFETCH_BYTES: usize = 4096;
 const PREFETCH_BLOCKS: usize = 24;
 
 #[inline]
-fn blocks(slice: &[u64]) -> &[Block] {
+pub(super) fn blocks(slice: &[u64]) -> &[Block] {
     slice.as_chunks().0
 }
 
 #[inline]
-fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
+pub(super) fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
     slice.as_chunks_mut().0
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn load(block: &Block) -> __m512i {
+pub(super) fn load(block: &Block) -> __m512i {
     // SAFETY: the block is 64 readable bytes, and the load has no alignment requirement.
     unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn store(block: &mut Block, value: __m512i) {
+pub(super) fn store(block: &mut Block, value: __m512i) {
     // SAFETY: the block is 64 writable bytes, and the store has no alignment requirement.
     unsafe { _mm512_storeu_epi64(block.as_mut_ptr().cast(), value) }
 }
@@ -53,7 +53,7 @@ fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn splat(value: u64) -> __m512i {
+pub(super) fn splat(value: u64) -> __m512i {
     _mm512_set1_epi64(value as i64)
 }
 
@@ -337,26 +337,29 @@ pub(super) fn dot_picked(
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn combine_group(
+pub(super) fn combine_group<const TARGETS: usize>(
     sources: &[&[u64]],
-    moduli: [&Modulus; GROUP],
-    weights: [&[u64]; GROUP],
-    out: [&mut [u64]; GROUP],
+    moduli: [&Modulus; TARGETS],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
 ) {
-    let lanes = [Lanes::new(moduli[0]), Lanes::new(moduli[1]), Lanes::new(moduli[2]), Lanes::new(moduli[3])];
+    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
+    for (lanes, m) in lanes.iter_mut().zip(moduli) {
+        *lanes = Lanes::new(m);
+    }
     let out = out.map(blocks_mut);
     for i in 0..out[0].len() {
-        let mut low = [_mm512_setzero_si512(); GROUP];
+        let mut low = [_mm512_setzero_si512(); TARGETS];
         let mut high = low;
         for (term, source) in sources.iter().enumerate() {
             let source = load(&blocks(source)[i]);
-            for target in 0..GROUP {
+            for target in 0..TARGETS {
                 let weight = splat(weights[target][term]);
                 low[target] = _mm512_madd52lo_epu64(low[target], source, weight);
                 high[target] = _mm512_madd52hi_epu64(high[target], source, weight);
             }
         }
-        for target in 0..GROUP {
+        for target in 0..TARGETS {
             store(&mut out[target][i], lanes[target].montgomery(low[target], high[target]));
         }
     }

@@ -7,9 +7,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_ntt;
+mod ntt;
 mod portable;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use ntt::Transforms;
 
 use crate::modulus::{Factor, Modulus};
 use std::fmt;
@@ -18,7 +23,7 @@ use std::fmt;
 /// reduction then stays below `4p`.
 pub(crate) const LAZY_TERMS: usize = 12;
 
-/// How many targets [`Kernels::combine_group`] serves at once: as many as registers hold sums for.
+/// The most targets [`Kernels::combine_group`] should serve at once: as many as registers hold sums for.
 pub(crate) const GROUP: usize = 4;
 
 /// Residues are handled in blocks of this many; every slice is a whole number of blocks.
@@ -231,16 +236,16 @@ impl Kernels {
         dispatch!(self, dot_picked(m, (values, picks), (keys, terms), first, second));
     }
 
-    /// [`Kernels::combine`] for several targets, in one pass over the sources.
-    pub(crate) fn combine_group(
+    /// [`Kernels::combine`] for one target or several, in one pass over the sources.
+    pub(crate) fn combine_group<const TARGETS: usize>(
         self,
         sources: &[&[u64]],
-        moduli: [&Modulus; GROUP],
-        weights: [&[u64]; GROUP],
-        out: [&mut [u64]; GROUP],
+        moduli: [&Modulus; TARGETS],
+        weights: [&[u64]; TARGETS],
+        out: [&mut [u64]; TARGETS],
     ) {
         let length = out[0].len();
-        check([length, out[1].len(), out[2].len(), out[3].len()]);
+        check(out.each_ref().map(|out| out.len()));
         assert!(sources.len() <= LAZY_TERMS && sources.iter().all(|source| source.len() == length));
         assert!(weights.iter().all(|weights| weights.len() == sources.len()));
         dispatch!(self, combine_group(sources, moduli, weights, out));

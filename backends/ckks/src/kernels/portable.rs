@@ -3,7 +3,7 @@
 //! Every function returns fully reduced residues, so the paths agree bit for bit. Selections compile to
 //! conditional moves or masks: residues decide no branch and no address.
 
-use super::{BLOCK, GROUP, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
 /// `value` minus `bound` if that is not negative.
@@ -171,11 +171,11 @@ fn lazy_sums(m: &Modulus, mut terms: impl ExactSizeIterator<Item = (u64, u64, u6
     (sum0, sum1)
 }
 
-pub(super) fn combine_group(
+pub(super) fn combine_group<const TARGETS: usize>(
     sources: &[&[u64]],
-    moduli: [&Modulus; GROUP],
-    weights: [&[u64]; GROUP],
-    out: [&mut [u64]; GROUP],
+    moduli: [&Modulus; TARGETS],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
 ) {
     for ((m, weights), out) in moduli.into_iter().zip(weights).zip(out) {
         combine(m, sources, weights, out);

@@ -155,17 +155,19 @@ proptest! {
             prop_assert_eq!(out.to_vec(), expected);
             let targets = [0, 1, 2, 3].map(|target| Modulus::new(MODULI[target]));
             let weights = targets.map(|m| (0..sources.len() as u64).map(|i| m.value() - 1 - i).collect::<Vec<_>>());
-            let [w0, w1, w2, w3] = &weights;
             let mut grouped = [const { [0; LENGTH] }; GROUP];
-            kernels.combine_group(
-                &slices(&sources),
-                targets.each_ref(),
-                [w0, w1, w2, w3],
-                grouped.each_mut().map(|out| out.as_mut_slice()),
-            );
+            let (sources, [m0, m1, m2, m3], [w0, w1, w2, w3]) = (slices(&sources), &targets, &weights);
+            let [out0, out1, out2, out3] = grouped.each_mut().map(|out| out.as_mut_slice());
+            kernels.combine_group(&sources, [m0, m1], [w0, w1], [&mut *out0, &mut *out1]);
+            let two = [out0.to_vec(), out1.to_vec()];
+            kernels.combine_group(&sources, [m0, m1, m2], [w0, w1, w2], [&mut *out0, &mut *out1, &mut *out2]);
+            let three = [out0.to_vec(), out1.to_vec(), out2.to_vec()];
+            kernels.combine_group(&sources, [m0, m1, m2, m3], [w0, w1, w2, w3], [out0, out1, out2, out3]);
+            prop_assert!(two.iter().zip(&grouped).all(|(a, b)| a[..] == b[..]));
+            prop_assert!(three.iter().zip(&grouped).all(|(a, b)| a[..] == b[..]));
             for ((m, weights), grouped) in targets.iter().zip(&weights).zip(grouped) {
                 let mut single = [0; LENGTH];
-                kernels.combine(m, &slices(&sources), weights, &mut single);
+                kernels.combine(m, &sources, weights, &mut single);
                 prop_assert_eq!(single, grouped);
             }
         }

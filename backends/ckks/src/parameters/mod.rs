@@ -16,7 +16,7 @@ const MIN_DEGREE: usize = 16;
 const MAX_DEGREE: usize = 65_536;
 const MIN_PRIME_BITS: u32 = 18;
 /// Bounds what a decoder of parameters makes room for; far above what the security table admits.
-const MAX_PRIMES: usize = 96;
+pub(crate) const MAX_PRIMES: usize = 96;
 
 /// The largest `log2` of the product of all primes that keeps 128 bits of security against classical attacks
 /// with a ternary secret and errors of deviation 3.2: Bossuat et al., "Security guidelines for implementing

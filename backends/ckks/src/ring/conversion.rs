@@ -80,8 +80,7 @@ impl BaseConversion {
     /// primes.
     pub(crate) fn prepare(&self, ring: &Ring, position: usize, row: &mut [u64]) {
         let index = self.source.start + position;
-        ring.inverse_unscaled(index, row);
-        ring.kernels().scale_assign(ring.modulus(index), row, self.factors[position]);
+        ring.inverse_scaled(index, row, self.factors[position]);
     }
 
     /// Whether [`BaseConversion::convert`] reads the row that [`BaseConversion::count_overflow`] writes.
@@ -114,23 +113,38 @@ impl BaseConversion {
     }
 
     /// [`BaseConversion::convert`] for many targets: `out` holds one row for each.
-    pub(crate) fn convert_many(&self, ring: &Ring, rows: &[&[u64]], targets: &[usize], out: &mut [u64]) {
-        let mut out: Vec<&mut [u64]> = out.chunks_exact_mut(ring.degree()).collect();
+    pub(crate) fn convert_many(&self, ring: &Ring, sources: &[&[u64]], targets: &[usize], out: &mut [u64]) {
+        let degree = ring.degree();
         let Kind::Several { weights, .. } = &self.kind else {
-            for (&target, out) in targets.iter().zip(out) {
-                self.convert(ring, rows, target, out);
+            for (&target, out) in targets.iter().zip(out.chunks_exact_mut(degree)) {
+                self.convert(ring, sources, target, out);
             }
             return;
         };
-        let (groups, singles) = targets.as_chunks::<GROUP>();
-        let (grouped, rest) = out.as_chunks_mut::<GROUP>();
-        for (group, out) in groups.iter().zip(grouped) {
-            let moduli = group.map(|target| ring.modulus(target));
-            let weights = group.map(|target| &weights[target][..]);
-            ring.kernels().combine_group(rows, moduli, weights, out.each_mut().map(|out| &mut **out));
-        }
-        for (&target, out) in singles.iter().zip(rest) {
-            self.convert(ring, rows, target, out);
+        for (targets, out) in targets.chunks(GROUP).zip(out.chunks_mut(GROUP * degree)) {
+            let mut rows = out.chunks_exact_mut(degree);
+            let out = std::array::from_fn(|_| rows.next().unwrap_or_default());
+            match (targets, out) {
+                (&[a, b, c, d], out) => combine(ring, weights, sources, [a, b, c, d], out),
+                (&[a, b, c], [first, second, third, _]) => {
+                    combine(ring, weights, sources, [a, b, c], [first, second, third]);
+                }
+                (&[a, b], [first, second, ..]) => combine(ring, weights, sources, [a, b], [first, second]),
+                (&[a], [first, ..]) => combine(ring, weights, sources, [a], [first]),
+                _ => {}
+            }
         }
     }
+}
+
+/// As many rows as there are targets, in one pass over the sources.
+fn combine<const TARGETS: usize>(
+    ring: &Ring,
+    weights: &[Vec<u64>],
+    sources: &[&[u64]],
+    targets: [usize; TARGETS],
+    out: [&mut [u64]; TARGETS],
+) {
+    let moduli = targets.map(|target| ring.modulus(target));
+    ring.kernels().combine_group(sources, moduli, targets.map(|target| &weights[target][..]), out);
 }

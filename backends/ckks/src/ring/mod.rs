@@ -10,13 +10,12 @@ pub(crate) use automorphism::{Automorphism, GaloisElement};
 pub(crate) use conversion::BaseConversion;
 pub(crate) use polynomial::{Coefficients, Ntt, Polynomial};
 
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Transforms};
 use crate::modulus::{Factor, Modulus};
 use crate::parameters::Parameters;
 use crate::scratch::ScratchPool;
 use aligned_vec::AVec;
 use std::sync::Arc;
-use tfhe_ntt::prime64::Plan;
 
 /// A zeroed row or rows of residues, aligned to cache lines.
 pub(crate) fn zeroed(length: usize) -> AVec<u64> {
@@ -31,7 +30,7 @@ pub(crate) struct Ring {
     degree: usize,
     data: usize,
     moduli: Vec<Modulus>,
-    plans: Vec<Plan>,
+    transforms: Vec<Transforms>,
     inverse_degree: Vec<Factor>,
     kernels: Kernels,
     zero_row: AVec<u64>,
@@ -43,13 +42,13 @@ impl Ring {
         let degree = parameters.degree();
         let primes = parameters.data_primes().iter().chain(parameters.special_primes());
         let moduli: Vec<Modulus> = primes.map(|&prime| Modulus::new(prime)).collect();
-        let plan = |m: &Modulus| {
-            Plan::try_new(degree, m.value()).expect("checked primes are 1 modulo twice the degree")
+        let transforms = |m: &Modulus| {
+            Transforms::new(kernels, degree, m).expect("checked primes are 1 modulo twice the degree")
         };
         Self {
             degree,
             data: parameters.data_primes().len(),
-            plans: moduli.iter().map(plan).collect(),
+            transforms: moduli.iter().map(transforms).collect(),
             inverse_degree: moduli.iter().map(|m| m.factor(m.invert(degree as u64 % m.value()))).collect(),
             moduli,
             kernels,
@@ -93,23 +92,22 @@ impl Ring {
         self.kernels
     }
 
-    /// `1 / N` modulo a prime, which [`Ring::inverse_unscaled`] leaves out.
+    /// `1 / N` modulo a prime, which [`Ring::inverse_scaled`] leaves out.
     pub(crate) fn inverse_degree(&self, index: usize) -> Factor {
         self.inverse_degree[index]
     }
 
     pub(crate) fn forward(&self, index: usize, limb: &mut [u64]) {
-        self.plans[index].fwd(limb);
+        self.transforms[index].forward(limb);
     }
 
-    /// The inverse transform times `N`: for callers who multiply by a constant anyway.
-    pub(crate) fn inverse_unscaled(&self, index: usize, limb: &mut [u64]) {
-        self.plans[index].inv(limb);
+    /// The inverse transform times `N` and a factor: for callers who multiply by a constant anyway.
+    pub(crate) fn inverse_scaled(&self, index: usize, limb: &mut [u64], factor: Factor) {
+        self.transforms[index].inverse(limb, factor);
     }
 
     pub(crate) fn inverse(&self, index: usize, limb: &mut [u64]) {
-        self.inverse_unscaled(index, limb);
-        self.kernels.scale_assign(&self.moduli[index], limb, self.inverse_degree[index]);
+        self.inverse_scaled(index, limb, self.inverse_degree[index]);
     }
 
     /// The modulus of row `row` in a polynomial over the first `limbs` data primes followed by the special ones.

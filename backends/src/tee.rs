@@ -18,14 +18,15 @@
 //! ```
 //!
 //! Before each batch the model owner allows its images, under its channel's key, by way of the data owner
-//! and the host: who has the model's use is its owner's choice to the end. Online a request and its answer
-//! pass the host as records.
+//! and the host: who has the model's use is its owner's choice to the end. Online the request, in one record or
+//! several, and its answer, in one, pass the host.
 
 mod data_owner;
 mod enclave;
 mod host;
 mod model_owner;
 mod modelled;
+mod request;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -91,10 +92,17 @@ impl Backend for Tee {
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let refuse = |reason: String| Unsupported { layer: None, reason };
         let upload = job.batch.saturating_mul(architecture.input.len()).saturating_mul(size_of::<f32>());
-        if upload.saturating_add(RECORD_OVERHEAD) > MESSAGE_LIMIT {
-            return Err(refuse(format!(
-                "a batch of {upload} bytes exceeds the {MESSAGE_LIMIT} bytes of one record; choose a smaller batch"
-            )));
+        let image = architecture.input.len().saturating_mul(size_of::<f32>());
+        let answer = job.batch.saturating_mul(architecture.classes()).saturating_mul(size_of::<f32>());
+        for (what, bytes) in [("an image", image), ("a batch's answer", answer)] {
+            if bytes.saturating_add(RECORD_OVERHEAD) > MESSAGE_LIMIT {
+                return Err(refuse(format!(
+                    "{what} of {bytes} bytes exceeds the {MESSAGE_LIMIT} bytes of one record"
+                )));
+            }
+        }
+        if u32::try_from(job.batch).is_err() || upload == usize::MAX {
+            return Err(refuse(format!("a batch of {} images is too large", job.batch)));
         }
         if u32::try_from(job.threads).is_err() {
             return Err(refuse(format!("{} threads are too many", job.threads)));
@@ -113,7 +121,7 @@ impl Backend for Tee {
             "quote": "SGX DCAP version 3, ECDSA P-256, root \"veilbench SIMULATED SGX Root CA\"",
             "channel": "HPKE X25519, HKDF-SHA256, AES-256-GCM",
             "sealing": "HKDF-SHA256 of a SIMULATED fuse key and the measurement, AES-256-GCM",
-            "upload_bytes": upload + RECORD_OVERHEAD,
+            "upload_bytes": upload + request::records(architecture, job.batch).count() * RECORD_OVERHEAD,
             "modelled": modelled::constants(architecture, job),
         });
         let notes = vec![
@@ -178,7 +186,7 @@ fn own_image() -> Result<Measurement, veilbench_tee::Error> {
         source,
     })?;
     Ok(*IMAGE.get_or_init({
-        let image = Measurement::of_image(file)?;
+        let image = Measurement::of_image(&file)?;
         move || image
     }))
 }

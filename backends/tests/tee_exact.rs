@@ -11,8 +11,9 @@ use veilbench_networks::zoo;
 
 fn logit_bits(backend: &dyn Backend, name: &str) -> Vec<u32> {
     let network = zoo::load(name).unwrap();
-    let batches = [specimens::images(&network, 5, 3), specimens::images(&network, 1, 4)];
-    let done = Rehearsal::new(backend, &network, 5).run(&batches).unwrap();
+    // Of several records, and of more than the engine takes at once.
+    let batches = [specimens::images(&network, 150, 3), specimens::images(&network, 1, 4)];
+    let done = Rehearsal::new(backend, &network, 150).run(&batches).unwrap();
     for (role, performance) in backend.profile().roles.iter().zip(&done) {
         assert!(performance.error.is_none(), "{name}, {}: {:?}", role.name, performance.error);
     }

@@ -5,6 +5,7 @@ mod bench;
 use std::time::Duration;
 
 use bench::Bench;
+use veilbench_networks::{export, zoo};
 use veilbench_results::{Phase, RunData, Status, validate};
 
 const CELL: &[&str] =
@@ -49,6 +50,33 @@ fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
 }
 
 #[test]
+fn a_model_of_ones_own_runs_inside_on_one_thread_and_on_two() {
+    let bench = Bench::new();
+    let mut network = zoo::load("mnist-cnn").unwrap();
+    network.architecture.input_range = None;
+    network.architecture.layers.iter_mut().for_each(|layer| layer.range = None);
+    std::fs::write(bench.folder().join("own.onnx"), export::to_bytes(&network).unwrap()).unwrap();
+    let own = ["-b", "clear|tee", "-n", "own", "--model", "own.onnx", "--images", "70", "--batch", "70"];
+    let output = bench.run(&[&own[..], &["--threads", "1,2", "--repetitions", "1"]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    let inside = |threads| {
+        let mut rows = data.samples.iter().filter(move |row| row.role == "enclave" && row.threads == threads);
+        rows.find_map(|row| row.span.strip_prefix("in force: ")).unwrap()
+    };
+    assert_eq!(inside(1), inside(2), "every thread is under the same protections");
+    for threads in [1, 2] {
+        let answers = |backend: &str| -> Vec<_> {
+            let session = format!("{backend}/own/mnist-sample/b70/t{threads}/");
+            let rows = data.answers.iter().filter(|row| row.cell.starts_with(&session));
+            rows.map(|row| (row.image, row.private, row.max_logit_error.to_bits())).collect()
+        };
+        assert_eq!(answers("tee").len(), 70);
+        assert_eq!(answers("tee"), answers("clear"), "{threads} threads");
+    }
+}
+
+#[test]
 fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
     // Now and then the enclave dies between two requests, and then nobody is waiting for it.
     let noticed = (0..6).any(|_| {
@@ -63,9 +91,9 @@ fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
 fn detail_after_killing_the_enclave() -> String {
     let bench = Bench::new();
     let slow = ["-b", "tee", "-n", "mnist-mlp", "--images", "200", "--batch", "1", "--repetitions", "1"];
-    let mut child = bench.spawn(&[&slow[..], &["--link", "1gbit/20ms"]].concat());
+    let mut child = bench.spawn(&[&slow[..], &["--link", "1gbit/100ms"]].concat());
     let parties = bench.wait_for_parties(child.id(), 4);
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_secs(2));
     bench::kill(parties[3]);
     let status = bench::wait(&mut child, Duration::from_secs(30));
     assert_eq!(status.code(), Some(1));

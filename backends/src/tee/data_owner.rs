@@ -3,6 +3,7 @@
 use veilbench_networks::{Architecture, Shape, Tensor};
 use veilbench_tee::{Challenger, Channel, Client, Policy, Release};
 
+use super::request::records;
 use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, planned_image};
 use crate::{Error, Link, Party, Recorder, Seat, wire};
 
@@ -59,11 +60,17 @@ impl Party for DataOwner {
                 self.batch,
             )));
         }
-        let bytes = batch_bytes(&self.architecture, count);
-        let record = self
-            .recorder
-            .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, images.data())))?;
-        self.recorder.span("send", || self.host.send(&record))?;
+        let image = self.architecture.input.len();
+        let mut rest = images.data();
+        for images in records(&self.architecture, count) {
+            let (values, others) = rest.split_at(images * image);
+            let bytes = batch_bytes(&self.architecture, images);
+            let record = self
+                .recorder
+                .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, values)))?;
+            self.recorder.span("send", || self.host.send(&record))?;
+            rest = others;
+        }
         let mut answer = self.recorder.span("wait", || self.host.receive())?;
         self.recorder.span("open", || {
             let limit = logits_bytes(&self.architecture, count);

@@ -4,8 +4,13 @@ use veilbench_networks::reference::Reference;
 use veilbench_networks::{Architecture, Network, Tensor, import};
 use veilbench_tee::{Channel, Client, Enclave, Launch, Protections, SimulatedProcessor};
 
+use super::request::{images_per_record, records};
 use super::{HOST, MODEL_LIMIT, SPIN, batch_bytes, configuration, logits_bytes};
 use crate::{Error, Link, Party, Recorder, Seat, wire};
+
+/// Images a thread evaluates while others are on their way: as many as the engine takes at once, so that batches
+/// are cut as outside.
+const IMAGES_TOGETHER: usize = 64;
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let recorder = seat.recorder.clone();
@@ -64,7 +69,7 @@ struct Inside {
     engine: Reference,
     architecture: Architecture,
     batch: usize,
-    /// Images the model owner has allowed and that were not yet evaluated.
+    /// Images of the next request, as the model owner allows them.
     allowed: usize,
     recorder: Recorder,
 }
@@ -75,33 +80,72 @@ impl Party for Inside {
         let images: [u8; 4] = self.model_owner.open(&mut allowance, 4)?.try_into().map_err(
             |_: std::array::TryFromSliceError| Error::protocol("an allowance is not a number of images"),
         )?;
-        self.allowed = self.allowed.saturating_add(u32::from_le_bytes(images) as usize);
+        self.allowed = u32::from_le_bytes(images) as usize;
+        if self.allowed > self.batch {
+            return Err(Error::protocol(format!(
+                "{} images are allowed at once where batches of up to {} were planned",
+                self.allowed, self.batch
+            )));
+        }
         Ok(())
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let count = std::mem::take(&mut self.allowed);
+        let together = IMAGES_TOGETHER * rayon::current_num_threads();
+        let (image, classes) = (self.architecture.input.len(), self.architecture.classes());
+        let mut waiting =
+            Vec::with_capacity(count.min(together + images_per_record(&self.architecture)) * image);
+        let mut logits = Vec::with_capacity(count * classes);
+        for images in records(&self.architecture, count) {
+            self.receive(images, &mut waiting)?;
+            if waiting.len() >= together * image {
+                let rest = waiting.split_off(together * image);
+                self.evaluate(std::mem::replace(&mut waiting, rest), &mut logits)?;
+            }
+        }
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(together * image));
+            self.evaluate(std::mem::replace(&mut waiting, rest), &mut logits)?;
+        }
+        let bytes = logits_bytes(&self.architecture, count);
+        let answer = self
+            .recorder
+            .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, &logits)))?;
+        self.host.send(&answer)?;
+        Ok(None)
+    }
+}
+
+impl Inside {
+    /// Takes in the next record, which must hold so many images.
+    fn receive(&mut self, images: usize, values: &mut Vec<f32>) -> Result<(), Error> {
         let mut record = self.host.receive_spinning(SPIN)?;
-        let limit = batch_bytes(&self.architecture, self.batch);
-        let images = self.recorder.span("open", || {
-            let contents = self.channel.open(&mut record, limit)?;
-            wire::decode(contents, self.architecture.input, self.batch)
-        })?;
-        self.allowed = self.allowed.checked_sub(images.images()).ok_or_else(|| {
-            Error::protocol(format!(
-                "{} images came where the model owner has allowed {}",
-                images.images(),
-                self.allowed
-            ))
-        })?;
-        let logits = self
+        let expected = batch_bytes(&self.architecture, images);
+        let (channel, recorder) = (&mut self.channel, &self.recorder);
+        recorder.span("open", || {
+            let contents = channel.open(&mut record, expected)?;
+            if contents.len() != expected {
+                return Err(Error::protocol(format!(
+                    "a record of {} bytes came where the model owner has allowed {images} images of {}",
+                    contents.len(),
+                    self.architecture.input,
+                )));
+            }
+            values.extend(contents.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)));
+            Ok(())
+        })
+    }
+
+    fn evaluate(&self, values: Vec<f32>, logits: &mut Vec<f32>) -> Result<(), Error> {
+        let input = self.architecture.input;
+        let images = Tensor::new(values.len() / input.len().max(1), input, values)
+            .ok_or_else(|| Error::protocol("images and their values disagree"))?;
+        let answers = self
             .recorder
             .span("evaluate", || self.engine.logits(&images))
             .map_err(Error::engine("evaluating the network"))?;
-        let bytes = logits_bytes(&self.architecture, images.images());
-        let answer = self
-            .recorder
-            .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, logits.data())))?;
-        self.host.send(&answer)?;
-        Ok(None)
+        logits.extend_from_slice(answers.data());
+        Ok(())
     }
 }

@@ -5,12 +5,13 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
-use veilbench_networks::Tensor;
+use veilbench_networks::{Architecture, Tensor};
 use veilbench_tee::{
     CollateralOptions, Evidence, Introduction, Launch, Measurement, Nonce, RECORD_OVERHEAD, Release,
     SimulatedManufacturer, SimulatedProcessor, SimulatedQuotingEnclave,
 };
 
+use super::request::{images_per_record, records};
 use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, batch_bytes, configuration, logits_bytes, now};
 use crate::{Error, Link, Party, Recorder, Seat};
 
@@ -80,9 +81,11 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         let ready = enclave.receive()?;
         client.send(&ready)?;
     }
-    let request_limit = batch_bytes(&seat.architecture, seat.job.batch) + RECORD_OVERHEAD;
+    let images = images_per_record(&seat.architecture).min(seat.job.batch);
+    let request_limit = batch_bytes(&seat.architecture, images) + RECORD_OVERHEAD;
     let answer_limit = logits_bytes(&seat.architecture, seat.job.batch) + RECORD_OVERHEAD;
-    Ok(Box::new(Host { data_owner, enclave, request_limit, answer_limit, recorder }))
+    let architecture = seat.architecture;
+    Ok(Box::new(Host { data_owner, enclave, architecture, images: 0, request_limit, answer_limit, recorder }))
 }
 
 /// When today's collateral was issued: at midnight, as hosts fetch it daily and keep it.
@@ -99,7 +102,7 @@ fn measure(enclave: &Link) -> Result<Measurement, Error> {
         .ok_or_else(|| Error::protocol("the kernel does not say which process the enclave is"))?;
     let image =
         File::open(format!("/proc/{process}/exe")).map_err(Error::engine("opening the enclave's image"))?;
-    Ok(Measurement::of_image(image)?)
+    Ok(Measurement::of_image(&image)?)
 }
 
 /// Puts the sealed model on disk and reads it back, as after a restart. The file has no name and goes
@@ -116,20 +119,27 @@ fn store(sealed: &[u8]) -> std::io::Result<Vec<u8>> {
 struct Host {
     data_owner: Link,
     enclave: Link,
+    architecture: Architecture,
+    /// In the batch that is due.
+    images: usize,
+    /// Bytes of a record.
     request_limit: usize,
     answer_limit: usize,
     recorder: Recorder,
 }
 
 impl Party for Host {
-    fn offline(&mut self, _: usize) -> Result<(), Error> {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.images = images;
         let allowance = self.data_owner.receive()?;
         Ok(self.enclave.send(&allowance)?)
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let (data_owner, enclave) = (&mut self.data_owner, &mut self.enclave);
-        data_owner.forward(enclave, self.request_limit, SPIN)?;
+        for _ in records(&self.architecture, self.images) {
+            data_owner.forward(enclave, self.request_limit, SPIN)?;
+        }
         self.recorder.span("enclave", || enclave.forward(data_owner, self.answer_limit, SPIN))?;
         Ok(None)
     }

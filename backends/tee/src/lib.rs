@@ -40,6 +40,7 @@ mod der;
 mod enclave;
 mod error;
 mod evidence;
+mod image;
 mod manufacturer;
 mod measurement;
 mod message;

@@ -46,14 +46,20 @@ impl Link {
     /// Reads until the next message's header is here, or all of the message.
     fn await_header(&mut self, spin: Duration) -> Result<(), LinkError> {
         let start = Instant::now();
-        while self.inbox.is_empty() && self.partial.is_none() && start.elapsed() < spin {
-            self.read(RecvFlags::DONTWAIT)?;
-            if self.ahead_end - self.ahead_start >= HEADER_BYTES {
-                return Ok(());
+        while self.inbox.is_empty() && self.partial.is_none() && !self.header_is_here() {
+            if start.elapsed() >= spin {
+                break;
             }
-            std::thread::yield_now();
+            self.read(RecvFlags::DONTWAIT)?;
+            if !self.header_is_here() {
+                std::thread::yield_now();
+            }
         }
         Ok(())
+    }
+
+    fn header_is_here(&self) -> bool {
+        self.ahead_end - self.ahead_start >= HEADER_BYTES
     }
 
     fn pass_on(&mut self, to: &mut Link, limit: usize, spin: Duration) -> Result<usize, LinkError> {

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Runs every target for SECONDS (default 120) on a stable compiler: the coverage instrumentation that cargo-fuzz asks a
+# nightly compiler for, without the address sanitizer. With a nightly, `cargo fuzz run TARGET` does the same and more.
+set -eu
+cd "$(dirname "$0")"
+seconds=${1:-120}
+[ $# -gt 0 ] && shift
+targets=${*:-evidence quote launch provision record}
+sancov="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+target=$(rustc -vV | sed -n 's/host: //p')
+cargo run --quiet --release --target-dir target/seeds --bin seeds
+# With an explicit target the build scripts and macros stay uninstrumented.
+RUSTFLAGS="$sancov --cfg fuzzing -Ccodegen-units=1" cargo build --release --target "$target" \
+    --bin evidence --bin quote --bin launch --bin provision --bin record
+for name in $targets; do
+    echo "== $name"
+    "target/$target/release/$name" "corpus/$name" -max_total_time="$seconds" -max_len=32768 -print_final_stats=1 \
+        -artifact_prefix="corpus/$name-" 2>&1 | grep -E 'ERROR|panicked|BINGO|INITED|DONE|stat::(number|peak)|cov:' | tail -6
+done

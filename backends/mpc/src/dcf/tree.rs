@@ -3,12 +3,20 @@
 #[cfg(target_arch = "x86_64")]
 use super::generator::Vaes;
 use super::generator::{Blocks, CONTROL, Generator, LANES};
-use super::{Comparison, Corrections, Payload, SEED_WORDS, Side};
+use super::{Comparison, Corrections, Payload, Side};
 
 /// In a nonce, below the salt and the number of the key: the level, the child and the part.
 const NONCE_BITS: u32 = 9;
 /// The child's bit in a nonce; below it, which of a child's two blocks it is.
 const WAY: u32 = 1;
+
+/// In a nonce's words.
+const WAYS: [u64; WORDS] = [1 << WAY, 0];
+/// What of a block's words is the seed.
+const SEED: [u64; WORDS] = [!CONTROL, !0];
+
+/// Words of a block: a seed, or a share of a payload.
+const WORDS: usize = 2;
 
 /// Keys of one group: their numbers, and so many of the lanes.
 #[derive(Clone, Copy)]
@@ -39,7 +47,7 @@ impl Group {
     /// The pairs of words of one level.
     #[inline(always)]
     fn level(self, words: &[u64], level: usize) -> Blocks {
-        let pairs = words.as_chunks::<SEED_WORDS>().0;
+        let pairs = words.as_chunks::<WORDS>().0;
         if let Some(lanes) = pairs[level * self.lanes..].first_chunk() {
             return *lanes;
         }
@@ -50,7 +58,7 @@ impl Group {
 
     #[inline(always)]
     fn set_level(self, words: &mut [u64], level: usize, lanes: &Blocks) {
-        let pairs = words.as_chunks_mut::<SEED_WORDS>().0;
+        let pairs = words.as_chunks_mut::<WORDS>().0;
         pairs[level * self.lanes..][..self.lanes].copy_from_slice(&lanes[..self.lanes]);
     }
 }
@@ -77,26 +85,42 @@ fn blocks_of(roots: [u128; LANES]) -> Blocks {
     roots.map(|root| [root as u64, (root >> 64) as u64])
 }
 
+/// What this says of each lane and word. Loops that do the same to all words become whole vectors.
+#[inline(always)]
+fn each(what: impl Fn(usize, usize) -> u64) -> Blocks {
+    let mut blocks = Blocks::default();
+    for (lane, block) in blocks.iter_mut().enumerate() {
+        for (word, value) in block.iter_mut().enumerate() {
+            *value = what(lane, word);
+        }
+    }
+    blocks
+}
+
 /// A party's nodes of the keys' paths: blocks with whatever control bit, and the corrected control bits as masks.
 struct Nodes {
     seeds: Blocks,
-    controls: [u64; LANES],
+    controls: Blocks,
+}
+
+/// The nonces of nodes on one level.
+#[inline(always)]
+fn on_level(nonces: &Blocks, level: usize) -> Blocks {
+    let level = [(level as u64) << (WAY + 1), 0];
+    each(|lane, word| nonces[lane][word] | level[word])
 }
 
 impl Comparison {
-    /// The nonces of a group's nodes on one level.
+    /// The nonces of a group's keys, to be completed by [`on_level`].
     #[inline(always)]
-    fn nonces(&self, group: Group, level: usize) -> Blocks {
+    fn nonces(&self, group: Group) -> Blocks {
         let (low, high) = (self.salt as u64, (self.salt >> 64) as u64);
-        std::array::from_fn(|lane| {
-            let key = low.wrapping_add((group.first + lane) as u64);
-            [key << NONCE_BITS | (level as u64) << (WAY + 1), high]
-        })
+        std::array::from_fn(|lane| [low.wrapping_add((group.first + lane) as u64) << NONCE_BITS, high])
     }
 
     #[cfg(test)]
     pub(super) fn nonces_of(&self, first: usize, level: usize) -> Blocks {
-        self.nonces(Group { first, lanes: LANES }, level)
+        on_level(&self.nonces(Group { first, lanes: LANES }), level)
     }
 
     #[inline(always)]
@@ -113,7 +137,7 @@ impl Comparison {
             let values = &mut corrections.values[group.of(self.value_words())];
             let nodes = [0, 1].map(|party| Nodes {
                 seeds: blocks_of(group.lanes(roots[party])),
-                controls: [mask(party as u64); LANES],
+                controls: [[mask(party as u64); 2]; LANES],
             });
             let (thresholds, payloads) = (group.lanes(thresholds), group.lanes(payloads));
             self.generate_group(generator, group, &thresholds, &payloads, nodes, seeds, values);
@@ -133,59 +157,64 @@ impl Comparison {
         values: &mut [u64],
     ) {
         let levels = self.bits as usize;
-        let mut sums = Blocks::default();
-        let mut controls = Blocks::default();
+        let nonces = self.nonces(group);
+        let (mut sums, mut lefts, mut rights) = (Blocks::default(), Blocks::default(), Blocks::default());
         for level in 0..levels {
             let bit = levels - 1 - level;
-            let inputs = self.nonces(group, level);
-            let [first, second] = [0, 1].map(|party| generator.expand::<4>(&nodes[party].seeds, &inputs));
-            let (mut seed, mut value) = (Blocks::default(), Blocks::default());
-            for lane in 0..LANES {
-                let right = mask(thresholds[lane] >> bit);
-                let negative = nodes[1].controls[lane];
-                for word in 0..SEED_WORDS {
-                    let part = |of: &[Blocks; 4], index: usize| of[index][lane][word];
-                    let lost =
-                        |of: &[Blocks; 4], index: usize| select(right, part(of, index), part(of, index + 2));
-                    let kept =
-                        |of: &[Blocks; 4], index: usize| select(right, part(of, index + 2), part(of, index));
-                    seed[lane][word] = lost(&first, 0) ^ lost(&second, 0);
-                    let added = right & payloads[lane][word];
-                    let due = lost(&second, 1).wrapping_sub(lost(&first, 1)).wrapping_sub(sums[lane][word]);
-                    let due = signed(negative, due.wrapping_add(added));
-                    value[lane][word] = due;
-                    let ahead = kept(&first, 1).wrapping_sub(kept(&second, 1));
-                    sums[lane][word] =
-                        sums[lane][word].wrapping_add(ahead).wrapping_add(signed(negative, due));
-                }
-                seed[lane][0] &= !CONTROL;
-                let lefts = (first[0][lane][0] ^ second[0][lane][0] ^ right ^ 1) & 1;
-                let rights = (first[2][lane][0] ^ second[2][lane][0] ^ right) & 1;
-                controls[lane][0] |= lefts << bit;
-                controls[lane][1] |= rights << bit;
-                let corrected = mask(select(right, rights, lefts));
-                for (nodes, children) in nodes.iter_mut().zip([&first, &second]) {
-                    let control = nodes.controls[lane];
-                    for word in 0..SEED_WORDS {
-                        let kept = select(right, children[2][lane][word], children[0][lane][word]);
-                        nodes.seeds[lane][word] = kept ^ (control & seed[lane][word]);
-                    }
-                    nodes.controls[lane] = mask(nodes.seeds[lane][0]) ^ (control & corrected);
-                }
+            let inputs = on_level(&nonces, level);
+            let first = generator.expand::<4>(&nodes[0].seeds, &inputs);
+            let second = generator.expand::<4>(&nodes[1].seeds, &inputs);
+            let side = each(|lane, _| mask(thresholds[lane] >> bit));
+            let lost = |of: &[Blocks; 4], part: usize| {
+                each(|lane, word| select(side[lane][word], of[part][lane][word], of[part + 2][lane][word]))
+            };
+            let kept = |of: &[Blocks; 4], part: usize| {
+                each(|lane, word| select(side[lane][word], of[part + 2][lane][word], of[part][lane][word]))
+            };
+            let differing = |child: usize| each(|lane, _| first[child][lane][0] ^ second[child][lane][0]);
+            let (left, right) = (differing(0), differing(2));
+            let left = each(|lane, word| (left[lane][word] ^ side[lane][word] ^ 1) & 1);
+            let right = each(|lane, word| (right[lane][word] ^ side[lane][word]) & 1);
+            lefts = each(|lane, word| lefts[lane][word] | left[lane][word] << bit);
+            rights = each(|lane, word| rights[lane][word] | right[lane][word] << bit);
+            let way = each(|lane, word| mask(select(side[lane][word], right[lane][word], left[lane][word])));
+
+            let (lost_seeds, lost_values) =
+                ([lost(&first, 0), lost(&second, 0)], [lost(&first, 1), lost(&second, 1)]);
+            let (kept_seeds, kept_values) =
+                ([kept(&first, 0), kept(&second, 0)], [kept(&first, 1), kept(&second, 1)]);
+            let negative = nodes[1].controls;
+            let seed =
+                each(|lane, word| (lost_seeds[0][lane][word] ^ lost_seeds[1][lane][word]) & SEED[word]);
+            let value = each(|lane, word| {
+                let shares = lost_values[1][lane][word].wrapping_sub(lost_values[0][lane][word]);
+                let due = shares
+                    .wrapping_sub(sums[lane][word])
+                    .wrapping_add(side[lane][word] & payloads[lane][word]);
+                signed(negative[lane][word], due)
+            });
+            sums = each(|lane, word| {
+                let ahead = kept_values[0][lane][word].wrapping_sub(kept_values[1][lane][word]);
+                let corrected = signed(negative[lane][word], value[lane][word]);
+                sums[lane][word].wrapping_add(ahead).wrapping_add(corrected)
+            });
+            for (nodes, kept) in nodes.iter_mut().zip(&kept_seeds) {
+                let controls = nodes.controls;
+                nodes.seeds = each(|lane, word| kept[lane][word] ^ (controls[lane][word] & seed[lane][word]));
+                nodes.controls =
+                    each(|lane, word| mask(kept[lane][0]) ^ (controls[lane][word] & way[lane][word]));
             }
             group.set_level(seeds, level, &seed);
             group.set_level(values, level, &value);
         }
-        let inputs = self.nonces(group, levels);
-        let [[_, first], [_, second]] =
-            [0, 1].map(|party| generator.expand::<2>(&nodes[party].seeds, &inputs));
-        let mut value = Blocks::default();
-        for lane in 0..LANES {
-            for word in 0..SEED_WORDS {
-                let due = second[lane][word].wrapping_sub(first[lane][word]).wrapping_sub(sums[lane][word]);
-                value[lane][word] = signed(nodes[1].controls[lane], due);
-            }
-        }
+        let inputs = on_level(&nonces, levels);
+        let [_, first] = generator.expand::<2>(&nodes[0].seeds, &inputs);
+        let [_, second] = generator.expand::<2>(&nodes[1].seeds, &inputs);
+        let value = each(|lane, word| {
+            let due = second[lane][word].wrapping_sub(first[lane][word]).wrapping_sub(sums[lane][word]);
+            signed(nodes[1].controls[lane][word], due)
+        });
+        let controls = each(|lane, word| [lefts, rights][word][lane][word]);
         group.set_level(seeds, levels, &controls);
         group.set_level(values, levels, &value);
     }
@@ -204,7 +233,7 @@ impl Comparison {
         for group in Group::all(xs.len()) {
             let seeds = &corrections.seeds[group.of(self.seed_words())];
             let values = &corrections.values[group.of(self.value_words())];
-            let nodes = Nodes { seeds: blocks_of(group.lanes(roots)), controls: [second; LANES] };
+            let nodes = Nodes { seeds: blocks_of(group.lanes(roots)), controls: [[second; 2]; LANES] };
             let sums = self.evaluate_group(generator, group, &group.lanes(xs), nodes, seeds, values);
             for (share, sum) in shares[group.of(1)].iter_mut().zip(&sums) {
                 *share = sum.map(|word| signed(second, word));
@@ -224,36 +253,31 @@ impl Comparison {
     ) -> Blocks {
         let levels = self.bits as usize;
         let mut sums = Blocks::default();
-        let mut controls = [0; LANES];
-        for ((control, x), [left, right]) in controls.iter_mut().zip(xs).zip(group.level(seeds, levels)) {
-            *control = select(*x, right, left);
-        }
+        let nonces = self.nonces(group);
+        let ways = group.level(seeds, levels);
+        let ways = each(|lane, _| select(xs[lane], ways[lane][1], ways[lane][0]));
         for level in 0..levels {
             let bit = levels - 1 - level;
-            let mut inputs = self.nonces(group, level);
-            for (input, x) in inputs.iter_mut().zip(xs) {
-                input[0] |= (x >> bit & 1) << WAY;
-            }
+            let inputs = on_level(&nonces, level);
+            let inputs = each(|lane, word| inputs[lane][word] | (xs[lane] >> bit) << WAY & WAYS[word]);
             let [children, shares] = generator.expand::<2>(&nodes.seeds, &inputs);
             let (seed, value) = (group.level(seeds, level), group.level(values, level));
-            for lane in 0..LANES {
-                let control = nodes.controls[lane];
-                for word in 0..SEED_WORDS {
-                    let corrected = shares[lane][word].wrapping_add(control & value[lane][word]);
-                    sums[lane][word] = sums[lane][word].wrapping_add(corrected);
-                    nodes.seeds[lane][word] = children[lane][word] ^ (control & seed[lane][word]);
-                }
-                nodes.controls[lane] = mask(children[lane][0]) ^ (control & mask(controls[lane] >> bit));
-            }
+            let controls = nodes.controls;
+            sums = each(|lane, word| {
+                let corrected = shares[lane][word].wrapping_add(controls[lane][word] & value[lane][word]);
+                sums[lane][word].wrapping_add(corrected)
+            });
+            nodes.seeds = each(|lane, word| children[lane][word] ^ (controls[lane][word] & seed[lane][word]));
+            nodes.controls = each(|lane, word| {
+                mask(children[lane][0]) ^ (controls[lane][word] & mask(ways[lane][word] >> bit))
+            });
         }
-        let [_, leaves] = generator.expand::<2>(&nodes.seeds, &self.nonces(group, levels));
+        let [_, leaves] = generator.expand::<2>(&nodes.seeds, &on_level(&nonces, levels));
         let value = group.level(values, levels);
-        for lane in 0..LANES {
-            for word in 0..SEED_WORDS {
-                let corrected = leaves[lane][word].wrapping_add(nodes.controls[lane] & value[lane][word]);
-                sums[lane][word] = sums[lane][word].wrapping_add(corrected);
-            }
-        }
+        sums = each(|lane, word| {
+            let corrected = leaves[lane][word].wrapping_add(nodes.controls[lane][word] & value[lane][word]);
+            sums[lane][word].wrapping_add(corrected)
+        });
         sums
     }
 

@@ -115,5 +115,7 @@ pub mod ring;
 
 mod error;
 mod message;
+#[cfg(test)]
+mod reuse;
 
 pub use error::Error;

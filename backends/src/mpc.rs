@@ -57,7 +57,7 @@ pub fn function() -> Mpc<Masked> {
         name: "mpc-fss",
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
-        security_bits: 115,
+        security_bits: core::dcf::Comparison::SECURITY_BITS,
         protocol: PhantomData,
     }
 }

@@ -4,12 +4,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
-use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
+use veilbench_mpc::dcf::{self, Comparison, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
 use veilbench_mpc::network::{Conv2d, Shape, Window};
 use veilbench_mpc::product::{Kernel, Panels};
 use veilbench_mpc::random::Seed;
-use veilbench_mpc::ring::Ring;
 
 fn products(c: &mut Criterion) {
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
@@ -63,24 +62,22 @@ fn convolutions(c: &mut Criterion) {
 
 fn comparison_function(c: &mut Criterion) {
     let count = 1024;
-    let function = Comparison::new(63, Ring::FULL, 1);
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
     let (first, second) = (dcf::roots(&mut stream, count), dcf::roots(&mut stream, count));
-    let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 1).collect();
-    let generate = || {
-        let mut corrections = Corrections::default();
-        for ((threshold, first), second) in thresholds.iter().zip(&first).zip(&second) {
-            function.generate(*threshold, [1, 2, 3], [*first, *second], &mut corrections);
-        }
-        corrections
-    };
-    let corrections = generate();
     let mut group = c.benchmark_group("comparison-function");
     group.throughput(Throughput::Elements(count as u64));
-    group.bench_function("generate", |b| b.iter(generate));
-    group.bench_function("evaluate", |b| {
-        b.iter(|| function.evaluate(Side::First, black_box(&thresholds), &first, &corrections));
-    });
+    let kernels = || dcf::Kernel::available().into_iter();
+    for (bits, kernel) in [39, 63].into_iter().flat_map(|bits| kernels().map(move |kernel| (bits, kernel))) {
+        let function = Comparison::with_kernel(bits, 1, kernel);
+        let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> (64 - bits)).collect();
+        let payloads = vec![[1, 2]; count];
+        let generate = || function.generate(black_box(&thresholds), &payloads, [&first, &second]);
+        let corrections = generate();
+        group.bench_function(format!("generate/{bits}/{kernel:?}"), |b| b.iter(generate));
+        group.bench_function(format!("evaluate/{bits}/{kernel:?}"), |b| {
+            b.iter(|| function.evaluate(Side::First, black_box(&thresholds), &first, &corrections));
+        });
+    }
     group.finish();
 }
 

@@ -19,7 +19,7 @@ use crate::ring::Ring;
 pub enum SignProtocol {
     /// A tree of tables: two rounds and 2 (L/8 - 1) + 1 bits a value, L = 64: 345 bytes of randomness.
     Tree,
-    /// A distributed comparison function: nothing online, L = 64: 2.6 kB of randomness, to both parties (L = 40: 1.2 kB).
+    /// A distributed comparison function: nothing online, L = 64: 2.1 kB of randomness, to both parties (L = 40: 1.1 kB).
     Function,
 }
 

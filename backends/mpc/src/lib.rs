@@ -73,8 +73,8 @@
 //! Semi-honest: all three follow the protocol, and each tries to learn from what it sees. No two collude: the dealer
 //! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
 //! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
-//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have 115 bits: seeds of 125, and 16 keys of up to 64 levels under one public
-//! cipher key. [`circuit::SignProtocol::Tree`] uses none.
+//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 127 bits, and no two nodes of any of them an AES input in
+//! common, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
 //! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see
 //! them; round them up to powers of two to say less. Values beyond [`network::CALIBRATION_MARGIN`] times them wrap silently: wrong
@@ -92,7 +92,8 @@
 //! - Seeds, invitations and cipher keys are wiped on drop. What they expand to and weights are not: see the non-goals.
 //! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
 //!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
-//! - `unsafe` only calls one safe kernel compiled for detected instruction sets ([`product::Kernel`]).
+//! - `unsafe` only calls kernels compiled for detected instruction sets ([`product::Kernel`], [`dcf::Kernel`]) and moves whole vectors
+//!   between arrays and registers.
 //!
 //! # Non-goals
 //! No wiping of expanded randomness, weights and intermediate values, which are many times the size of a cache: whoever reads a
@@ -114,5 +115,7 @@ pub mod ring;
 
 mod error;
 mod message;
+#[cfg(test)]
+mod reuse;
 
 pub use error::Error;

@@ -14,7 +14,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(ring: Ring) -> Self {
-        Self { ring, bytes: Vec::new() }
+        Self::with_capacity(ring, 0)
+    }
+
+    /// For a message of so many bytes.
+    pub(crate) fn with_capacity(ring: Ring, bytes: usize) -> Self {
+        Self { ring, bytes: Vec::with_capacity(bytes + SLACK) }
     }
 
     pub(crate) fn elements(&mut self, values: impl ExactSizeIterator<Item = u64>) {

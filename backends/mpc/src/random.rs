@@ -44,6 +44,8 @@ impl Seed {
 
     /// The seed numbered `index` below this one: independent of every other and of all streams.
     pub fn derive(&self, index: u64) -> Seed {
+        #[cfg(test)]
+        uses::record(self.0, DERIVATION, index..index + 1);
         let mut block = counter_block(DERIVATION, index).into();
         Aes128::new(&self.0.into()).encrypt_block(&mut block);
         Seed(block.into())
@@ -55,7 +57,13 @@ impl Seed {
     /// If that is `u64::MAX`, which numbers the seeds below this one.
     pub fn stream(&self, number: u64) -> Stream {
         assert_ne!(number, DERIVATION, "no stream has this number");
-        Stream { cipher: Aes128::new(&self.0.into()), number, next: 0 }
+        Stream {
+            cipher: Aes128::new(&self.0.into()),
+            number,
+            next: 0,
+            #[cfg(test)]
+            seed: self.0,
+        }
     }
 }
 
@@ -86,11 +94,38 @@ pub struct Stream {
     cipher: Aes128,
     number: u64,
     next: u64,
+    #[cfg(test)]
+    seed: [u8; BLOCK_BYTES],
+}
+
+/// Which blocks of which streams of which seeds were read on this thread.
+#[cfg(test)]
+pub(crate) mod uses {
+    use std::cell::RefCell;
+    use std::ops::Range;
+
+    /// A seed, a stream of it, and the counters of its blocks.
+    pub(crate) type Use = ([u8; 16], u64, Range<u64>);
+
+    thread_local! {
+        static USES: RefCell<Vec<Use>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn record(seed: [u8; 16], stream: u64, counters: Range<u64>) {
+        USES.with_borrow_mut(|uses| uses.push((seed, stream, counters)));
+    }
+
+    /// What was read since this was last asked.
+    pub(crate) fn take() -> Vec<Use> {
+        USES.take()
+    }
 }
 
 impl Stream {
     /// Overwrites `words` with the next words. A call takes whole blocks of two words.
     pub fn fill(&mut self, words: &mut [u64]) {
+        #[cfg(test)]
+        uses::record(self.seed, self.number, self.next..self.next + words.len().div_ceil(2) as u64);
         let (pairs, rest) = words.as_chunks_mut::<2>();
         for pairs in pairs.chunks_mut(BLOCKS_A_CALL) {
             let mut blocks = [aes::Block::default(); BLOCKS_A_CALL];

@@ -13,9 +13,10 @@ use crate::{Error, Unsupported};
 const BITS: RangeInclusive<u32> = 12..=17;
 /// So many are enough: a narrower ring is worth more.
 const ENOUGH_BITS: u32 = 16;
-/// Weights of ReLU networks and of polynomials have so many more: their rounding errs in one direction for a whole session,
-/// that of activations evens out, and squares need room for those of activations twice.
-const EXTRA_WEIGHT_BITS: [u32; 2] = [3, 6];
+/// Weights have so many more: their rounding errs in one direction for a whole session, that of activations evens out.
+const EXTRA_WEIGHT_BITS: u32 = 3;
+/// The same where squares, which need room for the bits of activations twice, leave fewer than [`ENOUGH_BITS`] for those.
+const EXTRA_WEIGHT_BITS_OF_SQUARES: u32 = 6;
 /// Fractional bits without calibration, for ReLU networks and for polynomials: the ring is as wide as it can be, and
 /// values grow by the weights' norms, squares by more.
 const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
@@ -50,9 +51,12 @@ impl Parameters {
 pub(super) fn choose(lowered: &Lowered, signs: SignProtocol) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude =
         lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, |magnitude| INPUT_MARGIN * magnitude);
-    let extra = EXTRA_WEIGHT_BITS[usize::from(lowered.squares())];
+    let weight_bits = |bits: u32| {
+        let short = lowered.squares() && bits < ENOUGH_BITS;
+        bits + if short { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS }
+    };
     let compile = |bits, ring| {
-        let weight_bits = bits + extra;
+        let weight_bits = weight_bits(bits);
         let format = Format { activation_bits: bits, weight_bits, ring, signs, input_magnitude };
         Circuit::compile(&lowered.architecture, format).map_err(|error| lowered.unsupported(&error))
     };
@@ -85,7 +89,7 @@ pub(super) fn choose(lowered: &Lowered, signs: SignProtocol) -> Result<(Circuit,
     let note = format!(
         "ring of {} bits, {bits} fractional bits of activations and {} of weights, from calibrated ranges with a margin of 4",
         ring.bits(),
-        bits + extra
+        weight_bits(bits)
     );
     Ok((compile(bits, ring)?, vec![note]))
 }

@@ -1,89 +1,288 @@
-//! The pseudo-random generator of the tree: `AES_k(s) ^ s` under a public key that few keys of the function share.
+//! The pseudo-random generator of the tree: `AES_s(input)` with the seed `s` as the cipher's key.
 //!
-//! Guo, Katz, Wang, Weng, Yu, "Better Concrete Security for Half-Gates Garbling", CRYPTO 2020, section 4: with one cipher key for
-//! everything, one table of guesses serves for every node of every tree.
+//! Sixteen seeds at once, each with its key schedule. The same result three ways: with VAES on vectors of four blocks, with
+//! AES-NI on single blocks, and by the `aes` crate.
 
+use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
-use aes::{Aes128, Block};
 
-use crate::ring::Ring;
+/// Seeds expanded abreast.
+pub(super) const LANES: usize = 16;
 
-use super::{CONTROLS, PAYLOAD_WORDS, Payload};
+/// A block of 128 bits for every lane, the lower word first.
+pub(super) type Blocks = [[u64; 2]; LANES];
 
-/// Most blocks one child takes: its seed, and its payload share.
-const BLOCKS: usize = 1 + PAYLOAD_WORDS.div_ceil(2);
-/// Bits of a payload word when all of them come from one block.
-const NARROW_BITS: u32 = 128 / PAYLOAD_WORDS as u32;
+/// The lowest bit of a block is a control bit and no part of the seed.
+pub(super) const CONTROL: u64 = 1;
 
-#[derive(Clone, Copy)]
-pub(super) struct Child {
-    pub(super) seed: u128,
-    pub(super) control: bool,
-    pub(super) value: Payload,
+/// An instruction set that expands seeds. Values exist only for what this machine can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    AesNi,
+    #[cfg(target_arch = "x86_64")]
+    Vaes,
 }
 
-/// One cipher for the tree. Inputs for the two children, the payloads and the leaves differ by a tweak in the
-/// low three bits, which seeds keep zero.
-pub(super) struct Generator {
-    cipher: Aes128,
-    /// Whether a payload takes one block.
-    narrow: bool,
-}
+impl Kernel {
+    /// The `aes` crate, whatever that does on this machine.
+    pub const PORTABLE: Kernel = Kernel(Set::Portable);
 
-const TWEAK_BITS: u128 = CONTROLS as u128;
-
-impl Generator {
-    /// Distinct keys, known to both parties.
-    pub(super) fn new(ring: Ring, key: u128) -> Self {
-        let cipher = Aes128::new(&key.to_le_bytes().into());
-        Self { cipher, narrow: ring.bits() <= NARROW_BITS }
+    /// The fastest one this machine can run.
+    pub fn best() -> Kernel {
+        Self::available().pop().unwrap_or(Self::PORTABLE)
     }
 
-    #[inline(always)]
-    fn hash<const N: usize>(&self, values: &mut [u128; N]) {
-        let mut blocks = [Block::default(); N];
-        for (block, value) in blocks.iter_mut().zip(values.iter()) {
-            *block = value.to_le_bytes().into();
-        }
-        self.cipher.encrypt_blocks(&mut blocks);
-        for (value, block) in values.iter_mut().zip(&blocks) {
-            *value ^= u128::from_le_bytes((*block).into());
-        }
-    }
-
-    /// One child of every node: the second where `ways` is true.
-    #[inline(always)]
-    pub(super) fn children<const N: usize>(&self, seeds: [u128; N], ways: [bool; N]) -> [Child; N] {
-        let mut parts = [[0u128; N]; BLOCKS];
-        let used = if self.narrow { 2 } else { BLOCKS };
-        for (part, values) in parts.iter_mut().enumerate().take(used) {
-            for lane in 0..N {
-                values[lane] = (seeds[lane] & !TWEAK_BITS) ^ (part as u128) << 1 ^ u128::from(ways[lane]);
+    /// Every one this machine can run, slowest first.
+    pub fn available() -> Vec<Kernel> {
+        let mut kernels = vec![Kernel::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("aes") && is_x86_feature_detected!("ssse3") {
+                kernels.push(Kernel(Set::AesNi));
             }
-            self.hash(values);
+            if is_x86_feature_detected!("vaes")
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+            {
+                kernels.push(Kernel(Set::Vaes));
+            }
         }
-        let mut children = [Child { seed: 0, control: false, value: [0; PAYLOAD_WORDS] }; N];
-        for (lane, child) in children.iter_mut().enumerate() {
-            let seed = parts[0][lane];
-            let value = self.payload(&[parts[1][lane], parts[2][lane]]);
-            *child = Child { seed: seed & !TWEAK_BITS, control: seed & 1 == 1, value };
-        }
-        children
+        kernels
     }
 
-    /// The payload share of a leaf.
-    pub(super) fn leaf(&self, seed: u128) -> Payload {
-        let mut blocks = [(seed & !TWEAK_BITS) ^ 6, (seed & !TWEAK_BITS) ^ 7];
-        self.hash(&mut blocks);
-        self.payload(&blocks)
+    pub(super) fn set(self) -> Set {
+        self.0
+    }
+}
+
+/// Expands seeds.
+pub(super) trait Generator: Copy {
+    /// `AES_s(input ^ part)` for the seed and input of every lane and all parts `0..P`. The control bits of seeds do not count.
+    fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P];
+}
+
+/// By the `aes` crate.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+impl Generator for Portable {
+    fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+        let mut parts = [Blocks::default(); P];
+        for (lane, ([low, high], input)) in seeds.iter().zip(inputs).enumerate() {
+            let cipher = Aes128::new(&bytes([low & !CONTROL, *high]).into());
+            let mut blocks: [aes::Block; P] =
+                std::array::from_fn(|part| bytes([input[0] ^ part as u64, input[1]]).into());
+            cipher.encrypt_blocks(&mut blocks);
+            for (part, block) in parts.iter_mut().zip(blocks) {
+                let block = u128::from_le_bytes(block.into());
+                part[lane] = [block as u64, (block >> 64) as u64];
+            }
+        }
+        parts
+    }
+}
+
+fn bytes(words: [u64; 2]) -> [u8; 16] {
+    (u128::from(words[0]) | u128::from(words[1]) << 64).to_le_bytes()
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{AesNi, Vaes};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Blocks, CONTROL, Generator, LANES};
+
+    /// The round constants of AES-128, FIPS 197, section 5.2.
+    const ROUND_CONSTANTS: [i32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
+
+    /// Vectors whose rounds overlap.
+    const ABREAST: usize = 4;
+
+    macro_rules! generator {
+        (
+            $(#[$doc:meta])* $name:ident, $features:literal, $vector:ident, $expand:ident,
+            $load:ident, $store:ident, $words:ident, $bytes:ident, $shuffle:ident, $shift:ident, $xor:ident, $and:ident,
+            $round:ident, $last:ident
+        ) => {
+            $(#[$doc])*
+            #[derive(Clone, Copy)]
+            pub(in super::super) struct $name(());
+
+            impl $name {
+                /// # Safety
+                /// The machine must have what the kernel of this name was detected by.
+                #[expect(unsafe_code, reason = "the promise behind the calls below")]
+                pub(in super::super) unsafe fn new() -> Self {
+                    Self(())
+                }
+            }
+
+            impl Generator for $name {
+                #[inline(always)]
+                fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+                    let mut parts = [Blocks::default(); P];
+                    #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
+                    // SAFETY: whoever made `self` promised that the machine has it.
+                    unsafe {
+                        $expand(seeds, inputs, &mut parts)
+                    };
+                    parts
+                }
+            }
+
+            /// Key schedule and rounds side by side: a round's key is used as soon as it is there, for all parts.
+            ///
+            /// `aeslast` of a vector whose four columns are `RotWord(w3)` is `SubWord(RotWord(w3))` in every column, exclusive-or'ed
+            /// with the round constant. What the schedule adds to that is the running exclusive-or of the columns.
+            #[target_feature(enable = $features)]
+            fn $expand<const P: usize>(seeds: &Blocks, inputs: &Blocks, parts: &mut [Blocks; P]) {
+                const BLOCKS: usize = size_of::<$vector>() / 16;
+                let rotated = $words(0x0c0f_0e0d);
+                let every_word = [!(CONTROL as i64), -1];
+                let mut clear = Blocks::default();
+                clear.fill(every_word.map(|word| word as u64));
+                let clear = load(&clear, 0);
+                for group in 0..LANES / (BLOCKS * ABREAST) {
+                    let at = |vector: usize| (group * ABREAST + vector) * BLOCKS;
+                    let mut keys: [$vector; ABREAST] =
+                        std::array::from_fn(|vector| $and(load(seeds, at(vector)), clear));
+                    let mut states: [[$vector; ABREAST]; P] = std::array::from_fn(|part| {
+                        let part = $bytes(part as i64);
+                        std::array::from_fn(|vector| {
+                            $xor($xor(load(inputs, at(vector)), part), keys[vector])
+                        })
+                    });
+                    for (round, constant) in ROUND_CONSTANTS.iter().enumerate() {
+                        let constant = $words(*constant);
+                        for key in &mut keys {
+                            let substituted = $last($shuffle(*key, rotated), constant);
+                            let pairs = $xor(*key, $shift::<4>(*key));
+                            *key = $xor($xor(pairs, $shift::<8>(pairs)), substituted);
+                        }
+                        for states in &mut states {
+                            for (state, key) in states.iter_mut().zip(&keys) {
+                                *state = if round < 9 { $round(*state, *key) } else { $last(*state, *key) };
+                            }
+                        }
+                    }
+                    for (part, states) in parts.iter_mut().zip(&states) {
+                        for (vector, state) in states.iter().enumerate() {
+                            store(part, at(vector), *state);
+                        }
+                    }
+                }
+
+                #[target_feature(enable = $features)]
+                #[inline]
+                fn load(blocks: &Blocks, at: usize) -> $vector {
+                    let blocks: &[[u64; 2]; BLOCKS] = blocks[at..][..BLOCKS].as_array().unwrap_or(&[[0; 2]; BLOCKS]);
+                    #[expect(unsafe_code, reason = "a load")]
+                    // SAFETY: the array has the vector's size, and the load needs no alignment.
+                    unsafe {
+                        $load(blocks.as_ptr().cast())
+                    }
+                }
+
+                #[target_feature(enable = $features)]
+                #[inline]
+                fn store(blocks: &mut Blocks, at: usize, value: $vector) {
+                    let Some(blocks) = blocks[at..].first_chunk_mut::<BLOCKS>() else { return };
+                    #[expect(unsafe_code, reason = "a store")]
+                    // SAFETY: the array has the vector's size, and the store needs no alignment.
+                    unsafe {
+                        $store(blocks.as_mut_ptr().cast(), value)
+                    }
+                }
+            }
+        };
     }
 
-    #[inline(always)]
-    fn payload(&self, blocks: &[u128; BLOCKS - 1]) -> Payload {
-        if self.narrow {
-            let mask = u64::MAX >> (64 - NARROW_BITS);
-            return [0, 1, 2].map(|word| (blocks[0] >> (NARROW_BITS * word)) as u64 & mask);
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn wide_part(part: i64) -> __m512i {
+        _mm512_set_epi64(0, part, 0, part, 0, part, 0, part)
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn part(part: i64) -> __m128i {
+        _mm_set_epi64x(0, part)
+    }
+
+    generator! {
+        /// Four blocks to a vector.
+        Vaes, "avx512f,avx512bw,avx512dq,vaes", __m512i, expand_vaes,
+        _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, wide_part, _mm512_shuffle_epi8, _mm512_bslli_epi128,
+        _mm512_xor_si512, _mm512_and_si512, _mm512_aesenc_epi128, _mm512_aesenclast_epi128
+    }
+
+    generator! {
+        /// One block to a vector.
+        AesNi, "aes,ssse3", __m128i, expand_aes_ni,
+        _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, part, _mm_shuffle_epi8, _mm_bslli_si128,
+        _mm_xor_si128, _mm_and_si128, _mm_aesenc_si128, _mm_aesenclast_si128
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by<const P: usize>(kernel: Kernel, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+        match kernel.set() {
+            Set::Portable => Portable.expand(seeds, inputs),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "says what was detected")]
+            // SAFETY: `available` gives this kernel only after detecting it.
+            Set::AesNi => unsafe { AesNi::new() }.expand(seeds, inputs),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "says what was detected")]
+            // SAFETY: `available` gives this kernel only after detecting it.
+            Set::Vaes => unsafe { Vaes::new() }.expand(seeds, inputs),
         }
-        [blocks[0] as u64, (blocks[0] >> 64) as u64, blocks[1] as u64]
+    }
+
+    #[test]
+    fn every_kernel_gives_the_standards_block() {
+        // FIPS 197, appendix C.1, with a key whose lowest bit is 0.
+        let words = |block: u128| {
+            let block = u128::from_le_bytes(block.to_be_bytes());
+            [block as u64, (block >> 64) as u64]
+        };
+        let key = words(0x000102030405060708090a0b0c0d0e0f);
+        let input = words(0x00112233445566778899aabbccddeeff);
+        let output = words(0x69c4e0d86a7b0430d8cdb78070b4c55a);
+        for kernel in Kernel::available() {
+            let [blocks] = by::<1>(kernel, &[key; LANES], &[input; LANES]);
+            assert_eq!(blocks, [output; LANES], "{kernel:?}");
+            let [blocks] = by::<1>(kernel, &[[key[0] | CONTROL, key[1]]; LANES], &[input; LANES]);
+            assert_eq!(blocks, [output; LANES], "{kernel:?} with a control bit");
+        }
+    }
+
+    #[test]
+    fn every_kernel_agrees_with_the_crate_on_random_lanes() {
+        let mut stream = crate::random::Seed::from_bytes([3; 16]).stream(0);
+        for _ in 0..200 {
+            let mut next = || -> Blocks {
+                let words = stream.words(2 * LANES);
+                std::array::from_fn(|lane| [words[2 * lane], words[2 * lane + 1]])
+            };
+            let (seeds, inputs) = (next(), next());
+            let expected = Portable.expand::<4>(&seeds, &inputs);
+            for kernel in Kernel::available() {
+                assert_eq!(by::<4>(kernel, &seeds, &inputs), expected, "{kernel:?}");
+                assert_eq!(by::<2>(kernel, &seeds, &inputs), expected[..2], "{kernel:?}");
+            }
+        }
     }
 }

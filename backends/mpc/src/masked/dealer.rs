@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::comparison::{self, Layout};
 use super::functional::{self, write_keys};
 use super::gates::{Sizes, assemble, differences};
-use super::invitation::{Header, Invitations};
+use super::invitation::{HEADER_BYTES, Header, Invitations};
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
@@ -135,16 +135,18 @@ impl Iterator for DealerBatch {
             self.gate += 1;
             if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, &self.data_owner, bits, values);
-                let mut writer = Writer::new(circuit.ring());
+                let key_bytes = functional::key_bytes(circuit.ring(), sizes.keys);
+                let own = 8 * bits.len() + circuit.ring().bytes() * values.len();
+                let mut writer = Writer::with_capacity(circuit.ring(), HEADER_BYTES + own + key_bytes);
                 self.header.write(index, &mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
                 write_keys(&mut writer, &keys);
                 let to_model_owner = writer.take();
                 let to_data_owner = (sizes.keys > 0).then(|| {
-                    self.header.write(index, &mut writer);
-                    write_keys(&mut writer, &keys);
-                    writer.take()
+                    let (header, keys) =
+                        (&to_model_owner[..HEADER_BYTES], &to_model_owner[HEADER_BYTES + own..]);
+                    [header, keys].concat()
                 });
                 return Some(Corrections { to_model_owner, to_data_owner });
             }

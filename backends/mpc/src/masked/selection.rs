@@ -48,7 +48,12 @@ impl Truncation {
         let mask = self.ring.reduce(mask);
         let without = (mask >> self.shift).wrapping_neg();
         let sign = mask >> (self.ring.bits() - 1);
-        [without, without.wrapping_add(sign.wrapping_mul(self.ring.power(self.ring.bits() - self.shift)))]
+        [without, without.wrapping_add(sign.wrapping_mul(self.wrap()))]
+    }
+
+    /// What a wrap of the ring is after truncation: the difference of the dealer's two values where the mask's sign is set.
+    pub(crate) fn wrap(self) -> u64 {
+        self.ring.power(self.ring.bits() - self.shift)
     }
 
     /// Shares of the truncated values from shares of both `K`, all first ones first.

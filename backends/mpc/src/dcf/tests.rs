@@ -1,0 +1,180 @@
+use std::collections::HashSet;
+
+use super::generator::LANES;
+use super::*;
+use crate::random::Seed;
+
+/// The definition.
+fn plain(x: u64, threshold: u64, payload: Payload) -> Payload {
+    if x < threshold { payload } else { [0; PAYLOAD_WORDS] }
+}
+
+/// Makes a key for every threshold, evaluates all at `xs`, and opens the shares modulo `2^width`: as corrections come over the
+/// wire, reduced.
+fn opened(
+    comparison: &Comparison,
+    width: u32,
+    thresholds: &[u64],
+    payloads: &[Payload],
+    xs: &[u64],
+    stream: &mut Stream,
+) -> Vec<Payload> {
+    let reduce = |word: u64| word & u64::MAX >> (64 - width);
+    let sides = [0; 2].map(|_| roots(stream, xs.len()));
+    let mut keys = comparison.generate(thresholds, payloads, [&sides[0], &sides[1]]);
+    assert_eq!(keys.seeds.len(), xs.len() * comparison.seed_words());
+    assert_eq!(keys.values.len(), xs.len() * comparison.value_words());
+    keys.values.iter_mut().for_each(|word| *word = reduce(*word));
+    let first = comparison.evaluate(Side::First, xs, &sides[0], &keys);
+    let second = comparison.evaluate(Side::Second, xs, &sides[1], &keys);
+    let open = |(a, b): (Payload, Payload)| [0, 1].map(|word| reduce(a[word].wrapping_add(b[word])));
+    first.into_iter().zip(second).map(open).collect()
+}
+
+#[test]
+fn every_threshold_and_input_of_few_bits_equal_the_definition_with_every_kernel() {
+    let mut stream = Seed::from_bytes([1; 16]).stream(0);
+    for kernel in Kernel::available() {
+        for bits in 1..=6 {
+            let comparison = Comparison::with_kernel(bits, 7, kernel);
+            let pairs = (0..1u64 << bits).flat_map(|t| (0..1u64 << bits).map(move |x| (t, x)));
+            let (thresholds, xs): (Vec<u64>, Vec<u64>) = pairs.unzip();
+            let payloads: Vec<Payload> = thresholds.iter().map(|t| [1, t ^ u64::MAX]).collect();
+            let opened = opened(&comparison, 64, &thresholds, &payloads, &xs, &mut stream);
+            for (at, value) in opened.into_iter().enumerate() {
+                let (x, threshold) = (xs[at], thresholds[at]);
+                assert_eq!(value, plain(x, threshold, payloads[at]), "{x} < {threshold} by {kernel:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_neighbouring_and_extreme_inputs_of_many_bits_equal_the_definition_with_every_kernel() {
+    let mut stream = Seed::from_bytes([2; 16]).stream(0);
+    for kernel in Kernel::available() {
+        for (bits, width) in [(15, 16), (39, 40), (47, 48), (63, 64), (64, 64)] {
+            let comparison = Comparison::with_kernel(bits, u128::MAX - 3, kernel);
+            let all = u64::MAX >> (64 - bits);
+            let mut pairs: Vec<(u64, u64)> = Vec::new();
+            for threshold in [0, 1, 2, all, all - 1, all / 2, all / 2 + 1].into_iter().chain(stream.words(20))
+            {
+                let threshold = threshold & all;
+                pairs.extend(stream.words(10).into_iter().map(|x| (threshold, x & all)));
+                pairs.extend((0..bits).map(|bit| (threshold, threshold ^ 1 << bit)));
+                let (below, above) = (threshold.saturating_sub(1), threshold.wrapping_add(1) & all);
+                pairs.extend([0, 1, all, all - 1, threshold, below, above].map(|x| (threshold, x)));
+            }
+            let (thresholds, xs): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+            let words = stream.words(2 * xs.len());
+            let reduced = |word: &u64| word & u64::MAX >> (64 - width);
+            let payloads: Vec<Payload> =
+                words.chunks_exact(2).map(|pair| [reduced(&pair[0]), reduced(&pair[1])]).collect();
+            let opened = opened(&comparison, width, &thresholds, &payloads, &xs, &mut stream);
+            for (at, value) in opened.into_iter().enumerate() {
+                let (x, threshold) = (xs[at], thresholds[at]);
+                assert_eq!(value, plain(x, threshold, payloads[at]), "{x} < {threshold} by {kernel:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_keys_fills_groups_or_part_of_one() {
+    let mut stream = Seed::from_bytes([3; 16]).stream(0);
+    let comparison = Comparison::new(39, u128::MAX);
+    for count in (0..=2 * LANES + 1).chain([100]) {
+        let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 25).collect();
+        let xs: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 25).collect();
+        let payloads: Vec<Payload> = thresholds.iter().map(|threshold| [9, *threshold]).collect();
+        let opened = opened(&comparison, 64, &thresholds, &payloads, &xs, &mut stream);
+        for (at, value) in opened.into_iter().enumerate() {
+            assert_eq!(value, plain(xs[at], thresholds[at], payloads[at]), "key {at} of {count}");
+        }
+    }
+}
+
+#[test]
+fn kernels_make_the_same_keys_and_shares() {
+    let mut stream = Seed::from_bytes([4; 16]).stream(0);
+    let thresholds = stream.words(37);
+    let payloads: Vec<Payload> = thresholds.iter().map(|threshold| [3, *threshold]).collect();
+    let sides = [0; 2].map(|_| roots(&mut stream, 37));
+    let made = |kernel| {
+        let comparison = Comparison::with_kernel(64, 5, kernel);
+        let keys = comparison.generate(&thresholds, &payloads, [&sides[0], &sides[1]]);
+        let shares = comparison.evaluate(Side::Second, &thresholds, &sides[1], &keys);
+        (keys, shares)
+    };
+    let expected = made(Kernel::PORTABLE);
+    for kernel in Kernel::available() {
+        assert!(made(kernel) == expected, "{kernel:?}");
+    }
+}
+
+#[test]
+fn one_partys_shares_and_the_corrections_look_random() {
+    let comparison = Comparison::new(63, 7);
+    let mut stream = Seed::from_bytes([5; 16]).stream(0);
+    let count = 2000;
+    let sides = [0; 2].map(|_| roots(&mut stream, count));
+    let keys = comparison.generate(&vec![1 << 40; count], &vec![[1, 2]; count], [&sides[0], &sides[1]]);
+    let deviation = |words: &[u64], cleared: usize| {
+        let ones: u32 = words.iter().map(|word| word.count_ones()).sum();
+        let bits = (64 * words.len() - cleared) as f64;
+        (f64::from(ones) - bits / 2.0) / (bits / 4.0).sqrt()
+    };
+    for side in [Side::First, Side::Second] {
+        let roots = &sides[usize::from(side == Side::Second)];
+        let shares = comparison.evaluate(side, &vec![5; count], roots, &keys).concat();
+        assert!(deviation(&shares, 0).abs() < 5.0, "{} standard deviations", deviation(&shares, 0));
+    }
+    // Corrections of seeds have a zero for the control bit, those of control bits one for the bit that is not compared.
+    let seeds = deviation(&keys.seeds, count * (63 + 2));
+    assert!(seeds.abs() < 5.0 && deviation(&keys.values, 0).abs() < 5.0, "{seeds} standard deviations");
+}
+
+/// A party sees of the other's path what the corrections show. A guess at a seed, expanded at the nonces of one node, is held
+/// against that node only: here the other's roots have 12 bits, so that a table of all of them under the nonces of one key
+/// recovers this key's and no other's.
+#[test]
+fn a_table_of_guesses_serves_for_one_key_only() {
+    use generator::{Blocks, CONTROL, Generator};
+    let comparison = Comparison::new(63, 7);
+    let expand = |root: u64, key: u64| {
+        let nonce = [7u64.wrapping_add(key) << 9, 0];
+        let parts: [Blocks; 4] = Portable.expand(&[[root << 1, 0]; LANES], &[nonce; LANES]);
+        [parts[0][0][0] & !CONTROL, parts[2][0][0] & !CONTROL]
+    };
+    let guessed = 3;
+    let table: HashSet<u64> = (0..1 << 12).flat_map(|root| expand(root, guessed)).collect();
+    let mut stream = Seed::from_bytes([6; 16]).stream(0);
+    let count = 2 * LANES;
+    let others: Vec<u64> = stream.words(count).iter().map(|word| word >> 52).collect();
+    let own: Vec<u64> = stream.words(count).iter().map(|word| word >> 52).collect();
+    let [first, second] = [&own, &others]
+        .map(|roots| -> Vec<u128> { roots.iter().map(|root| u128::from(root << 1)).collect() });
+    let keys = comparison.generate(&vec![1 << 50; count], &vec![[1, 2]; count], [&first, &second]);
+    let group = LANES * comparison.seed_words();
+    for (key, own) in own.iter().enumerate() {
+        let correction = keys.seeds[key / LANES * group + key % LANES * SEED_WORDS];
+        let shown = expand(*own, key as u64).map(|seed| seed ^ correction);
+        let recovered = shown.iter().any(|seed| table.contains(seed));
+        assert_eq!(recovered, key as u64 == guessed, "key {key}");
+    }
+}
+
+#[test]
+fn no_two_nodes_have_a_nonce_in_common() {
+    let mut seen = HashSet::new();
+    for bits in [39, 64] {
+        let comparison = Comparison::new(bits, u128::from(bits) << 100 | u128::from(u64::MAX - 20));
+        for first in [0, LANES, 2 * LANES] {
+            for level in 0..=bits as usize {
+                for nonce in comparison.nonces_of(first, level) {
+                    assert!((0..4).all(|part| seen.insert([nonce[0] ^ part, nonce[1]])));
+                }
+            }
+        }
+    }
+}

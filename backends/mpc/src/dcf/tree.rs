@@ -1,0 +1,314 @@
+//! The walk from root to leaf, sixteen keys abreast.
+
+#[cfg(target_arch = "x86_64")]
+use super::generator::Vaes;
+use super::generator::{Blocks, CONTROL, Generator, LANES};
+use super::{Comparison, Corrections, Payload, Side};
+
+/// In a nonce, below the salt and the number of the key: the level, the child and the part.
+const NONCE_BITS: u32 = 9;
+/// The child's bit in a nonce; below it, which of a child's two blocks it is.
+const WAY: u32 = 1;
+
+/// In a nonce's words.
+const WAYS: [u64; WORDS] = [1 << WAY, 0];
+/// What of a block's words is the seed.
+const SEED: [u64; WORDS] = [!CONTROL, !0];
+
+/// Words of a block: a seed, or a share of a payload.
+const WORDS: usize = 2;
+
+/// Keys of one group: their numbers, and so many of the lanes.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    lanes: usize,
+}
+
+impl Group {
+    /// All groups of so many keys.
+    fn all(keys: usize) -> impl Iterator<Item = Group> {
+        (0..keys).step_by(LANES).map(move |first| Group { first, lanes: LANES.min(keys - first) })
+    }
+
+    /// The part of something that has so many words a key.
+    fn of(self, words: usize) -> std::ops::Range<usize> {
+        self.first * words..(self.first + self.lanes) * words
+    }
+
+    /// What each key has, with zeros in lanes without one.
+    #[inline(always)]
+    fn lanes<T: Copy + Default>(self, all: &[T]) -> [T; LANES] {
+        let mut lanes = [T::default(); LANES];
+        lanes[..self.lanes].copy_from_slice(&all[self.of(1)]);
+        lanes
+    }
+
+    /// The pairs of words of one level.
+    #[inline(always)]
+    fn level(self, words: &[u64], level: usize) -> Blocks {
+        let pairs = words.as_chunks::<WORDS>().0;
+        if let Some(lanes) = pairs[level * self.lanes..].first_chunk() {
+            return *lanes;
+        }
+        let mut lanes = Blocks::default();
+        lanes[..self.lanes].copy_from_slice(&pairs[level * self.lanes..][..self.lanes]);
+        lanes
+    }
+
+    #[inline(always)]
+    fn set_level(self, words: &mut [u64], level: usize, lanes: &Blocks) {
+        let pairs = words.as_chunks_mut::<WORDS>().0;
+        pairs[level * self.lanes..][..self.lanes].copy_from_slice(&lanes[..self.lanes]);
+    }
+}
+
+/// All ones if the lowest bit is one.
+#[inline(always)]
+fn mask(bit: u64) -> u64 {
+    (bit & 1).wrapping_neg()
+}
+
+/// The first where the mask is, else the second.
+#[inline(always)]
+fn select(mask: u64, first: u64, second: u64) -> u64 {
+    second ^ (mask & (first ^ second))
+}
+
+/// The value, or its negation where the mask is.
+#[inline(always)]
+fn signed(mask: u64, value: u64) -> u64 {
+    (value ^ mask).wrapping_sub(mask)
+}
+
+fn blocks_of(roots: [u128; LANES]) -> Blocks {
+    roots.map(|root| [root as u64, (root >> 64) as u64])
+}
+
+/// What this says of each lane and word. Loops that do the same to all words become whole vectors.
+#[inline(always)]
+fn each(what: impl Fn(usize, usize) -> u64) -> Blocks {
+    let mut blocks = Blocks::default();
+    for (lane, block) in blocks.iter_mut().enumerate() {
+        for (word, value) in block.iter_mut().enumerate() {
+            *value = what(lane, word);
+        }
+    }
+    blocks
+}
+
+/// A party's nodes of the keys' paths: blocks with whatever control bit, and the corrected control bits as masks.
+struct Nodes {
+    seeds: Blocks,
+    controls: Blocks,
+}
+
+/// The nonces of nodes on one level.
+#[inline(always)]
+fn on_level(nonces: &Blocks, level: usize) -> Blocks {
+    let level = [(level as u64) << (WAY + 1), 0];
+    each(|lane, word| nonces[lane][word] | level[word])
+}
+
+impl Comparison {
+    /// The nonces of a group's keys, to be completed by [`on_level`].
+    #[inline(always)]
+    fn nonces(&self, group: Group) -> Blocks {
+        let (low, high) = (self.salt as u64, (self.salt >> 64) as u64);
+        std::array::from_fn(|lane| [low.wrapping_add((group.first + lane) as u64) << NONCE_BITS, high])
+    }
+
+    #[cfg(test)]
+    pub(super) fn nonces_of(&self, first: usize, level: usize) -> Blocks {
+        on_level(&self.nonces(Group { first, lanes: LANES }), level)
+    }
+
+    #[inline(always)]
+    pub(super) fn generate_all(
+        &self,
+        generator: impl Generator,
+        thresholds: &[u64],
+        payloads: &[Payload],
+        roots: [&[u128]; 2],
+        corrections: &mut Corrections,
+    ) {
+        for group in Group::all(thresholds.len()) {
+            let seeds = &mut corrections.seeds[group.of(self.seed_words())];
+            let values = &mut corrections.values[group.of(self.value_words())];
+            let nodes = [0, 1].map(|party| Nodes {
+                seeds: blocks_of(group.lanes(roots[party])),
+                controls: [[mask(party as u64); 2]; LANES],
+            });
+            let (thresholds, payloads) = (group.lanes(thresholds), group.lanes(payloads));
+            self.generate_group(generator, group, &thresholds, &payloads, nodes, seeds, values);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a group of keys, and where its corrections belong")]
+    #[inline(always)]
+    fn generate_group(
+        &self,
+        generator: impl Generator,
+        group: Group,
+        thresholds: &[u64; LANES],
+        payloads: &[Payload; LANES],
+        mut nodes: [Nodes; 2],
+        seeds: &mut [u64],
+        values: &mut [u64],
+    ) {
+        let levels = self.bits as usize;
+        let nonces = self.nonces(group);
+        let (mut sums, mut lefts, mut rights) = (Blocks::default(), Blocks::default(), Blocks::default());
+        for level in 0..levels {
+            let bit = levels - 1 - level;
+            let inputs = on_level(&nonces, level);
+            let first = generator.expand::<4>(&nodes[0].seeds, &inputs);
+            let second = generator.expand::<4>(&nodes[1].seeds, &inputs);
+            let side = each(|lane, _| mask(thresholds[lane] >> bit));
+            let lost = |of: &[Blocks; 4], part: usize| {
+                each(|lane, word| select(side[lane][word], of[part][lane][word], of[part + 2][lane][word]))
+            };
+            let kept = |of: &[Blocks; 4], part: usize| {
+                each(|lane, word| select(side[lane][word], of[part + 2][lane][word], of[part][lane][word]))
+            };
+            let differing = |child: usize| each(|lane, _| first[child][lane][0] ^ second[child][lane][0]);
+            let (left, right) = (differing(0), differing(2));
+            let left = each(|lane, word| (left[lane][word] ^ side[lane][word] ^ 1) & 1);
+            let right = each(|lane, word| (right[lane][word] ^ side[lane][word]) & 1);
+            lefts = each(|lane, word| lefts[lane][word] | left[lane][word] << bit);
+            rights = each(|lane, word| rights[lane][word] | right[lane][word] << bit);
+            let way = each(|lane, word| mask(select(side[lane][word], right[lane][word], left[lane][word])));
+
+            let (lost_seeds, lost_values) =
+                ([lost(&first, 0), lost(&second, 0)], [lost(&first, 1), lost(&second, 1)]);
+            let (kept_seeds, kept_values) =
+                ([kept(&first, 0), kept(&second, 0)], [kept(&first, 1), kept(&second, 1)]);
+            let negative = nodes[1].controls;
+            let seed =
+                each(|lane, word| (lost_seeds[0][lane][word] ^ lost_seeds[1][lane][word]) & SEED[word]);
+            let value = each(|lane, word| {
+                let shares = lost_values[1][lane][word].wrapping_sub(lost_values[0][lane][word]);
+                let due = shares
+                    .wrapping_sub(sums[lane][word])
+                    .wrapping_add(side[lane][word] & payloads[lane][word]);
+                signed(negative[lane][word], due)
+            });
+            sums = each(|lane, word| {
+                let ahead = kept_values[0][lane][word].wrapping_sub(kept_values[1][lane][word]);
+                let corrected = signed(negative[lane][word], value[lane][word]);
+                sums[lane][word].wrapping_add(ahead).wrapping_add(corrected)
+            });
+            for (nodes, kept) in nodes.iter_mut().zip(&kept_seeds) {
+                let controls = nodes.controls;
+                nodes.seeds = each(|lane, word| kept[lane][word] ^ (controls[lane][word] & seed[lane][word]));
+                nodes.controls =
+                    each(|lane, word| mask(kept[lane][0]) ^ (controls[lane][word] & way[lane][word]));
+            }
+            group.set_level(seeds, level, &seed);
+            group.set_level(values, level, &value);
+        }
+        let inputs = on_level(&nonces, levels);
+        let [_, first] = generator.expand::<2>(&nodes[0].seeds, &inputs);
+        let [_, second] = generator.expand::<2>(&nodes[1].seeds, &inputs);
+        let value = each(|lane, word| {
+            let due = second[lane][word].wrapping_sub(first[lane][word]).wrapping_sub(sums[lane][word]);
+            signed(nodes[1].controls[lane][word], due)
+        });
+        let controls = each(|lane, word| [lefts, rights][word][lane][word]);
+        group.set_level(seeds, levels, &controls);
+        group.set_level(values, levels, &value);
+    }
+
+    #[inline(always)]
+    pub(super) fn evaluate_all(
+        &self,
+        generator: impl Generator,
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+        shares: &mut [Payload],
+    ) {
+        let second = mask(u64::from(side == Side::Second));
+        for group in Group::all(xs.len()) {
+            let seeds = &corrections.seeds[group.of(self.seed_words())];
+            let values = &corrections.values[group.of(self.value_words())];
+            let nodes = Nodes { seeds: blocks_of(group.lanes(roots)), controls: [[second; 2]; LANES] };
+            let sums = self.evaluate_group(generator, group, &group.lanes(xs), nodes, seeds, values);
+            for (share, sum) in shares[group.of(1)].iter_mut().zip(&sums) {
+                *share = sum.map(|word| signed(second, word));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn evaluate_group(
+        &self,
+        generator: impl Generator,
+        group: Group,
+        xs: &[u64; LANES],
+        mut nodes: Nodes,
+        seeds: &[u64],
+        values: &[u64],
+    ) -> Blocks {
+        let levels = self.bits as usize;
+        let mut sums = Blocks::default();
+        let nonces = self.nonces(group);
+        let ways = group.level(seeds, levels);
+        let ways = each(|lane, _| select(xs[lane], ways[lane][1], ways[lane][0]));
+        for level in 0..levels {
+            let bit = levels - 1 - level;
+            let inputs = on_level(&nonces, level);
+            let inputs = each(|lane, word| inputs[lane][word] | (xs[lane] >> bit) << WAY & WAYS[word]);
+            let [children, shares] = generator.expand::<2>(&nodes.seeds, &inputs);
+            let (seed, value) = (group.level(seeds, level), group.level(values, level));
+            let controls = nodes.controls;
+            sums = each(|lane, word| {
+                let corrected = shares[lane][word].wrapping_add(controls[lane][word] & value[lane][word]);
+                sums[lane][word].wrapping_add(corrected)
+            });
+            nodes.seeds = each(|lane, word| children[lane][word] ^ (controls[lane][word] & seed[lane][word]));
+            nodes.controls = each(|lane, word| {
+                mask(children[lane][0]) ^ (controls[lane][word] & mask(ways[lane][word] >> bit))
+            });
+        }
+        let [_, leaves] = generator.expand::<2>(&nodes.seeds, &on_level(&nonces, levels));
+        let value = group.level(values, levels);
+        sums = each(|lane, word| {
+            let corrected = leaves[lane][word].wrapping_add(nodes.controls[lane][word] & value[lane][word]);
+            sums[lane][word].wrapping_add(corrected)
+        });
+        sums
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,vaes")]
+    pub(super) fn generate_vaes(
+        &self,
+        thresholds: &[u64],
+        payloads: &[Payload],
+        roots: [&[u128]; 2],
+        corrections: &mut Corrections,
+    ) {
+        #[expect(unsafe_code, reason = "says what was detected")]
+        // SAFETY: this function is compiled for what the generator needs.
+        let generator = unsafe { Vaes::new() };
+        self.generate_all(generator, thresholds, payloads, roots, corrections);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,vaes")]
+    pub(super) fn evaluate_vaes(
+        &self,
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+        shares: &mut [Payload],
+    ) {
+        #[expect(unsafe_code, reason = "says what was detected")]
+        // SAFETY: this function is compiled for what the generator needs.
+        let generator = unsafe { Vaes::new() };
+        self.evaluate_all(generator, side, xs, roots, corrections, shares);
+    }
+}

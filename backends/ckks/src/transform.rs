@@ -309,7 +309,7 @@ impl Evaluator {
                 }
                 continue;
             }
-            let key = self.keys().rotation(ring.degree(), giant.shift)?;
+            let key = self.keys().rotation(ring.degree(), giant.shift, like.level())?;
             switched.add_permuted(&switch(context, &partial[1], &key.switching), &key.automorphism);
             for (index, row) in sum.parts[0].rows_mut().enumerate() {
                 ring.kernels().permute(key.automorphism.blocks(), partial[0].limb(index), &mut permuted);

@@ -46,24 +46,19 @@ impl<'a> Cost<'a> {
         count as f64 * self.degree * KEY_PRODUCT
     }
 
-    fn digits(&self, level: usize) -> usize {
-        let digit = self.scheme.data_prime_bits.len().div_ceil(self.scheme.digits);
-        (level + 1).div_ceil(digit)
-    }
-
     fn extended(&self, level: usize) -> usize {
         level + 1 + self.scheme.special_prime_bits.len()
     }
 
     /// Cutting a polynomial into digits modulo all primes.
     fn decompose(&self, level: usize) -> f64 {
-        self.transforms(self.digits(level) * self.extended(level))
+        self.transforms(self.scheme.digits(level) * self.extended(level))
     }
 
     /// The inner product with a key and the division by the special primes.
     fn switch(&self, level: usize) -> f64 {
         let special = self.scheme.special_prime_bits.len();
-        self.key_products(2 * self.digits(level) * self.extended(level))
+        self.key_products(2 * self.scheme.digits(level) * self.extended(level))
             + self.transforms(2 * (special + level + 1))
     }
 
@@ -92,7 +87,7 @@ impl<'a> Cost<'a> {
         let mut level = self.scheme.depth();
         let mut layers = Vec::new();
         for layer in &program.layers {
-            let outline = layer.outline();
+            let outline = &layer.outline;
             let (ciphertexts, results) = (layer.inputs, layer.diagonals.len());
             let mut time = (ciphertexts * layer.gather.len()) as f64 * self.rotate(level);
             time +=

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use veilbench_networks::Architecture;
 
 use super::circuit::Circuit;
-use super::cost::Cost;
+use super::cost::{Cost, Work};
 use super::latency::weight_memory_bytes;
 use super::program::Program;
 use super::schedule::Schedule;
@@ -28,6 +28,9 @@ const KEYS_HEADER_BYTES: usize = 43;
 
 /// The name of a rotation before its key.
 const ELEMENT_BYTES: usize = 4;
+
+/// How much longer an image may take if that saves keys.
+const SLOWER_FOR_KEYS: f64 = 1.1;
 
 /// What is tried for [`CkksPlan::key_cost`].
 const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
@@ -61,8 +64,10 @@ pub(super) struct CkksPlan {
 /// What a batch costs, predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prediction {
-    pub(super) online_ns: u64,
+    pub(super) online_wall_ns: u64,
+    /// Evaluation keys.
     pub(super) setup_bytes: usize,
+    pub(super) online_bytes: usize,
     pub(super) upload_bytes: usize,
     pub(super) download_bytes: usize,
     /// Peak of the model owner.
@@ -87,8 +92,29 @@ pub(super) struct LayerPlan {
 /// The plans for one architecture: for one image, and for slots full of them.
 #[derive(Clone)]
 struct Plans {
-    latency: Option<CkksPlan>,
-    throughput: CkksPlan,
+    latency: Option<PassPlan>,
+    throughput: PassPlan,
+}
+
+/// A plan for one pass on one thread, and the work behind its time.
+#[derive(Clone)]
+struct PassPlan {
+    plan: CkksPlan,
+    work: Work,
+}
+
+impl PassPlan {
+    /// The plan for so many passes under a job's conditions.
+    fn repeated(self, times: usize, job: &Job) -> CkksPlan {
+        let Self { mut plan, work } = self;
+        let predicted = &mut plan.predicted;
+        let bytes = [predicted.upload_bytes, predicted.download_bytes];
+        predicted.online_wall_ns = times as u64 * work.wall_ns(job, bytes) as u64;
+        predicted.upload_bytes *= times;
+        predicted.download_bytes *= times;
+        predicted.online_bytes = predicted.upload_bytes + predicted.download_bytes;
+        plan
+    }
 }
 
 /// An estimate to three digits, rounded up: it means no more, and survives being written and read.
@@ -103,17 +129,19 @@ fn three_digits(estimate: f64) -> f64 {
 
 impl CkksPlan {
     pub(super) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        let Plans { latency, throughput } = plans(architecture)?;
-        let slots = throughput.scheme.slots();
-        let passes = job.batch.div_ceil(slots);
-        let mut throughput = throughput.repeated(passes);
-        throughput.predicted.online_ns /= job.threads.min(2) as u64;
-        let latency = latency.map(|latency| latency.repeated(job.batch));
         let wanted = std::env::var(LAYOUT_VARIABLE).unwrap_or_default();
-        let memory = total_memory_bytes();
+        Self::choose(plans(architecture)?, job, &wanted, total_memory_bytes())
+    }
+
+    /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
+    fn choose(plans: Plans, job: &Job, wanted: &str, memory: usize) -> Result<Self, Unsupported> {
+        let Plans { latency, throughput } = plans;
+        let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
+        let throughput = throughput.repeated(passes, job);
+        let latency = latency.map(|latency| latency.repeated(job.batch, job));
         let fits = |plan: &CkksPlan| plan.predicted.peak_rss_bytes <= memory;
         let reason = |reason: String| Unsupported { layer: None, reason };
-        let candidates: Vec<CkksPlan> = match wanted.as_str() {
+        let candidates: Vec<CkksPlan> = match wanted {
             "" => latency.into_iter().chain([throughput]).collect(),
             "latency" => latency.into_iter().collect(),
             "throughput" => vec![throughput],
@@ -125,28 +153,22 @@ impl CkksPlan {
             return Err(reason("this network has no latency layout: use the throughput layout".into()));
         }
         let least = candidates.iter().map(|plan| plan.predicted.peak_rss_bytes).min().unwrap_or(0);
-        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_ns);
+        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
         fastest.ok_or_else(|| {
             reason(format!("it needs {} MB of memory, this machine has {} MB", least >> 20, memory >> 20))
         })
     }
 
-    /// The plan for so many times the work it is for.
-    fn repeated(mut self, times: usize) -> Self {
-        self.predicted.online_ns *= times as u64;
-        self.predicted.upload_bytes *= times;
-        self.predicted.download_bytes *= times;
-        self
-    }
-
-    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<Self, Unsupported> {
+    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
         let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
         let schedule = Schedule::new(circuit);
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
         let cost = Cost::new(&scheme);
         let rotations = BTreeMap::new();
+        let work = cost.throughput(circuit, &schedule);
         let predicted = Prediction {
-            online_ns: cost.throughput(circuit, &schedule, 1) as u64,
+            online_wall_ns: 0,
+            online_bytes: 0,
             setup_bytes: key_bytes(&scheme, &rotations),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
@@ -171,19 +193,18 @@ impl CkksPlan {
             online_ns: time as u64,
         };
         let layers = times.into_iter().enumerate().map(layer).collect();
-        Ok(Self {
-            layout: Layout::Throughput,
-            key_cost: 0,
-            rotations: BTreeMap::new(),
-            predicted,
-            layers,
-            scheme,
-        })
+        let layout = Layout::Throughput;
+        let plan = Self { layout, key_cost: 0, rotations: BTreeMap::new(), predicted, layers, scheme };
+        Ok(PassPlan { plan, work })
     }
 
     /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
     /// one with the smallest keys.
     pub(super) fn latency(circuit: &Circuit) -> Option<Self> {
+        Self::latency_pass(circuit).map(|pass| pass.plan)
+    }
+
+    fn latency_pass(circuit: &Circuit) -> Option<PassPlan> {
         let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
@@ -192,24 +213,26 @@ impl CkksPlan {
             }
             let Some(program) = Program::new(circuit, degree / 2) else { continue };
             let programs = KEY_COSTS.map(|key_cost| (key_cost, program.clone().weighing_keys(key_cost)));
-            let plans: Vec<Self> = programs
+            let plans: Vec<PassPlan> = programs
                 .iter()
                 .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
                 .map(|((key_cost, program), scheme)| Self::latency_with(circuit, program, scheme, *key_cost))
                 .collect();
-            let fastest = plans.iter().map(|plan| plan.predicted.online_ns).min()?;
-            let fast_enough = plans.into_iter().filter(|plan| plan.predicted.online_ns <= fastest / 10 * 11);
-            return fast_enough.min_by_key(|plan| plan.predicted.setup_bytes);
+            let time = |pass: &PassPlan| pass.work.client_ns + pass.work.server_ns;
+            let fastest = plans.iter().map(time).min_by(f64::total_cmp)?;
+            let fast_enough = plans.into_iter().filter(|pass| time(pass) <= SLOWER_FOR_KEYS * fastest);
+            return fast_enough.min_by_key(|pass| pass.plan.predicted.setup_bytes);
         }
         None
     }
 
-    fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme, key_cost: usize) -> Self {
+    fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme, key_cost: usize) -> PassPlan {
         let cost = Cost::new(&scheme);
         let rotations = program.rotations(scheme.depth());
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let predicted = Prediction {
-            online_ns: cost.latency(program) as u64,
+            online_wall_ns: 0,
+            online_bytes: 0,
             setup_bytes: key_bytes(&scheme, &rotations),
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: results * scheme.wire_bytes(0, false),
@@ -241,7 +264,9 @@ impl CkksPlan {
         for (steps, level) in rotations {
             levels.entry(level).or_default().push(steps);
         }
-        Self { layout: Layout::Latency, key_cost, rotations: levels, predicted, layers, scheme }
+        let work = cost.latency(program);
+        let layout = Layout::Latency;
+        PassPlan { plan: Self { layout, key_cost, rotations: levels, predicted, layers, scheme }, work }
     }
 
     fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
@@ -257,7 +282,7 @@ impl CkksPlan {
     }
 
     pub(super) fn into_plan(self) -> Plan {
-        let predicted_batch_ns = Some(self.predicted.online_ns);
+        let predicted_batch_ns = Some(self.predicted.online_wall_ns);
         let parameters = serde_json::to_value(self).unwrap_or_default();
         let security_bits = Some(veilbench_ckks::SECURITY_BITS);
         Plan { security_bits, parameters, notes: Vec::new(), predicted_batch_ns }
@@ -279,7 +304,7 @@ fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
     let plans = Circuit::new(architecture, None).and_then(|circuit| {
         Ok(Plans {
             throughput: CkksPlan::throughput(architecture, &circuit)?,
-            latency: CkksPlan::latency(&circuit),
+            latency: CkksPlan::latency_pass(&circuit),
         })
     });
     known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
@@ -302,3 +327,6 @@ fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ mod throughput;
 
 use std::sync::Arc;
 
-use veilbench_ckks::{Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluationKeys};
+use veilbench_ckks::{Evaluator, Randomness, SecretKey, SeededEvaluationKeys};
 use veilbench_networks::{Architecture, Network, Range, Shape, Tensor};
 
 use crate::{
@@ -84,9 +84,8 @@ impl Backend for Ckks {
             let mut server = seat.links.take("model-owner")?;
             let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
             let program = recorder.span("lay out", || program(&circuit, &plan))?;
-            let rotations = program.as_ref().map(Program::rotations).unwrap_or_default();
-            let request =
-                KeyRequest { relinearisation: circuit.depth() > 1, rotations, ..KeyRequest::default() };
+            let rotations = program.as_ref().map(|program| program.rotations(plan.scheme.depth()));
+            let request = plan.scheme.key_request(&rotations.unwrap_or_default());
             let generated = recorder.span("generate keys", || -> veilbench_ckks::Result<_> {
                 let mut random = Randomness::from_system()?;
                 let secret = SecretKey::generate(&context, &mut random);
@@ -153,8 +152,7 @@ fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> 
     let tracing = || -> veilbench_ckks::Result<_> {
         let mut random = Randomness::from_system()?;
         let secret = SecretKey::generate(&context, &mut random);
-        let request =
-            KeyRequest { relinearisation: true, rotations: program.rotations(), ..KeyRequest::default() };
+        let request = plan.scheme.key_request(&program.rotations(plan.scheme.depth()));
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context)?;
         let inputs = packing::spread(&program.input, |input| f64::from(images.image(0)[input]))
             .iter()
@@ -180,6 +178,7 @@ fn program(circuit: &Circuit, plan: &CkksPlan) -> Result<Option<Program>, Error>
         return Ok(None);
     }
     let program = Program::new(circuit, plan.scheme.slots());
+    let program = program.map(|program| program.weighing_keys(plan.key_cost));
     program.map(Some).ok_or_else(|| Error::Input("the network does not suit the planned layout".into()))
 }
 

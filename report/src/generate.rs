@@ -7,7 +7,7 @@ use crate::{
     modelled,
     page::Page,
     plots::draw_all,
-    summarise,
+    predictions, summarise,
     tradeoffs::{break_even, pareto},
 };
 use std::{
@@ -31,6 +31,7 @@ pub struct Report {
 
 /// Derives `summary.csv`, `summary.md`, `tables/`, `plots/` and `index.html` from the other files of a run folder,
 /// replacing older ones.
+/// `predictions.csv` joins them if plans predict anything, and
 /// `modelled*.csv` with a plot join them if a backend's plans model hardware.
 ///
 /// Damage, repeated rows and a `run.json` of another schema version are findings; what can be read is shown.
@@ -43,7 +44,9 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let summary = run_folder.join(Summary::FILE);
     write_table(&summary, &rows)?;
     let table = run_folder.join("summary.md");
-    write(&table, &markdown(&data.run, &rows, &data.findings))?;
+    let predicted = predictions::predictions(&data.run, &rows);
+    let summary_text = markdown(&data.run, &rows, &data.findings) + &predictions::verdict(&predicted);
+    write(&table, &summary_text)?;
     let mut files = vec![summary, table];
     let (groups, breakdowns) = (groups(&rows), breakdowns(&data));
     let break_even = break_even(&rows, &groups);
@@ -51,6 +54,7 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     files.extend(write_tables(&tables, &groups, &breakdowns, &pareto(&rows, &groups), &break_even)?);
     let plots = folder(run_folder, "plots")?;
     files.extend(draw_all(&plots, &data.run, &rows)?);
+    files.extend(predictions::write(run_folder, &predicted)?);
     files.extend(modelled::write(run_folder, &plots, &data.run, &rows)?);
     let path = run_folder.join("index.html");
     let page = Page {

@@ -20,6 +20,7 @@ mod markdown;
 mod modelled;
 mod page;
 mod plots;
+mod predictions;
 mod readme;
 mod render;
 mod splice;

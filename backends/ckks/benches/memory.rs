@@ -75,7 +75,7 @@ fn own(context: &Context) {
     let (bytes, generate) = peak(|| {
         let mut random = Randomness::from_system().expect("the system has randomness");
         let secret = SecretKey::generate(context, &mut random);
-        let request = KeyRequest { relinearisation: true, conjugation: false, rotations };
+        let request = KeyRequest { relinearisation: true, rotations, ..KeyRequest::default() };
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
         let level = context.parameters().max_level();
         let plaintext = context.encode(&[0.5], 2f64.powi(40), level).expect("it fits");

@@ -68,7 +68,7 @@ fn operations(criterion: &mut Criterion) {
         let weights = values(128 * 1024);
         let matrix = Matrix::from_rows(&context, 128, 1024, &weights, prime, level).expect("the matrix fits");
         let rotations = matrix.rotations().into_iter().chain([1]).collect();
-        let request = KeyRequest { relinearisation: true, conjugation: false, rotations };
+        let request = KeyRequest { relinearisation: true, rotations, ..KeyRequest::default() };
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
         let evaluator = Evaluator::new(&context, Arc::new(keys.expand(&context).expect("the keys are ours")))
             .expect("the keys are ours");

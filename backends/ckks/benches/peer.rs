@@ -42,7 +42,7 @@ fn main() {
     let context = Context::new(parameters.expect("the set is secure"));
     let mut random = Randomness::from_system().expect("the system has randomness");
     let secret = SecretKey::generate(&context, &mut random);
-    let request = KeyRequest { relinearisation: true, conjugation: false, rotations: [1].into() };
+    let request = KeyRequest { relinearisation: true, rotations: [1].into(), ..KeyRequest::default() };
     let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context);
     let evaluator = Evaluator::new(&context, Arc::new(keys.expect("ours"))).expect("ours");
     let level = context.parameters().max_level();

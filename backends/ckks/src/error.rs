@@ -151,6 +151,19 @@ pub enum Error {
     /// There is no relinearisation key.
     #[error("the evaluation keys hold no relinearisation key: request it when the keys are generated")]
     NoRelinearisationKey,
+    /// A key was made for lower levels only.
+    #[error(
+        "the key for {operation} serves levels up to {max}, not {level}: request it for the level when the keys are \
+         generated"
+    )]
+    KeyLevel {
+        /// What it is for.
+        operation: String,
+        /// The level of the ciphertext.
+        level: usize,
+        /// The highest level the key serves.
+        max: usize,
+    },
     /// There is no key for an automorphism.
     #[error("the evaluation keys hold no key for {automorphism}: request it when the keys are generated")]
     NoGaloisKey {

@@ -97,7 +97,7 @@ pub use encoding::Plaintext;
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Hoisted};
 pub use kernels::Instructions;
-pub use keys::{EvaluationKeys, KeyId, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
+pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use polynomial_evaluation::polynomial_depth;

@@ -262,7 +262,7 @@ impl Evaluator {
                 if giant.shift == 0 {
                     return Ok((parts, None));
                 }
-                let key = self.keys().rotation(ring.degree(), giant.shift as i64)?;
+                let key = self.keys().rotation(ring.degree(), giant.shift as i64, limbs - 1)?;
                 let product = switch(context, &parts[1], &key.switching);
                 Ok((parts, Some((product, &key.automorphism))))
             });

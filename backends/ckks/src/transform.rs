@@ -13,8 +13,11 @@ use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What a giant step costs in baby steps.
-const GIANT_COST: usize = 2;
+/// What steps cost, in halves of a baby step.
+const BABY_COST: usize = 2;
+const GIANT_COST: usize = 4;
+/// A giant step in a chain divides by the special primes itself.
+const CHAINED_GIANT_COST: usize = 5;
 
 /// The largest multiple of the common divisor of all shifts that is tried as the distance of giant steps.
 const LARGEST_MULTIPLE: i64 = 64;
@@ -30,6 +33,9 @@ pub struct TransformOutline {
     babies: Vec<(usize, i64)>,
     /// For every output its giant shifts.
     giants: Vec<BTreeSet<i64>>,
+    /// Whether a partial sum is rotated by the distance to the next, again and again, as in Horner's rule: few keys
+    /// for many giant steps. Otherwise every partial sum is rotated by its shift.
+    chained: bool,
     diagonals: usize,
 }
 
@@ -37,6 +43,11 @@ impl TransformOutline {
     /// The outline for these diagonals of every output, with the distance of giant steps that makes the fewest key
     /// switches.
     pub fn new(outputs: &[BTreeSet<(usize, i64)>]) -> Self {
+        Self::weighing_keys(outputs, 0)
+    }
+
+    /// The outline that costs least, where a rotation key counts as much as so many halves of a hoisted rotation.
+    pub fn weighing_keys(outputs: &[BTreeSet<(usize, i64)>], key_cost: usize) -> Self {
         let shifts: BTreeSet<i64> = outputs.iter().flatten().map(|&(_, shift)| shift).collect();
         let divisor = shifts.iter().fold(0, |divisor, &shift| greatest_common_divisor(divisor, shift)).max(1);
         let reach = shifts.iter().map(|shift| shift.abs()).max().unwrap_or(0);
@@ -45,8 +56,18 @@ impl TransformOutline {
             .chain((0..62).map(|bits| 1i64 << bits))
             .filter(|&step| step <= 2 * reach)
             .map(|step| Self::with_step(outputs, step))
-            .min_by_key(|outline| outline.babies.len() + GIANT_COST * outline.giant_steps())
+            .flat_map(|outline| {
+                let chain = (key_cost > 0).then(|| Self { chained: true, ..outline.clone() });
+                std::iter::once(outline).chain(chain)
+            })
+            .min_by_key(|outline| outline.cost(key_cost))
             .unwrap_or_else(|| Self::with_step(outputs, 1))
+    }
+
+    fn cost(&self, key_cost: usize) -> usize {
+        let giant = if self.chained { CHAINED_GIANT_COST } else { GIANT_COST };
+        let keys = if key_cost == 0 { 0 } else { key_cost * self.rotations().len() };
+        BABY_COST * self.babies.len() + giant * self.giant_steps() + keys
     }
 
     fn with_step(outputs: &[BTreeSet<(usize, i64)>], step: i64) -> Self {
@@ -57,6 +78,7 @@ impl TransformOutline {
             step,
             babies: babies.into_iter().collect(),
             giants: outputs.iter().map(|output| output.iter().map(giant).collect()).collect(),
+            chained: false,
             diagonals: outputs.iter().map(BTreeSet::len).sum(),
         }
     }
@@ -64,7 +86,17 @@ impl TransformOutline {
     /// The rotations that need keys.
     pub fn rotations(&self) -> BTreeSet<i64> {
         let babies = self.babies.iter().map(|&(_, shift)| shift);
-        babies.chain(self.giants.iter().flatten().copied()).filter(|&shift| shift != 0).collect()
+        let giants = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
+        babies.chain(giants).filter(|&shift| shift != 0).collect()
+    }
+
+    /// By how much partial sums of an output are rotated.
+    fn giant_rotations(&self, giants: &BTreeSet<i64>) -> Vec<i64> {
+        if !self.chained {
+            return giants.iter().copied().collect();
+        }
+        let gaps = giants.iter().zip(giants.iter().skip(1)).map(|(low, high)| high - low);
+        giants.first().copied().into_iter().chain(gaps).collect()
     }
 
     /// Hoisted rotations of inputs.
@@ -74,7 +106,13 @@ impl TransformOutline {
 
     /// Rotations of partial sums.
     pub fn giant_steps(&self) -> usize {
-        self.giants.iter().flatten().filter(|&&shift| shift != 0).count()
+        let rotations = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
+        rotations.filter(|&shift| shift != 0).count()
+    }
+
+    /// Whether partial sums are rotated on and on, which takes a division by the special primes each time.
+    pub fn is_chained(&self) -> bool {
+        self.chained
     }
 
     /// Plaintext vectors.
@@ -136,6 +174,23 @@ impl Transform {
         scale: f64,
         level: usize,
     ) -> Result<Self> {
+        let keys: Vec<BTreeSet<(usize, i64)>> =
+            outputs.iter().map(|diagonals| diagonals.keys().copied().collect()).collect();
+        Self::with_outline(context, inputs, outputs, TransformOutline::new(&keys), scale, level)
+    }
+
+    /// As [`Transform::new`], walking through the diagonals as an outline of theirs says.
+    ///
+    /// # Errors
+    /// As [`Transform::new`], and [`Error::Shape`] if the outline is of other diagonals.
+    pub fn with_outline(
+        context: &Context,
+        inputs: usize,
+        outputs: &[Diagonals],
+        outline: TransformOutline,
+        scale: f64,
+        level: usize,
+    ) -> Result<Self> {
         let slots = context.parameters().slots();
         if level == 0 {
             return Err(Error::NoLevelLeft);
@@ -150,7 +205,11 @@ impl Transform {
         }
         let keys: Vec<BTreeSet<(usize, i64)>> =
             outputs.iter().map(|diagonals| diagonals.keys().copied().collect()).collect();
-        let outline = TransformOutline::new(&keys);
+        let walked =
+            TransformOutline { chained: outline.chained, ..TransformOutline::with_step(&keys, outline.step) };
+        if walked != outline {
+            return Err(Error::Shape { reason: "an outline of other diagonals".into() });
+        }
         let mut transform = Self {
             parameters: context.parameters().id(),
             scale,
@@ -239,7 +298,10 @@ impl Evaluator {
         self.context().check_scale(scale, transform.level)?;
         let babies = self.rotated_inputs(&transform.outline, inputs)?;
         let output = |giants: &Vec<Giant>| -> Result<Ciphertext> {
-            let mut sum = self.sum_of_giants(giants, first, &babies)?;
+            let mut sum = match transform.outline.chained {
+                true => self.chain_of_giants(giants, first, &babies)?,
+                false => self.sum_of_giants(giants, first, &babies)?,
+            };
             sum.scale = scale;
             Ok(sum)
         };
@@ -281,6 +343,39 @@ impl Evaluator {
         Ok(Babies { terms, rows })
     }
 
+    /// The giant with the largest shift first, rotated by the distance to the next, and so on down to none.
+    fn chain_of_giants(
+        &self,
+        giants: &[Giant],
+        like: &Ciphertext,
+        babies: &Babies<'_>,
+    ) -> Result<Ciphertext> {
+        let (ring, limbs) = (self.context().ring(), like.limbs());
+        let mut sum = like.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
+        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, limbs));
+        let below = giants.iter().rev().skip(1).map(|giant| giant.shift).chain([0]);
+        for (giant, next) in giants.iter().rev().zip(below) {
+            self.giant(giant, babies, &mut partial);
+            for (part, addend) in sum.parts.iter_mut().zip(&partial) {
+                part.add_assign(ring, addend);
+            }
+            if giant.shift != next {
+                sum = self.rotate(&sum, giant.shift - next)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The rotated inputs times the diagonals of one giant step.
+    fn giant(&self, giant: &Giant, babies: &Babies<'_>, out: &mut [Polynomial<Ntt>; 2]) {
+        let ring = self.context().ring();
+        for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
+            let [first, second] = out.each_mut().map(|part| part.limb_mut(index));
+            let (diagonals, rotations) = ((&diagonals[..], &giant.picks[..]), (&rotations[..], babies.terms));
+            ring.kernels().dot_picked(ring.modulus(index), diagonals, rotations, first, second);
+        }
+    }
+
     fn sum_of_giants(&self, giants: &[Giant], like: &Ciphertext, babies: &Babies<'_>) -> Result<Ciphertext> {
         let context = self.context();
         let (ring, limbs) = (context.ring(), like.limbs());
@@ -291,17 +386,7 @@ impl Evaluator {
         for giant in giants {
             let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
             let mut kept = (giant.shift == 0 && giants[0].shift != 0).then(|| target.clone());
-            for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
-                let [first, second] = target.each_mut().map(|part| part.limb_mut(index));
-                let rotations = (&rotations[..], babies.terms);
-                ring.kernels().dot_picked(
-                    ring.modulus(index),
-                    (diagonals, &giant.picks),
-                    rotations,
-                    first,
-                    second,
-                );
-            }
+            self.giant(giant, babies, target);
             if giant.shift == 0 {
                 // The giants before this one have left their first parts here.
                 for (part, kept) in sum.parts.iter_mut().zip(kept.iter_mut().flatten()) {
@@ -309,7 +394,7 @@ impl Evaluator {
                 }
                 continue;
             }
-            let key = self.keys().rotation(ring.degree(), giant.shift)?;
+            let key = self.keys().rotation(ring.degree(), giant.shift, like.level())?;
             switched.add_permuted(&switch(context, &partial[1], &key.switching), &key.automorphism);
             for (index, row) in sum.parts[0].rows_mut().enumerate() {
                 ring.kernels().permute(key.automorphism.blocks(), partial[0].limb(index), &mut permuted);

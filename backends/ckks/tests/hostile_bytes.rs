@@ -18,7 +18,9 @@ fn objects(context: &Context) -> Vec<(&'static str, Vec<u8>, Decoder)> {
     let seeded = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap();
     let ciphertext = seeded.clone().expand(context).unwrap();
     let public = PublicKey::generate(&owner.secret, &mut owner.random);
-    let keys = SeededEvaluationKeys::generate(&owner.secret, &request(&[1, 2]), &mut owner.random);
+    let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
+    let wanted = KeyRequest { levels, ..request(&[1, 2]) };
+    let keys = SeededEvaluationKeys::generate(&owner.secret, &wanted, &mut owner.random);
     vec![
         ("parameters", context.parameters().to_bytes(), |_, b| Parameters::from_bytes_insecure(b).map(drop)),
         ("seeded ciphertext", seeded.to_bytes(context).unwrap(), |c, b| {

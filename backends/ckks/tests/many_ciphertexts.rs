@@ -70,20 +70,15 @@ fn transforms_of_several_ciphertexts_follow_their_definition() {
         &[&[(0, -40), (0, 0), (0, 40), (0, 80), (1, 120)], &[(0, 40)]],
         &[&[(0, 1), (0, 2), (0, 3), (0, 64), (0, 65), (0, 66), (1, 1), (1, 67)]],
     ];
-    for (case, shape) in shapes.into_iter().enumerate() {
-        let diagonals: Vec<Diagonals> = shape
-            .iter()
-            .map(|keys| keys.iter().map(|&key| (key, values(slots, 10 + key.1.unsigned_abs()))).collect())
-            .collect();
-        let inputs = 1 + shape.iter().copied().flatten().map(|&(input, _)| input).max().unwrap();
-        let transform = Transform::new(&context, inputs, &diagonals, 2f64.powi(38), 2).unwrap();
-        let keys: Vec<BTreeSet<_>> = shape.iter().map(|keys| keys.iter().copied().collect()).collect();
-        assert_eq!(*transform.outline(), TransformOutline::new(&keys), "weights do not matter");
+    let mut chained = 0;
+    let check = |transform: &Transform, diagonals: &[Diagonals], seed| {
+        let inputs = 1 + diagonals.iter().flat_map(|own| own.keys()).map(|&(input, _)| input).max().unwrap();
         let request = KeyRequest { rotations: transform.outline().rotations(), ..KeyRequest::default() };
-        let mut owner = Owner::new(&context, &request, case as u8);
+        let mut owner = Owner::new(&context, &request, seed);
         let (plain, ciphertexts) = encrypted(&mut owner, inputs);
-        let outputs = owner.evaluator.transform(&transform, &ciphertexts).unwrap();
-        for (output, diagonals) in outputs.iter().zip(&diagonals) {
+        let outputs = owner.evaluator.transform(transform, &ciphertexts).unwrap();
+        assert_eq!(outputs.len(), diagonals.len());
+        for (output, diagonals) in outputs.iter().zip(diagonals) {
             let at = |slot: usize| -> f64 {
                 let term = |(&(input, shift), diagonal): (&(usize, i64), &Vec<f64>)| {
                     diagonal[slot] * plain[input][(slot as i64 + shift).rem_euclid(slots as i64) as usize]
@@ -93,7 +88,28 @@ fn transforms_of_several_ciphertexts_follow_their_definition() {
             let expected: Vec<f64> = (0..slots).map(at).collect();
             assert_bits(&owner.decrypt(output), &expected, 20.0);
         }
-        let wrong = owner.evaluator.transform(&transform, &[]);
+        let wrong = owner.evaluator.transform(transform, &[]);
         assert!(matches!(wrong, Err(Error::Shape { .. })));
+    };
+    for (case, shape) in shapes.into_iter().enumerate() {
+        let diagonals: Vec<Diagonals> = shape
+            .iter()
+            .map(|keys| keys.iter().map(|&key| (key, values(slots, 10 + key.1.unsigned_abs()))).collect())
+            .collect();
+        let inputs = 1 + shape.iter().copied().flatten().map(|&(input, _)| input).max().unwrap();
+        let transform = Transform::new(&context, inputs, &diagonals, 2f64.powi(38), 2).unwrap();
+        let keys: Vec<BTreeSet<_>> = shape.iter().map(|keys| keys.iter().copied().collect()).collect();
+        assert_eq!(*transform.outline(), TransformOutline::new(&keys), "weights do not matter");
+        check(&transform, &diagonals, case as u8);
+        let fewer = TransformOutline::weighing_keys(&keys, 20);
+        assert!(fewer.rotations().len() <= transform.outline().rotations().len());
+        chained += usize::from(fewer.is_chained());
+        let scale = 2f64.powi(38);
+        let chain = Transform::with_outline(&context, inputs, &diagonals, fewer.clone(), scale, 2).unwrap();
+        check(&chain, &diagonals, case as u8);
+        let other = [&diagonals[..], &diagonals[..]].concat();
+        let refused = Transform::with_outline(&context, inputs, &other, fewer, scale, 2);
+        assert!(matches!(refused, Err(Error::Shape { .. })));
     }
+    assert!(chained > 0, "a chain saves keys in some case");
 }

@@ -203,6 +203,41 @@ fn keys_that_were_not_requested_are_missed_by_name() {
 }
 
 #[test]
+fn a_key_for_a_low_level_serves_that_level_and_those_below() {
+    let scale = 2f64.powi(30);
+    for (special, digits) in [(&[50][..], 5), (&[50, 50], 3), (&[50, 50, 50], 2)] {
+        let context = insecure(64, &[50, 40, 40, 40, 40], special, digits);
+        for level in 0..=4 {
+            let levels = KeyLevels { relinearisation: Some(level), rotations: [(3, level), (-1, 0)].into() };
+            let keys = KeyRequest { levels, ..request(&[3, -1]) };
+            let mut owner = Owner::new(&context, &keys, 12);
+            let x = values(32, 5);
+            for below in 0..=level {
+                let c = owner.encrypt(&x, scale, below);
+                let rotated = [&x[3..], &x[..3]].concat();
+                assert_bits(&owner.decrypt(&owner.evaluator.rotate(&c, 3).unwrap()), &rotated, 18.0);
+                if below > 0 {
+                    let squares: Vec<f64> = x.iter().map(|x| x * x).collect();
+                    assert_bits(&owner.decrypt(&owner.evaluator.square(&c).unwrap()), &squares, 18.0);
+                }
+            }
+            if level < 4 {
+                let above = owner.encrypt(&x, scale, level + 1);
+                let refused = |operation: &str, max| Error::KeyLevel {
+                    operation: operation.into(),
+                    level: level + 1,
+                    max,
+                };
+                let e = &owner.evaluator;
+                assert_eq!(e.rotate(&above, 3).unwrap_err(), refused("rotation by 3", level));
+                assert_eq!(e.hoist(&above).unwrap().rotate(-1).unwrap_err(), refused("rotation by -1", 0));
+                assert_eq!(e.square(&above).unwrap_err(), refused("products", level));
+            }
+        }
+    }
+}
+
+#[test]
 fn mismatched_operands_are_refused() {
     let context = insecure(64, &[50, 40], &[50], 2);
     let mut owner = Owner::new(&context, &request(&[]), 9);

@@ -5,6 +5,7 @@ use super::circuit::Circuit;
 use super::program::Program;
 use super::schedule::{Schedule, Step};
 use super::scheme::Scheme;
+use crate::Job;
 
 /// A transform of one limb, for each coefficient and `log2` of the degree.
 const TRANSFORM: f64 = 0.066;
@@ -27,6 +28,15 @@ const RECEIVE: f64 = 11.0;
 /// Decrypting and decoding a coefficient.
 const DECRYPT: f64 = 30.0;
 
+/// Cores of the reference machine, which both parties share.
+const CORES: usize = 2;
+
+/// How much of the work on one image more threads share.
+const LATENCY_PARALLEL: f64 = 0.5;
+
+/// How much of the work on slots full of images more threads share.
+const THROUGHPUT_PARALLEL: f64 = 0.95;
+
 /// Counts the cost of operations under a scheme.
 pub(super) struct Cost<'a> {
     scheme: &'a Scheme,
@@ -46,24 +56,19 @@ impl<'a> Cost<'a> {
         count as f64 * self.degree * KEY_PRODUCT
     }
 
-    fn digits(&self, level: usize) -> usize {
-        let digit = self.scheme.data_prime_bits.len().div_ceil(self.scheme.digits);
-        (level + 1).div_ceil(digit)
-    }
-
     fn extended(&self, level: usize) -> usize {
         level + 1 + self.scheme.special_prime_bits.len()
     }
 
     /// Cutting a polynomial into digits modulo all primes.
     fn decompose(&self, level: usize) -> f64 {
-        self.transforms(self.digits(level) * self.extended(level))
+        self.transforms(self.scheme.digits(level) * self.extended(level))
     }
 
     /// The inner product with a key and the division by the special primes.
     fn switch(&self, level: usize) -> f64 {
         let special = self.scheme.special_prime_bits.len();
-        self.key_products(2 * self.digits(level) * self.extended(level))
+        self.key_products(2 * self.scheme.digits(level) * self.extended(level))
             + self.transforms(2 * (special + level + 1))
     }
 
@@ -92,7 +97,7 @@ impl<'a> Cost<'a> {
         let mut level = self.scheme.depth();
         let mut layers = Vec::new();
         for layer in &program.layers {
-            let outline = layer.outline();
+            let outline = &layer.outline;
             let (ciphertexts, results) = (layer.inputs, layer.diagonals.len());
             let mut time = (ciphertexts * layer.gather.len()) as f64 * self.rotate(level);
             time +=
@@ -110,10 +115,15 @@ impl<'a> Cost<'a> {
         layers
     }
 
-    /// One image from pixels to logits, on one thread.
-    pub(super) fn latency(&self, program: &Program) -> f64 {
+    /// One image from pixels to logits: the parties wait for each other.
+    pub(super) fn latency(&self, program: &Program) -> Work {
         let evaluate: f64 = self.latency_layers(program).iter().map(|(_, time)| time).sum();
-        evaluate + program.input.len() as f64 * self.fresh(ENCRYPT + RECEIVE) + self.decrypt()
+        let inputs = program.input.len() as f64;
+        Work {
+            client_ns: inputs * self.fresh(ENCRYPT) + self.decrypt(),
+            server_ns: inputs * self.fresh(RECEIVE) + evaluate,
+            streamed: false,
+        }
     }
 
     /// A ciphertext full of images, every layer: names with nanoseconds of the model owner.
@@ -139,14 +149,42 @@ impl<'a> Cost<'a> {
         circuit.stages.iter().map(|stage| stage.name.clone()).zip(times).collect()
     }
 
-    /// A ciphertext full of images from pixels to logits, with one thread for each side: both work at once, so the
-    /// slower one counts, and the first message of the other.
-    pub(super) fn throughput(&self, circuit: &Circuit, schedule: &Schedule, threads: usize) -> f64 {
+    /// A ciphertext full of images from pixels to logits: both parties work at once.
+    pub(super) fn throughput(&self, circuit: &Circuit, schedule: &Schedule) -> Work {
         let evaluate: f64 = self.throughput_layers(circuit, schedule).iter().map(|(_, time)| time).sum();
-        let inputs: usize = schedule.messages().map(<[u32]>::len).sum();
-        let threads = threads as f64;
-        let client = inputs as f64 * self.fresh(ENCRYPT) / threads;
-        let server = (evaluate + inputs as f64 * self.fresh(RECEIVE)) / threads;
-        client.max(server) + self.decrypt()
+        let inputs = schedule.messages().map(<[u32]>::len).sum::<usize>() as f64;
+        Work {
+            client_ns: inputs * self.fresh(ENCRYPT) + self.decrypt(),
+            server_ns: inputs * self.fresh(RECEIVE) + evaluate,
+            streamed: true,
+        }
+    }
+}
+
+/// What one pass, an image or slots full of them, takes of each party's processor: nanoseconds of one thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub(super) client_ns: f64,
+    pub(super) server_ns: f64,
+    /// Whether both parties, and the link, work at once.
+    pub(super) streamed: bool,
+}
+
+impl Work {
+    /// Wall time of a pass, given how many bytes go up and down.
+    pub(super) fn wall_ns(&self, job: &Job, [up, down]: [usize; 2]) -> f64 {
+        let transmit =
+            |bytes: usize| job.link.bits_per_second().map_or(0.0, |rate| bytes as f64 * 8e9 / rate as f64);
+        let trip = job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64);
+        let threads = job.threads.min(CORES) as f64;
+        let share = |ns: f64, parallel: f64| ns * (1.0 - parallel + parallel / threads);
+        let Self { client_ns, server_ns, .. } = *self;
+        if !self.streamed {
+            return share(client_ns + server_ns, LATENCY_PARALLEL) + transmit(up) + transmit(down) + trip;
+        }
+        let compute = share(client_ns, THROUGHPUT_PARALLEL)
+            .max(share(server_ns, THROUGHPUT_PARALLEL))
+            .max((client_ns + server_ns) / CORES as f64);
+        compute.max(transmit(up)) + transmit(down) + trip
     }
 }

@@ -177,18 +177,18 @@ impl Layer {
         let prime = |level: usize| context.parameters().data_primes()[level] as f64;
         let target = f64::from(scheme.map_scale_bits).exp2();
         let weight_scale = target * prime(level) / scale;
-        let transform = Transform::new(context, layer.inputs, &layer.diagonals, weight_scale, level)?;
+        let LatencyLayer { name, gather, inputs, diagonals, outline, folds, square, packing, .. } = layer;
+        let transform = Transform::with_outline(context, inputs, &diagonals, outline, weight_scale, level)?;
         let result_scale = scale * weight_scale / prime(level);
         let bias = layer
             .bias
             .iter()
             .map(|bias| context.encode(bias, result_scale, level - 1))
             .collect::<veilbench_ckks::Result<_>>()?;
-        let after = match layer.square {
+        let after = match square {
             true => (level - 2, result_scale * result_scale / prime(level - 1)),
             false => (level - 1, result_scale),
         };
-        let LatencyLayer { name, gather, folds, square, packing, .. } = layer;
         Ok((Self { name, gather, transform, folds, bias, square, packing }, after))
     }
 
@@ -228,7 +228,7 @@ pub(super) fn weight_memory_bytes(program: &Program, scheme: &Scheme) -> usize {
     let mut level = scheme.depth();
     let mut bytes = 0;
     for layer in &program.layers {
-        bytes += layer.outline().diagonals() * (level + 1) * scheme.degree * size_of::<u64>();
+        bytes += layer.outline.diagonals() * (level + 1) * scheme.degree * size_of::<u64>();
         level = level.saturating_sub(2);
     }
     bytes

@@ -1,13 +1,13 @@
 //! The plan both parties agree on, made from the architecture alone, and what it predicts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::Architecture;
 
 use super::circuit::Circuit;
-use super::cost::Cost;
+use super::cost::{Cost, Work};
 use super::latency::weight_memory_bytes;
 use super::program::Program;
 use super::schedule::Schedule;
@@ -22,6 +22,18 @@ const LARGEST_DEGREE: usize = 32_768;
 
 /// Set to `latency` or `throughput`, overrides the choice of layout.
 pub const LAYOUT_VARIABLE: &str = "VEILBENCH_CKKS_LAYOUT";
+
+/// What stands before evaluation keys as sent.
+const KEYS_HEADER_BYTES: usize = 43;
+
+/// The name of a rotation before its key.
+const ELEMENT_BYTES: usize = 4;
+
+/// How much longer an image may take if that saves keys.
+const SLOWER_FOR_KEYS: f64 = 1.1;
+
+/// What is tried for [`CkksPlan::key_cost`].
+const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of a process and its messages beside ciphertexts, keys and weights.
 const PROCESS_BYTES: usize = 90 << 20;
@@ -41,8 +53,10 @@ pub(super) enum Layout {
 pub(super) struct CkksPlan {
     pub(super) layout: Layout,
     pub(super) scheme: Scheme,
-    /// Rotations with keys of their own.
-    pub(super) rotations: Vec<i64>,
+    /// What a rotation key counts when transforms are laid out, in halves of a hoisted rotation.
+    pub(super) key_cost: usize,
+    /// Rotations with keys of their own, by the highest level they are used at.
+    pub(super) rotations: BTreeMap<usize, Vec<i64>>,
     pub(super) predicted: Prediction,
     pub(super) layers: Vec<LayerPlan>,
 }
@@ -50,8 +64,10 @@ pub(super) struct CkksPlan {
 /// What a batch costs, predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prediction {
-    pub(super) online_ns: u64,
+    pub(super) online_wall_ns: u64,
+    /// Evaluation keys.
     pub(super) setup_bytes: usize,
+    pub(super) online_bytes: usize,
     pub(super) upload_bytes: usize,
     pub(super) download_bytes: usize,
     /// Peak of the model owner.
@@ -76,8 +92,29 @@ pub(super) struct LayerPlan {
 /// The plans for one architecture: for one image, and for slots full of them.
 #[derive(Clone)]
 struct Plans {
-    latency: Option<CkksPlan>,
-    throughput: CkksPlan,
+    latency: Option<PassPlan>,
+    throughput: PassPlan,
+}
+
+/// A plan for one pass on one thread, and the work behind its time.
+#[derive(Clone)]
+struct PassPlan {
+    plan: CkksPlan,
+    work: Work,
+}
+
+impl PassPlan {
+    /// The plan for so many passes under a job's conditions.
+    fn repeated(self, times: usize, job: &Job) -> CkksPlan {
+        let Self { mut plan, work } = self;
+        let predicted = &mut plan.predicted;
+        let bytes = [predicted.upload_bytes, predicted.download_bytes];
+        predicted.online_wall_ns = times as u64 * work.wall_ns(job, bytes) as u64;
+        predicted.upload_bytes *= times;
+        predicted.download_bytes *= times;
+        predicted.online_bytes = predicted.upload_bytes + predicted.download_bytes;
+        plan
+    }
 }
 
 /// An estimate to three digits, rounded up: it means no more, and survives being written and read.
@@ -92,17 +129,19 @@ fn three_digits(estimate: f64) -> f64 {
 
 impl CkksPlan {
     pub(super) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        let Plans { latency, throughput } = plans(architecture)?;
-        let slots = throughput.scheme.slots();
-        let passes = job.batch.div_ceil(slots);
-        let mut throughput = throughput.repeated(passes);
-        throughput.predicted.online_ns /= job.threads.min(2) as u64;
-        let latency = latency.map(|latency| latency.repeated(job.batch));
         let wanted = std::env::var(LAYOUT_VARIABLE).unwrap_or_default();
-        let memory = total_memory_bytes();
+        Self::choose(plans(architecture)?, job, &wanted, total_memory_bytes())
+    }
+
+    /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
+    fn choose(plans: Plans, job: &Job, wanted: &str, memory: usize) -> Result<Self, Unsupported> {
+        let Plans { latency, throughput } = plans;
+        let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
+        let throughput = throughput.repeated(passes, job);
+        let latency = latency.map(|latency| latency.repeated(job.batch, job));
         let fits = |plan: &CkksPlan| plan.predicted.peak_rss_bytes <= memory;
         let reason = |reason: String| Unsupported { layer: None, reason };
-        let candidates: Vec<CkksPlan> = match wanted.as_str() {
+        let candidates: Vec<CkksPlan> = match wanted {
             "" => latency.into_iter().chain([throughput]).collect(),
             "latency" => latency.into_iter().collect(),
             "throughput" => vec![throughput],
@@ -114,33 +153,28 @@ impl CkksPlan {
             return Err(reason("this network has no latency layout: use the throughput layout".into()));
         }
         let least = candidates.iter().map(|plan| plan.predicted.peak_rss_bytes).min().unwrap_or(0);
-        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_ns);
+        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
         fastest.ok_or_else(|| {
             reason(format!("it needs {} MB of memory, this machine has {} MB", least >> 20, memory >> 20))
         })
     }
 
-    /// The plan for so many times the work it is for.
-    fn repeated(mut self, times: usize) -> Self {
-        self.predicted.online_ns *= times as u64;
-        self.predicted.upload_bytes *= times;
-        self.predicted.download_bytes *= times;
-        self
-    }
-
-    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<Self, Unsupported> {
+    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
         let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
         let schedule = Schedule::new(circuit);
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
         let cost = Cost::new(&scheme);
+        let rotations = BTreeMap::new();
+        let work = cost.throughput(circuit, &schedule);
         let predicted = Prediction {
-            online_ns: cost.throughput(circuit, &schedule, 1) as u64,
-            setup_bytes: scheme.key_bytes(),
+            online_wall_ns: 0,
+            online_bytes: 0,
+            setup_bytes: key_bytes(&scheme, &rotations),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
             // Buffers kept for their next use, and what a block takes until it is rescaled, are a fifth more.
             peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level)) / 5 * 6
-                + scheme.key_memory_bytes()
+                + key_memory_bytes(&scheme, &rotations)
                 + PROCESS_BYTES,
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, false))),
         };
@@ -159,11 +193,18 @@ impl CkksPlan {
             online_ns: time as u64,
         };
         let layers = times.into_iter().enumerate().map(layer).collect();
-        Ok(Self { layout: Layout::Throughput, rotations: Vec::new(), predicted, layers, scheme })
+        let layout = Layout::Throughput;
+        let plan = Self { layout, key_cost: 0, rotations: BTreeMap::new(), predicted, layers, scheme };
+        Ok(PassPlan { plan, work })
     }
 
-    /// The fastest plan for one image with the smallest ring that has one.
+    /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
+    /// one with the smallest keys.
     pub(super) fn latency(circuit: &Circuit) -> Option<Self> {
+        Self::latency_pass(circuit).map(|pass| pass.plan)
+    }
+
+    fn latency_pass(circuit: &Circuit) -> Option<PassPlan> {
         let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
@@ -171,32 +212,38 @@ impl CkksPlan {
                 continue;
             }
             let Some(program) = Program::new(circuit, degree / 2) else { continue };
-            let fastest = schemes
-                .into_iter()
-                .min_by_key(|scheme| Cost::new(scheme).latency(&program) as u64)
-                .map(|scheme| Self::latency_with(circuit, &program, scheme.clone()));
-            return fastest;
+            let programs = KEY_COSTS.map(|key_cost| (key_cost, program.clone().weighing_keys(key_cost)));
+            let plans: Vec<PassPlan> = programs
+                .iter()
+                .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
+                .map(|((key_cost, program), scheme)| Self::latency_with(circuit, program, scheme, *key_cost))
+                .collect();
+            let time = |pass: &PassPlan| pass.work.client_ns + pass.work.server_ns;
+            let fastest = plans.iter().map(time).min_by(f64::total_cmp)?;
+            let fast_enough = plans.into_iter().filter(|pass| time(pass) <= SLOWER_FOR_KEYS * fastest);
+            return fast_enough.min_by_key(|pass| pass.plan.predicted.setup_bytes);
         }
         None
     }
 
-    fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme) -> Self {
+    fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme, key_cost: usize) -> PassPlan {
         let cost = Cost::new(&scheme);
-        let rotations: Vec<i64> = program.rotations().into_iter().collect();
-        let keys = rotations.len() + 1;
+        let rotations = program.rotations(scheme.depth());
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let predicted = Prediction {
-            online_ns: cost.latency(program) as u64,
-            setup_bytes: keys * scheme.key_bytes(),
+            online_wall_ns: 0,
+            online_bytes: 0,
+            setup_bytes: key_bytes(&scheme, &rotations),
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: results * scheme.wire_bytes(0, false),
-            peak_rss_bytes: keys * (scheme.key_memory_bytes() + scheme.key_bytes())
+            peak_rss_bytes: key_memory_bytes(&scheme, &rotations)
+                + key_bytes(&scheme, &rotations)
                 + weight_memory_bytes(program, &scheme)
                 + PROCESS_BYTES,
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
         };
         let layer = |(index, (name, time)): (usize, (String, f64))| {
-            let (own, outline) = (&program.layers[index], program.layers[index].outline());
+            let (own, outline) = (&program.layers[index], &program.layers[index].outline);
             let sums = own.inputs * own.gather.len() + own.diagonals.len() * own.folds.len();
             LayerPlan {
                 layer: name,
@@ -213,7 +260,13 @@ impl CkksPlan {
             }
         };
         let layers = cost.latency_layers(program).into_iter().enumerate().map(layer).collect();
-        Self { layout: Layout::Latency, rotations, predicted, layers, scheme }
+        let mut levels: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+        for (steps, level) in rotations {
+            levels.entry(level).or_default().push(steps);
+        }
+        let work = cost.latency(program);
+        let layout = Layout::Latency;
+        PassPlan { plan: Self { layout, key_cost, rotations: levels, predicted, layers, scheme }, work }
     }
 
     fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
@@ -229,7 +282,7 @@ impl CkksPlan {
     }
 
     pub(super) fn into_plan(self) -> Plan {
-        let predicted_batch_ns = Some(self.predicted.online_ns);
+        let predicted_batch_ns = Some(self.predicted.online_wall_ns);
         let parameters = serde_json::to_value(self).unwrap_or_default();
         let security_bits = Some(veilbench_ckks::SECURITY_BITS);
         Plan { security_bits, parameters, notes: Vec::new(), predicted_batch_ns }
@@ -251,11 +304,22 @@ fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
     let plans = Circuit::new(architecture, None).and_then(|circuit| {
         Ok(Plans {
             throughput: CkksPlan::throughput(architecture, &circuit)?,
-            latency: CkksPlan::latency(&circuit),
+            latency: CkksPlan::latency_pass(&circuit),
         })
     });
     known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
     plans
+}
+
+/// Bytes of the evaluation keys as sent.
+fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
+    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * rotations.len()
+}
+
+/// Bytes of the evaluation keys in memory.
+fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
 }
 
 /// Of this machine.
@@ -263,3 +327,6 @@ fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)
 }
+
+#[cfg(test)]
+mod tests;

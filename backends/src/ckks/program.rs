@@ -5,7 +5,7 @@
 //! sum is there once for each place of the pool, and every copy computes other maps of the next convolution. Dense
 //! layers have their outputs at a period, and their partial sums folded over it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use veilbench_ckks::{Diagonals, TransformOutline};
 use veilbench_networks::Shape;
@@ -28,6 +28,8 @@ pub(super) struct LatencyLayer {
     pub(super) gather: Vec<i64>,
     pub(super) inputs: usize,
     pub(super) diagonals: Vec<Diagonals>,
+    /// How the transform walks through them: public.
+    pub(super) outline: TransformOutline,
     /// After it, add the results to themselves rotated by each of these.
     pub(super) folds: Vec<i64>,
     /// Which value of the map is where afterwards.
@@ -48,13 +50,9 @@ pub(super) struct Program {
     pub(super) logits: Vec<(usize, usize)>,
 }
 
-impl LatencyLayer {
-    /// What is public about the transform.
-    pub(super) fn outline(&self) -> TransformOutline {
-        let keys: Vec<BTreeSet<(usize, i64)>> =
-            self.diagonals.iter().map(|own| own.keys().copied().collect()).collect();
-        TransformOutline::new(&keys)
-    }
+/// Which diagonals there are.
+fn keys(diagonals: &[Diagonals]) -> Vec<BTreeSet<(usize, i64)>> {
+    diagonals.iter().map(|own| own.keys().copied().collect()).collect()
 }
 
 impl Program {
@@ -69,14 +67,25 @@ impl Program {
         Some(Self { input: builder.input, layers: builder.layers, logits: places(&state.packing, classes)? })
     }
 
-    /// All rotations, those of every transform and the sums around them.
-    pub(super) fn rotations(&self) -> BTreeSet<i64> {
-        let own = |layer: &LatencyLayer| {
-            let mut rotations = layer.outline().rotations();
-            rotations.extend(layer.gather.iter().chain(&layer.folds));
-            rotations
-        };
-        self.layers.iter().flat_map(own).collect()
+    /// The same program with transforms whose rotation keys count so many halves of a hoisted rotation each.
+    pub(super) fn weighing_keys(mut self, key_cost: usize) -> Self {
+        for layer in self.layers.iter_mut().filter(|_| key_cost > 0) {
+            layer.outline = TransformOutline::weighing_keys(&keys(&layer.diagonals), key_cost);
+        }
+        self
+    }
+
+    /// All rotations, those of every transform and the sums around them, with the highest level each is used at.
+    /// Layers begin at `depth` and take two levels each.
+    pub(super) fn rotations(&self, depth: usize) -> BTreeMap<i64, usize> {
+        let mut levels = BTreeMap::new();
+        // The last layers first, so that the highest level stays.
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let own = layer.outline.rotations().into_iter();
+            let around = layer.gather.iter().chain(&layer.folds).copied();
+            levels.extend(own.chain(around).map(|steps| (steps, depth.saturating_sub(2 * index))));
+        }
+        levels
     }
 }
 
@@ -135,14 +144,41 @@ impl Builder {
         if !is_convolution(stage) {
             let (packing, period) = shifted_copies(stage.map.inputs, stage.map.outputs(), self.slots)?;
             self.input = packing.clone();
-            return self.dense(
-                stage,
-                &stage.map,
-                &State { packing, clean: true, period, tiled: None },
-                Vec::new(),
-            );
+            let state = State { packing, clean: true, period, tiled: None };
+            let state = self.dense(stage, &stage.map, &state, Vec::new())?;
+            self.align();
+            return Some(state);
         }
-        if followed { self.patches_in_tiles(stage) } else { self.patches_in_rows(stage) }
+        let state = if followed { self.patches_in_tiles(stage) } else { self.patches_in_rows(stage) };
+        self.align();
+        state
+    }
+
+    /// Packs the image as far shifted as saves the first layer the most rotations.
+    fn align(&mut self) {
+        let Some(layer) = self.layers.first_mut() else { return };
+        let shifts: BTreeSet<i64> =
+            layer.diagonals.iter().flat_map(|own| own.keys().map(|&(_, shift)| shift)).collect();
+        let moved = |by: i64| {
+            let key = |own: &Diagonals| own.keys().map(|&(input, shift)| (input, shift - by)).collect();
+            TransformOutline::new(&layer.diagonals.iter().map(key).collect::<Vec<_>>())
+        };
+        let cost = |by: i64| {
+            let outline = moved(by);
+            outline.baby_steps() + 2 * outline.giant_steps()
+        };
+        let candidates = shifts.iter().copied().filter(|shift| shift % 8 == 0).chain(shifts.first().copied());
+        let Some(by) = std::iter::once(0).chain(candidates).min_by_key(|&by| cost(by)) else { return };
+        for own in &mut layer.diagonals {
+            *own = std::mem::take(own)
+                .into_iter()
+                .map(|((input, shift), diagonal)| ((input, shift - by), diagonal))
+                .collect();
+        }
+        layer.outline = TransformOutline::new(&keys(&layer.diagonals));
+        for labels in &mut self.input {
+            labels.rotate_left(by.rem_euclid(self.slots as i64) as usize);
+        }
     }
 
     fn next(&mut self, circuit: &Circuit, index: usize, mut state: State) -> Option<State> {
@@ -197,6 +233,7 @@ impl Builder {
             name: stage.name.clone(),
             gather,
             inputs,
+            outline: TransformOutline::new(&keys(&diagonals)),
             diagonals,
             folds,
             packing: bias.clone(),
@@ -326,9 +363,7 @@ impl Builder {
             if diagonals.iter().map(Diagonals::len).sum::<usize>() > MOST_DIAGONALS {
                 return;
             }
-            let keys: Vec<BTreeSet<(usize, i64)>> =
-                diagonals.iter().map(|own| own.keys().copied().collect()).collect();
-            let outline = TransformOutline::new(&keys);
+            let outline = TransformOutline::new(&keys(&diagonals));
             let cost = 2 * outline.baby_steps()
                 + 4 * outline.giant_steps()
                 + 4 * folds.len()

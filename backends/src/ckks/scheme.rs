@@ -4,8 +4,12 @@
 //! that makes up for them. A square then has the square of that scale over one prime. A scale a few bits above
 //! the primes' puts the rounding noise of a map and that of its weights in balance.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use veilbench_ckks::{Ciphertext, Context, ParameterRequest, Parameters, max_modulus_bits};
+use veilbench_ckks::{
+    Ciphertext, Context, KeyLevels, KeyRequest, ParameterRequest, Parameters, max_modulus_bits,
+};
 
 use crate::{Error, Unsupported};
 
@@ -200,15 +204,44 @@ impl Scheme {
         parts * self.degree / 8 * bits as usize + header
     }
 
-    /// Bytes of a switching key as sent.
-    pub(super) fn key_bytes(&self) -> usize {
-        let bits: u32 = self.data_prime_bits.iter().chain(&self.special_prime_bits).sum();
-        self.digits * self.degree / 8 * bits as usize + 36
+    /// Digits of a ciphertext at a level.
+    pub(super) fn digits(&self, level: usize) -> usize {
+        let digit = self.data_prime_bits.len().div_ceil(self.digits);
+        (level + 1).div_ceil(digit)
     }
 
-    /// Bytes of a switching key in memory.
-    pub(super) fn key_memory_bytes(&self) -> usize {
-        let limbs = self.data_prime_bits.len() + self.special_prime_bits.len();
-        2 * self.digits * limbs * self.degree * size_of::<u64>()
+    /// The evaluation keys of a circuit whose products and rotations are at these levels and below.
+    pub(super) fn key_request(&self, rotations: &BTreeMap<i64, usize>) -> KeyRequest {
+        KeyRequest {
+            relinearisation: self.depth() > 1,
+            rotations: rotations.keys().copied().collect(),
+            levels: KeyLevels { relinearisation: Some(self.square_level()), rotations: rotations.clone() },
+            ..KeyRequest::default()
+        }
+    }
+
+    /// The levels of all keys that [`Scheme::key_request`] asks for.
+    pub(super) fn key_levels<'a>(
+        &'a self,
+        rotations: &'a BTreeMap<i64, usize>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        rotations.values().copied().chain((self.depth() > 1).then(|| self.square_level()))
+    }
+
+    /// The highest level at which anything is squared: below the first map.
+    fn square_level(&self) -> usize {
+        self.depth().saturating_sub(1)
+    }
+
+    /// Bytes of a switching key for a level as sent.
+    pub(super) fn key_bytes(&self, level: usize) -> usize {
+        let bits: u32 = self.data_prime_bits[..=level].iter().chain(&self.special_prime_bits).sum();
+        self.digits(level) * self.degree / 8 * bits as usize + 33
+    }
+
+    /// Bytes of a switching key for a level in memory.
+    pub(super) fn key_memory_bytes(&self, level: usize) -> usize {
+        let limbs = level + 1 + self.special_prime_bits.len();
+        2 * self.digits(level) * limbs * self.degree * size_of::<u64>()
     }
 }

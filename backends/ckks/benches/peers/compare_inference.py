@@ -1,33 +1,40 @@
 #!/usr/bin/env python3
-"""Encrypted inference of mnist-mlp-poly here and in TenSEAL 0.3.18: same weights, same images, one after the other.
+"""Encrypted inference of mnist-mlp-poly here and elsewhere: same network, same weights, same images, same minute.
 
-    python3.11 -m venv /tmp/veilbench-peers/inference
-    /tmp/veilbench-peers/inference/bin/pip install tenseal==0.3.18 onnx numpy
+    F=/tmp/veilbench-peers
+    python3.11 -m venv $F/inference && $F/inference/bin/pip install tenseal==0.3.18 onnx numpy
+    python3.11 -m venv $F/helayers && $F/helayers/bin/pip install pyhelayers==1.5.5.4 onnx numpy
+    python3.10 -m venv $F/orion && $F/orion/bin/pip install orion-fhe==1.0.2 torch==2.3.1 torchvision==0.18.1 'numpy<2'
     cargo build --release -p veilbench
-    VEILBENCH_DATA=FOLDER /tmp/veilbench-peers/inference/bin/python backends/ckks/benches/peers/compare_inference.py 5
+    VEILBENCH_DATA=FOLDER $F/inference/bin/python backends/ckks/benches/peers/compare_inference.py 5
 
-The peer gets the network with its squares completed, so that it needs no more levels than ours. Both are held against
-the network in double precision. Ours is the time of `online`, which has two processes and a socket in it; the peer's is
-encryption, evaluation and decryption in one process.
+Each library has an interpreter of its own, since their requirements exclude each other; `VEILBENCH_PEERS` names another
+folder than /tmp/veilbench-peers. One that is missing or fails is reported, and the others go on.
+
+Peers get the network with its squares completed, so that they need no more levels than ours, and one thread. All are
+held against the network in double precision and the security table. Ours is the time of `online`, two processes and a
+socket included; a peer's is encryption, evaluation and decryption in one process.
 """
 
 import csv
 import gzip
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx
-import tenseal
 from onnx import numpy_helper
 
-ROOT = Path(__file__).resolve().parents[4]
-# 128 bits at this degree allow 218 bits in SEAL's table.
-DEGREE, PRIME_BITS, SCALE = 8192, [32, 28, 28, 28, 28, 28, 32], 2.0**28
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[3]
+PEERS = {"TenSEAL": "inference", "HElayers": "helayers", "Orion": "orion"}
+# Largest modulus, special primes included, for 128 bits with a ternary secret (eprint 2024/463).
+MODULUS_BITS = {4096: 106, 8192: 214, 16384: 430, 32768: 868, 65536: 1747}
+TOLERANCE, TIMEOUT = 1 / 256, 600
 
 
 def weights():
@@ -44,8 +51,8 @@ def clear(w, x):
 
 def folded(w):
     """Matrices and biases between squares: `a y^2 + b y + c = a (y + b/2a)^2 + c - b^2/4a`."""
-    layers, factor, offset = [], 1.0, 0.0
-    for layer in ("1", "2", "3"):
+    layers, factor, offset = {}, 1.0, 0.0
+    for index, layer in enumerate(("1", "2", "3")):
         matrix, bias = w[f"fc{layer}.weight"], w[f"fc{layer}.bias"]
         bias = bias + matrix @ (offset * np.ones(matrix.shape[1]))
         matrix = matrix * factor
@@ -53,57 +60,112 @@ def folded(w):
             a, b, c = (w[f"act{layer}.c{power}"] for power in "210")
             bias = bias + b / (2 * a)
             factor, offset = a, c - b * b / (4 * a)
-        layers.append((matrix.T.tolist(), bias.tolist()))
+        layers |= {f"weight{index}": matrix, f"bias{index}": bias}
     return layers
 
 
-def peer(w, images):
-    context = tenseal.context(tenseal.SCHEME_TYPE.CKKS, DEGREE, coeff_mod_bit_sizes=PRIME_BITS, n_threads=1)
-    context.global_scale = SCALE
-    context.generate_galois_keys()
-    keys = len(context.serialize(save_secret_key=False))
-    layers, times, logits, sent = folded(w), [], [], 0
-    for image in images:
-        start = time.perf_counter()
-        x = tenseal.ckks_vector(context, image.tolist())
-        sent = len(x.serialize())
-        for index, (matrix, bias) in enumerate(layers):
-            x = x.mm(matrix) + bias
-            if index + 1 < len(layers):
-                x.square_()
-        sent += len(x.serialize())
-        logits.append(np.array(x.decrypt()))
-        times.append(time.perf_counter() - start)
-    return times, logits, sent, keys
+def measured(folder, name, *arguments, layout):
+    command = ["run", "-b", "ckks", "-n", "mnist-mlp-poly", "--repetitions", "1", *arguments]
+    subprocess.run(
+        [ROOT / "target/release/veilbench", *command, "--out", f"{folder}/{name}"],
+        env=os.environ | {"VEILBENCH_CKKS_LAYOUT": layout},
+        check=True,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    with open(f"{folder}/{name}/summary.csv") as file:
+        summary = next(csv.DictReader(file))
+    with open(f"{folder}/{name}/answers.csv") as file:
+        return summary, [int(row["image"]) for row in csv.DictReader(file)]
 
 
-def ours(count):
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["run", "-b", "ckks", "-n", "mnist-mlp-poly", "--batch", "1", "--repetitions", "1"]
-        arguments += ["--images", str(count), "--batches", str(count), "--out", f"{folder}/run"]
-        subprocess.run([ROOT / "target/release/veilbench", *arguments], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        with open(f"{folder}/run/summary.csv") as file:
-            summary = next(csv.DictReader(file))
-        with open(f"{folder}/run/answers.csv") as file:
-            indices = [int(row["image"]) for row in csv.DictReader(file)]
-    return summary, indices
+def ours(folder, count):
+    amounts = ["--images", str(count), "--batches", str(count)]
+    one, indices = measured(folder, "one", "--batch", "1", *amounts, layout="latency")
+    full, _ = measured(folder, "full", "--batch", "4096", "--images", "8192", "--batches", "2", layout="throughput")
+    row = {
+        "name": "veilbench",
+        "ms": float(one["online_wall_ns"]) / 1e6,
+        "images_per_hour": 3600 * float(full["images_per_second"]),
+        "sent_bytes": float(one["online_bytes"]),
+        "key_bytes": float(one["setup_bytes"]),
+        "peak_rss_bytes": float(one["peak_rss_bytes"]),
+        "error": float(one["max_logit_error"]),
+        "agreement": float(one["agreement"]),
+        "wrong": [],
+        "note": "throughput in batches of 4096",
+    }
+    return row, indices
+
+
+def peer(name, network, expected):
+    folder = Path(os.environ.get("VEILBENCH_PEERS", "/tmp/veilbench-peers")) / PEERS[name]
+    interpreter, script = folder / "bin/python", HERE / f"inference/{name.lower()}_inference.py"
+    if not interpreter.exists():
+        return None, f"{name}: not installed in {folder}"
+    single = os.environ | {name: "1" for name in ("OMP_NUM_THREADS", "GOMAXPROCS")}
+    try:
+        done = subprocess.run([interpreter, script, network], capture_output=True, text=True, env=single, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return None, f"{name}: no result within {TIMEOUT} s"
+    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not results:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return None, f"{name}: failed with exit code {done.returncode}: {last}"
+    result = json.loads(results[-1].removeprefix("RESULT "))
+    logits = np.array(result["logits"])
+    if logits.shape != expected.shape:
+        return None, f"{name}: logits of shape {logits.shape} where {expected.shape} were expected"
+    error = np.abs(logits - expected).max()
+    agreement = (logits.argmax(axis=1) == expected.argmax(axis=1)).mean()
+    wrong = []
+    allowed = MODULUS_BITS.get(result["degree"], 0)
+    if result["modulus_bits"] > allowed:
+        wrong.append(f"a modulus of {result['modulus_bits']} bits, where N = {result['degree']} allows {allowed}")
+    if not error <= TOLERANCE:
+        wrong.append(f"logits off by {error:.1e}, more than {TOLERANCE:.1e}")
+    if agreement < 1:
+        wrong.append(f"{1 - agreement:.0%} of the predictions differ from the clear network's")
+    row = result | {
+        "name": name,
+        "ms": 1e3 * float(np.median(result["seconds"])),
+        "images_per_hour": 3600 * result["images_per_second"],
+        "error": error,
+        "agreement": agreement,
+        "wrong": wrong,
+    }
+    return row, None
+
+
+def shown(value, scale, digits):
+    return "-" if value is None else f"{value / scale:.{digits}f}"
 
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     w = weights()
-    summary, indices = ours(count)
-    with gzip.open(Path(os.environ["VEILBENCH_DATA"]) / "mnist/t10k-images-idx3-ubyte.gz") as file:
-        pixels = np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784)
-    images = [(pixels[index] / 255.0 - 0.1307) / 0.3081 for index in indices]
-    times, logits, sent, keys = peer(w, images)
-    expected = [clear(w, image) for image in images]
-    error = max(np.abs(mine - right).max() for mine, right in zip(logits, expected))
-    agree = np.mean([mine.argmax() == right.argmax() for mine, right in zip(logits, expected)])
-    print(f"{'':10} {'ms/image':>9} {'bytes':>9} {'keys MB':>8} {'logit error':>11} {'agreement':>9}")
-    row = "{:10} {:9.1f} {:9.0f} {:8.1f} {:11.1e} {:9.2%}"
-    print(row.format("veilbench", float(summary["online_wall_ns"]) / 1e6, float(summary["online_bytes"]), float(summary["setup_bytes"]) / 1e6, float(summary["max_logit_error"]), float(summary["agreement"])))
-    print(row.format("TenSEAL", 1e3 * float(np.median(times)), sent, keys / 1e6, error, agree))
+    with tempfile.TemporaryDirectory() as folder:
+        row, indices = ours(folder, count)
+        with gzip.open(Path(os.environ["VEILBENCH_DATA"]) / "mnist/t10k-images-idx3-ubyte.gz") as file:
+            pixels = np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784)
+        images = (pixels[indices] / 255.0 - 0.1307) / 0.3081
+        expected = np.array([clear(w, image) for image in images])
+        np.savez(f"{folder}/network.npz", images=images, **folded(w))
+        rows, missing = [row], []
+        for name in PEERS:
+            row, reason = peer(name, f"{folder}/network.npz", expected)
+            rows, missing = rows + [row] * (row is not None), missing + [reason] * (reason is not None)
+    line = "{:10} {:>9} {:>12} {:>9} {:>8} {:>9} {:>11} {:>9}"
+    print(line.format("", "ms/image", "images/hour", "kB", "keys MB", "RSS MB", "logit error", "agreement"))
+    for row in rows:
+        cells = [shown(row["ms"], 1, 1), shown(row["images_per_hour"], 1, 0), shown(row["sent_bytes"], 1e3, 0)]
+        cells += [shown(row["key_bytes"], 1e6, 1), shown(row["peak_rss_bytes"], 1e6, 0)]
+        print(line.format(row["name"], *cells, f"{row['error']:.1e}", f"{row['agreement']:.0%}"))
+    for row in rows:
+        for text in row["wrong"] + [row["note"]] * bool(row["note"]):
+            print(f"{row['name']}: {text}")
+    for reason in missing:
+        print(reason)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ pub fn objects() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let seeded = secret.encrypt(&plaintext, &mut random)?;
     let ciphertext = seeded.clone().expand(context)?;
     let public = PublicKey::generate(&secret, &mut random);
-    let request = KeyRequest { relinearisation: true, conjugation: true, rotations: [1, 2].into() };
+    let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
+    let request = KeyRequest { relinearisation: true, conjugation: true, rotations: [1, 2].into(), levels };
     let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
     Ok(vec![
         ("parameters", context.parameters().to_bytes()),

@@ -32,6 +32,7 @@ static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
                 relinearisation: true,
                 conjugation: true,
                 rotations: (0..DEGREE as i64 / 2).collect(),
+                ..KeyRequest::default()
             };
             let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
             let evaluator = Evaluator::new(&context, Arc::new(keys.expand(&context).unwrap())).unwrap();

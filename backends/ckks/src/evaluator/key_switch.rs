@@ -26,7 +26,7 @@ struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     fn count(self) -> usize {
-        self.limbs.div_ceil(self.context.parameters().digit_primes())
+        crate::keys::digits(self.context, self.limbs)
     }
 
     fn primes(self, digit: usize) -> std::ops::Range<usize> {

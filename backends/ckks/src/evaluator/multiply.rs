@@ -44,7 +44,7 @@ impl Evaluator {
         scale: f64,
         tensor: impl Fn(usize, [&mut [u64]; 3]) + Sync + Send,
     ) -> Result<Ciphertext> {
-        let key = self.keys.relinearisation()?;
+        let key = self.keys.relinearisation(like.level())?;
         self.context.check_scale(scale, like.level())?;
         let mut parts = [(); 3].map(|()| Polynomial::<Ntt>::unspecified(self.context.ring(), like.limbs()));
         let words = 3 * like.limbs() * self.context.ring().degree();

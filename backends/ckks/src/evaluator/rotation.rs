@@ -33,7 +33,7 @@ impl Evaluator {
         if self.is_identity(steps) {
             return Ok(ciphertext.clone());
         }
-        let key = self.keys.rotation(self.context.ring().degree(), steps)?;
+        let key = self.keys.rotation(self.context.ring().degree(), steps, ciphertext.level())?;
         Ok(self.apply(ciphertext, key))
     }
 
@@ -43,7 +43,7 @@ impl Evaluator {
     /// As [`Evaluator::rotate`].
     pub fn conjugate(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         self.check(ciphertext)?;
-        let key = self.keys.conjugation(self.context.ring().degree())?;
+        let key = self.keys.conjugation(self.context.ring().degree(), ciphertext.level())?;
         Ok(self.apply(ciphertext, key))
     }
 
@@ -79,7 +79,7 @@ impl Hoisted<'_> {
             return Ok(self.ciphertext.clone());
         }
         let degree = self.evaluator.context.ring().degree();
-        let key = self.evaluator.keys.rotation(degree, steps)?;
+        let key = self.evaluator.keys.rotation(degree, steps, self.ciphertext.level())?;
         let switched = self.decomposition.switch(&key.switching);
         let parts = switched.rotated_quotient(&self.ciphertext.parts[0], &key.automorphism);
         Ok(self.ciphertext.like(parts))

@@ -132,7 +132,7 @@ fn a_switched_product_is_off_by_no_more_than_its_errors() {
             let values = random_below(&mut random, &modulus);
             let source = to_residues(&context, &values, limbs);
             let mut parts = [(); 2].map(|()| Polynomial::zero(context.ring(), limbs));
-            switch(&context, &source, keys.relinearisation().unwrap()).add_quotient(&mut parts);
+            switch(&context, &source, keys.relinearisation(limbs - 1).unwrap()).add_quotient(&mut parts);
             let [k0, k1] = parts.each_ref().map(|part| from_residues(&context, part));
             let expected = negacyclic(&values, &square);
             let actual: Vec<BigInt> = k0.iter().zip(negacyclic(&k1, &s)).map(|(a, b)| a + b).collect();

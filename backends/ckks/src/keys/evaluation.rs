@@ -16,6 +16,29 @@ pub struct KeyRequest {
     pub conjugation: bool,
     /// For these rotations, to the left if positive; modulo the number of slots, and 0 needs no key.
     pub rotations: BTreeSet<i64>,
+    /// The highest level at which some of the keys are used. Those not named serve every level.
+    pub levels: KeyLevels,
+}
+
+/// Up to which level keys are used: a key for a low level is a fraction of one for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLevels {
+    /// Of the key for products.
+    pub relinearisation: Option<usize>,
+    /// Of the keys of these rotations.
+    pub rotations: BTreeMap<i64, usize>,
+}
+
+impl KeyLevels {
+    /// The level of every automorphism that has one.
+    fn of_elements(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
+        let mut levels = BTreeMap::new();
+        for (&steps, &level) in &self.rotations {
+            let known = levels.entry(GaloisElement::rotation(degree, steps)).or_insert(level);
+            *known = level.max(*known);
+        }
+        levels
+    }
 }
 
 /// Evaluation keys as they are generated and sent: half of each key is a seed.
@@ -74,15 +97,22 @@ impl fmt::Debug for EvaluationKeys {
 }
 
 impl SeededEvaluationKeys {
-    /// Generates exactly the requested keys.
+    /// Generates exactly the requested keys. A level above the highest counts as the highest.
     pub fn generate(secret: &SecretKey, request: &KeyRequest, random: &mut Randomness) -> Self {
         let context = secret.context();
         let ring = context.ring();
+        let highest = context.parameters().max_level();
+        let limbs = |level: Option<usize>| level.unwrap_or(highest).min(highest) + 1;
         let polynomial = secret.polynomial();
         let relinearisation = request.relinearisation.then(|| {
             let mut square = polynomial.clone();
             square.multiply_assign(ring, polynomial);
-            let key = SeededSwitchingKey::generate(secret, &square, polynomial, random);
+            let key = SeededSwitchingKey::generate(
+                secret,
+                [&square, polynomial],
+                limbs(request.levels.relinearisation),
+                random,
+            );
             square.zeroize();
             key
         });
@@ -93,6 +123,7 @@ impl SeededEvaluationKeys {
         if request.conjugation {
             elements.insert(GaloisElement::conjugation(degree));
         }
+        let levels = request.levels.of_elements(degree);
         let galois = elements
             .into_iter()
             .map(|element| {
@@ -101,7 +132,12 @@ impl SeededEvaluationKeys {
                 for (source, row) in polynomial.rows().zip(target.rows_mut()) {
                     ring.kernels().permute(inverse.blocks(), source, row);
                 }
-                let switching = SeededSwitchingKey::generate(secret, polynomial, &target, random);
+                let switching = SeededSwitchingKey::generate(
+                    secret,
+                    [polynomial, &target],
+                    limbs(levels.get(&element).copied()),
+                    random,
+                );
                 target.zeroize();
                 SeededGaloisKey { element, switching }
             })
@@ -148,19 +184,31 @@ impl EvaluationKeys {
         self.parameters
     }
 
-    pub(crate) fn relinearisation(&self) -> Result<&SwitchingKey> {
-        self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)
+    /// The key for products at a level.
+    pub(crate) fn relinearisation(&self, level: usize) -> Result<&SwitchingKey> {
+        let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;
+        key.check_level(level, || "products".into())?;
+        Ok(key)
     }
 
-    pub(crate) fn rotation(&self, degree: usize, steps: i64) -> Result<&GaloisKey> {
-        self.galois
-            .get(&GaloisElement::rotation(degree, steps))
-            .ok_or_else(|| Error::NoGaloisKey { automorphism: format!("rotation by {steps}") })
+    /// The key for a rotation at a level.
+    pub(crate) fn rotation(&self, degree: usize, steps: i64, level: usize) -> Result<&GaloisKey> {
+        self.galois_key(GaloisElement::rotation(degree, steps), level, || format!("rotation by {steps}"))
     }
 
-    pub(crate) fn conjugation(&self, degree: usize) -> Result<&GaloisKey> {
-        self.galois
-            .get(&GaloisElement::conjugation(degree))
-            .ok_or_else(|| Error::NoGaloisKey { automorphism: "conjugation".into() })
+    /// The key for conjugation at a level.
+    pub(crate) fn conjugation(&self, degree: usize, level: usize) -> Result<&GaloisKey> {
+        self.galois_key(GaloisElement::conjugation(degree), level, || "conjugation".into())
+    }
+
+    fn galois_key(
+        &self,
+        element: GaloisElement,
+        level: usize,
+        name: impl Fn() -> String,
+    ) -> Result<&GaloisKey> {
+        let key = self.galois.get(&element).ok_or_else(|| Error::NoGaloisKey { automorphism: name() })?;
+        key.switching.check_level(level, name)?;
+        Ok(key)
     }
 }

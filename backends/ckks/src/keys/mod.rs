@@ -5,13 +5,13 @@ mod public;
 mod secret;
 mod switching;
 
-pub use evaluation::{EvaluationKeys, KeyRequest, SeededEvaluationKeys};
+pub use evaluation::{EvaluationKeys, KeyLevels, KeyRequest, SeededEvaluationKeys};
 pub use public::PublicKey;
 pub use secret::SecretKey;
 
 pub(crate) use evaluation::{GaloisKey, SeededGaloisKey};
 pub(crate) use public::expand_mask;
-pub(crate) use switching::{SeededSwitchingKey, SwitchingKey};
+pub(crate) use switching::{SeededSwitchingKey, SwitchingKey, digits};
 
 use crate::error::{Error, Result};
 use std::fmt;

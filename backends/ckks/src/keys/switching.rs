@@ -1,5 +1,6 @@
 use super::SecretKey;
 use crate::context::Context;
+use crate::error::{Error, Result};
 use crate::kernels::BLOCK;
 use crate::parallel;
 use crate::random::{Randomness, Seed, expand_uniform};
@@ -13,7 +14,9 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeededSwitchingKey {
     pub(crate) seed: Seed,
-    /// One for each digit, over all primes.
+    /// How many data primes it is over: those of ciphertexts it is for.
+    pub(crate) limbs: usize,
+    /// One for each digit, over these data primes and the special primes.
     pub(crate) bodies: Vec<Polynomial<Ntt>>,
 }
 
@@ -23,6 +26,22 @@ pub(crate) struct SeededSwitchingKey {
 pub(crate) struct SwitchingKey {
     pub(crate) rows: Vec<AVec<u64>>,
     pub(crate) digits: usize,
+    limbs: usize,
+}
+
+impl SwitchingKey {
+    /// Whether ciphertexts at a level can be switched; `operation` is what for.
+    pub(crate) fn check_level(&self, level: usize, operation: impl FnOnce() -> String) -> Result<()> {
+        if level < self.limbs {
+            return Ok(());
+        }
+        Err(Error::KeyLevel { operation: operation(), level, max: self.limbs - 1 })
+    }
+}
+
+/// How many digits `limbs` data primes fall into.
+pub(crate) fn digits(context: &Context, limbs: usize) -> usize {
+    limbs.div_ceil(context.parameters().digit_primes())
 }
 
 /// The stream of a seed that holds a row of a switching key.
@@ -32,25 +51,29 @@ fn stream(digit: usize, index: usize) -> u64 {
 
 impl SeededSwitchingKey {
     /// Encrypts `P * source` restricted to the primes of each digit, under `target`: hybrid key switching as in
-    /// Han and Ki, "Better bootstrapping for approximate homomorphic encryption" (2020), section 3.
+    /// Han and Ki, "Better bootstrapping for approximate homomorphic encryption" (2020), section 3. The key is for
+    /// ciphertexts over the first `limbs` data primes or fewer.
     ///
     /// `source` and `target` are over all primes.
     pub(crate) fn generate(
         secret: &SecretKey,
-        source: &Polynomial<Ntt>,
-        target: &Polynomial<Ntt>,
+        [source, target]: [&Polynomial<Ntt>; 2],
+        limbs: usize,
         random: &mut Randomness,
     ) -> Self {
         let context = secret.context();
         let (ring, parameters) = (context.ring(), context.parameters());
         let seed = random.array();
-        let bodies = (0..parameters.digits())
+        let bodies = (0..digits(context, limbs))
             .map(|digit| {
                 let error = sampling::error(random, ring.degree());
-                let mut body = Polynomial::from_signed(ring, &error, ring.moduli().len()).into_ntt(ring);
+                let mut body = Polynomial::<Ntt>::unspecified(ring, limbs + ring.special());
                 let primes = digit * parameters.digit_primes()..(digit + 1) * parameters.digit_primes();
-                body.for_each_expanded_row(|index, row| {
+                body.for_each_expanded_row(|place, row| {
+                    let index = ring.extended_index(limbs, place);
                     let (m, kernels) = (ring.modulus(index), ring.kernels());
+                    kernels.reduce_signed(m, &error, row);
+                    ring.forward(index, row);
                     // Holds products with the secret, so it is wiped.
                     let mut row_mask = Zeroizing::new(vec![0; ring.degree()]);
                     expand_uniform(m, &seed, stream(digit, index), &mut row_mask);
@@ -64,16 +87,21 @@ impl SeededSwitchingKey {
                 body
             })
             .collect();
-        Self { seed, bodies }
+        Self { seed, limbs, bodies }
     }
 
     pub(crate) fn expand(&self, context: &Context) -> SwitchingKey {
         let ring = context.ring();
         let digits = self.bodies.len();
-        let mut rows: Vec<AVec<u64>> =
-            ring.moduli().iter().map(|_| zeroed(2 * digits * ring.degree())).collect();
-        let words = rows.len() * 2 * digits * ring.degree();
-        parallel::for_each(words, rows.iter_mut().enumerate(), |(index, row)| {
+        let limbs = self.limbs;
+        let mut rows: Vec<AVec<u64>> = (0..ring.moduli().len())
+            .map(|index| index < limbs || index >= ring.data())
+            .map(|needed| zeroed(if needed { 2 * digits * ring.degree() } else { 0 }))
+            .collect();
+        let words = (limbs + ring.special()) * 2 * digits * ring.degree();
+        let needed = rows.iter_mut().enumerate().filter(|(_, row)| !row.is_empty());
+        let places: Vec<_> = needed.enumerate().collect();
+        parallel::for_each(words, places, |(place, (index, row))| {
             let m = ring.modulus(index);
             let mut half = context.tables().scratch.take(ring.degree());
             for (digit, body) in self.bodies.iter().enumerate() {
@@ -81,7 +109,7 @@ impl SeededSwitchingKey {
                     if second {
                         expand_uniform(m, &self.seed, stream(digit, index), &mut half);
                     } else {
-                        half.copy_from_slice(body.limb(index));
+                        half.copy_from_slice(body.limb(place));
                     }
                     ring.kernels().scale_assign(m, &mut half, m.radix());
                     let blocks = row.as_chunks_mut::<BLOCK>().0.iter_mut();
@@ -92,6 +120,6 @@ impl SeededSwitchingKey {
                 }
             }
         });
-        SwitchingKey { rows, digits }
+        SwitchingKey { rows, digits, limbs }
     }
 }

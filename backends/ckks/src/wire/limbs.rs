@@ -9,8 +9,20 @@ pub(super) fn limb_bytes(degree: usize, m: &Modulus) -> usize {
 }
 
 pub(super) fn write_limbs(ring: &Ring, polynomial: &Polynomial<Ntt>, bytes: &mut Vec<u8>) {
-    bytes.reserve(ring.moduli()[..polynomial.limbs()].iter().map(|m| limb_bytes(ring.degree(), m)).sum());
-    for (row, m) in polynomial.rows().zip(ring.moduli()) {
+    write_rows(ring, polynomial, |row| row, bytes);
+}
+
+/// Packs rows that are each modulo the prime of the ring that `prime` says.
+pub(super) fn write_rows(
+    ring: &Ring,
+    polynomial: &Polynomial<Ntt>,
+    prime: impl Fn(usize) -> usize,
+    bytes: &mut Vec<u8>,
+) {
+    let length = |row| limb_bytes(ring.degree(), ring.modulus(prime(row)));
+    bytes.reserve((0..polynomial.limbs()).map(length).sum());
+    for (index, row) in polynomial.rows().enumerate() {
+        let m = ring.modulus(prime(index));
         let (mut pending, mut bits) = (0u128, 0);
         for &residue in row {
             pending |= u128::from(residue) << bits;

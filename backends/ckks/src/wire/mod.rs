@@ -3,7 +3,8 @@
 //! Every object begins with the magic `VBCK`, the format version, its kind and the id of its parameters;
 //! numbers are little-endian. A limb is its residues in NTT order, each in as many bits as its prime has, packed
 //! without gaps from the low bits up. Uniform polynomials are sent as the seed of
-//! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys.
+//! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys. A switching key says how many
+//! data primes it is over; after them come the special primes.
 //!
 //! Decoding checks lengths before it allocates, every residue against its prime, and that nothing is left over.
 
@@ -18,11 +19,11 @@ use crate::error::{Error, Result};
 use crate::keys::{KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededSwitchingKey, expand_mask};
 use crate::parameters::{ParameterId, Parameters};
 use crate::ring::GaloisElement;
-use limbs::write_limbs;
+use limbs::{write_limbs, write_rows};
 use reader::Reader;
 
 const MAGIC: &[u8; 4] = b"VBCK";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -200,8 +201,10 @@ impl SeededEvaluationKeys {
         bytes.extend((self.galois.len() as u32).to_le_bytes());
         let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
             bytes.extend(key.seed);
+            bytes.push(key.limbs as u8);
+            let ring = context.ring();
             for body in &key.bodies {
-                write_limbs(context.ring(), body, bytes);
+                write_rows(ring, body, |row| ring.extended_index(key.limbs, row), bytes);
             }
         };
         if let Some(key) = &self.relinearisation {

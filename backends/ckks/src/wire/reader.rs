@@ -2,7 +2,7 @@ use super::limbs::{limb_bytes, read_limb};
 use super::{Kind, MAGIC, VERSION};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::keys::SeededSwitchingKey;
+use crate::keys::{SeededSwitchingKey, digits};
 use crate::parameters::ParameterId;
 use crate::ring::{Ntt, Polynomial, Ring};
 
@@ -62,11 +62,17 @@ impl<'a> Reader<'a> {
 
     /// A polynomial over the first `limbs` moduli of the ring.
     pub(super) fn limbs(&mut self, ring: &Ring, limbs: usize) -> Result<Polynomial<Ntt>> {
-        let moduli = &ring.moduli()[..limbs];
+        self.rows(ring, limbs, |row| row)
+    }
+
+    /// A polynomial of `count` rows, each modulo the prime of the ring that `prime` says.
+    fn rows(&mut self, ring: &Ring, count: usize, prime: impl Fn(usize) -> usize) -> Result<Polynomial<Ntt>> {
         // All of it is there before room is made for it.
-        let mut bytes = self.take(moduli.iter().map(|m| limb_bytes(ring.degree(), m)).sum())?;
-        let mut polynomial = Polynomial::unspecified(ring, limbs);
-        for (index, (row, m)) in polynomial.rows_mut().zip(moduli).enumerate() {
+        let length = |row| limb_bytes(ring.degree(), ring.modulus(prime(row)));
+        let mut bytes = self.take((0..count).map(length).sum())?;
+        let mut polynomial = Polynomial::unspecified(ring, count);
+        for (index, row) in polynomial.rows_mut().enumerate() {
+            let m = ring.modulus(prime(index));
             let (limb, rest) = bytes.split_at(limb_bytes(ring.degree(), m));
             bytes = rest;
             if !read_limb(limb, m, row) {
@@ -77,12 +83,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn switching_key(&mut self, context: &Context) -> Result<SeededSwitchingKey> {
-        let seed = self.array()?;
-        let ring = context.ring();
-        let bodies = (0..context.parameters().digits())
-            .map(|_| self.limbs(ring, ring.moduli().len()))
+        let (seed, [limbs]) = (self.array()?, self.array()?);
+        let (ring, limbs) = (context.ring(), usize::from(limbs));
+        if !(1..=ring.data()).contains(&limbs) {
+            return Err(self.malformed(format!("a switching key over {limbs} of {} primes", ring.data())));
+        }
+        let bodies = (0..digits(context, limbs))
+            .map(|_| self.rows(ring, limbs + ring.special(), |row| ring.extended_index(limbs, row)))
             .collect::<Result<_>>()?;
-        Ok(SeededSwitchingKey { seed, bodies })
+        Ok(SeededSwitchingKey { seed, limbs, bodies })
     }
 
     pub(super) fn finish(self) -> Result<()> {

@@ -1,0 +1,62 @@
+use veilbench_networks::zoo;
+
+use super::*;
+use crate::LinkProfile;
+
+fn job(batch: usize) -> Job {
+    Job { batch, threads: 1, link: LinkProfile::loopback() }
+}
+
+fn known(name: &str) -> Plans {
+    plans(&zoo::load(name).unwrap().architecture).unwrap()
+}
+
+#[test]
+fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
+    let choose = |memory: usize, wanted: &str| {
+        CkksPlan::choose(known("mnist-cnn-poly"), &job(1), wanted, memory)
+            .map_err(|refused| refused.to_string())
+    };
+    let (latency, throughput) =
+        (choose(usize::MAX, "latency").unwrap(), choose(usize::MAX, "throughput").unwrap());
+    let needed = latency.predicted.peak_rss_bytes;
+    assert!(needed < throughput.predicted.peak_rss_bytes);
+    assert_eq!(choose(needed, "").unwrap(), latency);
+    let refused = choose(needed - 1, "").unwrap_err();
+    let expected =
+        format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, (needed - 1) >> 20);
+    assert_eq!(refused, expected);
+    assert!(choose(needed, "throughput").is_err(), "the layout that was asked for does not fit");
+}
+
+#[test]
+fn every_cell_of_the_zoo_fits_eight_gibibytes_in_either_layout() {
+    for name in zoo::names().filter(|name| name.ends_with("-poly")) {
+        for (batch, layout) in [(1, "latency"), (100_000, "throughput")] {
+            CkksPlan::choose(known(name), &job(batch), layout, 8 << 30).unwrap();
+        }
+    }
+}
+
+#[test]
+fn keys_of_mnist_networks_stay_below_twenty_megabytes() {
+    for name in ["mnist-mlp-poly", "mnist-cnn-poly"] {
+        let plan = CkksPlan::choose(known(name), &job(1), "latency", usize::MAX).unwrap();
+        assert!(plan.predicted.setup_bytes < 20_000_000, "{name}: {}", plan.predicted.setup_bytes);
+    }
+}
+
+#[test]
+fn slow_links_and_many_passes_take_longer() {
+    let time = |job: &Job, layout: &str| {
+        CkksPlan::choose(known("mnist-cnn-poly"), job, layout, usize::MAX).unwrap().predicted.online_wall_ns
+    };
+    for layout in ["latency", "throughput"] {
+        let one = time(&job(1), layout);
+        let wan = time(&Job { link: LinkProfile::wan(), ..job(1) }, layout);
+        assert!(wan > one + 40_000_000, "{layout}: a round trip of 40 ms");
+        assert!(time(&Job { threads: 2, ..job(1) }, layout) < one);
+    }
+    assert_eq!(time(&job(4096), "throughput"), time(&job(1), "throughput"));
+    assert_eq!(time(&job(4097), "throughput"), 2 * time(&job(1), "throughput"));
+}

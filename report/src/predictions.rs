@@ -1,0 +1,132 @@
+//! What plans predicted beside what was measured: `predictions.csv`.
+//!
+//! A backend puts figures under `predicted` into the parameters of its plans, by the names of columns of
+//! `summary.csv`; cells without any have no row.
+
+use crate::{Error, markdown::escaped};
+use std::path::{Path, PathBuf};
+use veilbench_results::{Prediction, Row, Run, Summary, write_table};
+
+/// How far, as a share of the prediction, a measurement may be from it.
+const TOLERANCE: f64 = 0.25;
+
+/// A row for every cell whose plan predicts anything.
+pub(crate) fn predictions(run: &Run, rows: &[Summary]) -> Vec<Prediction> {
+    rows.iter().filter_map(|row| prediction(run, row)).collect()
+}
+
+fn prediction(run: &Run, row: &Summary) -> Option<Prediction> {
+    let predicted = run.plans.get(&row.cell)?.get("parameters")?.get("predicted")?;
+    let whole = |name: &str| predicted.get(name).and_then(serde_json::Value::as_u64);
+    let bits = |error: f64| (error.is_finite() && error > 0.0).then(|| -error.log2());
+    let mut prediction = Prediction {
+        cell: row.cell.clone(),
+        backend: row.backend.clone(),
+        network: row.network.clone(),
+        batch: row.batch,
+        threads: row.threads,
+        link: row.link.clone(),
+        predicted_online_wall_ns: whole("online_wall_ns"),
+        online_wall_ns: row.online_wall_ns,
+        predicted_setup_bytes: whole("setup_bytes"),
+        setup_bytes: row.setup_bytes,
+        predicted_online_bytes: whole("online_bytes"),
+        online_bytes: row.online_bytes,
+        predicted_peak_rss_bytes: whole("peak_rss_bytes"),
+        peak_rss_bytes: row.peak_rss_bytes,
+        predicted_precision_bits: predicted.get("max_logit_error").and_then(|error| bits(error.as_f64()?)),
+        precision_bits: row.max_logit_error.and_then(bits),
+        off: String::new(),
+    };
+    prediction.off = off(&prediction);
+    Some(prediction)
+}
+
+fn off(row: &Prediction) -> String {
+    let float = |value: Option<u64>| value.map(|value| value as f64);
+    let pairs = [
+        ("online_wall_ns", float(row.predicted_online_wall_ns), float(row.online_wall_ns)),
+        ("setup_bytes", float(row.predicted_setup_bytes), float(row.setup_bytes)),
+        ("online_bytes", float(row.predicted_online_bytes), float(row.online_bytes)),
+        ("peak_rss_bytes", float(row.predicted_peak_rss_bytes), float(row.peak_rss_bytes)),
+        ("precision_bits", row.predicted_precision_bits, row.precision_bits),
+    ];
+    let deviation = |(name, predicted, measured): (&str, Option<f64>, Option<f64>)| {
+        let share = measured? / predicted? - 1.0;
+        (share.abs() > TOLERANCE).then(|| format!("{name} {:+.0} %", 100.0 * share))
+    };
+    pairs.into_iter().filter_map(deviation).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes the file if there is anything to write; returns its path.
+pub(crate) fn write(folder: &Path, rows: &[Prediction]) -> Result<Option<PathBuf>, Error> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let path = folder.join(Prediction::FILE);
+    write_table(&path, rows)?;
+    Ok(Some(path))
+}
+
+/// One paragraph for `summary.md`; empty without predictions.
+pub(crate) fn verdict(rows: &[Prediction]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let off: Vec<&Prediction> = rows.iter().filter(|row| !row.off.is_empty()).collect();
+    let mut text = format!(
+        "\n## Predictions\n\nPlans of {} cells predicted time, bytes, keys, memory or precision; {} of them are more than \
+         25 % off (`{}`).\n",
+        rows.len(),
+        off.len(),
+        Prediction::FILE
+    );
+    if !off.is_empty() {
+        text += "\n";
+    }
+    for row in off {
+        text += &format!("- {}: {}\n", escaped(&row.cell), escaped(&row.off));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(predicted: &serde_json::Value) -> Run {
+        let plan = serde_json::json!({ "parameters": { "predicted": predicted } });
+        Run { plans: [("a".to_owned(), plan)].into(), ..Run::default() }
+    }
+
+    #[test]
+    fn a_quarter_more_is_within_and_a_third_more_is_off() {
+        let run = run(&serde_json::json!({
+            "online_wall_ns": 100, "setup_bytes": 100, "online_bytes": 7, "max_logit_error": 0.0009765625,
+        }));
+        let row = Summary {
+            cell: "a".into(),
+            online_wall_ns: Some(125),
+            setup_bytes: Some(133),
+            online_bytes: Some(7),
+            peak_rss_bytes: Some(5),
+            max_logit_error: Some(1.0 / 128.0),
+            ..Summary::default()
+        };
+        let rows = predictions(&run, &[row, Summary { cell: "b".into(), ..Summary::default() }]);
+        assert_eq!(rows.len(), 1, "a cell without predictions has no row");
+        assert_eq!((rows[0].predicted_precision_bits, rows[0].precision_bits), (Some(10.0), Some(7.0)));
+        assert_eq!(rows[0].predicted_peak_rss_bytes, None);
+        assert_eq!(rows[0].off, "setup_bytes +33 %, precision_bits -30 %");
+        assert!(verdict(&rows).contains("1 of them are more than"), "{}", verdict(&rows));
+        assert!(verdict(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_off() {
+        let run = run(&serde_json::json!({ "online_wall_ns": 100 }));
+        let rows = predictions(&run, &[Summary { cell: "a".into(), ..Summary::default() }]);
+        assert_eq!(rows[0].off, "");
+        assert_eq!(write(Path::new("/nonexistent"), &[]).unwrap(), None);
+    }
+}

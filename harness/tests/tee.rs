@@ -88,6 +88,7 @@ fn an_enclave_killed_in_mid_request_is_an_error_row_and_leaves_no_process() {
 }
 
 /// Kills the enclave of a running session, asserts what holds whenever that is, and returns what the session's row says.
+#[expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 fn detail_after_killing_the_enclave() -> String {
     let bench = Bench::new();
     let slow = ["-b", "tee", "-n", "mnist-mlp", "--images", "200", "--batch", "1", "--repetitions", "1"];

@@ -14,7 +14,8 @@
 //! # Security
 //! The function is secure if the generator is (theorem 3.1 there), and that is one if AES-128 is a pseudo-random function: no
 //! block is a function of two seeds, so no more is assumed of the cipher. A party sees, of every node of the other's path, blocks that
-//! AES gives under that node's seed at inputs no other node of any key has. A guess of a seed can therefore be held against one node
+//! AES gives under that node's seed at inputs that no other node of any key has, but with negligible probability
+//! ([`Comparison::new`]). A guess of a seed can therefore be held against one node
 //! only, and however many keys, batches and sessions there are, `p` encryptions find a seed with probability `p / 2^127`
 //! at most (the cipher taken as ideal; that its blocks do not repeat under one seed adds `6 / 2^128` a node). Had the
 //! nodes shared cipher keys, every guess would serve for all of them (Guo, Katz, Wang, Weng, Yu, "Better Concrete
@@ -76,7 +77,8 @@ impl Comparison {
     /// What is claimed against a party with one root, in bits: those of a seed.
     pub const SECURITY_BITS: u32 = 127;
 
-    /// For inputs of 1 to 64 bits. The salt is public, and no two sets of keys have the same.
+    /// For inputs of 1 to 64 bits. The salt is public and random, or the output of a cipher: then two sets of `k` keys have
+    /// an input of the generator in common with probability `2 k / 2^119`. Salts that are merely different may.
     ///
     /// # Panics
     /// For any other number.

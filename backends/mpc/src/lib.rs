@@ -89,7 +89,8 @@
 //!   offline phases names its session, circuit, batch, images and gate, and one of another is an error.
 //! - Neither errors nor `Debug` print weights, values or logits.
 //! - An architecture whose sizes exceed [`network::MOST_VALUES`] is refused before anything of its size is allocated.
-//! - Seeds, invitations and cipher keys are wiped on drop. What they expand to and weights are not: see the non-goals.
+//! - Seeds, invitations and the ciphers of streams are wiped on drop. What they expand to, nodes of comparison keys among it, and
+//!   weights are not: see the non-goals.
 //! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
 //!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
 //! - `unsafe` only calls kernels compiled for detected instruction sets ([`product::Kernel`], [`dcf::Kernel`]) and moves whole vectors

@@ -3,6 +3,9 @@
 //! With AES-NI this is four times as fast as ChaCha12 (`benches/primitives.rs`), and the comparison function needs AES anyway. Streams of one seed are told apart by the
 //! upper half of the counter block, so no two streams share a block. Keys of batches are AES outputs
 //! under the session's seed on inputs that no stream uses.
+//!
+//! To every counter block a public name is added (exclusive or): of the session, and below it of the batch. A guess of a seed
+//! can therefore be held against the seeds of one batch of one session, and not against those of all there ever were in one look-up.
 
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
@@ -16,7 +19,11 @@ const DERIVATION: u64 = u64::MAX;
 
 /// A secret of 16 bytes from which a stream of ring elements or bits is expanded. Wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Seed([u8; BLOCK_BYTES]);
+pub struct Seed {
+    bytes: [u8; BLOCK_BYTES],
+    /// Public: what it is a seed of.
+    name: u128,
+}
 
 impl Seed {
     /// Bytes of a seed on the wire.
@@ -29,26 +36,32 @@ impl Seed {
     pub fn generate() -> Result<Self, Error> {
         let mut bytes = [0; BLOCK_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| Error::Entropy(error.to_string()))?;
-        Ok(Self(bytes))
+        Ok(Self::from_bytes(bytes))
     }
 
     /// A seed that came over a confidential link, or that a test fixes.
     pub fn from_bytes(bytes: [u8; BLOCK_BYTES]) -> Self {
-        Self(bytes)
+        Self { bytes, name: 0 }
+    }
+
+    /// The same secret with a public name, which no other session has: it then expands to other streams.
+    pub(crate) fn named(self, name: u128) -> Self {
+        Self { bytes: self.bytes, name }
     }
 
     /// To be sent to exactly one party.
     pub fn to_bytes(&self) -> [u8; BLOCK_BYTES] {
-        self.0
+        self.bytes
     }
 
     /// The seed numbered `index` below this one: independent of every other and of all streams.
     pub fn derive(&self, index: u64) -> Seed {
         #[cfg(test)]
-        uses::record(self.0, DERIVATION, index..index + 1);
-        let mut block = counter_block(DERIVATION, index).into();
-        Aes128::new(&self.0.into()).encrypt_block(&mut block);
-        Seed(block.into())
+        uses::record(self.bytes, DERIVATION, index..index + 1);
+        let mut block = counter_block(self.name, DERIVATION, index).into();
+        Aes128::new(&self.bytes.into()).encrypt_block(&mut block);
+        let name = permuted(self.name, u128::from(DERIVATION) << 64 | u128::from(index));
+        Seed { bytes: block.into(), name }
     }
 
     /// The stream numbered `number`.
@@ -58,11 +71,12 @@ impl Seed {
     pub fn stream(&self, number: u64) -> Stream {
         assert_ne!(number, DERIVATION, "no stream has this number");
         Stream {
-            cipher: Aes128::new(&self.0.into()),
+            cipher: Aes128::new(&self.bytes.into()),
+            name: self.name,
             number,
             next: 0,
             #[cfg(test)]
-            seed: self.0,
+            seed: self.bytes,
         }
     }
 }
@@ -80,8 +94,8 @@ pub(crate) fn permuted(key: u128, block: u128) -> u128 {
     u128::from_le_bytes(block.into())
 }
 
-fn counter_block(upper: u64, lower: u64) -> [u8; BLOCK_BYTES] {
-    (u128::from(upper) << 64 | u128::from(lower)).to_le_bytes()
+fn counter_block(name: u128, upper: u64, lower: u64) -> [u8; BLOCK_BYTES] {
+    (name ^ (u128::from(upper) << 64 | u128::from(lower))).to_le_bytes()
 }
 
 fn words_of(block: aes::Block) -> [u64; 2] {
@@ -92,6 +106,7 @@ fn words_of(block: aes::Block) -> [u64; 2] {
 /// Pseudo-random words that a seed expands to. The key schedule is wiped on drop.
 pub struct Stream {
     cipher: Aes128,
+    name: u128,
     number: u64,
     next: u64,
     #[cfg(test)]
@@ -131,7 +146,7 @@ impl Stream {
             let mut blocks = [aes::Block::default(); BLOCKS_A_CALL];
             let blocks = &mut blocks[..pairs.len()];
             for block in blocks.iter_mut() {
-                *block = counter_block(self.number, self.next).into();
+                *block = counter_block(self.name, self.number, self.next).into();
                 self.next += 1;
             }
             self.cipher.encrypt_blocks(blocks);
@@ -140,7 +155,7 @@ impl Stream {
             }
         }
         if let [word] = rest {
-            let mut block = counter_block(self.number, self.next).into();
+            let mut block = counter_block(self.name, self.number, self.next).into();
             self.next += 1;
             self.cipher.encrypt_block(&mut block);
             [*word, _] = words_of(block);
@@ -186,6 +201,20 @@ mod tests {
         let words: std::collections::BTreeSet<u64> =
             streams.into_iter().flat_map(|mut stream| stream.words(100)).collect();
         assert_eq!(words.len(), 400);
+    }
+
+    #[test]
+    fn a_table_of_guesses_serves_for_one_session_and_one_batch_only() {
+        // Seeds of ten unknown bits, so that one table holds them all.
+        let guesses = |name: u128| -> std::collections::BTreeSet<Vec<u64>> {
+            let seed = |guess: u128| Seed::from_bytes(guess.to_le_bytes()).named(name);
+            (0..1024).map(|guess| seed(guess).stream(0).words(2)).collect()
+        };
+        let table = guesses(7);
+        assert_eq!(table.len(), 1024);
+        assert!(guesses(7).is_subset(&table) && guesses(8).is_disjoint(&table));
+        let session = Seed::from_bytes([1; 16]).named(7);
+        assert_ne!(session.derive(0).name, session.derive(1).name);
     }
 
     #[test]

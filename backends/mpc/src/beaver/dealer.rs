@@ -9,7 +9,7 @@ use crate::circuit::{Circuit, Gate};
 use crate::masked::Corrections;
 use crate::masked::dealer::{ParameterMasks, prepared_masks};
 use crate::masked::gates::Sizes;
-use crate::masked::invitation::{Header, Invitations};
+use crate::masked::invitation::{Header, Invitations, SessionId};
 use crate::masked::masks::{Purpose, stream};
 use crate::masked::preprocessing::{corrections, opening_masks};
 use crate::masked::selection::{Truncation, deal_truncation};
@@ -34,9 +34,11 @@ impl Dealer {
     /// # Errors
     /// [`Error::Entropy`].
     pub fn new(circuit: Arc<Circuit>) -> Result<(Self, Invitations), Error> {
-        let [data_owner, model_owner, secret] = [Seed::generate()?, Seed::generate()?, Seed::generate()?];
-        let invitations = Invitations::new(&Seed::generate()?, &data_owner, &model_owner);
-        let header = Header::of_setup(invitations.data_owner.session, &circuit);
+        let session = SessionId::new(&Seed::generate()?);
+        let [data_owner, model_owner, secret] =
+            [Seed::generate()?, Seed::generate()?, Seed::generate()?].map(|seed| session.name(seed));
+        let invitations = Invitations::new(session, &data_owner, &model_owner);
+        let header = Header::of_setup(session, &circuit);
         let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
         Ok((Self { circuit, data_owner, model_owner, secret, parameters, header, batches: 0 }, invitations))
     }

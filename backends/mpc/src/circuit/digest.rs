@@ -5,11 +5,15 @@ use sha2::{Digest, Sha256};
 use super::{Format, SignProtocol};
 use crate::network::{Architecture, Layer, Window};
 
-/// The first words of SHA-256 over the layers, the format and the calibrated magnitudes; and without the magnitudes, which
+/// To be raised whenever messages or randomness come to mean something else, so that parties of two revisions refuse each other.
+const REVISION: usize = 2;
+
+/// The first words of SHA-256 over the revision, the layers, the format and the calibrated magnitudes; and without the magnitudes, which
 /// weights do not depend on.
 pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64) {
     let mut hash = Sha256::new();
     let mut number = |number: usize| hash.update((number as u64).to_le_bytes());
+    number(REVISION);
     let input = architecture.input;
     [input.channels, input.height, input.width, architecture.layers.len()].into_iter().for_each(&mut number);
     let window = |Window { kernel, stride, padding }: &Window, number: &mut dyn FnMut(usize)| {

@@ -1,5 +1,7 @@
 use std::collections::HashSet;
 
+use sha2::{Digest, Sha256};
+
 use super::generator::LANES;
 use super::*;
 use crate::random::Seed;
@@ -177,4 +179,18 @@ fn no_two_nodes_have_a_nonce_in_common() {
             }
         }
     }
+}
+
+/// Frozen: both parties must take a key to mean the same, whatever revision made it.
+#[test]
+fn keys_are_those_of_this_revision() {
+    let comparison = Comparison::new(39, 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978);
+    let mut stream = Seed::from_bytes([10; 16]).stream(0);
+    let sides = [0; 2].map(|_| roots(&mut stream, 17));
+    let thresholds: Vec<u64> = stream.words(17).iter().map(|word| word >> 25).collect();
+    let keys = comparison.generate(&thresholds, &[[1, 2]; 17], [&sides[0], &sides[1]]);
+    let words = keys.seeds.iter().chain(&keys.values);
+    let digest = words.fold(Sha256::new(), |hash, word| hash.chain_update(word.to_le_bytes())).finalize();
+    let known = [0x8c, 0x9a, 0x45, 0x9d, 0xc8, 0xb2, 0x42, 0x1e];
+    assert_eq!(digest[..8], known, "raise the revision in circuit/digest.rs with every change of this");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::comparison::{self, Layout};
 use super::functional::{self, write_keys};
 use super::gates::{Sizes, assemble, differences};
-use super::invitation::{HEADER_BYTES, Header, Invitations};
+use super::invitation::{HEADER_BYTES, Header, Invitations, SessionId};
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
@@ -63,9 +63,12 @@ impl Dealer {
     /// Whoever knows them knows everything, and two sessions with the same ones mask with the same masks: for tests.
     pub fn with_insecure_seeds(circuit: Arc<Circuit>, seeds: [Seed; 4]) -> (Self, Invitations) {
         let [name, data_owner, model_owner, secret] = seeds;
-        let invitations = Invitations::new(&name, &data_owner, &model_owner);
+        let session = SessionId::new(&name);
+        let [data_owner, model_owner, secret] =
+            [data_owner, model_owner, secret].map(|seed| session.name(seed));
+        let invitations = Invitations::new(session, &data_owner, &model_owner);
         let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
-        let header = Header::of_setup(invitations.data_owner.session, &circuit);
+        let header = Header::of_setup(session, &circuit);
         (Self { circuit, data_owner, model_owner, secret, parameters, header, batches: 0 }, invitations)
     }
 

@@ -17,6 +17,23 @@ pub(crate) const ALL_GATES: usize = usize::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionId(pub(crate) [u64; 2]);
 
+impl SessionId {
+    /// From randomness that is given away.
+    pub(crate) fn new(name: &Seed) -> Self {
+        let name = u128::from_le_bytes(name.to_bytes());
+        Self([name as u64, (name >> 64) as u64])
+    }
+
+    fn word(self) -> u128 {
+        u128::from(self.0[1]) << 64 | u128::from(self.0[0])
+    }
+
+    /// The seed as one of this session.
+    pub(crate) fn name(self, seed: Seed) -> Seed {
+        seed.named(self.word())
+    }
+}
+
 /// A party's seed and the session's name. A dealer makes one for each party, and joining consumes it, because a party that
 /// joins twice with one seed masks two secrets with one mask.
 ///
@@ -46,7 +63,8 @@ impl Invitation {
         });
         let words = u128::from_le_bytes(session);
         let seed = Zeroizing::new(seed);
-        Self { session: SessionId([words as u64, (words >> 64) as u64]), seed: Seed::from_bytes(*seed) }
+        let session = SessionId([words as u64, (words >> 64) as u64]);
+        Self { session, seed: session.name(Seed::from_bytes(*seed)) }
     }
 
     /// To be sent to one party, over a confidential link.
@@ -77,9 +95,7 @@ pub struct Invitations {
 }
 
 impl Invitations {
-    pub(crate) fn new(name: &Seed, data_owner: &Seed, model_owner: &Seed) -> Self {
-        let name = u128::from_le_bytes(name.to_bytes());
-        let session = SessionId([name as u64, (name >> 64) as u64]);
+    pub(crate) fn new(session: SessionId, data_owner: &Seed, model_owner: &Seed) -> Self {
         Self {
             data_owner: Invitation { session, seed: data_owner.clone() },
             model_owner: Invitation { session, seed: model_owner.clone() },
@@ -109,8 +125,7 @@ impl Header {
 
     /// Public, and another one for every gate of every batch of every session.
     pub(crate) fn salt(&self, gate: usize) -> u128 {
-        let [low, high] = self.session.0;
-        permuted(u128::from(high) << 64 | u128::from(low), u128::from(self.batch) << 64 | gate as u128)
+        permuted(self.session.word(), u128::from(self.batch) << 64 | gate as u128)
     }
 
     fn words(&self, gate: usize) -> [(&'static str, u64); HEADER_WORDS] {

@@ -19,6 +19,11 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
     let public = PublicKey::generate(&owner.secret, &mut owner.random);
     let encrypted = public.encrypt(context, &plaintext, &mut owner.random).unwrap();
     let keys = SeededEvaluationKeys::generate(&owner.secret, &request(&[1, -3]), &mut owner.random);
+    let low = KeyRequest {
+        levels: KeyLevels { rotations: [(-3, 0)].into(), ..KeyLevels::default() },
+        ..request(&[1, -3])
+    };
+    let low = SeededEvaluationKeys::generate(&owner.secret, &low, &mut owner.random);
     let fresh = seeded.clone().expand(context).unwrap();
     let e = &owner.evaluator;
     let computed = e.rescale(&e.multiply(&fresh, &encrypted).unwrap()).unwrap();
@@ -30,6 +35,7 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
         encrypted.to_bytes(context).unwrap(),
         keys.to_bytes(context).unwrap(),
         computed.to_bytes(context).unwrap(),
+        low.to_bytes(context).unwrap(),
     ]
 }
 
@@ -54,6 +60,7 @@ fn the_bytes_of_every_object_are_the_frozen_ones() {
         (1919, "f1d85a1a707f8651"),
         (13755, "a02eaed5e37c6fce"),
         (1487, "357834295cccb535"),
+        (11523, "b618737ebb26ae18"),
     ];
     assert_eq!(answers, expected.map(|(length, digest)| (length, digest.to_string())));
 }

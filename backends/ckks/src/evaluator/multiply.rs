@@ -11,7 +11,7 @@ impl Evaluator {
     /// # Errors
     /// [`Error::LevelMismatch`](crate::Error::LevelMismatch),
     /// [`Error::Scale`](crate::Error::Scale) if the product of the scales does not fit the level,
-    /// [`Error::NoRelinearisationKey`](crate::Error::NoRelinearisationKey),
+    /// [`Error::NoRelinearisationKey`](crate::Error::NoRelinearisationKey), [`Error::KeyLevel`](crate::Error::KeyLevel),
     /// [`Error::ForeignKey`](crate::Error::ForeignKey),
     /// [`Error::ForeignParameters`](crate::Error::ForeignParameters).
     pub fn multiply(&self, left: &Ciphertext, right: &Ciphertext) -> Result<Ciphertext> {

@@ -26,6 +26,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`Error::NoGaloisKey`](crate::Error::NoGaloisKey) if that rotation was not requested,
+    /// [`Error::KeyLevel`](crate::Error::KeyLevel) if it was for lower levels only,
     /// [`Error::ForeignKey`](crate::Error::ForeignKey),
     /// [`Error::ForeignParameters`](crate::Error::ForeignParameters).
     pub fn rotate(&self, ciphertext: &Ciphertext, steps: i64) -> Result<Ciphertext> {

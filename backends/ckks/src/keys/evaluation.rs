@@ -16,7 +16,8 @@ pub struct KeyRequest {
     pub conjugation: bool,
     /// For these rotations, to the left if positive; modulo the number of slots, and 0 needs no key.
     pub rotations: BTreeSet<i64>,
-    /// The highest level at which some of the keys are used. Those not named serve every level.
+    /// The highest level at which some of the keys are used. Those not named serve every level. Rotations by steps that are equal
+    /// modulo the number of slots share one key, and the highest level named for any of them is its level.
     pub levels: KeyLevels,
 }
 

@@ -5,7 +5,8 @@
 //! ideal lattice-based cryptography" (2016), section 3). Once the first pass has cut the row in parts, one part after
 //! another stays in the first-level cache until it is done.
 //!
-//! Residues are lazy in between: below `4p` on the way forward, below `2p` on the way back (Harvey, "Faster arithmetic
+//! Residues are lazy in between: on the way forward below `4p`, or as large as they get if the prime leaves room for
+//! that, and below `2p` on the way back (Harvey, "Faster arithmetic
 //! for number-theoretic transforms" (2014), section 3).
 
 use super::avx512::{Block, blocks, blocks_mut, load, splat, store};
@@ -82,17 +83,23 @@ impl Root {
     }
 }
 
-/// A modulus spread over the lanes.
+/// The longest primes for which residues need no reduction on the way forward: they grow by `2p` a level, at most 16
+/// times, and stay below `2^52`.
+const MAX_FREE_BITS: u32 = 46;
+
+/// A modulus spread over the lanes; `FREE` if it is of at most [`MAX_FREE_BITS`].
 #[derive(Clone, Copy)]
-struct Lanes {
+struct Lanes<const FREE: bool> {
     p: __m512i,
     two_p: __m512i,
     /// Modulo `2^52`.
     minus_p: __m512i,
     mask: __m512i,
+    /// The Shoup quotient of 1.
+    reciprocal: __m512i,
 }
 
-impl Lanes {
+impl<const FREE: bool> Lanes<FREE> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     fn new(m: &Modulus) -> Self {
@@ -101,6 +108,7 @@ impl Lanes {
             two_p: splat(2 * m.value()),
             minus_p: splat((1 << RADIX_BITS) - m.value()),
             mask: splat(RADIX_MASK),
+            reciprocal: splat(m.factor(1).quotient),
         }
     }
 
@@ -119,7 +127,12 @@ impl Lanes {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     fn reduce(self, value: __m512i) -> __m512i {
-        self.reduce_once(self.below_two_p(value))
+        if !FREE {
+            return self.reduce_once(self.below_two_p(value));
+        }
+        let quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), value, self.reciprocal);
+        let rest = _mm512_madd52lo_epu64(value, quotient, self.minus_p);
+        self.reduce_once(_mm512_and_si512(rest, self.mask))
     }
 
     /// `value * root`, below `2p`, for any value below `2^52`.
@@ -135,7 +148,7 @@ impl Lanes {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     fn forward(self, [a, b]: [__m512i; 2], root: Root) -> [__m512i; 2] {
-        let (a, b) = (self.below_two_p(a), self.multiply(b, root));
+        let (a, b) = (if FREE { a } else { self.below_two_p(a) }, self.multiply(b, root));
         [_mm512_add_epi64(a, b), _mm512_add_epi64(_mm512_sub_epi64(a, b), self.two_p)]
     }
 
@@ -207,7 +220,7 @@ macro_rules! level {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_8(lanes: Lanes, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
+fn forward_8<const FREE: bool>(lanes: Lanes<FREE>, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
     level!(lanes forward z roots 0 4 1, 1 5 1, 2 6 1, 3 7 1);
     level!(lanes forward z roots 0 2 2, 1 3 2, 4 6 3, 5 7 3);
     level!(lanes forward z roots 0 1 4, 2 3 5, 4 5 6, 6 7 7);
@@ -216,7 +229,7 @@ fn forward_8(lanes: Lanes, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_4(lanes: Lanes, mut z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
+fn forward_4<const FREE: bool>(lanes: Lanes<FREE>, mut z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
     level!(lanes forward z roots 0 2 1, 1 3 1);
     level!(lanes forward z roots 0 1 2, 2 3 3);
     z
@@ -224,7 +237,7 @@ fn forward_4(lanes: Lanes, mut z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_2(lanes: Lanes, mut z: [__m512i; 2], roots: &[Root; 8]) -> [__m512i; 2] {
+fn forward_2<const FREE: bool>(lanes: Lanes<FREE>, mut z: [__m512i; 2], roots: &[Root; 8]) -> [__m512i; 2] {
     level!(lanes forward z roots 0 1 1);
     z
 }
@@ -232,7 +245,7 @@ fn forward_2(lanes: Lanes, mut z: [__m512i; 2], roots: &[Root; 8]) -> [__m512i; 
 /// Without the level of the node itself.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn lower_inverse_8(lanes: Lanes, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
+fn lower_inverse_8(lanes: Lanes<false>, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
     level!(lanes inverse z roots 0 1 4, 2 3 5, 4 5 6, 6 7 7);
     level!(lanes inverse z roots 0 2 2, 1 3 2, 4 6 3, 5 7 3);
     z
@@ -240,7 +253,7 @@ fn lower_inverse_8(lanes: Lanes, mut z: [__m512i; 8], roots: &[Root; 8]) -> [__m
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_8(lanes: Lanes, z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
+fn inverse_8(lanes: Lanes<false>, z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
     let mut z = lower_inverse_8(lanes, z, roots);
     level!(lanes inverse z roots 0 4 1, 1 5 1, 2 6 1, 3 7 1);
     z
@@ -248,7 +261,7 @@ fn inverse_8(lanes: Lanes, z: [__m512i; 8], roots: &[Root; 8]) -> [__m512i; 8] {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn last_8(lanes: Lanes, z: [__m512i; 8], roots: &[Root; 8], scaled: [Root; 2]) -> [__m512i; 8] {
+fn last_8(lanes: Lanes<false>, z: [__m512i; 8], roots: &[Root; 8], scaled: [Root; 2]) -> [__m512i; 8] {
     let mut z = lower_inverse_8(lanes, z, roots);
     let scaled = [scaled];
     level!(lanes inverse_scaled z scaled 0 4 0, 1 5 0, 2 6 0, 3 7 0);
@@ -257,14 +270,14 @@ fn last_8(lanes: Lanes, z: [__m512i; 8], roots: &[Root; 8], scaled: [Root; 2]) -
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn lower_inverse_4(lanes: Lanes, mut z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
+fn lower_inverse_4(lanes: Lanes<false>, mut z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
     level!(lanes inverse z roots 0 1 2, 2 3 3);
     z
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_4(lanes: Lanes, z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
+fn inverse_4(lanes: Lanes<false>, z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
     let mut z = lower_inverse_4(lanes, z, roots);
     level!(lanes inverse z roots 0 2 1, 1 3 1);
     z
@@ -272,7 +285,7 @@ fn inverse_4(lanes: Lanes, z: [__m512i; 4], roots: &[Root; 8]) -> [__m512i; 4] {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn last_4(lanes: Lanes, z: [__m512i; 4], roots: &[Root; 8], scaled: [Root; 2]) -> [__m512i; 4] {
+fn last_4(lanes: Lanes<false>, z: [__m512i; 4], roots: &[Root; 8], scaled: [Root; 2]) -> [__m512i; 4] {
     let mut z = lower_inverse_4(lanes, z, roots);
     let scaled = [scaled];
     level!(lanes inverse_scaled z scaled 0 2 0, 1 3 0);
@@ -281,14 +294,14 @@ fn last_4(lanes: Lanes, z: [__m512i; 4], roots: &[Root; 8], scaled: [Root; 2]) -
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_2(lanes: Lanes, mut z: [__m512i; 2], roots: &[Root; 8]) -> [__m512i; 2] {
+fn inverse_2(lanes: Lanes<false>, mut z: [__m512i; 2], roots: &[Root; 8]) -> [__m512i; 2] {
     level!(lanes inverse z roots 0 1 1);
     z
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn last_2(lanes: Lanes, mut z: [__m512i; 2], scaled: [Root; 2]) -> [__m512i; 2] {
+fn last_2(lanes: Lanes<false>, mut z: [__m512i; 2], scaled: [Root; 2]) -> [__m512i; 2] {
     let scaled = [scaled];
     level!(lanes inverse_scaled z scaled 0 1 0);
     z
@@ -383,7 +396,7 @@ macro_rules! four {
 
 /// The last six levels, down to reduced residues, of leaves from node `first` on.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_leaves(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize) {
+fn forward_leaves<const FREE: bool>(lanes: Lanes<FREE>, table: &Roots, data: &mut [Block], first: usize) {
     for (leaf, [a, b, c, d, e, f, g, h]) in data.as_chunks_mut::<LEAF>().0.iter_mut().enumerate() {
         let node = first + leaf;
         let z = [load(a), load(b), load(c), load(d), load(e), load(f), load(g), load(h)];
@@ -409,7 +422,7 @@ fn forward_leaves(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize)
 
 /// The first six levels on the way back.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_leaves(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize) {
+fn inverse_leaves(lanes: Lanes<false>, table: &Roots, data: &mut [Block], first: usize) {
     for (leaf, [a, b, c, d, e, f, g, h]) in data.as_chunks_mut::<LEAF>().0.iter_mut().enumerate() {
         let node = first + leaf;
         let z = [[load(a), load(b)], [load(c), load(d)], [load(e), load(f)], [load(g), load(h)]];
@@ -434,7 +447,13 @@ fn inverse_leaves(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize)
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_children(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize, levels: usize) {
+fn forward_children<const FREE: bool>(
+    lanes: Lanes<FREE>,
+    table: &Roots,
+    data: &mut [Block],
+    first: usize,
+    levels: usize,
+) {
     let length = data.len() >> levels;
     if length == LEAF {
         return forward_leaves(lanes, table, data, first);
@@ -445,7 +464,7 @@ fn forward_children(lanes: Lanes, table: &Roots, data: &mut [Block], first: usiz
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_children(lanes: Lanes, table: &Roots, data: &mut [Block], first: usize, levels: usize) {
+fn inverse_children(lanes: Lanes<false>, table: &Roots, data: &mut [Block], first: usize, levels: usize) {
     let length = data.len() >> levels;
     if length == LEAF {
         return inverse_leaves(lanes, table, data, first);
@@ -456,7 +475,7 @@ fn inverse_children(lanes: Lanes, table: &Roots, data: &mut [Block], first: usiz
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_part(lanes: Lanes, table: &Roots, data: &mut [Block], node: usize) {
+fn forward_part<const FREE: bool>(lanes: Lanes<FREE>, table: &Roots, data: &mut [Block], node: usize) {
     let levels = levels(data.len());
     let roots = subtree!(table, node);
     match levels {
@@ -468,7 +487,7 @@ fn forward_part(lanes: Lanes, table: &Roots, data: &mut [Block], node: usize) {
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_part(lanes: Lanes, table: &Roots, data: &mut [Block], node: usize) {
+fn inverse_part(lanes: Lanes<false>, table: &Roots, data: &mut [Block], node: usize) {
     let levels = levels(data.len());
     inverse_children(lanes, table, data, node << levels, levels);
     let roots = subtree!(table, node);
@@ -479,10 +498,15 @@ fn inverse_part(lanes: Lanes, table: &Roots, data: &mut [Block], node: usize) {
     }
 }
 
-/// Transforms a row of residues below `4p`; it comes out reduced.
+/// Transforms a row of reduced residues; it comes out reduced.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn forward(m: &Modulus, tables: &Tables, row: &mut [u64]) {
-    forward_part(Lanes::new(m), &tables.forward, blocks_mut(row), 1);
+    let (table, data) = (&tables.forward, blocks_mut(row));
+    if m.bits() <= MAX_FREE_BITS {
+        forward_part(Lanes::<true>::new(m), table, data, 1);
+    } else {
+        forward_part(Lanes::<false>::new(m), table, data, 1);
+    }
 }
 
 /// The inverse of [`forward`], times `N` and `factor`.

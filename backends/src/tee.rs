@@ -121,7 +121,7 @@ impl Backend for Tee {
             "quote": "SGX DCAP version 3, ECDSA P-256, root \"veilbench SIMULATED SGX Root CA\"",
             "channel": "HPKE X25519, HKDF-SHA256, AES-256-GCM",
             "sealing": "HKDF-SHA256 of a SIMULATED fuse key and the measurement, AES-256-GCM",
-            "upload_bytes": upload + request::records(architecture, job.batch).count() * RECORD_OVERHEAD,
+            "upload_bytes": upload + request::record_count(architecture, job.batch) * RECORD_OVERHEAD,
             "modelled": modelled::constants(architecture, job),
         });
         let notes = vec![

@@ -196,3 +196,40 @@ fn a_replayed_request_is_refused() {
     assert!(said.contains("record 1 came again where 2 is due; it was replayed"), "{said}");
     assert_eq!(done[0].logits.len(), 1, "only the first batch was answered");
 }
+
+#[test]
+fn a_request_whose_records_are_lost_or_reordered_on_the_way_is_refused() {
+    /// Drops the first record of a request, or swaps it with the second.
+    struct Reorder {
+        swap: bool,
+        held: std::sync::Mutex<Option<Vec<u8>>>,
+    }
+    impl Tap for Reorder {
+        fn message(&self, from: &str, to: &str, index: usize, payload: Vec<u8>) -> Forward {
+            let mut held = self.held.lock().unwrap();
+            match (from, to, index) {
+                ("enclave-host", "enclave", FIRST_REQUEST) => {
+                    *held = self.swap.then_some(payload);
+                    Forward::Messages(Vec::new())
+                }
+                ("enclave-host", "enclave", _) if held.is_some() => {
+                    Forward::Messages([Some(payload), held.take()].into_iter().flatten().collect())
+                }
+                _ => Forward::Messages(vec![payload]),
+            }
+        }
+    }
+
+    let network = specimens::networks().remove(0);
+    let images = 300_000 / (4 * network.architecture.input.len());
+    for swap in [false, true] {
+        let mut rehearsal = Rehearsal::new(&Tee, &network, images);
+        rehearsal.timeout = Duration::from_secs(2);
+        rehearsal.tap = Some(Arc::new(Reorder { swap, held: Default::default() }));
+        let done = rehearsal.run(&[specimens::images(&network, images, 1)]).unwrap();
+        let errors: Vec<_> =
+            done.iter().filter_map(|done| done.error.as_ref().map(ToString::to_string)).collect();
+        let said = errors.join("; ");
+        assert!(said.contains("record 2 came where 1 is due; records were lost or reordered"), "{said}");
+    }
+}

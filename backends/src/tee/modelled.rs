@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use veilbench_networks::Architecture;
 
-use super::request::records;
+use super::request::record_count;
 use crate::Job;
 
 /// Ranges with their basis, for one request of a cell.
@@ -13,7 +13,7 @@ pub(super) fn constants(architecture: &Architecture, job: &Job) -> Value {
     let model = bytes(architecture.parameters());
     let batch = bytes(job.batch.saturating_mul(architecture.input.len()));
     json!({
-        "calls_per_request": records(architecture, job.batch).count(),
+        "calls_per_request": record_count(architecture, job.batch),
         "call_cycles": {
             "low": 8_200, "high": 17_000,
             "basis": "enclave call with warm and with cold caches: Weisse et al., HotCalls, ISCA 2017",

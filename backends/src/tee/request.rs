@@ -19,6 +19,11 @@ pub(super) fn records(architecture: &Architecture, images: usize) -> impl Iterat
     (0..images).step_by(most).map(move |first| most.min(images - first))
 }
 
+/// How many records that makes.
+pub(super) fn record_count(architecture: &Architecture, images: usize) -> usize {
+    images.div_ceil(images_per_record(architecture))
+}
+
 #[cfg(test)]
 mod tests {
     use veilbench_networks::zoo;
@@ -33,6 +38,7 @@ mod tests {
         assert_eq!(cut(10), [10]);
         assert_eq!(cut(23), [10, 10, 3]);
         assert!(cut(0).is_empty());
+        assert!((0..40).all(|images| cut(images).len() == record_count(&architecture, images)));
         let large = zoo::load("melanoma-lenet").unwrap().architecture;
         assert_eq!(records(&large, 5).collect::<Vec<_>>(), [2, 2, 1]);
     }

@@ -33,24 +33,35 @@ fn images(network: &Network, count: usize) -> Tensor {
 
 #[test]
 fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle() {
-    for name in ["mnist-mlp", "mnist-mlp-poly", "mnist-cnn", "mnist-cnn-poly"] {
+    for (name, count) in [
+        ("mnist-mlp", 20),
+        ("mnist-mlp-poly", 20),
+        ("mnist-cnn", 20),
+        ("mnist-cnn-poly", 20),
+        ("malaria-cnn", 2),
+        ("malaria-cnn-poly", 2),
+    ] {
         let network = zoo::load(name).unwrap();
-        let images = images(&network, 3);
-        for backend in [tree(), function()] {
-            let rehearsal = Rehearsal::new(&backend, &network, 3);
-            let plan = backend.plan(&network.architecture, &rehearsal.job).unwrap();
-            let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
-            let model = Model::encode(&circuit, &lowered.parameters(network.clone())).unwrap();
-            let bits = circuit.format().activation_bits;
-            let inputs: Vec<u64> =
-                images.data().iter().map(|&value| encode(f64::from(value), bits).unwrap()).collect();
-            let expected = oracle::evaluate(&circuit, &model, &inputs);
-            let done = rehearsal.run(std::slice::from_ref(&images)).unwrap();
-            for (logit, expected) in done[0].logits[0].data().iter().zip(expected) {
-                let error = (f64::from(*logit) - circuit.decode(expected)).abs();
-                assert!(error < 2f64.powi(-10), "{name} on {}: off by {error}", backend.name);
-            }
-        }
+        let images = images(&network, count);
+        is_near_the_oracle(&tree(), &network, &images);
+        is_near_the_oracle(&function(), &network, &images);
+        is_near_the_oracle(&beaver(), &network, &images);
+    }
+}
+
+fn is_near_the_oracle<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) {
+    let rehearsal = Rehearsal::new(backend, network, images.images());
+    let plan = backend.plan(&network.architecture, &rehearsal.job).unwrap();
+    let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+    let model = Model::encode(&circuit, &lowered.parameters(network.clone())).unwrap();
+    let bits = circuit.format().activation_bits;
+    let inputs: Vec<u64> =
+        images.data().iter().map(|&value| encode(f64::from(value), bits).unwrap()).collect();
+    let expected = oracle::evaluate(&circuit, &model, &inputs);
+    let done = rehearsal.run(std::slice::from_ref(images)).unwrap();
+    for (logit, expected) in done[0].logits[0].data().iter().zip(expected) {
+        let error = (f64::from(*logit) - circuit.decode(expected)).abs();
+        assert!(error < 2f64.powi(-10), "{} on {}: off by {error}", network.architecture.name, backend.name);
     }
 }
 
@@ -116,57 +127,80 @@ fn an_activation_without_a_linear_layer_before_it_is_refused_with_its_name() {
     }
 }
 
-/// Swallows every message of one link from a certain one on: its sender has stopped.
-struct Silence {
+/// What becomes of every message of one link but the first.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Stops,
+    Lags,
+    SendsTooMuch,
+    SendsTooLittle,
+    SendsGarbage,
+    Replays,
+}
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+struct Faulty {
     from: &'static str,
     to: &'static str,
+    fault: Fault,
 }
 
-impl Tap for Silence {
-    fn message(&self, from: &str, to: &str, number: usize, payload: Vec<u8>) -> Forward {
-        let silent = from == self.from && to == self.to && number > 0;
-        Forward::Messages(if silent { Vec::new() } else { vec![payload] })
-    }
-}
-
-/// Adds a byte to every message of one link but the first.
-struct Excess(Silence);
-
-impl Tap for Excess {
+impl Tap for Faulty {
     fn message(&self, from: &str, to: &str, number: usize, mut payload: Vec<u8>) -> Forward {
-        if from == self.0.from && to == self.0.to && number > 0 {
-            payload.push(0);
+        if from != self.from || to != self.to || number == 0 {
+            return Forward::Messages(vec![payload]);
+        }
+        match self.fault {
+            Fault::Stops => return Forward::Messages(Vec::new()),
+            Fault::Lags => std::thread::sleep(2 * PATIENCE),
+            Fault::SendsTooMuch => payload.push(0),
+            Fault::SendsTooLittle => drop(payload.pop()),
+            Fault::SendsGarbage => return Forward::Verbatim(vec![0xa5; payload.len() + 64]),
+            Fault::Replays => return Forward::Replay(payload),
         }
         Forward::Messages(vec![payload])
     }
 }
 
 #[test]
-fn a_party_that_stops_or_sends_too_much_is_named_within_the_timeout() {
+fn a_party_that_stops_lags_or_sends_anything_else_is_named_within_the_timeout() {
     let network = specimens::networks().remove(0);
-    let images = specimens::images(&network, 2, 3);
-    for backend in backends() {
+    let images = [3, 4].map(|seed| specimens::images(&network, 2, seed));
+    let faults = [
+        Fault::Stops,
+        Fault::Lags,
+        Fault::SendsTooMuch,
+        Fault::SendsTooLittle,
+        Fault::SendsGarbage,
+        Fault::Replays,
+    ];
+    let run = |backend: &dyn Backend, from: &'static str, to: &'static str, receiver: usize| {
+        for fault in faults {
+            let mut rehearsal = Rehearsal::new(backend, &network, 2);
+            rehearsal.timeout = PATIENCE;
+            rehearsal.tap = Some(Arc::new(Faulty { from, to, fault }));
+            let start = Instant::now();
+            let done = rehearsal.run(&images).unwrap();
+            assert!(start.elapsed() < Duration::from_secs(10), "{fault:?}: it took {:?}", start.elapsed());
+            let error = done[receiver].error.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(error.contains(&format!("link to {from}")), "{fault:?}: {to} says {error:?} of {from}");
+            let unnoticed = if matches!(fault, Fault::Replays) { images.len() - 1 } else { 0 };
+            assert!(done[0].logits.len() <= unnoticed, "{fault:?}: logits came");
+        }
+    };
+    std::thread::scope(|scope| {
         for (from, to, receiver) in [
             (DATA_OWNER, MODEL_OWNER, 1),
             (MODEL_OWNER, DATA_OWNER, 0),
             (DEALER, MODEL_OWNER, 1),
             (DEALER, DATA_OWNER, 0),
         ] {
-            let taps: [Arc<dyn Tap>; 2] =
-                [Arc::new(Silence { from, to }), Arc::new(Excess(Silence { from, to }))];
-            for tap in taps {
-                let mut rehearsal = Rehearsal::new(backend.as_ref(), &network, 2);
-                rehearsal.timeout = Duration::from_secs(1);
-                rehearsal.tap = Some(tap);
-                let start = Instant::now();
-                let done = rehearsal.run(std::slice::from_ref(&images)).unwrap();
-                assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
-                assert!(done[0].logits.is_empty());
-                let error = done[receiver].error.as_ref().map(ToString::to_string).unwrap_or_default();
-                assert!(error.contains(&format!("link to {from}")), "{to} says {error:?} of {from}");
-            }
+            scope.spawn(move || {
+                backends().iter().for_each(|backend| run(backend.as_ref(), from, to, receiver));
+            });
         }
-    }
+    });
 }
 
 /// Keeps what the dealer and the data owner send to the model owner.

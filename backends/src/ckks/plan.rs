@@ -36,7 +36,7 @@ const SLOWER_FOR_KEYS: f64 = 1.1;
 const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of a process and its messages beside ciphertexts, keys and weights.
-pub(super) const PROCESS_BYTES: usize = 90 << 20;
+pub(super) const PROCESS_BYTES: usize = 60 << 20;
 
 /// Where the values of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +236,8 @@ impl CkksPlan {
             download_bytes: results * scheme.wire_bytes(0, false),
             peak_rss_bytes: key_memory_bytes(&scheme, &rotations)
                 + key_bytes(&scheme, &rotations)
-                + weight_memory_bytes(program, &scheme)
+                // Rotations of the inputs and results on the way take as much as a tenth of the weights.
+                + weight_memory_bytes(program, &scheme) / 10 * 11
                 + PROCESS_BYTES,
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
         };

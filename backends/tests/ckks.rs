@@ -9,7 +9,11 @@ use veilbench_backends::conformance::specimens;
 use veilbench_backends::link::{Forward, Tap};
 use veilbench_backends::rehearsal::Rehearsal;
 use veilbench_backends::{Backend, Job, LinkProfile};
-use veilbench_networks::{Architecture, Dense, Layer, Network, Op, Polynomial, Range, Shape, Tensor, zoo};
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{
+    Architecture, Conv2d, Dense, Layer, Metadata, Network, Op, Parameters, Polynomial, Range, Shape, Tensor,
+    Window, zoo,
+};
 
 fn polynomial() -> Network {
     specimens::supported(&Ckks, 1).unwrap()
@@ -173,4 +177,130 @@ fn a_trace_compares_every_layer_with_the_clear_network() {
         assert!(layer["precision_bits"].as_f64().unwrap() > 12.0, "{layer}");
     }
     assert!(trace["largest_logit_error"].as_f64().unwrap() < 1.0 / 256.0);
+}
+
+fn aided() -> Network {
+    specimens::supported(&CkksClientAided, 1).unwrap()
+}
+
+#[test]
+fn the_client_aided_protocol_refuses_the_same_bad_input() {
+    let network = aided();
+    let images = || specimens::images(&network, 1, 3);
+    let mut values = images().data().to_vec();
+    values[3] = f32::NAN;
+    let bad = Tensor::new(1, network.architecture.input, values).unwrap();
+    let reason = error(&CkksClientAided, &network, bad, None);
+    assert!(reason.contains("value 3 of image 0"), "{reason}");
+    let reason = error(&CkksClientAided, &network, images(), Some(Arc::new(Garbage)));
+    assert!(reason.contains("the model owner's answer"), "{reason}");
+    let reason =
+        error(&CkksClientAided, &network, images(), Some(Arc::new(Echo { heard: Mutex::default() })));
+    assert!(reason.contains("are no message of"), "{reason}");
+    let tap = Arc::new(OtherKeys::default());
+    let mut rehearsal = Rehearsal::new(&CkksClientAided, &network, 1);
+    rehearsal.tap = Some(Arc::clone(&tap) as Arc<dyn Tap>);
+    let first = rehearsal.run(&[images()]).unwrap();
+    assert!(first.iter().all(|performance| performance.error.is_none()), "the session's own key");
+    let reason = error(&CkksClientAided, &network, images(), Some(tap));
+    assert!(reason.contains("was used where key"), "{reason}");
+}
+
+#[test]
+fn images_of_another_shape_are_refused_with_both_shapes() {
+    for (backend, network) in [(&Ckks as &dyn Backend, polynomial()), (&CkksClientAided, aided())] {
+        let length = network.architecture.input.len();
+        let longer = Tensor::new(1, Shape::Flat(length + 1), vec![0.5; length + 1]).unwrap();
+        let reason = error(backend, &network, longer, None);
+        assert!(reason.contains(&format!("{} were planned", network.architecture.input)), "{reason}");
+    }
+}
+
+/// Loses half of every answer.
+struct Cut;
+
+impl Tap for Cut {
+    fn message(&self, from: &str, _: &str, _: usize, mut payload: Vec<u8>) -> Forward {
+        if from == "model-owner" {
+            payload.truncate(payload.len() / 2);
+        }
+        Forward::Messages(vec![payload])
+    }
+}
+
+#[test]
+fn an_answer_that_was_cut_is_refused() {
+    let cut = |backend: &dyn Backend, network: &Network| {
+        error(backend, network, specimens::images(network, 1, 3), Some(Arc::new(Cut)))
+    };
+    let reason = cut(&Ckks, &polynomial());
+    assert!(reason.contains("the model owner's answer"), "{reason}");
+    let reason = cut(&CkksClientAided, &aided());
+    assert!(reason.contains("are no message of"), "{reason}");
+}
+
+/// Says that the data owner's ciphertexts are at another level than agreed.
+struct TooFewLevels;
+
+impl Tap for TooFewLevels {
+    fn message(&self, from: &str, _: &str, index: usize, mut payload: Vec<u8>) -> Forward {
+        if from == "data-owner" && index > 0 {
+            // Magic, version, kind, parameters, key, scale: then the number of primes.
+            let limbs = 4 + 2 + 16 + 16 + 8;
+            payload[limbs] = 1;
+        }
+        Forward::Messages(vec![payload])
+    }
+}
+
+#[test]
+fn ciphertexts_with_too_few_levels_are_refused() {
+    let network = polynomial();
+    let images = specimens::images(&network, 1, 3);
+    let reason = error(&Ckks, &network, images, Some(Arc::new(TooFewLevels)));
+    assert!(reason.contains("the data owner's ciphertexts"), "{reason}");
+}
+
+#[test]
+fn three_convolutions_are_computed_on_single_images() {
+    let range = Some(Range { low: -4.0, high: 4.0 });
+    let (mut layers, mut size) = (Vec::new(), 8);
+    for index in 0..3 {
+        size -= 2;
+        let output = Shape::Image { channels: 2, height: size, width: size };
+        let window = Window { kernel: [3, 3], stride: [1, 1], padding: [0; 4] };
+        let inputs = if index == 0 { 1 } else { 2 };
+        let convolution = Conv2d { inputs, outputs: 2, window, dilation: [1, 1], groups: 1 };
+        layers.push(Layer { name: format!("conv{index}"), op: Op::Conv2d(convolution), output, range });
+        let square = Op::Polynomial(Polynomial { channels: 2, degree: 2 });
+        layers.push(Layer { name: format!("act{index}"), op: square, output, range });
+    }
+    let outputs = 2 * size * size;
+    layers.push(Layer { name: "flatten".into(), op: Op::Flatten, output: Shape::Flat(outputs), range });
+    let dense = Op::Dense(Dense { inputs: outputs, outputs: 2 });
+    layers.push(Layer { name: "fc".into(), op: dense, output: Shape::Flat(2), range });
+    let architecture = Architecture {
+        name: "three-convolutions".into(),
+        input: Shape::Image { channels: 1, height: 8, width: 8 },
+        input_range: range,
+        layers,
+    };
+    let small = |count: usize| (0..count).map(|index| ((index * 7 % 11) as f32 - 5.0) / 25.0).collect();
+    let parameters = |layer: &Layer| match layer.op {
+        Op::Conv2d(own) => Parameters::Affine { weights: small(own.inputs * 18), bias: small(2) },
+        Op::Dense(own) => Parameters::Affine { weights: small(own.inputs * 2), bias: small(2) },
+        Op::Polynomial(_) => Parameters::Polynomial { coefficients: vec![0.1, 0.5, 0.25, -0.1, 0.5, 0.25] },
+        _ => Parameters::None,
+    };
+    let parameters = architecture.layers.iter().map(parameters).collect();
+    let network = Network { architecture, parameters, metadata: Metadata::default() };
+    assert_eq!(Ckks.plan(&network.architecture, &job(1)).unwrap().parameters["layout"], "latency");
+    let images = specimens::images(&network, 1, 6);
+    let expected = evaluate::<f64>(&network, &images).unwrap();
+    let done = Rehearsal::new(&Ckks, &network, 1).run(&[images]).unwrap();
+    let logits: Vec<_> = done.iter().flat_map(|performance| &performance.logits).collect();
+    assert_eq!(logits.len(), 1);
+    for (private, clear) in logits[0].data().iter().zip(expected.data()) {
+        assert!((f64::from(*private) - clear).abs() < 1.0 / 256.0, "{private} {clear}");
+    }
 }

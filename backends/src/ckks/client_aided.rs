@@ -14,7 +14,11 @@ use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
 use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Range, Shape, Tensor};
 
 use super::circuit::{MARGIN, magnitude};
+use super::cost::Work;
 use super::map::Map;
+use super::plan::{
+    KEYS_HEADER_BYTES, PROCESS_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
+};
 use super::schedule::MESSAGE_CIPHERTEXTS;
 use super::scheme::{Demand, Scheme};
 use super::throughput::{decrypt, encrypt, receive, split};
@@ -48,8 +52,7 @@ struct AidedPlan {
     protocol: Cow<'static, str>,
     scheme: Scheme,
     rounds: usize,
-    upload_bytes: usize,
-    download_bytes: usize,
+    predicted: Prediction,
 }
 
 /// Multiplying a residue by a weight and adding it up, everything else included: the most that whole runs of the
@@ -127,6 +130,59 @@ fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Res
     Ok(rounds)
 }
 
+/// The plan for a machine with so much memory.
+fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, Unsupported> {
+    let rounds = rounds(architecture, None)?;
+    let largest = rounds.iter().map(|round| round.units[1]).fold(1.0, f64::max);
+    let demand = Demand {
+        depth: 1,
+        slots: 1,
+        degree: 32_768,
+        vectors: false,
+        rotations: false,
+        logits: largest * (rounds.len() as f64).sqrt(),
+        error: LOGIT_ERROR,
+    };
+    let scheme = Scheme::choose(&demand)?;
+    let passes = job.batch.div_ceil(scheme.slots());
+    let up: usize = rounds.iter().map(|round| round.map.inputs).sum();
+    let down: usize = rounds.iter().map(|round| round.map.outputs()).sum();
+    let bytes = [up * scheme.wire_bytes(1, true), down * scheme.wire_bytes(0, false)];
+    // A round's inputs and results are in memory together.
+    let held = |round: &Round| {
+        round.map.inputs * scheme.memory_bytes(1) + round.map.outputs() * scheme.wire_bytes(0, false)
+    };
+    let peak_rss_bytes = PROCESS_BYTES + rounds.iter().map(held).max().unwrap_or(0);
+    if peak_rss_bytes > memory {
+        return Err(too_little_memory(peak_rss_bytes, memory));
+    }
+    // Two polynomials of two primes each, for every product of a weight and a value.
+    let work = architecture.macs() as f64 * 4.0 * scheme.degree as f64 * NS_PER_PRODUCT;
+    let work = Work { client_ns: 0.0, server_ns: work, streamed: false };
+    let trips = (rounds.len() - 1) as f64 * job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64);
+    let online_wall_ns = passes as u64 * (work.wall_ns(job, bytes) + trips) as u64;
+    let [upload_bytes, download_bytes] = bytes.map(|bytes| passes * bytes);
+    let predicted = Prediction {
+        online_wall_ns,
+        setup_bytes: KEYS_HEADER_BYTES,
+        online_bytes: upload_bytes + download_bytes,
+        upload_bytes,
+        download_bytes,
+        peak_rss_bytes,
+        max_logit_error: three_digits(scheme.logit_error(&demand)),
+    };
+    let plan = AidedPlan {
+        protocol: "linear layers encrypted, activations in the clear at the data owner".into(),
+        rounds: rounds.len(),
+        predicted,
+        scheme,
+    };
+    let parameters = serde_json::to_value(plan).unwrap_or_default();
+    let notes = vec!["the data owner sees every activation".into()];
+    let security_bits = Some(veilbench_ckks::SECURITY_BITS);
+    Ok(Plan { security_bits, parameters, notes, predicted_batch_ns: Some(online_wall_ns) })
+}
+
 impl Backend for CkksClientAided {
     fn profile(&self) -> Profile {
         Profile {
@@ -153,35 +209,7 @@ impl Backend for CkksClientAided {
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
-        let rounds = rounds(architecture, None)?;
-        let largest = rounds.iter().map(|round| round.units[1]).fold(1.0, f64::max);
-        let demand = Demand {
-            depth: 1,
-            slots: 1,
-            degree: 32_768,
-            vectors: false,
-            rotations: false,
-            logits: largest * (rounds.len() as f64).sqrt(),
-            error: LOGIT_ERROR,
-        };
-        let scheme = Scheme::choose(&demand)?;
-        let passes = job.batch.div_ceil(scheme.slots());
-        let up: usize = rounds.iter().map(|round| round.map.inputs).sum();
-        let down: usize = rounds.iter().map(|round| round.map.outputs()).sum();
-        // Two polynomials of two primes each, for every product of a weight and a value.
-        let products = passes as f64 * architecture.macs() as f64 * 4.0 * scheme.degree as f64;
-        let predicted_batch_ns = Some((products * NS_PER_PRODUCT) as u64);
-        let plan = AidedPlan {
-            protocol: "linear layers encrypted, activations in the clear at the data owner".into(),
-            upload_bytes: passes * up * scheme.wire_bytes(1, true),
-            download_bytes: passes * down * scheme.wire_bytes(0, false),
-            rounds: rounds.len(),
-            scheme,
-        };
-        let parameters = serde_json::to_value(plan).unwrap_or_default();
-        let notes = vec!["the data owner sees every activation".into()];
-        let security_bits = Some(veilbench_ckks::SECURITY_BITS);
-        Ok(Plan { security_bits, parameters, notes, predicted_batch_ns })
+        plan(architecture, job, total_memory_bytes())
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -415,5 +443,25 @@ impl Party for ModelOwner {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use veilbench_networks::zoo;
+
+    use super::*;
+    use crate::LinkProfile;
+
+    #[test]
+    fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
+        let architecture = zoo::load("malaria-cnn").unwrap().architecture;
+        let job = Job { batch: 1, threads: 1, link: LinkProfile::loopback() };
+        let roomy = plan(&architecture, &job, usize::MAX).unwrap();
+        let needed = roomy.parameters["predicted"]["peak_rss_bytes"].as_u64().unwrap() as usize;
+        assert!(needed < 8 << 30, "{needed}");
+        assert_eq!(plan(&architecture, &job, needed).unwrap(), roomy);
+        let refused = plan(&architecture, &job, needed - 1).unwrap_err().to_string();
+        assert!(refused.contains(&format!("it needs {} MB of memory", needed >> 20)), "{refused}");
     }
 }

@@ -24,7 +24,7 @@ const LARGEST_DEGREE: usize = 32_768;
 pub const LAYOUT_VARIABLE: &str = "VEILBENCH_CKKS_LAYOUT";
 
 /// What stands before evaluation keys as sent.
-const KEYS_HEADER_BYTES: usize = 43;
+pub(super) const KEYS_HEADER_BYTES: usize = 43;
 
 /// The name of a rotation before its key.
 const ELEMENT_BYTES: usize = 4;
@@ -36,7 +36,7 @@ const SLOWER_FOR_KEYS: f64 = 1.1;
 const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of a process and its messages beside ciphertexts, keys and weights.
-const PROCESS_BYTES: usize = 90 << 20;
+pub(super) const PROCESS_BYTES: usize = 60 << 20;
 
 /// Where the values of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ impl PassPlan {
 }
 
 /// An estimate to three digits, rounded up: it means no more, and survives being written and read.
-fn three_digits(estimate: f64) -> f64 {
+pub(super) fn three_digits(estimate: f64) -> f64 {
     if !(estimate.is_finite() && estimate > 0.0) {
         return estimate;
     }
@@ -154,9 +154,7 @@ impl CkksPlan {
         }
         let least = candidates.iter().map(|plan| plan.predicted.peak_rss_bytes).min().unwrap_or(0);
         let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
-        fastest.ok_or_else(|| {
-            reason(format!("it needs {} MB of memory, this machine has {} MB", least >> 20, memory >> 20))
-        })
+        fastest.ok_or_else(|| too_little_memory(least, memory))
     }
 
     fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
@@ -238,7 +236,8 @@ impl CkksPlan {
             download_bytes: results * scheme.wire_bytes(0, false),
             peak_rss_bytes: key_memory_bytes(&scheme, &rotations)
                 + key_bytes(&scheme, &rotations)
-                + weight_memory_bytes(program, &scheme)
+                // Rotations of the inputs and results on the way take as much as a tenth of the weights.
+                + weight_memory_bytes(program, &scheme) / 10 * 11
                 + PROCESS_BYTES,
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
         };
@@ -322,8 +321,14 @@ fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize 
     scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
 }
 
+/// The refusal of what needs more memory than there is.
+pub(super) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
+    let reason = format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, memory >> 20);
+    Unsupported { layer: None, reason }
+}
+
 /// Of this machine.
-fn total_memory_bytes() -> usize {
+pub(super) fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)
 }

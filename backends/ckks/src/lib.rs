@@ -55,15 +55,16 @@
 //! show them to whoever may have seen the ciphertext, and nothing here adds the noise that would make it safe.
 //!
 //! What depends on a secret (sampling, encryption, decryption and the encoding of small values) takes no branch
-//! and no address from it; transforms are those of `tfhe-ntt`, which makes no such promise but has no table
-//! look-ups or divisions in its loops, and the embedding computes in doubles, whose operations processors may time by
+//! and no address from it. Transforms with AVX-512 IFMA keep to that too; on other processors they are those of
+//! `tfhe-ntt`, which makes no such promise but has no table look-ups or divisions in its loops. The embedding computes in
+//! doubles, whose operations processors may time by
 //! value (subnormal numbers). Keys, errors, generators and plaintexts are wiped when dropped; decoded
 //! vectors are the caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
 //!
 //! # Safety contract
 //! `unsafe` stands in the vector kernels alone: calls of code compiled for instructions the processor was seen to
-//! have, and loads and stores of whole blocks. Each kernel has a portable twin and tests that hold one to the
-//! other, value for value.
+//! have, and loads and stores of whole blocks. Each kernel has a portable twin (transforms: `tfhe-ntt`) and tests that
+//! hold one to the other, value for value.
 //!
 //! # Non-goals
 //! Bootstrapping, exact schemes (BFV, BGV), threshold keys, circuit privacy (a result may tell its decryptor more

@@ -72,3 +72,22 @@ fn every_part_of_a_set_changes_its_id() {
         assert!(!ids[..index].contains(id));
     }
 }
+
+/// The modulus sizes for 128 bits, ternary secrets and classical attacks in eprint 2024/463.
+#[test]
+fn every_degree_ends_where_the_guidelines_say() {
+    for (degree, long, count, last, special) in [
+        (4096, 35, 1, 34, 37),
+        (8192, 40, 3, 44, 50),
+        (16_384, 49, 7, 37, 50),
+        (32_768, 49, 16, 34, 50),
+        (65_536, 49, 34, 31, 50),
+    ] {
+        let chain = |last: u32| {
+            let data: Vec<u32> = [long].into_iter().cycle().take(count).chain([last]).collect();
+            Parameters::new(&request(degree, &data, &[special], data.len()))
+        };
+        assert_eq!(chain(last).unwrap().security_bits(), Some(128), "degree {degree}");
+        assert!(matches!(chain(last + 1), Err(Error::Insecure { .. })), "degree {degree}");
+    }
+}

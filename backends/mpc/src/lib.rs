@@ -89,15 +89,15 @@
 //!   offline phases names its session, circuit, batch, images and gate, and one of another is an error.
 //! - Neither errors nor `Debug` print weights, values or logits.
 //! - An architecture whose sizes exceed [`network::MOST_VALUES`] is refused before anything of its size is allocated.
-//! - Seeds, invitations and the ciphers of streams are wiped on drop. What they expand to, nodes of comparison keys among it, and
-//!   weights are not: see the non-goals.
+//! - Seeds, invitations and the ciphers of streams are wiped on drop, and so is what the two parties expand them to or are dealt, as
+//!   soon as the online phase has used it. Nodes of comparison keys, weights, messages and intermediate values are not: see the non-goals.
 //! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
 //!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
 //! - `unsafe` only calls kernels compiled for detected instruction sets ([`product::Kernel`], [`dcf::Kernel`]) and moves whole vectors
 //!   between arrays and registers.
 //!
 //! # Non-goals
-//! No wiping of expanded randomness, weights and intermediate values, which are many times the size of a cache: whoever reads a
+//! No wiping of weights, of messages, of intermediate values and of what the dealer deals while it deals: whoever reads a
 //! process's memory reads the images or weights there anyway. No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
 //! architecture, no sockets, no threads, no timing: those that measure bring them.
 

@@ -16,6 +16,7 @@
 use super::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
+use zeroize::Zeroizing;
 
 /// Words of a table of 256 bits.
 const ROW: usize = 4;
@@ -111,7 +112,7 @@ fn thermometer(byte: u64) -> [u64; ROW] {
 pub(crate) struct Leaves {
     layout: Layout,
     role: Role,
-    products: Vec<u64>,
+    products: Zeroizing<Vec<u64>>,
     top: Vec<u64>,
     /// This party's masked bits, [`Layout::planes`] words for 64 values.
     pub(crate) masked: Vec<u64>,
@@ -121,7 +122,8 @@ impl Leaves {
     /// Evaluates the tables at the public values. `shares` is consumed: it masks these bits only.
     pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Vec<u64>) -> Self {
         let bytes = layout.ring.bytes();
-        let products = shares.split_off(layout.table_words());
+        let products = Zeroizing::new(shares.split_off(layout.table_words()));
+        let shares = Zeroizing::new(shares);
         let top_shift = layout.ring.bits() - 1;
         let mut masked = Vec::with_capacity(layout.groups() * layout.planes());
         let mut tops = Vec::with_capacity(layout.groups());

@@ -13,6 +13,7 @@ use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
 use crate::random::Seed;
 use crate::{Error, ring};
+use zeroize::Zeroizing;
 
 /// The data owner of one session.
 pub struct DataOwner {
@@ -123,7 +124,7 @@ impl Reservation {
         let (ring, images) = (circuit.ring(), header.images);
         let mut writer = Writer::new(ring);
         header.write(ALL_GATES, &mut writer);
-        let input = input_mask(&circuit, &seed, images);
+        let input = Zeroizing::new(input_mask(&circuit, &seed, images));
         let mut held = input.clone();
         let mut gates = Vec::with_capacity(circuit.gates.len());
         for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
@@ -137,9 +138,9 @@ impl Reservation {
                 }
                 (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
                     let inputs = images * gate.inputs();
-                    randomness.values = quadratic_shares(gate, a, b, inputs, &randomness.values);
+                    randomness.values = quadratic_shares(gate, a, b, inputs, &randomness.values).into();
                 }
-                (Gate::Output { open: false, .. }, _) => randomness.held.clone_from(&held),
+                (Gate::Output { open: false, .. }, _) => *randomness.held = held.to_vec(),
                 _ => {}
             }
             if !randomness.held.is_empty() {
@@ -162,7 +163,7 @@ impl Reservation {
 pub struct DataOwnerBatch {
     circuit: Arc<Circuit>,
     header: Header,
-    input: Vec<u64>,
+    input: Zeroizing<Vec<u64>>,
     gates: Vec<Randomness>,
     dealt: usize,
     /// A message was: what is here is incomplete for good.

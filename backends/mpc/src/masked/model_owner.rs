@@ -173,7 +173,7 @@ impl ModelOwnerBatch {
         if let Parameters::Quadratic(parameters) = &self.parameters[index] {
             let inputs = self.header.images * gate.inputs();
             let Quadratic { masked_a, masked_b, .. } = parameters;
-            randomness.values = quadratic_shares(gate, masked_a, masked_b, inputs, &randomness.values);
+            randomness.values = quadratic_shares(gate, masked_a, masked_b, inputs, &randomness.values).into();
         }
         self.gates[index] = randomness;
         self.dealt = index + 1;
@@ -205,7 +205,7 @@ impl ModelOwnerBatch {
             let mut offset = reader.elements(count, "masked products")?;
             ring::add_assign(&mut offset, &linear_mask(Role::ModelOwner, index, &self.seed, count));
             add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
-            self.gates[index].offset = offset;
+            self.gates[index].offset = offset.into();
         }
         reader.finish()?;
         self.has_differences = true;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::comparison::{Layout, Leaves};
 use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
@@ -68,7 +70,7 @@ enum Stage {
     /// The other share of a sum of squares.
     Square { gate: usize, share: Vec<u64>, randomness: Randomness },
     /// The data owner: the masked logits.
-    Logits { masks: Vec<u64> },
+    Logits { masks: Zeroizing<Vec<u64>> },
     /// The end, or an error.
     Over,
 }
@@ -248,7 +250,7 @@ impl Online {
             return;
         }
         let layout = Layout::new(ring, values.len());
-        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
+        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut *randomness.bits));
         self.writer.bits(&leaves.masked, layout.planes(), values.len());
         self.stage = Stage::Leaves { gate, values, leaves, randomness };
     }

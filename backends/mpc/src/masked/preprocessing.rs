@@ -1,4 +1,4 @@
-//! What a party has of each gate before the online phase. Consumed by it: no value is cloned or used twice.
+//! What a party has of each gate before the online phase. Consumed by it: no value is cloned or used twice, and all are wiped.
 
 use super::functional::read_keys;
 use super::gates::Sizes;
@@ -9,24 +9,25 @@ use crate::message::Reader;
 use crate::random::Seed;
 use crate::ring::Ring;
 use crate::{Error, ring};
+use zeroize::Zeroizing;
 
 /// One party's randomness for one gate and one batch.
 #[derive(Default)]
 pub(crate) struct Randomness {
     /// Exclusive-or shares.
-    pub(crate) bits: Vec<u64>,
+    pub(crate) bits: Zeroizing<Vec<u64>>,
     /// Additive shares.
-    pub(crate) values: Vec<u64>,
+    pub(crate) values: Zeroizing<Vec<u64>>,
     /// Roots of comparison keys.
-    pub(crate) roots: Vec<u128>,
+    pub(crate) roots: Zeroizing<Vec<u128>>,
     /// Corrections of comparison keys.
     pub(crate) keys: Corrections,
     /// This party's part of the masks of what is opened.
-    pub(crate) opening: Vec<u64>,
+    pub(crate) opening: Zeroizing<Vec<u64>>,
     /// The data owner's masks of the held wire that the gate writes (for an output: reads).
-    pub(crate) held: Vec<u64>,
+    pub(crate) held: Zeroizing<Vec<u64>>,
     /// At the model owner, what turns a linear layer's product into its masked output.
-    pub(crate) offset: Vec<u64>,
+    pub(crate) offset: Zeroizing<Vec<u64>>,
 }
 
 /// The data owner's shares, from its seed alone.
@@ -121,9 +122,14 @@ impl Randomness {
     /// The data owner's, from its seed.
     pub(crate) fn of_data_owner(sizes: Sizes, gate: usize, seed: &Seed) -> Self {
         let (bits, values) = data_owner_shares(sizes, gate, seed);
-        let opening = opening_masks(sizes, gate, seed);
-        let roots = key_roots(sizes, gate, seed);
-        Self { bits, values, roots, opening, held: held_masks(sizes, gate, seed), ..Self::default() }
+        Self {
+            bits: bits.into(),
+            values: values.into(),
+            roots: key_roots(sizes, gate, seed).into(),
+            opening: opening_masks(sizes, gate, seed).into(),
+            held: held_masks(sizes, gate, seed).into(),
+            ..Self::default()
+        }
     }
 
     /// The model owner's, from its seed and the dealer's message.
@@ -137,9 +143,9 @@ impl Randomness {
         let bits = reader.words(sizes.bits, "comparison tables")?;
         let values = reader.elements(sizes.values, "shares")?;
         let keys = read_keys(reader, ring, sizes.keys)?;
-        let roots = key_roots(sizes, gate, seed);
-        let opening = opening_masks(sizes, gate, seed);
-        Ok(Self { bits, values, roots, keys, opening, ..Self::default() })
+        let roots = key_roots(sizes, gate, seed).into();
+        let opening = opening_masks(sizes, gate, seed).into();
+        Ok(Self { bits: bits.into(), values: values.into(), roots, keys, opening, ..Self::default() })
     }
 }
 

@@ -14,7 +14,7 @@ use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
 use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Range, Shape, Tensor};
 
 use super::circuit::{MARGIN, magnitude};
-use super::cost::Work;
+use super::cost::{BATCH_PARALLEL, Work};
 use super::map::Map;
 use super::plan::{
     KEYS_HEADER_BYTES, PROCESS_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
@@ -55,9 +55,18 @@ struct AidedPlan {
     predicted: Prediction,
 }
 
-/// Multiplying a residue by a weight and adding it up, everything else included: the most that whole runs of the
-/// networks that ship took (0.16 to 0.57), so that a prediction is rather too long.
-const NS_PER_PRODUCT: f64 = 0.6;
+/// Nanoseconds of processor time in runs of the networks that ship, which the model below follows within a quarter:
+/// encrypting and writing a coefficient of a limb, while the model owner reads the one before.
+const NS_PER_ENCRYPTED: f64 = 16.0;
+
+/// Multiplying a residue by a weight and adding it up.
+const NS_PER_PRODUCT: f64 = 0.075;
+
+/// Rescaling and writing a coefficient of a result.
+const NS_PER_RESULT: f64 = 18.0;
+
+/// Reading, decrypting and decoding a coefficient of a result.
+const NS_PER_DECRYPTED: f64 = 14.0;
 
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {
@@ -156,9 +165,15 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     if peak_rss_bytes > memory {
         return Err(too_little_memory(peak_rss_bytes, memory));
     }
-    // Two polynomials of two primes each, for every product of a weight and a value.
-    let work = architecture.macs() as f64 * 4.0 * scheme.degree as f64 * NS_PER_PRODUCT;
-    let work = Work { client_ns: 0.0, server_ns: work, streamed: false };
+    let products: usize = rounds.iter().map(|round| round.map.products()).sum();
+    let degree = scheme.degree as f64;
+    // Inputs and products have two primes, results one; inputs that travel one polynomial, products two.
+    let work = Work {
+        client_ns: degree * (2.0 * up as f64 * NS_PER_ENCRYPTED + down as f64 * NS_PER_DECRYPTED),
+        server_ns: degree * (4.0 * products as f64 * NS_PER_PRODUCT + down as f64 * NS_PER_RESULT),
+        streamed: false,
+        parallel: BATCH_PARALLEL,
+    };
     let trips = (rounds.len() - 1) as f64 * job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64);
     let online_wall_ns = passes as u64 * (work.wall_ns(job, bytes) + trips) as u64;
     let [upload_bytes, download_bytes] = bytes.map(|bytes| passes * bytes);

@@ -31,9 +31,8 @@ const DECRYPT: f64 = 30.0;
 /// Cores of the reference machine, which both parties share.
 const CORES: usize = 2;
 
-/// How much of the work on one image threads share: the engine's matrix at degree 16,384 takes 50 ms of two threads
-/// where one takes 65, a rotation 1.9 where one takes 3.2; smaller operations are not shared.
-const LATENCY_PARALLEL: f64 = 0.5;
+/// How much of the work on one image threads share: a second one took nothing to a quarter off the networks that ship.
+const LATENCY_PARALLEL: f64 = 0.2;
 
 /// How much of the work on slots full of images threads share: every ciphertext is a task of its own.
 pub(super) const BATCH_PARALLEL: f64 = 0.95;

@@ -25,12 +25,15 @@ pub(crate) struct Panels<'a> {
     pub(crate) notes: Vec<String>,
 }
 
-/// One row a cell, of the smallest batch alone where a backend was measured with several.
+/// One row for each backend and network, under the plainest conditions it was measured in.
 pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     let mut notes = Vec::new();
-    let mut shown = smallest_batches(rows);
+    let mut shown = plainest(rows, |row| (row.link != "loopback", row.threads, row.batch));
     if shown.len() < rows.len() {
-        notes.push("smallest batch of each backend; the others are in the tables".to_owned());
+        notes.push(
+            "loopback, fewest threads and smallest batch of each backend; the others are in the tables"
+                .to_owned(),
+        );
     }
     if shown.len() > MOST_ROWS {
         notes.push(format!("{} more rows are in the tables", shown.len() - MOST_ROWS));
@@ -52,16 +55,18 @@ pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     Panels { panels: panels.into_values().collect(), notes }
 }
 
-fn smallest_batches(rows: &[Summary]) -> Vec<&Summary> {
-    let key = |row: &Summary| {
-        (row.backend.clone(), row.network.clone(), row.dataset.clone(), row.threads, row.link.clone())
-    };
-    let mut smallest = BTreeMap::new();
+/// Of each backend on each network the rows whose conditions come first.
+pub(crate) fn plainest<C: Ord>(rows: &[Summary], conditions: impl Fn(&Summary) -> C) -> Vec<&Summary> {
+    let key = |row: &Summary| (row.backend.clone(), row.network.clone(), row.dataset.clone());
+    let mut first = BTreeMap::new();
     for row in rows {
-        let batch = smallest.entry(key(row)).or_insert(row.batch);
-        *batch = row.batch.min(*batch);
+        let plain = first.entry(key(row)).or_insert_with(|| conditions(row));
+        let these = conditions(row);
+        if these < *plain {
+            *plain = these;
+        }
     }
-    rows.iter().filter(|row| smallest.get(&key(row)) == Some(&row.batch)).collect()
+    rows.iter().filter(|row| first.get(&key(row)) == Some(&conditions(row))).collect()
 }
 
 /// Which conditions differ between rows and so belong into their labels.

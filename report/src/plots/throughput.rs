@@ -2,7 +2,7 @@ use super::{
     axis::Axis,
     frame::{FOOT, HEAD, MARGIN, WIDTH, background, grid, nothing, titled},
     palette::{FAILURE, GRID, INK, MUTED, group_colour, marker},
-    panels::{Varying, dataset},
+    panels::{Varying, dataset, plainest},
 };
 use crate::{
     figure::{Align, Figure},
@@ -31,12 +31,16 @@ struct Series {
 pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
     let explained = "images of a batch by its median online time; set-up and offline time are not in it";
-    let mut figure = titled(run, "Throughput against batch size", explained, &[], &groups);
-    let all: Vec<&Summary> = rows.iter().collect();
-    let vary = Varying::of(&all).except_batch();
-    let series = all_series(rows, &groups, &vary);
+    let shown = plainest(rows, |row| (row.link != "loopback", row.threads));
+    let mut notes = Vec::new();
+    if shown.len() < rows.len() {
+        notes.push("loopback and fewest threads of each backend; the others are in the tables".to_owned());
+    }
+    let mut figure = titled(run, "Throughput against batch size", explained, &notes, &groups);
+    let vary = Varying::of(&shown).except_batch();
+    let series = all_series(&shown, &groups, &vary);
     let mut panels: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
-    for row in rows {
+    for &row in &shown {
         panels.entry(format!("{} · {}", row.network, dataset(row))).or_default().push(row);
     }
     if panels.is_empty() {
@@ -44,7 +48,7 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
         return figure;
     }
     key(&mut figure, &series);
-    let vertical = Axis::logarithmic(rows.iter().filter_map(|row| row.images_per_second));
+    let vertical = Axis::logarithmic(shown.iter().filter_map(|row| row.images_per_second));
     let heights = vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()];
     let places = grid(&mut figure, &heights);
     for ((title, rows), (left, top, width)) in panels.iter().zip(places) {
@@ -68,7 +72,7 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     figure
 }
 
-fn all_series(rows: &[Summary], groups: &[Group], vary: &Varying) -> Vec<Series> {
+fn all_series(rows: &[&Summary], groups: &[Group], vary: &Varying) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     for row in rows {
         let name = vary.label(&row.backend, row);

@@ -76,7 +76,9 @@ fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
         online,
         or_dash(row.online_bytes.map(|size| bytes(size as f64))),
         or_dash(row.online_rounds.map(count)),
-        or_dash(row.accuracy.map(percent)),
+        or_dash(
+            row.accuracy.map(|share| format!("{} of {}", percent(share), count(row.images_answered as u64))),
+        ),
         or_dash(row.agreement.map(percent)),
     ]
 }

@@ -286,3 +286,23 @@ fn threads_share_an_evaluator() {
         }
     });
 }
+
+#[test]
+fn two_encryptions_of_one_message_have_neither_half_in_common() {
+    let context = secure(8192, &[50, 40], &[50], 2);
+    let mut owner = Owner::new(&context, &request(&[]), 14);
+    let plaintext = context.encode(&values(context.parameters().slots(), 1), 2f64.powi(40), 1).unwrap();
+    let public = PublicKey::generate(&owner.secret, &mut owner.random);
+    let seeded = [(); 2].map(|()| {
+        let seeded = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap();
+        seeded.expand(&context).unwrap().to_bytes(&context).unwrap()
+    });
+    let public = [(); 2].map(|()| {
+        public.encrypt(&context, &plaintext, &mut owner.random).unwrap().to_bytes(&context).unwrap()
+    });
+    for [first, second] in [seeded, public] {
+        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+        // By chance, one byte in 256; one half in common would be half of them.
+        assert!(same * 50 < first.len(), "{same} of {} bytes are the same", first.len());
+    }
+}

@@ -110,15 +110,19 @@ fn breakdown(samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
     }
 }
 
+/// By phase and role, and within these in the order in which they happened.
 fn spans(samples: &[&Sample], counts: &impl Fn(&Occasion) -> bool) -> Vec<SpanTime> {
     type Sums = BTreeMap<Occasion, (u64, u64)>;
     let mut spans: BTreeMap<(Phase, &str, &str), Sums> = BTreeMap::new();
+    let mut places: BTreeMap<(Phase, &str, &str), usize> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| sample.status == Status::Ok) {
         let occasion = (sample.repetition, sample.iteration, sample.phase);
         if sample.phase == Phase::Session || !counts(&occasion) {
             continue;
         }
         let key = (sample.phase, sample.role.as_str(), sample.span.as_str());
+        let next = places.len();
+        places.entry(key).or_insert(next);
         let sum = spans.entry(key).or_default().entry(occasion).or_default();
         sum.0 = sum.0.saturating_add(sample.wall_ns.unwrap_or(0));
         sum.1 = sum.1.saturating_add(sample.cpu_ns.unwrap_or(0));
@@ -134,6 +138,8 @@ fn spans(samples: &[&Sample], counts: &impl Fn(&Occasion) -> bool) -> Vec<SpanTi
             samples: sums.len(),
         }
     };
+    let mut spans: Vec<_> = spans.into_iter().collect();
+    spans.sort_by_key(|(key, _)| (key.0, key.1, !key.2.is_empty(), places[key]));
     spans.into_iter().map(of).collect()
 }
 

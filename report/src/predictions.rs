@@ -76,9 +76,10 @@ pub(crate) fn verdict(rows: &[Prediction]) -> String {
     let off: Vec<&Prediction> = rows.iter().filter(|row| !row.off.is_empty()).collect();
     let mut text = format!(
         "\n## Predictions\n\nPlans of {} cells predicted time, bytes, keys, memory or precision; {} of them are more than \
-         25 % off (`{}`).\n",
+         {:.0} % off (`{}`).\n",
         rows.len(),
         off.len(),
+        100.0 * TOLERANCE,
         Prediction::FILE
     );
     if !off.is_empty() {

@@ -189,6 +189,7 @@ fn answers(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, finding
     }
     let mut batches = HashSet::new();
     let mut dataset_images = HashMap::new();
+    let mut cell_images = HashMap::new();
     for (line, sample) in &tables.samples {
         if let Some(dataset) = run.datasets.get(&sample.dataset) {
             dataset_images.insert(sample.cell.as_str(), dataset.images);
@@ -202,7 +203,10 @@ fn answers(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, finding
         let answered = counts.get(&batch).copied().unwrap_or(0);
         let unanswered_warm_up = !sample.warm && answered == 0;
         // A batch that is larger than the cell's images is filled by repeating them; each is answered once.
-        let distinct = sample.cell.parse().map_or(usize::MAX, |cell: Cell| cell.images);
+        let distinct = *cell_images.entry(sample.cell.as_str()).or_insert_with(|| {
+            let cell: Result<Cell, _> = sample.cell.parse();
+            cell.map_or(usize::MAX, |cell| cell.images)
+        });
         let due = sample.images.map(|images| images.min(distinct));
         if let Some(due) = due.filter(|due| *due != answered && !unanswered_warm_up) {
             let message = format!("a batch of {due} images has {answered} answers");

@@ -208,9 +208,7 @@ fn a_busy_machine_is_warned_of() {
     assert_eq!(comparison.warnings, ["the machine of the second run was busy: load 3.00 on 2 cores"]);
 }
 
-/// Timing depends on the machine: `cargo test --release -- --ignored --nocapture`.
 #[test]
-#[ignore = "measures"]
 fn a_hundred_thousand_rows_are_summarised_in_two_seconds() {
     let folder = TempDir::new().unwrap();
     many_rows(folder.path());

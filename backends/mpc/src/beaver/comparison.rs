@@ -5,6 +5,8 @@
 //! `less = less_high ^ equal_high & less_low`, `equal = equal_high & equal_low`: a triple for every "and". Bit-sliced: a word holds one bit of
 //! 64 values.
 
+use zeroize::Zeroizing;
+
 use crate::masked::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
@@ -86,7 +88,7 @@ pub(super) struct Tree {
     layout: Layout,
     role: Role,
     /// This party's shares of what was dealt.
-    dealt: Vec<u64>,
+    dealt: Zeroizing<Vec<u64>>,
     /// Shares of the spans of every group, lowest first.
     less: Vec<u64>,
     equal: Vec<u64>,
@@ -101,7 +103,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The first level. `dealt` is consumed: it masks this comparison only.
-    pub(super) fn new(layout: Layout, role: Role, public: &[u64], dealt: Vec<u64>) -> Self {
+    pub(super) fn new(layout: Layout, role: Role, public: &[u64], dealt: Zeroizing<Vec<u64>>) -> Self {
         let spans = layout.spans();
         let (mut less, mut equal, mut top) = (Vec::new(), Vec::new(), Vec::new());
         for (public, dealt) in public.chunks(64).zip(dealt.chunks_exact(layout.words_a_group())) {
@@ -201,9 +203,9 @@ mod tests {
         let dealt = deal(layout, &masks, &sign_masks, &mut stream);
         assert_eq!(dealt.len(), layout.words());
         let first = stream.words(layout.words());
-        let second = dealt.iter().zip(&first).map(|(a, b)| a ^ b).collect();
-        let mut first = Tree::new(layout, Role::DataOwner, &public, first);
-        let mut second = Tree::new(layout, Role::ModelOwner, &public, second);
+        let second: Vec<u64> = dealt.iter().zip(&first).map(|(a, b)| a ^ b).collect();
+        let mut first = Tree::new(layout, Role::DataOwner, &public, first.into());
+        let mut second = Tree::new(layout, Role::ModelOwner, &public, second.into());
         let mut levels = 0;
         while first.planes() > 0 {
             let (to_second, to_first) = (first.masked.clone(), second.masked.clone());

@@ -327,7 +327,7 @@ impl Online {
             compared => {
                 let truncated = truncate(shift_of(compared), &randomness);
                 let layout = Layout::new(ring, count);
-                let dealt = std::mem::take(&mut *randomness.bits);
+                let dealt = std::mem::take(&mut randomness.bits);
                 let public: Vec<u64> = public.iter().map(|value| ring.reduce(*value)).collect();
                 let tree = Box::new(Tree::new(layout, self.role, &public, dealt));
                 self.level(gate, truncated, tree, randomness)

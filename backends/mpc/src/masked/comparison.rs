@@ -120,10 +120,9 @@ pub(crate) struct Leaves {
 
 impl Leaves {
     /// Evaluates the tables at the public values. `shares` is consumed: it masks these bits only.
-    pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Vec<u64>) -> Self {
+    pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Zeroizing<Vec<u64>>) -> Self {
         let bytes = layout.ring.bytes();
         let products = Zeroizing::new(shares.split_off(layout.table_words()));
-        let shares = Zeroizing::new(shares);
         let top_shift = layout.ring.bits() - 1;
         let mut masked = Vec::with_capacity(layout.groups() * layout.planes());
         let mut tops = Vec::with_capacity(layout.groups());
@@ -232,9 +231,9 @@ mod tests {
         let dealt = deal(layout, &masks, &result_masks, &mut stream);
         assert_eq!(dealt.len(), layout.words());
         let first = stream.words(layout.words());
-        let second = dealt.iter().zip(&first).map(|(a, b)| a ^ b).collect();
-        let first = Leaves::new(layout, Role::DataOwner, &public, first);
-        let second = Leaves::new(layout, Role::ModelOwner, &public, second);
+        let second: Vec<u64> = dealt.iter().zip(&first).map(|(a, b)| a ^ b).collect();
+        let first = Leaves::new(layout, Role::DataOwner, &public, first.into());
+        let second = Leaves::new(layout, Role::ModelOwner, &public, second.into());
         let (to_second, to_first) = (first.masked.clone(), second.masked.clone());
         let (first, second) = (first.sign(&to_first), second.sign(&to_second));
         (0..values.len())

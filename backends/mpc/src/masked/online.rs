@@ -250,7 +250,7 @@ impl Online {
             return;
         }
         let layout = Layout::new(ring, values.len());
-        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut *randomness.bits));
+        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
         self.writer.bits(&leaves.masked, layout.planes(), values.len());
         self.stage = Stage::Leaves { gate, values, leaves, randomness };
     }

@@ -21,7 +21,7 @@ pub trait Backend: Send + Sync {
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported>;
 
     /// Roles that are on one machine with another and talk to it alone, each with that other role: an
-    /// enclave and its host. Their link is a local socket; every other pair of roles has a link over
+    /// enclave and its host. Their link is memory they share; every other pair of roles has a link over
     /// the cell's network.
     fn attachments(&self) -> &'static [(&'static str, &'static str)] {
         &[]

@@ -1,6 +1,6 @@
 //! Metered, framed, optionally shaped byte channels between parties.
 //!
-//! A [`Link`] carries whole messages over one loopback TCP connection, or over a local socket if one
+//! A [`Link`] carries whole messages over one loopback TCP connection, or through shared memory if one
 //! party is attached to the other ([`Topology`]). The sender counts payload
 //! bytes and messages before they leave; every message carries the sender's causal depth, and a
 //! receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
@@ -16,6 +16,7 @@ mod frame;
 mod meter;
 mod profile;
 mod relay;
+mod ring;
 mod stream;
 mod topology;
 

@@ -1,8 +1,8 @@
 //! The `tee` backend: tract inside a simulated enclave. The protection around it, measurement,
 //! attestation, channel, sealing and sandbox, is that of [`veilbench_tee`]; only the hardware is simulated.
 //!
-//! Four processes. The enclave is [attached](Backend::attachments) to its host: it has a local socket to
-//! it and no other link, so everything it says and hears passes through the host. Setup:
+//! Four processes. The enclave is [attached](Backend::attachments) to its host: it shares memory with it, as
+//! in hardware, and has no other link, so everything it says and hears passes through the host. Setup:
 //!
 //! ```text
 //! model owner -> data owner    release: enclave and model, signed by the publisher
@@ -149,8 +149,9 @@ impl Backend for Tee {
 /// Largest model file: it travels in one record and rests in one sealed blob.
 const MODEL_LIMIT: usize = MESSAGE_LIMIT - (1 << 20) - SEAL_OVERHEAD;
 
-/// How long host and enclave ask for the next record before they sleep, as calls into enclaves without a
-/// switch do: waking up twice more than the clear backend would cost more than all cryptography.
+/// How long host and enclave look for the next record in the memory they share before they sleep, as calls into
+/// enclaves without a switch do (HotCalls, ISCA 2017): waking up twice more than the clear backend would cost more
+/// than all cryptography.
 const SPIN: Duration = Duration::from_micros(500);
 
 /// Images of 32-bit numbers in a record.

@@ -14,6 +14,10 @@ use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
 use crate::session::MemoryStatus;
 
+/// From the end of a phase to the report of it, which takes a core from parties that are still at work, and wakes
+/// the harness beside them.
+const REPORT_AFTER: Duration = Duration::from_micros(300);
+
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
 /// # Errors
@@ -114,6 +118,7 @@ fn timed<T>(
     let (cpu, started_ns) = (process_cpu_ns(), clock::now_ns());
     let (value, footprint, logits) = phase()?;
     let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu);
+    std::thread::sleep(REPORT_AFTER);
     Ok((value, Finished { started_ns, ended_ns, cpu_ns, footprint, logits }))
 }
 

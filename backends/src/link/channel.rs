@@ -1,4 +1,4 @@
-//! One link: framing, metering, back-pressure and shaping over a TCP stream.
+//! One link: framing, metering, back-pressure and shaping over a stream.
 
 mod forward;
 
@@ -6,9 +6,6 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::Arc;
 use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 
 use super::frame::{HEADER_BYTES, Header};
 use super::meter::{Meter, Traffic};
@@ -199,12 +196,11 @@ impl Link {
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
         let mut rest = slices.as_mut_slice();
         while !rest.is_empty() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match sendmsg(&self.stream, rest, &mut SendAncillaryBuffer::default(), flags) {
+            match self.stream.send(rest) {
                 Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_to_send()?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error.into())),
+                Err(error) => return Err(self.failure(error)),
             }
         }
         Ok(())
@@ -245,7 +241,7 @@ impl Link {
             if let Some(message) = self.parse()? {
                 break message;
             }
-            self.read(RecvFlags::empty())?;
+            self.read(true)?;
         };
         if self.shape.is_some() {
             self.wait_for_delivery(header.deliver_ns)?;
@@ -265,14 +261,14 @@ impl Link {
     }
 
     /// One read from the socket: into the message in progress if it is large, else into the
-    /// look-ahead. With `DONTWAIT` nothing there is no error.
-    fn read(&mut self, flags: RecvFlags) -> Result<(), LinkError> {
+    /// look-ahead. Without `wait` nothing there is no error.
+    fn read(&mut self, wait: bool) -> Result<(), LinkError> {
         let result = match &mut self.partial {
             Some((header, payload)) if header.bytes as usize - payload.len() >= READ_AHEAD => {
                 let missing = u64::from(header.bytes) - payload.len() as u64;
                 let before = payload.len();
                 // Appends what is there even when it ends in WouldBlock, and grows with it.
-                let reader = &mut Socket { stream: &self.stream, flags };
+                let reader = &mut Reader { stream: &self.stream, wait };
                 match reader.take(missing).read_to_end(payload) {
                     Err(_) if payload.len() > before => Ok(payload.len() - before),
                     result => result,
@@ -285,7 +281,7 @@ impl Link {
                     self.ahead_start = 0;
                 }
                 let end = self.ahead_end;
-                let result = Socket { stream: &self.stream, flags }.read(&mut self.ahead[end..]);
+                let result = self.stream.receive(&mut self.ahead[end..], wait);
                 self.ahead_end += *result.as_ref().unwrap_or(&0);
                 result
             }
@@ -295,10 +291,10 @@ impl Link {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if flags.contains(RecvFlags::DONTWAIT) {
-                    Ok(())
-                } else {
+                if wait {
                     Err(self.timed_out())
+                } else {
+                    Ok(())
                 }
             }
             Err(error) => Err(self.failure(error)),
@@ -341,21 +337,14 @@ impl Link {
     /// Waits until the socket takes more, and meanwhile takes in what the peer sends: two parties
     /// that send to each other at once would otherwise wait for each other for ever.
     fn wait_to_send(&mut self) -> Result<(), LinkError> {
-        let mut interest = PollFlags::OUT;
-        if self.inbox_bytes < MESSAGE_LIMIT {
-            interest |= PollFlags::IN;
-        }
-        let nanoseconds = i64::from(self.timeout.subsec_nanos());
-        let timeout = Timespec { tv_sec: self.timeout.as_secs() as i64, tv_nsec: nanoseconds };
-        let mut fds = [PollFd::new(&self.stream, interest)];
-        let ready = match poll(&mut fds, Some(&timeout)) {
-            Ok(0) => return Err(self.timed_out()),
-            Ok(_) => fds[0].revents(),
+        let arrived = match self.stream.wait(self.inbox_bytes < MESSAGE_LIMIT, self.timeout) {
+            Ok(arrived) => arrived,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(self.failure(error.into())),
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Err(self.timed_out()),
+            Err(error) => return Err(self.failure(error)),
         };
-        if interest.contains(PollFlags::IN) && ready.contains(PollFlags::IN) {
-            self.read(RecvFlags::DONTWAIT)?;
+        if arrived {
+            self.read(false)?;
             while let Some(message) = self.parse()? {
                 self.inbox_bytes += HEADER_BYTES + message.1.len();
                 self.inbox.push_back(message);
@@ -393,14 +382,14 @@ impl Link {
     }
 }
 
-/// Reads with flags.
-struct Socket<'a> {
+/// Reads with or without waiting.
+struct Reader<'a> {
     stream: &'a Stream,
-    flags: RecvFlags,
+    wait: bool,
 }
 
-impl Read for Socket<'_> {
+impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(recv(self.stream, buffer, self.flags)?.0)
+        self.stream.receive(buffer, self.wait)
     }
 }

@@ -143,8 +143,10 @@ impl Endpoint {
                     return Ok(Stream::Tcp(self.listener.accept()?.0));
                 }
                 Ok(_) => {
-                    if let Some(local) = &self.local {
-                        return Ok(Stream::Local(local.accept()?.0));
+                    if let Some(local) = &self.local
+                        && let Ok(stream) = Stream::answer(local.accept()?.0, patience(deadline))
+                    {
+                        return Ok(stream);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -166,11 +168,16 @@ fn call(address: SocketAddr, local: bool, me: usize, token: &Token, timeout: Dur
 
 /// The index a caller gives, or `None` for a stranger.
 fn greeted(mut stream: &Stream, token: &Token, deadline: Instant) -> Option<usize> {
-    let patience = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(2));
-    stream.prepare(patience.max(Duration::from_millis(1))).ok()?;
+    stream.prepare(patience(deadline)).ok()?;
     let mut hello = [0; 25];
     stream.read_exact(&mut hello).ok()?;
     (hello[..8] == GREETING && hello[8..24] == token.0).then(|| usize::from(hello[24]))
+}
+
+/// How long a caller may take to say who it is.
+fn patience(deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    left.clamp(Duration::from_millis(1), Duration::from_secs(2))
 }
 
 /// Two connected ends named `left` and `right`, as tests and benches need them.

@@ -69,7 +69,7 @@ impl Relay {
             // Ends with the connection; a failure shows as a closed link at both parties.
             thread::spawn(move || {
                 let near = match &local {
-                    Some(local) => Stream::Local(local.accept()?.0),
+                    Some(local) => Stream::answer(local.accept()?.0, PATIENCE)?,
                     None => Stream::Tcp(listener.accept()?.0),
                 };
                 serve(&near, target, &caller, &called, &tap)

@@ -3,7 +3,7 @@
 use crate::Backend;
 
 /// Every party is connected with every other, except that an attached one has one link only, to the
-/// party it is attached to: a local socket that is not shaped, since both are on one machine.
+/// party it is attached to: shared memory that is not shaped, since both are on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// Index of each attached party and of the party it is attached to.
@@ -27,7 +27,7 @@ impl Topology {
             && only(other).is_none_or(|host| host == one)
     }
 
-    /// Whether their link is a local socket.
+    /// Whether their link is shared memory.
     pub fn is_local(&self, one: usize, other: usize) -> bool {
         self.attached.contains(&(one, other)) || self.attached.contains(&(other, one))
     }

@@ -3,8 +3,6 @@
 use std::io::{ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
 
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, sendmsg};
-
 use super::{HEADER_BYTES, Header, Link, LinkError, MESSAGE_LIMIT};
 
 impl Link {
@@ -50,7 +48,7 @@ impl Link {
             if start.elapsed() >= spin {
                 break;
             }
-            self.read(RecvFlags::DONTWAIT)?;
+            self.read(false)?;
             if !self.header_is_here() {
                 std::thread::yield_now();
             }
@@ -71,7 +69,7 @@ impl Link {
             if let Some(begun) = self.partial.take() {
                 break begun;
             }
-            self.read(RecvFlags::empty())?;
+            self.read(true)?;
         };
         let bytes = header.bytes as usize;
         if bytes > limit.min(MESSAGE_LIMIT) {
@@ -86,7 +84,7 @@ impl Link {
             payload.clear();
             let begun = Header { bytes: left as u32, ..header };
             self.partial = Some((begun, payload));
-            self.read(RecvFlags::empty())?;
+            self.read(true)?;
             payload = match self.parse()? {
                 Some((_, rest)) => rest,
                 None => self.partial.take().map(|(_, part)| part).unwrap_or_default(),
@@ -102,12 +100,11 @@ impl Link {
         let mut rest = slices.as_mut_slice();
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match sendmsg(&self.stream, rest, &mut SendAncillaryBuffer::default(), flags) {
+            match self.stream.send(rest) {
                 Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_to_send()?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error.into())),
+                Err(error) => return Err(self.failure(error)),
             }
         }
         Ok(())

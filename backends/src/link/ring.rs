@@ -321,6 +321,42 @@ mod tests {
         }
     }
 
+    /// Whatever a peer writes over the marks and the lanes while this end works: bytes or an error, no more than asked
+    /// for, and what was put down never counts as more than there was.
+    #[test]
+    fn scribbling_gives_bytes_or_errors() {
+        let (near, _far, file) = ends();
+        let stop = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut state = 1_u64;
+                while stop.load(Ordering::Relaxed) == 0 {
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let lane = (state >> 8 & 1) * MEMORY_BYTES as u64 / 2;
+                    let lie = if state >> 9 & 1 == 0 { state >> 43 } else { state };
+                    file.write_at(&lie.to_ne_bytes(), lane + (state >> 10 & 3) * 64).unwrap();
+                }
+            });
+            let (mut fine, mut refused, mut buffer) = (0, 0, vec![0; 10_000]);
+            while fine < 200 || refused < 200 {
+                let results = [
+                    near.read(&mut buffer),
+                    near.write(&[IoSlice::new(&[5; 3000])]).map(|(bytes, _)| bytes),
+                    near.may_sleep().map(usize::from),
+                ];
+                for result in results {
+                    match result {
+                        Ok(bytes) if bytes <= buffer.len() => fine += 1,
+                        Ok(bytes) => panic!("{bytes} bytes"),
+                        Err(_) => refused += 1,
+                    }
+                }
+            }
+            stop.store(1, Ordering::Relaxed);
+        });
+    }
+
     #[test]
     fn memory_that_can_shrink_or_has_another_size_is_refused() {
         let plain = memfd_create("plain", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();

@@ -10,6 +10,11 @@ pub(crate) fn now_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Sleeps until about `at_ns`, if that is to come.
+pub(crate) fn sleep_until(at_ns: u64) {
+    std::thread::sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns())));
+}
+
 /// Returns at `at_ns`, or at once if that is past. The last 100 us are spun away, as the kernel's timers are
 /// no more exact.
 pub(crate) fn wait_until(at_ns: u64) {

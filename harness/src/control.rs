@@ -22,6 +22,8 @@ pub(crate) enum Order {
     Go {
         /// Nanoseconds of the machine's monotonic clock.
         at_ns: u64,
+        /// When to report the phase at the earliest.
+        report_ns: u64,
     },
     /// The session is over.
     Leave,

@@ -14,10 +14,6 @@ use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
 use crate::session::MemoryStatus;
 
-/// From the end of a phase to the report of it, which takes a core from parties that are still at work, and wakes
-/// the harness beside them.
-const REPORT_AFTER: Duration = Duration::from_micros(300);
-
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
 /// # Errors
@@ -113,12 +109,12 @@ fn timed<T>(
     phase: impl FnOnce() -> Result<(T, Footprint, Option<Vec<f32>>), veilbench_backends::Error>,
 ) -> Result<(T, Finished), PartyError> {
     control.answer(&Answer::Ready)?;
-    let Order::Go { at_ns } = control.order()? else { return Err(PartyError::OutOfTurn) };
+    let Order::Go { at_ns, report_ns } = control.order()? else { return Err(PartyError::OutOfTurn) };
     clock::wait_until(at_ns);
     let (cpu, started_ns) = (process_cpu_ns(), clock::now_ns());
     let (value, footprint, logits) = phase()?;
     let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu);
-    std::thread::sleep(REPORT_AFTER);
+    clock::sleep_until(report_ns);
     Ok((value, Finished { started_ns, ended_ns, cpu_ns, footprint, logits }))
 }
 

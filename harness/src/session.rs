@@ -1,6 +1,8 @@
 //! One session: the processes of one cell, stepped through their phases, and always ended.
 
+use std::collections::HashMap;
 use std::io::Read;
+use std::mem::{Discriminant, discriminant};
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -23,15 +25,30 @@ use crate::control::{Answer, Brief, Finished, Order, Phase};
 /// From the order to go to the common start: long enough for every party to wake up.
 const LEAD_NS: u64 = 1_000_000;
 
+/// A party reports a phase so long after the time that the same phase took the last time, or later: a report takes a
+/// core from parties that are still at work, and wakes the harness beside them.
+const REPORT_AFTER_NS: u64 = 300_000;
+
+/// In a phase longer than this nobody waits for others to end: what a report takes of it is nothing.
+const LONG_PHASE_NS: u64 = 20_000_000;
+
 /// How long the others may take to say why they failed too, and parties to leave.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// This very program, even when its file has been replaced since it started.
 const EXECUTABLE: &str = "/proc/self/exe";
 
-/// A party keeps the memory it has: handing megabytes back to the kernel after every batch and taking them anew
-/// costs page faults as long as the work of a small network, and more inside an enclave's sandbox.
-const ALLOCATOR: &str = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=4294967296";
+/// A party keeps up to 64 MiB that it does not use: handing megabytes back to the kernel after every batch and taking
+/// them anew costs page faults as long as the work of a small network, and more inside an enclave's sandbox.
+const ALLOCATOR: &str = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864";
+
+/// What glibc is told: the above, and what the user tells it.
+fn allocator() -> String {
+    match std::env::var("GLIBC_TUNABLES") {
+        Ok(own) if !own.is_empty() => format!("{ALLOCATOR}:{own}"),
+        _ => ALLOCATOR.to_owned(),
+    }
+}
 
 /// Bytes of a party's standard error that are kept.
 const STDERR_KEPT: usize = 4096;
@@ -224,6 +241,8 @@ fn oom_kills() -> u64 {
 struct Troupe {
     parties: Vec<PartyProcess>,
     events: mpsc::Receiver<(usize, Event)>,
+    /// How long the last phase of each kind took.
+    lengths_ns: HashMap<Discriminant<Phase>, u64>,
 }
 
 struct PartyProcess {
@@ -247,7 +266,7 @@ impl PartyProcess {
         let mut child = Command::new(EXECUTABLE)
             .arg0("veilbench")
             .arg("party")
-            .env("GLIBC_TUNABLES", ALLOCATOR)
+            .env("GLIBC_TUNABLES", allocator())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -301,7 +320,7 @@ async fn keep_tail(mut stream: pipe::Receiver) -> String {
 impl Troupe {
     fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
-        let mut troupe = Self { parties: Vec::new(), events };
+        let mut troupe = Self { parties: Vec::new(), events, lengths_ns: HashMap::new() };
         for (index, role) in assignment.roles.iter().enumerate() {
             match PartyProcess::start(&role.name, index, sender.clone()) {
                 Ok(party) => troupe.parties.push(party),
@@ -372,13 +391,18 @@ impl Troupe {
     async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
         self.broadcast(&Order::Prepare(phase)).await;
         self.gather(|answer| matches!(answer, Answer::Ready).then_some(())).await?;
-        self.broadcast(&Order::Go { at_ns: clock::now_ns() + LEAD_NS }).await;
-        let parties = self
+        let at_ns = clock::now_ns() + LEAD_NS;
+        let length_ns = self.lengths_ns.get(&discriminant(&phase)).copied().unwrap_or(0);
+        let report_ns = at_ns + length_ns.min(LONG_PHASE_NS) + REPORT_AFTER_NS;
+        self.broadcast(&Order::Go { at_ns, report_ns }).await;
+        let parties: Vec<Finished> = self
             .gather(|answer| match answer {
                 Answer::Finished(finished) => Some(*finished),
                 _ => None,
             })
             .await?;
+        let ended_ns = parties.iter().map(|party| party.ended_ns).max().unwrap_or(at_ns);
+        self.lengths_ns.insert(discriminant(&phase), ended_ns.saturating_sub(at_ns));
         Ok(PhaseRecord { phase, batch, parties })
     }
 

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat,
 
 use memory::{LANE_BYTES, MEMORY_BYTES, Memory};
 
-/// One end of the memory.
+/// One end of the memory: for one reader and one writer at a time.
 #[derive(Debug)]
 pub(super) struct Ring {
     memory: Memory,
@@ -49,8 +49,9 @@ impl Ring {
 
     /// The other end of memory that the peer has created, if it is such memory.
     pub(super) fn open(descriptor: &OwnedFd) -> io::Result<Self> {
-        let size = fstat(descriptor)?.st_size;
-        if size != MEMORY_BYTES as i64 || !fcntl_get_seals(descriptor)?.contains(SealFlags::SHRINK) {
+        // Seals first: only memory has them.
+        let sealed = fcntl_get_seals(descriptor)?.contains(SealFlags::SHRINK);
+        if !sealed || fstat(descriptor)?.st_size != MEMORY_BYTES as i64 {
             return Err(io::Error::new(
                 ErrorKind::InvalidData,
                 "what the peer shares is no memory of a link",

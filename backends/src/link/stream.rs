@@ -7,9 +7,11 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as LocalAddr, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recv, recvmsg, send, sendmsg,
@@ -33,21 +35,23 @@ pub(super) enum Stream {
 pub(super) struct Shared {
     socket: UnixStream,
     ring: Ring,
+    /// How long a read or a blocking write may take, in nanoseconds.
+    patience_ns: AtomicU64,
 }
 
 impl Stream {
     /// Calls a party where it listens.
     pub(super) fn call(address: SocketAddr, local: bool, timeout: Duration) -> io::Result<Self> {
         if local {
-            return Shared::offer(UnixStream::connect_addr(&local_name(address)?)?).map(Stream::Local);
+            let socket = UnixStream::connect_addr(&local_name(address)?)?;
+            return Shared::offer(socket, timeout).map(Stream::Local);
         }
         TcpStream::connect_timeout(&address, timeout).map(Stream::Tcp)
     }
 
     /// Takes a local call, whose caller has so long to share its memory.
     pub(super) fn answer(socket: UnixStream, patience: Duration) -> io::Result<Self> {
-        socket.set_read_timeout(Some(patience))?;
-        Shared::accept(socket).map(Stream::Local)
+        Shared::accept(socket, patience).map(Stream::Local)
     }
 
     /// Blocking, without delay, and with a limit to how long a read may take.
@@ -58,9 +62,9 @@ impl Stream {
                 stream.set_nonblocking(false)?;
                 stream.set_read_timeout(Some(timeout))
             }
-            Stream::Local(Shared { socket, .. }) => {
-                socket.set_nonblocking(false)?;
-                socket.set_read_timeout(Some(timeout))
+            Stream::Local(shared) => {
+                shared.patience_ns.store(nanoseconds(timeout), Ordering::Relaxed);
+                shared.socket.set_nonblocking(false)
             }
         }
     }
@@ -122,20 +126,23 @@ impl Stream {
 }
 
 impl Shared {
-    fn offer(socket: UnixStream) -> io::Result<Self> {
+    fn offer(socket: UnixStream, patience: Duration) -> io::Result<Self> {
         let (ring, descriptor) = Ring::create()?;
         let descriptors = [descriptor.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&descriptors));
         sendmsg(&socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
-        Ok(Self { socket, ring })
+        Ok(Self { socket, ring, patience_ns: AtomicU64::new(nanoseconds(patience)) })
     }
 
-    fn accept(socket: UnixStream) -> io::Result<Self> {
+    fn accept(socket: UnixStream, patience: Duration) -> io::Result<Self> {
+        socket.set_read_timeout(Some(patience))?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
-        recvmsg(&socket, &mut [IoSliceMut::new(&mut [0])], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+        retry_on_intr(|| {
+            recvmsg(&socket, &mut [IoSliceMut::new(&mut [0])], &mut rights, RecvFlags::CMSG_CLOEXEC)
+        })?;
         let descriptor = rights
             .drain()
             .find_map(|message| match message {
@@ -143,31 +150,53 @@ impl Shared {
                 _ => None,
             })
             .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the caller shares no memory"))?;
-        Ok(Self { ring: Ring::open(&descriptor)?, socket })
+        let patience_ns = AtomicU64::new(nanoseconds(patience));
+        Ok(Self { ring: Ring::open(&descriptor)?, socket, patience_ns })
     }
 
     fn receive(&self, buffer: &mut [u8], wait: bool) -> io::Result<usize> {
+        let first = self.ring.read(buffer);
+        if !(wait && would_block(&first)) {
+            return first;
+        }
+        // Wake-up calls without bytes must not prolong the wait.
+        let deadline = self.deadline();
         loop {
-            match self.ring.read(buffer) {
-                Err(error) if wait && error.kind() == ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-            if self.ring.may_sleep()? && recv(&self.socket, &mut [0; 64], RecvFlags::empty())?.0 == 0 {
+            if self.ring.may_sleep()? && self.called(deadline)? == Call::End {
                 // What the peer wrote before it ended still counts.
-                return match self.ring.read(buffer) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-                    result => result,
-                };
+                let last = self.ring.read(buffer);
+                return if would_block(&last) { Ok(0) } else { last };
+            }
+            let result = self.ring.read(buffer);
+            if !would_block(&result) || Instant::now() >= deadline {
+                return result;
             }
         }
+    }
+
+    /// Waits for the peer to call, or to end, or for the time to pass.
+    fn called(&self, deadline: Instant) -> io::Result<Call> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if poll_one(&self.socket, PollFlags::IN, left)?.is_empty() {
+            return Ok(Call::None);
+        }
+        match recv(&self.socket, &mut [0; 64], RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(Errno::CONNRESET) => Ok(Call::End),
+            Ok(_) | Err(Errno::AGAIN) => Ok(Call::Wake),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_nanos(self.patience_ns.load(Ordering::Relaxed))
     }
 
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let (bytes, asleep) = self.ring.write(slices)?;
         if asleep {
-            match send(&self.socket, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match retry_on_intr(|| send(&self.socket, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL)) {
                 // So many wake-up calls are on their way that one more makes no difference.
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => {}
+                Ok(_) | Err(Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -175,7 +204,7 @@ impl Shared {
     }
 
     fn wait(&self, data: bool, timeout: Duration) -> io::Result<bool> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = Instant::now() + timeout;
         loop {
             let here = data && self.ring.readable()? > 0;
             if here || self.ring.writable()? > 0 {
@@ -184,11 +213,29 @@ impl Shared {
             if !poll_one(&self.socket, PollFlags::empty(), ROOM_AGAIN)?.is_empty() {
                 return Err(ErrorKind::ConnectionReset.into());
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if Instant::now() >= deadline {
                 return Err(ErrorKind::TimedOut.into());
             }
         }
     }
+}
+
+/// What ended a wait for the peer.
+#[derive(PartialEq, Eq)]
+enum Call {
+    Wake,
+    End,
+    None,
+}
+
+fn would_block(result: &io::Result<usize>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// As a number, of up to ten years.
+fn nanoseconds(time: Duration) -> u64 {
+    const TEN_YEARS: u64 = 315_360_000_000_000_000;
+    u64::try_from(time.as_nanos()).map_or(TEN_YEARS, |time| time.min(TEN_YEARS))
 }
 
 /// What of `interest`, an error and the end apart, is so before the time is up.
@@ -222,7 +269,8 @@ impl Write for &Stream {
             Stream::Local(shared) => loop {
                 match shared.send(&[IoSlice::new(bytes)]) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                        shared.wait(false, Duration::MAX)?;
+                        shared
+                            .wait(false, Duration::from_nanos(shared.patience_ns.load(Ordering::Relaxed)))?;
                     }
                     result => return result,
                 }
@@ -243,7 +291,7 @@ mod tests {
 
     fn ends() -> (Stream, Stream) {
         let (near, far) = UnixStream::pair().unwrap();
-        let near = Stream::Local(Shared::offer(near).unwrap());
+        let near = Stream::Local(Shared::offer(near, Duration::from_secs(5)).unwrap());
         let far = Stream::answer(far, Duration::from_secs(5)).unwrap();
         (near, far)
     }
@@ -300,6 +348,24 @@ mod tests {
         near.prepare(Duration::from_millis(5)).unwrap();
         assert_eq!(near.receive(&mut [0; 4], true).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(near.receive(&mut [0; 4], false).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn wake_up_calls_without_bytes_do_not_prolong_a_wait() {
+        let (near, far) = ends();
+        near.prepare(Duration::from_millis(50)).unwrap();
+        let Stream::Local(Shared { socket, .. }) = &far else { unreachable!() };
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while start.elapsed() < Duration::from_secs(2) && (&*socket).write_all(&[0]).is_ok() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            assert_eq!(near.receive(&mut [0; 4], true).unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert!(start.elapsed() < Duration::from_secs(1));
+            near.shutdown().unwrap();
+        });
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod batches;
 mod data_owner;
 mod dealer;
 mod format;
+mod layers;
 mod lowering;
 mod model_owner;
 #[cfg(test)]
@@ -155,7 +156,7 @@ impl<P: Protocol> Backend for Mpc<P> {
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         let (lowered, circuit, cut) = self.compile(&seat.architecture, &seat.plan)?;
         match seat.role {
-            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut seat, circuit, cut)?)),
+            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut seat, &lowered, circuit, cut)?)),
             1 => Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut seat, &lowered, circuit, cut)?)),
             _ => Ok(Box::new(dealer::Dealer::<P>::join(&mut seat, circuit, cut)?)),
         }

@@ -44,6 +44,9 @@ pub const PAYLOAD_WORDS: usize = 2;
 /// An element of the output group: words modulo 2^64, and so modulo any power of two below it.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
+/// Keys that are made and evaluated together, and whose corrections are stored side by side.
+pub const GROUP: usize = generator::LANES;
+
 /// Words of one level's seed correction, and of a key's control corrections.
 const SEED_WORDS: usize = 2;
 
@@ -61,6 +64,7 @@ pub struct Corrections {
 pub struct Comparison {
     bits: u32,
     salt: u128,
+    first: usize,
     kernel: Kernel,
 }
 
@@ -92,7 +96,17 @@ impl Comparison {
     /// For inputs of another number of bits.
     pub fn with_kernel(bits: u32, salt: u128, kernel: Kernel) -> Self {
         assert!((1..=64).contains(&bits), "inputs of {bits} bits");
-        Self { bits, salt, kernel }
+        Self { bits, salt, first: 0, kernel }
+    }
+
+    /// For a part of a set of keys, which begins with the key of this number: a multiple of [`GROUP`], so that the parts'
+    /// corrections, each a whole number of groups but the last, are those of the whole.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn from_key(self, first: usize) -> Self {
+        assert!(first.is_multiple_of(GROUP), "key {first} does not begin a group");
+        Self { first, ..self }
     }
 
     /// Words of a key's corrections of seeds and control bits.
@@ -111,27 +125,40 @@ impl Comparison {
     /// # Panics
     /// If there are not as many of each.
     pub fn generate(&self, thresholds: &[u64], payloads: &[Payload], roots: [&[u128]; 2]) -> Corrections {
+        let mut corrections = Corrections::default();
+        self.generate_into(&mut corrections, thresholds, payloads, roots);
+        corrections
+    }
+
+    /// The same in place of what `corrections` holds.
+    ///
+    /// # Panics
+    /// If there are not as many of each.
+    pub fn generate_into(
+        &self,
+        corrections: &mut Corrections,
+        thresholds: &[u64],
+        payloads: &[Payload],
+        roots: [&[u128]; 2],
+    ) {
         assert_eq!(thresholds.len(), payloads.len(), "a payload for every threshold");
         assert!(roots.iter().all(|roots| roots.len() == thresholds.len()), "two roots for every threshold");
-        let mut corrections = Corrections {
-            seeds: vec![0; thresholds.len() * self.seed_words()],
-            values: vec![0; thresholds.len() * self.value_words()],
-        };
+        corrections.seeds.resize(thresholds.len() * self.seed_words(), 0);
+        corrections.values.resize(thresholds.len() * self.value_words(), 0);
         match self.kernel.set() {
-            Set::Portable => self.generate_all(Portable, thresholds, payloads, roots, &mut corrections),
+            Set::Portable => self.generate_all(Portable, thresholds, payloads, roots, corrections),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
             Set::AesNi => unsafe {
                 let generator = generator::AesNi::new();
-                self.generate_all(generator, thresholds, payloads, roots, &mut corrections);
+                self.generate_all(generator, thresholds, payloads, roots, corrections);
             },
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
-            Set::Vaes => unsafe { self.generate_vaes(thresholds, payloads, roots, &mut corrections) },
+            Set::Vaes => unsafe { self.generate_vaes(thresholds, payloads, roots, corrections) },
         }
-        corrections
     }
 
     /// One party's shares at the inputs `xs`, each under its own key: `roots` and `corrections` in the order they were made.
@@ -145,25 +172,41 @@ impl Comparison {
         roots: &[u128],
         corrections: &Corrections,
     ) -> Vec<Payload> {
+        let mut shares = vec![[0; PAYLOAD_WORDS]; xs.len()];
+        self.evaluate_into(&mut shares, side, xs, roots, corrections);
+        shares
+    }
+
+    /// The same in place of what `shares` holds.
+    ///
+    /// # Panics
+    /// If there are not as many keys and shares as inputs.
+    pub fn evaluate_into(
+        &self,
+        shares: &mut [Payload],
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+    ) {
+        assert_eq!(xs.len(), shares.len(), "a share for every input");
         assert_eq!(xs.len(), roots.len(), "a root for every input");
         assert_eq!(xs.len() * self.seed_words(), corrections.seeds.len(), "corrections for every input");
         assert_eq!(xs.len() * self.value_words(), corrections.values.len(), "corrections for every input");
-        let mut shares = vec![[0; PAYLOAD_WORDS]; xs.len()];
         match self.kernel.set() {
-            Set::Portable => self.evaluate_all(Portable, side, xs, roots, corrections, &mut shares),
+            Set::Portable => self.evaluate_all(Portable, side, xs, roots, corrections, shares),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
             Set::AesNi => unsafe {
                 let generator = generator::AesNi::new();
-                self.evaluate_all(generator, side, xs, roots, corrections, &mut shares);
+                self.evaluate_all(generator, side, xs, roots, corrections, shares);
             },
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
-            Set::Vaes => unsafe { self.evaluate_vaes(side, xs, roots, corrections, &mut shares) },
+            Set::Vaes => unsafe { self.evaluate_vaes(side, xs, roots, corrections, shares) },
         }
-        shares
     }
 }
 

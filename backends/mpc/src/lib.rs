@@ -47,8 +47,8 @@
 //! let (mut client, differences) = data_owner.prepare(1);
 //! let mut server = model_owner.prepare(1);
 //! for corrections in dealer.batch(1) {
-//!     server.receive_from_dealer(&corrections.to_model_owner)?;
-//!     if let Some(keys) = &corrections.to_data_owner {
+//!     server.receive_from_dealer(corrections.to_model_owner())?;
+//!     if let Some(keys) = corrections.to_data_owner() {
 //!         client.receive_from_dealer(keys)?;
 //!     }
 //! }

@@ -228,8 +228,8 @@ fn batches_of_one_image_share_no_randomness() {
         assert!(done.iter().all(|role| role.error.is_none()));
         let heard = listener.0.lock().unwrap();
         let mut seen = std::collections::HashSet::new();
-        // Forty-eight bytes name session, circuit, batch and gate in messages of the dealer; what follows is uniform.
-        for block in heard.iter().flat_map(|message| message.get(48..).unwrap_or_default().chunks_exact(16)) {
+        // Fifty-six bytes name session, circuit, batch, gate and part in messages of the dealer; what follows is uniform.
+        for block in heard.iter().flat_map(|message| message.get(56..).unwrap_or_default().chunks_exact(16)) {
             assert!(seen.insert(block.to_vec()), "sixteen bytes came twice");
         }
         assert!(seen.len() > 100);

@@ -97,6 +97,31 @@ fn any_number_of_keys_fills_groups_or_part_of_one() {
 }
 
 #[test]
+fn a_set_made_and_evaluated_in_parts_is_the_whole_set() {
+    let mut stream = Seed::from_bytes([11; 16]).stream(0);
+    let count = 5 * GROUP + 3;
+    let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> 25).collect();
+    let payloads: Vec<Payload> = thresholds.iter().map(|threshold| [7, *threshold]).collect();
+    let sides = [0; 2].map(|_| roots(&mut stream, count));
+    let salt = u128::from(u64::MAX - 40);
+    let whole = Comparison::new(39, salt);
+    let keys = whole.generate(&thresholds, &payloads, [&sides[0], &sides[1]]);
+    let shares = whole.evaluate(Side::First, &thresholds, &sides[0], &keys);
+    let (mut parts, mut part) = (Corrections::default(), Corrections::default());
+    let mut shares_of_parts = Vec::new();
+    for (start, size) in [(0, GROUP), (GROUP, 3 * GROUP), (4 * GROUP, GROUP + 3)] {
+        let function = Comparison::new(39, salt).from_key(start);
+        let at = start..start + size;
+        let roots = [&sides[0][at.clone()], &sides[1][at.clone()]];
+        function.generate_into(&mut part, &thresholds[at.clone()], &payloads[at.clone()], roots);
+        shares_of_parts.extend(function.evaluate(Side::First, &thresholds[at], roots[0], &part));
+        parts.seeds.extend(&part.seeds);
+        parts.values.extend(&part.values);
+    }
+    assert!(parts == keys && shares_of_parts == shares);
+}
+
+#[test]
 fn kernels_make_the_same_keys_and_shares() {
     let mut stream = Seed::from_bytes([4; 16]).stream(0);
     let thresholds = stream.words(37);

@@ -115,7 +115,9 @@ impl Comparison {
     #[inline(always)]
     fn nonces(&self, group: Group) -> Blocks {
         let (low, high) = (self.salt as u64, (self.salt >> 64) as u64);
-        std::array::from_fn(|lane| [low.wrapping_add((group.first + lane) as u64) << NONCE_BITS, high])
+        std::array::from_fn(|lane| {
+            [low.wrapping_add((self.first + group.first + lane) as u64) << NONCE_BITS, high]
+        })
     }
 
     #[cfg(test)]

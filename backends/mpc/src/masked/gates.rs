@@ -1,7 +1,7 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
-use super::functional;
+use super::keys::key_words;
 use super::selection::SELECTION_WORDS;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 
@@ -62,7 +62,7 @@ pub fn randomness_bytes(circuit: &Circuit) -> usize {
         let sizes = Sizes::of(gate, circuit, 1);
         let key = match circuit.format.signs {
             SignProtocol::Tree => 0,
-            SignProtocol::Function => functional::key_words(circuit.ring()),
+            SignProtocol::Function => key_words(circuit.ring()),
         };
         // Of a linear layer the model owner stores what completes its product.
         let offset = if let Gate::Linear { shape } = gate { shape.outputs() } else { 0 };

@@ -55,7 +55,7 @@ pub(crate) mod selection;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};
-pub use gates::randomness_bytes;
+pub use gates::{dealt_bytes, randomness_bytes};
 pub use invitation::{HEADER_BYTES, Invitation, Invitations};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Turn, Watch};

@@ -5,7 +5,7 @@ mod forward;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
@@ -25,12 +25,16 @@ const READ_AHEAD: usize = 64 << 10;
 /// the kernel's timers are no more exact than this.
 const SPIN: Duration = Duration::from_micros(100);
 
+/// A party that waits looks so often whether the session's time is over.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A channel of whole messages to one peer.
 #[derive(Debug)]
 pub struct Link {
     peer: String,
     stream: Stream,
     timeout: Duration,
+    deadline: Option<Instant>,
     meter: Arc<Meter>,
     traffic: Arc<Traffic>,
     shape: Option<Shape>,
@@ -63,6 +67,12 @@ pub enum LinkError {
         peer: String,
         /// The limit.
         seconds: u64,
+    },
+    /// The session's time was over while this party waited.
+    #[error("link to {peer}: still awaited when the time was over; raise --timeout if the work is only slow")]
+    Deadline {
+        /// The peer's role.
+        peer: String,
     },
     /// A message is larger than a link carries.
     #[error("link to {peer}: a message of {bytes} bytes exceeds the limit of {MESSAGE_LIMIT}")]
@@ -136,6 +146,7 @@ impl Link {
             peer: peer.to_owned(),
             stream,
             timeout,
+            deadline: None,
             meter,
             traffic: Arc::default(),
             shape: profile.shape(),
@@ -160,6 +171,12 @@ impl Link {
     /// The process at the other end, by the kernel's account, if the link is a local one.
     pub fn peer_process(&self) -> Option<u32> {
         self.stream.peer_process()
+    }
+
+    /// From now on waiting ends at `deadline`, which is before the timeout of any single message.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) -> Result<(), LinkError> {
+        self.deadline = Some(deadline);
+        self.stream.prepare(LOOK.min(self.timeout)).map_err(|source| self.failure(source))
     }
 
     /// The counters of this direction.
@@ -295,11 +312,9 @@ impl Link {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if flags.contains(RecvFlags::DONTWAIT) {
-                    Ok(())
-                } else {
-                    Err(self.timed_out())
-                }
+                let waits_on = flags.contains(RecvFlags::DONTWAIT)
+                    || self.deadline.is_some_and(|end| Instant::now() < end);
+                if waits_on { Ok(()) } else { Err(self.timed_out()) }
             }
             Err(error) => Err(self.failure(error)),
         }
@@ -345,8 +360,10 @@ impl Link {
         if self.inbox_bytes < MESSAGE_LIMIT {
             interest |= PollFlags::IN;
         }
-        let nanoseconds = i64::from(self.timeout.subsec_nanos());
-        let timeout = Timespec { tv_sec: self.timeout.as_secs() as i64, tv_nsec: nanoseconds };
+        let left = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        let patience = self.timeout.min(left.unwrap_or(self.timeout));
+        let timeout =
+            Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
         let mut fds = [PollFd::new(&self.stream, interest)];
         let ready = match poll(&mut fds, Some(&timeout)) {
             Ok(0) => return Err(self.timed_out()),
@@ -379,7 +396,11 @@ impl Link {
     }
 
     fn timed_out(&self) -> LinkError {
-        LinkError::Timeout { peer: self.peer.clone(), seconds: self.timeout.as_secs() }
+        let peer = self.peer.clone();
+        match self.deadline {
+            Some(_) => LinkError::Deadline { peer },
+            None => LinkError::Timeout { peer, seconds: self.timeout.as_secs() },
+        }
     }
 
     fn failure(&self, source: io::Error) -> LinkError {

@@ -25,7 +25,7 @@ pub(crate) fn key_words(ring: Ring) -> usize {
 }
 
 /// Bytes of the corrections of so many keys.
-fn key_bytes(ring: Ring, count: usize) -> usize {
+pub(crate) fn key_bytes(ring: Ring, count: usize) -> usize {
     let comparison = comparison(ring, 0);
     count * (8 * comparison.seed_words() + ring.bytes() * comparison.value_words())
 }

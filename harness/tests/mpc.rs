@@ -7,7 +7,7 @@ mod bench;
 use std::time::{Duration, Instant};
 
 use bench::Bench;
-use veilbench_results::{RunData, Sample, Status, validate};
+use veilbench_results::{Phase, RunData, Sample, Status, validate};
 
 const ROLES: [&str; 3] = ["data-owner", "model-owner", "dealer"];
 
@@ -117,5 +117,53 @@ fn a_party_that_lags_within_the_timeout_is_waited_for() {
         let data = RunData::load(&bench.out()).unwrap();
         assert_eq!(data.answers.len(), 4);
         assert!(data.answers.iter().all(|answer| answer.clear == answer.private));
+    }
+}
+
+const ROUND_TRIP_NS: u64 = 40_000_000;
+const BITS_PER_SECOND: u64 = 100_000_000;
+
+/// What rounds and bytes take on the wide-area profile.
+fn in_transit_ns(row: &Sample) -> u64 {
+    row.rounds.unwrap() * ROUND_TRIP_NS / 2 + row.sent_bytes.unwrap() * 8_000_000_000 / BITS_PER_SECOND
+}
+
+/// Online phases of a few images on both links.
+fn online_on(links: [&str; 2], backend: &str) -> Vec<Sample> {
+    let bench = Bench::new();
+    let cell = ["-b", backend, "-n", "mnist-cnn", "--images", "8", "--batch", "1", "--repetitions", "1"];
+    let output = bench.run(&[&cell[..], &["--link", links[0], "--link", links[1]]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    let online = data.samples.into_iter().filter(|row| row.phase == Phase::Online && row.role == "all");
+    online.filter(|row| row.span.is_empty() && row.warm).collect()
+}
+
+/// Never faster than rounds and bytes allow; and the fastest image, which other work on the machine delayed least, no more than a
+/// tenth above that and what it takes on loopback.
+#[test]
+fn on_the_wide_area_profile_time_is_that_of_compute_rounds_and_bytes() {
+    for backend in ["^mpc$", "^mpc-fss$", "^mpc-beaver$"] {
+        let mut ratios = Vec::new();
+        loop {
+            let rows = online_on(["wan", "loopback"], backend);
+            let [wan, loopback] = ["wan", "loopback"].map(|link| {
+                let mut rows: Vec<&Sample> = rows.iter().filter(|row| row.link == link).collect();
+                rows.sort_by_key(|row| row.wall_ns);
+                rows
+            });
+            assert!(wan.len() > 4 && loopback.len() > 4);
+            assert!(
+                wan.iter().all(|row| row.wall_ns.unwrap() >= in_transit_ns(row)),
+                "{backend} is too fast"
+            );
+            let compute = loopback[0].wall_ns.unwrap();
+            let ratio = wan[0].wall_ns.unwrap() as f64 / (compute + in_transit_ns(wan[0])) as f64;
+            if ratio <= 1.1 {
+                break;
+            }
+            ratios.push(ratio);
+            assert!(ratios.len() < 4, "{backend} takes {ratios:?} of what was expected");
+        }
     }
 }

@@ -37,7 +37,7 @@ def measure(executable, backends, networks, images, repetitions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executable", default=str(ROOT / "target/release/veilbench"))
-    parser.add_argument("--backends", default="^mpc")
+    parser.add_argument("--backends", default="mpc.*")
     parser.add_argument("--networks", default="^(mnist-mlp|mnist-cnn|malaria-cnn)$")
     parser.add_argument("--images", type=int, default=12)
     parser.add_argument("--repetitions", type=int, default=3)

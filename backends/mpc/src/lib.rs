@@ -73,7 +73,7 @@
 //! Semi-honest: all three follow the protocol, and each tries to learn from what it sees. No two collude: the dealer
 //! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
 //! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
-//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 127 bits, and no two nodes of any of them an AES input in
+//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 128 bits, and no two nodes of any of them an AES input in
 //! common, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
 //! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see

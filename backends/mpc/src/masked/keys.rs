@@ -15,7 +15,7 @@ pub(crate) const PORTION: usize = 16 * dcf::GROUP;
 
 /// The function for a set of keys.
 pub(crate) fn comparison(ring: Ring, salt: u128) -> Comparison {
-    Comparison::new(ring.bits() - 1, salt)
+    Comparison::new(ring.bits() - 1, ring.bits(), salt)
 }
 
 /// Words of one key in memory, root included.

@@ -51,6 +51,14 @@ impl Links {
         }
     }
 
+    /// From now on waiting on any of them ends at `deadline`, with an error that names the link.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn set_deadline(&mut self, deadline: std::time::Instant) -> Result<(), LinkError> {
+        self.links.iter_mut().try_for_each(|link| link.set_deadline(deadline))
+    }
+
     /// Counters of what was sent to each peer; they stay readable when the links are gone.
     pub fn traffic(&self) -> Vec<(String, std::sync::Arc<Traffic>)> {
         self.links.iter().map(|link| (link.peer().to_owned(), link.traffic())).collect()

@@ -5,6 +5,7 @@ mod batches;
 mod data_owner;
 mod dealer;
 mod format;
+mod layers;
 mod lowering;
 mod model_owner;
 #[cfg(test)]
@@ -27,9 +28,9 @@ use crate::{
 use batches::Cut;
 use lowering::{Lowered, lower};
 
-/// Dealing and evaluating comparison keys takes about so long for each of their bytes, measured over whole runs of the networks
-/// that ship; what the other protocols deal is a matter of milliseconds.
-const NS_PER_KEY_BYTE: u64 = 7;
+/// To make, move and evaluate comparison keys takes about so many picoseconds for each byte of randomness, measured over whole runs
+/// of the networks that ship on two cores; what the other protocols deal is a matter of milliseconds.
+const PS_PER_KEY_BYTE: u64 = 900;
 
 /// One protocol as a backend.
 pub struct Mpc<P> {
@@ -147,15 +148,20 @@ impl<P: Protocol> Backend for Mpc<P> {
         };
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
         let parameters = serde_json::to_value(parameters).map_err(reason)?;
-        let predicted_batch_ns = (self.signs == SignProtocol::Function)
-            .then(|| (job.batch as u64).saturating_mul(randomness as u64).saturating_mul(NS_PER_KEY_BYTE));
+        let predicted_batch_ns = (self.signs == SignProtocol::Function).then(|| {
+            let compute = (randomness as u64).saturating_mul(PS_PER_KEY_BYTE) / 1_000;
+            let dealt_bits = core::masked::dealt_bytes(&circuit) as u128 * 8;
+            let transmit =
+                job.link.bits_per_second().map_or(0, |rate| dealt_bits * 1_000_000_000 / u128::from(rate));
+            (job.batch as u64).saturating_mul(compute.max(u64::try_from(transmit).unwrap_or(u64::MAX)))
+        });
         Ok(Plan { security_bits: Some(self.security_bits), parameters, notes, predicted_batch_ns })
     }
 
     fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         let (lowered, circuit, cut) = self.compile(&seat.architecture, &seat.plan)?;
         match seat.role {
-            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut seat, circuit, cut)?)),
+            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut seat, &lowered, circuit, cut)?)),
             1 => Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut seat, &lowered, circuit, cut)?)),
             _ => Ok(Box::new(dealer::Dealer::<P>::join(&mut seat, circuit, cut)?)),
         }

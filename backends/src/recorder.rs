@@ -28,7 +28,12 @@ impl Recorder {
     pub fn span<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
         let (wall, cpu) = (Instant::now(), process_cpu_ns());
         let result = work();
-        let (wall_ns, cpu_ns) = (wall.elapsed().as_nanos() as u64, process_cpu_ns() - cpu);
+        self.add(name, wall.elapsed().as_nanos() as u64, process_cpu_ns() - cpu);
+        result
+    }
+
+    /// Adds to a span what was timed otherwise.
+    pub(crate) fn add(&self, name: &str, wall_ns: u64, cpu_ns: u64) {
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         match spans.iter_mut().find(|span| span.name == name) {
             Some(span) => {
@@ -37,7 +42,6 @@ impl Recorder {
             }
             None => spans.push(Span { name: name.to_owned(), wall_ns, cpu_ns }),
         }
-        result
     }
 
     /// The spans since the last call, in order of first occurrence.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use veilbench_backends::link::{Endpoint, Topology};
 use veilbench_backends::recorder::process_cpu_ns;
@@ -38,6 +38,8 @@ fn follow(
     memory: Option<MemoryStatus>,
 ) -> Result<(), PartyError> {
     let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
+    let timeout = Duration::from_secs(brief.timeout_seconds);
+    let deadline = Instant::now() + timeout;
     let backend = backends
         .iter()
         .find(|backend| backend.profile().name == brief.backend)
@@ -52,10 +54,10 @@ fn follow(
         Endpoint::bind_in(Topology::of(backend.as_ref()), brief.role).map_err(PartyError::Control)?;
     control.answer(&Answer::Listening(endpoint.address().map_err(PartyError::Control)?))?;
     let Order::Connect(parties) = control.order()? else { return Err(PartyError::OutOfTurn) };
-    let timeout = Duration::from_secs(brief.timeout_seconds);
-    let (links, meter) = endpoint
+    let (mut links, meter) = endpoint
         .connect(brief.role, &parties, &brief.token, &brief.job.link, timeout)
         .map_err(veilbench_backends::Error::from)?;
+    links.set_deadline(deadline).map_err(veilbench_backends::Error::from)?;
     let network = match (&brief.weights, holds) {
         (Some(path), Holding::Weights) => {
             let mut network = import::read(path)?;

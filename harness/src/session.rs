@@ -150,6 +150,11 @@ pub(crate) async fn perform(
         }
         _ = interrupt.wait_for(|stop| *stop) => Some(Failure::Interrupted),
     };
+    if let Some(Failure::Timeout(detail)) = &mut failure {
+        for complaint in troupe.complaints().await {
+            *detail += &format!("; {complaint}");
+        }
+    }
     let obituary = troupe.end(&mut record, failure.is_none()).await;
     if let Some(Failure::Error(detail)) = &mut failure {
         for (role, cause) in &obituary.causes {
@@ -243,6 +248,8 @@ struct Troupe {
     events: mpsc::Receiver<(usize, Event)>,
     /// How long the last phase of each kind took.
     lengths_ns: HashMap<Discriminant<Phase>, u64>,
+    /// Parties whose answer is awaited.
+    owing: Vec<usize>,
 }
 
 struct PartyProcess {
@@ -320,7 +327,7 @@ async fn keep_tail(mut stream: pipe::Receiver) -> String {
 impl Troupe {
     fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
-        let mut troupe = Self { parties: Vec::new(), events, lengths_ns: HashMap::new() };
+        let mut troupe = Self { parties: Vec::new(), events, owing: Vec::new(), lengths_ns: HashMap::new() };
         for (index, role) in assignment.roles.iter().enumerate() {
             match PartyProcess::start(&role.name, index, sender.clone()) {
                 Ok(party) => troupe.parties.push(party),
@@ -351,6 +358,7 @@ impl Troupe {
     async fn gather<T>(&mut self, accept: impl Fn(Answer) -> Option<T>) -> Result<Vec<T>, Failure> {
         let mut answers: Vec<Option<T>> = self.parties.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
+            self.owing = (0..answers.len()).filter(|&party| answers[party].is_none()).collect();
             let (index, event) = self.next_event().await.unwrap_or((0, Event::Silent(None)));
             match event {
                 Event::Answer(Answer::Failed(reason)) => return Err(self.failure(index, Some(reason)).await),
@@ -386,6 +394,23 @@ impl Troupe {
             format!("{role}: {}", reason.as_deref().unwrap_or(SILENT))
         });
         Failure::Error(told.collect::<Vec<_>>().join("; "))
+    }
+
+    /// What the parties say when the time is over: for whom each of them waits. Those that owe an answer and say nothing compute, or
+    /// have stopped.
+    async fn complaints(&mut self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let until = Instant::now() + GRACE;
+        while complaints.len() < self.parties.len()
+            && let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await
+        {
+            if let Event::Answer(Answer::Failed(reason)) = event {
+                complaints.push(format!("{}: {reason}", self.parties[index].role));
+                self.owing.retain(|party| *party != index);
+            }
+        }
+        complaints.extend(self.owing.iter().map(|&party| format!("{}: silent", self.parties[party].role)));
+        complaints
     }
 
     async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {

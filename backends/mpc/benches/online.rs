@@ -27,7 +27,7 @@ fn sessions(c: &mut Criterion) {
         let mut session = Session::fresh(&circuit, &model);
         group.bench_function(format!("{name}/{count}/{signs:?}/dealer"), |b| {
             b.iter(|| {
-                session.dealer.batch(count).map(|gate| black_box(gate).to_model_owner.len()).sum::<usize>()
+                session.dealer.batch(count).map(|gate| black_box(gate).to_model_owner().len()).sum::<usize>()
             });
         });
         let mut session = Session::fresh(&circuit, &model);

@@ -4,7 +4,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
-use veilbench_mpc::dcf::{self, Comparison, Side};
+use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
 use veilbench_mpc::network::{Conv2d, Shape, Window};
 use veilbench_mpc::product::{Kernel, Panels};
@@ -67,13 +67,20 @@ fn comparison_function(c: &mut Criterion) {
     let mut group = c.benchmark_group("comparison-function");
     group.throughput(Throughput::Elements(count as u64));
     let kernels = || dcf::Kernel::available().into_iter();
-    for (bits, kernel) in [39, 63].into_iter().flat_map(|bits| kernels().map(move |kernel| (bits, kernel))) {
-        let function = Comparison::with_kernel(bits, 1, kernel);
+    for (bits, kernel) in
+        [39, 47, 63].into_iter().flat_map(|bits| kernels().map(move |kernel| (bits, kernel)))
+    {
+        let function = Comparison::with_kernel(bits, bits + 1, 1, kernel);
         let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> (64 - bits)).collect();
         let payloads = vec![[1, 2]; count];
-        let generate = || function.generate(black_box(&thresholds), &payloads, [&first, &second]);
-        let corrections = generate();
-        group.bench_function(format!("generate/{bits}/{kernel:?}"), |b| b.iter(generate));
+        let mut corrections = Corrections::default();
+        group.bench_function(format!("generate/{bits}/{kernel:?}"), |b| {
+            b.iter(|| {
+                let roots: [&[u128]; 2] = [&first, &second];
+                function.generate_into(&mut corrections, black_box(&thresholds), &payloads, roots);
+            });
+        });
+        function.generate_into(&mut corrections, &thresholds, &payloads, [&first, &second]);
         group.bench_function(format!("evaluate/{bits}/{kernel:?}"), |b| {
             b.iter(|| function.evaluate(Side::First, black_box(&thresholds), &first, &corrections));
         });

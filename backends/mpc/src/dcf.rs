@@ -7,17 +7,18 @@
 //! the function adds where it leaves the path is in the level's correction.
 //!
 //! # The generator
-//! A seed `s` of 127 bits, with a zero in front, is the key of AES-128. A node's child on side `w` is `AES_s(n, w, 0)`, of which the
-//! lowest bit is the child's control bit and the others its seed; its share of the payload, two words, is `AES_s(n, w, 1)`; the
-//! share of a leaf is `AES_s(n, 0, 1)`. The nonce `n` holds the salt, the number of the key and the level.
+//! A seed `s` of 128 bits is the key of AES-128. The seed of a node's child on side `w` is `AES_s(n, 0, w)`; the child's share of the
+//! payload is the low bits of both words of `AES_s(n, 1, w)`, the share of a leaf those of `AES_s(n, 1, 0)`. A child's control bit
+//! is the top bit of that block, or of `AES_s(n, 2, w)` if payloads have 64 bits and leave none. The nonce `n` holds the salt, the
+//! number of the key and the level.
 //!
 //! # Security
 //! The function is secure if the generator is (theorem 3.1 there), and that is one if AES-128 is a pseudo-random function: no
 //! block is a function of two seeds, so no more is assumed of the cipher. A party sees, of every node of the other's path, blocks that
 //! AES gives under that node's seed at inputs that no other node of any key has, but with negligible probability
 //! ([`Comparison::new`]). A guess of a seed can therefore be held against one node
-//! only, and however many keys, batches and sessions there are, `p` encryptions find a seed with probability `p / 2^127`
-//! at most (the cipher taken as ideal; that its blocks do not repeat under one seed adds `6 / 2^128` a node). Had the
+//! only, and however many keys, batches and sessions there are, `p` encryptions find a seed with probability `p / 2^128`
+//! at most (the cipher taken as ideal; that its blocks do not repeat under one seed adds `15 / 2^128` a node). Had the
 //! nodes shared cipher keys, every guess would serve for all of them (Guo, Katz, Wang, Weng, Yu, "Better Concrete
 //! Security for Half-Gates Garbling", CRYPTO 2020, section 4).
 //!
@@ -41,8 +42,11 @@ use generator::{Portable, Set};
 /// Words of the payload: a sign, and the sign times the offset of a truncation.
 pub const PAYLOAD_WORDS: usize = 2;
 
-/// An element of the output group: words modulo 2^64, and so modulo any power of two below it.
+/// An element of the output group: words modulo `2^width`, of shares whatever above.
 pub type Payload = [u64; PAYLOAD_WORDS];
+
+/// Keys that are made and evaluated together, and whose corrections are stored side by side.
+pub const GROUP: usize = generator::LANES;
 
 /// Words of one level's seed correction, and of a key's control corrections.
 const SEED_WORDS: usize = 2;
@@ -60,7 +64,9 @@ pub struct Corrections {
 /// Makes and evaluates keys for inputs of so many bits.
 pub struct Comparison {
     bits: u32,
+    width: u32,
     salt: u128,
+    first: usize,
     kernel: Kernel,
 }
 
@@ -75,24 +81,36 @@ pub enum Side {
 
 impl Comparison {
     /// What is claimed against a party with one root, in bits: those of a seed.
-    pub const SECURITY_BITS: u32 = 127;
+    pub const SECURITY_BITS: u32 = 128;
 
-    /// For inputs of 1 to 64 bits. The salt is public and random, or the output of a cipher: then two sets of `k` keys have
-    /// an input of the generator in common with probability `2 k / 2^119`. Salts that are merely different may.
+    /// For inputs of 1 to 64 bits and payloads modulo `2^width`, 1 to 64. The salt is public and random, or the output of a cipher:
+    /// then two sets of `k` keys have an input of the generator in common with probability `2 k / 2^118`. Salts that are merely
+    /// different may.
     ///
     /// # Panics
     /// For any other number.
-    pub fn new(bits: u32, salt: u128) -> Self {
-        Self::with_kernel(bits, salt, Kernel::best())
+    pub fn new(bits: u32, width: u32, salt: u128) -> Self {
+        Self::with_kernel(bits, width, salt, Kernel::best())
     }
 
     /// With this kernel: all give the same keys and shares.
     ///
     /// # Panics
-    /// For inputs of another number of bits.
-    pub fn with_kernel(bits: u32, salt: u128, kernel: Kernel) -> Self {
+    /// For inputs or payloads of another number of bits.
+    pub fn with_kernel(bits: u32, width: u32, salt: u128, kernel: Kernel) -> Self {
         assert!((1..=64).contains(&bits), "inputs of {bits} bits");
-        Self { bits, salt, kernel }
+        assert!((1..=64).contains(&width), "payloads of {width} bits");
+        Self { bits, width, salt, first: 0, kernel }
+    }
+
+    /// For a part of a set of keys, which begins with the key of this number: a multiple of [`GROUP`], so that the parts'
+    /// corrections, each a whole number of groups but the last, are those of the whole.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn from_key(self, first: usize) -> Self {
+        assert!(first.is_multiple_of(GROUP), "key {first} does not begin a group");
+        Self { first, ..self }
     }
 
     /// Words of a key's corrections of seeds and control bits.
@@ -111,27 +129,40 @@ impl Comparison {
     /// # Panics
     /// If there are not as many of each.
     pub fn generate(&self, thresholds: &[u64], payloads: &[Payload], roots: [&[u128]; 2]) -> Corrections {
+        let mut corrections = Corrections::default();
+        self.generate_into(&mut corrections, thresholds, payloads, roots);
+        corrections
+    }
+
+    /// The same in place of what `corrections` holds.
+    ///
+    /// # Panics
+    /// If there are not as many of each.
+    pub fn generate_into(
+        &self,
+        corrections: &mut Corrections,
+        thresholds: &[u64],
+        payloads: &[Payload],
+        roots: [&[u128]; 2],
+    ) {
         assert_eq!(thresholds.len(), payloads.len(), "a payload for every threshold");
         assert!(roots.iter().all(|roots| roots.len() == thresholds.len()), "two roots for every threshold");
-        let mut corrections = Corrections {
-            seeds: vec![0; thresholds.len() * self.seed_words()],
-            values: vec![0; thresholds.len() * self.value_words()],
-        };
+        corrections.seeds.resize(thresholds.len() * self.seed_words(), 0);
+        corrections.values.resize(thresholds.len() * self.value_words(), 0);
         match self.kernel.set() {
-            Set::Portable => self.generate_all(Portable, thresholds, payloads, roots, &mut corrections),
+            Set::Portable => self.generate_all(Portable, thresholds, payloads, roots, corrections),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
             Set::AesNi => unsafe {
                 let generator = generator::AesNi::new();
-                self.generate_all(generator, thresholds, payloads, roots, &mut corrections);
+                self.generate_all(generator, thresholds, payloads, roots, corrections);
             },
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
-            Set::Vaes => unsafe { self.generate_vaes(thresholds, payloads, roots, &mut corrections) },
+            Set::Vaes => unsafe { self.generate_vaes(thresholds, payloads, roots, corrections) },
         }
-        corrections
     }
 
     /// One party's shares at the inputs `xs`, each under its own key: `roots` and `corrections` in the order they were made.
@@ -145,25 +176,41 @@ impl Comparison {
         roots: &[u128],
         corrections: &Corrections,
     ) -> Vec<Payload> {
+        let mut shares = vec![[0; PAYLOAD_WORDS]; xs.len()];
+        self.evaluate_into(&mut shares, side, xs, roots, corrections);
+        shares
+    }
+
+    /// The same in place of what `shares` holds.
+    ///
+    /// # Panics
+    /// If there are not as many keys and shares as inputs.
+    pub fn evaluate_into(
+        &self,
+        shares: &mut [Payload],
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+    ) {
+        assert_eq!(xs.len(), shares.len(), "a share for every input");
         assert_eq!(xs.len(), roots.len(), "a root for every input");
         assert_eq!(xs.len() * self.seed_words(), corrections.seeds.len(), "corrections for every input");
         assert_eq!(xs.len() * self.value_words(), corrections.values.len(), "corrections for every input");
-        let mut shares = vec![[0; PAYLOAD_WORDS]; xs.len()];
         match self.kernel.set() {
-            Set::Portable => self.evaluate_all(Portable, side, xs, roots, corrections, &mut shares),
+            Set::Portable => self.evaluate_all(Portable, side, xs, roots, corrections, shares),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
             Set::AesNi => unsafe {
                 let generator = generator::AesNi::new();
-                self.evaluate_all(generator, side, xs, roots, corrections, &mut shares);
+                self.evaluate_all(generator, side, xs, roots, corrections, shares);
             },
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
-            Set::Vaes => unsafe { self.evaluate_vaes(side, xs, roots, corrections, &mut shares) },
+            Set::Vaes => unsafe { self.evaluate_vaes(side, xs, roots, corrections, shares) },
         }
-        shares
     }
 }
 

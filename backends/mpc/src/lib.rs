@@ -47,8 +47,8 @@
 //! let (mut client, differences) = data_owner.prepare(1);
 //! let mut server = model_owner.prepare(1);
 //! for corrections in dealer.batch(1) {
-//!     server.receive_from_dealer(&corrections.to_model_owner)?;
-//!     if let Some(keys) = &corrections.to_data_owner {
+//!     server.receive_from_dealer(corrections.to_model_owner())?;
+//!     if let Some(keys) = corrections.to_data_owner() {
 //!         client.receive_from_dealer(keys)?;
 //!     }
 //! }
@@ -73,7 +73,7 @@
 //! Semi-honest: all three follow the protocol, and each tries to learn from what it sees. No two collude: the dealer
 //! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
 //! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
-//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 127 bits, and no two nodes of any of them an AES input in
+//! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 128 bits, and no two nodes of any of them an AES input in
 //! common, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
 //! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see

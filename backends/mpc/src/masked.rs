@@ -45,6 +45,7 @@ pub(crate) mod dealer;
 mod functional;
 pub(crate) mod gates;
 pub(crate) mod invitation;
+mod keys;
 pub(crate) mod masks;
 mod model_owner;
 mod online;
@@ -54,7 +55,7 @@ pub(crate) mod selection;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};
-pub use gates::randomness_bytes;
+pub use gates::{dealt_bytes, randomness_bytes};
 pub use invitation::{HEADER_BYTES, Invitation, Invitations};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
-pub use online::{Online, Turn};
+pub use online::{Online, Turn, Watch};

@@ -51,6 +51,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
@@ -94,10 +98,24 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn elements(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let mut elements = Vec::new();
+        self.elements_into(count, what, &mut elements)?;
+        Ok(elements)
+    }
+
+    /// In place of what `elements` holds.
+    pub(crate) fn elements_into(
+        &mut self,
+        count: usize,
+        what: &'static str,
+        elements: &mut Vec<u64>,
+    ) -> Result<(), Error> {
         let size = self.ring.bytes();
         let bytes = self.take(count * size, what)?;
+        elements.clear();
         if size == 8 {
-            return Ok(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect());
+            elements.extend(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)));
+            return Ok(());
         }
         let element = |index: usize| {
             let at = index * size;
@@ -108,12 +126,27 @@ impl<'a> Reader<'a> {
             }
             self.ring.reduce(u64::from_le_bytes(word))
         };
-        Ok((0..count).map(element).collect())
+        elements.extend((0..count).map(element));
+        Ok(())
     }
 
     pub(crate) fn words(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let mut words = Vec::new();
+        self.words_into(count, what, &mut words)?;
+        Ok(words)
+    }
+
+    /// In place of what `words` holds.
+    pub(crate) fn words_into(
+        &mut self,
+        count: usize,
+        what: &'static str,
+        words: &mut Vec<u64>,
+    ) -> Result<(), Error> {
         let bytes = self.take(8 * count, what)?;
-        Ok(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect())
+        words.clear();
+        words.extend(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)));
+        Ok(())
     }
 
     pub(crate) fn bits(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::circuit::Circuit;
-use crate::masked::{Corrections, Invitation, Invitations, Turn};
+use crate::masked::{Corrections, Invitation, Invitations, Turn, Watch};
 use crate::model::Model;
 use crate::{Error, beaver, masked};
 
@@ -106,6 +106,10 @@ pub trait Protocol: Send + Sync + 'static {
     /// # Errors
     /// If it is not what is due.
     fn receive(online: &mut Self::Online, message: &[u8]) -> Result<Turn, Error>;
+    /// Does what can be done before the next message comes, once the last one is sent.
+    fn proceed(online: &mut Self::Online);
+    /// From now on `watch` is told the layer of every step that begins.
+    fn watch(online: &mut Self::Online, watch: Watch);
 }
 
 macro_rules! protocol {
@@ -197,6 +201,14 @@ macro_rules! protocol {
 
             fn receive(online: &mut Self::Online, message: &[u8]) -> Result<Turn, Error> {
                 online.receive(message)
+            }
+
+            fn proceed(online: &mut Self::Online) {
+                online.proceed();
+            }
+
+            fn watch(online: &mut Self::Online, watch: Watch) {
+                online.watch(watch);
             }
         }
     };

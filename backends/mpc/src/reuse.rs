@@ -82,8 +82,8 @@ fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
         let (mut client, differences) = asking.does(|| P::expand(P::reserve(&mut data_owner, images)));
         let mut server = serving.does(|| P::prepare(&mut model_owner, images));
         for corrections in &corrections {
-            serving.does(|| P::model_owner_receives(&mut server, &corrections.to_model_owner).unwrap());
-            if let Some(keys) = &corrections.to_data_owner {
+            serving.does(|| P::model_owner_receives(&mut server, corrections.to_model_owner()).unwrap());
+            if let Some(keys) = corrections.to_data_owner() {
                 asking.does(|| P::data_owner_receives(&mut client, keys).unwrap());
             }
         }

@@ -7,7 +7,7 @@ use session::{Session, architecture, by_function, bytes, compile, format, images
 use std::sync::Arc;
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Format};
-use veilbench_mpc::masked::{Dealer, ModelOwner};
+use veilbench_mpc::masked::{Corrections, Dealer, HEADER_BYTES, ModelOwner, dealt_bytes};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
@@ -84,6 +84,12 @@ fn counted(name: &str, images: usize) -> [usize; 3] {
     ]
 }
 
+/// For one image: bits of more are packed together.
+fn is_as_counted(circuit: &Circuit, dealt: &[Corrections]) {
+    let sent: usize = dealt.iter().map(|message| message.to_model_owner().len() - HEADER_BYTES).sum();
+    assert_eq!(sent, dealt_bytes(circuit));
+}
+
 #[test]
 fn bytes_and_rounds_are_those_of_the_formula() {
     for (name, goal) in
@@ -99,6 +105,7 @@ fn bytes_and_rounds_are_those_of_the_formula() {
             let offline = bytes(&to_parties(&inference.corrections)) + inference.differences.len();
             println!("{name} x {count}: {data_owner} + {model_owner} bytes online, {offline} offline");
             if count == 1 {
+                is_as_counted(&circuit, &inference.corrections);
                 assert!(data_owner.max(model_owner) <= goal[0] && inference.rounds() <= goal[1], "{name}");
             }
         }
@@ -115,6 +122,7 @@ fn the_comparison_function_saves_the_trees_bytes_and_rounds() {
         let (data_owner, model_owner) = (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
         assert_eq!(data_owner + model_owner, goal[0], "{name}");
         assert_eq!(inference.rounds(), goal[1], "{name}");
+        is_as_counted(&circuit, &inference.corrections);
         println!("{name}: {data_owner} + {model_owner} bytes online");
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use session::{Inference, Session, body, by_function, compile, format, images, to_parties};
 use veilbench_mpc::Error;
-use veilbench_mpc::circuit::SignProtocol;
 use veilbench_mpc::masked::{Corrections, Dealer, Turn};
 use veilbench_mpc::random::Seed;
 
@@ -41,9 +40,9 @@ fn each_partys_transcript_is_uniform_though_the_input_never_changes() {
             let inference = session.infer(&images);
             count(&mut at_model_owner, &inference.to_model_owner);
             count(&mut at_model_owner, &[body(&inference.differences).to_vec()]);
-            if format.signs == SignProtocol::Tree {
-                for correction in &inference.corrections {
-                    count(&mut at_model_owner, &[body(&correction.to_model_owner).to_vec()]);
+            for correction in &inference.corrections {
+                if let Corrections::Shares(message) = correction {
+                    count(&mut at_model_owner, &[body(message).to_vec()]);
                 }
             }
             count(&mut at_data_owner, &inference.to_data_owner);
@@ -134,8 +133,8 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
             let mut session = Session::fresh(&circuit, &model);
             let (prepared, differences) = session.data_owner.prepare(1);
             let mut batch = session.model_owner.prepare(1);
-            for Corrections { to_model_owner: correction, .. } in session.dealer.batch(1) {
-                batch.receive_from_dealer(&correction).unwrap();
+            for correction in session.dealer.batch(1) {
+                batch.receive_from_dealer(correction.to_model_owner()).unwrap();
             }
             batch.receive_from_data_owner(&differences).unwrap();
             let mut server = batch.start().unwrap();
@@ -163,7 +162,8 @@ fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
     let over = |error| matches!(error, Err(Error::OutOfOrder { .. }));
     for (change, of_dealer) in [(-1isize, true), (1, true), (-1, false), (1, false)] {
         let mut session = Session::fresh(&circuit, &model);
-        let correction = session.dealer.batch(1).next().unwrap();
+        let corrections: Vec<Corrections> = session.dealer.batch(1).collect();
+        let (correction, keys) = (&corrections[0], corrections[1].to_data_owner().unwrap());
         let (mut client, differences) = session.data_owner.prepare(1);
         let mut batch = session.model_owner.prepare(1);
         let wrong = |message: &[u8]| {
@@ -172,19 +172,43 @@ fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
             wrong
         };
         if of_dealer {
-            let refused = batch.receive_from_dealer(&wrong(&correction.to_model_owner));
+            let refused = batch.receive_from_dealer(&wrong(correction.to_model_owner()));
             assert!(matches!(refused, Err(Error::Length { from: "dealer", .. })));
-            let keys = correction.to_data_owner.unwrap();
-            assert!(matches!(client.receive_from_dealer(&wrong(&keys)), Err(Error::Length { .. })));
-            assert!(over(client.receive_from_dealer(&keys)));
+            assert!(matches!(client.receive_from_dealer(&wrong(keys)), Err(Error::Length { .. })));
+            assert!(over(client.receive_from_dealer(keys)));
             assert!(over(client.start(&vec![0.0; circuit.inputs()]).map(|_| ())));
         } else {
             let refused = batch.receive_from_data_owner(&wrong(&differences));
             assert!(matches!(refused, Err(Error::Length { from: "data owner", .. })));
         }
-        assert!(over(batch.receive_from_dealer(&correction.to_model_owner)));
+        assert!(over(batch.receive_from_dealer(correction.to_model_owner())));
         assert!(over(batch.receive_from_data_owner(&differences)));
         assert!(over(batch.start().map(|_| ())));
+    }
+}
+
+#[test]
+fn comparison_keys_out_of_order_or_twice_are_refused_by_both() {
+    let (circuit, model) = compile("mnist-cnn", by_function(format(8, 16)));
+    for due in [0usize, 1] {
+        for wrong in [0usize, 1, 2].into_iter().filter(|wrong| *wrong != due) {
+            let mut session = Session::fresh(&circuit, &model);
+            let corrections: Vec<Corrections> = session.dealer.batch(1).take(4).collect();
+            let keys: Vec<&[u8]> = corrections.iter().filter_map(Corrections::to_data_owner).collect();
+            let mut client = session.data_owner.prepare(1).0;
+            let mut server = session.model_owner.prepare(1);
+            server.receive_from_dealer(corrections[0].to_model_owner()).unwrap();
+            for keys in &keys[..due] {
+                client.receive_from_dealer(keys).unwrap();
+                server.receive_from_dealer(keys).unwrap();
+            }
+            let refused = [client.receive_from_dealer(keys[wrong]), server.receive_from_dealer(keys[wrong])];
+            for refused in refused {
+                assert!(matches!(refused, Err(Error::WrongRandomness { .. } | Error::Length { .. })));
+            }
+            assert!(matches!(client.receive_from_dealer(keys[due]), Err(Error::OutOfOrder { .. })));
+            assert!(matches!(server.receive_from_dealer(keys[due]), Err(Error::OutOfOrder { .. })));
+        }
     }
 }
 
@@ -197,7 +221,7 @@ fn randomness_of_another_batch_is_refused() {
     drop(session.model_owner.prepare(1));
     let (mut first, mut batch) = (session.model_owner.prepare(1), session.model_owner.prepare(1));
     assert!(matches!(
-        batch.receive_from_dealer(&old[0].to_model_owner),
+        batch.receive_from_dealer(old[0].to_model_owner()),
         Err(Error::WrongRandomness { what: "batch", .. })
     ));
     assert!(matches!(first.receive_from_data_owner(&old_differences), Err(Error::WrongRandomness { .. })));

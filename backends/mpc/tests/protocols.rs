@@ -31,8 +31,8 @@ fn run<P: Protocol>(
     let (mut client, differences) = P::expand(P::reserve(&mut data_owner, count));
     let mut server = P::prepare(&mut model_owner, count);
     for corrections in P::deal(&mut dealer, count) {
-        P::model_owner_receives(&mut server, &corrections.to_model_owner)?;
-        if let Some(keys) = &corrections.to_data_owner {
+        P::model_owner_receives(&mut server, corrections.to_model_owner())?;
+        if let Some(keys) = corrections.to_data_owner() {
             P::data_owner_receives(&mut client, keys)?;
         }
     }

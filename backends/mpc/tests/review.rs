@@ -41,10 +41,10 @@ fn a_correction_replayed_for_another_gate_is_refused() {
     let (circuit, model) = compile("mnist-mlp", format(8, 16));
     let mut session = Session::fresh(&circuit, &model);
     let corrections: Vec<Corrections> = session.dealer.batch(1).collect();
-    assert_eq!(corrections[0].to_model_owner.len(), corrections[1].to_model_owner.len());
+    assert_eq!(corrections[0].to_model_owner().len(), corrections[1].to_model_owner().len());
     let mut server = session.model_owner.prepare(1);
-    server.receive_from_dealer(&corrections[0].to_model_owner).unwrap();
-    assert!(refused(server.receive_from_dealer(&corrections[0].to_model_owner), "gate"));
+    server.receive_from_dealer(corrections[0].to_model_owner()).unwrap();
+    assert!(refused(server.receive_from_dealer(corrections[0].to_model_owner()), "gate"));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn messages_of_another_session_are_refused_in_every_phase() {
     let correction = other.dealer.batch(1).next().unwrap();
     let (_, differences) = other.data_owner.prepare(1);
     let (mut first, mut second) = (session.model_owner.prepare(1), session.model_owner.prepare(1));
-    assert!(refused(first.receive_from_dealer(&correction.to_model_owner), "session"));
+    assert!(refused(first.receive_from_dealer(correction.to_model_owner()), "session"));
     assert!(refused(second.receive_from_data_owner(&differences), "session"));
 
     let (_, invitations) = Dealer::new(Arc::clone(&circuit)).unwrap();
@@ -83,7 +83,7 @@ fn a_message_cut_between_two_items_and_an_empty_one_end_the_run() {
         let (client, differences) = session.data_owner.prepare(1);
         let mut server = session.model_owner.prepare(1);
         for correction in session.dealer.batch(1) {
-            server.receive_from_dealer(&correction.to_model_owner).unwrap();
+            server.receive_from_dealer(correction.to_model_owner()).unwrap();
         }
         server.receive_from_data_owner(&differences).unwrap();
         let mut server = server.start().unwrap();

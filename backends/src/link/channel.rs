@@ -5,7 +5,7 @@ mod forward;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::frame::{HEADER_BYTES, Header};
 use super::meter::{Meter, Traffic};
@@ -22,12 +22,16 @@ const READ_AHEAD: usize = 64 << 10;
 /// the kernel's timers are no more exact than this.
 const SPIN: Duration = Duration::from_micros(100);
 
+/// A party that waits looks so often whether the session's time is over.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A channel of whole messages to one peer.
 #[derive(Debug)]
 pub struct Link {
     peer: String,
     stream: Stream,
     timeout: Duration,
+    deadline: Option<Instant>,
     meter: Arc<Meter>,
     traffic: Arc<Traffic>,
     shape: Option<Shape>,
@@ -60,6 +64,12 @@ pub enum LinkError {
         peer: String,
         /// The limit.
         seconds: u64,
+    },
+    /// The session's time was over while this party waited.
+    #[error("link to {peer}: still awaited when the time was over; raise --timeout if the work is only slow")]
+    Deadline {
+        /// The peer's role.
+        peer: String,
     },
     /// A message is larger than a link carries.
     #[error("link to {peer}: a message of {bytes} bytes exceeds the limit of {MESSAGE_LIMIT}")]
@@ -133,6 +143,7 @@ impl Link {
             peer: peer.to_owned(),
             stream,
             timeout,
+            deadline: None,
             meter,
             traffic: Arc::default(),
             shape: profile.shape(),
@@ -157,6 +168,12 @@ impl Link {
     /// The process at the other end, by the kernel's account, if the link is a local one.
     pub fn peer_process(&self) -> Option<u32> {
         self.stream.peer_process()
+    }
+
+    /// From now on waiting ends at `deadline`, which is before the timeout of any single message.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) -> Result<(), LinkError> {
+        self.deadline = Some(deadline);
+        self.stream.prepare(LOOK.min(self.timeout)).map_err(|source| self.failure(source))
     }
 
     /// The counters of this direction.
@@ -291,11 +308,8 @@ impl Link {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if wait {
-                    Err(self.timed_out())
-                } else {
-                    Ok(())
-                }
+                let waits_on = !wait || self.deadline.is_some_and(|end| Instant::now() < end);
+                if waits_on { Ok(()) } else { Err(self.timed_out()) }
             }
             Err(error) => Err(self.failure(error)),
         }
@@ -337,7 +351,9 @@ impl Link {
     /// Waits until the socket takes more, and meanwhile takes in what the peer sends: two parties
     /// that send to each other at once would otherwise wait for each other for ever.
     fn wait_to_send(&mut self) -> Result<(), LinkError> {
-        let arrived = match self.stream.wait(self.inbox_bytes < MESSAGE_LIMIT, self.timeout) {
+        let left = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        let patience = self.timeout.min(left.unwrap_or(self.timeout));
+        let arrived = match self.stream.wait(self.inbox_bytes < MESSAGE_LIMIT, patience) {
             Ok(arrived) => arrived,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(error) if error.kind() == ErrorKind::TimedOut => return Err(self.timed_out()),
@@ -368,7 +384,11 @@ impl Link {
     }
 
     fn timed_out(&self) -> LinkError {
-        LinkError::Timeout { peer: self.peer.clone(), seconds: self.timeout.as_secs() }
+        let peer = self.peer.clone();
+        match self.deadline {
+            Some(_) => LinkError::Deadline { peer },
+            None => LinkError::Timeout { peer, seconds: self.timeout.as_secs() },
+        }
     }
 
     fn failure(&self, source: io::Error) -> LinkError {

@@ -9,6 +9,8 @@ use veilbench_mpc::protocol::Protocol;
 use veilbench_networks::{Shape, Tensor};
 
 use super::batches::{Cut, Progress, map};
+use super::layers::Talk;
+use super::lowering::Lowered;
 use super::{DEALER, MODEL_OWNER, announcement, exactly, from_peer, link};
 use crate::{Error, Link, Party, Recorder, Seat};
 
@@ -22,6 +24,7 @@ pub(super) struct DataOwner<P: Protocol> {
     batch: usize,
     input: Shape,
     classes: usize,
+    layers: Vec<String>,
     progress: Progress,
     /// Randomness of the window that comes next.
     ready: Vec<P::DataOwnerBatch>,
@@ -29,7 +32,12 @@ pub(super) struct DataOwner<P: Protocol> {
 }
 
 impl<P: Protocol> DataOwner<P> {
-    pub(super) fn join(seat: &mut Seat, circuit: Arc<Circuit>, cut: Cut) -> Result<Self, Error> {
+    pub(super) fn join(
+        seat: &mut Seat,
+        lowered: &Lowered,
+        circuit: Arc<Circuit>,
+        cut: Cut,
+    ) -> Result<Self, Error> {
         let (mut dealer, mut server) = (link(seat, DEALER)?, link(seat, MODEL_OWNER)?);
         let recorder = seat.recorder.clone();
         let invitation = recorder.span("wait", || dealer.receive())?;
@@ -48,6 +56,7 @@ impl<P: Protocol> DataOwner<P> {
             batch: seat.job.batch,
             input: seat.architecture.input,
             classes: seat.architecture.classes(),
+            layers: lowered.names().to_vec(),
             progress: Progress::default(),
             ready: Vec::new(),
             recorder,
@@ -99,8 +108,10 @@ impl<P: Protocol> DataOwner<P> {
                 })
             });
             for start in started {
-                let (talk, message) = start.map_err(|error| Error::Input(error.to_string()))?;
+                let (online, message) = start.map_err(|error| Error::Input(error.to_string()))?;
+                let talk = Talk::<P>::new(online, self.layers.len());
                 recorder.span("send", || self.server.send(&message))?;
+                talk.pause();
                 talks.push(talk);
             }
         }
@@ -111,28 +122,30 @@ impl<P: Protocol> DataOwner<P> {
             loop {
                 let mut group = Vec::with_capacity(self.threads);
                 for talk in waiting.by_ref().take(self.threads) {
+                    talk.resume();
                     group.push((talk, recorder.span("wait", || self.server.receive())?));
                 }
                 if group.is_empty() {
                     break;
                 }
-                let turns = recorder.span("evaluate", || {
-                    map(group, |(mut talk, message)| P::receive(&mut talk, &message).map(|turn| (talk, turn)))
-                });
-                for turn in turns {
+                let turns = recorder.span("evaluate", || map(group, Talk::receive));
+                let mut sent = Vec::with_capacity(turns.len());
+                for (talk, turn) in turns {
                     match turn.map_err(from_peer(MODEL_OWNER))? {
-                        (talk, Turn::Send(message)) => {
+                        Turn::Send(message) => {
                             recorder.span("send", || self.server.send(&message))?;
-                            next.push(talk);
+                            sent.push(talk);
                         }
-                        (_, Turn::Logits(values)) => {
+                        Turn::Logits(values) => {
+                            talk.finish(&self.layers, &recorder);
                             logits.extend(values.iter().map(|&logit| self.circuit.decode(logit) as f32));
                         }
-                        (_, Turn::Last(_)) => {
+                        Turn::Last(_) => {
                             return Err(Error::protocol("the data owner's part ended before the logits"));
                         }
                     }
                 }
+                next.extend(recorder.span("evaluate", || map(sent, Talk::proceed)));
             }
             talks = next;
         }

@@ -2,15 +2,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use veilbench_mpc::circuit::Circuit;
 use veilbench_mpc::masked::{Corrections, Invitations};
 use veilbench_mpc::protocol::Protocol;
 use veilbench_networks::Tensor;
 
-use super::batches::{Cut, Progress, map};
+use super::batches::{Cut, Progress};
 use super::{DATA_OWNER, MODEL_OWNER, announcement, link};
 use crate::{Error, Link, Party, Recorder, Seat};
+
+/// Messages each thread makes before they are sent.
+const MADE_AHEAD: usize = 4;
 
 pub(super) struct Dealer<P: Protocol> {
     core: P::Dealer,
@@ -42,12 +46,12 @@ impl<P: Protocol> Dealer<P> {
         })
     }
 
-    /// Deals for a window: with one thread gate by gate, otherwise so many messages at once.
+    /// Deals for a window, message by message; with more than one thread the others make what this one sends.
     fn deal(&mut self, window: Range<usize>) -> Result<(), Error> {
-        let recorder = self.recorder.clone();
         self.to_data_owner.send(&announcement(&window))?;
-        let mut batches: Vec<P::DealerBatch> =
+        let batches: Vec<P::DealerBatch> =
             self.cut.messages(window).map(|images| P::deal(&mut self.core, images.len())).collect();
+        let recorder = self.recorder.clone();
         if self.threads == 1 {
             for mut batch in batches {
                 while let Some(corrections) = recorder.span("deal", || batch.next()) {
@@ -56,24 +60,61 @@ impl<P: Protocol> Dealer<P> {
             }
             return Ok(());
         }
-        while !batches.is_empty() {
-            let rest = batches.split_off(self.threads.min(batches.len()));
-            let dealt = recorder.span("deal", || map(batches, Iterator::collect::<Vec<_>>));
-            dealt.iter().flatten().try_for_each(|corrections| self.send(corrections))?;
-            batches = rest;
-        }
-        Ok(())
+        let makers = (self.threads - 1).min(batches.len());
+        std::thread::scope(|scope| {
+            let mut shares: Vec<Vec<P::DealerBatch>> = (0..makers).map(|_| Vec::new()).collect();
+            let count = batches.len();
+            for (at, batch) in batches.into_iter().enumerate() {
+                shares[at % makers].push(batch);
+            }
+            let made: Vec<Receiver<Option<Corrections>>> = shares
+                .into_iter()
+                .map(|batches| {
+                    let (sender, receiver) = sync_channel(MADE_AHEAD);
+                    let recorder = recorder.clone();
+                    scope.spawn(move || make(batches, &sender, &recorder));
+                    receiver
+                })
+                .collect();
+            for receiver in made.iter().cycle().take(count) {
+                // The end of a batch, or of its maker.
+                while let Some(corrections) = recorder.span("wait", || receiver.recv().ok().flatten()) {
+                    self.send(&corrections)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn send(&mut self, corrections: &Corrections) -> Result<(), Error> {
         let recorder = self.recorder.clone();
         recorder.span("send", || {
-            self.to_model_owner.send(&corrections.to_model_owner)?;
-            if let Some(keys) = &corrections.to_data_owner {
+            self.to_model_owner.send(corrections.to_model_owner())?;
+            if let Some(keys) = corrections.to_data_owner() {
                 self.to_data_owner.send(keys)?;
             }
             Ok(())
         })
+    }
+}
+
+/// Makes the messages of batches, `None` after each, until nobody takes them any more.
+fn make<B: Iterator<Item = Corrections>>(
+    batches: Vec<B>,
+    made: &SyncSender<Option<Corrections>>,
+    recorder: &Recorder,
+) {
+    for mut batch in batches {
+        loop {
+            let corrections = recorder.span("deal", || batch.next());
+            let is_last = corrections.is_none();
+            if made.send(corrections).is_err() {
+                return;
+            }
+            if is_last {
+                break;
+            }
+        }
     }
 }
 

@@ -101,6 +101,11 @@ impl Wire {
 }
 
 impl Lowered {
+    /// The layers' names, in order.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     fn name(&self, layer: usize) -> Option<String> {
         self.names.get(layer).cloned()
     }

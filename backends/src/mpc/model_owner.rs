@@ -10,6 +10,7 @@ use veilbench_mpc::protocol::Protocol;
 use veilbench_networks::Tensor;
 
 use super::batches::{Cut, Progress, map};
+use super::layers::Talk;
 use super::lowering::Lowered;
 use super::{DATA_OWNER, DEALER, exactly, from_peer, link};
 use crate::{Error, Link, Party, Recorder, Seat};
@@ -21,6 +22,7 @@ pub(super) struct ModelOwner<P: Protocol> {
     cut: Cut,
     threads: usize,
     batch: usize,
+    layers: Vec<String>,
     progress: Progress,
     /// Randomness of the window that comes next.
     ready: Vec<P::ModelOwnerBatch>,
@@ -53,6 +55,7 @@ impl<P: Protocol> ModelOwner<P> {
             cut,
             threads: seat.job.threads.max(1),
             batch: seat.job.batch,
+            layers: lowered.names().to_vec(),
             progress: Progress::default(),
             ready: Vec::new(),
             recorder,
@@ -84,7 +87,9 @@ impl<P: Protocol> ModelOwner<P> {
     /// Runs a window, in the data owner's order.
     fn run(&mut self) -> Result<(), Error> {
         let recorder = self.recorder.clone();
-        let starts = std::mem::take(&mut self.ready).into_iter().map(P::start_model_owner);
+        let talk = |online| Talk::<P>::new(online, self.layers.len());
+        let ready = std::mem::take(&mut self.ready).into_iter();
+        let starts = ready.map(|batch| P::start_model_owner(batch).map(talk));
         let mut talks = starts.collect::<Result<Vec<_>, _>>().map_err(Error::engine("starting a batch"))?;
         while !talks.is_empty() {
             let mut next = Vec::with_capacity(talks.len());
@@ -92,17 +97,16 @@ impl<P: Protocol> ModelOwner<P> {
             loop {
                 let mut group = Vec::with_capacity(self.threads);
                 for talk in waiting.by_ref().take(self.threads) {
+                    talk.resume();
                     group.push((talk, recorder.span("wait", || self.client.receive())?));
                 }
                 if group.is_empty() {
                     break;
                 }
-                let turns = recorder.span("evaluate", || {
-                    map(group, |(mut talk, message)| P::receive(&mut talk, &message).map(|turn| (talk, turn)))
-                });
-                for turn in turns {
-                    let (talk, turn) = turn.map_err(from_peer(DATA_OWNER))?;
-                    let (message, last) = match turn {
+                let turns = recorder.span("evaluate", || map(group, Talk::receive));
+                let mut sent = Vec::with_capacity(turns.len());
+                for (talk, turn) in turns {
+                    let (message, last) = match turn.map_err(from_peer(DATA_OWNER))? {
                         Turn::Send(message) => (message, false),
                         Turn::Last(message) => (message, true),
                         Turn::Logits(_) => {
@@ -110,10 +114,13 @@ impl<P: Protocol> ModelOwner<P> {
                         }
                     };
                     recorder.span("send", || self.client.send(&message))?;
-                    if !last {
-                        next.push(talk);
+                    if last {
+                        talk.finish(&self.layers, &recorder);
+                    } else {
+                        sent.push(talk);
                     }
                 }
+                next.extend(recorder.span("evaluate", || map(sent, Talk::proceed)));
             }
             talks = next;
         }

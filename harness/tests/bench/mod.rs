@@ -148,6 +148,15 @@ pub(crate) fn interrupt(process: u32) {
     signal(process, Signal::INT);
 }
 
+/// Stops a process until it is ended or told to go on.
+pub(crate) fn stop(process: u32) {
+    signal(process, Signal::STOP);
+}
+
+pub(crate) fn go_on(process: u32) {
+    signal(process, Signal::CONT);
+}
+
 pub(crate) fn kill(process: u32) {
     signal(process, Signal::KILL);
 }

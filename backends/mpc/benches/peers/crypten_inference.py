@@ -65,7 +65,7 @@ def main():
     parties = [context.Process(target=party, args=(rank, *arguments)) for rank in range(2)]
     for process in parties:
         process.start()
-    print(json.dumps(results.get(timeout=570)))
+    print(json.dumps(results.get(timeout=3500)))
     for process in parties:
         process.join()
 

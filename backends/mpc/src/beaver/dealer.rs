@@ -85,7 +85,7 @@ impl Iterator for DealerBatch {
                 self.header.write(index, &mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
-                return Some(Corrections { to_model_owner: writer.take(), to_data_owner: None });
+                return Some(Corrections::Shares(writer.take()));
             }
         }
         None

@@ -147,7 +147,7 @@ impl ModelOwnerBatch {
         let bytes = 8 * sizes.bits + ring.bytes() * sizes.values;
         reader.expect(HEADER_BYTES + bytes, "corrections")?;
         self.header.check(index, &mut reader)?;
-        let randomness = Randomness::of_model_owner(sizes, ring, index, &self.seed, &mut reader)?;
+        let randomness = Randomness::of_model_owner(sizes, index, &self.seed, &mut reader)?;
         reader.finish()?;
         self.gates[index] = randomness;
         self.dealt = index + 1;

@@ -8,12 +8,12 @@ use super::sizes::sizes;
 use crate::Error;
 use crate::circuit::{Circuit, Gate, pool::sum_all};
 use crate::linear::LinearMap;
-use crate::masked::Turn;
 use crate::masked::gates::{assemble, differences};
 use crate::masked::masks::Role;
 use crate::masked::preprocessing::Randomness;
 use crate::masked::schedule::incoming;
 use crate::masked::selection::Truncation;
+use crate::masked::{Turn, Watch};
 use crate::message::{Reader, Writer};
 use crate::oracle::add_per_channel;
 use crate::ring::{add_assign, sub_assign};
@@ -44,6 +44,7 @@ pub struct Online {
     writer: Writer,
     /// Bytes of the messages to come.
     lengths: std::vec::IntoIter<usize>,
+    watch: Option<Watch>,
 }
 
 /// What a party waits for. `own` is its share of what is being opened.
@@ -115,8 +116,27 @@ impl Online {
         let writer = Writer::new(circuit.ring());
         let lengths = incoming(&transfers(&circuit, images), role).into_iter();
         let gates = gates.into_iter().enumerate();
-        Self { role, circuit, images, gates, parameters, wire: Vec::new(), stage, writer, lengths }
+        Self {
+            role,
+            circuit,
+            images,
+            gates,
+            parameters,
+            wire: Vec::new(),
+            stage,
+            writer,
+            lengths,
+            watch: None,
+        }
     }
+
+    /// From now on `watch` is told the layer of every gate that begins.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// There is nothing to be done before the next message comes.
+    pub fn proceed(&mut self) {}
 
     /// Takes the other party's message and goes on until its next one is needed.
     ///
@@ -179,6 +199,9 @@ impl Online {
 
     /// Does what a gate needs no message for.
     fn begin(&mut self, circuit: &Circuit, gate: usize, randomness: Randomness) -> Stage {
+        if let Some(watch) = &mut self.watch {
+            watch(circuit.layers[gate]);
+        }
         match &circuit.gates[gate] {
             Gate::Linear { .. } => {
                 let mut own = std::mem::take(&mut self.wire);

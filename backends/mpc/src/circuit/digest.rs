@@ -6,7 +6,7 @@ use super::{Format, SignProtocol};
 use crate::network::{Architecture, Layer, Window};
 
 /// To be raised whenever messages or randomness come to mean something else, so that parties of two revisions refuse each other.
-const REVISION: usize = 2;
+const REVISION: usize = 4;
 
 /// The first words of SHA-256 over the revision, the layers, the format and the calibrated magnitudes; and without the magnitudes, which
 /// weights do not depend on.

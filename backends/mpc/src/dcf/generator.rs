@@ -12,9 +12,6 @@ pub(super) const LANES: usize = 16;
 /// A block of 128 bits for every lane, the lower word first.
 pub(super) type Blocks = [[u64; 2]; LANES];
 
-/// The lowest bit of a block is a control bit and no part of the seed.
-pub(super) const CONTROL: u64 = 1;
-
 /// An instruction set that expands seeds. Values exist only for what this machine can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Set);
@@ -63,8 +60,8 @@ impl Kernel {
 
 /// Expands seeds.
 pub(super) trait Generator: Copy {
-    /// `AES_s(input ^ part)` for the seed and input of every lane and all parts `0..P`. The control bits of seeds do not count.
-    fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P];
+    /// `AES_s(input ^ part * STEP)` for the seed and input of every lane and all parts `0..P`.
+    fn expand<const P: usize, const STEP: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P];
 }
 
 /// By the `aes` crate.
@@ -72,12 +69,12 @@ pub(super) trait Generator: Copy {
 pub(super) struct Portable;
 
 impl Generator for Portable {
-    fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+    fn expand<const P: usize, const STEP: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
         let mut parts = [Blocks::default(); P];
-        for (lane, ([low, high], input)) in seeds.iter().zip(inputs).enumerate() {
-            let cipher = Aes128::new(&bytes([low & !CONTROL, *high]).into());
+        for (lane, (seed, input)) in seeds.iter().zip(inputs).enumerate() {
+            let cipher = Aes128::new(&bytes(*seed).into());
             let mut blocks: [aes::Block; P] =
-                std::array::from_fn(|part| bytes([input[0] ^ part as u64, input[1]]).into());
+                std::array::from_fn(|part| bytes([input[0] ^ (part * STEP) as u64, input[1]]).into());
             cipher.encrypt_blocks(&mut blocks);
             for (part, block) in parts.iter_mut().zip(blocks) {
                 let block = u128::from_le_bytes(block.into());
@@ -99,7 +96,7 @@ pub(super) use x86::{AesNi, Vaes};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Blocks, CONTROL, Generator, LANES};
+    use super::{Blocks, Generator, LANES};
 
     /// The round constants of AES-128, FIPS 197, section 5.2.
     const ROUND_CONSTANTS: [i32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
@@ -110,7 +107,7 @@ mod x86 {
     macro_rules! generator {
         (
             $(#[$doc:meta])* $name:ident, $features:literal, $vector:ident, $expand:ident,
-            $load:ident, $store:ident, $words:ident, $bytes:ident, $shuffle:ident, $shift:ident, $xor:ident, $and:ident,
+            $load:ident, $store:ident, $words:ident, $bytes:ident, $shuffle:ident, $shift:ident, $xor:ident,
             $round:ident, $last:ident
         ) => {
             $(#[$doc])*
@@ -128,12 +125,12 @@ mod x86 {
 
             impl Generator for $name {
                 #[inline(always)]
-                fn expand<const P: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+                fn expand<const P: usize, const STEP: usize>(self, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
                     let mut parts = [Blocks::default(); P];
                     #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
                     // SAFETY: whoever made `self` promised that the machine has it.
                     unsafe {
-                        $expand(seeds, inputs, &mut parts)
+                        $expand::<P, STEP>(seeds, inputs, &mut parts)
                     };
                     parts
                 }
@@ -144,19 +141,14 @@ mod x86 {
             /// `aeslast` of a vector whose four columns are `RotWord(w3)` is `SubWord(RotWord(w3))` in every column, exclusive-or'ed
             /// with the round constant. What the schedule adds to that is the running exclusive-or of the columns.
             #[target_feature(enable = $features)]
-            fn $expand<const P: usize>(seeds: &Blocks, inputs: &Blocks, parts: &mut [Blocks; P]) {
+            fn $expand<const P: usize, const STEP: usize>(seeds: &Blocks, inputs: &Blocks, parts: &mut [Blocks; P]) {
                 const BLOCKS: usize = size_of::<$vector>() / 16;
                 let rotated = $words(0x0c0f_0e0d);
-                let every_word = [!(CONTROL as i64), -1];
-                let mut clear = Blocks::default();
-                clear.fill(every_word.map(|word| word as u64));
-                let clear = load(&clear, 0);
                 for group in 0..LANES / (BLOCKS * ABREAST) {
                     let at = |vector: usize| (group * ABREAST + vector) * BLOCKS;
-                    let mut keys: [$vector; ABREAST] =
-                        std::array::from_fn(|vector| $and(load(seeds, at(vector)), clear));
+                    let mut keys: [$vector; ABREAST] = std::array::from_fn(|vector| load(seeds, at(vector)));
                     let mut states: [[$vector; ABREAST]; P] = std::array::from_fn(|part| {
-                        let part = $bytes(part as i64);
+                        let part = $bytes((part * STEP) as i64);
                         std::array::from_fn(|vector| {
                             $xor($xor(load(inputs, at(vector)), part), keys[vector])
                         })
@@ -222,14 +214,14 @@ mod x86 {
         /// Four blocks to a vector.
         Vaes, "avx512f,avx512bw,avx512dq,vaes", __m512i, expand_vaes,
         _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, wide_part, _mm512_shuffle_epi8, _mm512_bslli_epi128,
-        _mm512_xor_si512, _mm512_and_si512, _mm512_aesenc_epi128, _mm512_aesenclast_epi128
+        _mm512_xor_si512, _mm512_aesenc_epi128, _mm512_aesenclast_epi128
     }
 
     generator! {
         /// One block to a vector.
         AesNi, "aes,ssse3", __m128i, expand_aes_ni,
         _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, part, _mm_shuffle_epi8, _mm_bslli_si128,
-        _mm_xor_si128, _mm_and_si128, _mm_aesenc_si128, _mm_aesenclast_si128
+        _mm_xor_si128, _mm_aesenc_si128, _mm_aesenclast_si128
     }
 }
 
@@ -237,35 +229,45 @@ mod x86 {
 mod tests {
     use super::*;
 
-    fn by<const P: usize>(kernel: Kernel, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
+    fn by<const P: usize, const STEP: usize>(kernel: Kernel, seeds: &Blocks, inputs: &Blocks) -> [Blocks; P] {
         match kernel.set() {
-            Set::Portable => Portable.expand(seeds, inputs),
+            Set::Portable => Portable.expand::<P, STEP>(seeds, inputs),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "says what was detected")]
             // SAFETY: `available` gives this kernel only after detecting it.
-            Set::AesNi => unsafe { AesNi::new() }.expand(seeds, inputs),
+            Set::AesNi => unsafe { AesNi::new() }.expand::<P, STEP>(seeds, inputs),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "says what was detected")]
             // SAFETY: `available` gives this kernel only after detecting it.
-            Set::Vaes => unsafe { Vaes::new() }.expand(seeds, inputs),
+            Set::Vaes => unsafe { Vaes::new() }.expand::<P, STEP>(seeds, inputs),
         }
     }
 
     #[test]
     fn every_kernel_gives_the_standards_block() {
-        // FIPS 197, appendix C.1, with a key whose lowest bit is 0.
+        // FIPS 197, appendices B and C.1: keys with the lowest bit one and zero.
         let words = |block: u128| {
             let block = u128::from_le_bytes(block.to_be_bytes());
             [block as u64, (block >> 64) as u64]
         };
-        let key = words(0x000102030405060708090a0b0c0d0e0f);
-        let input = words(0x00112233445566778899aabbccddeeff);
-        let output = words(0x69c4e0d86a7b0430d8cdb78070b4c55a);
-        for kernel in Kernel::available() {
-            let [blocks] = by::<1>(kernel, &[key; LANES], &[input; LANES]);
-            assert_eq!(blocks, [output; LANES], "{kernel:?}");
-            let [blocks] = by::<1>(kernel, &[[key[0] | CONTROL, key[1]]; LANES], &[input; LANES]);
-            assert_eq!(blocks, [output; LANES], "{kernel:?} with a control bit");
+        let known = [
+            (
+                0x2b7e151628aed2a6abf7158809cf4f3c,
+                0x3243f6a8885a308d313198a2e0370734,
+                0x3925841d02dc09fbdc118597196a0b32,
+            ),
+            (
+                0x000102030405060708090a0b0c0d0e0f,
+                0x00112233445566778899aabbccddeeff,
+                0x69c4e0d86a7b0430d8cdb78070b4c55a,
+            ),
+        ];
+        for (key, input, output) in known {
+            let [key, input, output] = [key, input, output].map(words);
+            for kernel in Kernel::available() {
+                let [blocks] = by::<1, 1>(kernel, &[key; LANES], &[input; LANES]);
+                assert_eq!(blocks, [output; LANES], "{kernel:?}");
+            }
         }
     }
 
@@ -278,10 +280,13 @@ mod tests {
                 std::array::from_fn(|lane| [words[2 * lane], words[2 * lane + 1]])
             };
             let (seeds, inputs) = (next(), next());
-            let expected = Portable.expand::<4>(&seeds, &inputs);
+            let expected = Portable.expand::<6, 1>(&seeds, &inputs);
             for kernel in Kernel::available() {
-                assert_eq!(by::<4>(kernel, &seeds, &inputs), expected, "{kernel:?}");
-                assert_eq!(by::<2>(kernel, &seeds, &inputs), expected[..2], "{kernel:?}");
+                assert_eq!(by::<6, 1>(kernel, &seeds, &inputs), expected, "{kernel:?}");
+                assert_eq!(by::<4, 1>(kernel, &seeds, &inputs), expected[..4], "{kernel:?}");
+                let [first, second, third] = by::<3, 2>(kernel, &seeds, &inputs);
+                assert_eq!([first, second, third], [expected[0], expected[2], expected[4]], "{kernel:?}");
+                assert_eq!(by::<2, 2>(kernel, &seeds, &inputs), [first, second], "{kernel:?}");
             }
         }
     }

@@ -2,18 +2,28 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::generator::Vaes;
-use super::generator::{Blocks, CONTROL, Generator, LANES};
+use super::generator::{Blocks, Generator, LANES};
 use super::{Comparison, Corrections, Payload, Side};
 
-/// In a nonce, below the salt and the number of the key: the level, the child and the part.
-const NONCE_BITS: u32 = 9;
-/// The child's bit in a nonce; below it, which of a child's two blocks it is.
-const WAY: u32 = 1;
+/// In a nonce, below the salt and the number of the key: the level, which of a child's blocks it is, and the child.
+const NONCE_BITS: u32 = 10;
+const LEVEL: u32 = 3;
 
-/// In a nonce's words.
-const WAYS: [u64; WORDS] = [1 << WAY, 0];
-/// What of a block's words is the seed.
-const SEED: [u64; WORDS] = [!CONTROL, !0];
+/// The blocks of a child, in a nonce and in what is expanded.
+const SEED: usize = 0;
+const VALUE: usize = 1;
+/// Payloads of words that have bits to spare: the top bit of the block of the value is the control bit.
+const TWO: usize = 2;
+/// Other payloads: the top bit of a block of its own.
+const THREE: usize = 3;
+/// The same of both children.
+const TWO_OF_BOTH: usize = 2 * TWO;
+const THREE_OF_BOTH: usize = 2 * THREE;
+
+/// What is between the blocks of one child in a nonce: the other's.
+const CHILDREN: usize = 2;
+/// The child, in a nonce's words.
+const WAYS: [u64; WORDS] = [1, 0];
 
 /// Words of a block: a seed, or a share of a payload.
 const WORDS: usize = 2;
@@ -97,7 +107,13 @@ fn each(what: impl Fn(usize, usize) -> u64) -> Blocks {
     blocks
 }
 
-/// A party's nodes of the keys' paths: blocks with whatever control bit, and the corrected control bits as masks.
+/// The control bits as masks, given the last of a child's blocks.
+#[inline(always)]
+fn controls_of(block: &Blocks) -> Blocks {
+    each(|lane, _| ((block[lane][WORDS - 1] as i64) >> 63) as u64)
+}
+
+/// A party's nodes of the keys' paths: seeds, and control bits as masks.
 struct Nodes {
     seeds: Blocks,
     controls: Blocks,
@@ -106,7 +122,7 @@ struct Nodes {
 /// The nonces of nodes on one level.
 #[inline(always)]
 fn on_level(nonces: &Blocks, level: usize) -> Blocks {
-    let level = [(level as u64) << (WAY + 1), 0];
+    let level = [(level as u64) << LEVEL, 0];
     each(|lane, word| nonces[lane][word] | level[word])
 }
 
@@ -115,7 +131,9 @@ impl Comparison {
     #[inline(always)]
     fn nonces(&self, group: Group) -> Blocks {
         let (low, high) = (self.salt as u64, (self.salt >> 64) as u64);
-        std::array::from_fn(|lane| [low.wrapping_add((group.first + lane) as u64) << NONCE_BITS, high])
+        std::array::from_fn(|lane| {
+            [low.wrapping_add((self.first + group.first + lane) as u64) << NONCE_BITS, high]
+        })
     }
 
     #[cfg(test)]
@@ -123,8 +141,29 @@ impl Comparison {
         on_level(&self.nonces(Group { first, lanes: LANES }), level)
     }
 
+    /// Whether the payload's words leave a bit of their block to the control bit.
+    fn has_bits_to_spare(&self) -> bool {
+        self.width < u64::BITS
+    }
+
     #[inline(always)]
     pub(super) fn generate_all(
+        &self,
+        generator: impl Generator,
+        thresholds: &[u64],
+        payloads: &[Payload],
+        roots: [&[u128]; 2],
+        corrections: &mut Corrections,
+    ) {
+        if self.has_bits_to_spare() {
+            self.generate_keys::<TWO_OF_BOTH>(generator, thresholds, payloads, roots, corrections);
+        } else {
+            self.generate_keys::<THREE_OF_BOTH>(generator, thresholds, payloads, roots, corrections);
+        }
+    }
+
+    #[inline(always)]
+    fn generate_keys<const BLOCKS: usize>(
         &self,
         generator: impl Generator,
         thresholds: &[u64],
@@ -140,13 +179,13 @@ impl Comparison {
                 controls: [[mask(party as u64); 2]; LANES],
             });
             let (thresholds, payloads) = (group.lanes(thresholds), group.lanes(payloads));
-            self.generate_group(generator, group, &thresholds, &payloads, nodes, seeds, values);
+            self.generate_group::<BLOCKS>(generator, group, &thresholds, &payloads, nodes, seeds, values);
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a group of keys, and where its corrections belong")]
     #[inline(always)]
-    fn generate_group(
+    fn generate_group<const BLOCKS: usize>(
         &self,
         generator: impl Generator,
         group: Group,
@@ -157,22 +196,29 @@ impl Comparison {
         values: &mut [u64],
     ) {
         let levels = self.bits as usize;
+        let of_width = u64::MAX >> (u64::BITS - self.width);
         let nonces = self.nonces(group);
         let (mut sums, mut lefts, mut rights) = (Blocks::default(), Blocks::default(), Blocks::default());
         for level in 0..levels {
             let bit = levels - 1 - level;
             let inputs = on_level(&nonces, level);
-            let first = generator.expand::<4>(&nodes[0].seeds, &inputs);
-            let second = generator.expand::<4>(&nodes[1].seeds, &inputs);
+            let first = generator.expand::<BLOCKS, 1>(&nodes[0].seeds, &inputs);
+            let second = generator.expand::<BLOCKS, 1>(&nodes[1].seeds, &inputs);
             let side = each(|lane, _| mask(thresholds[lane] >> bit));
-            let lost = |of: &[Blocks; 4], part: usize| {
-                each(|lane, word| select(side[lane][word], of[part][lane][word], of[part + 2][lane][word]))
+            let lost = |of: &[Blocks; BLOCKS], block: usize| {
+                let (left, right) = (&of[CHILDREN * block], &of[CHILDREN * block + 1]);
+                each(|lane, word| select(side[lane][word], left[lane][word], right[lane][word]))
             };
-            let kept = |of: &[Blocks; 4], part: usize| {
-                each(|lane, word| select(side[lane][word], of[part + 2][lane][word], of[part][lane][word]))
+            let kept = |of: &[Blocks; BLOCKS], block: usize| {
+                let (left, right) = (&of[CHILDREN * block], &of[CHILDREN * block + 1]);
+                each(|lane, word| select(side[lane][word], right[lane][word], left[lane][word]))
             };
-            let differing = |child: usize| each(|lane, _| first[child][lane][0] ^ second[child][lane][0]);
-            let (left, right) = (differing(0), differing(2));
+            let last = BLOCKS / CHILDREN - 1;
+            let differing = |child: usize| {
+                let (first, second) = (&first[CHILDREN * last + child], &second[CHILDREN * last + child]);
+                each(|lane, _| (first[lane][WORDS - 1] ^ second[lane][WORDS - 1]) >> 63)
+            };
+            let (left, right) = (differing(0), differing(1));
             let left = each(|lane, word| (left[lane][word] ^ side[lane][word] ^ 1) & 1);
             let right = each(|lane, word| (right[lane][word] ^ side[lane][word]) & 1);
             lefts = each(|lane, word| lefts[lane][word] | left[lane][word] << bit);
@@ -180,39 +226,44 @@ impl Comparison {
             let way = each(|lane, word| mask(select(side[lane][word], right[lane][word], left[lane][word])));
 
             let (lost_seeds, lost_values) =
-                ([lost(&first, 0), lost(&second, 0)], [lost(&first, 1), lost(&second, 1)]);
+                ([lost(&first, SEED), lost(&second, SEED)], [lost(&first, VALUE), lost(&second, VALUE)]);
             let (kept_seeds, kept_values) =
-                ([kept(&first, 0), kept(&second, 0)], [kept(&first, 1), kept(&second, 1)]);
+                ([kept(&first, SEED), kept(&second, SEED)], [kept(&first, VALUE), kept(&second, VALUE)]);
+            let kept_controls = if last == VALUE {
+                [controls_of(&kept_values[0]), controls_of(&kept_values[1])]
+            } else {
+                [controls_of(&kept(&first, last)), controls_of(&kept(&second, last))]
+            };
             let negative = nodes[1].controls;
-            let seed =
-                each(|lane, word| (lost_seeds[0][lane][word] ^ lost_seeds[1][lane][word]) & SEED[word]);
+            let seed = each(|lane, word| lost_seeds[0][lane][word] ^ lost_seeds[1][lane][word]);
             let value = each(|lane, word| {
                 let shares = lost_values[1][lane][word].wrapping_sub(lost_values[0][lane][word]);
                 let due = shares
                     .wrapping_sub(sums[lane][word])
                     .wrapping_add(side[lane][word] & payloads[lane][word]);
-                signed(negative[lane][word], due)
+                signed(negative[lane][word], due) & of_width
             });
             sums = each(|lane, word| {
                 let ahead = kept_values[0][lane][word].wrapping_sub(kept_values[1][lane][word]);
                 let corrected = signed(negative[lane][word], value[lane][word]);
                 sums[lane][word].wrapping_add(ahead).wrapping_add(corrected)
             });
-            for (nodes, kept) in nodes.iter_mut().zip(&kept_seeds) {
+            for (nodes, (seeds, kept)) in nodes.iter_mut().zip(kept_seeds.iter().zip(&kept_controls)) {
                 let controls = nodes.controls;
-                nodes.seeds = each(|lane, word| kept[lane][word] ^ (controls[lane][word] & seed[lane][word]));
+                nodes.seeds =
+                    each(|lane, word| seeds[lane][word] ^ (controls[lane][word] & seed[lane][word]));
                 nodes.controls =
-                    each(|lane, word| mask(kept[lane][0]) ^ (controls[lane][word] & way[lane][word]));
+                    each(|lane, word| kept[lane][word] ^ (controls[lane][word] & way[lane][word]));
             }
             group.set_level(seeds, level, &seed);
             group.set_level(values, level, &value);
         }
         let inputs = on_level(&nonces, levels);
-        let [_, first] = generator.expand::<2>(&nodes[0].seeds, &inputs);
-        let [_, second] = generator.expand::<2>(&nodes[1].seeds, &inputs);
+        let [_, first] = generator.expand::<TWO, CHILDREN>(&nodes[0].seeds, &inputs);
+        let [_, second] = generator.expand::<TWO, CHILDREN>(&nodes[1].seeds, &inputs);
         let value = each(|lane, word| {
             let due = second[lane][word].wrapping_sub(first[lane][word]).wrapping_sub(sums[lane][word]);
-            signed(nodes[1].controls[lane][word], due)
+            signed(nodes[1].controls[lane][word], due) & of_width
         });
         let controls = each(|lane, word| [lefts, rights][word][lane][word]);
         group.set_level(seeds, levels, &controls);
@@ -229,12 +280,30 @@ impl Comparison {
         corrections: &Corrections,
         shares: &mut [Payload],
     ) {
+        if self.has_bits_to_spare() {
+            self.evaluate_keys::<TWO>(generator, side, xs, roots, corrections, shares);
+        } else {
+            self.evaluate_keys::<THREE>(generator, side, xs, roots, corrections, shares);
+        }
+    }
+
+    #[inline(always)]
+    fn evaluate_keys<const BLOCKS: usize>(
+        &self,
+        generator: impl Generator,
+        side: Side,
+        xs: &[u64],
+        roots: &[u128],
+        corrections: &Corrections,
+        shares: &mut [Payload],
+    ) {
         let second = mask(u64::from(side == Side::Second));
         for group in Group::all(xs.len()) {
             let seeds = &corrections.seeds[group.of(self.seed_words())];
             let values = &corrections.values[group.of(self.value_words())];
             let nodes = Nodes { seeds: blocks_of(group.lanes(roots)), controls: [[second; 2]; LANES] };
-            let sums = self.evaluate_group(generator, group, &group.lanes(xs), nodes, seeds, values);
+            let sums =
+                self.evaluate_group::<BLOCKS>(generator, group, &group.lanes(xs), nodes, seeds, values);
             for (share, sum) in shares[group.of(1)].iter_mut().zip(&sums) {
                 *share = sum.map(|word| signed(second, word));
             }
@@ -242,7 +311,7 @@ impl Comparison {
     }
 
     #[inline(always)]
-    fn evaluate_group(
+    fn evaluate_group<const BLOCKS: usize>(
         &self,
         generator: impl Generator,
         group: Group,
@@ -259,8 +328,9 @@ impl Comparison {
         for level in 0..levels {
             let bit = levels - 1 - level;
             let inputs = on_level(&nonces, level);
-            let inputs = each(|lane, word| inputs[lane][word] | (xs[lane] >> bit) << WAY & WAYS[word]);
-            let [children, shares] = generator.expand::<2>(&nodes.seeds, &inputs);
+            let inputs = each(|lane, word| inputs[lane][word] | xs[lane] >> bit & WAYS[word]);
+            let blocks = generator.expand::<BLOCKS, CHILDREN>(&nodes.seeds, &inputs);
+            let (children, shares, last) = (&blocks[SEED], &blocks[VALUE], controls_of(&blocks[BLOCKS - 1]));
             let (seed, value) = (group.level(seeds, level), group.level(values, level));
             let controls = nodes.controls;
             sums = each(|lane, word| {
@@ -268,11 +338,10 @@ impl Comparison {
                 sums[lane][word].wrapping_add(corrected)
             });
             nodes.seeds = each(|lane, word| children[lane][word] ^ (controls[lane][word] & seed[lane][word]));
-            nodes.controls = each(|lane, word| {
-                mask(children[lane][0]) ^ (controls[lane][word] & mask(ways[lane][word] >> bit))
-            });
+            nodes.controls =
+                each(|lane, word| last[lane][word] ^ (controls[lane][word] & mask(ways[lane][word] >> bit)));
         }
-        let [_, leaves] = generator.expand::<2>(&nodes.seeds, &on_level(&nonces, levels));
+        let [_, leaves] = generator.expand::<TWO, CHILDREN>(&nodes.seeds, &on_level(&nonces, levels));
         let value = group.level(values, levels);
         sums = each(|lane, word| {
             let corrected = leaves[lane][word].wrapping_add(nodes.controls[lane][word] & value[lane][word]);

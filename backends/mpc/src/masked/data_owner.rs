@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::functional::{key_bytes, read_keys};
 use super::gates::Sizes;
 use super::invitation::{ALL_GATES, HEADER_BYTES, Header, Invitation};
+use super::keys::{Portion, Shelf};
 use super::masks::{Role, input_mask};
 use super::online::Online;
 use super::preprocessing::{Randomness, linear_mask, parameter_counts, quadratic_shares};
@@ -22,6 +22,7 @@ pub struct DataOwner {
     parameters: Arc<Vec<MaskedParameters>>,
     header: Header,
     batches: u64,
+    shelf: Shelf,
 }
 
 /// A gate's masked parameters, ready for products.
@@ -85,7 +86,7 @@ impl DataOwner {
         let Invitation { session, seed } = invitation;
         let header = Header::of_setup(session, &circuit);
         let parameters = Arc::new(masked_parameters(&circuit, &header, masked)?);
-        Ok(Self { circuit, seed, parameters, header, batches: 0 })
+        Ok(Self { circuit, seed, parameters, header, batches: 0, shelf: Shelf::default() })
     }
 
     /// Expands the randomness of the next batch; the message goes to the model owner.
@@ -102,6 +103,7 @@ impl DataOwner {
             parameters: Arc::clone(&self.parameters),
             seed: self.seed.derive(header.batch),
             header,
+            shelf: self.shelf.clone(),
         }
     }
 }
@@ -115,12 +117,13 @@ pub struct Reservation {
     parameters: Arc<Vec<MaskedParameters>>,
     seed: Seed,
     header: Header,
+    shelf: Shelf,
 }
 
 impl Reservation {
     /// The batch's randomness; the message goes to the model owner.
     pub fn expand(self) -> (DataOwnerBatch, Vec<u8>) {
-        let Self { circuit, parameters, seed, header } = self;
+        let Self { circuit, parameters, seed, header, shelf } = self;
         let (ring, images) = (circuit.ring(), header.images);
         let mut writer = Writer::new(ring);
         header.write(ALL_GATES, &mut writer);
@@ -148,7 +151,7 @@ impl Reservation {
             }
             gates.push(randomness);
         }
-        (DataOwnerBatch { circuit, header, input, gates, dealt: 0, refused: false }, writer.take())
+        (DataOwnerBatch { circuit, header, input, gates, dealt: 0, shelf, refused: false }, writer.take())
     }
 }
 
@@ -165,7 +168,9 @@ pub struct DataOwnerBatch {
     header: Header,
     input: Zeroizing<Vec<u64>>,
     gates: Vec<Randomness>,
+    /// Gates of which all has come.
     dealt: usize,
+    shelf: Shelf,
     /// A message was: what is here is incomplete for good.
     refused: bool,
 }
@@ -202,14 +207,15 @@ impl DataOwnerBatch {
         let Some((index, sizes)) = self.next_dealt() else {
             return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
         };
-        let ring = self.circuit.ring();
-        let mut reader = Reader::new("dealer", ring, message);
-        reader.expect(HEADER_BYTES + key_bytes(ring, sizes.keys), "comparison keys")?;
-        self.header.check(index, &mut reader)?;
-        let keys = read_keys(&mut reader, ring, sizes.keys)?;
-        reader.finish()?;
-        self.gates[index].keys = keys;
-        self.dealt = index + 1;
+        let here = &mut self.gates[index].keys;
+        if let Some(portion) = Portion::after(here.len(), sizes.keys) {
+            let mut keys = self.shelf.take();
+            portion.read(message, &self.header, index, self.circuit.ring(), &mut keys)?;
+            here.push(keys);
+        }
+        if Portion::after(here.len(), sizes.keys).is_none() {
+            self.dealt = index + 1;
+        }
         Ok(())
     }
 
@@ -229,7 +235,7 @@ impl DataOwnerBatch {
         ring::add_assign(&mut masked, &self.input);
         let mut writer = Writer::new(self.circuit.ring());
         writer.elements(masked.into_iter());
-        let online = Online::of_data_owner(self.circuit, self.header, self.gates);
+        let online = Online::of_data_owner(self.circuit, self.header, self.gates, self.shelf);
         Ok((online, writer.take()))
     }
 }

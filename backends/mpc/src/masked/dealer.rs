@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::comparison::{self, Layout};
-use super::functional::{self, write_keys};
+use super::functional;
 use super::gates::{Sizes, assemble, differences};
 use super::invitation::{HEADER_BYTES, Header, Invitations, SessionId};
+use super::keys::Portion;
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
@@ -15,6 +16,7 @@ use crate::linear::LinearMap;
 use crate::message::Writer;
 use crate::random::Seed;
 use crate::{Error, ring};
+use zeroize::Zeroizing;
 
 /// The dealer of one session.
 pub struct Dealer {
@@ -87,19 +89,39 @@ impl Dealer {
             header,
             mask,
             gate: 0,
+            keys: None,
+            portion: dcf::Corrections::default(),
         }
     }
 }
 
-/// What the dealer sends for one gate.
-pub struct Corrections {
-    /// To the model owner.
-    pub to_model_owner: Vec<u8>,
-    /// To the data owner: comparison keys, none with [`SignProtocol::Tree`](crate::circuit::SignProtocol).
-    pub to_data_owner: Option<Vec<u8>>,
+/// A message of the dealer. Of each gate the shares come first, and then portions of comparison keys, none with
+/// [`SignProtocol::Tree`](crate::circuit::SignProtocol).
+pub enum Corrections {
+    /// Shares, to the model owner alone.
+    Shares(Vec<u8>),
+    /// Comparison keys, the same to both.
+    Keys(Vec<u8>),
 }
 
-/// The dealer's messages of one batch, gate by gate: stream them.
+impl Corrections {
+    /// To the model owner.
+    pub fn to_model_owner(&self) -> &[u8] {
+        match self {
+            Corrections::Shares(message) | Corrections::Keys(message) => message,
+        }
+    }
+
+    /// To the data owner.
+    pub fn to_data_owner(&self) -> Option<&[u8]> {
+        match self {
+            Corrections::Shares(_) => None,
+            Corrections::Keys(message) => Some(message),
+        }
+    }
+}
+
+/// The dealer's messages of one batch, gate by gate and portion by portion: stream them.
 pub struct DealerBatch {
     circuit: Arc<Circuit>,
     parameters: Arc<Vec<ParameterMasks>>,
@@ -110,14 +132,27 @@ pub struct DealerBatch {
     /// Of the wire before `gate`.
     mask: Vec<u64>,
     gate: usize,
+    /// Of the gate before `gate`, what is left to be made.
+    keys: Option<Keys>,
+    /// The portion made last.
+    portion: dcf::Corrections,
 }
 
-/// What the dealer knows of one gate: bits and values to be shared, keys as they are.
+/// Comparison keys of one gate, so many portions of which are made.
+struct Keys {
+    truncation: Truncation,
+    masks: Zeroizing<Vec<u64>>,
+    roots: [Zeroizing<Vec<u128>>; 2],
+    salt: u128,
+    made: usize,
+}
+
+/// What the dealer knows of one gate: bits and values to be shared, and of what keys are to be made.
 #[derive(Default)]
 struct Dealt {
     bits: Vec<u64>,
     values: Vec<u64>,
-    keys: dcf::Corrections,
+    keys: Option<Keys>,
 }
 
 impl Dealt {
@@ -130,28 +165,24 @@ impl Iterator for DealerBatch {
     type Item = Corrections;
 
     fn next(&mut self) -> Option<Corrections> {
+        if let Some(keys) = self.next_keys() {
+            return Some(Corrections::Keys(keys));
+        }
         let circuit = Arc::clone(&self.circuit);
         while let Some(gate) = circuit.gates.get(self.gate) {
             let sizes = Sizes::of(gate, &circuit, self.header.images);
             let Dealt { bits, values, keys } = self.deal(gate, sizes);
             let index = self.gate;
             self.gate += 1;
+            self.keys = keys;
             if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, &self.data_owner, bits, values);
-                let key_bytes = functional::key_bytes(circuit.ring(), sizes.keys);
-                let own = 8 * bits.len() + circuit.ring().bytes() * values.len();
-                let mut writer = Writer::with_capacity(circuit.ring(), HEADER_BYTES + own + key_bytes);
+                let bytes = 8 * bits.len() + circuit.ring().bytes() * values.len();
+                let mut writer = Writer::with_capacity(circuit.ring(), HEADER_BYTES + bytes);
                 self.header.write(index, &mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());
-                write_keys(&mut writer, &keys);
-                let to_model_owner = writer.take();
-                let to_data_owner = (sizes.keys > 0).then(|| {
-                    let (header, keys) =
-                        (&to_model_owner[..HEADER_BYTES], &to_model_owner[HEADER_BYTES + own..]);
-                    [header, keys].concat()
-                });
-                return Some(Corrections { to_model_owner, to_data_owner });
+                return Some(Corrections::Shares(writer.take()));
             }
         }
         None
@@ -159,6 +190,21 @@ impl Iterator for DealerBatch {
 }
 
 impl DealerBatch {
+    /// The next portion of the keys that are due.
+    fn next_keys(&mut self) -> Option<Vec<u8>> {
+        let keys = self.keys.as_mut()?;
+        let Some(portion) = Portion::after(keys.made, keys.masks.len()) else {
+            self.keys = None;
+            return None;
+        };
+        keys.made += 1;
+        let (ring, range) = (self.circuit.ring(), portion.range());
+        let roots = [&keys.roots[0][range.clone()], &keys.roots[1][range.clone()]];
+        let (start, masks) = (range.start, &keys.masks[range]);
+        functional::deal(keys.truncation, ring, masks, roots, keys.salt, start, &mut self.portion);
+        Some(portion.write(&self.header, self.gate - 1, ring, &self.portion))
+    }
+
     /// What is to be shared for the gate; moves the mask to its output.
     fn deal(&mut self, gate: &Gate, sizes: Sizes) -> Dealt {
         let (ring, index) = (self.circuit.ring(), self.gate);
@@ -228,11 +274,15 @@ impl DealerBatch {
             }
             SignProtocol::Function => {
                 let signs = functional::mask_signs(ring, masks);
-                let first = key_roots(sizes, self.gate, &self.data_owner);
-                let second = key_roots(sizes, self.gate, &self.model_owner);
-                let keys =
-                    functional::deal(truncation, ring, masks, &first, &second, self.header.salt(self.gate));
-                Dealt { keys, ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
+                let roots = [&self.data_owner, &self.model_owner];
+                let keys = Keys {
+                    truncation,
+                    masks: masks.to_vec().into(),
+                    roots: roots.map(|seed| key_roots(sizes, self.gate, seed).into()),
+                    salt: self.header.salt(self.gate),
+                    made: 0,
+                };
+                Dealt { keys: Some(keys), ..Dealt::of_values(deal_selection(truncation, masks, &signs)) }
             }
         }
     }

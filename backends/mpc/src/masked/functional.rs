@@ -15,42 +15,11 @@
 //! - `y^ >= 3 * 2^(L-2)`, so `p = 1`. If `q = 0` then `y^ - r > 2^(L-2)`; as a `y` it must be above `3 * 2^(L-2)` and is negative, so
 //!   `r < 2^(L-2) <= y^ mod 2^(L-1)` and `c = 0`. So `C q = c q = C`, also if `q = 1`.
 
+use super::keys::{comparison, portions};
 use super::masks::Role;
 use super::selection::{Truncation, select};
-use crate::Error;
-use crate::dcf::{self, Comparison, Corrections, Side};
-use crate::message::{Reader, Writer};
+use crate::dcf::{self, Corrections, Side};
 use crate::ring::Ring;
-
-fn comparison(ring: Ring, salt: u128) -> Comparison {
-    Comparison::new(ring.bits() - 1, salt)
-}
-
-/// Words of one key in memory, root included.
-pub(crate) fn key_words(ring: Ring) -> usize {
-    let comparison = comparison(ring, 0);
-    2 + comparison.seed_words() + comparison.value_words()
-}
-
-/// Bytes of the corrections of so many keys.
-pub(crate) fn key_bytes(ring: Ring, count: usize) -> usize {
-    let comparison = comparison(ring, 0);
-    count * (8 * comparison.seed_words() + ring.bytes() * comparison.value_words())
-}
-
-/// Writes the corrections of all keys of a gate.
-pub(crate) fn write_keys(writer: &mut Writer, keys: &Corrections) {
-    writer.words(&keys.seeds);
-    writer.elements(keys.values.iter().copied());
-}
-
-/// Reads the corrections of so many keys.
-pub(crate) fn read_keys(reader: &mut Reader<'_>, ring: Ring, count: usize) -> Result<Corrections, Error> {
-    let comparison = comparison(ring, 0);
-    let seeds = reader.words(count * comparison.seed_words(), "comparison keys")?;
-    let values = reader.elements(count * comparison.value_words(), "comparison keys")?;
-    Ok(Corrections { seeds, values })
-}
 
 /// The signs of the masks, 64 to a word: the selection's bits.
 pub(crate) fn mask_signs(ring: Ring, masks: &[u64]) -> Vec<u64> {
@@ -60,16 +29,17 @@ pub(crate) fn mask_signs(ring: Ring, masks: &[u64]) -> Vec<u64> {
     masks.chunks(64).map(word).collect()
 }
 
-/// The corrections of the keys of all masks, which must be reduced.
+/// The corrections of the keys of the masks numbered from `start` on, which must be reduced, in place of what `keys` holds.
 pub(crate) fn deal(
     truncation: Truncation,
     ring: Ring,
     masks: &[u64],
-    first: &[u128],
-    second: &[u128],
+    roots: [&[u128]; 2],
     salt: u128,
-) -> Corrections {
-    let comparison = comparison(ring, salt);
+    start: usize,
+    keys: &mut Corrections,
+) {
+    let comparison = comparison(ring, salt).from_key(start);
     let below_top = ring.limit() * 2 - 1;
     let thresholds: Vec<u64> = masks.iter().map(|mask| mask & below_top).collect();
     let payload = |&mask: &u64| {
@@ -78,7 +48,7 @@ pub(crate) fn deal(
         [sign, sign.wrapping_mul(without)]
     };
     let payloads: Vec<dcf::Payload> = masks.iter().map(payload).collect();
-    comparison.generate(&thresholds, &payloads, [first, second])
+    comparison.generate_into(keys, &thresholds, &payloads, roots);
 }
 
 /// Shares of `max(y, 0) >> shift`.
@@ -89,7 +59,7 @@ pub(crate) fn select_by_function(
     role: Role,
     public: &[u64],
     roots: &[u128],
-    corrections: &Corrections,
+    keys: &[Corrections],
     shares: &[u64],
     salt: u128,
 ) -> Vec<u64> {
@@ -99,7 +69,12 @@ pub(crate) fn select_by_function(
     };
     let below_top = ring.limit() * 2 - 1;
     let inputs: Vec<u64> = public.iter().map(|value| value & below_top).collect();
-    let outputs: Vec<dcf::Payload> = comparison(ring, salt).evaluate(side, &inputs, roots, corrections);
+    let mut outputs = vec![dcf::Payload::default(); inputs.len()];
+    for (at, keys) in portions(inputs.len()).zip(keys) {
+        let function = comparison(ring, salt).from_key(at.start);
+        let (inputs, roots) = (&inputs[at.clone()], &roots[at.clone()]);
+        function.evaluate_into(&mut outputs[at], side, inputs, roots, keys);
+    }
     let mut selected = select(truncation, role, public, &mask_signs(ring, public), shares);
     let (mask_signs, _) = shares.split_at(public.len());
     let lanes = selected.iter_mut().zip(public).zip(outputs).zip(mask_signs);
@@ -127,7 +102,14 @@ mod tests {
         let truncation = Truncation::new(ring, shift);
         let mut stream = Seed::from_bytes([8; 16]).stream(0);
         let sides = [0; 2].map(|_| dcf::roots(&mut stream, masks.len()));
-        let keys = deal(truncation, ring, masks, &sides[0], &sides[1], 9);
+        let keys: Vec<Corrections> = portions(masks.len())
+            .map(|at| {
+                let (start, mut keys) = (at.start, Corrections::default());
+                let roots = [&sides[0][at.clone()], &sides[1][at.clone()]];
+                deal(truncation, ring, &masks[at], roots, 9, start, &mut keys);
+                keys
+            })
+            .collect();
         let mut dealt = deal_selection(truncation, masks, &mask_signs(ring, masks));
         let of_data_owner = stream.words(dealt.len());
         crate::ring::sub_assign(&mut dealt, &of_data_owner);

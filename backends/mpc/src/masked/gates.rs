@@ -1,7 +1,7 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
-use super::functional;
+use super::keys::{key_bytes, key_words};
 use super::selection::SELECTION_WORDS;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 
@@ -62,13 +62,23 @@ pub fn randomness_bytes(circuit: &Circuit) -> usize {
         let sizes = Sizes::of(gate, circuit, 1);
         let key = match circuit.format.signs {
             SignProtocol::Tree => 0,
-            SignProtocol::Function => functional::key_words(circuit.ring()),
+            SignProtocol::Function => key_words(circuit.ring()),
         };
         // Of a linear layer the model owner stores what completes its product.
         let offset = if let Gate::Linear { shape } = gate { shape.outputs() } else { 0 };
         sizes.bits + sizes.values + sizes.keys * key + sizes.opening + sizes.held + offset
     };
     8 * (circuit.inputs + circuit.gates.iter().map(words).sum::<usize>())
+}
+
+/// Bytes that the dealer sends the model owner for one image, headers apart; to the data owner fewer.
+pub fn dealt_bytes(circuit: &Circuit) -> usize {
+    let ring = circuit.ring();
+    let bytes = |gate: &Gate| {
+        let Sizes { bits, values, keys, .. } = Sizes::of(gate, circuit, 1);
+        8 * bits + ring.bytes() * values + key_bytes(ring, keys)
+    };
+    circuit.gates.iter().map(bytes).sum()
 }
 
 /// With `K` the truncation's offset: `K`, `K^2`, `alpha K`, `alpha K^2 + beta K`, each for both values of `K`.

@@ -7,9 +7,9 @@ use crate::circuit::Circuit;
 use crate::message::{Reader, Writer};
 use crate::random::{Seed, permuted};
 
-/// Bytes before the contents of a message of the setup or offline phase: session, circuit, batch, images, gate.
+/// Bytes before the contents of a message of the setup or offline phase: session, circuit, batch, images, gate, part.
 pub const HEADER_BYTES: usize = 8 * HEADER_WORDS;
-const HEADER_WORDS: usize = 6;
+const HEADER_WORDS: usize = 7;
 /// In place of a gate: a message for all of them.
 pub(crate) const ALL_GATES: usize = usize::MAX;
 
@@ -110,17 +110,24 @@ pub(crate) struct Header {
     circuit: u64,
     pub(crate) batch: u64,
     pub(crate) images: usize,
+    /// Which of the messages for one gate.
+    part: usize,
 }
 
 impl Header {
     /// Of a message of the setup phase.
     pub(crate) fn of_setup(session: SessionId, circuit: &Circuit) -> Self {
-        Self { session, circuit: circuit.digest, batch: u64::MAX, images: 0 }
+        Self { session, circuit: circuit.digest, batch: u64::MAX, images: 0, part: 0 }
     }
 
     /// Of the messages of one batch.
     pub(crate) fn of_batch(self, batch: u64, images: usize) -> Self {
         Self { batch, images, ..self }
+    }
+
+    /// Of one of the messages for one gate, numbered from 0.
+    pub(crate) fn of_part(self, part: usize) -> Self {
+        Self { part, ..self }
     }
 
     /// Public, and another one for every gate of every batch of every session.
@@ -137,6 +144,7 @@ impl Header {
             ("batch", self.batch),
             ("a batch of images", self.images as u64),
             ("gate", gate as u64),
+            ("part of a gate", self.part as u64),
         ]
     }
 

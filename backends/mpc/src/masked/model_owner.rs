@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::data_owner::ANOTHER_BATCH;
-use super::functional::key_bytes;
 use super::gates::Sizes;
 use super::invitation::{ALL_GATES, HEADER_BYTES, Header, Invitation};
+use super::keys::{Portion, Shelf};
 use super::masks::Role;
 use super::online::Online;
 use super::preprocessing::{Randomness, linear_mask, parameter_masks, quadratic_shares};
@@ -24,6 +24,7 @@ pub struct ModelOwner {
     parameters: Arc<Vec<Parameters>>,
     header: Header,
     batches: u64,
+    shelf: Shelf,
 }
 
 /// A gate's parameters, ready for use.
@@ -76,7 +77,8 @@ impl ModelOwner {
                 _ => Parameters::None,
             });
         }
-        Ok((Self { circuit, seed, parameters: Arc::new(parameters), header, batches: 0 }, writer.take()))
+        let (parameters, shelf) = (Arc::new(parameters), Shelf::default());
+        Ok((Self { circuit, seed, parameters, header, batches: 0, shelf }, writer.take()))
     }
 
     /// Begins the next batch, which completes as the messages of the dealer and of the data owner come.
@@ -91,6 +93,8 @@ impl ModelOwner {
             header,
             gates,
             dealt: 0,
+            has_shares: false,
+            shelf: self.shelf.clone(),
             has_differences: false,
             refused: false,
         }
@@ -111,7 +115,11 @@ pub struct ModelOwnerBatch {
     seed: Seed,
     header: Header,
     gates: Vec<Randomness>,
+    /// Gates of which all has come.
     dealt: usize,
+    /// Of the gate after those, the shares have come.
+    has_shares: bool,
+    shelf: Shelf,
     has_differences: bool,
     /// A message was: what is here is incomplete for good.
     refused: bool,
@@ -162,12 +170,16 @@ impl ModelOwnerBatch {
         let Some((index, sizes)) = self.next_dealt() else {
             return Err(Error::OutOfOrder { call: "receive_from_dealer", expected: "no more corrections" });
         };
+        if std::mem::take(&mut self.has_shares) {
+            self.take_keys(index, sizes, message)?;
+            return Ok(());
+        }
         let ring = self.circuit.ring();
         let mut reader = Reader::new("dealer", ring, message);
-        let bytes = 8 * sizes.bits + ring.bytes() * sizes.values + key_bytes(ring, sizes.keys);
+        let bytes = 8 * sizes.bits + ring.bytes() * sizes.values;
         reader.expect(HEADER_BYTES + bytes, "corrections")?;
         self.header.check(index, &mut reader)?;
-        let mut randomness = Randomness::of_model_owner(sizes, ring, index, &self.seed, &mut reader)?;
+        let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, &mut reader)?;
         reader.finish()?;
         let gate = &self.circuit.gates[index];
         if let Parameters::Quadratic(parameters) = &self.parameters[index] {
@@ -176,8 +188,25 @@ impl ModelOwnerBatch {
             randomness.values = quadratic_shares(gate, masked_a, masked_b, inputs, &randomness.values).into();
         }
         self.gates[index] = randomness;
-        self.dealt = index + 1;
+        self.await_keys(index, sizes);
         Ok(())
+    }
+
+    fn take_keys(&mut self, gate: usize, sizes: Sizes, message: &[u8]) -> Result<(), Error> {
+        let here = &mut self.gates[gate].keys;
+        if let Some(portion) = Portion::after(here.len(), sizes.keys) {
+            let mut keys = self.shelf.take();
+            portion.read(message, &self.header, gate, self.circuit.ring(), &mut keys)?;
+            here.push(keys);
+        }
+        self.await_keys(gate, sizes);
+        Ok(())
+    }
+
+    /// Goes on to the next portion of the gate's keys, or to the next gate.
+    fn await_keys(&mut self, gate: usize, sizes: Sizes) {
+        self.has_shares = Portion::after(self.gates[gate].keys.len(), sizes.keys).is_some();
+        self.dealt = if self.has_shares { gate } else { gate + 1 };
     }
 
     /// Takes the data owner's message of the offline phase.
@@ -223,6 +252,6 @@ impl ModelOwnerBatch {
         if self.awaits_dealer() || !self.has_differences {
             return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
         }
-        Ok(Online::of_model_owner(self.circuit, self.header, self.gates, self.parameters))
+        Ok(Online::of_model_owner(self.circuit, self.header, self.gates, self.shelf, self.parameters))
     }
 }

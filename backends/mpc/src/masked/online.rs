@@ -8,6 +8,7 @@ use super::comparison::{Layout, Leaves};
 use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
 use super::invitation::Header;
+use super::keys::Shelf;
 use super::masks::Role;
 use super::model_owner::{Parameters, Quadratic};
 use super::preprocessing::Randomness;
@@ -38,6 +39,9 @@ impl std::fmt::Debug for Turn {
     }
 }
 
+/// Told the layer that a party begins to work on.
+pub type Watch = Box<dyn FnMut(usize) + Send>;
+
 /// One party in the online phase of one batch.
 pub struct Online {
     role: Role,
@@ -51,12 +55,17 @@ pub struct Online {
     writer: Writer,
     /// Bytes of the messages to come.
     lengths: std::vec::IntoIter<usize>,
+    shelf: Shelf,
+    watch: Option<Watch>,
 }
 
 /// What a party waits for.
 enum Stage {
     /// Nothing: the next gate begins.
     Ready,
+    /// Nothing, but what is written should leave first: the model owner's comparison keys are evaluated while the data owner
+    /// evaluates its own.
+    Compared { gate: usize, values: Vec<u64>, randomness: Randomness },
     /// The model owner: a held wire from the data owner, to which its own share is added.
     Held { share: Vec<u64>, count: usize },
     /// The data owner: the masked output of a linear layer.
@@ -76,17 +85,23 @@ enum Stage {
 }
 
 impl Online {
-    pub(super) fn of_data_owner(circuit: Arc<Circuit>, header: Header, gates: Vec<Randomness>) -> Self {
-        Self::new(Role::DataOwner, circuit, header, gates, None)
+    pub(super) fn of_data_owner(
+        circuit: Arc<Circuit>,
+        header: Header,
+        gates: Vec<Randomness>,
+        shelf: Shelf,
+    ) -> Self {
+        Self::new(Role::DataOwner, circuit, header, gates, shelf, None)
     }
 
     pub(super) fn of_model_owner(
         circuit: Arc<Circuit>,
         header: Header,
         gates: Vec<Randomness>,
+        shelf: Shelf,
         parameters: Arc<Vec<Parameters>>,
     ) -> Self {
-        Self::new(Role::ModelOwner, circuit, header, gates, Some(parameters))
+        Self::new(Role::ModelOwner, circuit, header, gates, shelf, Some(parameters))
     }
 
     fn new(
@@ -94,6 +109,7 @@ impl Online {
         circuit: Arc<Circuit>,
         header: Header,
         gates: Vec<Randomness>,
+        shelf: Shelf,
         parameters: Option<Arc<Vec<Parameters>>>,
     ) -> Self {
         let images = header.images;
@@ -104,7 +120,33 @@ impl Online {
         let writer = Writer::new(circuit.ring());
         let gates = gates.into_iter().enumerate();
         let lengths = incoming(&transfers(&circuit, images), role).into_iter();
-        Self { role, circuit, header, gates, parameters, wire: Vec::new(), stage, writer, lengths }
+        Self {
+            role,
+            circuit,
+            header,
+            gates,
+            parameters,
+            wire: Vec::new(),
+            stage,
+            writer,
+            lengths,
+            shelf,
+            watch: None,
+        }
+    }
+
+    /// From now on `watch` is told the layer of every gate that begins.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// Does what can be done before the next message comes: to be called once the last one is sent. Otherwise
+    /// [`receive`](Online::receive) does it.
+    pub fn proceed(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Ready) {
+            Stage::Compared { gate, values, randomness } => self.compare(gate, &values, randomness),
+            stage => self.stage = stage,
+        }
     }
 
     /// Takes the other party's message and goes on until its next one is needed.
@@ -125,6 +167,7 @@ impl Online {
         }
         let mut reader = Reader::new(self.role.peer(), self.circuit.ring(), message);
         reader.expect(self.lengths.next().unwrap_or(0), "an answer")?;
+        self.proceed();
         let circuit = Arc::clone(&self.circuit);
         loop {
             if !matches!(self.stage, Stage::Ready) {
@@ -172,6 +215,9 @@ impl Online {
 
     /// Does what a gate needs no message for.
     fn begin(&mut self, circuit: &Circuit, index: usize, randomness: Randomness) {
+        if let Some(watch) = &mut self.watch {
+            watch(circuit.layers[index]);
+        }
         let gate = &circuit.gates[index];
         let ring = circuit.ring();
         let sizes = Sizes::of(gate, circuit, self.header.images);
@@ -234,25 +280,32 @@ impl Online {
     ) {
         let ring = circuit.ring();
         if circuit.format.signs == SignProtocol::Function {
-            let truncation = selection_of(&circuit.gates[gate], ring);
-            let Randomness { roots, keys, values: shares, .. } = &randomness;
-            let share = select_by_function(
-                truncation,
-                ring,
-                self.role,
-                &values,
-                roots,
-                keys,
-                shares,
-                self.header.salt(gate),
-            );
-            self.selected(&circuit.gates[gate], gate, share, &randomness);
+            // Of a rectifier's result the model owner sends nothing.
+            let message_is_whole =
+                self.role == Role::ModelOwner && matches!(circuit.gates[gate], Gate::Relu { .. });
+            if message_is_whole && !self.writer.is_empty() {
+                self.stage = Stage::Compared { gate, values, randomness };
+            } else {
+                self.compare(gate, &values, randomness);
+            }
             return;
         }
         let layout = Layout::new(ring, values.len());
         let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
         self.writer.bits(&leaves.masked, layout.planes(), values.len());
         self.stage = Stage::Leaves { gate, values, leaves, randomness };
+    }
+
+    /// Selects by the comparison function.
+    fn compare(&mut self, gate: usize, values: &[u64], mut randomness: Randomness) {
+        let circuit = Arc::clone(&self.circuit);
+        let ring = circuit.ring();
+        let truncation = selection_of(&circuit.gates[gate], ring);
+        let Randomness { roots, keys, values: shares, .. } = &randomness;
+        let salt = self.header.salt(gate);
+        let share = select_by_function(truncation, ring, self.role, values, roots, keys, shares, salt);
+        self.shelf.put(std::mem::take(&mut randomness.keys));
+        self.selected(&circuit.gates[gate], gate, share, &randomness);
     }
 
     /// The data owner masks its share of a held wire and sends it; the model owner awaits that.
@@ -320,6 +373,11 @@ impl Online {
                     self.hold(share, &randomness.held);
                     return Ok(());
                 }
+            }
+            stage @ Stage::Compared { .. } => {
+                self.stage = stage;
+                self.proceed();
+                return Ok(());
             }
             Stage::Logits { .. } | Stage::Ready | Stage::Over => {}
         }

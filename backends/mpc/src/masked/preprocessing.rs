@@ -1,13 +1,11 @@
 //! What a party has of each gate before the online phase. Consumed by it: no value is cloned or used twice, and all are wiped.
 
-use super::functional::read_keys;
 use super::gates::Sizes;
 use super::masks::{Purpose, Role, stream};
 use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
 use crate::message::Reader;
 use crate::random::Seed;
-use crate::ring::Ring;
 use crate::{Error, ring};
 use zeroize::Zeroizing;
 
@@ -20,8 +18,8 @@ pub(crate) struct Randomness {
     pub(crate) values: Zeroizing<Vec<u64>>,
     /// Roots of comparison keys.
     pub(crate) roots: Zeroizing<Vec<u128>>,
-    /// Corrections of comparison keys.
-    pub(crate) keys: Corrections,
+    /// Corrections of comparison keys, in the portions in which they come.
+    pub(crate) keys: Vec<Corrections>,
     /// This party's part of the masks of what is opened.
     pub(crate) opening: Zeroizing<Vec<u64>>,
     /// The data owner's masks of the held wire that the gate writes (for an output: reads).
@@ -135,17 +133,15 @@ impl Randomness {
     /// The model owner's, from its seed and the dealer's message.
     pub(crate) fn of_model_owner(
         sizes: Sizes,
-        ring: Ring,
         gate: usize,
         seed: &Seed,
         reader: &mut Reader<'_>,
     ) -> Result<Self, Error> {
         let bits = reader.words(sizes.bits, "comparison tables")?;
         let values = reader.elements(sizes.values, "shares")?;
-        let keys = read_keys(reader, ring, sizes.keys)?;
         let roots = key_roots(sizes, gate, seed).into();
         let opening = opening_masks(sizes, gate, seed).into();
-        Ok(Self { bits: bits.into(), values: values.into(), roots, keys, opening, ..Self::default() })
+        Ok(Self { bits: bits.into(), values: values.into(), roots, opening, ..Self::default() })
     }
 }
 

@@ -43,7 +43,8 @@ impl Inference {
 }
 
 pub(crate) fn to_parties(corrections: &[Corrections]) -> Vec<Vec<u8>> {
-    let both = |gate: &Corrections| [Some(gate.to_model_owner.clone()), gate.to_data_owner.clone()];
+    let both =
+        |gate: &Corrections| [Some(gate.to_model_owner().to_vec()), gate.to_data_owner().map(Vec::from)];
     corrections.iter().flat_map(both).flatten().collect()
 }
 
@@ -77,8 +78,8 @@ impl Session {
         let (mut client, differences) = self.data_owner.prepare(count);
         let mut batch = self.model_owner.prepare(count);
         for correction in &corrections {
-            batch.receive_from_dealer(&correction.to_model_owner).unwrap();
-            if let Some(keys) = &correction.to_data_owner {
+            batch.receive_from_dealer(correction.to_model_owner()).unwrap();
+            if let Some(keys) = correction.to_data_owner() {
                 client.receive_from_dealer(keys).unwrap();
             }
         }

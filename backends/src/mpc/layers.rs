@@ -1,0 +1,99 @@
+//! How long each layer takes in the online phase.
+//!
+//! The time of a party is that of the layer it is in, from the message it waits for to the one it sends: of one batch in one
+//! message on one thread, layers add up to the phase.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use veilbench_mpc::Error;
+use veilbench_mpc::masked::Turn;
+use veilbench_mpc::protocol::Protocol;
+
+use crate::Recorder;
+use crate::recorder::process_cpu_ns;
+
+/// A party's part in one message's worth of images, and the time its layers took.
+pub(super) struct Talk<P: Protocol> {
+    online: P::Online,
+    times: Arc<Mutex<Times>>,
+}
+
+struct Times {
+    /// Of each layer, wall-clock and CPU nanoseconds.
+    layers: Vec<[u64; 2]>,
+    layer: usize,
+    since: Option<(Instant, u64)>,
+}
+
+impl Times {
+    /// What passed since the last call is the present layer's.
+    fn note(&mut self) {
+        let now = (Instant::now(), process_cpu_ns());
+        if let (Some((wall, cpu)), Some(times)) = (self.since, self.layers.get_mut(self.layer)) {
+            times[0] += (now.0 - wall).as_nanos() as u64;
+            times[1] += now.1 - cpu;
+        }
+        self.since = Some(now);
+    }
+}
+
+impl<P: Protocol> Talk<P> {
+    /// With a network of so many layers, of which the first begins now.
+    pub(super) fn new(mut online: P::Online, layers: usize) -> Self {
+        let times =
+            Times { layers: vec![[0; 2]; layers], layer: 0, since: Some((Instant::now(), process_cpu_ns())) };
+        let times = Arc::new(Mutex::new(times));
+        let watched = Arc::clone(&times);
+        P::watch(
+            &mut online,
+            Box::new(move |layer| {
+                let mut times = watched.lock().unwrap_or_else(PoisonError::into_inner);
+                if times.layer != layer {
+                    times.note();
+                    times.layer = layer;
+                }
+            }),
+        );
+        Self { online, times }
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This talk is worked on, or waited for, from now on.
+    pub(super) fn resume(&self) {
+        self.times().since = Some((Instant::now(), process_cpu_ns()));
+    }
+
+    /// Until now.
+    pub(super) fn pause(&self) {
+        let mut times = self.times();
+        times.note();
+        times.since = None;
+    }
+
+    /// Takes the other party's message.
+    pub(super) fn receive((mut talk, message): (Self, Vec<u8>)) -> (Self, Result<Turn, Error>) {
+        let turn = P::receive(&mut talk.online, &message);
+        (talk, turn)
+    }
+
+    /// Does what can be done before the next message comes.
+    pub(super) fn proceed(mut talk: Self) -> Self {
+        P::proceed(&mut talk.online);
+        talk.pause();
+        talk
+    }
+
+    /// Hands the times over, as those of the layers of these names.
+    pub(super) fn finish(self, names: &[String], recorder: &Recorder) {
+        self.pause();
+        for (name, [wall_ns, cpu_ns]) in names.iter().zip(&self.times().layers) {
+            if *wall_ns > 0 {
+                recorder.add(&format!("layer:{name}"), *wall_ns, *cpu_ns);
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod latency;
 mod map;
 mod packing;
 mod plan;
+mod precision;
 mod program;
 mod schedule;
 mod scheme;

@@ -57,6 +57,12 @@ const RECEIVE: f64 = 8.5;
 /// Reading, decrypting and decoding a coefficient.
 const DECRYPT: f64 = 19.0;
 
+/// Reading a byte of ciphertexts from memory, where those of a block of a map are more than the cache holds.
+const READ: f64 = 0.07;
+
+/// The third-level cache of the reference machine.
+const CACHE_BYTES: usize = 32 << 20;
+
 /// Passing on one byte between processes of one machine, at either end.
 const COPY: f64 = 0.2;
 
@@ -187,7 +193,10 @@ impl<'a> Cost<'a> {
         let lone = block.outputs.len() % SUMS_ABREAST;
         let abreast = block.outputs.len() - lone;
         let products = inputs as f64 * (abreast as f64 * SUM_PRODUCT + lone as f64 * LONE_SUM_PRODUCT);
-        coefficients * (products + outputs * (reduced * SUM_REDUCED + RESULT)) + outputs * self.rescale(level)
+        let bytes = inputs * self.scheme.memory_bytes(level);
+        let read = if bytes > CACHE_BYTES { bytes as f64 * READ } else { 0.0 };
+        let results = coefficients * RESULT + self.rescale(level);
+        read + coefficients * (products + outputs * reduced * SUM_REDUCED) + outputs * results
     }
 
     /// A ciphertext full of images, every layer: names with nanoseconds of one thread of the model owner.

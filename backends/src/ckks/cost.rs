@@ -42,6 +42,9 @@ const SUM_TERMS: usize = 12;
 /// Writing one coefficient of a result to memory of its own.
 const RESULT: f64 = 2.8;
 
+/// Rescaling that coefficient into a new result, and adding the bias to a copy of it, beside the transforms.
+const RESCALED: f64 = 1.0;
+
 /// The first use of a byte of memory, which the kernel clears.
 const FIRST_USE: f64 = 0.35;
 
@@ -71,6 +74,10 @@ const CORES: usize = 2;
 
 /// How much of the work on slots full of images threads share: every ciphertext is a task of its own.
 const BATCH_PARALLEL: f64 = 0.95;
+
+/// How much more processor time it takes where both parties have a thread for every core, and wait for the same
+/// memory.
+const CONTENTION: f64 = 1.1;
 
 /// Counts the cost of operations under a scheme, on so many threads.
 pub(super) struct Cost<'a> {
@@ -195,7 +202,8 @@ impl<'a> Cost<'a> {
         let products = inputs as f64 * (abreast as f64 * SUM_PRODUCT + lone as f64 * LONE_SUM_PRODUCT);
         let bytes = inputs * self.scheme.memory_bytes(level);
         let read = if bytes > CACHE_BYTES { bytes as f64 * READ } else { 0.0 };
-        let results = coefficients * RESULT + self.rescale(level);
+        let rescaled = 2.0 * level as f64 * self.degree * RESCALED;
+        let results = coefficients * RESULT + self.rescale(level) + rescaled;
         read + coefficients * (products + outputs * reduced * SUM_REDUCED) + outputs * results
     }
 
@@ -226,16 +234,18 @@ impl<'a> Cost<'a> {
         let evaluate: f64 = self.throughput_layers(circuit, schedule).iter().map(|(_, time)| time).sum();
         let inputs = schedule.messages().map(<[u32]>::len).sum::<usize>() as f64;
         let classes = circuit.stages.last().map_or(0, |last| last.map.outputs()) as f64;
+        let copied = inputs * self.scheme.wire_bytes(self.scheme.depth(), true) as f64 * COPY;
         Work {
-            client_ns: self.share(inputs * self.encrypt() + classes * self.degree * DECRYPT),
-            server_ns: self.share(inputs * self.receive() + evaluate + held as f64 * FIRST_USE),
+            client_ns: self.share(inputs * self.encrypt() + classes * self.degree * DECRYPT) + copied,
+            server_ns: self.share(inputs * self.receive() + evaluate + held as f64 * FIRST_USE) + copied,
             streamed: true,
         }
     }
 
     /// Work on many ciphertexts, on all threads.
     fn share(&self, ns: f64) -> f64 {
-        ns * (1.0 - BATCH_PARALLEL + BATCH_PARALLEL / self.threads as f64)
+        let contention = if self.threads == 1 { 1.0 } else { CONTENTION };
+        ns * contention * (1.0 - BATCH_PARALLEL + BATCH_PARALLEL / self.threads as f64)
     }
 
     /// One linear layer between fresh ciphertexts that come and results that go back, both message by message.

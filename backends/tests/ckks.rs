@@ -29,7 +29,17 @@ fn job(batch: usize) -> Job {
 }
 
 fn error(backend: &dyn Backend, network: &Network, images: Tensor, tap: Option<Arc<dyn Tap>>) -> String {
-    let mut rehearsal = Rehearsal::new(backend, network, 1);
+    error_of_batch(backend, network, 1, images, tap)
+}
+
+fn error_of_batch(
+    backend: &dyn Backend,
+    network: &Network,
+    batch: usize,
+    images: Tensor,
+    tap: Option<Arc<dyn Tap>>,
+) -> String {
+    let mut rehearsal = Rehearsal::new(backend, network, batch);
     rehearsal.tap = tap;
     let done = rehearsal.run(&[images]).unwrap();
     assert!(done.iter().all(|performance| performance.logits.is_empty()));
@@ -380,4 +390,46 @@ fn three_convolutions_are_computed_on_single_images() {
     for (private, clear) in logits[0].data().iter().zip(expected.data()) {
         assert!((f64::from(*private) - clear).abs() < 1.0 / 256.0, "{private} {clear}");
     }
+}
+
+#[test]
+fn slots_full_of_images_are_refused_for_the_same_reasons() {
+    let network = polynomial();
+    let batch = 2000;
+    let plan = Ckks.plan(&network.architecture, &job(batch)).unwrap();
+    assert_eq!(plan.parameters["layout"], "throughput");
+    let length = network.architecture.input.len();
+    let images = || specimens::images(&network, batch, 3);
+    let refused =
+        |images: Tensor, tap: Option<Arc<dyn Tap>>| error_of_batch(&Ckks, &network, batch, images, tap);
+
+    let mut values = images().data().to_vec();
+    values[1500 * length + 3] = f32::NAN;
+    let reason = refused(Tensor::new(batch, network.architecture.input, values).unwrap(), None);
+    assert!(reason.contains("value 3 of image 1500"), "{reason}");
+    let flat = Tensor::new(batch, Shape::Flat(length + 1), vec![0.5; batch * (length + 1)]).unwrap();
+    assert!(refused(flat, None).contains(&format!("{} were planned", network.architecture.input)));
+    let reason = refused(specimens::images(&network, batch + 1, 3), None);
+    assert!(reason.contains(&format!("1 to {batch} images")), "{reason}");
+
+    let reason = refused(images(), Some(Arc::new(Garbage)));
+    assert!(reason.contains("the model owner's answer"), "{reason}");
+    for tap in [Arc::new(Cut) as Arc<dyn Tap>, Arc::new(Echo { heard: Mutex::default() })] {
+        let reason = refused(images(), Some(tap));
+        assert!(
+            reason.contains("are no message of") || reason.contains("the model owner's answer"),
+            "{reason}"
+        );
+    }
+    let reason = refused(images(), Some(Arc::new(TooFewLevels)));
+    assert!(reason.contains("data owner's ciphertexts"), "{reason}");
+
+    let everything = KeyRequest { relinearisation: true, ..KeyRequest::default() };
+    let reason = refused(images(), Some(Arc::new(Instead(keys_for(&plan, &everything)))));
+    assert!(reason.contains("was used where key"), "{reason}");
+    let mut low = everything;
+    low.levels.relinearisation = Some(0);
+    let reason = refused(images(), Some(Arc::new(Instead(keys_for(&plan, &low)))));
+    let activation = plan.parameters["layers"][0]["activation"].as_str().unwrap();
+    assert!(reason.contains(&format!("do not serve layer {activation}: the key for products")), "{reason}");
 }

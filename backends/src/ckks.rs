@@ -7,10 +7,12 @@
 mod circuit;
 mod client_aided;
 mod cost;
+mod keys;
 mod latency;
 mod map;
 mod packing;
 mod plan;
+mod precision;
 mod program;
 mod schedule;
 mod scheme;
@@ -118,13 +120,16 @@ impl Backend for Ckks {
             .map_err(impossible)?;
         let program = recorder.span("lay out", || program(&circuit, &plan))?;
         let keys = recorder.span("wait", || client.receive())?;
-        let evaluator = recorder
-            .span("expand keys", || {
-                let keys = SeededEvaluationKeys::from_bytes(&context, &keys)?.expand(&context)?;
-                Evaluator::new(&context, Arc::new(keys))
-            })
+        let keys = recorder
+            .span("expand keys", || SeededEvaluationKeys::from_bytes(&context, &keys)?.expand(&context))
             .map_err(Error::engine("reading the evaluation keys"))?;
         let scheme = plan.scheme;
+        match &program {
+            Some(program) => keys::check_program(&keys, &context, program, scheme.depth())?,
+            None => keys::check_circuit(&keys, &circuit)?,
+        }
+        let evaluator =
+            Evaluator::new(&context, Arc::new(keys)).map_err(Error::engine("reading the evaluation keys"))?;
         let slots = scheme.slots();
         let server = match program {
             Some(program) => {

@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use veilbench_backends::ckks::{Ckks, CkksClientAided};
 use veilbench_backends::conformance::specimens;
 use veilbench_backends::link::{Forward, Tap};
 use veilbench_backends::rehearsal::Rehearsal;
-use veilbench_backends::{Backend, Job, LinkProfile};
+use veilbench_backends::{Backend, Job, LinkProfile, Plan};
+use veilbench_ckks::{
+    Context, KeyRequest, ParameterRequest, Parameters as RingParameters, Randomness, SecretKey,
+    SeededEvaluationKeys,
+};
 use veilbench_networks::evaluate::evaluate;
 use veilbench_networks::{
     Architecture, Conv2d, Dense, Layer, Metadata, Network, Op, Parameters, Polynomial, Range, Shape, Tensor,
@@ -24,7 +29,17 @@ fn job(batch: usize) -> Job {
 }
 
 fn error(backend: &dyn Backend, network: &Network, images: Tensor, tap: Option<Arc<dyn Tap>>) -> String {
-    let mut rehearsal = Rehearsal::new(backend, network, 1);
+    error_of_batch(backend, network, 1, images, tap)
+}
+
+fn error_of_batch(
+    backend: &dyn Backend,
+    network: &Network,
+    batch: usize,
+    images: Tensor,
+    tap: Option<Arc<dyn Tap>>,
+) -> String {
+    let mut rehearsal = Rehearsal::new(backend, network, batch);
     rehearsal.tap = tap;
     let done = rehearsal.run(&[images]).unwrap();
     assert!(done.iter().all(|performance| performance.logits.is_empty()));
@@ -113,6 +128,78 @@ fn ciphertexts_of_another_key_are_refused() {
     assert!(first.iter().all(|performance| performance.error.is_none()), "the session's own keys");
     let reason = error(&Ckks, &network, images, Some(tap));
     assert!(reason.contains("was used where key"), "{reason}");
+}
+
+/// Gives the model owner other evaluation keys than those that were made for it.
+struct Instead(Vec<u8>);
+
+impl Tap for Instead {
+    fn message(&self, from: &str, _: &str, index: usize, payload: Vec<u8>) -> Forward {
+        let payload = if from == "data-owner" && index == 0 { self.0.clone() } else { payload };
+        Forward::Messages(vec![payload])
+    }
+}
+
+/// Keys for the parameters of a plan, of somebody else's secret.
+fn keys_for(plan: &Plan, request: &KeyRequest) -> Vec<u8> {
+    let scheme = &plan.parameters["scheme"];
+    let bits = |name: &str| serde_json::from_value::<Vec<u32>>(scheme[name].clone()).unwrap();
+    let whole = |name: &str| scheme[name].as_u64().unwrap() as usize;
+    let parameters = RingParameters::new(&ParameterRequest {
+        degree: whole("degree"),
+        data_prime_bits: &bits("data_prime_bits"),
+        special_prime_bits: &bits("special_prime_bits"),
+        digits: whole("digits"),
+    });
+    let context = Context::new(parameters.unwrap());
+    let mut random = Randomness::from_system().unwrap();
+    let secret = SecretKey::generate(&context, &mut random);
+    SeededEvaluationKeys::generate(&secret, request, &mut random).to_bytes(&context).unwrap()
+}
+
+#[test]
+fn keys_that_do_not_serve_a_layer_are_refused_before_the_work_begins() {
+    let network = polynomial();
+    let images = || specimens::images(&network, 1, 3);
+    let plan = Ckks.plan(&network.architecture, &job(1)).unwrap();
+    assert_eq!(plan.parameters["layout"], "latency");
+    let levels: BTreeMap<usize, Vec<i64>> =
+        serde_json::from_value(plan.parameters["rotations"].clone()).unwrap();
+    let (&highest, steps) = levels.last_key_value().unwrap();
+    let first = plan.parameters["layers"][0]["layer"].as_str().unwrap();
+    let refused = |request: &KeyRequest| {
+        let reason = error(&Ckks, &network, images(), Some(Arc::new(Instead(keys_for(&plan, request)))));
+        assert!(reason.contains("the data owner's evaluation keys do not serve layer"), "{reason}");
+        reason
+    };
+
+    let none = refused(&KeyRequest::default());
+    assert!(none.contains(&format!("layer {first}: the evaluation keys hold no key for rotation")), "{none}");
+
+    let everything = KeyRequest {
+        relinearisation: true,
+        rotations: levels.values().flatten().copied().collect(),
+        ..KeyRequest::default()
+    };
+    let mut cut = everything.clone();
+    cut.levels.rotations.insert(steps[0], highest - 1);
+    let low = refused(&cut);
+    assert!(low.contains(&format!("layer {first}: the key for rotation by {}", steps[0])), "{low}");
+    assert!(low.contains(&format!("levels up to {}, not {highest}", highest - 1)), "{low}");
+
+    let mut cut = everything.clone();
+    cut.levels.relinearisation = Some(0);
+    let low = refused(&cut);
+    assert!(low.contains("the key for products serves levels up to 0"), "{low}");
+
+    let unsquared = refused(&KeyRequest { relinearisation: false, ..everything.clone() });
+    assert!(unsquared.contains("no relinearisation key"), "{unsquared}");
+
+    let complete = error(&Ckks, &network, images(), Some(Arc::new(Instead(keys_for(&plan, &everything)))));
+    assert!(
+        complete.contains("was used where key"),
+        "keys of all levels pass, of another secret: {complete}"
+    );
 }
 
 #[test]
@@ -303,4 +390,46 @@ fn three_convolutions_are_computed_on_single_images() {
     for (private, clear) in logits[0].data().iter().zip(expected.data()) {
         assert!((f64::from(*private) - clear).abs() < 1.0 / 256.0, "{private} {clear}");
     }
+}
+
+#[test]
+fn slots_full_of_images_are_refused_for_the_same_reasons() {
+    let network = polynomial();
+    let batch = 2000;
+    let plan = Ckks.plan(&network.architecture, &job(batch)).unwrap();
+    assert_eq!(plan.parameters["layout"], "throughput");
+    let length = network.architecture.input.len();
+    let images = || specimens::images(&network, batch, 3);
+    let refused =
+        |images: Tensor, tap: Option<Arc<dyn Tap>>| error_of_batch(&Ckks, &network, batch, images, tap);
+
+    let mut values = images().data().to_vec();
+    values[1500 * length + 3] = f32::NAN;
+    let reason = refused(Tensor::new(batch, network.architecture.input, values).unwrap(), None);
+    assert!(reason.contains("value 3 of image 1500"), "{reason}");
+    let flat = Tensor::new(batch, Shape::Flat(length + 1), vec![0.5; batch * (length + 1)]).unwrap();
+    assert!(refused(flat, None).contains(&format!("{} were planned", network.architecture.input)));
+    let reason = refused(specimens::images(&network, batch + 1, 3), None);
+    assert!(reason.contains(&format!("1 to {batch} images")), "{reason}");
+
+    let reason = refused(images(), Some(Arc::new(Garbage)));
+    assert!(reason.contains("the model owner's answer"), "{reason}");
+    for tap in [Arc::new(Cut) as Arc<dyn Tap>, Arc::new(Echo { heard: Mutex::default() })] {
+        let reason = refused(images(), Some(tap));
+        assert!(
+            reason.contains("are no message of") || reason.contains("the model owner's answer"),
+            "{reason}"
+        );
+    }
+    let reason = refused(images(), Some(Arc::new(TooFewLevels)));
+    assert!(reason.contains("data owner's ciphertexts"), "{reason}");
+
+    let everything = KeyRequest { relinearisation: true, ..KeyRequest::default() };
+    let reason = refused(images(), Some(Arc::new(Instead(keys_for(&plan, &everything)))));
+    assert!(reason.contains("was used where key"), "{reason}");
+    let mut low = everything;
+    low.levels.relinearisation = Some(0);
+    let reason = refused(images(), Some(Arc::new(Instead(keys_for(&plan, &low)))));
+    let activation = plan.parameters["layers"][0]["activation"].as_str().unwrap();
+    assert!(reason.contains(&format!("do not serve layer {activation}: the key for products")), "{reason}");
 }

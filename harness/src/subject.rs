@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use veilbench_datasets::Dataset;
+use veilbench_datasets::{Dataset, Split, Store, load_or_sample};
 use veilbench_networks::evaluate::{EvaluateError, evaluate, ranges};
 use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
@@ -130,16 +130,7 @@ impl Candidate {
 
     /// Id of the data set the network says it is for, or the first whose images fit.
     pub(crate) fn dataset(&self) -> Result<&str, SubjectError> {
-        if let Some(id) = &self.network.metadata.dataset {
-            return Ok(id);
-        }
-        let input = self.network.architecture.input;
-        match input {
-            Shape::Image { channels: 1, height: 28, width: 28 } | Shape::Flat(784) => Ok("mnist"),
-            Shape::Image { channels: 3, height: 32, width: 32 } => Ok("malaria"),
-            Shape::Image { channels: 3, height: 64, width: 64 } => Ok("melanoma"),
-            _ => Err(SubjectError::NoDataset { network: self.name.clone(), input }),
-        }
+        dataset_of(&self.network, &self.name)
     }
 
     /// Whether the file names its data set, rather than leaving it to the shape of its input.
@@ -197,6 +188,36 @@ impl Candidate {
         let sha256 = hex(&Sha256::digest(&bytes));
         Ok(Subject { network, sha256, calibrated_images, dataset, test_images, indices, fingerprint, files })
     }
+}
+
+/// Id of the data set a network says it is for, or the first whose images fit.
+fn dataset_of<'a>(network: &'a Network, name: &str) -> Result<&'a str, SubjectError> {
+    if let Some(id) = &network.metadata.dataset {
+        return Ok(id);
+    }
+    let input = network.architecture.input;
+    match input {
+        Shape::Image { channels: 1, height: 28, width: 28 } | Shape::Flat(784) => Ok("mnist"),
+        Shape::Image { channels: 3, height: 32, width: 32 } => Ok("malaria"),
+        Shape::Image { channels: 3, height: 64, width: 64 } => Ok("melanoma"),
+        _ => Err(SubjectError::NoDataset { network: name.to_owned(), input }),
+    }
+}
+
+/// One image of the test set of a network's data set, as the network takes it, and the id of the set, `-sample`
+/// included.
+///
+/// # Errors
+/// If there is no such image, or it does not fit the network.
+pub(crate) fn test_image(network: &Network, index: usize) -> Result<(Tensor, String), SubjectError> {
+    let name = &network.architecture.name;
+    let store = Store::from_env()?;
+    let dataset = load_or_sample(&store, dataset_of(network, name)?, Split::Test)?.dataset;
+    if index >= dataset.len() {
+        let reason = format!("there is no image {index}: {} has {} test images", dataset.id, dataset.len());
+        return Err(SubjectError::Fit { network: name.clone(), reason });
+    }
+    Ok((normalise(&dataset.select(&[index]), network)?, dataset.id))
 }
 
 /// Pixels as the network wants them.

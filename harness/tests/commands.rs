@@ -226,3 +226,20 @@ fn completions_name_the_commands() {
 fn a_party_without_a_harness_ends_at_once() {
     assert_eq!(Bench::new().command(&["party"]).code, 3);
 }
+
+#[test]
+fn a_trace_of_a_test_image_tells_the_precision_of_every_layer_and_of_the_logits() {
+    let bench = Bench::new();
+    let trace = bench.command(&["plan", "mnist-cnn-poly", "-b", "ckks", "--trace", "--image", "3"]);
+    assert_eq!(trace.code, 0, "{}", trace.stderr);
+    assert!(
+        trace.stdout.contains("insecure-debug trace of test image 3 of mnist-sample"),
+        "{}",
+        trace.stdout
+    );
+    assert!(trace.stdout.contains("precision bits") && trace.stdout.contains("largest logit error"));
+    let beyond = bench.command(&["plan", "mnist-cnn-poly", "--trace", "--image", "100000"]);
+    assert!(beyond.code == 3 && beyond.stderr.contains("there is no image 100000"), "{}", beyond.stderr);
+    let untraced = bench.command(&["plan", "mnist-cnn-poly", "--image", "3"]);
+    assert!(untraced.code == 2 && untraced.stderr.contains("--trace"), "{}", untraced.stderr);
+}

@@ -239,6 +239,10 @@ fn a_batch_larger_than_the_images_is_filled_and_each_image_answered_once() {
     let images: std::collections::BTreeSet<_> = data.answers.iter().map(|answer| answer.image).collect();
     assert_eq!((data.answers.len(), images.len()), (6, 6));
     assert!(data.answers.iter().all(|answer| answer.clear == answer.private));
+    let rows = veilbench_report::summarise(&data);
+    assert!(rows[0].detail.contains("the 6 images are repeated"), "{}", rows[0].detail);
+    let seconds = rows[0].online_wall_ns.unwrap() as f64 / 1e9;
+    assert!((rows[0].images_per_second.unwrap() * seconds - 16.0).abs() < 1e-6, "all that was computed");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let summary = run_folder.join(Summary::FILE);
     write_table(&summary, &rows)?;
     let table = run_folder.join("summary.md");
-    let predicted = predictions::predictions(&data.run, &rows);
+    let predicted = predictions(&data.run, &rows);
     let summary_text = markdown(&data.run, &rows, &data.findings) + &predictions::verdict(&predicted);
     write(&table, &summary_text)?;
     let mut files = vec![summary, table];

@@ -33,6 +33,7 @@ mod tradeoffs;
 pub use diff::{Change, Comparison, Difference, Settings, compare};
 pub use error::Error;
 pub use generate::{Report, generate};
+pub use predictions::predictions;
 pub use splice::splice;
 pub use summarise::summarise;
 pub use terminal::terminal_table;

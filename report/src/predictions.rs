@@ -1,7 +1,9 @@
 //! What plans predicted beside what was measured: `predictions.csv`.
 //!
 //! A backend puts figures under `predicted` into the parameters of its plans, by the names of columns of
-//! `summary.csv`; cells without any have no row.
+//! `summary.csv`; cells without any have no row. The largest logit error of a run depends on how many logits it
+//! compared: where a plan has the standard deviation of one logit's error, the prediction is the median of the
+//! largest of as many normal errors as there were.
 
 use crate::{Error, markdown::escaped};
 use std::path::{Path, PathBuf};
@@ -10,8 +12,9 @@ use veilbench_results::{Prediction, Row, Run, Summary, write_table};
 /// How far, as a share of the prediction, a measurement may be from it.
 const TOLERANCE: f64 = 0.25;
 
-/// A row for every cell whose plan predicts anything.
-pub(crate) fn predictions(run: &Run, rows: &[Summary]) -> Vec<Prediction> {
+/// A row for every cell whose plan, as the run describes it, predicts anything.
+#[must_use]
+pub fn predictions(run: &Run, rows: &[Summary]) -> Vec<Prediction> {
     rows.iter().filter_map(|row| prediction(run, row)).collect()
 }
 
@@ -19,6 +22,13 @@ fn prediction(run: &Run, row: &Summary) -> Option<Prediction> {
     let predicted = run.plans.get(&row.cell)?.get("parameters")?.get("predicted")?;
     let whole = |name: &str| predicted.get(name).and_then(serde_json::Value::as_u64);
     let bits = |error: f64| (error.is_finite() && error > 0.0).then(|| -error.log2());
+    let fraction = |name: &str| predicted.get(name).and_then(serde_json::Value::as_f64);
+    let largest_error = match (fraction("logit_error_deviation"), whole("logits")) {
+        (Some(deviation), Some(logits)) if row.answers > 0 && logits > 0 => {
+            Some(deviation * largest_of_normal(row.answers as f64 * logits as f64))
+        }
+        _ => fraction("max_logit_error"),
+    };
     let mut prediction = Prediction {
         cell: row.cell.clone(),
         backend: row.backend.clone(),
@@ -34,12 +44,22 @@ fn prediction(run: &Run, row: &Summary) -> Option<Prediction> {
         online_bytes: row.online_bytes,
         predicted_peak_rss_bytes: whole("peak_rss_bytes"),
         peak_rss_bytes: row.peak_rss_bytes,
-        predicted_precision_bits: predicted.get("max_logit_error").and_then(|error| bits(error.as_f64()?)),
+        predicted_precision_bits: largest_error.and_then(bits),
         precision_bits: row.max_logit_error.and_then(bits),
         off: String::new(),
     };
     prediction.off = off(&prediction);
     Some(prediction)
+}
+
+/// The median of the largest absolute value of so many independent standard normal variables.
+///
+/// The tail is inverted by the rational approximation 26.2.23 of Abramowitz and Stegun, good to 4.5e-4.
+fn largest_of_normal(count: f64) -> f64 {
+    let tail = -(-std::f64::consts::LN_2 / count).exp_m1() / 2.0;
+    let t = (-2.0 * tail.ln()).sqrt();
+    let numerator = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    t - numerator / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)))
 }
 
 fn off(row: &Prediction) -> String {
@@ -121,6 +141,23 @@ mod tests {
         assert_eq!(rows[0].off, "setup_bytes +33 %, precision_bits -30 %");
         assert!(verdict(&rows).contains("1 of them are more than"), "{}", verdict(&rows));
         assert!(verdict(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_more_logits_are_compared_the_larger_their_largest_error_is_expected_to_be() {
+        // Two-sided quantiles of the normal distribution: the median of one absolute value, and of the largest of
+        // ten thousand, 1 - 2^(-1/10000) = 6.9e-5 of which lie beyond.
+        assert!((largest_of_normal(1.0) - 0.6745).abs() < 1e-3);
+        assert!((largest_of_normal(10_000.0) - 3.979).abs() < 2e-2, "{}", largest_of_normal(10_000.0));
+        let run = run(&serde_json::json!({
+            "max_logit_error": 0.5, "logit_error_deviation": 1e-4, "logits": 10,
+        }));
+        let row =
+            Summary { cell: "a".into(), answers: 1000, max_logit_error: Some(4e-4), ..Summary::default() };
+        let rows = predictions(&run, &[row, Summary { cell: "a".into(), ..Summary::default() }]);
+        assert!((rows[0].predicted_precision_bits.unwrap() - 11.29).abs() < 0.01, "{rows:?}");
+        assert_eq!(rows[0].off, "");
+        assert_eq!(rows[1].predicted_precision_bits, Some(1.0), "nothing was compared");
     }
 
     #[test]

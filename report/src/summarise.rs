@@ -78,6 +78,10 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
     let batches = sessions.full_batches(samples);
     batches.fill_times(&mut row);
     batches.fill_traffic(&mut row);
+    if row.detail.is_empty() && batches.images.is_some_and(|images| images > cell.images) {
+        row.detail =
+            format!("the {} images are repeated to fill a batch: all of it is computed", cell.images);
+    }
     row.peak_rss_bytes = peak_rss(samples, &sessions);
     let answers: Vec<&Answer> =
         answers.iter().copied().filter(|answer| sessions.ok.contains(&answer.repetition)).collect();

@@ -7,6 +7,8 @@
 use veilbench_networks::{Architecture, Op, Parameters, Range, Shape};
 
 use super::map::{Map, window_places};
+use super::precision::logit_deviation;
+use super::scheme::Scheme;
 use crate::Unsupported;
 
 /// How far beyond its calibrated range a logit may go and still be within the unit. Values in between need no margin of
@@ -166,6 +168,17 @@ impl Circuit {
     /// What one unit of a decrypted result is worth.
     pub(super) fn logit_unit(&self) -> f64 {
         self.stages.last().map_or(1.0, |stage| MARGIN * magnitude(stage.range, 0.0))
+    }
+
+    /// Bytes of an image in the clear.
+    pub(super) fn image_bytes(&self) -> usize {
+        self.stages.first().map_or(0, |stage| stage.map.inputs * size_of::<f32>())
+    }
+
+    /// The standard deviation of the error of a logit under a scheme.
+    pub(super) fn logit_deviation(&self, scheme: &Scheme, vectors: bool) -> f64 {
+        let fan_ins: Vec<usize> = self.stages.iter().map(|stage| stage.map.fan_in()).collect();
+        logit_deviation(scheme, &fan_ins, vectors, self.logit_unit())
     }
 
     /// Folds what is not a square of the quadratics into the maps, so that every encrypted value is within -1 to 1

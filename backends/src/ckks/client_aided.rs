@@ -14,11 +14,12 @@ use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
 use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Range, Shape, Tensor};
 
 use super::circuit::{MARGIN, magnitude};
-use super::cost::{BATCH_PARALLEL, Work};
+use super::cost::Cost;
 use super::map::Map;
 use super::plan::{
-    KEYS_HEADER_BYTES, PROCESS_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
+    CLIENT_BYTES, KEYS_HEADER_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
 };
+use super::precision::logit_deviation;
 use super::schedule::MESSAGE_CIPHERTEXTS;
 use super::scheme::{Demand, Scheme};
 use super::throughput::{decrypt, encrypt, receive, split};
@@ -30,6 +31,12 @@ use crate::{
 
 /// Largest error of a logit a plan may expect.
 const LOGIT_ERROR: f64 = 1.0 / 1024.0;
+
+/// Memory of the model owner's process and its messages beside ciphertexts: there are no keys and few buffers.
+const PROCESS_BYTES: usize = 30 << 20;
+
+/// Copies of a batch that the data owner has: as read, as activations, and the part that fills the slots.
+const IMAGE_COPIES: usize = 4;
 
 /// Interactive inference on networks with any activations.
 #[derive(Clone, Copy, Debug)]
@@ -54,19 +61,6 @@ struct AidedPlan {
     rounds: usize,
     predicted: Prediction,
 }
-
-/// Nanoseconds of processor time in runs of the networks that ship, which the model below follows within a quarter:
-/// encrypting and writing a coefficient of a limb, while the model owner reads the one before.
-const NS_PER_ENCRYPTED: f64 = 16.0;
-
-/// Multiplying a residue by a weight and adding it up.
-const NS_PER_PRODUCT: f64 = 0.075;
-
-/// Rescaling and writing a coefficient of a result.
-const NS_PER_RESULT: f64 = 18.0;
-
-/// Reading, decrypting and decoding a coefficient of a result.
-const NS_PER_DECRYPTED: f64 = 14.0;
 
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {
@@ -154,29 +148,24 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     };
     let scheme = Scheme::choose(&demand)?;
     let passes = job.batch.div_ceil(scheme.slots());
-    let up: usize = rounds.iter().map(|round| round.map.inputs).sum();
-    let down: usize = rounds.iter().map(|round| round.map.outputs()).sum();
-    let bytes = [up * scheme.wire_bytes(1, true), down * scheme.wire_bytes(0, false)];
+    let cost = Cost::new(&scheme, job.threads);
+    let exchanges: Vec<_> = rounds.iter().map(|round| cost.exchange(&round.map)).collect();
     // A round's inputs and results are in memory together.
     let held = |round: &Round| {
         round.map.inputs * scheme.memory_bytes(1) + round.map.outputs() * scheme.wire_bytes(0, false)
     };
     let peak_rss_bytes = PROCESS_BYTES + rounds.iter().map(held).max().unwrap_or(0);
-    if peak_rss_bytes > memory {
-        return Err(too_little_memory(peak_rss_bytes, memory));
+    let images = job.batch * architecture.input.len() * size_of::<f32>();
+    let session_peak_rss_bytes = peak_rss_bytes + CLIENT_BYTES + IMAGE_COPIES * images;
+    if session_peak_rss_bytes > memory {
+        return Err(too_little_memory(session_peak_rss_bytes, memory));
     }
-    let products: usize = rounds.iter().map(|round| round.map.products()).sum();
-    let degree = scheme.degree as f64;
-    // Inputs and products have two primes, results one; inputs that travel one polynomial, products two.
-    let work = Work {
-        client_ns: degree * (2.0 * up as f64 * NS_PER_ENCRYPTED + down as f64 * NS_PER_DECRYPTED),
-        server_ns: degree * (4.0 * products as f64 * NS_PER_PRODUCT + down as f64 * NS_PER_RESULT),
-        streamed: false,
-        parallel: BATCH_PARALLEL,
-    };
-    let trips = (rounds.len() - 1) as f64 * job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64);
-    let online_wall_ns = passes as u64 * (work.wall_ns(job, bytes) + trips) as u64;
-    let [upload_bytes, download_bytes] = bytes.map(|bytes| passes * bytes);
+    let fan_ins: Vec<usize> = rounds.iter().map(|round| round.map.fan_in()).collect();
+    let magnitude = rounds.last().map_or(0.0, |round| round.units[1]);
+    let pass_ns: f64 = exchanges.iter().map(|exchange| exchange.wall_ns(job)).sum();
+    let online_wall_ns = passes as u64 * pass_ns as u64;
+    let upload_bytes = passes * exchanges.iter().map(|exchange| exchange.up_bytes).sum::<usize>();
+    let download_bytes = passes * exchanges.iter().map(|exchange| exchange.down_bytes).sum::<usize>();
     let predicted = Prediction {
         online_wall_ns,
         setup_bytes: KEYS_HEADER_BYTES,
@@ -184,7 +173,10 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
         upload_bytes,
         download_bytes,
         peak_rss_bytes,
+        session_peak_rss_bytes,
         max_logit_error: three_digits(scheme.logit_error(&demand)),
+        logit_error_deviation: three_digits(logit_deviation(&scheme, &fan_ins, false, magnitude)),
+        logits: architecture.classes(),
     };
     let plan = AidedPlan {
         protocol: "linear layers encrypted, activations in the clear at the data owner".into(),
@@ -473,7 +465,7 @@ mod tests {
         let architecture = zoo::load("malaria-cnn").unwrap().architecture;
         let job = Job { batch: 1, threads: 1, link: LinkProfile::loopback() };
         let roomy = plan(&architecture, &job, usize::MAX).unwrap();
-        let needed = roomy.parameters["predicted"]["peak_rss_bytes"].as_u64().unwrap() as usize;
+        let needed = roomy.parameters["predicted"]["session_peak_rss_bytes"].as_u64().unwrap() as usize;
         assert!(needed < 8 << 30, "{needed}");
         assert_eq!(plan(&architecture, &job, needed).unwrap(), roomy);
         let refused = plan(&architecture, &job, needed - 1).unwrap_err().to_string();

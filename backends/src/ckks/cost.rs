@@ -1,59 +1,101 @@
 //! How long things take, from what the engine's benchmarks and whole runs measured on the reference machine (two
-//! cores of an AMD EPYC with AVX-512 IFMA): nanoseconds of one thread.
+//! cores of an AMD EPYC with AVX-512 IFMA): nanoseconds.
 
 use super::circuit::Circuit;
-use super::program::Program;
+use super::map::{Block, Map};
+use super::program::{LatencyLayer, Program};
 use super::schedule::{Schedule, Step};
 use super::scheme::Scheme;
 use crate::Job;
 
-/// A transform of one limb, for each coefficient and `log2` of the degree.
-const TRANSFORM: f64 = 0.066;
+/// A transform of one limb with its share of the base conversion around it, for each coefficient, by degree: rows of
+/// the largest ring no longer fit the second-level cache together with their roots.
+const TRANSFORM: [(usize, f64); 4] = [(4096, 0.93), (8192, 0.99), (16_384, 1.12), (32_768, 1.75)];
 
-/// A product in an inner product that reads keys or encoded weights.
-const KEY_PRODUCT: f64 = 0.78;
+/// A product in an inner product with a rotation key, which comes from memory.
+const KEY_PRODUCT: f64 = 0.55;
 
-/// A product of a number and a coefficient within a long weighted sum.
-const SUM_PRODUCT: f64 = 0.105;
+/// A product in an inner product with the relinearisation key where that is used over and over.
+const CACHED_KEY_PRODUCT: f64 = 0.22;
 
-/// Writing one coefficient of a result.
-const RESULT: f64 = 1.3;
+/// A product with an encoded weight, which comes from memory and serves two products.
+const WEIGHT_PRODUCT: f64 = 0.5;
 
-/// Sampling, encoding, encrypting and writing one coefficient of a limb.
-const ENCRYPT: f64 = 14.0;
+/// Squaring one limb of one of the three parts, and adding it up.
+const SQUARE_TERM: f64 = 0.6;
+
+/// A product of a number and a coefficient within a long weighted sum, one of [`SUMS_ABREAST`] that share their inputs.
+const SUM_PRODUCT: f64 = 0.034;
+
+/// The same in a sum that is computed alone.
+const LONE_SUM_PRODUCT: f64 = 0.1;
+
+/// Sums that are computed abreast.
+const SUMS_ABREAST: usize = 4;
+
+/// Reducing the sum of [`SUM_TERMS`] such products.
+const SUM_REDUCED: f64 = 0.15;
+
+/// Products that are summed before they are reduced.
+const SUM_TERMS: usize = 12;
+
+/// Writing one coefficient of a result to memory of its own.
+const RESULT: f64 = 2.8;
+
+/// Rescaling that coefficient into a new result, and adding the bias to a copy of it, beside the transforms.
+const RESCALED: f64 = 1.0;
+
+/// The first use of a byte of memory, which the kernel clears.
+const FIRST_USE: f64 = 0.35;
+
+/// Encoding a coefficient of a fresh ciphertext.
+const ENCODE: f64 = 7.0;
+
+/// Sampling, encrypting and writing one coefficient of a limb.
+const ENCRYPT: f64 = 12.5;
 
 /// Reading and expanding one coefficient of a limb.
-const RECEIVE: f64 = 11.0;
+const RECEIVE: f64 = 8.5;
 
-/// Decrypting and decoding a coefficient.
-const DECRYPT: f64 = 30.0;
+/// Reading, decrypting and decoding a coefficient.
+const DECRYPT: f64 = 19.0;
+
+/// Reading a byte of ciphertexts from memory, where those of a block of a map are more than the cache holds.
+const READ: f64 = 0.07;
+
+/// The third-level cache of the reference machine.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Passing on one byte between processes of one machine, at either end.
+const COPY: f64 = 0.2;
 
 /// Cores of the reference machine, which both parties share.
 const CORES: usize = 2;
 
-/// How much of the work on one image threads share: a second one took nothing to a quarter off the networks that ship.
-const LATENCY_PARALLEL: f64 = 0.2;
-
 /// How much of the work on slots full of images threads share: every ciphertext is a task of its own.
-pub(super) const BATCH_PARALLEL: f64 = 0.95;
+const BATCH_PARALLEL: f64 = 0.95;
 
-/// Counts the cost of operations under a scheme.
+/// How much more processor time it takes where both parties have a thread for every core, and wait for the same
+/// memory.
+const CONTENTION: f64 = 1.1;
+
+/// Counts the cost of operations under a scheme, on so many threads.
 pub(super) struct Cost<'a> {
     scheme: &'a Scheme,
     degree: f64,
+    transform: f64,
+    threads: usize,
 }
 
 impl<'a> Cost<'a> {
-    pub(super) fn new(scheme: &'a Scheme) -> Self {
-        Self { scheme, degree: scheme.degree as f64 }
+    pub(super) fn new(scheme: &'a Scheme, threads: usize) -> Self {
+        let known = TRANSFORM.iter().find(|(degree, _)| *degree >= scheme.degree);
+        let transform = known.map_or(TRANSFORM[TRANSFORM.len() - 1].1, |(_, each)| *each);
+        Self { scheme, degree: scheme.degree as f64, transform, threads: threads.clamp(1, CORES) }
     }
 
     fn transforms(&self, count: usize) -> f64 {
-        count as f64 * TRANSFORM * self.degree * self.degree.log2()
-    }
-
-    fn key_products(&self, count: usize) -> f64 {
-        count as f64 * self.degree * KEY_PRODUCT
+        count as f64 * self.degree * self.transform
     }
 
     fn extended(&self, level: usize) -> usize {
@@ -65,31 +107,45 @@ impl<'a> Cost<'a> {
         self.transforms(self.scheme.digits(level) * self.extended(level))
     }
 
-    /// The inner product with a key and the division by the special primes.
-    fn switch(&self, level: usize) -> f64 {
-        let special = self.scheme.special_prime_bits.len();
-        self.key_products(2 * self.scheme.digits(level) * self.extended(level))
-            + self.transforms(2 * (special + level + 1))
+    /// The inner product of digits with a key.
+    fn inner(&self, level: usize, each: f64) -> f64 {
+        (2 * self.scheme.digits(level) * self.extended(level)) as f64 * self.degree * each
+    }
+
+    /// The division by the special primes.
+    fn divide(&self, level: usize) -> f64 {
+        self.transforms(2 * self.extended(level))
     }
 
     fn rotate(&self, level: usize) -> f64 {
-        self.decompose(level) + self.switch(level)
+        self.decompose(level) + self.inner(level, KEY_PRODUCT) + self.divide(level)
     }
 
     fn rescale(&self, level: usize) -> f64 {
-        self.transforms(2 * (level + 1)) + (2 * (level + 1)) as f64 * self.degree * RESULT / 2.0
+        self.transforms(2 * (level + 1))
     }
 
-    fn square(&self, level: usize, terms: usize) -> f64 {
-        self.rotate(level) + self.rescale(level) + self.key_products(2 * terms * (level + 1))
+    /// A sum of so many squares, rescaled.
+    fn squares(&self, level: usize, terms: usize, key_product: f64) -> f64 {
+        self.decompose(level)
+            + self.inner(level, key_product)
+            + self.divide(level)
+            + self.rescale(level)
+            + (3 * terms * (level + 1)) as f64 * self.degree * SQUARE_TERM
     }
 
-    fn fresh(&self, each: f64) -> f64 {
-        each * self.degree * (self.scheme.depth() + 1) as f64
+    /// Reading a fresh ciphertext.
+    fn receive(&self) -> f64 {
+        RECEIVE * self.degree * (self.scheme.depth() + 1) as f64
     }
 
-    fn decrypt(&self) -> f64 {
-        DECRYPT * self.degree
+    fn encrypt(&self) -> f64 {
+        (ENCODE + ENCRYPT * (self.scheme.depth() + 1) as f64) * self.degree
+    }
+
+    /// Tasks of equal length, shared among the threads.
+    fn tasks(&self, count: usize, together: f64) -> f64 {
+        together * count.div_ceil(self.threads) as f64 / count.max(1) as f64
     }
 
     /// One image, every layer: names with nanoseconds of the model owner.
@@ -97,37 +153,61 @@ impl<'a> Cost<'a> {
         let mut level = self.scheme.depth();
         let mut layers = Vec::new();
         for layer in &program.layers {
-            let outline = &layer.outline;
-            let (ciphertexts, results) = (layer.inputs, layer.diagonals.len());
-            let mut time = (ciphertexts * layer.gather.len()) as f64 * self.rotate(level);
-            time +=
-                ciphertexts as f64 * self.decompose(level) + outline.baby_steps() as f64 * self.switch(level);
-            time += outline.giant_steps() as f64 * self.rotate(level);
-            time += self.key_products(2 * outline.diagonals() * (level + 1));
-            time += results as f64 * self.rescale(level);
-            time += (results * layer.folds.len()) as f64 * self.rotate(level);
-            if layer.square {
-                time += results as f64 * self.square(level - 1, 1);
-            }
+            layers.push((layer.name.clone(), self.latency_layer(layer, level)));
             level = level.saturating_sub(2);
-            layers.push((layer.name.clone(), time));
         }
         layers
+    }
+
+    /// The results of a transform are shared among threads; what surrounds them, rotation by rotation, is not.
+    fn latency_layer(&self, layer: &LatencyLayer, level: usize) -> f64 {
+        let outline = &layer.outline;
+        let (inputs, results) = (layer.inputs, layer.diagonals.len());
+        let mut giants =
+            outline.giant_steps() as f64 * (self.decompose(level) + self.inner(level, KEY_PRODUCT));
+        giants +=
+            self.divide(level) * if outline.is_chained() { outline.giant_steps() } else { results } as f64;
+        giants += (2 * outline.diagonals() * (level + 1)) as f64 * self.degree * WEIGHT_PRODUCT;
+        let mut time = self.tasks(results, giants);
+        time += (inputs * layer.gather.len()) as f64 * self.rotate(level);
+        time += inputs as f64 * self.decompose(level);
+        time += outline.baby_steps() as f64 * (self.inner(level, KEY_PRODUCT) + self.divide(level));
+        time += results as f64 * self.rescale(level);
+        time += (results * layer.folds.len()) as f64 * self.rotate(level);
+        if layer.square {
+            time += results as f64 * self.squares(level - 1, 1, KEY_PRODUCT);
+        }
+        time
     }
 
     /// One image from pixels to logits: the parties wait for each other.
     pub(super) fn latency(&self, program: &Program) -> Work {
         let evaluate: f64 = self.latency_layers(program).iter().map(|(_, time)| time).sum();
-        let inputs = program.input.len() as f64;
+        let inputs = program.input.len();
+        let receive = self.tasks(inputs, inputs as f64 * self.receive());
         Work {
-            client_ns: inputs * self.fresh(ENCRYPT) + self.decrypt(),
-            server_ns: inputs * self.fresh(RECEIVE) + evaluate,
+            client_ns: inputs as f64 * self.encrypt() + self.degree * DECRYPT,
+            server_ns: receive + evaluate,
             streamed: false,
-            parallel: LATENCY_PARALLEL,
         }
     }
 
-    /// A ciphertext full of images, every layer: names with nanoseconds of the model owner.
+    /// A dense piece of a map at a level: its products, sums and rescaled results.
+    fn block(&self, block: &Block, level: usize) -> f64 {
+        let coefficients = 2.0 * (level + 1) as f64 * self.degree;
+        let (inputs, outputs) = (block.inputs.len(), block.outputs.len() as f64);
+        let reduced = inputs.div_ceil(SUM_TERMS) as f64;
+        let lone = block.outputs.len() % SUMS_ABREAST;
+        let abreast = block.outputs.len() - lone;
+        let products = inputs as f64 * (abreast as f64 * SUM_PRODUCT + lone as f64 * LONE_SUM_PRODUCT);
+        let bytes = inputs * self.scheme.memory_bytes(level);
+        let read = if bytes > CACHE_BYTES { bytes as f64 * READ } else { 0.0 };
+        let rescaled = 2.0 * level as f64 * self.degree * RESCALED;
+        let results = coefficients * RESULT + self.rescale(level) + rescaled;
+        read + coefficients * (products + outputs * reduced * SUM_REDUCED) + outputs * results
+    }
+
+    /// A ciphertext full of images, every layer: names with nanoseconds of one thread of the model owner.
     pub(super) fn throughput_layers(&self, circuit: &Circuit, schedule: &Schedule) -> Vec<(String, f64)> {
         let depth = self.scheme.depth();
         let mut times = vec![0.0; circuit.stages.len()];
@@ -135,58 +215,109 @@ impl<'a> Cost<'a> {
             match step {
                 Step::Receive(_) => {}
                 Step::Block { stage, block } => {
-                    let (block, level) = (&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage);
-                    let coefficients = 2.0 * (level + 1) as f64 * self.degree;
-                    times[*stage] += block.weights.len() as f64 * coefficients * SUM_PRODUCT;
                     times[*stage] +=
-                        block.outputs.len() as f64 * (coefficients * RESULT + self.rescale(level));
+                        self.block(&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage);
                 }
                 Step::Squares { stage, sums } => {
                     let terms = circuit.stages[*stage].activation.as_ref().map_or(1, |own| own.terms);
-                    times[*stage] += sums.len() as f64 * self.square(depth - 2 * stage - 1, terms);
+                    let level = depth - 2 * stage - 1;
+                    times[*stage] += sums.len() as f64 * self.squares(level, terms, CACHED_KEY_PRODUCT);
                 }
             }
         }
         circuit.stages.iter().map(|stage| stage.name.clone()).zip(times).collect()
     }
 
-    /// A ciphertext full of images from pixels to logits: both parties work at once.
-    pub(super) fn throughput(&self, circuit: &Circuit, schedule: &Schedule) -> Work {
+    /// A ciphertext full of images from pixels to logits: both parties work at once. `held` bytes of ciphertexts are
+    /// in memory together.
+    pub(super) fn throughput(&self, circuit: &Circuit, schedule: &Schedule, held: usize) -> Work {
         let evaluate: f64 = self.throughput_layers(circuit, schedule).iter().map(|(_, time)| time).sum();
         let inputs = schedule.messages().map(<[u32]>::len).sum::<usize>() as f64;
+        let classes = circuit.stages.last().map_or(0, |last| last.map.outputs()) as f64;
+        let copied = inputs * self.scheme.wire_bytes(self.scheme.depth(), true) as f64 * COPY;
         Work {
-            client_ns: inputs * self.fresh(ENCRYPT) + self.decrypt(),
-            server_ns: inputs * self.fresh(RECEIVE) + evaluate,
+            client_ns: self.share(inputs * self.encrypt() + classes * self.degree * DECRYPT) + copied,
+            server_ns: self.share(inputs * self.receive() + evaluate + held as f64 * FIRST_USE) + copied,
             streamed: true,
-            parallel: BATCH_PARALLEL,
+        }
+    }
+
+    /// Work on many ciphertexts, on all threads.
+    fn share(&self, ns: f64) -> f64 {
+        let contention = if self.threads == 1 { 1.0 } else { CONTENTION };
+        ns * contention * (1.0 - BATCH_PARALLEL + BATCH_PARALLEL / self.threads as f64)
+    }
+
+    /// One linear layer between fresh ciphertexts that come and results that go back, both message by message.
+    pub(super) fn exchange(&self, map: &Map) -> Exchange {
+        let (inputs, outputs) = (map.inputs as f64, map.outputs() as f64);
+        let layer: f64 = map.blocks.iter().map(|block| self.block(block, self.scheme.depth())).sum();
+        let bytes = |count: usize, level, seeded| count * self.scheme.wire_bytes(level, seeded);
+        let up_bytes = bytes(map.inputs, self.scheme.depth(), true);
+        let down_bytes = bytes(map.outputs(), 0, false);
+        let copy = |bytes: usize| bytes as f64 * COPY;
+        Exchange {
+            encrypt_ns: self.share(inputs * self.encrypt()) + copy(up_bytes),
+            receive_ns: self.share(inputs * self.receive()) + copy(up_bytes),
+            layer_ns: self.share(layer + outputs * self.degree * RECEIVE) + down_bytes as f64 * FIRST_USE,
+            decrypt_ns: self.share(outputs * self.degree * DECRYPT) + copy(down_bytes),
+            up_bytes,
+            down_bytes,
         }
     }
 }
 
-/// What one pass, an image or slots full of them, takes of each party's processor: nanoseconds of one thread.
+/// The time a link takes to pass on so many bytes, nanoseconds.
+fn transmit(job: &Job, bytes: usize) -> f64 {
+    job.link.bits_per_second().map_or(0.0, |rate| bytes as f64 * 8e9 / rate as f64)
+}
+
+/// The round trip of a job's link, nanoseconds.
+fn trip(job: &Job) -> f64 {
+    job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64)
+}
+
+/// What one pass, an image or slots full of them, takes of each party: nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
     pub(super) client_ns: f64,
     pub(super) server_ns: f64,
     /// Whether both parties, and the link, work at once.
     pub(super) streamed: bool,
-    /// How much of it threads share, from 0 to 1.
-    pub(super) parallel: f64,
 }
 
 impl Work {
     /// Wall time of a pass, given how many bytes go up and down.
     pub(super) fn wall_ns(&self, job: &Job, [up, down]: [usize; 2]) -> f64 {
-        let transmit =
-            |bytes: usize| job.link.bits_per_second().map_or(0.0, |rate| bytes as f64 * 8e9 / rate as f64);
-        let trip = job.link.round_trip().map_or(0.0, |trip| trip.as_nanos() as f64);
-        let threads = job.threads.min(CORES) as f64;
-        let Self { client_ns, server_ns, streamed, parallel } = *self;
-        let share = |ns: f64| ns * (1.0 - parallel + parallel / threads);
+        let Self { client_ns, server_ns, streamed } = *self;
         if !streamed {
-            return share(client_ns + server_ns) + transmit(up) + transmit(down) + trip;
+            return client_ns + server_ns + transmit(job, up) + transmit(job, down) + trip(job);
         }
-        let compute = share(client_ns).max(share(server_ns)).max((client_ns + server_ns) / CORES as f64);
-        compute.max(transmit(up)) + transmit(down) + trip
+        let threads = job.threads.clamp(1, CORES) as f64;
+        let compute = client_ns.max(server_ns).max((client_ns + server_ns) * threads / CORES as f64);
+        compute.max(transmit(job, up)) + transmit(job, down) + trip(job)
+    }
+}
+
+/// What one linear layer takes whose inputs the data owner encrypts and whose results it decrypts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    encrypt_ns: f64,
+    receive_ns: f64,
+    layer_ns: f64,
+    decrypt_ns: f64,
+    pub(super) up_bytes: usize,
+    pub(super) down_bytes: usize,
+}
+
+impl Exchange {
+    /// Wall time: while ciphertexts go up, both parties and the link work at once, and so do the link and the data
+    /// owner while results come down; in between the model owner works alone.
+    pub(super) fn wall_ns(&self, job: &Job) -> f64 {
+        let threads = job.threads.clamp(1, CORES) as f64;
+        let both = (self.encrypt_ns + self.receive_ns) * threads / CORES as f64;
+        let up = self.encrypt_ns.max(self.receive_ns).max(both).max(transmit(job, self.up_bytes));
+        let down = self.decrypt_ns.max(transmit(job, self.down_bytes));
+        up + self.layer_ns + down + trip(job)
     }
 }

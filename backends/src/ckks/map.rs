@@ -79,6 +79,11 @@ impl Map {
         self.bias.len()
     }
 
+    /// The most values an output reads.
+    pub(super) fn fan_in(&self) -> usize {
+        self.blocks.iter().map(|block| block.inputs.len()).max().unwrap_or(0)
+    }
+
     /// Products of a weight and a value.
     pub(super) fn products(&self) -> usize {
         self.blocks.iter().map(|block| block.weights.len()).sum()

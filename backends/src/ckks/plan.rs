@@ -35,8 +35,17 @@ const SLOWER_FOR_KEYS: f64 = 1.1;
 /// What is tried for [`CkksPlan::key_cost`].
 const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
-/// Memory of a process and its messages beside ciphertexts, keys and weights.
-pub(super) const PROCESS_BYTES: usize = 60 << 20;
+/// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
+const PROCESS_BYTES: usize = 60 << 20;
+
+/// Memory of the data owner's process and its messages beside images and keys.
+pub(super) const CLIENT_BYTES: usize = 16 << 20;
+
+/// Copies of evaluation keys, as sent, that the data owner has while it makes and writes them.
+const KEY_COPIES: usize = 3;
+
+/// Copies of a batch that the data owner has: as read, and the part that fills the slots.
+const IMAGE_COPIES: usize = 2;
 
 /// Where the values of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +81,14 @@ pub(super) struct Prediction {
     pub(super) download_bytes: usize,
     /// Peak of the model owner.
     pub(super) peak_rss_bytes: usize,
+    /// Peaks of both parties: what the machine must have.
+    pub(super) session_peak_rss_bytes: usize,
+    /// No logit is expected to be further off.
     pub(super) max_logit_error: f64,
+    /// Standard deviation of the error of a logit.
+    pub(super) logit_error_deviation: f64,
+    /// Logits of an image.
+    pub(super) logits: usize,
 }
 
 /// One stage of the circuit, for people.
@@ -96,23 +112,27 @@ struct Plans {
     throughput: PassPlan,
 }
 
-/// A plan for one pass on one thread, and the work behind its time.
+/// A plan for one pass, and the work behind its time on one thread and on two.
 #[derive(Clone)]
 struct PassPlan {
     plan: CkksPlan,
-    work: Work,
+    work: [Work; 2],
+    /// Of an image in the clear.
+    image_bytes: usize,
 }
 
 impl PassPlan {
     /// The plan for so many passes under a job's conditions.
     fn repeated(self, times: usize, job: &Job) -> CkksPlan {
-        let Self { mut plan, work } = self;
+        let Self { mut plan, work, image_bytes } = self;
         let predicted = &mut plan.predicted;
         let bytes = [predicted.upload_bytes, predicted.download_bytes];
-        predicted.online_wall_ns = times as u64 * work.wall_ns(job, bytes) as u64;
+        predicted.online_wall_ns =
+            times as u64 * work[job.threads.clamp(1, 2) - 1].wall_ns(job, bytes) as u64;
         predicted.upload_bytes *= times;
         predicted.download_bytes *= times;
         predicted.online_bytes = predicted.upload_bytes + predicted.download_bytes;
+        predicted.session_peak_rss_bytes += IMAGE_COPIES * job.batch * image_bytes;
         plan
     }
 }
@@ -139,7 +159,7 @@ impl CkksPlan {
         let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
         let throughput = throughput.repeated(passes, job);
         let latency = latency.map(|latency| latency.repeated(job.batch, job));
-        let fits = |plan: &CkksPlan| plan.predicted.peak_rss_bytes <= memory;
+        let needed = |plan: &CkksPlan| plan.predicted.session_peak_rss_bytes;
         let reason = |reason: String| Unsupported { layer: None, reason };
         let candidates: Vec<CkksPlan> = match wanted {
             "" => latency.into_iter().chain([throughput]).collect(),
@@ -152,7 +172,8 @@ impl CkksPlan {
         if candidates.is_empty() {
             return Err(reason("this network has no latency layout: use the throughput layout".into()));
         }
-        let least = candidates.iter().map(|plan| plan.predicted.peak_rss_bytes).min().unwrap_or(0);
+        let least = candidates.iter().map(needed).min().unwrap_or(0);
+        let fits = |plan: &CkksPlan| needed(plan) <= memory;
         let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
         fastest.ok_or_else(|| too_little_memory(least, memory))
     }
@@ -161,22 +182,25 @@ impl CkksPlan {
         let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
         let schedule = Schedule::new(circuit);
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
-        let cost = Cost::new(&scheme);
         let rotations = BTreeMap::new();
-        let work = cost.throughput(circuit, &schedule);
+        let held = schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level));
+        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).throughput(circuit, &schedule, held));
+        // Buffers that hold shorter polynomials than they once did, and what a block takes until it is rescaled, are a
+        // quarter more.
+        let peak_rss_bytes = held / 4 * 5 + key_memory_bytes(&scheme, &rotations) + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
             online_bytes: 0,
             setup_bytes: key_bytes(&scheme, &rotations),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
-            // Buffers kept for their next use, and what a block takes until it is rescaled, are a fifth more.
-            peak_rss_bytes: schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level)) / 5 * 6
-                + key_memory_bytes(&scheme, &rotations)
-                + PROCESS_BYTES,
+            peak_rss_bytes,
+            session_peak_rss_bytes: peak_rss_bytes + CLIENT_BYTES,
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, false))),
+            logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, false)),
+            logits: architecture.classes(),
         };
-        let times = cost.throughput_layers(circuit, &schedule);
+        let times = Cost::new(&scheme, 1).throughput_layers(circuit, &schedule);
         let layer = |(index, (name, time)): (usize, (String, f64))| LayerPlan {
             layer: name,
             activation: circuit.stages[index]
@@ -193,7 +217,7 @@ impl CkksPlan {
         let layers = times.into_iter().enumerate().map(layer).collect();
         let layout = Layout::Throughput;
         let plan = Self { layout, key_cost: 0, rotations: BTreeMap::new(), predicted, layers, scheme };
-        Ok(PassPlan { plan, work })
+        Ok(PassPlan { plan, work, image_bytes: circuit.image_bytes() })
     }
 
     /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
@@ -216,7 +240,7 @@ impl CkksPlan {
                 .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
                 .map(|((key_cost, program), scheme)| Self::latency_with(circuit, program, scheme, *key_cost))
                 .collect();
-            let time = |pass: &PassPlan| pass.work.client_ns + pass.work.server_ns;
+            let time = |pass: &PassPlan| pass.work[0].client_ns + pass.work[0].server_ns;
             let fastest = plans.iter().map(time).min_by(f64::total_cmp)?;
             let fast_enough = plans.into_iter().filter(|pass| time(pass) <= SLOWER_FOR_KEYS * fastest);
             return fast_enough.min_by_key(|pass| pass.plan.predicted.setup_bytes);
@@ -225,21 +249,28 @@ impl CkksPlan {
     }
 
     fn latency_with(circuit: &Circuit, program: &Program, scheme: Scheme, key_cost: usize) -> PassPlan {
-        let cost = Cost::new(&scheme);
+        let cost = Cost::new(&scheme, 1);
         let rotations = program.rotations(scheme.depth());
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
+        let keys_sent = key_bytes(&scheme, &rotations);
+        let weights = weight_memory_bytes(program, &scheme);
+        // Rotations of the inputs and results on the way take as much as a tenth of the weights.
+        let peak_rss_bytes =
+            key_memory_bytes(&scheme, &rotations) + keys_sent + weights / 10 * 11 + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
             online_bytes: 0,
-            setup_bytes: key_bytes(&scheme, &rotations),
+            setup_bytes: keys_sent,
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: results * scheme.wire_bytes(0, false),
-            peak_rss_bytes: key_memory_bytes(&scheme, &rotations)
-                + key_bytes(&scheme, &rotations)
-                // Rotations of the inputs and results on the way take as much as a tenth of the weights.
-                + weight_memory_bytes(program, &scheme) / 10 * 11
-                + PROCESS_BYTES,
+            peak_rss_bytes,
+            session_peak_rss_bytes: peak_rss_bytes
+                + CLIENT_BYTES
+                + KEY_COPIES * keys_sent
+                + structure_bytes(program, &scheme),
             max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
+            logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, true)),
+            logits: program.logits.len(),
         };
         let layer = |(index, (name, time)): (usize, (String, f64))| {
             let (own, outline) = (&program.layers[index], &program.layers[index].outline);
@@ -263,9 +294,10 @@ impl CkksPlan {
         for (steps, level) in rotations {
             levels.entry(level).or_default().push(steps);
         }
-        let work = cost.latency(program);
+        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).latency(program));
         let layout = Layout::Latency;
-        PassPlan { plan: Self { layout, key_cost, rotations: levels, predicted, layers, scheme }, work }
+        let plan = Self { layout, key_cost, rotations: levels, predicted, layers, scheme };
+        PassPlan { plan, work, image_bytes: circuit.image_bytes() }
     }
 
     fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
@@ -319,6 +351,12 @@ fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
 /// Bytes of the evaluation keys in memory.
 fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
     scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
+}
+
+/// Bytes of the diagonals of a program before they are encoded: the data owner has them without weights.
+fn structure_bytes(program: &Program, scheme: &Scheme) -> usize {
+    let diagonals: usize = program.layers.iter().map(|layer| layer.outline.diagonals()).sum();
+    diagonals * scheme.slots() * size_of::<f64>()
 }
 
 /// The refusal of what needs more memory than there is.

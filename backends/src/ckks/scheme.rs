@@ -11,6 +11,7 @@ use veilbench_ckks::{
     Ciphertext, Context, KeyLevels, KeyRequest, ParameterRequest, Parameters, max_modulus_bits,
 };
 
+use super::precision::{ERROR_DEVIATION, rounding};
 use crate::{Error, Unsupported};
 
 /// Largest prime of the engine.
@@ -25,9 +26,6 @@ const WORST: f64 = 20.0;
 
 /// How many times better than demanded a scheme is chosen if that is free.
 const AMPLE: f64 = 16.0;
-
-/// Deviation of errors of fresh encryptions.
-const ERROR_DEVIATION: f64 = 3.2;
 
 /// Parameters and scales.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +104,11 @@ impl Scheme {
         self.data_prime_bits.last().copied().unwrap_or(0)
     }
 
+    /// Of weights after the point, as encoded.
+    pub(super) fn weight_bits(&self) -> u32 {
+        self.map_scale_bits + self.map_prime_bits() - self.input_scale_bits
+    }
+
     fn with_step(degree: usize, step: u32, digit_primes: usize, demand: &Demand) -> Option<Self> {
         let gain = if demand.vectors { 3 } else { 5 };
         let map_scale_bits = step + gain;
@@ -174,10 +177,9 @@ impl Scheme {
     /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
     /// rounding its weights, and of the input.
     fn map_error(&self, demand: &Demand) -> f64 {
-        let degree = self.degree as f64;
-        let to_slot = (degree / 2.0).sqrt();
-        let rounding = ((1.0 + degree * 2.0 / 3.0) / 12.0).sqrt() * to_slot;
-        let weight_bits = self.map_scale_bits + self.map_prime_bits() - self.input_scale_bits;
+        let to_slot = (self.degree as f64 / 2.0).sqrt();
+        let rounding = rounding(self.degree);
+        let weight_bits = self.weight_bits();
         let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
         let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
         let fresh = ERROR_DEVIATION * to_slot;

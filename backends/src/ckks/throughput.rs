@@ -165,25 +165,22 @@ impl Server {
         let inputs = values.inputs[stage].get(&block.inputs)?;
         let Some(first) = inputs.first() else { return Err(missing()) };
         let scale = self.scheme.weight_scale(self.evaluator.context(), first);
-        let share = block.outputs.len().div_ceil(rayon::current_num_threads()).max(1);
-        let rows = |(outputs, weights): (&[u32], &[f64])| -> veilbench_ckks::Result<Vec<Ciphertext>> {
-            let sums = self.evaluator.weighted_sums(&inputs, weights, scale)?;
-            let finish = |(sum, &output): (&Ciphertext, &u32)| {
-                let rescaled = self.evaluator.rescale(sum)?;
-                self.evaluator.add_scalar(&rescaled, map.bias[output as usize])
-            };
-            sums.iter().zip(outputs).map(finish).collect()
+        let computing = "computing a linear layer";
+        let sums =
+            self.evaluator.weighted_sums(&inputs, &block.weights, scale).map_err(Error::engine(computing))?;
+        let finish = |(sum, &output): (&Ciphertext, &u32)| {
+            let rescaled = self.evaluator.rescale(sum)?;
+            self.evaluator.add_scalar(&rescaled, map.bias[output as usize])
         };
-        let results = block
-            .outputs
-            .par_chunks(share)
-            .zip(block.weights.par_chunks(share * block.inputs.len()))
-            .map(rows)
+        let results = sums
+            .par_iter()
+            .zip(&block.outputs)
+            .map(finish)
             .collect::<veilbench_ckks::Result<Vec<_>>>()
-            .map_err(Error::engine("computing a linear layer"))?;
+            .map_err(Error::engine(computing))?;
         drop(inputs);
         values.inputs[stage].read(&block.inputs);
-        for (&output, result) in block.outputs.iter().zip(results.into_iter().flatten()) {
+        for (&output, result) in block.outputs.iter().zip(results) {
             values.outputs[stage].put(output, result);
         }
         Ok(())

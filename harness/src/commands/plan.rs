@@ -9,7 +9,7 @@ use veilbench_backends::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
-use crate::subject::network;
+use crate::subject::{network, test_image};
 
 #[derive(Args, Debug)]
 pub(super) struct Plan {
@@ -25,16 +25,26 @@ pub(super) struct Plan {
     /// Threads a party
     #[arg(long, value_name = "N", default_value = "1")]
     threads: NonZeroUsize,
-    /// Also compute a made-up image with all secrets in this process, and show how precise every layer is: an
+    /// Also compute an image with all secrets in this process, and show how precise every layer is: an
     /// insecure-debug mode, never for images that need protection
     #[arg(long)]
     trace: bool,
+    /// The image to trace, by its place in the test set (default: a made-up one)
+    #[arg(long, value_name = "N", requires = "trace")]
+    image: Option<usize>,
 }
 
 impl Plan {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         let network = network(&self.network)?;
         let job = Job { batch: self.batch.get(), threads: self.threads.get(), link: LinkProfile::loopback() };
+        let (image, source) = match self.image {
+            Some(index) => {
+                let (image, dataset) = test_image(&network, index)?;
+                (image, format!("test image {index} of {dataset}"))
+            }
+            None => (made_up(&network), "a made-up image".to_owned()),
+        };
         let mut out = std::io::stdout().lock();
         let mut shown = false;
         for backend in backends {
@@ -54,9 +64,12 @@ impl Plan {
                         writeln!(out, "  note: {note}")?;
                     }
                     if self.trace {
-                        let traced = backend.insecure_debug_trace(&network, &made_up(&network)).transpose();
+                        let traced = backend.insecure_debug_trace(&network, &image).transpose();
                         if let Some(trace) = traced.map_err(Error::Trace)? {
-                            writeln!(out, "  insecure-debug trace, keys and weights in one process:")?;
+                            writeln!(
+                                out,
+                                "  insecure-debug trace of {source}, keys and weights in one process:"
+                            )?;
                             show(&mut out, &trace, 2)?;
                         }
                     }

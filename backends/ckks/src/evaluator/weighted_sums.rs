@@ -3,6 +3,7 @@ use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::kernels::{GROUP, LAZY_TERMS};
 use crate::modulus::Modulus;
+use crate::parallel;
 use crate::ring::{Ntt, Polynomial};
 use arrayvec::ArrayVec;
 
@@ -43,16 +44,20 @@ impl Evaluator {
         let rows = weights.len() / columns;
         let zero = || [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, first.limbs()));
         let mut sums: Vec<_> = (0..rows).map(|_| zero()).collect();
-        for index in 0..first.limbs() {
+        // Threads share the limbs, not the rows of weights: every input is read by one of them.
+        let mut limbs: Vec<[Vec<&mut [u64]>; 2]> = (0..first.limbs()).map(|_| Default::default()).collect();
+        for (part, sum) in sums.iter_mut().flat_map(|parts| parts.iter_mut().enumerate()) {
+            limbs.iter_mut().zip(sum.rows_mut()).for_each(|(limb, row)| limb[part].push(row));
+        }
+        let words = columns * 2 * first.limbs() * ring.degree();
+        parallel::for_each(words, limbs.into_iter().enumerate(), |(index, outputs)| {
             let m = ring.modulus(index);
             let weights: Vec<u64> = integers.iter().map(|&integer| m.montgomery(m.signed(integer))).collect();
-            for part in 0..2 {
+            for (part, mut outputs) in outputs.into_iter().enumerate() {
                 let inputs: Vec<&[u64]> = ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect();
-                let mut outputs: Vec<&mut [u64]> =
-                    sums.iter_mut().map(|parts| parts[part].limb_mut(index)).collect();
                 self.strips(m, &inputs, &weights, &mut outputs);
             }
-        }
+        });
         let finish = |parts| {
             let mut sum = first.like(parts);
             sum.scale *= scale;

@@ -185,6 +185,27 @@ impl EvaluationKeys {
         self.parameters
     }
 
+    /// Whether ciphertexts at a level can be multiplied.
+    ///
+    /// # Errors
+    /// [`Error::NoRelinearisationKey`], [`Error::KeyLevel`].
+    pub fn check_products(&self, level: usize) -> Result<()> {
+        self.relinearisation(level).map(|_| ())
+    }
+
+    /// Whether ciphertexts at a level can be rotated by so many steps, modulo the number of slots.
+    ///
+    /// # Errors
+    /// [`Error::NoGaloisKey`], [`Error::KeyLevel`], [`Error::ForeignParameters`].
+    pub fn check_rotation(&self, context: &Context, steps: i64, level: usize) -> Result<()> {
+        context.check_parameters(self.parameters)?;
+        let degree = context.parameters().degree();
+        if GaloisElement::rotation(degree, steps) == GaloisElement::rotation(degree, 0) {
+            return Ok(());
+        }
+        self.rotation(degree, steps, level).map(|_| ())
+    }
+
     /// The key for products at a level.
     pub(crate) fn relinearisation(&self, level: usize) -> Result<&SwitchingKey> {
         let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;

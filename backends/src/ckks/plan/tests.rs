@@ -19,8 +19,8 @@ fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
     };
     let (latency, throughput) =
         (choose(usize::MAX, "latency").unwrap(), choose(usize::MAX, "throughput").unwrap());
-    let needed = latency.predicted.peak_rss_bytes;
-    assert!(needed < throughput.predicted.peak_rss_bytes);
+    let needed = latency.predicted.session_peak_rss_bytes;
+    assert!(needed < throughput.predicted.session_peak_rss_bytes);
     assert_eq!(choose(needed, "").unwrap(), latency);
     let refused = choose(needed - 1, "").unwrap_err();
     let expected =
@@ -32,9 +32,14 @@ fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
 #[test]
 fn every_cell_of_the_zoo_fits_eight_gibibytes_in_either_layout() {
     for name in zoo::names().filter(|name| name.ends_with("-poly")) {
-        for (batch, layout) in [(1, "latency"), (100_000, "throughput")] {
+        let slots = known(name).throughput.plan.scheme.slots();
+        for (batch, layout) in [(1, "latency"), (slots, "throughput")] {
             CkksPlan::choose(known(name), &job(batch), layout, 8 << 30).unwrap();
         }
+        let many = CkksPlan::choose(known(name), &job(100_000), "throughput", usize::MAX).unwrap();
+        assert!(many.predicted.peak_rss_bytes < 8 << 30, "{name}: the model owner has one pass at a time");
+        let images = 100_000 * known(name).throughput.image_bytes;
+        assert!(many.predicted.session_peak_rss_bytes > many.predicted.peak_rss_bytes + images, "{name}");
     }
 }
 
@@ -48,15 +53,21 @@ fn keys_of_mnist_networks_stay_below_twenty_megabytes() {
 
 #[test]
 fn slow_links_and_many_passes_take_longer() {
-    let time = |job: &Job, layout: &str| {
-        CkksPlan::choose(known("mnist-cnn-poly"), job, layout, usize::MAX).unwrap().predicted.online_wall_ns
+    let time_of = |name: &str, job: &Job, layout: &str| {
+        CkksPlan::choose(known(name), job, layout, usize::MAX).unwrap().predicted.online_wall_ns
     };
+    let time = |job: &Job, layout: &str| time_of("mnist-cnn-poly", job, layout);
     for layout in ["latency", "throughput"] {
         let one = time(&job(1), layout);
         let wan = time(&Job { link: LinkProfile::wan(), ..job(1) }, layout);
         assert!(wan > one + 40_000_000, "{layout}: a round trip of 40 ms");
-        assert!(time(&Job { threads: 2, ..job(1) }, layout) < one);
+        let name = "malaria-cnn-poly";
+        let two = time_of(name, &Job { threads: 2, ..job(1) }, layout);
+        assert!(two < time_of(name, &job(1), layout), "{layout}: layers with several results share them");
     }
+    let two = Job { threads: 2, ..job(1) };
+    assert!(time(&two, "throughput") < time(&job(1), "throughput"));
+    assert_eq!(time(&two, "latency"), time(&job(1), "latency"), "every layer has a single result");
     assert_eq!(time(&job(4096), "throughput"), time(&job(1), "throughput"));
     assert_eq!(time(&job(4097), "throughput"), 2 * time(&job(1), "throughput"));
 }

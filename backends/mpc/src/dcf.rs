@@ -13,7 +13,7 @@
 //! number of the key and the level.
 //!
 //! # Security
-//! The function is secure if the generator is (theorem 3.1 there), and that is one if AES-128 is a pseudo-random function: no
+//! The function is secure if the generator is (proved there), and that is one if AES-128 is a pseudo-random function: no
 //! block is a function of two seeds, so no more is assumed of the cipher. A party sees, of every node of the other's path, blocks that
 //! AES gives under that node's seed at inputs that no other node of any key has, but with negligible probability
 //! ([`Comparison::new`]). A guess of a seed can therefore be held against one node
@@ -35,6 +35,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+use zeroize::Zeroizing;
+
 use crate::random::Stream;
 pub use generator::Kernel;
 use generator::{Portable, Set};
@@ -42,7 +44,7 @@ use generator::{Portable, Set};
 /// Words of the payload: a sign, and the sign times the offset of a truncation.
 pub const PAYLOAD_WORDS: usize = 2;
 
-/// An element of the output group: words modulo `2^width`, of shares whatever above.
+/// An element of the output group: words modulo `2^width`.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
 /// Keys that are made and evaluated together, and whose corrections are stored side by side.
@@ -216,6 +218,6 @@ impl Comparison {
 
 /// The next roots of a stream.
 pub fn roots(stream: &mut Stream, count: usize) -> Vec<u128> {
-    let words = stream.words(2 * count);
+    let words = Zeroizing::new(stream.words(2 * count));
     words.as_chunks::<2>().0.iter().map(|pair| u128::from(pair[0]) | u128::from(pair[1]) << 64).collect()
 }

@@ -157,9 +157,12 @@ fn one_partys_shares_and_the_corrections_look_random() {
         for side in [Side::First, Side::Second] {
             let roots = &sides[usize::from(side == Side::Second)];
             let shares = comparison.evaluate(side, &vec![5; count], roots, &keys).concat();
-            assert!(deviation(&shares, 0).abs() < 5.0, "{} standard deviations", deviation(&shares, 0));
+            assert!(shares.iter().all(|word| word.checked_shr(width).unwrap_or(0) == 0));
+            let shares = deviation(&shares, shares.len() as u32 * (64 - width));
+            assert!(shares.abs() < 5.0, "{shares} standard deviations");
         }
-        // Corrections of control bits have zeros for the bits that are not compared, those of payloads above their width.
+        // Corrections of control bits have zeros for the bits that are not compared, shares and corrections of payloads above
+        // their width.
         let seeds = deviation(&keys.seeds, count as u32 * 2 * (64 - bits));
         let values = deviation(&keys.values, keys.values.len() as u32 * (64 - width));
         assert!(seeds.abs() < 5.0 && values.abs() < 5.0, "{seeds} and {values} standard deviations");

@@ -298,6 +298,8 @@ impl Comparison {
         shares: &mut [Payload],
     ) {
         let second = mask(u64::from(side == Side::Second));
+        // Above it the sums hold control bits, which are for nobody else.
+        let of_width = u64::MAX >> (u64::BITS - self.width);
         for group in Group::all(xs.len()) {
             let seeds = &corrections.seeds[group.of(self.seed_words())];
             let values = &corrections.values[group.of(self.value_words())];
@@ -305,7 +307,7 @@ impl Comparison {
             let sums =
                 self.evaluate_group::<BLOCKS>(generator, group, &group.lanes(xs), nodes, seeds, values);
             for (share, sum) in shares[group.of(1)].iter_mut().zip(&sums) {
-                *share = sum.map(|word| signed(second, word));
+                *share = sum.map(|word| signed(second, word) & of_width);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::data_owner::ANOTHER_BATCH;
 use super::gates::Sizes;
 use super::invitation::{ALL_GATES, HEADER_BYTES, Header, Invitation};
@@ -232,7 +234,8 @@ impl ModelOwnerBatch {
             };
             let count = self.header.images * shape.outputs();
             let mut offset = reader.elements(count, "masked products")?;
-            ring::add_assign(&mut offset, &linear_mask(Role::ModelOwner, index, &self.seed, count));
+            let mask = Zeroizing::new(linear_mask(Role::ModelOwner, index, &self.seed, count));
+            ring::add_assign(&mut offset, &mask);
             add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
             self.gates[index].offset = offset.into();
         }

@@ -118,5 +118,6 @@ mod error;
 mod message;
 #[cfg(test)]
 mod reuse;
+mod wiped;
 
 pub use error::Error;

@@ -5,7 +5,7 @@
 //! `less = less_high ^ equal_high & less_low`, `equal = equal_high & equal_low`: a triple for every "and". Bit-sliced: a word holds one bit of
 //! 64 values.
 
-use zeroize::Zeroizing;
+use crate::wiped::Wiped;
 
 use crate::masked::masks::Role;
 use crate::random::Stream;
@@ -88,7 +88,7 @@ pub(super) struct Tree {
     layout: Layout,
     role: Role,
     /// This party's shares of what was dealt.
-    dealt: Zeroizing<Vec<u64>>,
+    dealt: Wiped<u64>,
     /// Shares of the spans of every group, lowest first.
     less: Vec<u64>,
     equal: Vec<u64>,
@@ -103,7 +103,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The first level. `dealt` is consumed: it masks this comparison only.
-    pub(super) fn new(layout: Layout, role: Role, public: &[u64], dealt: Zeroizing<Vec<u64>>) -> Self {
+    pub(super) fn new(layout: Layout, role: Role, public: &[u64], dealt: Wiped<u64>) -> Self {
         let spans = layout.spans();
         let (mut less, mut equal, mut top) = (Vec::new(), Vec::new(), Vec::new());
         for (public, dealt) in public.chunks(64).zip(dealt.chunks_exact(layout.words_a_group())) {

@@ -16,7 +16,7 @@
 use super::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
-use zeroize::Zeroizing;
+use crate::wiped::Wiped;
 
 /// Words of a table of 256 bits.
 const ROW: usize = 4;
@@ -112,7 +112,7 @@ fn thermometer(byte: u64) -> [u64; ROW] {
 pub(crate) struct Leaves {
     layout: Layout,
     role: Role,
-    products: Zeroizing<Vec<u64>>,
+    products: Wiped<u64>,
     top: Vec<u64>,
     /// This party's masked bits, [`Layout::planes`] words for 64 values.
     pub(crate) masked: Vec<u64>,
@@ -120,9 +120,9 @@ pub(crate) struct Leaves {
 
 impl Leaves {
     /// Evaluates the tables at the public values. `shares` is consumed: it masks these bits only.
-    pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Zeroizing<Vec<u64>>) -> Self {
+    pub(crate) fn new(layout: Layout, role: Role, public: &[u64], mut shares: Wiped<u64>) -> Self {
         let bytes = layout.ring.bytes();
-        let products = Zeroizing::new(shares.split_off(layout.table_words()));
+        let products = Wiped::from(shares.split_off(layout.table_words()));
         let top_shift = layout.ring.bits() - 1;
         let mut masked = Vec::with_capacity(layout.groups() * layout.planes());
         let mut tops = Vec::with_capacity(layout.groups());

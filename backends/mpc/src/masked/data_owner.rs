@@ -12,8 +12,8 @@ use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
 use crate::random::Seed;
+use crate::wiped::Wiped;
 use crate::{Error, ring};
-use zeroize::Zeroizing;
 
 /// The data owner of one session.
 pub struct DataOwner {
@@ -127,7 +127,7 @@ impl Reservation {
         let (ring, images) = (circuit.ring(), header.images);
         let mut writer = Writer::new(ring);
         header.write(ALL_GATES, &mut writer);
-        let input = Zeroizing::new(input_mask(&circuit, &seed, images));
+        let input = Wiped::from(input_mask(&circuit, &seed, images));
         let mut held = input.clone();
         let mut gates = Vec::with_capacity(circuit.gates.len());
         for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
@@ -166,7 +166,7 @@ impl Reservation {
 pub struct DataOwnerBatch {
     circuit: Arc<Circuit>,
     header: Header,
-    input: Zeroizing<Vec<u64>>,
+    input: Wiped<u64>,
     gates: Vec<Randomness>,
     /// Gates of which all has come.
     dealt: usize,

@@ -15,8 +15,8 @@ use crate::dcf;
 use crate::linear::LinearMap;
 use crate::message::Writer;
 use crate::random::Seed;
+use crate::wiped::Wiped;
 use crate::{Error, ring};
-use zeroize::Zeroizing;
 
 /// The dealer of one session.
 pub struct Dealer {
@@ -141,8 +141,8 @@ pub struct DealerBatch {
 /// Comparison keys of one gate, so many portions of which are made.
 struct Keys {
     truncation: Truncation,
-    masks: Zeroizing<Vec<u64>>,
-    roots: [Zeroizing<Vec<u128>>; 2],
+    masks: Wiped<u64>,
+    roots: [Wiped<u128>; 2],
     salt: u128,
     made: usize,
 }

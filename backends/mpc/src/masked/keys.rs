@@ -10,7 +10,7 @@ use crate::dcf::{self, Comparison, Corrections};
 use crate::message::{Reader, Writer};
 use crate::ring::Ring;
 
-/// Keys of one message, whole groups: of all sizes from 64 to 1,024 about equally fast, and below a megabyte in any ring.
+/// Keys of one message: whole groups, and little over half a megabyte in any ring.
 pub(crate) const PORTION: usize = 16 * dcf::GROUP;
 
 /// The function for a set of keys.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use crate::wiped::Wiped;
 
 use super::comparison::{Layout, Leaves};
 use super::functional::select_by_function;
@@ -79,7 +79,7 @@ enum Stage {
     /// The other share of a sum of squares.
     Square { gate: usize, share: Vec<u64>, randomness: Randomness },
     /// The data owner: the masked logits.
-    Logits { masks: Zeroizing<Vec<u64>> },
+    Logits { masks: Wiped<u64> },
     /// The end, or an error.
     Over,
 }

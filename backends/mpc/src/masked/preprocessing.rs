@@ -6,26 +6,26 @@ use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
 use crate::message::Reader;
 use crate::random::Seed;
+use crate::wiped::Wiped;
 use crate::{Error, ring};
-use zeroize::Zeroizing;
 
 /// One party's randomness for one gate and one batch.
 #[derive(Default)]
 pub(crate) struct Randomness {
     /// Exclusive-or shares.
-    pub(crate) bits: Zeroizing<Vec<u64>>,
+    pub(crate) bits: Wiped<u64>,
     /// Additive shares.
-    pub(crate) values: Zeroizing<Vec<u64>>,
+    pub(crate) values: Wiped<u64>,
     /// Roots of comparison keys.
-    pub(crate) roots: Zeroizing<Vec<u128>>,
+    pub(crate) roots: Wiped<u128>,
     /// Corrections of comparison keys, in the portions in which they come.
     pub(crate) keys: Vec<Corrections>,
     /// This party's part of the masks of what is opened.
-    pub(crate) opening: Zeroizing<Vec<u64>>,
+    pub(crate) opening: Wiped<u64>,
     /// The data owner's masks of the held wire that the gate writes (for an output: reads).
-    pub(crate) held: Zeroizing<Vec<u64>>,
+    pub(crate) held: Wiped<u64>,
     /// At the model owner, what turns a linear layer's product into its masked output.
-    pub(crate) offset: Zeroizing<Vec<u64>>,
+    pub(crate) offset: Wiped<u64>,
 }
 
 /// The data owner's shares, from its seed alone.

@@ -7,7 +7,7 @@
 use veilbench_networks::{Architecture, Op, Parameters, Range, Shape};
 
 use super::map::{Map, window_places};
-use super::precision::logit_deviation;
+use super::precision::{Inputs, logit_deviation};
 use super::scheme::Scheme;
 use crate::Unsupported;
 
@@ -55,6 +55,8 @@ pub(super) struct Activation {
 #[derive(Clone, Debug)]
 pub(super) struct Circuit {
     pub(super) stages: Vec<Stage>,
+    /// Of the values of an image, as calibrated.
+    pub(super) input_magnitude: f64,
 }
 
 impl Circuit {
@@ -139,7 +141,8 @@ impl Circuit {
         }
         let last = range(architecture, layers.len())?;
         stages.push(open.close(None, last));
-        let mut circuit = Self { stages };
+        let input_magnitude = magnitude(range(architecture, 0)?, 0.0);
+        let mut circuit = Self { stages, input_magnitude };
         circuit.check()?;
         if let Some(parameters) = parameters {
             circuit.fold(parameters);
@@ -177,8 +180,13 @@ impl Circuit {
 
     /// The standard deviation of the error of a logit under a scheme.
     pub(super) fn logit_deviation(&self, scheme: &Scheme, vectors: bool) -> f64 {
-        let fan_ins: Vec<usize> = self.stages.iter().map(|stage| stage.map.fan_in()).collect();
-        logit_deviation(scheme, &fan_ins, vectors, self.logit_unit())
+        let inputs = |(index, stage): (usize, &Stage)| Inputs {
+            count: stage.map.fan_in(),
+            magnitude: if index == 0 { self.input_magnitude } else { 1.0 },
+            fresh: index == 0,
+        };
+        let stages: Vec<Inputs> = self.stages.iter().enumerate().map(inputs).collect();
+        logit_deviation(scheme, &stages, vectors, self.logit_unit())
     }
 
     /// Folds what is not a square of the quadratics into the maps, so that every encrypted value is within -1 to 1

@@ -19,7 +19,7 @@ use super::map::Map;
 use super::plan::{
     CLIENT_BYTES, KEYS_HEADER_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
 };
-use super::precision::logit_deviation;
+use super::precision::{Inputs, logit_deviation};
 use super::schedule::MESSAGE_CIPHERTEXTS;
 use super::scheme::{Demand, Scheme};
 use super::throughput::{decrypt, encrypt, receive, split};
@@ -143,6 +143,7 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
         degree: 32_768,
         vectors: false,
         rotations: false,
+        lower_input_bits: 0,
         logits: largest * (rounds.len() as f64).sqrt(),
         error: LOGIT_ERROR,
     };
@@ -160,7 +161,10 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     if session_peak_rss_bytes > memory {
         return Err(too_little_memory(session_peak_rss_bytes, memory));
     }
-    let fan_ins: Vec<usize> = rounds.iter().map(|round| round.map.fan_in()).collect();
+    let stages: Vec<Inputs> = rounds
+        .iter()
+        .map(|round| Inputs { count: round.map.fan_in(), magnitude: 1.0, fresh: true })
+        .collect();
     let magnitude = rounds.last().map_or(0.0, |round| round.units[1]);
     let pass_ns: f64 = exchanges.iter().map(|exchange| exchange.wall_ns(job)).sum();
     let online_wall_ns = passes as u64 * pass_ns as u64;
@@ -175,7 +179,7 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
         peak_rss_bytes,
         session_peak_rss_bytes,
         max_logit_error: three_digits(scheme.logit_error(&demand)),
-        logit_error_deviation: three_digits(logit_deviation(&scheme, &fan_ins, false, magnitude)),
+        logit_error_deviation: three_digits(logit_deviation(&scheme, &stages, false, magnitude)),
         logits: architecture.classes(),
     };
     let plan = AidedPlan {

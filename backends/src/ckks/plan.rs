@@ -11,7 +11,7 @@ use super::cost::{Cost, Work};
 use super::latency::weight_memory_bytes;
 use super::program::Program;
 use super::schedule::Schedule;
-use super::scheme::{Demand, Scheme};
+use super::scheme::{Demand, Scheme, lower_input_bits};
 use crate::{Error, Job, Plan, Unsupported};
 
 /// Largest error of a logit a plan may expect.
@@ -307,6 +307,7 @@ impl CkksPlan {
             degree: LARGEST_DEGREE,
             vectors,
             rotations: vectors,
+            lower_input_bits: lower_input_bits(circuit.input_magnitude),
             logits: circuit.logit_unit(),
             error: LOGIT_ERROR,
         }

@@ -23,17 +23,32 @@ pub(super) fn rounding(degree: usize) -> f64 {
     ((1.0 + degree * 2.0 / 3.0) / 12.0).sqrt() * (degree / 2.0).sqrt()
 }
 
-/// The standard deviation of the error of logits of at most `magnitude`, after stages whose results each read as many
-/// values as `fan_ins` says. `vectors` if weights are rounded as whole vectors and values rotate.
-pub(super) fn logit_deviation(scheme: &Scheme, fan_ins: &[usize], vectors: bool, magnitude: f64) -> f64 {
+/// What the results of a stage read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs {
+    /// The most values of one result.
+    pub(super) count: usize,
+    pub(super) magnitude: f64,
+    /// Whether the data owner has just encrypted them; else they are squares.
+    pub(super) fresh: bool,
+}
+
+/// The standard deviation of the error of logits of at most `magnitude`, after stages with such inputs. `vectors` if
+/// weights are rounded as whole vectors and values rotate.
+pub(super) fn logit_deviation(scheme: &Scheme, stages: &[Inputs], vectors: bool, magnitude: f64) -> f64 {
     let to_slot = (scheme.degree as f64 / 2.0).sqrt();
     let rounding = rounding(scheme.degree);
     let unit = |bits: u32| f64::from(bits).exp2();
-    let weight = (1.0f64 / 12.0).sqrt() * if vectors { to_slot } else { 1.0 } / unit(scheme.weight_bits());
-    let switching = if vectors { 2.0 * rounding } else { 0.0 };
-    let input = rounding.hypot(ERROR_DEVIATION * to_slot).hypot(switching) / unit(scheme.input_scale_bits);
     let result = rounding / unit(scheme.map_scale_bits);
-    let stage = |fan_in: usize| result.hypot(weight * TYPICAL * (fan_in as f64).sqrt()).hypot(input).powi(2);
-    let variance = fan_ins.iter().fold(0.0, |before, &fan_in| before * AMPLIFICATION.powi(2) + stage(fan_in));
+    let weight = (1.0f64 / 12.0).sqrt() * if vectors { to_slot } else { 1.0 };
+    let switching = if vectors { 2.0 * rounding } else { 0.0 };
+    let noise = rounding.hypot(ERROR_DEVIATION * to_slot).hypot(switching);
+    let stage = |inputs: &Inputs| {
+        let scale_bits = if inputs.fresh { scheme.input_scale_bits } else { scheme.square_scale_bits() };
+        let typical = TYPICAL * inputs.magnitude;
+        let weights = weight / unit(scheme.weight_bits(scale_bits)) * typical * (inputs.count as f64).sqrt();
+        result.hypot(weights).hypot(noise / unit(scale_bits) / inputs.magnitude).powi(2)
+    };
+    let variance = stages.iter().fold(0.0, |before, inputs| before * AMPLIFICATION.powi(2) + stage(inputs));
     magnitude * variance.sqrt()
 }

@@ -53,10 +53,22 @@ pub(super) struct Demand {
     pub(super) vectors: bool,
     /// Ciphertexts are rotated: key switches happen at the scale of the values.
     pub(super) rotations: bool,
+    /// By how many bits fresh ciphertexts are below the scale of squares, so that the first weights have as many more:
+    /// [`lower_input_bits`] for inputs that are squared later.
+    pub(super) lower_input_bits: i32,
     /// Magnitude of the logits.
     pub(super) logits: f64,
     /// Largest error of a logit.
     pub(super) error: f64,
+}
+
+/// By how many bits the scale of fresh ciphertexts of values of such a magnitude is below that of squares, which are
+/// within one.
+///
+/// The rounding of weights counts once for each input, and as much as the input is large; the noise of fresh
+/// ciphertexts is far below both. Four times the magnitude leaves the noise the smaller part by far.
+pub(super) fn lower_input_bits(magnitude: f64) -> i32 {
+    (4.0 * magnitude).log2().round().clamp(-16.0, 16.0) as i32
 }
 
 impl Scheme {
@@ -104,9 +116,14 @@ impl Scheme {
         self.data_prime_bits.last().copied().unwrap_or(0)
     }
 
-    /// Of weights after the point, as encoded.
-    pub(super) fn weight_bits(&self) -> u32 {
-        self.map_scale_bits + self.map_prime_bits() - self.input_scale_bits
+    /// Of a square: the scale of maps, squared, over a prime a bit shorter than those of maps.
+    pub(super) fn square_scale_bits(&self) -> u32 {
+        2 * self.map_scale_bits + 1 - self.map_prime_bits()
+    }
+
+    /// Of weights after the point, as encoded to meet values of such a scale.
+    pub(super) fn weight_bits(&self, scale_bits: u32) -> u32 {
+        (self.map_scale_bits + self.map_prime_bits()).saturating_sub(scale_bits)
     }
 
     fn with_step(degree: usize, step: u32, digit_primes: usize, demand: &Demand) -> Option<Self> {
@@ -133,7 +150,7 @@ impl Scheme {
             special_prime_bits: special,
             digits,
             map_scale_bits,
-            input_scale_bits: step + 2 * gain,
+            input_scale_bits: (step + 2 * gain).checked_add_signed(-demand.lower_input_bits)?,
         };
         scheme.parameters().ok().map(|_| scheme)
     }
@@ -179,13 +196,14 @@ impl Scheme {
     fn map_error(&self, demand: &Demand) -> f64 {
         let to_slot = (self.degree as f64 / 2.0).sqrt();
         let rounding = rounding(self.degree);
-        let weight_bits = self.weight_bits();
+        let scale_bits = self.square_scale_bits();
+        let weight_bits = self.weight_bits(scale_bits);
         let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
         let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
         let fresh = ERROR_DEVIATION * to_slot;
         (rounding / f64::from(self.map_scale_bits).exp2())
             .hypot(weight / f64::from(weight_bits).exp2())
-            .hypot(rounding.hypot(fresh).hypot(switching) / f64::from(self.input_scale_bits).exp2())
+            .hypot(rounding.hypot(fresh).hypot(switching) / f64::from(scale_bits).exp2())
     }
 
     /// The largest error of a logit to be expected over some ten thousand.

@@ -71,3 +71,35 @@ fn slow_links_and_many_passes_take_longer() {
     assert_eq!(time(&job(4096), "throughput"), time(&job(1), "throughput"));
     assert_eq!(time(&job(4097), "throughput"), 2 * time(&job(1), "throughput"));
 }
+
+#[test]
+fn logits_of_whole_test_sets_are_expected_within_the_goal() {
+    for name in zoo::names().filter(|name| name.ends_with("-poly")) {
+        for layout in ["latency", "throughput"] {
+            let plan = CkksPlan::choose(known(name), &job(1), layout, usize::MAX).unwrap();
+            // One of a hundred thousand normal errors is beyond 4.4 deviations.
+            let largest = 4.4 * plan.predicted.logit_error_deviation;
+            assert!(largest < LOGIT_ERROR, "{name}, {layout}: {largest:.1e}");
+        }
+    }
+}
+
+#[test]
+fn large_inputs_are_encrypted_at_a_smaller_scale_and_meet_weights_of_a_larger_one() {
+    let mut architecture = zoo::load("mnist-mlp-poly").unwrap().architecture;
+    let scheme = |architecture: &Architecture| {
+        let circuit = Circuit::new(architecture, None).unwrap();
+        CkksPlan::latency(&circuit).unwrap().scheme
+    };
+    let small = scheme(&architecture);
+    let range = architecture.input_range.as_mut().unwrap();
+    (range.low, range.high) = (64.0 * range.low, 64.0 * range.high);
+    let large = scheme(&architecture);
+    assert_eq!(small.data_prime_bits, large.data_prime_bits);
+    assert_eq!(small.input_scale_bits, large.input_scale_bits + 6);
+    assert_eq!(
+        small.weight_bits(small.input_scale_bits) + 6,
+        large.weight_bits(large.input_scale_bits),
+        "the product ends at the same scale"
+    );
+}

@@ -30,7 +30,7 @@ use lowering::{Lowered, lower};
 
 /// To make, move and evaluate comparison keys takes about so many picoseconds for each byte of randomness, measured over whole runs
 /// of the networks that ship on two cores; what the other protocols deal is a matter of milliseconds.
-const PS_PER_KEY_BYTE: u64 = 900;
+const PS_PER_KEY_BYTE: u64 = 800;
 
 /// One protocol as a backend.
 pub struct Mpc<P> {

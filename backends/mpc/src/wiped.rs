@@ -1,5 +1,5 @@
-//! Vectors of secrets, wiped as fast as memory is written: one volatile store after the other took a fifth and more of the
-//! online phase of 100 images of `mnist-cnn`.
+//! Vectors of secrets, wiped as fast as memory is written. One volatile store after the other made the online phase of an image of
+//! `malaria-cnn` 14 % longer; so it is 4 %.
 
 use std::ops::{Deref, DerefMut};
 

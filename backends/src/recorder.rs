@@ -1,4 +1,6 @@
 //! Spans: named parts of a phase.
+//!
+//! By the wall clock alone: asking for CPU time takes 0.6 us, and short phases have several spans.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,8 +15,6 @@ pub struct Span {
     pub name: String,
     /// Wall-clock time.
     pub wall_ns: u64,
-    /// CPU time of the whole process.
-    pub cpu_ns: u64,
 }
 
 /// Times spans of one party. Clones share their spans.
@@ -26,21 +26,18 @@ pub struct Recorder {
 impl Recorder {
     /// Runs `work` as a part of the current phase. Spans of one name add up; spans may nest.
     pub fn span<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
-        let (wall, cpu) = (Instant::now(), process_cpu_ns());
+        let start = Instant::now();
         let result = work();
-        self.add(name, wall.elapsed().as_nanos() as u64, process_cpu_ns() - cpu);
+        self.add(name, start.elapsed().as_nanos() as u64);
         result
     }
 
     /// Adds to a span what was timed otherwise.
-    pub(crate) fn add(&self, name: &str, wall_ns: u64, cpu_ns: u64) {
+    pub(crate) fn add(&self, name: &str, wall_ns: u64) {
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         match spans.iter_mut().find(|span| span.name == name) {
-            Some(span) => {
-                span.wall_ns += wall_ns;
-                span.cpu_ns += cpu_ns;
-            }
-            None => spans.push(Span { name: name.to_owned(), wall_ns, cpu_ns }),
+            Some(span) => span.wall_ns += wall_ns,
+            None => spans.push(Span { name: name.to_owned(), wall_ns }),
         }
     }
 

@@ -16,13 +16,17 @@ pub(crate) fn sleep_until(at_ns: u64) {
 }
 
 /// Returns at `at_ns`, or at once if that is past. The last 100 us are spun away, as the kernel's timers are
-/// no more exact.
-pub(crate) fn wait_until(at_ns: u64) {
+/// no more exact; with `giving_way` others may run meanwhile.
+pub(crate) fn wait_until(at_ns: u64, giving_way: bool) {
     let left = Duration::from_nanos(at_ns.saturating_sub(now_ns()));
     if let Some(sleep) = left.checked_sub(Duration::from_micros(100)) {
         std::thread::sleep(sleep);
     }
     while now_ns() < at_ns {
-        std::hint::spin_loop();
+        if giving_way {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| PartyError::Control(error.into()))?;
     let memory = MemoryStatus::open("self");
-    let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout() };
+    let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout(), gives_way: false };
     let result = follow(backends, &mut control, memory);
     if let Err(error) = &result {
         control.answer(&Answer::Failed(error.to_string()))?;
@@ -54,6 +54,9 @@ fn follow(
         Endpoint::bind_in(Topology::of(backend.as_ref()), brief.role).map_err(PartyError::Control)?;
     control.answer(&Answer::Listening(endpoint.address().map_err(PartyError::Control)?))?;
     let Order::Connect(parties) = control.order()? else { return Err(PartyError::OutOfTurn) };
+    // Where there are more parties than cores, the one that everything waits for must not be the last to start.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    control.gives_way = parties.len() > cores && holds != Holding::Images;
     let (mut links, meter) = endpoint
         .connect(brief.role, &parties, &brief.token, &brief.job.link, timeout)
         .map_err(veilbench_backends::Error::from)?;
@@ -112,7 +115,7 @@ fn timed<T>(
 ) -> Result<(T, Finished), PartyError> {
     control.answer(&Answer::Ready)?;
     let Order::Go { at_ns, report_ns } = control.order()? else { return Err(PartyError::OutOfTurn) };
-    clock::wait_until(at_ns);
+    clock::wait_until(at_ns, control.gives_way);
     let (cpu, started_ns) = (process_cpu_ns(), clock::now_ns());
     let (value, footprint, logits) = phase()?;
     let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu);
@@ -135,6 +138,8 @@ fn read_images(path: &Path, shape: Shape, first: usize, count: usize) -> Result<
 struct Control {
     orders: io::Lines<io::StdinLock<'static>>,
     answers: io::Stdout,
+    /// Whether others run before this party when a phase begins.
+    gives_way: bool,
 }
 
 impl Control {

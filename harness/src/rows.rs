@@ -74,7 +74,6 @@ impl Rows<'_> {
             session.samples.extend(party.footprint.spans.iter().map(|span| Sample {
                 span: span.name.clone(),
                 wall_ns: Some(span.wall_ns),
-                cpu_ns: Some(span.cpu_ns),
                 ..row(&role.name)
             }));
             session.traffic.extend(sent.iter().map(|sent| Traffic {

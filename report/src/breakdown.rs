@@ -112,7 +112,7 @@ fn breakdown(samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
 
 /// By phase and role, and within these in the order in which they happened.
 fn spans(samples: &[&Sample], counts: &impl Fn(&Occasion) -> bool) -> Vec<SpanTime> {
-    type Sums = BTreeMap<Occasion, (u64, u64)>;
+    type Sums = BTreeMap<Occasion, (u64, Option<u64>)>;
     let mut spans: BTreeMap<(Phase, &str, &str), Sums> = BTreeMap::new();
     let mut places: BTreeMap<(Phase, &str, &str), usize> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| sample.status == Status::Ok) {
@@ -125,16 +125,19 @@ fn spans(samples: &[&Sample], counts: &impl Fn(&Occasion) -> bool) -> Vec<SpanTi
         places.entry(key).or_insert(next);
         let sum = spans.entry(key).or_default().entry(occasion).or_default();
         sum.0 = sum.0.saturating_add(sample.wall_ns.unwrap_or(0));
-        sum.1 = sum.1.saturating_add(sample.cpu_ns.unwrap_or(0));
+        if let Some(cpu_ns) = sample.cpu_ns {
+            sum.1 = Some(sum.1.unwrap_or(0).saturating_add(cpu_ns));
+        }
     }
     let of = |((phase, role, span), sums): ((Phase, &str, &str), Sums)| {
-        let column = |of: fn(&(u64, u64)) -> u64| median(&sums.values().map(of).collect::<Vec<_>>());
+        let wall: Vec<u64> = sums.values().map(|sum| sum.0).collect();
+        let cpu: Vec<u64> = sums.values().filter_map(|sum| sum.1).collect();
         SpanTime {
             phase,
             role: role.to_owned(),
             span: span.to_owned(),
-            wall_ns: column(|sum| sum.0),
-            cpu_ns: column(|sum| sum.1),
+            wall_ns: median(&wall),
+            cpu_ns: median(&cpu),
             samples: sums.len(),
         }
     };

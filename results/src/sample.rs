@@ -117,7 +117,7 @@ pub struct Sample {
     pub detail: String,
     /// Wall-clock time, nanoseconds.
     pub wall_ns: Option<u64>,
-    /// Processor time of all threads, nanoseconds.
+    /// Processor time of all threads, nanoseconds; not of spans.
     pub cpu_ns: Option<u64>,
     /// Payload bytes sent; for all roles, each byte once.
     pub sent_bytes: Option<u64>,

@@ -11,7 +11,6 @@ use veilbench_mpc::masked::Turn;
 use veilbench_mpc::protocol::Protocol;
 
 use crate::Recorder;
-use crate::recorder::process_cpu_ns;
 
 /// A party's part in one message's worth of images, and the time its layers took.
 pub(super) struct Talk<P: Protocol> {
@@ -20,19 +19,18 @@ pub(super) struct Talk<P: Protocol> {
 }
 
 struct Times {
-    /// Of each layer, wall-clock and CPU nanoseconds.
-    layers: Vec<[u64; 2]>,
+    /// Of each layer, in nanoseconds.
+    layers: Vec<u64>,
     layer: usize,
-    since: Option<(Instant, u64)>,
+    since: Option<Instant>,
 }
 
 impl Times {
     /// What passed since the last call is the present layer's.
     fn note(&mut self) {
-        let now = (Instant::now(), process_cpu_ns());
-        if let (Some((wall, cpu)), Some(times)) = (self.since, self.layers.get_mut(self.layer)) {
-            times[0] += (now.0 - wall).as_nanos() as u64;
-            times[1] += now.1 - cpu;
+        let now = Instant::now();
+        if let (Some(since), Some(time)) = (self.since, self.layers.get_mut(self.layer)) {
+            *time += (now - since).as_nanos() as u64;
         }
         self.since = Some(now);
     }
@@ -41,8 +39,7 @@ impl Times {
 impl<P: Protocol> Talk<P> {
     /// With a network of so many layers, of which the first begins now.
     pub(super) fn new(mut online: P::Online, layers: usize) -> Self {
-        let times =
-            Times { layers: vec![[0; 2]; layers], layer: 0, since: Some((Instant::now(), process_cpu_ns())) };
+        let times = Times { layers: vec![0; layers], layer: 0, since: Some(Instant::now()) };
         let times = Arc::new(Mutex::new(times));
         let watched = Arc::clone(&times);
         P::watch(
@@ -64,7 +61,7 @@ impl<P: Protocol> Talk<P> {
 
     /// This talk is worked on, or waited for, from now on.
     pub(super) fn resume(&self) {
-        self.times().since = Some((Instant::now(), process_cpu_ns()));
+        self.times().since = Some(Instant::now());
     }
 
     /// Until now.
@@ -90,9 +87,9 @@ impl<P: Protocol> Talk<P> {
     /// Hands the times over, as those of the layers of these names.
     pub(super) fn finish(self, names: &[String], recorder: &Recorder) {
         self.pause();
-        for (name, [wall_ns, cpu_ns]) in names.iter().zip(&self.times().layers) {
+        for (name, wall_ns) in names.iter().zip(&self.times().layers) {
             if *wall_ns > 0 {
-                recorder.add(&format!("layer:{name}"), *wall_ns, *cpu_ns);
+                recorder.add(&format!("layer:{name}"), *wall_ns);
             }
         }
     }

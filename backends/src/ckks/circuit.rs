@@ -294,10 +294,13 @@ fn range(architecture: &Architecture, index: usize) -> Result<Range, Unsupported
         Some(layer) => (Some(layer.name.clone()), layer.range),
         None => (None, architecture.input_range),
     };
-    range.ok_or(Unsupported {
+    range.ok_or_else(|| Unsupported {
+        reason: format!(
+            "the model carries no calibrated range{}, from which scales are chosen; `run` and `verify` calibrate it, or \
+             export it with ranges",
+            if name.is_none() { " for its input" } else { "" }
+        ),
         layer: name,
-        reason: "the model carries no calibrated range, from which scales are chosen; export it with ranges"
-            .into(),
     })
 }
 

@@ -62,13 +62,17 @@ pub(super) struct Demand {
     pub(super) error: f64,
 }
 
+/// As for pixels from 0 to 64; larger ones have as much less precision.
+const MOST_LOWER_BITS: f64 = 8.0;
+
 /// By how many bits the scale of fresh ciphertexts of values of such a magnitude is below that of squares, which are
 /// within one.
 ///
-/// The rounding of weights counts once for each input, and as much as the input is large; the noise of fresh
-/// ciphertexts is far below both. Four times the magnitude leaves the noise the smaller part by far.
+/// The rounding of weights counts once for each input, and as much as the input is large; four times the magnitude makes
+/// the noise of fresh ciphertexts about as large as it. That holds for inputs whose typical size is not far below the
+/// magnitude: beyond [`MOST_LOWER_BITS`] the noise would count for others too much.
 pub(super) fn lower_input_bits(magnitude: f64) -> i32 {
-    (4.0 * magnitude).log2().round().clamp(-16.0, 16.0) as i32
+    (4.0 * magnitude).log2().round().clamp(-16.0, MOST_LOWER_BITS) as i32
 }
 
 impl Scheme {

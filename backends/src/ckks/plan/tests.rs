@@ -77,10 +77,18 @@ fn logits_of_whole_test_sets_are_expected_within_the_goal() {
     for name in zoo::names().filter(|name| name.ends_with("-poly")) {
         for layout in ["latency", "throughput"] {
             let plan = CkksPlan::choose(known(name), &job(1), layout, usize::MAX).unwrap();
-            // One of a hundred thousand normal errors is beyond 4.4 deviations.
-            let largest = 4.4 * plan.predicted.logit_error_deviation;
+            // Weights are rounded once for all images: the largest of 20,000 logits has been seen beyond five deviations.
+            let largest = 6.5 * plan.predicted.logit_error_deviation;
             assert!(largest < LOGIT_ERROR, "{name}, {layout}: {largest:.1e}");
         }
+    }
+}
+
+#[test]
+fn input_scales_follow_the_magnitude_within_bounds() {
+    let table = [(1e-9, -16), (0.01, -5), (0.25, 0), (1.0, 2), (2.82, 3), (64.0, 8), (255.0, 8), (1e9, 8)];
+    for (magnitude, bits) in table {
+        assert_eq!(lower_input_bits(magnitude), bits, "{magnitude}");
     }
 }
 
@@ -93,12 +101,12 @@ fn large_inputs_are_encrypted_at_a_smaller_scale_and_meet_weights_of_a_larger_on
     };
     let small = scheme(&architecture);
     let range = architecture.input_range.as_mut().unwrap();
-    (range.low, range.high) = (64.0 * range.low, 64.0 * range.high);
+    (range.low, range.high) = (16.0 * range.low, 16.0 * range.high);
     let large = scheme(&architecture);
     assert_eq!(small.data_prime_bits, large.data_prime_bits);
-    assert_eq!(small.input_scale_bits, large.input_scale_bits + 6);
+    assert_eq!(small.input_scale_bits, large.input_scale_bits + 4);
     assert_eq!(
-        small.weight_bits(small.input_scale_bits) + 6,
+        small.weight_bits(small.input_scale_bits) + 4,
         large.weight_bits(large.input_scale_bits),
         "the product ends at the same scale"
     );

@@ -29,6 +29,7 @@ mod error;
 mod interrupt;
 mod matrix;
 mod party;
+mod process;
 mod progress;
 mod provenance;
 mod rows;

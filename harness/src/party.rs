@@ -12,7 +12,7 @@ use veilbench_networks::{Shape, Tensor, import};
 
 use crate::clock;
 use crate::control::{Answer, Brief, Finished, Order, Phase};
-use crate::session::MemoryStatus;
+use crate::process::MemoryStatus;
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///

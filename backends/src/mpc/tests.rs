@@ -67,6 +67,7 @@ fn distance<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) -
     let done = rehearsal.run(std::slice::from_ref(images)).unwrap();
     let logits = done[0].logits[0].data();
     assert_eq!(logits.len(), expected.len());
+    assert!(logits.iter().all(|logit| logit.is_finite()));
     let errors =
         logits.iter().zip(expected).map(|(logit, due)| (f64::from(*logit) - circuit.decode(due)).abs());
     errors.fold(0.0, f64::max)

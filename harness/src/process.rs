@@ -34,7 +34,7 @@ fn allocator() -> String {
 /// Bytes of a party's standard error that are kept.
 const STDERR_KEPT: usize = 4096;
 
-/// A party as the harness holds it.
+/// A party's process as the harness holds it.
 pub(crate) struct PartyProcess {
     pub(crate) role: String,
     pub(crate) child: Child,

@@ -74,7 +74,7 @@
 //! with either of the others learns everything. Links must be confidential and authenticated; a seed must reach one
 //! party only. The data owner learns the logits, all three the architecture and the format. Security is computational:
 //! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 128 bits, and no two nodes of any of them an AES input in
-//! common, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
+//! common but with negligible probability, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
 //! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see
 //! them; round them up to powers of two to say less. Values beyond [`network::CALIBRATION_MARGIN`] times them wrap silently: wrong
@@ -90,7 +90,8 @@
 //! - Neither errors nor `Debug` print weights, values or logits.
 //! - An architecture whose sizes exceed [`network::MOST_VALUES`] is refused before anything of its size is allocated.
 //! - Seeds, invitations and the ciphers of streams are wiped on drop, and so is what the two parties expand them to or are dealt, as
-//!   soon as the online phase has used it. Nodes of comparison keys, weights, messages and intermediate values are not: see the non-goals.
+//!   soon as the online phase has used it. Nodes of comparison keys, blocks of the key stream on the stack, weights, messages and intermediate values
+//!   are not: see the non-goals.
 //! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
 //!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
 //! - `unsafe` only calls kernels compiled for detected instruction sets ([`product::Kernel`], [`dcf::Kernel`]) and moves whole vectors

@@ -2,7 +2,8 @@
 //!
 //! With AES-NI this is four times as fast as ChaCha12 (`benches/primitives.rs`), and the comparison function needs AES anyway. Streams of one seed are told apart by the
 //! upper half of the counter block, so no two streams share a block. Keys of batches are AES outputs
-//! under the session's seed on inputs that no stream uses.
+//! under the session's seed on inputs that no stream uses. A stream of `q` blocks is told from random by their not repeating
+//! with probability `q^2 / 2^129`.
 //!
 //! To every counter block a public name is added (exclusive or): of the session, and below it of the batch. A guess of a seed
 //! can therefore be held against the seeds of one batch of one session, and not against those of all there ever were in one look-up.

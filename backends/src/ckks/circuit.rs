@@ -294,14 +294,17 @@ fn range(architecture: &Architecture, index: usize) -> Result<Range, Unsupported
         Some(layer) => (Some(layer.name.clone()), layer.range),
         None => (None, architecture.input_range),
     };
-    range.ok_or_else(|| Unsupported {
-        reason: format!(
-            "the model carries no calibrated range{}, from which scales are chosen; `run` and `verify` calibrate it, or \
-             export it with ranges",
-            if name.is_none() { " for its input" } else { "" }
-        ),
-        layer: name,
-    })
+    range.ok_or_else(|| uncalibrated(name))
+}
+
+/// Why a model without the range of a layer, or of its input, is refused.
+pub(super) fn uncalibrated(layer: Option<String>) -> Unsupported {
+    let input = if layer.is_none() { " for its input" } else { "" };
+    let reason = format!(
+        "the model carries no calibrated range{input}, from which scales are chosen; `run` and `verify` calibrate it, or \
+         export it with ranges"
+    );
+    Unsupported { layer, reason }
 }
 
 /// A map under construction.

@@ -13,7 +13,7 @@ use veilbench_ckks::{Ciphertext, Evaluator, KeyRequest, Randomness, SecretKey, S
 use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
 use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Range, Shape, Tensor};
 
-use super::circuit::{MARGIN, magnitude};
+use super::circuit::{MARGIN, magnitude, uncalibrated};
 use super::cost::Cost;
 use super::map::Map;
 use super::plan::{
@@ -64,13 +64,9 @@ struct AidedPlan {
 
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {
-    let missing = |layer: Option<&Layer>| Unsupported {
-        layer: layer.map(|layer| layer.name.clone()),
-        reason: "the model carries no calibrated range, from which scales are chosen; export it with ranges"
-            .into(),
-    };
-    let unit = |range: Option<Range>, layer| {
-        Ok::<f64, Unsupported>(MARGIN * magnitude(range.ok_or_else(|| missing(layer))?, 0.0))
+    let unit = |range: Option<Range>, layer: Option<&Layer>| {
+        let range = range.ok_or_else(|| uncalibrated(layer.map(|layer| layer.name.clone())))?;
+        Ok::<f64, Unsupported>(MARGIN * magnitude(range, 0.0))
     };
     let mut rounds: Vec<Round> = Vec::new();
     let start = |shape: Shape, unit: f64| Round {

@@ -70,6 +70,7 @@ pub(crate) fn select_by_function(
     let below_top = ring.limit() * 2 - 1;
     let inputs: Vec<u64> = public.iter().map(|value| value & below_top).collect();
     let mut outputs = vec![dcf::Payload::default(); inputs.len()];
+    assert_eq!(portions(inputs.len()).count(), keys.len(), "a portion of keys for every portion of inputs");
     for (at, keys) in portions(inputs.len()).zip(keys) {
         let function = comparison(ring, salt).from_key(at.start);
         let (inputs, roots) = (&inputs[at.clone()], &roots[at.clone()]);

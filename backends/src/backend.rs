@@ -1,11 +1,12 @@
 //! The trait a backend implements, and the data that passes through it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
 
-use crate::{LinkError, LinkProfile, Links, Recorder, ThreatModel};
+use crate::{Learned, LinkError, LinkProfile, Links, Recorder, ThreatModel};
 
 /// One way to run a network privately.
 pub trait Backend: Send + Sync {
@@ -24,6 +25,12 @@ pub trait Backend: Send + Sync {
     /// enclave and its host. Their link is memory they share; every other pair of roles has a link over
     /// the cell's network.
     fn attachments(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// What a user can choose about it (`--set NAME.KEY=VALUE`). A choice is part of the cell and reaches
+    /// [`Backend::plan`] and every role by [`Job::settings`]; nothing else changes what is measured.
+    fn settings(&self) -> &'static [Setting] {
         &[]
     }
 
@@ -79,6 +86,16 @@ pub struct Profile {
     pub roles: Vec<Role>,
     /// Who must be trusted with what.
     pub threat_model: ThreatModel,
+}
+
+impl Profile {
+    /// The architecture as a role is told it: with calibrated ranges only if its leakage says that it learns them.
+    pub fn briefed(&self, role: usize, architecture: &Architecture) -> Architecture {
+        match self.threat_model.learns.get(role).map(|leakage| &leakage.ranges) {
+            Some(Learned::Yes) => architecture.clone(),
+            _ => architecture.without_ranges(),
+        }
+    }
 }
 
 /// The family a backend belongs to; reports never rank across families in silence.
@@ -146,6 +163,20 @@ pub enum Holding {
     Nothing,
 }
 
+/// A choice a backend offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Lower-case letters, digits and dashes: `layout`.
+    pub key: &'static str,
+    /// The values it takes, the default first.
+    pub values: &'static [&'static str],
+    /// One line for people.
+    pub summary: &'static str,
+}
+
+/// The choices of a cell that differ from a backend's defaults, by key.
+pub type Settings = BTreeMap<String, String>;
+
 /// What a cell asks of a backend, apart from the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -155,6 +186,21 @@ pub struct Job {
     pub threads: usize,
     /// The network between the parties.
     pub link: LinkProfile,
+    /// Choices that differ from the backend's defaults; checked by the harness against [`Backend::settings`].
+    pub settings: Settings,
+}
+
+impl Job {
+    /// A job with every setting at its default.
+    pub fn new(batch: usize, threads: usize, link: LinkProfile) -> Self {
+        Self { batch, threads, link, settings: Settings::new() }
+    }
+
+    /// The chosen value of a setting, or its default.
+    pub fn setting(&self, setting: &Setting) -> &str {
+        let default = setting.values.first().copied().unwrap_or_default();
+        self.settings.get(setting.key).map_or(default, String::as_str)
+    }
 }
 
 /// Public parameters that both sides agree on before a session. Recorded with the run.
@@ -186,7 +232,8 @@ pub struct Unsupported {
 pub struct Seat {
     /// Index of the role in the profile.
     pub role: usize,
-    /// The public half of the network.
+    /// The public half of the network; without calibrated ranges where the role's [leakage](crate::Leakage::ranges)
+    /// says that it does not learn them.
     pub architecture: Architecture,
     /// The whole network, at the role that holds the weights.
     pub network: Option<Network>,
@@ -220,6 +267,14 @@ pub enum Error {
     /// An image or weight the caller gave is unusable.
     #[error("{0}")]
     Input(String),
+    /// Values went beyond what the backend can represent, so an answer would be wrong and none is given.
+    #[error("out of range: {reason}")]
+    OutOfRange {
+        /// The images of the batch that are known to be concerned, from 0; empty if the backend cannot tell which.
+        images: Vec<usize>,
+        /// What exceeded what, and what would help.
+        reason: String,
+    },
     /// A peer sent what the protocol does not allow.
     #[error("protocol: {0}")]
     Protocol(String),

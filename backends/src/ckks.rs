@@ -24,7 +24,7 @@ use veilbench_ckks::{Evaluator, Randomness, SecretKey, SeededEvaluationKeys};
 use veilbench_networks::{Architecture, Network, Range, Shape, Tensor};
 
 use crate::{
-    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
     ThreatModel, Unsupported,
 };
 use circuit::Circuit;
@@ -187,8 +187,13 @@ fn program(circuit: &Circuit, plan: &CkksPlan) -> Result<Option<Program>, Error>
     program.map(Some).ok_or_else(|| Error::Input("the network does not suit the planned layout".into()))
 }
 
-fn learns(role: &'static str, activations: bool, logits: bool) -> Knowledge {
-    Knowledge { role: role.into(), images: false, weights: false, activations, logits, architecture: true }
+fn learns(role: &'static str, activations: bool, logits: bool) -> Leakage {
+    Leakage {
+        activations: Learned::seen(activations),
+        logits: Learned::seen(logits),
+        ranges: Learned::Yes,
+        ..Leakage::none(role)
+    }
 }
 
 /// Which batches are accepted.

@@ -1,15 +1,13 @@
 //! The `clear` backend: no privacy at all. The data owner sends its images as they are, and the
 //! model owner runs them through tract. What every other backend costs is compared with this.
 
-use std::borrow::Cow;
-
 use veilbench_networks::reference::Reference;
 use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use crate::wire;
 use crate::{
-    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
-    ThreatModel, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
+    Technology, ThreatModel, Unsupported,
 };
 
 /// Baseline and oracle.
@@ -18,13 +16,12 @@ pub struct Clear;
 
 impl Backend for Clear {
     fn profile(&self) -> Profile {
-        let learns = |role, images, weights| Knowledge {
-            role: Cow::Borrowed(role),
-            images,
-            weights,
-            activations: !weights && images,
-            logits: true,
-            architecture: true,
+        let data_owner = Leakage { logits: Learned::Yes, ..Leakage::none("data-owner") };
+        let model_owner = Leakage {
+            images: Learned::Yes,
+            activations: Learned::Yes,
+            logits: Learned::Yes,
+            ..Leakage::none("model-owner")
         };
         Profile {
             name: "clear".into(),
@@ -36,7 +33,7 @@ impl Backend for Clear {
                 adversary: Adversary::Unprotected,
                 colluding: 0,
                 trusted: vec!["the model owner sees every image and every answer".into()],
-                learns: vec![learns("data-owner", false, false), learns("model-owner", true, false)],
+                learns: vec![data_owner, model_owner],
                 simulated: false,
             },
         }

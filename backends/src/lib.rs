@@ -28,11 +28,13 @@ pub mod tee;
 pub mod threat;
 pub mod wire;
 
-pub use backend::{Backend, Error, Holding, Job, Party, Plan, Profile, Role, Seat, Technology, Unsupported};
+pub use backend::{
+    Backend, Error, Holding, Job, Party, Plan, Profile, Role, Seat, Setting, Settings, Technology, Unsupported,
+};
 pub use link::{Link, LinkError, LinkProfile, Links};
 pub use recorder::{Recorder, Span};
 pub use stage::{Footprint, Sent, Stage};
-pub use threat::{Adversary, Knowledge, ThreatModel};
+pub use threat::{Adversary, Leakage, Learned, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.
 pub fn all() -> Vec<Box<dyn Backend>> {

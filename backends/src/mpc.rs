@@ -11,7 +11,6 @@ mod model_owner;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
 use veilbench_networks::Architecture;
 
 use crate::{
-    Adversary, Backend, Error, Job, Knowledge, LinkError, Party, Plan, Profile, Role, Seat, Technology,
+    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Role, Seat, Technology,
     ThreatModel, Unsupported,
 };
 use batches::Cut;
@@ -97,13 +96,10 @@ impl<P: Protocol> Mpc<P> {
 
 impl<P: Protocol> Backend for Mpc<P> {
     fn profile(&self) -> Profile {
-        let learns = |role, logits| Knowledge {
-            role: Cow::Borrowed(role),
-            images: false,
-            weights: false,
-            activations: false,
-            logits,
-            architecture: true,
+        let learns = |role, logits| Leakage {
+            logits: Learned::seen(logits),
+            ranges: Learned::Yes,
+            ..Leakage::none(role)
         };
         Profile {
             name: self.name.into(),

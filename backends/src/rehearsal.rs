@@ -41,7 +41,7 @@ pub struct Performance {
 impl<'a> Rehearsal<'a> {
     /// A rehearsal with a batch size, unshaped links, one thread, ten seconds of patience and nobody listening in.
     pub fn new(backend: &'a dyn Backend, network: &'a Network, batch: usize) -> Self {
-        let job = Job { batch, threads: 1, link: crate::LinkProfile::loopback() };
+        let job = Job::new(batch, 1, crate::LinkProfile::loopback());
         Self { backend, network, job, timeout: Duration::from_secs(10), tap: None, deserter: None }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Rehearsal<'a> {
             let (links, meter) = endpoint.connect(role, book, &token, &self.job.link, self.timeout)?;
             let seat = Seat {
                 role,
-                architecture: self.network.architecture.clone(),
+                architecture: self.backend.profile().briefed(role, &self.network.architecture),
                 network: (holds == Holding::Weights).then(|| self.network.clone()),
                 plan,
                 job: self.job.clone(),

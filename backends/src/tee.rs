@@ -28,7 +28,6 @@ mod model_owner;
 mod modelled;
 mod request;
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -38,7 +37,7 @@ use veilbench_tee::{Configuration, Measurement, RECORD_OVERHEAD, SEAL_OVERHEAD};
 
 use crate::link::MESSAGE_LIMIT;
 use crate::{
-    Adversary, Backend, Error, Job, Knowledge, Party, Plan, Profile, Role, Seat, Technology, ThreatModel,
+    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Role, Seat, Technology, ThreatModel,
     Unsupported,
 };
 
@@ -53,13 +52,12 @@ pub struct Tee;
 
 impl Backend for Tee {
     fn profile(&self) -> Profile {
-        let learns = |role, inside: bool, logits| Knowledge {
-            role: Cow::Borrowed(role),
-            images: inside,
-            weights: inside,
-            activations: inside,
-            logits,
-            architecture: true,
+        let learns = |role, inside: bool, logits| Leakage {
+            images: Learned::seen(inside),
+            weights: Learned::seen(inside),
+            activations: Learned::seen(inside),
+            logits: Learned::seen(logits),
+            ..Leakage::none(role)
         };
         Profile {
             name: "tee".into(),

@@ -25,7 +25,7 @@ fn polynomial() -> Network {
 }
 
 fn job(batch: usize) -> Job {
-    Job { batch, threads: 1, link: LinkProfile::loopback() }
+    Job::new(batch, 1, LinkProfile::loopback())
 }
 
 fn error(backend: &dyn Backend, network: &Network, images: Tensor, tap: Option<Arc<dyn Tap>>) -> String {

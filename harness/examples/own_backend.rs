@@ -13,7 +13,7 @@
 use std::process::ExitCode;
 
 use veilbench_backends::{
-    Adversary, Backend, Error, Job, Knowledge, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
     ThreatModel, Unsupported, wire,
 };
 use veilbench_networks::evaluate::evaluate;
@@ -29,13 +29,12 @@ struct InHouse;
 
 impl Backend for InHouse {
     fn profile(&self) -> Profile {
-        let learns = |role, images| Knowledge {
-            role,
-            images,
-            weights: false,
-            activations: images,
-            logits: true,
-            architecture: true,
+        let data_owner = Leakage { logits: Learned::Yes, ..Leakage::none("data-owner") };
+        let model_owner = Leakage {
+            images: Learned::Yes,
+            activations: Learned::Yes,
+            logits: Learned::Yes,
+            ..Leakage::none("model-owner")
         };
         Profile {
             name: "in-house".into(),
@@ -48,7 +47,7 @@ impl Backend for InHouse {
                 adversary: Adversary::Unprotected,
                 colluding: 0,
                 trusted: vec!["the model owner sees every image and every answer".into()],
-                learns: vec![learns("data-owner".into(), false), learns("model-owner".into(), true)],
+                learns: vec![data_owner, model_owner],
                 simulated: false,
             },
         }

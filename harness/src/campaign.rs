@@ -65,8 +65,7 @@ pub(crate) async fn measure(
             Err(unsupported) => rows.unsupported(&unsupported.to_string()),
             Ok(plan) => {
                 let assignment = Assignment {
-                    backend: &profile.name,
-                    roles: &profile.roles,
+                    profile: &profile,
                     architecture: planned.subject.architecture(),
                     plan,
                     job: &planned.job,

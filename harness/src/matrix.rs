@@ -230,7 +230,7 @@ impl Options {
         for link in self.links() {
             for &threads in &threads {
                 for &batch in &batches {
-                    jobs.push(Job { batch, threads, link: link.clone() });
+                    jobs.push(Job::new(batch, threads, link.clone()));
                 }
             }
         }

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use veilbench_backends::link::Token;
-use veilbench_backends::{Holding, Job, Plan, Role};
+use veilbench_backends::{Holding, Job, Plan, Profile};
 use veilbench_networks::Architecture;
 
 use crate::clock;
@@ -30,8 +30,7 @@ const LONG_PHASE_NS: u64 = 20_000_000;
 
 /// What a session is to do.
 pub(crate) struct Assignment<'a> {
-    pub(crate) backend: &'a str,
-    pub(crate) roles: &'a [Role],
+    pub(crate) profile: &'a Profile,
     pub(crate) architecture: &'a Architecture,
     pub(crate) plan: &'a Plan,
     pub(crate) job: &'a Job,
@@ -149,12 +148,12 @@ pub(crate) async fn perform(
 async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Record) -> Result<(), Failure> {
     let token = Token::new(random_bytes()?);
     for (role, party) in troupe.parties.iter_mut().enumerate() {
-        let holds = assignment.roles[role].holds;
+        let holds = assignment.profile.roles[role].holds;
         let path = |holding, path: &Path| (holds == holding).then(|| path.to_owned());
         let brief = Brief {
-            backend: assignment.backend.to_owned(),
+            backend: assignment.profile.name.to_string(),
             role,
-            architecture: assignment.architecture.clone(),
+            architecture: assignment.profile.briefed(role, assignment.architecture),
             plan: assignment.plan.clone(),
             job: assignment.job.clone(),
             token: token.clone(),
@@ -170,7 +169,7 @@ async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Rec
             _ => None,
         })
         .await?;
-    let parties: Vec<_> = assignment.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
+    let parties: Vec<_> = assignment.profile.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
     troupe.broadcast(&Order::Connect(parties)).await;
     troupe.gather(|answer| matches!(answer, Answer::Connected).then_some(())).await?;
 
@@ -187,7 +186,7 @@ async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Rec
 
 /// Exactly the role that holds the images has logits, one for each class and image.
 fn check_logits(assignment: &Assignment<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
-    for (role, party) in assignment.roles.iter().zip(&online.parties) {
+    for (role, party) in assignment.profile.roles.iter().zip(&online.parties) {
         let logits = party.logits.as_ref().map_or(0, Vec::len);
         if party.logits.iter().flatten().any(|logit| !logit.is_finite()) {
             return Err(Failure::Error(format!("{}: returned a logit that is no finite number", role.name)));
@@ -231,7 +230,7 @@ impl Troupe {
     fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
         let mut troupe = Self { parties: Vec::new(), events, owing: Vec::new(), lengths_ns: HashMap::new() };
-        for (index, role) in assignment.roles.iter().enumerate() {
+        for (index, role) in assignment.profile.roles.iter().enumerate() {
             match PartyProcess::start(&role.name, index, sender.clone()) {
                 Ok(party) => troupe.parties.push(party),
                 Err(error) => {

@@ -51,5 +51,5 @@ fn every_cell_of_the_reference_run_is_predicted_within_a_quarter() {
 
 fn job(row: &Summary) -> Job {
     let link: LinkProfile = row.link.parse().unwrap();
-    Job { batch: row.batch, threads: row.threads, link }
+    Job::new(row.batch, row.threads, link)
 }

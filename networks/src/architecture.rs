@@ -246,6 +246,13 @@ impl Architecture {
         self.output().len()
     }
 
+    /// The same without calibrated ranges: those come from training data through the weights.
+    #[must_use]
+    pub fn without_ranges(&self) -> Self {
+        let layers = self.layers.iter().map(|layer| Layer { range: None, ..layer.clone() }).collect();
+        Self { input_range: None, layers, ..self.clone() }
+    }
+
     /// Every layer with the shape of its input.
     pub fn steps(&self) -> impl Iterator<Item = (Shape, &Layer)> {
         let inputs = std::iter::once(self.input).chain(self.layers.iter().map(|layer| layer.output));

@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
         let architecture = zoo::load("malaria-cnn").unwrap().architecture;
-        let job = Job { batch: 1, threads: 1, link: LinkProfile::loopback() };
+        let job = Job::new(1, 1, LinkProfile::loopback());
         let roomy = plan(&architecture, &job, usize::MAX).unwrap();
         let needed = roomy.parameters["predicted"]["session_peak_rss_bytes"].as_u64().unwrap() as usize;
         assert!(needed < 8 << 30, "{needed}");

@@ -73,14 +73,14 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
             let to_role =
                 || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
             let owns = |holding| role.holds == holding;
-            if !knowledge.images && !owns(crate::Holding::Images) {
+            if knowledge.images != crate::Learned::Yes && !owns(crate::Holding::Images) {
                 ensure!(
                     !to_role().any(|message| leaks(message, images.data())),
                     "{} is sent pixels",
                     role.name
                 );
             }
-            if !knowledge.weights && !owns(crate::Holding::Weights) {
+            if knowledge.weights != crate::Learned::Yes && !owns(crate::Holding::Weights) {
                 let leaked = |secrets: &[f32]| to_role().any(|message| leaks(message, secrets));
                 ensure!(
                     !secret_parameters(&network).into_iter().any(leaked),
@@ -105,12 +105,16 @@ fn secret_parameters(network: &Network) -> Vec<&[f32]> {
     secrets
 }
 
-/// Whether two neighbouring secret values stand in a message, as floating-point numbers or in
-/// fixed point with any usual number of fractional bits: so many bytes in a row do not match by chance.
+/// Neighbouring values that are looked for together.
+const NEIGHBOURS: usize = 4;
+
+/// Whether neighbouring secret values stand in a message, as floating-point numbers or in fixed point with any
+/// usual number of fractional bits, in words of 2 to 8 bytes: so many bytes in a row do not match by chance.
 fn leaks(message: &[u8], secrets: &[f32]) -> bool {
-    secrets.windows(2).filter(|pair| pair.iter().all(|value| value.abs() > 1e-2)).any(|pair| {
+    let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2);
+    secrets.windows(NEIGHBOURS.min(secrets.len().max(1))).filter(telling).any(|values| {
         let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> {
-            pair.iter().flat_map(|&value| encode(value)).collect()
+            values.iter().flat_map(|&value| encode(value)).collect()
         };
         let mut patterns = vec![
             pattern(&|value| value.to_le_bytes().to_vec()),
@@ -118,8 +122,7 @@ fn leaks(message: &[u8], secrets: &[f32]) -> bool {
         ];
         for fractional_bits in 10..=32 {
             let fixed = |value: f32| (f64::from(value) * f64::from(fractional_bits).exp2()).round() as i64;
-            patterns.push(pattern(&|value| fixed(value).to_le_bytes().to_vec()));
-            patterns.push(pattern(&|value| (fixed(value) as i32).to_le_bytes().to_vec()));
+            patterns.extend((2..=8).map(|width| pattern(&|value| fixed(value).to_le_bytes()[..width].to_vec())));
         }
         patterns.iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
     })
@@ -148,7 +151,7 @@ mod tests {
         impl Backend for Boastful {
             fn profile(&self) -> crate::Profile {
                 let mut profile = crate::clear::Clear.profile();
-                profile.threat_model.learns[1].images = false;
+                profile.threat_model.learns[1].images = crate::Learned::No;
                 profile
             }
             fn plan(

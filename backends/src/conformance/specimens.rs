@@ -41,7 +41,7 @@ pub fn networks() -> Vec<Network> {
 
 /// The first specimen `backend` supports with batches of `batch`.
 pub fn supported(backend: &dyn Backend, batch: usize) -> Option<Network> {
-    let job = Job { batch, threads: 1, link: LinkProfile::loopback() };
+    let job = Job::new(batch, 1, LinkProfile::loopback());
     networks().into_iter().find(|network| backend.plan(&network.architecture, &job).is_ok())
 }
 

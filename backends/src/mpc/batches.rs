@@ -101,7 +101,7 @@ mod tests {
     use crate::LinkProfile;
 
     fn job(batch: usize, threads: usize) -> Job {
-        Job { batch, threads, link: LinkProfile::loopback() }
+        Job::new(batch, threads, LinkProfile::loopback())
     }
 
     #[test]

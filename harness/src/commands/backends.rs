@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use veilbench_backends::{Backend, Holding};
+use veilbench_backends::{Backend, Holding, Learned};
 
 use crate::error::{EXIT_OK, Error};
 
@@ -32,22 +32,21 @@ impl Backends {
             for sentence in &threat.trusted {
                 writeln!(out, "    {sentence}")?;
             }
-            for (role, knowledge) in profile.roles.iter().zip(&threat.learns) {
+            for (role, leakage) in profile.roles.iter().zip(&threat.learns) {
                 let owns = match role.holds {
                     Holding::Images => "holds the images",
                     Holding::Weights => "holds the weights",
                     Holding::Nothing => "holds nothing",
                 };
-                let learns: Vec<_> = [
-                    (knowledge.images, "images"),
-                    (knowledge.weights, "weights"),
-                    (knowledge.activations, "activations"),
-                    (knowledge.logits, "logits"),
-                    (knowledge.architecture, "architecture"),
-                ]
-                .into_iter()
-                .filter_map(|(learns, what)| learns.then_some(what))
-                .collect();
+                let learns: Vec<_> = leakage
+                    .items()
+                    .into_iter()
+                    .filter_map(|(what, learned)| match learned {
+                        Learned::No => None,
+                        Learned::Yes => Some(what.to_owned()),
+                        derivable @ Learned::Derivable(_) => Some(format!("{what} ({derivable})")),
+                    })
+                    .collect();
                 let learns = if learns.is_empty() { "nothing".to_owned() } else { learns.join(", ") };
                 writeln!(out, "    {:<14} {owns}, learns {learns}", role.name)?;
             }

@@ -37,7 +37,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         let network = network(&self.network)?;
-        let job = Job { batch: self.batch.get(), threads: self.threads.get(), link: LinkProfile::loopback() };
+        let job = Job::new(self.batch.get(), self.threads.get(), LinkProfile::loopback());
         let (image, source) = match self.image {
             Some(index) => {
                 let (image, dataset) = test_image(&network, index)?;

@@ -43,9 +43,11 @@ function threat(backend) {
   const model = backend.threat_model;
   if (!model || typeof model !== "object") return h("p", { class: "note" }, backend.threat_model_summary);
   const list = (items) => h("ul", {}, items.map((item) => h("li", {}, String(item))));
-  const yes = (value) => (value ? "yes" : "no");
+  const said = (value) => (value === true || value === "yes" ? "yes" : value?.derivable ? `derivable after ${value.derivable}` : "no");
+  const title = (item) => item[0].toUpperCase() + item.slice(1);
+  const items = ["images", "weights", "activations", "logits", "ranges", "architecture"].filter((item) => Array.isArray(model.learns) && model.learns.some((role) => item in role));
   return h("div", {}, h("dl", { class: "facts2" }, line("Adversary", model.adversary ?? ""), line("May collude", String(model.colluding ?? "")),
     line("Roles", backend.roles.join(", ")), line("Trusted", Array.isArray(model.trusted) ? list(model.trusted) : "")),
-    Array.isArray(model.learns) && plainTable("What each role learns", ["Role", "Images", "Weights", "Activations", "Logits", "Architecture"], model.learns.map((role) =>
-      [String(role.role), ...["images", "weights", "activations", "logits", "architecture"].map((what) => yes(role[what]))])));
+    Array.isArray(model.learns) && plainTable("What each role learns", ["Role", ...items.map(title)], model.learns.map((role) =>
+      [String(role.role), ...items.map((item) => said(role[item]))])));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::LinkProfile;
 
 fn job(batch: usize) -> Job {
-    Job { batch, threads: 1, link: LinkProfile::loopback() }
+    Job::new(batch, 1, LinkProfile::loopback())
 }
 
 fn known(name: &str) -> Plans {

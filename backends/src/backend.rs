@@ -275,6 +275,9 @@ pub enum Error {
         /// What exceeded what, and what would help.
         reason: String,
     },
+    /// What the backend returned is no answer to the batch.
+    #[error("answer: {0}")]
+    Answer(String),
     /// A peer sent what the protocol does not allow.
     #[error("protocol: {0}")]
     Protocol(String),

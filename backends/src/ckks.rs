@@ -24,8 +24,8 @@ use veilbench_ckks::{Evaluator, Randomness, SecretKey, SeededEvaluationKeys};
 use veilbench_networks::{Architecture, Network, Range, Shape, Tensor};
 
 use crate::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
-    ThreatModel, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
+    Technology, ThreatModel, Unsupported,
 };
 use circuit::Circuit;
 use plan::{CkksPlan, Layout};

@@ -4,6 +4,7 @@
 use veilbench_networks::reference::Reference;
 use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
+use crate::link::MESSAGE_LIMIT;
 use crate::wire;
 use crate::{
     Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
@@ -40,6 +41,17 @@ impl Backend for Clear {
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let classes = architecture.classes();
+        for (what, values) in [("request", architecture.input.len()), ("answer", classes)] {
+            let bytes = job.batch as u128 * (values * size_of::<f32>()) as u128;
+            if bytes > MESSAGE_LIMIT as u128 {
+                let reason = format!(
+                    "a batch's {what} of {bytes} bytes exceeds the {MESSAGE_LIMIT} bytes of one message: ask for smaller \
+                     batches"
+                );
+                return Err(Unsupported { layer: None, reason });
+            }
+        }
         let parameters = serde_json::json!({
             "engine": "tract",
             "upload_bytes": job.batch * architecture.input.len() * size_of::<f32>(),

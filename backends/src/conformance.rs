@@ -11,6 +11,7 @@
 mod attacks;
 mod declarations;
 mod inference;
+pub mod odd_images;
 mod privacy;
 pub mod specimens;
 

@@ -29,11 +29,12 @@ pub mod threat;
 pub mod wire;
 
 pub use backend::{
-    Backend, Error, Holding, Job, Party, Plan, Profile, Role, Seat, Setting, Settings, Technology, Unsupported,
+    Backend, Error, Holding, Job, Party, Plan, Profile, Role, Seat, Setting, Settings, Technology,
+    Unsupported,
 };
 pub use link::{Link, LinkError, LinkProfile, Links};
 pub use recorder::{Recorder, Span};
-pub use stage::{Footprint, Sent, Stage};
+pub use stage::{Exchanged, Footprint, Stage};
 pub use threat::{Adversary, Leakage, Learned, ThreatModel};
 
 /// Every backend of this crate, in the order reports list them.

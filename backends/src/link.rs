@@ -2,9 +2,10 @@
 //!
 //! A [`Link`] carries whole messages over one loopback TCP connection, or through shared memory if one
 //! party is attached to the other ([`Topology`]). The sender counts payload
-//! bytes and messages before they leave; every message carries the sender's causal depth, and a
-//! receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
-//! of rounds. A [`LinkProfile`] delays delivery as a slower network would.
+//! bytes and messages before they leave, the receiver those it takes; every message carries the sender's causal
+//! depth, and a receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
+//! of rounds. Shared memory is no network: what passes it is counted apart and adds no round. A [`LinkProfile`]
+//! delays delivery as a slower network would, through one uplink and one downlink for each party.
 //!
 //! Blocking sockets on the party's own thread: measured, their round trips take as long as tokio's
 //! (bench `link`), and protocols stay free of `async`. A send that finds the socket full takes in
@@ -14,6 +15,7 @@ mod channel;
 mod connect;
 mod frame;
 mod meter;
+mod pipe;
 mod profile;
 mod relay;
 mod ring;
@@ -22,7 +24,7 @@ mod topology;
 
 pub use channel::{Link, LinkError, MESSAGE_LIMIT};
 pub use connect::{Endpoint, Token, pair};
-pub use meter::{Meter, Traffic};
+pub use meter::{Count, Meter, Traffic};
 pub use profile::{LinkProfile, LinkProfileError};
 pub(crate) use relay::Relay;
 pub use relay::{Forward, Tap};
@@ -59,7 +61,7 @@ impl Links {
         self.links.iter_mut().try_for_each(|link| link.set_deadline(deadline))
     }
 
-    /// Counters of what was sent to each peer; they stay readable when the links are gone.
+    /// Counters of what passed to and from each peer; they stay readable when the links are gone.
     pub fn traffic(&self) -> Vec<(String, std::sync::Arc<Traffic>)> {
         self.links.iter().map(|link| (link.peer().to_owned(), link.traffic())).collect()
     }

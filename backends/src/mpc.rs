@@ -21,8 +21,8 @@ use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
 use veilbench_networks::Architecture;
 
 use crate::{
-    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Role, Seat, Technology,
-    ThreatModel, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Role, Seat,
+    Technology, ThreatModel, Unsupported,
 };
 use batches::Cut;
 use lowering::{Lowered, lower};

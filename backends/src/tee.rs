@@ -37,8 +37,8 @@ use veilbench_tee::{Configuration, Measurement, RECORD_OVERHEAD, SEAL_OVERHEAD};
 
 use crate::link::MESSAGE_LIMIT;
 use crate::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Role, Seat, Technology, ThreatModel,
-    Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Role, Seat, Technology,
+    ThreatModel, Unsupported,
 };
 
 const DATA_OWNER: &str = "data-owner";

@@ -26,14 +26,19 @@ fn messages_of_every_size_arrive_whole_and_in_order() {
             let (front, back) = payload.split_at(size / 3);
             left.send_parts(&[front, back]).unwrap();
         }
-        left.traffic().totals()
+        left.traffic().sent()
     });
     for size in sizes {
         let payload = right.receive().unwrap();
         assert_eq!(payload.len(), size);
         assert!(payload.iter().enumerate().all(|(i, &byte)| byte == (i * 31 + size) as u8));
     }
-    assert_eq!(sender.join().unwrap(), (sizes.iter().sum::<usize>() as u64, sizes.len() as u64));
+    let due = veilbench_backends::link::Count {
+        bytes: sizes.iter().sum::<usize>() as u64,
+        messages: sizes.len() as u64,
+    };
+    assert_eq!(sender.join().unwrap(), due);
+    assert_eq!(right.traffic().received(), due, "both ends count the same");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! MNIST from its four IDX files, plain or gzip.
 
-use crate::{Dataset, Error, Split, Store, bounded, idx};
+use crate::{Dataset, Error, Loaded, Split, Store, bounded, idx};
 use std::path::{Path, PathBuf};
 
 /// Side of a digit.
@@ -17,13 +17,30 @@ pub(crate) fn file_names(split: Split) -> [&'static str; 2] {
     }
 }
 
-pub(crate) fn load(store: &Store, split: Split) -> Result<Dataset, Error> {
+pub(crate) fn load(store: &Store, split: Split) -> Result<Loaded, Error> {
     let folder = store.data().join("mnist");
     let [images, labels] = file_names(split).map(|name| find(&folder, name));
     let missing = || Error::Missing { id: "mnist".into(), base: "mnist", folder: folder.clone() };
     let (images, labels) = (images.ok_or_else(missing)?, labels.ok_or_else(missing)?);
     let [images_bytes, labels_bytes] = [&images, &labels].map(|path| bounded::read(path, LIMIT_BYTES));
-    decode("mnist", (&images, &images_bytes?), (&labels, &labels_bytes?))
+    let dataset = decode("mnist", (&images, &images_bytes?), (&labels, &labels_bytes?))?;
+    if dataset.fingerprint() == fingerprint(split) {
+        return Ok(Loaded { dataset, notes: Vec::new() });
+    }
+    let note =
+        format!("the files in {} are not MNIST's as published: rows say `{UNVERIFIED}`", folder.display());
+    Ok(Loaded { dataset: Dataset { id: UNVERIFIED.into(), ..dataset }, notes: vec![note] })
+}
+
+/// What digits are called that lie where MNIST should and are not MNIST.
+const UNVERIFIED: &str = "mnist-unverified";
+
+/// [`Dataset::fingerprint`] of the published images and labels.
+fn fingerprint(split: Split) -> &'static str {
+    match split {
+        Split::Train => "a6aae8a67093d939308bb89de398d9d4ebc89dcfbb66a728eac7f9c46af1279d",
+        Split::Test => "6f9af30509f320cee481185f2f1f48cfb1283bf9ba49957dfbaf67cc1be78be9",
+    }
 }
 
 /// The file called `name` or `name.gz`.

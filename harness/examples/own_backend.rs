@@ -13,8 +13,8 @@
 use std::process::ExitCode;
 
 use veilbench_backends::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
-    ThreatModel, Unsupported, wire,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
+    Technology, ThreatModel, Unsupported, wire,
 };
 use veilbench_networks::evaluate::evaluate;
 use veilbench_networks::{Architecture, Network, Shape, Tensor};

@@ -6,7 +6,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
-use veilbench_results::{BackendRecord, Cell, SessionKey, Status, Store};
+use veilbench_backends::Holding;
+use veilbench_results::{ALL_ROLES, BackendRecord, Cell, Phase, Sample, Session, SessionKey, Status, Store};
 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
@@ -14,6 +15,7 @@ use crate::progress::{Event, Progress};
 use crate::provenance;
 use crate::rows::Rows;
 use crate::session::{Assignment, Batch, perform};
+use crate::workspace::Unfit;
 
 /// How a campaign went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,12 +37,14 @@ pub(crate) struct Tally {
 /// If results cannot be written, or sessions on record were measured with other weights or images.
 pub(crate) async fn measure(
     cells: &[PlannedCell<'_>],
+    unfit: &[Unfit],
     options: &Options,
     store: &mut Store,
     progress: &mut Progress,
     interrupt: &mut watch::Receiver<bool>,
 ) -> Result<Tally, Error> {
     describe(cells, store)?;
+    record_unfit(unfit, options.seed, store)?;
     let mut schedule = Vec::new();
     for repetition in 0..options.repetitions() {
         let mut order: Vec<_> = cells.iter().filter(|cell| cell.plan.is_ok() || repetition == 0).collect();
@@ -95,6 +99,29 @@ pub(crate) async fn measure(
     Ok(tally)
 }
 
+/// A row for each file that cannot be measured: its name, that no backend and no data set had it, and why.
+fn record_unfit(unfit: &[Unfit], seed: u64, store: &mut Store) -> Result<(), Error> {
+    for Unfit { network, reason } in unfit {
+        let cell = unfit_cell(network, seed);
+        let session = SessionKey::new(&cell, 0);
+        store.discard(&[session].into())?;
+        let mark = Sample {
+            status: Status::Error,
+            detail: reason.clone(),
+            ..Sample::new(&store.run().name, &cell, 0, Phase::Session, ALL_ROLES)
+        };
+        store.append_session(&Session { samples: vec![mark], ..Session::default() })?;
+    }
+    Ok(())
+}
+
+/// The cell under which a file that cannot be measured is recorded.
+pub(crate) fn unfit_cell(network: &str, seed: u64) -> Cell {
+    let none = || "none".to_owned();
+    let (backend, dataset, link) = (none(), none(), none());
+    Cell { backend, network: network.to_owned(), dataset, batch: 1, threads: 1, link, images: 1, seed }
+}
+
 /// The batches of a session: warm-up over the first images, then all images once. The first batch
 /// is cold whatever the warm-up. A batch larger than the images is filled by repeating them.
 fn batches(planned: &PlannedCell<'_>, warmup: usize) -> Vec<Batch> {
@@ -140,22 +167,29 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
     if let Some(name) = changed(cells, store) {
         return Err(Error::Changed { name, folder: store.folder().to_owned() });
     }
+    let record = |planned: &PlannedCell<'_>| -> Result<_, serde_json::Error> {
+        let threat_model = serde_json::to_value(&planned.backend.profile().threat_model)?;
+        Ok((threat_model, planned.plan.as_ref().ok().map(serde_json::to_value).transpose()?))
+    };
+    let records = cells.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Error::Record)?;
     Ok(store.update_run(|run| {
         run.commands.push(command_line());
         let load_average = provenance::machine().load_average;
         if load_average[0] > run.machine.load_average[0] {
             run.machine.load_average = load_average;
         }
-        for planned in cells {
+        for (planned, (threat_model, plan_record)) in cells.iter().zip(records) {
             let (profile, subject) = (planned.backend.profile(), planned.subject);
             run.networks.insert(subject.name().to_owned(), subject.network_record());
             run.datasets.insert(subject.dataset().to_owned(), subject.dataset_record());
-            let plan = planned.plan.as_ref().ok();
-            let security_bits = plan.and_then(|plan| plan.security_bits);
-            let backend = run.backends.entry(profile.name.to_string()).or_insert_with(|| BackendRecord {
+            let security_bits = planned.plan.as_ref().ok().and_then(|plan| plan.security_bits);
+            let data_owner = profile.roles.iter().find(|role| role.holds == Holding::Images);
+            let backend = run.backends.entry(planned.cell.backend.clone()).or_insert_with(|| BackendRecord {
                 technology: profile.technology.name().to_owned(),
                 roles: profile.roles.iter().map(|role| role.name.to_string()).collect(),
-                threat_model: serde_json::to_value(&profile.threat_model).unwrap_or_default(),
+                data_owner: data_owner.map_or_else(String::new, |role| role.name.to_string()),
+                settings: planned.job.settings.clone(),
+                threat_model,
                 threat_model_summary: profile.threat_model.label.to_string(),
                 security_bits,
                 simulated: profile.threat_model.simulated,
@@ -164,8 +198,8 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
                 (Some(known), Some(other)) => Some(known.min(other)),
                 (known, other) => known.or(other),
             };
-            if let Some(plan) = plan {
-                run.plans.insert(planned.cell.id(), serde_json::to_value(plan).unwrap_or_default());
+            if let Some(plan) = plan_record {
+                run.plans.insert(planned.cell.id(), plan);
             }
         }
     })?)

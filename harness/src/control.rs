@@ -9,6 +9,8 @@ use veilbench_backends::link::Token;
 use veilbench_backends::{Footprint, Job, Plan};
 use veilbench_networks::Architecture;
 
+use crate::process::StatusFigures;
+
 /// From the harness to a party.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
@@ -66,11 +68,22 @@ pub(crate) enum Answer {
     Connected,
     Ready,
     Finished(Box<Finished>),
-    Left {
-        /// High-water mark of resident memory since the process started its own program.
-        peak_rss_bytes: Option<u64>,
-    },
-    Failed(String),
+    Left(StatusFigures),
+    Failed(Reason),
+}
+
+/// Why a party gave up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reason {
+    pub(crate) text: String,
+    /// Values went beyond what the backend represents: the images of the batch that are known to be concerned.
+    pub(crate) out_of_range: Option<Vec<usize>>,
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), out_of_range: None }
+    }
 }
 
 /// A phase as one party measured it.

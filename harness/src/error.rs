@@ -21,6 +21,13 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 pub(crate) enum Error {
     #[error("no cell matches these patterns together; `veilbench list --profile full` shows all there are")]
     NothingSelected,
+    #[error("--set {choice}: {reason}")]
+    Choice { choice: String, reason: String },
+    #[error(
+        "--threads {asked}: with more than {most} threads on {cores} cores a party's pool waits for itself, and its \
+         times are the scheduler's"
+    )]
+    TooManyThreads { asked: usize, most: usize, cores: usize },
     #[error("--{option} {pattern} matches none of: {}", known.join(", "))]
     NoMatch { option: &'static str, pattern: String, known: Vec<String> },
     #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
@@ -37,14 +44,16 @@ pub(crate) enum Error {
     Results(#[from] veilbench_results::Error),
     #[error(transparent)]
     Report(#[from] veilbench_report::Error),
-    #[error("{} was measured by another build, on another machine or with another seed or warm-up; choose another --out, or remove it", folder.display())]
-    OtherRun { folder: PathBuf },
+    #[error("{} was measured with {}; choose another --out, or remove it", folder.display(), differences.join(" and "))]
+    OtherRun { folder: PathBuf, differences: Vec<String> },
     #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
     Changed { name: String, folder: PathBuf },
     #[error("{} holds no run yet; `veilbench run` makes one", folder.display())]
     NoRuns { folder: PathBuf },
     #[error("making a temporary folder: {0}")]
     Folder(io::Error),
+    #[error("recording a plan or a protection as JSON: {0}")]
+    Record(serde_json::Error),
     #[error("reading the executable: {0}")]
     Executable(io::Error),
     #[error("tracing the layers: {0}")]
@@ -63,7 +72,11 @@ impl Error {
 
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NothingSelected | Self::NoMatch { .. } | Self::NoNetwork { .. } => EXIT_USAGE,
+            Self::NothingSelected
+            | Self::NoMatch { .. }
+            | Self::NoNetwork { .. }
+            | Self::Choice { .. }
+            | Self::TooManyThreads { .. } => EXIT_USAGE,
             _ => EXIT_ERROR,
         }
     }

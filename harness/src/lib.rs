@@ -22,13 +22,17 @@
 //! backends of different threat models.
 
 mod campaign;
+mod choices;
 mod clock;
 mod commands;
 mod control;
 mod error;
 mod interrupt;
+mod machine_watch;
 mod matrix;
+mod odd;
 mod party;
+mod private_folder;
 mod process;
 mod progress;
 mod provenance;
@@ -38,6 +42,7 @@ mod session;
 mod subject;
 mod workspace;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -53,7 +58,7 @@ pub fn main(backends: Vec<Box<dyn Backend>>) -> ExitCode {
         // Whoever reads the output has read enough, e.g. `head`.
         Err(error) if error.is_closed_output() => ExitCode::from(EXIT_OK),
         Err(error) => {
-            eprintln!("error: {error}");
+            let _unread = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use veilbench_backends::{Backend, Job, LinkProfile, Plan, Unsupported};
+use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
+use crate::choices::{self, Choice};
 use crate::error::Error;
+use crate::provenance;
 use crate::select::{Axis, Selection};
 use crate::subject::{Draw, Subject};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
-    /// Minutes on two cores: 100 images, loopback, one thread
+    /// Minutes on two cores: 100 images, five sessions, loopback, one thread
     Quick,
     /// An hour or two: 1000 images, all link profiles, one thread and two
     Standard,
@@ -31,6 +34,9 @@ pub(crate) struct Options {
     /// How much to measure; single options override it
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) profile: Profile,
+    /// Choose about a backend, e.g. ckks.layout=latency; `veilbench backends` lists what there is (repeatable)
+    #[arg(long = "set", value_name = "BACKEND.KEY=VALUE")]
+    pub(crate) choices: Vec<Choice>,
     /// Images a session classifies, drawn from the test set by the seed
     #[arg(long, value_name = "N")]
     images: Option<NonZeroUsize>,
@@ -62,6 +68,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Vec<PathBuf>,
 }
+
+/// Threads a party may have for each core of the machine.
+const THREADS_PER_CORE: usize = 16;
 
 /// A time above zero.
 fn duration(text: &str) -> Result<Duration, String> {
@@ -104,7 +113,7 @@ impl Profile {
                 batch: &[1, 100],
                 threads: &[1],
                 links: &["loopback"],
-                repetitions: 3,
+                repetitions: 5,
                 session: Duration::from_secs(3),
                 timeout: minutes(5),
             },
@@ -137,7 +146,7 @@ impl Options {
     pub(crate) fn draw(&self) -> Draw {
         let largest_batch = self.batch.iter().map(|batch| batch.get()).max().unwrap_or(0);
         let profile = self.profile.amounts().images.max(largest_batch);
-        Draw { images: self.asked_images().unwrap_or(profile), seed: self.seed, largest_batch }
+        Draw { images: self.asked_images().unwrap_or(profile), seed: self.seed }
     }
 
     /// Images a session classifies, if the user says how many.
@@ -150,11 +159,17 @@ impl Options {
         self.threads.iter().map(|threads| threads.get()).max()
     }
 
-    /// Every pattern for links has to match one.
+    /// Every pattern for links has to match one, every choice to be offered by a backend, and threads to have cores.
     ///
     /// # Errors
-    /// [`Error::NoMatch`].
-    pub(crate) fn check_links(&self) -> Result<(), Error> {
+    /// [`Error::NoMatch`], [`Error::Choice`], [`Error::TooManyThreads`].
+    pub(crate) fn check(&self, backends: &[Box<dyn Backend>]) -> Result<(), Error> {
+        choices::check(&self.choices, backends)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = THREADS_PER_CORE * cores;
+        if let Some(asked) = self.asked_threads().filter(|asked| *asked > most) {
+            return Err(Error::TooManyThreads { asked, most, cores });
+        }
         let named = LinkProfile::named();
         self.selection.check(Axis::Links, named.iter().chain(&self.link).map(LinkProfile::name))
     }
@@ -247,6 +262,22 @@ pub(crate) struct PlannedCell<'a> {
     pub(crate) plan: Result<Plan, Unsupported>,
 }
 
+/// Whether the role that holds the images can hold a batch of them: as they are read, as numbers, and as a message.
+fn fits(job: &Job, architecture: &Architecture, memory_bytes: u64) -> Result<(), Unsupported> {
+    const COPIES: u128 = 3;
+    let needed = COPIES * job.batch as u128 * (architecture.input.len() * size_of::<f32>()) as u128;
+    if memory_bytes == 0 || needed <= u128::from(memory_bytes) {
+        return Ok(());
+    }
+    let reason = format!(
+        "a batch of {} images takes {} MB at the role that holds them, this machine has {} MB: ask for smaller batches",
+        job.batch,
+        needed >> 20,
+        memory_bytes >> 20
+    );
+    Err(Unsupported { layer: None, reason })
+}
+
 /// All cells, in the order they are listed. Batches of the profile that are larger than the images at
 /// hand are left to the largest one that is filled; those the user asks for stay as they are.
 pub(crate) fn cells<'a>(
@@ -254,7 +285,11 @@ pub(crate) fn cells<'a>(
     subjects: &'a [Subject],
     options: &Options,
 ) -> Vec<PlannedCell<'a>> {
-    let batches = options.batches.map_or(options.profile.amounts().batches, NonZeroUsize::get);
+    // Who says how many images gets them all: the profile's bound on batches is for its own images.
+    let profile_batches =
+        if options.images.is_some() { usize::MAX } else { options.profile.amounts().batches };
+    let batches = options.batches.map_or(profile_batches, NonZeroUsize::get);
+    let memory = provenance::machine_memory_bytes();
     let mut cells: Vec<PlannedCell<'a>> = Vec::new();
     for subject in subjects {
         for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
@@ -263,11 +298,13 @@ pub(crate) fn cells<'a>(
                 if options.batch.is_empty() {
                     job.batch = job.batch.min(available);
                 }
-                let plan = options.affordable(backend.plan(subject.architecture(), &job));
+                job.settings = choices::settings(&options.choices, backend.as_ref());
+                let plan = fits(&job, subject.architecture(), memory)
+                    .and_then(|()| options.affordable(backend.plan(subject.architecture(), &job)));
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));
                 let cell = Cell {
-                    backend: backend.profile().name.into_owned(),
+                    backend: choices::label(&backend.profile().name, &job.settings),
                     network: subject.name().to_owned(),
                     dataset: subject.dataset().to_owned(),
                     batch: job.batch,

@@ -11,8 +11,8 @@ use veilbench_backends::{Backend, Footprint, Holding, Recorder, Seat, Stage};
 use veilbench_networks::{Shape, Tensor, import};
 
 use crate::clock;
-use crate::control::{Answer, Brief, Finished, Order, Phase};
-use crate::process::MemoryStatus;
+use crate::control::{Answer, Brief, Finished, Order, Phase, Reason};
+use crate::process::ProcessStatus;
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
@@ -23,11 +23,11 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| PartyError::Control(error.into()))?;
-    let memory = MemoryStatus::open("self");
+    let status = ProcessStatus::open("self");
     let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout(), gives_way: false };
-    let result = follow(backends, &mut control, memory);
+    let result = follow(backends, &mut control, status);
     if let Err(error) = &result {
-        control.answer(&Answer::Failed(error.to_string()))?;
+        control.answer(&Answer::Failed(error.reason()))?;
     }
     result
 }
@@ -35,7 +35,7 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
 fn follow(
     backends: &[Box<dyn Backend>],
     control: &mut Control,
-    memory: Option<MemoryStatus>,
+    status: Option<ProcessStatus>,
 ) -> Result<(), PartyError> {
     let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let timeout = Duration::from_secs(brief.timeout_seconds);
@@ -99,8 +99,7 @@ fn follow(
             }
             Order::Leave => {
                 drop(stage);
-                let peak_rss_bytes = memory.and_then(MemoryStatus::peak_rss_bytes);
-                return control.answer(&Answer::Left { peak_rss_bytes });
+                return control.answer(&Answer::Left(status.map(ProcessStatus::figures).unwrap_or_default()));
             }
             _ => return Err(PartyError::OutOfTurn),
         };
@@ -123,16 +122,30 @@ fn timed<T>(
     Ok((value, Finished { started_ns, ended_ns, cpu_ns, footprint, logits }))
 }
 
-/// A batch out of the prepared file: little-endian `f32`, image after image.
+/// A batch out of the prepared file: little-endian `f32`, image after image. A batch that goes beyond its end goes on
+/// at its start.
 fn read_images(path: &Path, shape: Shape, first: usize, count: usize) -> Result<Tensor, PartyError> {
     let fail = |source| PartyError::Images { path: path.to_owned(), source };
-    let image_bytes = shape.len() * size_of::<f32>();
+    let ended = || fail(io::ErrorKind::UnexpectedEof.into());
+    let image_bytes = (shape.len() * size_of::<f32>()) as u64;
     let mut file = File::open(path).map_err(fail)?;
-    file.seek(SeekFrom::Start((first * image_bytes) as u64)).map_err(fail)?;
-    let mut bytes = Vec::new();
-    file.take((count * image_bytes) as u64).read_to_end(&mut bytes).map_err(fail)?;
-    let values = bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-    Tensor::new(count, shape, values).ok_or_else(|| fail(io::ErrorKind::UnexpectedEof.into()))
+    let images = file.metadata().map_err(fail)?.len().checked_div(image_bytes).filter(|images| *images > 0);
+    let images = images.ok_or_else(ended)?;
+    let mut values: Vec<f32> = Vec::with_capacity(count * shape.len());
+    let mut at = first as u64 % images;
+    while values.len() < count * shape.len() {
+        let left = (count - values.len() / shape.len()) as u64;
+        let taken = left.min(images - at);
+        file.seek(SeekFrom::Start(at * image_bytes)).map_err(fail)?;
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(taken * image_bytes).read_to_end(&mut bytes).map_err(fail)?;
+        if bytes.len() as u64 != taken * image_bytes {
+            return Err(ended());
+        }
+        values.extend(bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)));
+        at = 0;
+    }
+    Tensor::new(count, shape, values).ok_or_else(ended)
 }
 
 struct Control {
@@ -152,6 +165,16 @@ impl Control {
         let mut line = serde_json::to_vec(answer).map_err(|error| PartyError::Control(error.into()))?;
         line.push(b'\n');
         self.answers.write_all(&line).and_then(|()| self.answers.flush()).map_err(PartyError::Control)
+    }
+}
+
+impl PartyError {
+    fn reason(&self) -> Reason {
+        let out_of_range = match self {
+            Self::Backend_(veilbench_backends::Error::OutOfRange { images, .. }) => Some(images.clone()),
+            _ => None,
+        };
+        Reason { text: self.to_string(), out_of_range }
     }
 }
 

@@ -6,12 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use wait4::{ResUse, Wait4};
 
-use crate::control::{Answer, Order};
+use crate::control::{Answer, Order, Reason};
 
 /// How long the others may take to say why they failed too, and parties to leave.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
@@ -23,13 +24,8 @@ const EXECUTABLE: &str = "/proc/self/exe";
 /// them anew costs page faults as long as the work of a small network, and more inside an enclave's sandbox.
 const ALLOCATOR: &str = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864";
 
-/// What glibc is told: the above, and what the user tells it.
-fn allocator() -> String {
-    match std::env::var("GLIBC_TUNABLES") {
-        Ok(own) if !own.is_empty() => format!("{ALLOCATOR}:{own}"),
-        _ => ALLOCATOR.to_owned(),
-    }
-}
+/// The whole environment of a party: what the user's holds changes no figure and reaches no role.
+pub(crate) const ENVIRONMENT: [(&str, &str); 1] = [("GLIBC_TUNABLES", ALLOCATOR)];
 
 /// Bytes of a party's standard error that are kept.
 const STDERR_KEPT: usize = 4096;
@@ -40,7 +36,8 @@ pub(crate) struct PartyProcess {
     pub(crate) child: Child,
     pub(crate) orders: pipe::Sender,
     pub(crate) stderr: tokio::task::JoinHandle<String>,
-    pub(crate) peak_rss_bytes: Option<u64>,
+    /// What it said of itself when it left.
+    pub(crate) figures: Option<StatusFigures>,
     /// Its output is closed: it is ending, though the kernel may not be done with it.
     pub(crate) silent: bool,
 }
@@ -49,7 +46,7 @@ pub(crate) struct PartyProcess {
 pub(crate) enum Event {
     Answer(Answer),
     /// The party closed its output, or spoke nonsense.
-    Silent(Option<String>),
+    Silent(Option<Reason>),
 }
 
 impl PartyProcess {
@@ -61,7 +58,8 @@ impl PartyProcess {
         let mut child = Command::new(EXECUTABLE)
             .arg0("veilbench")
             .arg("party")
-            .env("GLIBC_TUNABLES", allocator())
+            .env_clear()
+            .envs(ENVIRONMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -74,7 +72,7 @@ impl PartyProcess {
         let complaints = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
         tokio::spawn(listen(answers, index, events));
         let stderr = tokio::spawn(keep_tail(complaints));
-        Ok(Self { role: role.to_owned(), child, orders, stderr, peak_rss_bytes: None, silent: false })
+        Ok(Self { role: role.to_owned(), child, orders, stderr, figures: None, silent: false })
     }
 
     /// A party that can no longer hear has closed its output too, and that is what is reported.
@@ -91,10 +89,10 @@ async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usi
         let event = match lines.next_line().await {
             Ok(Some(line)) => match serde_json::from_str(&line) {
                 Ok(answer) => Event::Answer(answer),
-                Err(error) => Event::Silent(Some(format!("unreadable answer: {error}"))),
+                Err(error) => Event::Silent(Some(Reason::from(&*format!("unreadable answer: {error}")))),
             },
             Ok(None) => Event::Silent(None),
-            Err(error) => Event::Silent(Some(error.to_string())),
+            Err(error) => Event::Silent(Some(Reason::from(&*error.to_string()))),
         };
         let last = matches!(event, Event::Silent(_));
         if events.send((index, event)).await.is_err() || last {
@@ -117,8 +115,8 @@ pub(crate) struct Death {
     pub(crate) usage: ResUse,
     /// Whether it ended without being made to.
     pub(crate) by_itself: bool,
-    /// High-water mark of its memory, if it was alive to be asked.
-    pub(crate) peak_rss_bytes: Option<u64>,
+    /// As far as it was there to be asked.
+    pub(crate) figures: StatusFigures,
 }
 
 /// Waits for a process that is leaving, ends one that is not, and ends whatever it started.
@@ -133,31 +131,42 @@ pub(crate) fn reap(child: Child, leaving: bool) -> std::io::Result<Death> {
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    let peak_rss_bytes = peak_rss_bytes(&child.id().to_string());
+    let figures =
+        ProcessStatus::open(&child.id().to_string()).map(ProcessStatus::figures).unwrap_or_default();
     // Its group is there as long as it is not reaped; nobody else can have its number before.
     kill_group(pid);
-    Ok(Death { usage: child.wait4()?, by_itself, peak_rss_bytes })
+    Ok(Death { usage: child.wait4()?, by_itself, figures })
 }
 
-/// `VmHWM` of a live process. Unlike `wait4`'s figure it belongs to its present program alone: the
-/// kernel carries the parent's high-water mark over an exec that shared its memory.
-fn peak_rss_bytes(process: &str) -> Option<u64> {
-    MemoryStatus::open(process)?.peak_rss_bytes()
+/// What the kernel says of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatusFigures {
+    /// High-water mark of resident memory since the process started its own program (`VmHWM`). Unlike `wait4`'s figure
+    /// it belongs to that program alone: the kernel carries the parent's mark over an exec that shared its memory.
+    pub(crate) peak_rss_bytes: Option<u64>,
+    /// How often the kernel took the processor from its first thread.
+    pub(crate) involuntary_switches: Option<u64>,
 }
 
 /// A process' status, opened while it may open files: a role may forbid itself that later.
-pub(crate) struct MemoryStatus(std::fs::File);
+pub(crate) struct ProcessStatus(std::fs::File);
 
-impl MemoryStatus {
+impl ProcessStatus {
     pub(crate) fn open(process: &str) -> Option<Self> {
         std::fs::File::open(format!("/proc/{process}/status")).ok().map(Self)
     }
 
-    pub(crate) fn peak_rss_bytes(mut self) -> Option<u64> {
+    pub(crate) fn figures(mut self) -> StatusFigures {
         let mut status = String::new();
-        self.0.read_to_string(&mut status).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        if self.0.read_to_string(&mut status).is_err() {
+            return StatusFigures::default();
+        }
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let kibibytes = |text: &str| text.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
+        StatusFigures {
+            peak_rss_bytes: field("VmHWM:").and_then(kibibytes),
+            involuntary_switches: field("nonvoluntary_ctxt_switches:").and_then(|text| text.parse().ok()),
+        }
     }
 }
 

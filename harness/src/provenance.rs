@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use veilbench_results::{Machine, Run};
+
+use crate::process::ENVIRONMENT;
 
 /// The machine as it is now.
 pub(crate) fn machine() -> Machine {
@@ -15,20 +16,25 @@ pub(crate) fn machine() -> Machine {
         line.and_then(|line| line.split_once(':'))
             .map_or_else(String::new, |(_, value)| value.trim().to_owned())
     };
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory_kib: Option<u64> = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
     let uname = rustix::system::uname();
     Machine {
         cpu_model: cpu("model name"),
         cpu_flags: cpu("flags").split_whitespace().map(str::to_owned).collect(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: memory_kib.unwrap_or(0) * 1024,
+        memory_bytes: machine_memory_bytes(),
         kernel: uname.release().to_string_lossy().into_owned(),
         os: os_name().unwrap_or_else(|| uname.sysname().to_string_lossy().into_owned()),
         load_average: load_average(),
     }
+}
+
+/// Main memory, bytes; 0 where the kernel does not say.
+pub(crate) fn machine_memory_bytes() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes: Option<u64> = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kibibytes.unwrap_or(0) * 1024
 }
 
 fn os_name() -> Option<String> {
@@ -41,33 +47,6 @@ fn load_average() -> [f64; 3] {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut numbers = text.split_whitespace().map_while(|field| field.parse().ok());
     std::array::from_fn(|_| numbers.next().unwrap_or(0.0))
-}
-
-/// How many cores other work keeps busy at the moment, measured over a short while; `None` where the kernel does
-/// not say.
-pub(crate) fn busy_cores() -> Option<f64> {
-    const WATCHED: Duration = Duration::from_millis(300);
-    let before = ticks()?;
-    std::thread::sleep(WATCHED);
-    let after = ticks()?;
-    let (busy, all) = (after.busy.checked_sub(before.busy)?, after.all.checked_sub(before.all)?);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (all > 0).then(|| busy as f64 / all as f64 * cores as f64)
-}
-
-/// Processor time since the system started, in the kernel's units, summed over cores.
-struct Ticks {
-    busy: u64,
-    all: u64,
-}
-
-fn ticks() -> Option<Ticks> {
-    let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    // User, nice, system, idle, waiting for input and output, interrupts, soft interrupts, stolen.
-    let times: Vec<u64> = line.split_whitespace().take(8).map_while(|time| time.parse().ok()).collect();
-    let all = times.iter().sum();
-    Some(Ticks { busy: all - times.get(3)? - times.get(4)?, all })
 }
 
 /// SHA-256 of the running executable, hexadecimal.
@@ -117,29 +96,41 @@ pub(crate) fn describe(seed: u64, warmup: usize) -> io::Result<Run> {
         git_dirty: env!("VEILBENCH_GIT_DIRTY").parse().ok(),
         executable_sha256,
         crates,
+        environment: ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        warmup,
         ..Run::default()
     })
+}
+
+/// What a run on record was made with that is another now, each with both.
+pub(crate) fn differences(recorded: &Run, present: &Run) -> Vec<String> {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let build = |run: &Run| {
+        let revision = run.git_revision.as_deref().map_or_else(|| "no revision".to_owned(), short);
+        let dirty = if run.git_dirty == Some(true) { ", changed" } else { "" };
+        format!("{} ({revision}{dirty}, executable {})", run.veilbench_version, short(&run.executable_sha256))
+    };
+    let machine = |run: &Run| {
+        let machine = &run.machine;
+        format!("{}, {} cores, kernel {}", machine.cpu_model, machine.cores, machine.kernel)
+    };
+    let said = [
+        ("build", build(recorded), build(present)),
+        ("machine", machine(recorded), machine(present)),
+        ("seed", recorded.seed.to_string(), present.seed.to_string()),
+        ("warm-up", recorded.warmup.to_string(), present.warmup.to_string()),
+    ];
+    let differing: Vec<String> = said
+        .into_iter()
+        .filter(|(_, before, now)| before != now)
+        .map(|(what, before, now)| format!("another {what} ({before}; this is {now})"))
+        .collect();
+    if differing.is_empty() { vec!["another schema of files".to_owned()] } else { differing }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_spinning_thread_is_seen_as_a_busy_core() {
-        let spin = std::sync::atomic::AtomicBool::new(true);
-        let busy = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while spin.load(std::sync::atomic::Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
-            let busy = busy_cores().unwrap();
-            spin.store(false, std::sync::atomic::Ordering::Relaxed);
-            busy
-        });
-        assert!(busy > 0.3, "{busy}");
-    }
 
     #[test]
     fn a_run_names_machine_software_and_dependencies() {

@@ -1,11 +1,14 @@
 //! From what a session left behind to the rows of its files.
 
-use veilbench_backends::Role;
+use veilbench_backends::{Exchanged, Role};
 use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
 
 use crate::control::{Finished, Phase};
 use crate::matrix::PlannedCell;
 use crate::session::{Batch, Failure, PhaseRecord, Record};
+
+/// Images out of range that are named one by one.
+const NAMED_IMAGES: usize = 20;
 
 /// Builds the rows of one session.
 pub(crate) struct Rows<'a> {
@@ -26,16 +29,53 @@ impl Rows<'_> {
         for (role, usage) in self.roles.iter().zip(&record.usage) {
             session.samples.push(Sample {
                 cpu_ns: Some(usage.cpu_ns),
-                peak_rss_bytes: usage.peak_rss_bytes,
+                peak_rss_bytes: usage.figures.peak_rss_bytes,
+                involuntary_switches: usage.figures.involuntary_switches,
                 ..self.sample(PhaseName::Session, &role.name)
             });
         }
-        let (status, detail) = status(failure);
-        let peak_rss_bytes = record.usage.iter().filter_map(|usage| usage.peak_rss_bytes).max();
-        let cpu_ns = (!record.usage.is_empty()).then(|| record.usage.iter().map(|usage| usage.cpu_ns).sum());
+        let (status, detail) = self.status(failure);
+        let peak_rss_bytes = record.usage.iter().filter_map(|usage| usage.figures.peak_rss_bytes).max();
+        let cpu_ns: Option<u64> =
+            (!record.usage.is_empty()).then(|| record.usage.iter().map(|usage| usage.cpu_ns).sum());
+        let switches = record.usage.iter().filter_map(|usage| usage.figures.involuntary_switches).sum();
         let mark = self.sample(PhaseName::Session, ALL_ROLES);
-        session.samples.push(Sample { status, detail, peak_rss_bytes, cpu_ns, ..mark });
+        session.samples.push(Sample {
+            status,
+            detail,
+            wall_ns: Some(record.wall_ns),
+            peak_rss_bytes,
+            cpu_ns,
+            others_cpu_ns: record.machine.others_cpu_ns,
+            steal_ns: record.machine.steal_ns,
+            involuntary_switches: Some(switches),
+            ..mark
+        });
         session
+    }
+
+    /// How a session ended; of images out of range, where they stand in the test set.
+    fn status(&self, failure: Option<&Failure>) -> (Status, String) {
+        match failure {
+            None => (Status::Ok, String::new()),
+            Some(Failure::Error(detail)) => (Status::Error, detail.clone()),
+            Some(Failure::Timeout(detail)) => (Status::Timeout, detail.clone()),
+            Some(Failure::OutOfMemory(detail)) => (Status::OutOfMemory, detail.clone()),
+            Some(Failure::Interrupted) => (Status::Interrupted, "stopped by the user".into()),
+            Some(Failure::OutOfRange { detail, images }) => {
+                let subject = self.planned.subject;
+                let named = images.iter().take(NAMED_IMAGES);
+                let named: Vec<_> =
+                    named.map(|at| subject.image(at % subject.images()).0.to_string()).collect();
+                let more = images.len().saturating_sub(named.len());
+                let concerned = match (named.is_empty(), more) {
+                    (true, _) => String::new(),
+                    (false, 0) => format!("; test images {}", named.join(", ")),
+                    (false, more) => format!("; test images {} and {more} more", named.join(", ")),
+                };
+                (Status::OutOfRange, format!("{detail}{concerned}"))
+            }
+        }
     }
 
     /// The only row of a cell its backend cannot run.
@@ -58,42 +98,62 @@ impl Rows<'_> {
         let iteration = record.batch.unwrap_or(0);
         let warm = record.batch.is_some_and(|batch| self.batches[batch].warm);
         let row = |role: &str| Sample { iteration, warm, images, ..self.sample(phase, role) };
+        // Of a phase without work the time is how far apart the parties began it.
+        let idle =
+            phase == PhaseName::Offline && !record.parties.iter().any(|party| party.footprint.has_work());
+        let timed = |sample: Sample| match idle {
+            true => Sample { wall_ns: None, cpu_ns: None, start_ns: None, ..sample },
+            false => sample,
+        };
         for (role, party) in self.roles.iter().zip(&record.parties) {
-            let sent = &party.footprint.sent;
-            let received =
-                record.parties.iter().flat_map(|peer| &peer.footprint.sent).filter(|s| *s.to == role.name);
-            session.samples.push(Sample {
+            let network = || party.footprint.exchanged.iter().filter(|peer| !peer.local);
+            let local = party.footprint.exchanged.iter().filter(|peer| peer.local);
+            session.samples.push(timed(Sample {
+                start_ns: Some(party.started_ns.saturating_sub(record.at_ns)),
                 wall_ns: Some(party.ended_ns - party.started_ns),
                 cpu_ns: Some(party.cpu_ns),
-                sent_bytes: Some(sent.iter().map(|sent| sent.bytes).sum()),
-                received_bytes: Some(received.map(|sent| sent.bytes).sum()),
-                messages: Some(sent.iter().map(|sent| sent.messages).sum()),
+                sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
+                received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
+                messages: Some(network().map(|peer| peer.sent_messages).sum()),
                 rounds: Some(u64::from(party.footprint.rounds)),
+                local_bytes: Some(local.map(|peer| peer.sent_bytes).sum()),
                 ..row(&role.name)
-            });
+            }));
             session.samples.extend(party.footprint.spans.iter().map(|span| Sample {
                 span: span.name.clone(),
                 wall_ns: Some(span.wall_ns),
                 ..row(&role.name)
             }));
-            session.traffic.extend(sent.iter().map(|sent| Traffic {
-                run: self.run.to_owned(),
-                cell: self.planned.cell.id(),
-                repetition: self.repetition,
-                iteration,
-                phase,
-                from: role.name.to_string(),
-                to: sent.to.clone(),
-                bytes: sent.bytes,
-                messages: sent.messages,
+            session.traffic.extend(party.footprint.exchanged.iter().map(|exchanged| {
+                let counted = self.counted_by(&record.parties, &exchanged.peer, &role.name);
+                Traffic {
+                    run: self.run.to_owned(),
+                    cell: self.planned.cell.id(),
+                    repetition: self.repetition,
+                    iteration,
+                    phase,
+                    from: role.name.to_string(),
+                    to: exchanged.peer.clone(),
+                    bytes: exchanged.sent_bytes,
+                    messages: exchanged.sent_messages,
+                    received_bytes: counted.map(|peer| peer.received_bytes),
+                    received_messages: counted.map(|peer| peer.received_messages),
+                    local: exchanged.local,
+                }
             }));
         }
-        session.samples.push(whole(&record.parties, row(ALL_ROLES)));
+        session.samples.push(timed(whole(&record.parties, row(ALL_ROLES))));
         let counted = record.batch.is_some_and(|batch| self.batches[batch].counted);
         if let (Phase::Online { first, images }, true) = (record.phase, counted) {
             let logits = record.parties.iter().find_map(|party| party.logits.as_deref());
             session.answers.extend(self.answers(iteration, first, images, logits.unwrap_or(&[])));
         }
+    }
+
+    /// What `receiver` counted on its link to `sender`.
+    fn counted_by<'p>(&self, parties: &'p [Finished], receiver: &str, sender: &str) -> Option<&'p Exchanged> {
+        let at = self.roles.iter().position(|role| role.name == receiver)?;
+        parties.get(at)?.footprint.exchanged.iter().find(|peer| peer.peer == sender)
     }
 
     fn answers(&self, iteration: usize, first: usize, images: usize, logits: &[f32]) -> Vec<Answer> {
@@ -124,13 +184,15 @@ impl Rows<'_> {
 fn whole(parties: &[Finished], row: Sample) -> Sample {
     let started = parties.iter().map(|party| party.started_ns).min();
     let ended = parties.iter().map(|party| party.ended_ns).max();
-    let sent = || parties.iter().flat_map(|party| &party.footprint.sent);
+    let exchanged = || parties.iter().flat_map(|party| &party.footprint.exchanged);
+    let network = || exchanged().filter(|peer| !peer.local);
     Sample {
         wall_ns: started.zip(ended).map(|(started, ended)| ended - started),
         cpu_ns: Some(parties.iter().map(|party| party.cpu_ns).sum()),
-        sent_bytes: Some(sent().map(|sent| sent.bytes).sum()),
-        received_bytes: Some(sent().map(|sent| sent.bytes).sum()),
-        messages: Some(sent().map(|sent| sent.messages).sum()),
+        sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
+        received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
+        messages: Some(network().map(|peer| peer.sent_messages).sum()),
+        local_bytes: Some(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes).sum()),
         rounds: parties.iter().map(|party| u64::from(party.footprint.rounds)).max(),
         ..row
     }
@@ -140,16 +202,6 @@ fn whole(parties: &[Finished], row: Sample) -> Sample {
 pub(crate) fn prediction<T: PartialOrd + Copy>(logits: &[T]) -> usize {
     let best = logits.iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
     best.map_or(0, |(index, _)| index)
-}
-
-fn status(failure: Option<&Failure>) -> (Status, String) {
-    match failure {
-        None => (Status::Ok, String::new()),
-        Some(Failure::Error(detail)) => (Status::Error, detail.clone()),
-        Some(Failure::Timeout(detail)) => (Status::Timeout, detail.clone()),
-        Some(Failure::OutOfMemory(detail)) => (Status::OutOfMemory, detail.clone()),
-        Some(Failure::Interrupted) => (Status::Interrupted, "stopped by the user".into()),
-    }
 }
 
 #[cfg(test)]

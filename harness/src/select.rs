@@ -61,9 +61,10 @@ fn chosen(include: &[Regex], exclude: &[Regex], names: &[&str]) -> bool {
     (include.is_empty() || any(include)) && !any(exclude)
 }
 
-/// A sample also goes by the name of what it stands for.
+/// A sample also goes by the name of what it stands for, and so do images that lie where others should.
 fn dataset_names(id: &str) -> [&str; 2] {
-    [id, id.strip_suffix("-sample").unwrap_or(id)]
+    let base = ["-sample", "-unverified"].iter().find_map(|suffix| id.strip_suffix(suffix));
+    [id, base.unwrap_or(id)]
 }
 
 impl Selection {
@@ -146,6 +147,7 @@ mod tests {
     fn a_sample_goes_by_the_name_of_its_data_set() {
         let selection = Selection { datasets: vec![whole("mnist").unwrap()], ..Selection::default() };
         assert!(selection.dataset("mnist-sample"));
+        assert!(selection.dataset("mnist-unverified"));
         assert!(!selection.dataset("malaria-sample"));
     }
 }

@@ -15,8 +15,9 @@ use veilbench_backends::{Holding, Job, Plan, Profile};
 use veilbench_networks::Architecture;
 
 use crate::clock;
-use crate::control::{Answer, Brief, Finished, Order, Phase};
-use crate::process::{Event, GRACE, PartyProcess, reap};
+use crate::control::{Answer, Brief, Finished, Order, Phase, Reason};
+use crate::machine_watch::{MachineWatch, OtherWork};
+use crate::process::{Event, GRACE, PartyProcess, StatusFigures, reap};
 
 /// From the order to go to the common start: long enough for every party to wake up.
 const LEAD_NS: u64 = 1_000_000;
@@ -58,6 +59,8 @@ pub(crate) struct PhaseRecord {
     pub(crate) phase: Phase,
     /// Index into the assignment's batches; `None` for setup.
     pub(crate) batch: Option<usize>,
+    /// The common start, nanoseconds of the monotonic clock.
+    pub(crate) at_ns: u64,
     /// In the order of the roles.
     pub(crate) parties: Vec<Finished>,
 }
@@ -65,7 +68,7 @@ pub(crate) struct PhaseRecord {
 /// What the operating system says of one process after its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    pub(crate) peak_rss_bytes: Option<u64>,
+    pub(crate) figures: StatusFigures,
     pub(crate) cpu_ns: u64,
 }
 
@@ -75,6 +78,10 @@ pub(crate) struct Record {
     pub(crate) phases: Vec<PhaseRecord>,
     /// In the order of the roles.
     pub(crate) usage: Vec<Usage>,
+    /// From the first process's start to the last one's end.
+    pub(crate) wall_ns: u64,
+    /// What else the machine did meanwhile.
+    pub(crate) machine: OtherWork,
 }
 
 /// Why a session ended early.
@@ -86,6 +93,13 @@ pub(crate) enum Failure {
     Timeout(String),
     /// The machine's memory was.
     OutOfMemory(String),
+    /// Values went beyond what the backend represents, and it gave no answer.
+    OutOfRange {
+        /// What exceeded what, at which role.
+        detail: String,
+        /// The images that are known to be concerned, by their place in the prepared file.
+        images: Vec<usize>,
+    },
     /// The user wants to stop.
     Interrupted,
 }
@@ -110,6 +124,7 @@ pub(crate) async fn perform(
     interrupt: &mut tokio::sync::watch::Receiver<bool>,
 ) -> (Record, Option<Failure>) {
     let mut record = Record::default();
+    let (began_ns, watch) = (clock::now_ns(), MachineWatch::start());
     let kills_before = oom_kills();
     let mut troupe = match Troupe::start(assignment) {
         Ok(troupe) => troupe,
@@ -130,9 +145,17 @@ pub(crate) async fn perform(
         }
     }
     let obituary = troupe.end(&mut record, failure.is_none()).await;
+    record.wall_ns = clock::now_ns() - began_ns;
+    record.machine = watch.end(record.usage.iter().map(|usage| usage.cpu_ns).sum());
     if let Some(Failure::Error(detail)) = &mut failure {
         for (role, cause) in &obituary.causes {
-            *detail = detail.replacen(&format!("{role}: {SILENT}"), &format!("{role}: {cause}"), 1);
+            let silent = format!("{role}: {SILENT}");
+            if detail.contains(&silent) {
+                *detail = detail.replacen(&silent, &format!("{role}: {cause}"), 1);
+            } else if !detail.contains(&format!("{role}: ")) {
+                // It died while the others were still being heard, or nobody waited for it.
+                *detail += &format!("; {role}: {cause}");
+            }
         }
         if obituary.memory_short || (obituary.killed && oom_kills() > kills_before) {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
@@ -169,7 +192,8 @@ async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Rec
             _ => None,
         })
         .await?;
-    let parties: Vec<_> = assignment.profile.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
+    let parties: Vec<_> =
+        assignment.profile.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
     troupe.broadcast(&Order::Connect(parties)).await;
     troupe.gather(|answer| matches!(answer, Answer::Connected).then_some(())).await?;
 
@@ -188,15 +212,10 @@ async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Rec
 fn check_logits(assignment: &Assignment<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
     for (role, party) in assignment.profile.roles.iter().zip(&online.parties) {
         let logits = party.logits.as_ref().map_or(0, Vec::len);
-        if party.logits.iter().flatten().any(|logit| !logit.is_finite()) {
-            return Err(Failure::Error(format!("{}: returned a logit that is no finite number", role.name)));
-        }
         let due = if role.holds == Holding::Images { images * assignment.architecture.classes() } else { 0 };
         if logits != due {
-            return Err(Failure::Error(format!(
-                "{}: returned {logits} logits where {due} were due",
-                role.name
-            )));
+            let reason = format!("{}: returned {logits} logits where {due} were due", role.name);
+            return Err(Failure::Error(reason));
         }
     }
     Ok(())
@@ -224,12 +243,15 @@ struct Troupe {
     lengths_ns: HashMap<Discriminant<Phase>, u64>,
     /// Parties whose answer is awaited.
     owing: Vec<usize>,
+    /// Place of the present batch's first image in the prepared file.
+    first: usize,
 }
 
 impl Troupe {
     fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
-        let mut troupe = Self { parties: Vec::new(), events, owing: Vec::new(), lengths_ns: HashMap::new() };
+        let mut troupe =
+            Self { parties: Vec::new(), events, owing: Vec::new(), first: 0, lengths_ns: HashMap::new() };
         for (index, role) in assignment.profile.roles.iter().enumerate() {
             match PartyProcess::start(&role.name, index, sender.clone()) {
                 Ok(party) => troupe.parties.push(party),
@@ -275,7 +297,7 @@ impl Troupe {
     }
 
     /// The first failure and those that follow from it: the cause may speak last.
-    async fn failure(&mut self, index: usize, reason: Option<String>) -> Failure {
+    async fn failure(&mut self, index: usize, reason: Option<Reason>) -> Failure {
         let mut reasons = vec![(index, reason)];
         let until = Instant::now() + GRACE;
         while reasons.len() < self.parties.len() {
@@ -291,9 +313,17 @@ impl Troupe {
                 reasons.push((index, reason));
             }
         }
+        let out_of_range = reasons.iter().find_map(|(index, reason)| {
+            let reason = reason.as_ref()?;
+            Some((*index, reason.text.clone(), reason.out_of_range.clone()?))
+        });
+        if let Some((index, text, images)) = out_of_range {
+            let detail = format!("{}: {text}", self.parties[index].role);
+            return Failure::OutOfRange { detail, images: images.iter().map(|at| self.first + at).collect() };
+        }
         let told = reasons.into_iter().map(|(index, reason)| {
             let role = &self.parties[index].role;
-            format!("{role}: {}", reason.as_deref().unwrap_or(SILENT))
+            format!("{role}: {}", reason.map_or_else(|| SILENT.to_owned(), |reason| reason.text))
         });
         Failure::Error(told.collect::<Vec<_>>().join("; "))
     }
@@ -307,7 +337,7 @@ impl Troupe {
             && let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await
         {
             if let Event::Answer(Answer::Failed(reason)) = event {
-                complaints.push(format!("{}: {reason}", self.parties[index].role));
+                complaints.push(format!("{}: {}", self.parties[index].role, reason.text));
                 self.owing.retain(|party| *party != index);
             }
         }
@@ -316,6 +346,9 @@ impl Troupe {
     }
 
     async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
+        if let Phase::Online { first, .. } = phase {
+            self.first = first;
+        }
         self.broadcast(&Order::Prepare(phase)).await;
         self.gather(|answer| matches!(answer, Answer::Ready).then_some(())).await?;
         let at_ns = clock::now_ns() + LEAD_NS;
@@ -330,7 +363,7 @@ impl Troupe {
             .await?;
         let ended_ns = parties.iter().map(|party| party.ended_ns).max().unwrap_or(at_ns);
         self.lengths_ns.insert(discriminant(&phase), ended_ns.saturating_sub(at_ns));
-        Ok(PhaseRecord { phase, batch, parties })
+        Ok(PhaseRecord { phase, batch, at_ns, parties })
     }
 
     /// Lets the parties leave, or ends them, and reaps them all.
@@ -341,8 +374,8 @@ impl Troupe {
             let mut gone = 0;
             while gone < self.parties.len() {
                 match tokio::time::timeout_at(until, self.next_event()).await {
-                    Ok(Some((index, Event::Answer(Answer::Left { peak_rss_bytes })))) => {
-                        self.parties[index].peak_rss_bytes = peak_rss_bytes;
+                    Ok(Some((index, Event::Answer(Answer::Left(figures))))) => {
+                        self.parties[index].figures = Some(figures);
                     }
                     Ok(Some((_, Event::Silent(_)))) => gone += 1,
                     Ok(Some(_)) => {}
@@ -352,7 +385,7 @@ impl Troupe {
         }
         let mut obituary = Obituary::default();
         for party in self.parties {
-            let (role, peak_rss_bytes) = (party.role, party.peak_rss_bytes);
+            let (role, told) = (party.role, party.figures);
             drop(party.orders);
             let leaving = in_peace || party.silent;
             let reaped = tokio::task::spawn_blocking(move || reap(party.child, leaving)).await;
@@ -361,8 +394,8 @@ impl Troupe {
                 continue;
             };
             let cpu_ns = (death.usage.rusage.utime + death.usage.rusage.stime).as_nanos() as u64;
-            let peak_rss_bytes = peak_rss_bytes.or(death.peak_rss_bytes);
-            record.usage.push(Usage { peak_rss_bytes, cpu_ns });
+            let figures = told.unwrap_or(death.figures);
+            record.usage.push(Usage { figures, cpu_ns });
             let complaints = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
             obituary.memory_short |= complaints.contains("memory allocation of");
             let status = death.usage.status;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -12,6 +13,7 @@ use veilbench_results::{DatasetRecord, NetworkRecord};
 
 use crate::error::Error;
 use crate::provenance::hex;
+use crate::workspace::Unfit;
 
 /// One network on one data set, prepared.
 pub(crate) struct Subject {
@@ -23,6 +25,9 @@ pub(crate) struct Subject {
     test_images: usize,
     /// Place of each image in the whole test set.
     indices: Vec<usize>,
+    /// For each class of the data set the logit that stands for it.
+    logit_of_class: Vec<usize>,
+    assumptions: Vec<String>,
     fingerprint: String,
     /// Only where cells are to be measured.
     files: Option<Files>,
@@ -37,20 +42,17 @@ struct Files {
 }
 
 impl Files {
-    /// `images` is how many images the parties find in their file; those of `tensor` repeat.
     fn write(
         folder: &Path,
         name: &str,
         model: &[u8],
         tensor: &Tensor,
-        images: usize,
         clear: Tensor<f64>,
     ) -> Result<Self, SubjectError> {
         let (weights, images_file) =
             (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.images")));
         write(&weights, |file| file.write_all(model))?;
-        let mut values = (0..images).flat_map(|at| tensor.image(at % tensor.images()));
-        write(&images_file, |file| values.try_for_each(|value| file.write_all(&value.to_le_bytes())))?;
+        write_images(&images_file, tensor)?;
         Ok(Self { weights, images: images_file, clear })
     }
 }
@@ -61,8 +63,6 @@ pub(crate) struct Draw {
     /// Different images, as far as there are so many.
     pub(crate) images: usize,
     pub(crate) seed: u64,
-    /// Images the parties need for one batch.
-    pub(crate) largest_batch: usize,
 }
 
 /// Networks to prepare: names of the zoo and files.
@@ -71,6 +71,7 @@ pub(crate) struct Candidate {
     bytes: Vec<u8>,
     network: Network,
     calibrated_images: usize,
+    users: bool,
 }
 
 /// A file's network goes by the name of the file.
@@ -100,42 +101,51 @@ pub(crate) fn network(wanted: &str) -> Result<Network, Error> {
 const CALIBRATION_IMAGES: usize = 1000;
 
 impl Candidate {
-    /// The zoo's networks and the user's files.
+    /// The zoo's networks and the user's files, and apart those of the files that cannot be read as a network.
     ///
     /// # Errors
-    /// If a file is not a network that can be measured.
-    pub(crate) fn all(files: &[PathBuf]) -> Result<Vec<Self>, SubjectError> {
-        let mut candidates = Vec::new();
+    /// If a network of the zoo is damaged, a file is not there or its network's name is taken.
+    pub(crate) fn all(files: &[PathBuf]) -> Result<(Vec<Self>, Vec<Unfit>), SubjectError> {
+        let (mut candidates, mut unfit) = (Vec::new(), Vec::new());
         for name in zoo::names() {
             let bytes = zoo::bytes(name)?.to_vec();
             let network = import::parse(&bytes, name)?;
-            candidates.push(Self { name: name.to_owned(), bytes, network, calibrated_images: 0 });
+            let name = name.to_owned();
+            candidates.push(Self { name, bytes, network, calibrated_images: 0, users: false });
         }
         for path in files {
-            let bytes = import::read_bytes(path)?;
-            let mut network = import::parse(&bytes, &path.display().to_string())?;
             let name = name_of(path);
-            if candidates.iter().any(|known| known.name == name) {
-                return Err(SubjectError::NameTaken { path: path.clone(), name });
+            let read = || -> Result<Self, SubjectError> {
+                let bytes = import::read_bytes(path)?;
+                let mut network = import::parse(&bytes, &path.display().to_string())?;
+                if candidates.iter().any(|known: &Self| known.name == name) {
+                    return Err(SubjectError::NameTaken { path: path.clone(), name: name.clone() });
+                }
+                network.architecture.name.clone_from(&name);
+                Ok(Self { name: name.clone(), bytes, network, calibrated_images: 0, users: true })
+            };
+            match read() {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error @ SubjectError::Import(import::ImportError::Io { .. })) => return Err(error),
+                Err(error @ SubjectError::NameTaken { .. }) => return Err(error),
+                Err(error) => unfit.push(Unfit { network: name, reason: error.to_string() }),
             }
-            network.architecture.name.clone_from(&name);
-            candidates.push(Self { name, bytes, network, calibrated_images: 0 });
         }
-        Ok(candidates)
+        Ok((candidates, unfit))
+    }
+
+    /// Whether it is a file of the user's.
+    pub(crate) fn is_users(&self) -> bool {
+        self.users
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Id of the data set the network says it is for, or the first whose images fit.
+    /// Id of the data set the network says it is for, or the one whose images and number of classes fit.
     pub(crate) fn dataset(&self) -> Result<&str, SubjectError> {
         dataset_of(&self.network, &self.name)
-    }
-
-    /// Whether the file names its data set, rather than leaving it to the shape of its input.
-    pub(crate) fn states_dataset(&self) -> bool {
-        self.network.metadata.dataset.is_some()
     }
 
     /// Whether the file states the ranges of its activations, from which backends choose their scales.
@@ -167,40 +177,131 @@ impl Candidate {
         draw: &Draw,
         folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
-        let Self { name, bytes, network, calibrated_images } = self;
+        let Self { name, bytes, network, calibrated_images, users: _ } = self;
         let (outputs, classes) = (network.architecture.classes(), dataset.classes.len());
         if outputs != classes {
             let reason = format!("it tells {outputs} classes apart, {} has {classes}", dataset.id);
             return Err(SubjectError::Fit { network: name, reason });
         }
+        let mut assumptions = assumptions(&network, dataset, calibrated_images);
+        let by_name = logits_by_name(&network.metadata.classes, &dataset.classes);
+        if by_name.is_none() {
+            assumptions.push(class_assumption(&network.metadata.classes, dataset));
+        }
+        let logit_of_class = by_name.unwrap_or_else(|| (0..classes).collect());
         let (fingerprint, test_images) = (dataset.fingerprint(), dataset.len());
         let indices = dataset.draw(draw.images.min(dataset.len()), draw.seed)?;
         let dataset = dataset.select(&indices);
         let tensor = normalise(&dataset, &network)?;
         let files = match folder {
             Some(folder) => {
-                let (clear, images) =
-                    (evaluate::<f64>(&network, &tensor)?, draw.largest_batch.max(tensor.images()));
-                Some(Files::write(folder, &name, &bytes, &tensor, images, clear)?)
+                let clear = evaluate::<f64>(&network, &tensor)?;
+                Some(Files::write(folder, &name, &bytes, &tensor, clear)?)
             }
             None => None,
         };
         let sha256 = hex(&Sha256::digest(&bytes));
-        Ok(Subject { network, sha256, calibrated_images, dataset, test_images, indices, fingerprint, files })
+        Ok(Subject {
+            network,
+            sha256,
+            calibrated_images,
+            dataset,
+            test_images,
+            indices,
+            logit_of_class,
+            assumptions,
+            fingerprint,
+            files,
+        })
     }
 }
 
-/// Id of the data set a network says it is for, or the first whose images fit.
+/// For each class of a data set the logit of that name; `None` unless both sides name the same classes, each once.
+fn logits_by_name(logits: &[String], classes: &[String]) -> Option<Vec<usize>> {
+    let key = |name: &str| name.trim().to_lowercase();
+    let logits: Vec<_> = logits.iter().map(|name| key(name)).collect();
+    let places: Vec<usize> = classes
+        .iter()
+        .map(|class| logits.iter().position(|logit| *logit == key(class)))
+        .collect::<Option<_>>()?;
+    let mut distinct = places.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    (distinct.len() == logits.len()).then_some(places)
+}
+
+/// What is taken for granted where classes cannot be matched by name.
+fn class_assumption(logits: &[String], dataset: &Dataset) -> String {
+    let id = &dataset.id;
+    let theirs = printable(&dataset.classes.join(", "));
+    match logits {
+        [] => format!(
+            "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); `veilbench.classes` says otherwise"
+        ),
+        named => format!(
+            "classes by index: its names ({}) are not those of {id} ({theirs})",
+            printable(&named.join(", "))
+        ),
+    }
+}
+
+/// What a file does not state about its images, and what is taken for granted instead.
+fn assumptions(network: &Network, dataset: &Dataset, calibrated_images: usize) -> Vec<String> {
+    let mut assumptions = Vec::new();
+    if network.metadata.dataset.is_none() {
+        let id = &dataset.id;
+        assumptions.push(format!(
+            "data set {id}, by the shape of its input and its number of classes; `veilbench.dataset` says otherwise"
+        ));
+    }
+    if network.metadata.normalisation.is_none() {
+        assumptions.push(
+            "pixels from 0 to 1 without normalisation; `veilbench.normalisation.mean` and `.deviation` say otherwise"
+                .into(),
+        );
+    }
+    if calibrated_images > 0 {
+        assumptions.push(format!(
+            "ranges of its activations from {calibrated_images} training images of {}",
+            dataset.id
+        ));
+    }
+    assumptions
+}
+
+/// Text of a file without characters that would command a terminal or turn the writing around.
+pub(crate) fn printable(text: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Takes the ranges of a network that states none from training images of its data set, as a run would.
+///
+/// # Errors
+/// If no data set fits, or its images cannot be loaded.
+pub(crate) fn calibrate_if_needed(network: &mut Network) -> Result<(), SubjectError> {
+    let Architecture { input_range, layers, .. } = &network.architecture;
+    if input_range.is_some() && layers.iter().all(|layer| layer.range.is_some()) {
+        return Ok(());
+    }
+    let id = dataset_of(network, &network.architecture.name)?;
+    let training = load_or_sample(&Store::from_env()?, id, Split::Train)?.dataset;
+    let images = normalise(&training.subset(CALIBRATION_IMAGES.min(training.len()), 0)?, network)?;
+    Ok(ranges(network, &images)?)
+}
+
+/// Id of the data set a network says it is for, or the one whose images and number of classes fit.
 fn dataset_of<'a>(network: &'a Network, name: &str) -> Result<&'a str, SubjectError> {
     if let Some(id) = &network.metadata.dataset {
         return Ok(id);
     }
-    let input = network.architecture.input;
-    match input {
-        Shape::Image { channels: 1, height: 28, width: 28 } | Shape::Flat(784) => Ok("mnist"),
-        Shape::Image { channels: 3, height: 32, width: 32 } => Ok("malaria"),
-        Shape::Image { channels: 3, height: 64, width: 64 } => Ok("melanoma"),
-        _ => Err(SubjectError::NoDataset { network: name.to_owned(), input }),
+    let (input, classes) = (network.architecture.input, network.architecture.classes());
+    match (input, classes) {
+        (Shape::Image { channels: 1, height: 28, width: 28 } | Shape::Flat(784), 10) => Ok("mnist"),
+        (Shape::Image { channels: 3, height: 32, width: 32 }, 2) => Ok("malaria"),
+        (Shape::Image { channels: 3, height: 64, width: 64 }, 2) => Ok("melanoma"),
+        _ => Err(SubjectError::NoDataset { network: name.to_owned(), input, classes }),
     }
 }
 
@@ -247,11 +348,21 @@ fn normalise(dataset: &Dataset, network: &Network) -> Result<Tensor, SubjectErro
     Tensor::new(dataset.len(), input, values).ok_or_else(|| misfit("pixels are missing".into()))
 }
 
+/// Writes images as parties read them: little-endian `f32`, image after image.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_images(path: &Path, images: &Tensor) -> Result<(), SubjectError> {
+    let mut values = images.data().iter();
+    write(path, |file| values.try_for_each(|value| file.write_all(&value.to_le_bytes())))
+}
+
 fn write(
     path: &Path,
     fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
 ) -> Result<(), SubjectError> {
-    let file = fs::File::create(path).map(io::BufWriter::new);
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).truncate(true).write(true).mode(0o600).open(path).map(io::BufWriter::new);
     let written = file.and_then(|mut file| {
         fill(&mut file)?;
         file.flush()
@@ -290,15 +401,42 @@ impl Subject {
         &self.files().images
     }
 
-    /// Place of image `at` in the test set, and its class unless the images are generated.
+    /// Place of image `at` in the test set, and the logit of its class unless the images are generated.
     pub(crate) fn image(&self, at: usize) -> (usize, Option<usize>) {
-        let label = (!self.dataset.synthetic).then(|| usize::from(self.dataset.labels[at]));
+        let label =
+            (!self.dataset.synthetic).then(|| self.logit_of_class[usize::from(self.dataset.labels[at])]);
         (self.indices[at], label)
+    }
+
+    /// The images at hand as the network takes them.
+    ///
+    /// # Errors
+    /// If they do not fit it, which preparing it would have found.
+    pub(crate) fn prepared_images(&self) -> Result<Tensor, SubjectError> {
+        normalise(&self.dataset, &self.network)
+    }
+
+    /// What the network's file does not state and was taken for granted.
+    pub(crate) fn assumptions(&self) -> &[String] {
+        &self.assumptions
+    }
+
+    /// The network itself, weights included.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The oracle's logits of image `at`.
     pub(crate) fn clear_logits(&self, at: usize) -> &[f64] {
         self.files().clear.image(at)
+    }
+
+    /// Standard deviation of the oracle's logits over all images and classes: what a logit's error is held against.
+    pub(crate) fn logit_spread(&self) -> f64 {
+        let logits = self.files().clear.data();
+        let count = logits.len().max(1) as f64;
+        let mean = logits.iter().sum::<f64>() / count;
+        (logits.iter().map(|logit| (logit - mean).powi(2)).sum::<f64>() / count).sqrt()
     }
 
     /// By how much the oracle's largest logit of image `at` leads over the second.
@@ -315,6 +453,8 @@ impl Subject {
             parameters: self.network.architecture.parameters() as u64,
             macs: self.network.architecture.macs() as u64,
             calibrated_images: self.calibrated_images,
+            classes: self.network.metadata.classes.clone(),
+            assumptions: self.assumptions.clone(),
         }
     }
 
@@ -323,6 +463,7 @@ impl Subject {
             fingerprint: self.fingerprint.clone(),
             images: self.test_images,
             synthetic: self.dataset.synthetic,
+            classes: self.dataset.classes.clone(),
         }
     }
 }
@@ -341,9 +482,10 @@ pub(crate) enum SubjectError {
     #[error("{}: a network called {name} is there already; rename the file", path.display())]
     NameTaken { path: PathBuf, name: String },
     #[error(
-        "{network} takes images of {input}, which no data set has; set `veilbench.dataset` in the model's metadata"
+        "{network} takes images of {input} and tells {classes} classes apart, which no data set has; set \
+         `veilbench.dataset` in the model's metadata"
     )]
-    NoDataset { network: String, input: Shape },
+    NoDataset { network: String, input: Shape, classes: usize },
     #[error("{network}: {reason}")]
     Fit { network: String, reason: String },
     #[error("{doing} {}: {source}", path.display())]

@@ -1,16 +1,17 @@
 //! From options to prepared cells: data sets loaded, networks read, the oracle asked.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use tempfile::TempDir;
 use veilbench_backends::Backend;
 use veilbench_datasets::{Dataset, Loaded, Split, Store, load_or_sample};
 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell, cells};
+use crate::private_folder::PrivateFolder;
 use crate::progress::{Event, Progress};
 use crate::select::Axis;
-use crate::subject::{Candidate, Subject};
+use crate::subject::{Candidate, Subject, SubjectError};
 
 /// What networks and images are prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +25,23 @@ pub(crate) enum Depth {
 /// Prepared networks and images, in a folder only this user can read that goes when this does.
 pub(crate) struct Workspace {
     subjects: Vec<Subject>,
-    _folder: TempDir,
+    unfit: Vec<Unfit>,
+    folder: PrivateFolder,
+}
+
+/// A file of the user's that cannot be measured: it becomes a row, and what fits is measured all the same.
+pub(crate) struct Unfit {
+    /// The name its network goes by.
+    pub(crate) network: String,
+    /// Why not, and what would help.
+    pub(crate) reason: String,
 }
 
 impl Workspace {
     /// Loads, draws and evaluates what the options select.
     ///
     /// # Errors
-    /// If nothing is selected, a file is damaged or a model does not fit its images.
+    /// If nothing is selected, or data that is there is damaged.
     pub(crate) fn prepare(
         backends: &[Box<dyn Backend>],
         options: &Options,
@@ -40,68 +50,101 @@ impl Workspace {
     ) -> Result<Self, Error> {
         let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
         options.selection.check(Axis::Backends, names.iter().map(|name| &**name))?;
-        options.check_links()?;
-        let candidates = Candidate::all(&options.model)?;
-        options.selection.check(Axis::Networks, candidates.iter().map(Candidate::name))?;
-        let folder = TempDir::with_prefix("veilbench-").map_err(Error::Folder)?;
-        let store = Store::from_env()?;
-        let mut datasets: BTreeMap<String, Dataset> = BTreeMap::new();
+        options.check(backends)?;
+        let (candidates, mut unfit) = Candidate::all(&options.model)?;
+        let names = candidates.iter().map(Candidate::name).chain(unfit.iter().map(|unfit| &*unfit.network));
+        options.selection.check(Axis::Networks, names)?;
+        unfit.retain(|unfit| options.selection.network(&unfit.network));
+        let folder = PrivateFolder::new().map_err(Error::Folder)?;
+        let mut images = Images { store: Store::from_env()?, loaded: BTreeMap::new() };
         let mut subjects = Vec::new();
-        for mut candidate in candidates {
-            let id = candidate.dataset()?.to_owned();
+        for candidate in candidates {
             if !options.selection.network(candidate.name()) {
                 continue;
             }
-            if !datasets.contains_key(&id) {
-                let Loaded { dataset, notes } = load_or_sample(&store, &id, Split::Test)?;
-                for text in notes.iter().filter(|_| options.selection.dataset(&dataset.id)) {
-                    progress.tell(&Event::Note { text });
+            let (network, users) = (candidate.name().to_owned(), candidate.is_users());
+            let files = (depth == Depth::Measure).then_some(folder.path());
+            match prepare(candidate, &mut images, options, files, progress) {
+                Ok(subject) => subjects.extend(subject),
+                Err(Error::Subject(error)) if users => {
+                    unfit.push(Unfit { network, reason: error.to_string() });
                 }
-                datasets.insert(id.clone(), dataset);
+                Err(error) => return Err(error),
             }
-            let dataset = &datasets[&id];
-            if !options.selection.dataset(&dataset.id) {
-                continue;
-            }
-            if !candidate.states_dataset() {
-                let (name, dataset) = (candidate.name(), &dataset.id);
-                let text =
-                    &format!("{name} states no `veilbench.dataset`: by the shape of its input, {dataset}");
-                progress.tell(&Event::Note { text });
-            }
-            if !candidate.states_ranges() {
-                let training = load_or_sample(&store, &id, Split::Train)?.dataset;
-                let images = candidate.calibrate(&training, options.seed)?;
-                let (name, from) = (candidate.name(), &training.id);
-                let text = &format!("{name} states no ranges: taken from {images} training images of {from}");
-                progress.tell(&Event::Note { text });
-            }
-            let folder = (depth == Depth::Measure).then_some(folder.path());
-            let subject = candidate.prepare(dataset, &options.draw(), folder)?;
-            let (network, dataset, images) = (subject.name(), subject.dataset(), subject.images());
-            if options.asked_images().is_some_and(|asked| asked > images) {
-                let text = &format!("{network}: {dataset} has only {images} test images");
-                progress.tell(&Event::Note { text });
-            }
-            if depth == Depth::Measure {
-                progress.tell(&Event::Prepared { network, dataset, images });
-            }
-            subjects.push(subject);
         }
-        options.selection.check(Axis::Datasets, datasets.values().map(|dataset| &*dataset.id))?;
-        Ok(Self { subjects, _folder: folder })
+        options.selection.check(Axis::Datasets, images.loaded.values().map(|dataset| &*dataset.id))?;
+        for Unfit { network, reason } in &unfit {
+            progress.tell(&Event::Note { text: &format!("{network} cannot be measured: {reason}") });
+        }
+        Ok(Self { subjects, unfit, folder })
     }
 
     /// The cells of these networks.
     ///
     /// # Errors
-    /// [`Error::NothingSelected`] if there is none.
+    /// [`Error::NothingSelected`] if there is none, and nothing that should be one.
     pub(crate) fn cells<'a>(
         &'a self,
         backends: &'a [Box<dyn Backend>],
         options: &Options,
     ) -> Result<Vec<PlannedCell<'a>>, Error> {
         let cells = cells(backends, &self.subjects, options);
-        if cells.is_empty() { Err(Error::NothingSelected) } else { Ok(cells) }
+        if cells.is_empty() && self.unfit.is_empty() { Err(Error::NothingSelected) } else { Ok(cells) }
     }
+
+    /// Files that were asked for and cannot be measured.
+    pub(crate) fn unfit(&self) -> &[Unfit] {
+        &self.unfit
+    }
+
+    /// Where files for parties may be put.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Test images that were loaded, by the id that was asked for.
+struct Images {
+    store: Store,
+    loaded: BTreeMap<String, Dataset>,
+}
+
+/// One network with its images; `None` if its data set is not selected.
+fn prepare(
+    mut candidate: Candidate,
+    images: &mut Images,
+    options: &Options,
+    files: Option<&Path>,
+    progress: &mut Progress,
+) -> Result<Option<Subject>, Error> {
+    let id = candidate.dataset()?.to_owned();
+    if !images.loaded.contains_key(&id) {
+        let Loaded { dataset, notes } =
+            load_or_sample(&images.store, &id, Split::Test).map_err(SubjectError::from)?;
+        for text in notes.iter().filter(|_| options.selection.dataset(&dataset.id)) {
+            progress.tell(&Event::Note { text });
+        }
+        images.loaded.insert(id.clone(), dataset);
+    }
+    let dataset = &images.loaded[&id];
+    if !options.selection.dataset(&dataset.id) {
+        return Ok(None);
+    }
+    if !candidate.states_ranges() {
+        let training = load_or_sample(&images.store, &id, Split::Train)?.dataset;
+        candidate.calibrate(&training, options.seed)?;
+    }
+    let subject = candidate.prepare(dataset, &options.draw(), files)?;
+    let (network, dataset, count) = (subject.name(), subject.dataset(), subject.images());
+    for assumed in subject.assumptions() {
+        progress.tell(&Event::Note { text: &format!("{network}, assumed: {assumed}") });
+    }
+    if options.asked_images().is_some_and(|asked| asked > count) {
+        let text = &format!("{network}: {dataset} has only {count} test images");
+        progress.tell(&Event::Note { text });
+    }
+    if files.is_some() {
+        progress.tell(&Event::Prepared { network, dataset, images: count });
+    }
+    Ok(Some(subject))
 }

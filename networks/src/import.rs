@@ -55,6 +55,12 @@ pub fn read(path: &Path) -> Result<Network, ImportError> {
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
+    // A pipe or a device may never end, or never begin.
+    let regular = std::fs::metadata(path).map(|meta| meta.is_file());
+    if !regular.map_err(|source| ImportError::Io { file: file.clone(), source })? {
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(ImportError::Io { file, source });
+    }
     File::open(path)
         .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|source| ImportError::Io { file: file.clone(), source })?;

@@ -5,7 +5,7 @@ use crate::{
     summarise::{Sessions, by_cell},
 };
 use std::collections::{BTreeMap, HashMap};
-use veilbench_results::{ALL_ROLES, Phase, RunData, Sample, Status, Traffic};
+use veilbench_results::{ALL_ROLES, Phase, Run, RunData, Sample, Status, Traffic};
 
 /// Batches of one cell that are listed one by one at most; of more, every outlier and an even choice of the rest.
 const MOST_POINTS: usize = 240;
@@ -62,7 +62,7 @@ pub(crate) fn breakdowns(data: &RunData) -> BTreeMap<&str, Breakdown> {
         traffic.entry(&row.cell).or_default().push(row);
     }
     let of = |(cell, samples): (&'_ str, Vec<&Sample>)| {
-        breakdown(&samples, traffic.get(cell).map_or(&[], Vec::as_slice))
+        breakdown(&data.run, &samples, traffic.get(cell).map_or(&[], Vec::as_slice))
     };
     by_cell(data).into_iter().map(|(cell, samples)| (cell, of((cell, samples)))).collect()
 }
@@ -70,9 +70,9 @@ pub(crate) fn breakdowns(data: &RunData) -> BTreeMap<&str, Breakdown> {
 /// One set-up or one batch: repetition, iteration, phase.
 type Occasion = (usize, usize, Phase);
 
-fn breakdown(samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
+fn breakdown(run: &Run, samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
     let sessions = Sessions::of(samples);
-    let batches = sessions.full_batches(samples);
+    let batches = sessions.full_batches(run, samples);
     let whole = || batches.rows.iter().filter(|sample| sample.role == ALL_ROLES);
     let occasions: HashMap<Occasion, bool> =
         whole().map(|row| ((row.repetition, row.iteration, row.phase), row.warm)).collect();
@@ -92,10 +92,10 @@ fn breakdown(samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
             *largest = peak.max(*largest);
         }
     }
-    let points: Vec<Point> = whole()
-        .filter(|row| row.phase == Phase::Online)
+    let points: Vec<Point> = batches
+        .timed(Phase::Online)
         .filter_map(|row| {
-            let Sample { repetition, iteration, warm, .. } = **row;
+            let Sample { repetition, iteration, warm, .. } = *row;
             Some(Point { repetition, iteration, wall_ns: row.wall_ns?, warm })
         })
         .collect();

@@ -32,11 +32,7 @@ pub(crate) fn write_tables(
             &["protection", "technology", "threat_model", "security_bits", "simulated", "backends"],
             protection(groups),
         ),
-        (
-            "pareto.csv",
-            &["protection", "cell", "online_wall_ns_per_image", "online_bytes_per_image"],
-            pareto(fronts),
-        ),
+        ("pareto.csv", &["protection", "cell", "work_ns_per_image", "work_bytes_per_image"], pareto(fronts)),
         (
             "break_even.csv",
             &["winner", "loser", "batch", "still_slower_at_batch", "same_protection"],

@@ -2,11 +2,12 @@
 
 use crate::{
     format::{bytes, count, duration, percent},
+    plausibility::implausible,
     statistics::{median, ratio_interval},
     summarise::{by_cell, summarise, times},
 };
 use std::{collections::BTreeMap, fmt};
-use veilbench_results::{Phase, Run, RunData, Sample, Status, Summary};
+use veilbench_results::{Finding, Phase, Run, RunData, Sample, Severity, Status, Summary};
 
 /// Parties start a phase this far apart at most, nanoseconds: a phase without work takes as long, and its changes mean nothing.
 const START_SKEW_NS: u64 = 50_000;
@@ -35,7 +36,7 @@ pub struct Change {
     pub after_ns: u64,
     /// Second by first.
     pub ratio: f64,
-    /// 95 % bootstrap interval of the ratio; none with fewer than two samples on a side.
+    /// 95 % interval of the ratio over sessions; none with fewer than two sessions on a side.
     pub interval: Option<(f64, f64)>,
     /// Beyond noise, with an interval that excludes 1?
     pub significant: bool,
@@ -71,6 +72,8 @@ pub struct Comparison {
     pub added: Vec<String>,
     /// Why the runs may not compare, such as another machine.
     pub warnings: Vec<String>,
+    /// What is wrong with the files of either run, by the run's name.
+    pub damage: Vec<(String, Finding)>,
 }
 
 impl Comparison {
@@ -78,6 +81,12 @@ impl Comparison {
     #[must_use]
     pub fn is_regression(&self) -> bool {
         !self.missing.is_empty() || self.differences.iter().any(|difference| difference.worse)
+    }
+
+    /// Are files of a run damaged, so that the comparison is of what is left?
+    #[must_use]
+    pub fn is_of_damaged_runs(&self) -> bool {
+        self.damage.iter().any(|(_, finding)| finding.severity == Severity::Error)
     }
 }
 
@@ -88,6 +97,12 @@ pub fn compare(before: &RunData, after: &RunData, settings: Settings) -> Compari
         summarise(data).into_iter().map(|row| (row.cell.clone(), row)).collect()
     };
     let (first, second) = (rows(before), rows(after));
+    let mut damage = Vec::new();
+    for (data, rows) in [(before, &first), (after, &second)] {
+        let rows: Vec<Summary> = rows.values().cloned().collect();
+        let findings = data.findings.iter().cloned().chain(implausible(&data.run, &rows));
+        damage.extend(findings.map(|finding| (data.run.name.clone(), finding)));
+    }
     let only = |rows: &BTreeMap<String, Summary>, others: &BTreeMap<String, Summary>| -> Vec<String> {
         rows.keys().filter(|cell| !others.contains_key(*cell)).cloned().collect()
     };
@@ -96,13 +111,16 @@ pub fn compare(before: &RunData, after: &RunData, settings: Settings) -> Compari
     let differences = first
         .iter()
         .filter_map(|(cell, row)| Some((row, second.get(cell)?, samples_of(cell)?)))
-        .map(|(row, other, samples)| difference(row, other, samples, settings))
+        .map(|(row, other, samples)| {
+            difference(row, other, (before, samples.0), (after, samples.1), settings)
+        })
         .collect();
     Comparison {
         differences,
         missing: only(&first, &second),
         added: only(&second, &first),
         warnings: warnings(&before.run, &after.run),
+        damage,
     }
 }
 
@@ -120,11 +138,13 @@ fn change(before: &[Vec<u64>], after: &[Vec<u64>], settings: Settings) -> Option
 fn difference(
     before: &Summary,
     after: &Summary,
-    samples: (&[&Sample], &[&Sample]),
+    first: (&RunData, &[&Sample]),
+    second: (&RunData, &[&Sample]),
     settings: Settings,
 ) -> Difference {
+    let of = |(data, samples): (&RunData, &[&Sample]), phase| times(&data.run, samples, phase);
     let [setup, offline, online] = [Phase::Setup, Phase::Offline, Phase::Online]
-        .map(|phase| change(&times(samples.0, phase), &times(samples.1, phase), settings));
+        .map(|phase| change(&of(first, phase), &of(second, phase), settings));
     let [setup, offline] = [setup, offline].map(|change| change.map(|change| change.without_skew()));
     let few = before.repetitions.min(after.repetitions) < FEWEST_SETUPS;
     let setup = setup.map(|change| Change { significant: change.significant && !few, ..change });
@@ -208,6 +228,9 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
+        }
+        for (run, finding) in &self.damage {
+            writeln!(f, "{run}: {finding}")?;
         }
         let width = self.differences.iter().map(|difference| difference.cell.len()).max().unwrap_or(0);
         for difference in &self.differences {

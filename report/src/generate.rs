@@ -6,6 +6,7 @@ use crate::{
     markdown::markdown,
     modelled,
     page::Page,
+    plausibility::implausible,
     plots::draw_all,
     predictions, summarise,
     tradeoffs::{break_even, pareto},
@@ -39,8 +40,9 @@ pub struct Report {
 /// # Errors
 /// The folder holds no run, or a file could not be read or written.
 pub fn generate(run_folder: &Path) -> Result<Report, Error> {
-    let data = RunData::salvage(run_folder)?;
+    let mut data = RunData::salvage(run_folder)?;
     let rows = summarise(&data);
+    data.findings.extend(implausible(&data.run, &rows));
     let summary = run_folder.join(Summary::FILE);
     write_table(&summary, &rows)?;
     let table = run_folder.join("summary.md");

@@ -19,6 +19,7 @@ mod groups;
 mod markdown;
 mod modelled;
 mod page;
+mod plausibility;
 mod plots;
 mod predictions;
 mod readme;

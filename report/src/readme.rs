@@ -10,7 +10,7 @@ use crate::{
 use std::collections::BTreeMap;
 use veilbench_results::{Run, Status, Summary};
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "network",
     "backend",
     "protection",
@@ -18,6 +18,7 @@ const HEAD: [&str; 11] = [
     "setup",
     "offline",
     "online",
+    "offline bytes",
     "online bytes",
     "rounds",
     "accuracy",
@@ -74,6 +75,7 @@ fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
         time(row.setup_wall_ns),
         time(row.offline_wall_ns),
         online,
+        or_dash(row.offline_bytes.map(|size| bytes(size as f64))),
         or_dash(row.online_bytes.map(|size| bytes(size as f64))),
         or_dash(row.online_rounds.map(count)),
         or_dash(

@@ -1,6 +1,8 @@
-use crate::statistics::{median, median_interval, outliers, wilson};
+use crate::statistics::{median, outliers, session_interval, wilson};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use veilbench_results::{ALL_ROLES, Answer, Cell, Phase, Run, RunData, Sample, Status, Summary};
+use veilbench_results::{
+    ALL_ROLES, Answer, Cell, FEWEST_IMAGES, Phase, Run, RunData, Sample, Status, Summary,
+};
 
 /// The technology of what has no protection: it comes first, for the others to be seen against.
 const BASELINE: &str = "none";
@@ -45,9 +47,15 @@ pub(crate) fn by_cell(data: &RunData) -> BTreeMap<&str, Vec<&Sample>> {
 }
 
 /// The times of a phase in each `ok` session of a cell: of set-ups, or of the full warm batches.
-pub(crate) fn times(samples: &[&Sample], phase: Phase) -> Vec<Vec<u64>> {
+pub(crate) fn times(run: &Run, samples: &[&Sample], phase: Phase) -> Vec<Vec<u64>> {
     let sessions = Sessions::of(samples);
-    sessions.full_batches(samples).grouped(phase, phase != Phase::Setup)
+    sessions.full_batches(run, samples).grouped(phase, phase != Phase::Setup)
+}
+
+/// The role that holds a backend's images, by the name runs gave it that do not say.
+fn data_owner<'a>(run: &'a Run, samples: &[&Sample]) -> &'a str {
+    let backend = samples.first().and_then(|sample| run.backends.get(&sample.backend));
+    backend.map(|backend| &*backend.data_owner).filter(|role| !role.is_empty()).unwrap_or("data-owner")
 }
 
 fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) -> Summary {
@@ -75,7 +83,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         detail: sessions.detail.clone(),
         ..Summary::default()
     };
-    let batches = sessions.full_batches(samples);
+    let batches = sessions.full_batches(run, samples);
     batches.fill_times(&mut row);
     batches.fill_traffic(&mut row);
     if row.detail.is_empty() && batches.images.is_some_and(|images| images > cell.images) {
@@ -83,6 +91,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
             format!("the {} images are repeated to fill a batch: all of it is computed", cell.images);
     }
     row.peak_rss_bytes = peak_rss(samples, &sessions);
+    row.others_cpu_share = others_cpu_share(run, samples, &sessions);
     let answers: Vec<&Answer> =
         answers.iter().copied().filter(|answer| sessions.ok.contains(&answer.repetition)).collect();
     fill_answers(&mut row, &answers, synthetic == Some(true));
@@ -116,7 +125,7 @@ impl Sessions {
     }
 
     /// The rows of whole phases of `ok` sessions: set-ups, and the batches of the full size.
-    pub(crate) fn full_batches<'a>(&self, samples: &[&'a Sample]) -> Batches<'a> {
+    pub(crate) fn full_batches<'a>(&self, run: &'a Run, samples: &[&'a Sample]) -> Batches<'a> {
         let whole: Vec<&Sample> = samples
             .iter()
             .copied()
@@ -132,13 +141,18 @@ impl Sessions {
         let full = whole.into_iter().filter(|sample| {
             sample.phase == Phase::Setup || !partial.contains(&(sample.repetition, sample.iteration))
         });
-        Batches { images, rows: full.collect() }
+        let rows: Vec<&Sample> = full.collect();
+        let owner = data_owner(run, samples);
+        let timed = rows.iter().any(|row| row.phase == Phase::Online && row.role == owner);
+        Batches { images, latency_role: if timed { owner } else { ALL_ROLES }, rows }
     }
 }
 
 pub(crate) struct Batches<'a> {
     /// Images in a full batch.
     images: Option<usize>,
+    /// The role whose online time is a batch's latency.
+    latency_role: &'a str,
     pub(crate) rows: Vec<&'a Sample>,
 }
 
@@ -151,10 +165,17 @@ impl<'a> Batches<'a> {
         self.of(phase).filter(|sample| sample.role == ALL_ROLES)
     }
 
+    /// The rows that time a phase: the data owner's of the online phase, from its start to its logits, and those from
+    /// the first start to the last end of the others.
+    pub(crate) fn timed(&self, phase: Phase) -> impl Iterator<Item = &'a Sample> {
+        let role = if phase == Phase::Online { self.latency_role } else { ALL_ROLES };
+        self.of(phase).filter(move |sample| sample.role == role)
+    }
+
     /// Wall-clock times of warm or cold batches, a group a session.
     pub(crate) fn grouped(&self, phase: Phase, warm: bool) -> Vec<Vec<u64>> {
         let mut sessions: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-        for sample in self.whole_cell(phase).filter(|sample| sample.warm == warm) {
+        for sample in self.timed(phase).filter(|sample| sample.warm == warm) {
             sessions.entry(sample.repetition).or_default().extend(sample.wall_ns);
         }
         sessions.into_values().collect()
@@ -187,19 +208,25 @@ impl<'a> Batches<'a> {
         let warm = self.grouped(Phase::Online, true);
         let pooled = warm.concat();
         row.online_wall_ns = median(&pooled);
-        (row.online_wall_ns_low, row.online_wall_ns_high) = median_interval(&warm).unzip();
+        (row.online_wall_ns_low, row.online_wall_ns_high) = session_interval(&warm)
+            .zip(row.online_wall_ns)
+            .map(|((low, high), median)| (low.min(median), high.max(median)))
+            .unzip();
         row.warm_samples = pooled.len();
         row.outliers = outliers(&pooled);
-        let first = self.whole_cell(Phase::Online).filter(|sample| sample.iteration == 0 && !sample.warm);
+        let first = self.timed(Phase::Online).filter(|sample| sample.iteration == 0 && !sample.warm);
         row.cold_online_wall_ns = median(&first.filter_map(|sample| sample.wall_ns).collect::<Vec<_>>());
         if row.online_wall_ns.is_none() && row.cold_online_wall_ns.is_some() && row.detail.is_empty() {
             row.detail = "no warm batch: only cold_online_wall_ns was measured".to_owned();
         }
-        row.images_per_second = row
-            .online_wall_ns
-            .filter(|ns| *ns > 0)
-            .zip(self.images)
-            .map(|(ns, images)| images as f64 * 1e9 / ns as f64);
+        let occupied = self.whole_cell(Phase::Online).filter(|sample| sample.warm);
+        row.online_occupancy_ns = median(&occupied.filter_map(|sample| sample.wall_ns).collect::<Vec<_>>());
+        let rate = |ns: Option<u64>| {
+            let timed = ns.filter(|ns| *ns > 0).zip(self.images);
+            timed.map(|(ns, images)| images as f64 * 1e9 / ns as f64)
+        };
+        row.images_per_second = rate(row.online_wall_ns);
+        row.images_per_second_sustained = rate(row.online_wall_ns.and_then(|_| row.work_ns()));
         row.setup_cpu_ns = self.cpu(Phase::Setup);
         row.offline_cpu_ns = self.cpu(Phase::Offline);
         row.online_cpu_ns = self.cpu(Phase::Online);
@@ -213,6 +240,7 @@ impl<'a> Batches<'a> {
         row.offline_rounds = self.median_of(Phase::Offline, |sample| sample.rounds);
         row.online_rounds = self.median_of(Phase::Online, |sample| sample.rounds);
         row.online_messages = self.median_of(Phase::Online, |sample| sample.messages);
+        row.online_local_bytes = self.median_of(Phase::Online, |sample| sample.local_bytes);
         let mut parties: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for sample in self.of(Phase::Online).filter(|sample| sample.role != ALL_ROLES) {
             parties.entry(&sample.role).or_default().extend(sample.sent_bytes);
@@ -227,6 +255,18 @@ fn peak_rss(samples: &[&Sample], sessions: &Sessions) -> Option<u64> {
         .filter(|sample| sample.phase == Phase::Session && sessions.ok.contains(&sample.repetition))
         .filter_map(|sample| sample.peak_rss_bytes)
         .max()
+}
+
+/// The busiest session's share: other work's processor time by what the machine has in the session's time.
+fn others_cpu_share(run: &Run, samples: &[&Sample], sessions: &Sessions) -> Option<f64> {
+    let marks = samples.iter().filter(|sample| sample.is_commit_mark());
+    let cores = run.machine.cores.max(1) as f64;
+    marks
+        .filter(|mark| sessions.ok.contains(&mark.repetition))
+        .filter_map(|mark| {
+            Some(mark.others_cpu_ns? as f64 / (mark.wall_ns.filter(|ns| *ns > 0)? as f64 * cores))
+        })
+        .reduce(f64::max)
 }
 
 fn fill_answers(row: &mut Summary, answers: &[&Answer], synthetic: bool) {
@@ -245,10 +285,10 @@ fn fill_answers(row: &mut Summary, answers: &[&Answer], synthetic: bool) {
         .iter()
         .filter_map(|answer| answer.label.map(|label| (answer.image, answer.private == label)))
         .collect();
-    if synthetic || labelled.is_empty() {
+    let images: BTreeSet<usize> = labelled.iter().map(|(image, _)| *image).collect();
+    if synthetic || images.len() < FEWEST_IMAGES {
         return;
     }
-    let images: BTreeSet<usize> = labelled.iter().map(|(image, _)| *image).collect();
     let accuracy = labelled.iter().filter(|(_, right)| *right).count() as f64 / labelled.len() as f64;
     row.accuracy = Some(accuracy);
     (row.accuracy_low, row.accuracy_high) = wilson(accuracy, images.len()).unzip();

@@ -8,7 +8,7 @@ use crate::{
 use std::collections::BTreeMap;
 use veilbench_results::Summary;
 
-pub(crate) const HEAD: [&str; 19] = [
+pub(crate) const HEAD: [&str; 20] = [
     "backend",
     "protection",
     "batch",
@@ -18,6 +18,7 @@ pub(crate) const HEAD: [&str; 19] = [
     "offline",
     "online (95 %)",
     "images/s",
+    "images/s sustained",
     "setup bytes",
     "offline bytes",
     "online bytes",
@@ -32,8 +33,11 @@ pub(crate) const HEAD: [&str; 19] = [
 
 /// What a reader must know of every table.
 pub(crate) const LEGEND: &str = "Times and bytes are of one batch, set-up of one session. Times are medians; offline and \
-    online times are of warm batches, and images/s is the batch by its online time. Bytes count each byte once. A dash \
-    means that nothing was measured. Rows of different protection do not compare.";
+    online times are of warm batches, the online time is the data owner's from its start to its logits, with the 95 % \
+    interval over sessions; images/s is the batch by its online time, sustained by offline and online work of all \
+    roles. Bytes are those over the network, each once. A dash means that nothing was measured, or that there is \
+    nothing to do; accuracy is stated from 50 images on. Rows marked busy shared the machine with other work. Rows of \
+    different protection do not compare.";
 
 /// The rows of each network and data set, as text.
 pub(crate) fn tables(rows: &[Summary], groups: &[Group]) -> BTreeMap<String, Vec<[String; HEAD.len()]>> {
@@ -71,6 +75,7 @@ fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
         time(row.offline_wall_ns),
         online,
         or_dash(row.images_per_second, figures),
+        or_dash(row.images_per_second_sustained, figures),
         size(row.setup_bytes),
         size(row.offline_bytes),
         size(row.online_bytes),
@@ -80,8 +85,17 @@ fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
         accuracy,
         or_dash(row.agreement, percent),
         or_dash(row.max_logit_error, small),
-        failure(row).unwrap_or_else(|| "ok".to_owned()),
+        failure(row).unwrap_or_else(|| busy(row).unwrap_or_else(|| "ok".to_owned())),
     ]
+}
+
+/// Share of the machine's processor time that others may take before a row is marked.
+const BUSY_SHARE: f64 = 0.1;
+
+/// The mark of a row that was measured while other work took more than a tenth of the machine.
+pub(crate) fn busy(row: &Summary) -> Option<String> {
+    let share = row.others_cpu_share.filter(|share| *share > BUSY_SHARE)?;
+    Some(format!("ok, busy: other work took {} of the machine", percent(share)))
 }
 
 fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {

@@ -3,19 +3,32 @@
 use crate::{
     format::{bytes, count, duration, figures, percent},
     plots::failure,
+    table::busy,
 };
 use veilbench_results::Summary;
 
-const HEAD: [&str; 13] = [
-    "network", "data set", "backend", "batch", "threads", "link", "online", "images/s", "bytes", "rounds",
-    "memory", "accuracy", "agree",
+const HEAD: [&str; 14] = [
+    "network",
+    "data set",
+    "backend",
+    "batch",
+    "threads",
+    "link",
+    "online",
+    "images/s",
+    "offline bytes",
+    "online bytes",
+    "rounds",
+    "memory",
+    "accuracy",
+    "agree",
 ];
 
 /// Columns of names; the others are numbers and stand on the right.
 const NAMES: [usize; 4] = [0, 1, 2, 5];
 
-/// One line a cell: online time, throughput, bytes and rounds of a batch, memory of the largest role, and answers.
-/// What a failed cell failed of stands behind its line.
+/// One line a cell: online time, sustained throughput, bytes and rounds of a batch, memory of the largest role, and
+/// answers. What a failed cell failed of stands behind its line, and that other work kept the machine busy.
 #[must_use]
 pub fn terminal_table(rows: &[Summary]) -> String {
     let mut rows: Vec<&Summary> = rows.iter().collect();
@@ -32,7 +45,8 @@ pub fn terminal_table(rows: &[Summary]) -> String {
             let (before, after) = if NAMES.contains(&column) { ("", &*padding) } else { (&*padding, "") };
             text += &format!("{before}{cell}{after}  ");
         }
-        let failure = index.checked_sub(1).and_then(|row| failure(rows[row]));
+        let remark = |row: &Summary| failure(row).or_else(|| busy(row));
+        let failure = index.checked_sub(1).and_then(|row| remark(rows[row]));
         text += failure.as_deref().unwrap_or("");
         text.truncate(text.trim_end().len());
         text.push('\n');
@@ -52,7 +66,8 @@ fn cells(row: &Summary) -> [String; HEAD.len()] {
         count(row.threads as u64),
         row.link.clone(),
         or_dash(row.online_wall_ns, |ns| duration(ns as f64)),
-        or_dash(row.images_per_second, figures),
+        or_dash(row.images_per_second_sustained, figures),
+        or_dash(row.offline_bytes, |size| bytes(size as f64)),
         or_dash(row.online_bytes, |size| bytes(size as f64)),
         or_dash(row.online_rounds, count),
         or_dash(row.peak_rss_bytes, |size| bytes(size as f64)),

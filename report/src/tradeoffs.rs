@@ -10,9 +10,9 @@ pub(crate) struct Efficient<'a> {
     pub(crate) row: &'a Summary,
     /// Index of the group.
     pub(crate) group: usize,
-    /// Online time of one image, nanoseconds.
+    /// Offline and online time of one image, nanoseconds.
     pub(crate) image_ns: f64,
-    /// Online bytes of one image.
+    /// Offline and online bytes of one image.
     pub(crate) image_bytes: f64,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn pareto<'a>(rows: &'a [Summary], groups: &[Group]) -> Vec<Efficient
     let mut fields: BTreeMap<(&str, &str, &str, usize), Vec<Efficient<'a>>> = BTreeMap::new();
     for row in rows {
         let Some((group, time, bytes)) =
-            group_of(groups, row).zip(row.online_wall_ns).zip(row.online_bytes).map(|((g, t), b)| (g, t, b))
+            group_of(groups, row).zip(row.work_ns()).zip(row.work_bytes()).map(|((g, t), b)| (g, t, b))
         else {
             continue;
         };
@@ -59,14 +59,14 @@ fn front(mut points: Vec<Efficient<'_>>) -> Vec<Efficient<'_>> {
     points
 }
 
-/// Every pair of backends whose order by online time an image changes once, and for good, as the batch grows.
+/// Every pair of backends whose order by offline and online time an image changes once, and for good, as the batch grows.
 ///
 /// Measured batches only: the true point is above `still_slower_at` and at most the winner's batch.
 pub(crate) fn break_even<'a>(rows: &'a [Summary], groups: &[Group]) -> Vec<BreakEven<'a>> {
     type Conditions<'a> = (&'a str, &'a str, &'a str, usize);
     type ByBatch<'a> = BTreeMap<usize, &'a Summary>;
     let mut fields: BTreeMap<Conditions<'a>, BTreeMap<&str, ByBatch<'a>>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.online_wall_ns.is_some()) {
+    for row in rows.iter().filter(|row| row.work_ns().is_some()) {
         let field = fields.entry((&row.network, &row.dataset, &row.link, row.threads)).or_default();
         field.entry(&row.backend).or_default().entry(row.batch).or_insert(row);
     }
@@ -91,7 +91,7 @@ fn overtakes<'a>(
     // Both at one batch, so an image's time orders as a batch's does.
     let shared: Vec<(usize, &Summary, &Summary)> =
         winner.iter().filter_map(|(batch, row)| Some((*batch, *row, *loser.get(batch)?))).collect();
-    let faster = |(_, a, b): &(usize, &Summary, &Summary)| a.online_wall_ns < b.online_wall_ns;
+    let faster = |(_, a, b): &(usize, &Summary, &Summary)| a.work_ns() < b.work_ns();
     let from = shared.iter().position(faster).filter(|from| *from > 0)?;
     if !shared[from..].iter().all(faster) {
         return None;

@@ -1,8 +1,8 @@
 //! Rows against each other: what a readable file can still get wrong.
 
 use crate::{
-    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, repeats::Repeats,
-    session::SessionRow,
+    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, digest::Digests,
+    repeats::Repeats, session::SessionRow,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -16,7 +16,8 @@ pub(crate) struct Tables {
 /// One batch, or the set-up, of one session in one phase.
 type PhaseKey<'a> = (&'a str, usize, usize, Phase);
 
-pub(crate) fn check(run: &Run, tables: &Tables) -> Vec<Finding> {
+/// `described` says whether `run.json` could be read whole.
+pub(crate) fn check(run: &Run, described: bool, tables: &Tables) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     identity(run, &tables.samples, &mut findings);
     conditions(run, &tables.samples, &mut findings);
@@ -25,6 +26,8 @@ pub(crate) fn check(run: &Run, tables: &Tables) -> Vec<Finding> {
     repeated::<Traffic>(&repeats.traffic, &mut findings);
     repeated::<Answer>(&repeats.answers, &mut findings);
     sessions(tables, &mut findings);
+    digests(run, described, tables, &mut findings);
+    disagreements(tables, &repeats.samples, &mut findings);
     traffic_sums(tables, &repeats.traffic, &mut findings);
     answers(run, tables, &repeats.answers, &mut findings);
     findings.0
@@ -103,8 +106,11 @@ fn sessions(tables: &Tables, findings: &mut Findings) {
     for (line, sample) in &tables.samples {
         if sample.is_commit_mark() {
             marks.insert(sample.session(), (*line, sample.status));
-        } else if sample.role == ALL_ROLES && sample.span.is_empty() && sample.wall_ns.is_some() {
-            phases.insert((sample.session(), sample.phase));
+        } else if sample.role == ALL_ROLES && sample.span.is_empty() {
+            // A backend may have nothing to do before it has images: such a phase has a row and no time.
+            if sample.wall_ns.is_some() || (sample.phase == Phase::Offline && sample.messages == Some(0)) {
+                phases.insert((sample.session(), sample.phase));
+            }
         }
     }
     unmarked(&tables.samples, &marks, findings);
@@ -139,24 +145,91 @@ fn unmarked<R: SessionRow>(
     }
 }
 
-/// What roles say they sent must be what the pairs add up to.
+/// A session that carries digests must still have all of its rows, and its description, as they were written.
+fn digests(run: &Run, described: bool, tables: &Tables, findings: &mut Findings) {
+    let whole_description = described;
+    let marks = || tables.samples.iter().filter(|(_, sample)| sample.is_commit_mark());
+    if run.schema_version == 1 && marks().all(|(_, mark)| mark.rows_sha256.is_empty()) {
+        return;
+    }
+    let (traffic, answers) = (tables.traffic.iter(), tables.answers.iter());
+    let computed = Digests::of(
+        traffic.map(|(_, row)| row),
+        answers.map(|(_, row)| row),
+        tables.samples.iter().map(|(_, row)| row),
+    );
+    let Ok(computed) = computed else { return };
+    for (line, mark) in marks() {
+        let session = format!("{} repetition {}", mark.cell, mark.repetition);
+        if computed.get(&mark.key()) != mark.rows_sha256 {
+            let message = format!("rows of {session} are missing or were changed after they were written");
+            findings.error::<Sample>(*line, message);
+        }
+        let described = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
+        if whole_description && described.is_some_and(|described| described != mark.run_sha256) {
+            let message = format!("what run.json says about {session} was changed after it was measured");
+            findings.error::<Sample>(*line, message);
+        }
+    }
+}
+
+/// Share by which the set-ups of two sessions may differ: certificates are of varying length.
+const SETUP_VARIES: f64 = 1e-3;
+
+/// Sessions of one cell do the same work, so they exchange the same bytes.
+fn disagreements(tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
+    let mut first: HashMap<(&str, Phase, Option<usize>), (usize, u64)> = HashMap::new();
+    let mut said = BTreeSet::new();
+    for (line, sample) in tables.samples.iter().filter(|(line, _)| !repeats.contains_key(line)) {
+        let whole = sample.role == ALL_ROLES && sample.span.is_empty() && sample.phase != Phase::Session;
+        let Some(bytes) = sample.sent_bytes.filter(|_| whole && sample.status == Status::Ok) else {
+            continue;
+        };
+        let key = (sample.cell.as_str(), sample.phase, sample.images);
+        let (repetition, known) = *first.entry(key).or_insert((sample.repetition, bytes));
+        let slack = if sample.phase == Phase::Setup { (known as f64 * SETUP_VARIES) as u64 } else { 0 };
+        if known.abs_diff(bytes) > slack && said.insert((sample.cell.as_str(), sample.phase)) {
+            let message = format!(
+                "{} sends {bytes} bytes {} in repetition {} and {known} in repetition {repetition}: they were not \
+                 measured under the same conditions",
+                sample.cell, sample.phase, sample.repetition
+            );
+            findings.error::<Sample>(*line, message);
+        }
+    }
+}
+
+/// What roles say they sent must be what the pairs add up to, and what a sender counted what its receiver did.
 fn traffic_sums(tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
     #[derive(Default)]
     struct Sums<'a> {
         total: u64,
+        total_local: u64,
         sent: HashMap<&'a str, u64>,
         received: HashMap<&'a str, u64>,
+        local: HashMap<&'a str, u64>,
     }
     let mut sums: HashMap<PhaseKey<'_>, Sums<'_>> = HashMap::new();
-    for (_, row) in tables.traffic.iter().filter(|(line, _)| !repeats.contains_key(line)) {
+    for (line, row) in tables.traffic.iter().filter(|(line, _)| !repeats.contains_key(line)) {
         let key = (row.cell.as_str(), row.repetition, row.iteration, row.phase);
+        let received = row.received_bytes.unwrap_or(row.bytes);
+        let messages = row.received_messages.unwrap_or(row.messages);
+        if (received, messages) != (row.bytes, row.messages) {
+            let message = format!(
+                "{} counted {} bytes in {} messages to {}, which counted {received} in {messages}",
+                row.from, row.bytes, row.messages, row.to
+            );
+            findings.error::<Traffic>(*line, message);
+        }
         let sums = sums.entry(key).or_default();
-        for sum in [
-            &mut sums.total,
-            sums.sent.entry(&row.from).or_default(),
-            sums.received.entry(&row.to).or_default(),
-        ] {
-            *sum = sum.saturating_add(row.bytes);
+        let add = |sum: &mut u64, bytes: u64| *sum = sum.saturating_add(bytes);
+        if row.local {
+            add(&mut sums.total_local, row.bytes);
+            add(sums.local.entry(&row.from).or_default(), row.bytes);
+        } else {
+            add(&mut sums.total, row.bytes);
+            add(sums.sent.entry(&row.from).or_default(), row.bytes);
+            add(sums.received.entry(&row.to).or_default(), received);
         }
     }
     let none = Sums::default();
@@ -168,11 +241,15 @@ fn traffic_sums(tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mu
         let sums = sums.get(&key).unwrap_or(&none);
         let role = sample.role.as_str();
         let of = |sums: &HashMap<&str, u64>| sums.get(role).copied().unwrap_or(0);
-        let (sent, received) =
-            if role == ALL_ROLES { (sums.total, sums.total) } else { (of(&sums.sent), of(&sums.received)) };
-        for (column, value, sum) in
-            [("sent_bytes", sample.sent_bytes, sent), ("received_bytes", sample.received_bytes, received)]
-        {
+        let [sent, received, local] = match role {
+            ALL_ROLES => [sums.total, sums.total, sums.total_local],
+            _ => [&sums.sent, &sums.received, &sums.local].map(of),
+        };
+        for (column, value, sum) in [
+            ("sent_bytes", sample.sent_bytes, sent),
+            ("received_bytes", sample.received_bytes, received),
+            ("local_bytes", sample.local_bytes, local),
+        ] {
             if let Some(value) = value.filter(|value| *value != sum) {
                 let message = format!("{column} is {value} but traffic.csv adds up to {sum}");
                 findings.error::<Sample>(*line, message);

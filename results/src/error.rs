@@ -24,8 +24,8 @@ pub enum Error {
     },
     /// `run.json` was written by a veilbench with another schema.
     #[error(
-        "{} has schema version {found} and this veilbench reads version {supported}: read it with the veilbench \
-         that wrote it, or measure again",
+        "{} has schema version {found} and this veilbench reads versions up to {supported}: read it with the \
+         veilbench that wrote it, or measure again",
         path.display()
     )]
     SchemaVersion {
@@ -35,6 +35,14 @@ pub enum Error {
         found: u32,
         /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION).
         supported: u32,
+    },
+    /// A run of an earlier schema version was to be gone on with.
+    #[error("{} was begun by an earlier veilbench (schema version {found}): it can be reported, not gone on with; choose another name", folder.display())]
+    OldRun {
+        /// The folder.
+        folder: PathBuf,
+        /// The version its `run.json` names.
+        found: u32,
     },
     /// A new run was to be made where one already is.
     #[error("{} already holds a run: resume it or choose another name", folder.display())]

@@ -13,7 +13,7 @@ pub struct Published {
     pub year: u16,
     /// System measured.
     pub system: String,
-    /// Kind of protection, as in `summary.csv`.
+    /// Technology, as in `summary.csv`.
     pub technology: String,
     /// Network, in this project's names where it is the same architecture.
     pub network: String,

@@ -1,26 +1,50 @@
 //! What of a table survives when a writer was killed: whole lines of sessions that have their commit mark.
 
 use crate::{
-    Error, Sample, SessionKey, Status,
+    Cell, Error, Run, Sample, SessionKey, Status,
+    digest::Digests,
     session::SessionRow,
     table::{header, header_line, lines, replace_file, row},
 };
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-/// The sessions in the bytes of `samples.csv` that were written to their end and need not be measured again.
-pub(crate) fn committed(samples: &[u8]) -> BTreeSet<SessionKey> {
-    let header = header::<Sample>();
-    lines(samples)
-        .skip(1)
-        .filter_map(|line| row::<Sample>(line, &header).ok())
-        .filter(|sample| sample.is_commit_mark() && sample.status != Status::Interrupted)
-        .map(|mark| mark.key())
-        .collect()
+/// The sessions of a folder that were written to their end, by whether all of it is still there.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// They need not be measured again.
+    pub(crate) whole: BTreeSet<SessionKey>,
+    /// Rows of them, or what `run.json` says of them, are not as they were written.
+    pub(crate) damaged: BTreeSet<SessionKey>,
 }
 
-/// Rewrites a table without the rows of other sessions than `kept`, if there are any; makes it if it is missing.
-///
-/// A damaged line is kept, for the validator to report, unless nothing of a kept session follows it.
+/// The sessions of a folder that have their commit mark and were not interrupted.
+pub(crate) fn committed(folder: &Path, run: &Run) -> Result<Committed, Error> {
+    let samples: Vec<Sample> = readable(folder)?;
+    let digests = Digests::of(&readable(folder)?, &readable(folder)?, &samples)?;
+    let mut committed = Committed::default();
+    for mark in samples.iter().filter(|sample| sample.is_commit_mark()) {
+        let key = mark.key();
+        let described = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
+        if mark.status == Status::Interrupted {
+            continue;
+        }
+        match digests.get(&key) == mark.rows_sha256 && described.as_ref() == Some(&mark.run_sha256) {
+            true => committed.whole.insert(key),
+            false => committed.damaged.insert(key),
+        };
+    }
+    committed.whole = &committed.whole - &committed.damaged;
+    Ok(committed)
+}
+
+fn readable<R: SessionRow>(folder: &Path) -> Result<Vec<R>, Error> {
+    let (bytes, header) = (read_or_empty(&folder.join(R::FILE))?, header::<R>());
+    Ok(lines(&bytes).skip(1).filter_map(|line| row::<R>(line, &header).ok()).collect())
+}
+
+/// Rewrites a table without the rows of other sessions than `kept` and without lines that cannot be read, if there
+/// are any; makes it if it is missing. The session that an unreadable line belonged to is not whole any more and is
+/// measured again.
 pub(crate) fn retain<R: SessionRow>(folder: &Path, kept: &BTreeSet<SessionKey>) -> Result<(), Error> {
     let path = folder.join(R::FILE);
     let bytes = read_or_empty(&path)?;
@@ -30,19 +54,10 @@ pub(crate) fn retain<R: SessionRow>(folder: &Path, kept: &BTreeSet<SessionKey>) 
     }
     let header = header::<R>();
     let mut survivors = first;
-    let mut undecided = Vec::new();
     for line in lines(&bytes).skip(1) {
-        match row::<R>(line, &header) {
-            Ok(row) if kept.contains(&row.key()) => {
-                survivors.append(&mut undecided);
-                survivors.extend(line.text);
-                survivors.push(b'\n');
-            }
-            Ok(_) => {}
-            Err(_) => {
-                undecided.extend(line.text);
-                undecided.push(b'\n');
-            }
+        if row::<R>(line, &header).is_ok_and(|row| kept.contains(&row.key())) {
+            survivors.extend(line.text);
+            survivors.push(b'\n');
         }
     }
     if survivors == bytes { Ok(()) } else { replace_file(&path, &survivors) }

@@ -1,9 +1,13 @@
-use crate::{Error, Finding, Row, Sample, Severity, table::replace_file};
+use crate::{Cell, Error, Finding, Row, Sample, Severity, digest::hex, table::replace_file};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-/// Version of the files this crate writes and the only one it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Version of the files this crate writes.
+pub const SCHEMA_VERSION: u32 = 2;
+/// The oldest version it reads. What version 1 does not say is empty: starts of phases, receivers' counts, shared
+/// memory apart, other work on the machine, digests, settings, assumptions.
+const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`: what was measured, by which software and on which machine.
 ///
@@ -37,6 +41,10 @@ pub struct Run {
     pub executable_sha256: String,
     /// Versions of the crates the harness was built from.
     pub crates: BTreeMap<String, String>,
+    /// Environment of the parties' processes: nothing else is passed on.
+    pub environment: BTreeMap<String, String>,
+    /// Batches at the start of a session that count as cold.
+    pub warmup: usize,
     /// Networks by name.
     pub networks: BTreeMap<String, NetworkRecord>,
     /// Data sets by id.
@@ -81,6 +89,10 @@ pub struct NetworkRecord {
     pub macs: u64,
     /// Training images that the ranges of its activations were taken from; 0 if the file states them.
     pub calibrated_images: usize,
+    /// Names of its classes, in the order of its logits; empty if it does not say.
+    pub classes: Vec<String>,
+    /// What the file does not state and was taken for granted, for people.
+    pub assumptions: Vec<String>,
 }
 
 /// A data set as it was loaded.
@@ -93,16 +105,22 @@ pub struct DatasetRecord {
     pub images: usize,
     /// Generated images: labels mean nothing and accuracy is not reported.
     pub synthetic: bool,
+    /// Names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
 }
 
 /// A backend as it described itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BackendRecord {
-    /// Kind of protection, e.g. `ckks`.
+    /// Technology: `none`, `tee`, `mpc`, `fhe`, `hybrid`, or another that a backend outside this tree names.
     pub technology: String,
     /// Names of its roles.
     pub roles: Vec<String>,
+    /// The role that holds the images and gets the logits.
+    pub data_owner: String,
+    /// Settings that differ from the backend's defaults.
+    pub settings: BTreeMap<String, String>,
     /// Who is trusted with what, in the backend's own words and structure.
     pub threat_model: serde_json::Value,
     /// The same in one line.
@@ -129,6 +147,8 @@ impl Default for Run {
             git_dirty: None,
             executable_sha256: String::new(),
             crates: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            warmup: 0,
             networks: BTreeMap::new(),
             datasets: BTreeMap::new(),
             backends: BTreeMap::new(),
@@ -157,10 +177,27 @@ impl Run {
         })?;
         let rejected = |cause| Error::RunDescription { path: path.clone(), cause };
         let Version { schema_version } = serde_json::from_slice(&text).map_err(rejected)?;
-        if schema_version != SCHEMA_VERSION {
+        if !(OLDEST_SCHEMA_VERSION..=SCHEMA_VERSION).contains(&schema_version) {
             return Err(Error::SchemaVersion { path, found: schema_version, supported: SCHEMA_VERSION });
         }
         serde_json::from_slice(&text).map_err(rejected)
+    }
+
+    /// SHA-256, hexadecimal, of what this description says about a cell: software, machine but for its load, network,
+    /// data set, backend and plan.
+    ///
+    /// # Errors
+    /// A plan or protection that JSON cannot hold.
+    pub fn cell_sha256(&self, cell: &Cell) -> Result<String, serde_json::Error> {
+        let machine = Machine { load_average: [0.0; 3], ..self.machine.clone() };
+        let software = (&self.veilbench_version, &self.rustc, &self.git_revision, &self.executable_sha256);
+        let conditions = (self.schema_version, self.seed, self.warmup, &self.fingerprint, &self.environment);
+        let backend = self.backends.get(&cell.backend).cloned();
+        let backend = backend.map(|backend| BackendRecord { security_bits: None, ..backend });
+        let subject =
+            (self.networks.get(&cell.network), self.datasets.get(&cell.dataset), self.plans.get(&cell.id()));
+        let said = serde_json::to_vec(&(machine, software, &self.crates, conditions, backend, subject))?;
+        Ok(hex(&Sha256::digest(said)))
     }
 
     /// Reads what can be read of `run.json`, and what is wrong with it.

@@ -45,12 +45,13 @@ impl RunData {
     }
 
     fn with_description(folder: &Path, run: Run, mut findings: Vec<Finding>) -> Result<Self, Error> {
+        let described = findings.is_empty();
         let tables = Tables {
             samples: read(folder, &mut findings)?,
             traffic: read(folder, &mut findings)?,
             answers: read(folder, &mut findings)?,
         };
-        findings.extend(check(&run, &tables));
+        findings.extend(check(&run, described, &tables));
         findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let repeats = Repeats::of(&tables);
         let whole: BTreeSet<SessionKey> =

@@ -53,6 +53,8 @@ pub enum Status {
     Timeout,
     /// A role ran out of memory.
     OutOfMemory,
+    /// Values went beyond what the backend represents: it refused rather than answer wrongly.
+    OutOfRange,
     /// A role reported an error or died.
     Error,
 }
@@ -67,6 +69,7 @@ impl Status {
             Self::Interrupted => "interrupted",
             Self::Timeout => "timeout",
             Self::OutOfMemory => "out-of-memory",
+            Self::OutOfRange => "out-of-range",
             Self::Error => "error",
         }
     }
@@ -115,20 +118,41 @@ pub struct Sample {
     pub status: Status,
     /// What failed, for people; line breaks are stored as spaces.
     pub detail: String,
-    /// Wall-clock time, nanoseconds.
+    /// Wall-clock time, nanoseconds; empty for a phase in which the backend has nothing to do.
     pub wall_ns: Option<u64>,
     /// Processor time of all threads, nanoseconds; not of spans.
     pub cpu_ns: Option<u64>,
-    /// Payload bytes sent; for all roles, each byte once.
+    /// Payload bytes sent over the network, by the sender's count; for all roles, each byte once.
     pub sent_bytes: Option<u64>,
-    /// Payload bytes received.
+    /// Payload bytes received over the network, by the receiver's count.
     pub received_bytes: Option<u64>,
-    /// Messages sent.
+    /// Messages sent over the network.
     pub messages: Option<u64>,
-    /// Causal depth of the messages at the end, from the phase's start.
+    /// Causal depth of the messages over the network at the end, from the phase's start.
     pub rounds: Option<u64>,
     /// Largest resident set, bytes; on `session` rows.
     pub peak_rss_bytes: Option<u64>,
+    /// From the phase's common start to this role's, nanoseconds.
+    #[serde(default)]
+    pub start_ns: Option<u64>,
+    /// Payload bytes sent through memory that two roles on one machine share.
+    #[serde(default)]
+    pub local_bytes: Option<u64>,
+    /// Processor time that other work on the machine took during the session, nanoseconds; on the commit mark.
+    #[serde(default)]
+    pub others_cpu_ns: Option<u64>,
+    /// Processor time that the machine's host kept from it during the session, nanoseconds; on the commit mark.
+    #[serde(default)]
+    pub steal_ns: Option<u64>,
+    /// How often the kernel took the processor from a role's process; on `session` rows.
+    #[serde(default)]
+    pub involuntary_switches: Option<u64>,
+    /// SHA-256 of the session's other rows and of this one without its digests, hexadecimal; on the commit mark.
+    #[serde(default)]
+    pub rows_sha256: String,
+    /// SHA-256 of what `run.json` says about the cell, hexadecimal; on the commit mark.
+    #[serde(default)]
+    pub run_sha256: String,
 }
 
 impl Sample {
@@ -160,6 +184,13 @@ impl Sample {
             messages: None,
             rounds: None,
             peak_rss_bytes: None,
+            start_ns: None,
+            local_bytes: None,
+            others_cpu_ns: None,
+            steal_ns: None,
+            involuntary_switches: None,
+            rows_sha256: String::new(),
+            run_sha256: String::new(),
         }
     }
 
@@ -197,6 +228,22 @@ impl Row for Sample {
         "messages",
         "rounds",
         "peak_rss_bytes",
+        "start_ns",
+        "local_bytes",
+        "others_cpu_ns",
+        "steal_ns",
+        "involuntary_switches",
+        "rows_sha256",
+        "run_sha256",
+    ];
+    const ADDED: &'static [&'static str] = &[
+        "start_ns",
+        "local_bytes",
+        "others_cpu_ns",
+        "steal_ns",
+        "involuntary_switches",
+        "rows_sha256",
+        "run_sha256",
     ];
 }
 

@@ -1,6 +1,7 @@
 use crate::{
-    Answer, Error, Row, Run, Sample, Session, SessionKey, Status, Traffic, archive,
-    recovery::{committed, read_or_empty, retain},
+    Answer, Error, Row, Run, SCHEMA_VERSION, Sample, Session, SessionKey, Status, Traffic, archive,
+    digest::Digests,
+    recovery::{Committed, committed, retain},
     session::{SessionRow, rejected},
     table::row_lines,
 };
@@ -24,6 +25,7 @@ pub struct Store {
     answers: File,
     completed: BTreeSet<SessionKey>,
     recorded: BTreeSet<SessionKey>,
+    damaged: BTreeSet<SessionKey>,
     _lock: File,
 }
 
@@ -46,7 +48,7 @@ impl Store {
     /// interrupted.
     ///
     /// # Errors
-    /// The folder holds no run of this schema version, another process has it open, or it cannot be written.
+    /// The folder holds no run, one of an earlier schema version, another process has it open, or it cannot be written.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         if !folder.join(Run::FILE).exists() {
             return Err(Error::NoRun { folder: folder.to_owned() });
@@ -61,7 +63,10 @@ impl Store {
                 return Err(Error::Packed { folder: folder.to_owned() });
             }
         }
-        let completed = committed(&read_or_empty(&folder.join(Sample::FILE))?);
+        if run.schema_version != SCHEMA_VERSION {
+            return Err(Error::OldRun { folder: folder.to_owned(), found: run.schema_version });
+        }
+        let Committed { whole: completed, damaged } = committed(folder, &run)?;
         let (samples, traffic, answers) = tables(folder, &completed)?;
         let recorded = completed.clone();
         Ok(Self {
@@ -72,6 +77,7 @@ impl Store {
             answers,
             completed,
             recorded,
+            damaged,
             _lock: lock,
         })
     }
@@ -106,7 +112,14 @@ impl Store {
         &self.completed
     }
 
-    /// Records a session durably: its traffic and answers first, then its samples with the commit mark last.
+    /// Sessions that were on record when the run was opened and are no longer whole: rows of them, or what `run.json`
+    /// says of them, are not as they were written. They are dropped and count as not measured.
+    #[must_use]
+    pub fn damaged(&self) -> &BTreeSet<SessionKey> {
+        &self.damaged
+    }
+
+    /// Records a session durably, with its digests in the commit mark: its traffic and answers first, then its samples with the commit mark last.
     ///
     /// A session with status `interrupted` is recorded but not [`completed`](Self::completed).
     ///
@@ -118,7 +131,15 @@ impl Store {
         if self.recorded.contains(&key) {
             return Err(rejected(&key, "it is already recorded"));
         }
-        let rows = [row_lines(&session.traffic)?, row_lines(&session.answers)?, row_lines(&session.samples)?];
+        let digests = Digests::of(&session.traffic, &session.answers, &session.samples)?;
+        let mut samples = session.samples.clone();
+        if let Some(mark) = samples.last_mut() {
+            let described = self.run.cell_sha256(&key.cell.parse()?);
+            let description = |cause| Error::RunDescription { path: self.folder.join(Run::FILE), cause };
+            mark.run_sha256 = described.map_err(description)?;
+            mark.rows_sha256 = digests.get(&key);
+        }
+        let rows = [row_lines(&session.traffic)?, row_lines(&session.answers)?, row_lines(&samples)?];
         let files = [&mut self.traffic, &mut self.answers, &mut self.samples];
         append_all(&self.folder, files, &rows)?;
         if session.samples.last().is_some_and(|mark| mark.status != Status::Interrupted) {

@@ -24,17 +24,17 @@ pub struct Summary {
     pub status: Status,
     /// Median set-up time of a session, nanoseconds.
     pub setup_wall_ns: Option<u64>,
-    /// Median offline time of a warm batch, nanoseconds.
+    /// Median offline time of a warm batch, nanoseconds; empty if the backend has no offline work.
     pub offline_wall_ns: Option<u64>,
-    /// Median online time of a warm batch, nanoseconds.
+    /// Median online time of a warm batch at the data owner, from its start to its logits, nanoseconds.
     pub online_wall_ns: Option<u64>,
-    /// Lower end of the 95 % bootstrap interval of that median; empty below two samples.
+    /// Lower end of the 95 % interval of that time over sessions; empty below two sessions.
     pub online_wall_ns_low: Option<u64>,
     /// Upper end.
     pub online_wall_ns_high: Option<u64>,
     /// Images of a batch by its median online time: set-up and offline time are not in it.
     pub images_per_second: Option<f64>,
-    /// Payload bytes of one set-up, all ordered pairs, each byte once.
+    /// Payload bytes of one set-up over the network, all ordered pairs, each byte once.
     pub setup_bytes: Option<u64>,
     /// Payload bytes of one batch's offline phase, likewise.
     pub offline_bytes: Option<u64>,
@@ -46,7 +46,8 @@ pub struct Summary {
     pub online_rounds: Option<u64>,
     /// Largest resident set of any role, bytes.
     pub peak_rss_bytes: Option<u64>,
-    /// Share of answers equal to the label, 0 to 1; empty for synthetic or unlabelled data.
+    /// Share of answers equal to the label, 0 to 1; empty for synthetic or unlabelled data, and below
+    /// [`FEWEST_IMAGES`] different images.
     pub accuracy: Option<f64>,
     /// Share of answers equal to the clear network's, 0 to 1.
     pub agreement: Option<f64>,
@@ -58,7 +59,7 @@ pub struct Summary {
     pub threat_model: String,
     /// Is part of the protection imitated?
     pub simulated: Option<bool>,
-    /// Kind of protection, e.g. `ckks`.
+    /// Technology: `none`, `tee`, `mpc`, `fhe`, `hybrid`, or another that a backend outside this tree names.
     pub technology: String,
     /// [`Cell::id`](crate::Cell::id).
     pub cell: String,
@@ -102,6 +103,36 @@ pub struct Summary {
     pub agreement_high: Option<f64>,
     /// What failed, or why a figure is missing, for people.
     pub detail: String,
+    /// Median time from the first role's start of a warm batch's online phase to the last role's end, nanoseconds.
+    #[serde(default)]
+    pub online_occupancy_ns: Option<u64>,
+    /// Images of a batch by its median offline time and online occupancy together: what can be kept up.
+    #[serde(default)]
+    pub images_per_second_sustained: Option<f64>,
+    /// Payload bytes of one batch's online phase through memory that two roles share.
+    #[serde(default)]
+    pub online_local_bytes: Option<u64>,
+    /// Largest share of the machine's processor time that other work took during a session, 0 to 1.
+    #[serde(default)]
+    pub others_cpu_share: Option<f64>,
+}
+
+/// Different images below which no accuracy is stated.
+pub const FEWEST_IMAGES: usize = 50;
+
+impl Summary {
+    /// Offline time and online occupancy of a warm batch together, nanoseconds; a backend without offline work has none.
+    #[must_use]
+    pub fn work_ns(&self) -> Option<u64> {
+        let online = self.online_occupancy_ns.or(self.online_wall_ns)?;
+        Some(online.saturating_add(self.offline_wall_ns.unwrap_or(0)))
+    }
+
+    /// Offline and online bytes of a batch together.
+    #[must_use]
+    pub fn work_bytes(&self) -> Option<u64> {
+        Some(self.online_bytes?.saturating_add(self.offline_bytes.unwrap_or(0)))
+    }
 }
 
 impl Row for Summary {
@@ -155,5 +186,11 @@ impl Row for Summary {
         "agreement_low",
         "agreement_high",
         "detail",
+        "online_occupancy_ns",
+        "images_per_second_sustained",
+        "online_local_bytes",
+        "others_cpu_share",
     ];
+    const ADDED: &'static [&'static str] =
+        &["online_occupancy_ns", "images_per_second_sustained", "online_local_bytes", "others_cpu_share"];
 }

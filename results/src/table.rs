@@ -17,6 +17,14 @@ pub trait Row: Serialize + DeserializeOwned {
     const FILE: &'static str;
     /// The file's columns, in order.
     const COLUMNS: &'static [&'static str];
+    /// Those of them that files of schema version 1 lack.
+    const ADDED: &'static [&'static str] = &[];
+}
+
+/// Whether a file of this or of an earlier version begins with such a header.
+fn is_header<R: Row>(header: &StringRecord) -> bool {
+    let earlier = R::COLUMNS.iter().filter(|column| !R::ADDED.contains(column));
+    header.iter().eq(R::COLUMNS.iter().copied()) || header.iter().eq(earlier.copied())
 }
 
 /// How bad a [`Finding`] is.
@@ -88,7 +96,7 @@ impl<R: Row> Table<R> {
                 return table;
             }
         };
-        if !header.iter().eq(R::COLUMNS.iter().copied()) {
+        if !is_header::<R>(&header) {
             table.report(Some(1), format!("the header differs from `{}`", R::COLUMNS.join(",")));
         }
         for (index, line) in lines.enumerate() {
@@ -173,21 +181,24 @@ pub(crate) fn header_line<R: Row>() -> Vec<u8> {
 }
 
 /// The bytes of rows without a header, a line each: line breaks inside fields become spaces.
-pub(crate) fn row_lines<R: Row>(rows: &[R]) -> Result<Vec<u8>, Error> {
+pub(crate) fn row_lines<'a, R: Row + 'a>(rows: impl IntoIterator<Item = &'a R>) -> Result<Vec<u8>, Error> {
     let failed = |cause| Error::Row { file: R::FILE, cause };
-    let mut bytes = Vec::new();
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    let mut ends = Vec::new();
     for row in rows {
-        let start = bytes.len();
-        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut bytes);
         writer.serialize(row).map_err(failed)?;
         writer.flush().map_err(|cause| failed(cause.into()))?;
-        drop(writer);
-        let end = bytes.len() - 1;
-        for byte in &mut bytes[start..end] {
+        ends.push(writer.get_ref().len());
+    }
+    let mut bytes = writer.into_inner().map_err(|cause| failed(cause.into_error().into()))?;
+    let mut start = 0;
+    for end in ends {
+        for byte in &mut bytes[start..end - 1] {
             if matches!(byte, b'\n' | b'\r' | b'\0') {
                 *byte = b' ';
             }
         }
+        start = end;
     }
     Ok(bytes)
 }

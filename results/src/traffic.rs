@@ -1,7 +1,7 @@
 use crate::{Phase, Row, session::SessionRow};
 use serde::{Deserialize, Serialize};
 
-/// A row of `traffic.csv`: what one role sent another in one phase of one batch, counted by the sender.
+/// A row of `traffic.csv`: what one role sent another in one phase of one batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Name of the run.
@@ -18,16 +18,38 @@ pub struct Traffic {
     pub from: String,
     /// The receiving role.
     pub to: String,
-    /// Payload bytes.
+    /// Payload bytes, by the sender's count.
     pub bytes: u64,
-    /// Messages.
+    /// Messages, by the sender's count.
     pub messages: u64,
+    /// Payload bytes, by the receiver's count.
+    #[serde(default)]
+    pub received_bytes: Option<u64>,
+    /// Messages, by the receiver's count.
+    #[serde(default)]
+    pub received_messages: Option<u64>,
+    /// Through memory the two share, not over the network.
+    #[serde(default)]
+    pub local: bool,
 }
 
 impl Row for Traffic {
     const FILE: &'static str = "traffic.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["run", "cell", "repetition", "iteration", "phase", "from", "to", "bytes", "messages"];
+    const COLUMNS: &'static [&'static str] = &[
+        "run",
+        "cell",
+        "repetition",
+        "iteration",
+        "phase",
+        "from",
+        "to",
+        "bytes",
+        "messages",
+        "received_bytes",
+        "received_messages",
+        "local",
+    ];
+    const ADDED: &'static [&'static str] = &["received_bytes", "received_messages", "local"];
 }
 
 impl SessionRow for Traffic {

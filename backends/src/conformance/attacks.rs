@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use veilbench_networks::{Network, Shape, Tensor};
 
 use super::{Check, ensure, specimens};
-use crate::Backend;
 use crate::link::{Forward, Tap};
 use crate::rehearsal::{Performance, Rehearsal};
+use crate::{Backend, Exchanged};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "a batch of another shape or size is refused", run: wrong_batch },
@@ -126,8 +126,9 @@ fn tampering(backend: &dyn Backend) -> Result<(), String> {
                 let batches = [specimens::images(&network, 2, 10), specimens::images(&network, 2, 11)];
                 let done = attacked(backend, &network, &batches, |rehearsal| rehearsal.tap = Some(tap))?;
                 let spoke = done.iter().zip(&profile.roles).any(|(performance, role)| {
-                    let sent = performance.phases.iter().flat_map(|phase| &phase.sent);
-                    role == from && sent.into_iter().any(|sent| *sent.to == to.name && sent.messages > 0)
+                    let exchanged = performance.phases.iter().flat_map(|phase| &phase.exchanged);
+                    let to_peer = |peer: &Exchanged| *peer.peer == to.name && peer.sent_messages > 0;
+                    role == from && exchanged.into_iter().any(to_peer)
                 });
                 let noticed = done.iter().any(|performance| performance.error.is_some());
                 ensure!(noticed || !spoke, "messages from {} to {} {what} go unnoticed", from.name, to.name);

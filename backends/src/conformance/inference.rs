@@ -100,7 +100,7 @@ fn counters(backend: &dyn Backend) -> Result<(), String> {
     }
     let online =
         |pick: fn(&crate::Footprint) -> u64| done.iter().map(move |performance| pick(&performance.phases[2]));
-    let bytes: u64 = online(|phase| phase.sent.iter().map(|sent| sent.bytes).sum()).sum();
+    let bytes: u64 = online(|phase| phase.exchanged.iter().map(|peer| peer.sent_bytes).sum()).sum();
     let rounds = online(|phase| u64::from(phase.rounds)).max().unwrap_or(0);
     ensure!(bytes > 0 && rounds > 0, "the online phase sent {bytes} bytes in {rounds} rounds");
     Ok(())

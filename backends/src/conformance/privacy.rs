@@ -105,24 +105,32 @@ fn secret_parameters(network: &Network) -> Vec<&[f32]> {
     secrets
 }
 
-/// Neighbouring values that are looked for together.
-const NEIGHBOURS: usize = 4;
+/// Bytes that do not stand in a row by chance.
+const TELLING_BYTES: usize = 8;
 
 /// Whether neighbouring secret values stand in a message, as floating-point numbers or in fixed point with any
-/// usual number of fractional bits, in words of 2 to 8 bytes: so many bytes in a row do not match by chance.
+/// usual number of fractional bits, in words of 2 to 8 bytes: two of them, or as many as make [`TELLING_BYTES`].
 fn leaks(message: &[u8], secrets: &[f32]) -> bool {
+    [2, 3, 4].into_iter().any(|count| neighbours_leak(message, secrets, count))
+}
+
+/// Whether `count` neighbours stand there, in the words that need so many of them.
+fn neighbours_leak(message: &[u8], secrets: &[f32], count: usize) -> bool {
     let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2);
-    secrets.windows(NEIGHBOURS.min(secrets.len().max(1))).filter(telling).any(|values| {
+    let widths = || (2..=8).filter(|width| TELLING_BYTES.div_ceil(*width).max(2) == count);
+    secrets.windows(count).filter(telling).any(|values| {
         let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> {
             values.iter().flat_map(|&value| encode(value)).collect()
         };
-        let mut patterns = vec![
-            pattern(&|value| value.to_le_bytes().to_vec()),
-            pattern(&|value| f64::from(value).to_le_bytes().to_vec()),
-        ];
+        let mut patterns = Vec::new();
+        if count == 2 {
+            patterns.push(pattern(&|value| value.to_le_bytes().to_vec()));
+            patterns.push(pattern(&|value| f64::from(value).to_le_bytes().to_vec()));
+        }
         for fractional_bits in 10..=32 {
             let fixed = |value: f32| (f64::from(value) * f64::from(fractional_bits).exp2()).round() as i64;
-            patterns.extend((2..=8).map(|width| pattern(&|value| fixed(value).to_le_bytes()[..width].to_vec())));
+            let word = |width: usize| pattern(&|value| fixed(value).to_le_bytes()[..width].to_vec());
+            patterns.extend(widths().map(word));
         }
         patterns.iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
     })
@@ -143,6 +151,12 @@ mod tests {
         let fixed: Vec<u8> =
             secrets.iter().flat_map(|value| ((value * 65_536.0) as i64).to_le_bytes()).collect();
         assert!(leaks(&fixed, &secrets), "fixed point with 16 fractional bits");
+        let more = [0.25f32, -1.5, 3.0, 0.75];
+        for width in 2..=8 {
+            let word = |value: &f32| ((value * 1_024.0) as i64).to_le_bytes()[..width].to_vec();
+            let words: Vec<u8> = more.iter().flat_map(word).collect();
+            assert!(leaks(&words, &more), "words of {width} bytes");
+        }
     }
 
     #[test]

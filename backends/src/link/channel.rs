@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::frame::{HEADER_BYTES, Header};
 use super::meter::{Meter, Traffic};
+use super::pipe::Pipe;
 use super::profile::{LinkProfile, Shape, monotonic_ns};
 use super::stream::Stream;
 
@@ -35,7 +36,8 @@ pub struct Link {
     meter: Arc<Meter>,
     traffic: Arc<Traffic>,
     shape: Option<Shape>,
-    free_ns: u64,
+    uplink: Pipe,
+    downlink: Pipe,
     sent: u32,
     received: u32,
     ahead: Box<[u8]>,
@@ -135,19 +137,22 @@ impl Link {
         peer: &str,
         stream: Stream,
         profile: &LinkProfile,
+        [uplink, downlink]: [Pipe; 2],
         meter: Arc<Meter>,
         timeout: Duration,
     ) -> io::Result<Self> {
         stream.prepare(timeout)?;
+        let local = matches!(stream, Stream::Local(_));
         Ok(Self {
             peer: peer.to_owned(),
             stream,
             timeout,
             deadline: None,
             meter,
-            traffic: Arc::default(),
-            shape: profile.shape(),
-            free_ns: 0,
+            traffic: Arc::new(Traffic::new(local)),
+            shape: profile.shape().filter(|_| !local),
+            uplink,
+            downlink,
             sent: 0,
             received: 0,
             ahead: vec![0; READ_AHEAD].into_boxed_slice(),
@@ -176,7 +181,7 @@ impl Link {
         self.stream.prepare(LOOK.min(self.timeout)).map_err(|source| self.failure(source))
     }
 
-    /// The counters of this direction.
+    /// The counters of both directions.
     pub fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(&self.traffic)
     }
@@ -202,9 +207,9 @@ impl Link {
         if bytes > MESSAGE_LIMIT {
             return Err(LinkError::TooLarge { peer: self.peer.clone(), bytes });
         }
-        self.traffic.count(bytes);
+        self.traffic.count_sent(bytes);
         let deliver_ns = match &self.shape {
-            Some(shape) => shape.deliver(monotonic_ns(), &mut self.free_ns, bytes),
+            Some(shape) => shape.depart(&self.uplink, monotonic_ns(), bytes),
             None => 0,
         };
         let header = Header { deliver_ns, ..self.next_header(bytes) }.encode();
@@ -260,8 +265,8 @@ impl Link {
             }
             self.read(true)?;
         };
-        if self.shape.is_some() {
-            self.wait_for_delivery(header.deliver_ns)?;
+        if let Some(shape) = &self.shape {
+            self.wait_for_delivery(shape.arrive(&self.downlink, header.deliver_ns, payload.len()))?;
         }
         self.admit(&header)?;
         Ok(payload)
@@ -273,7 +278,8 @@ impl Link {
         if expected != got {
             return Err(LinkError::Phase { peer: self.peer.clone(), expected, got });
         }
-        self.meter.received(header.depth);
+        self.meter.received(header.depth, self.traffic.is_local());
+        self.traffic.count_received(header.bytes as usize);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::pipe::Pipe;
 use super::stream::{Stream, listen_locally};
 use super::{Link, LinkError, LinkProfile, Links, Meter, Topology};
 
@@ -113,13 +114,12 @@ impl Endpoint {
                 streams.push((index, stream));
             }
         }
-        let unshaped = LinkProfile::loopback();
+        let pipes = [Pipe::default(), Pipe::default()];
         let links = streams
             .into_iter()
             .map(|(index, stream)| {
                 let peer = &parties[index].0;
-                let profile = if topology.is_local(me, index) { &unshaped } else { profile };
-                Link::new(peer, stream, profile, Arc::clone(&meter), timeout)
+                Link::new(peer, stream, profile, pipes.clone(), Arc::clone(&meter), timeout)
                     .map_err(|source| LinkError::Io { peer: peer.clone(), source })
             })
             .collect::<Result<Vec<_>, _>>()?;

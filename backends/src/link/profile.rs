@@ -7,6 +7,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use super::pipe::Pipe;
+
 /// Bandwidth and round-trip time of the links between parties.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -15,7 +17,7 @@ pub struct LinkProfile {
     shape: Option<Shape>,
 }
 
-/// A full-duplex link of limited rate, each direction with its own clock.
+/// A full-duplex connection of limited rate: every party has one uplink and one downlink, which its links share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     bits_per_second: u64,
@@ -68,13 +70,21 @@ impl LinkProfile {
 }
 
 impl Shape {
-    /// When a message of `bytes` sent at `now_ns` arrives, on a direction that is busy until
-    /// `free_ns`; moves `free_ns` on.
-    pub(super) fn deliver(&self, now_ns: u64, free_ns: &mut u64, bytes: usize) -> u64 {
-        let depart = now_ns.max(*free_ns);
+    /// How long a message of `bytes` occupies a direction, nanoseconds.
+    fn transmit_ns(&self, bytes: usize) -> u64 {
         let transmit = bytes as u128 * 8_000_000_000 / u128::from(self.bits_per_second);
-        *free_ns = depart.saturating_add(u64::try_from(transmit).unwrap_or(u64::MAX));
-        free_ns.saturating_add(self.round_trip_ns / 2)
+        u64::try_from(transmit).unwrap_or(u64::MAX)
+    }
+
+    /// When the last bit of a message of `bytes` sent at `now_ns` arrives, as far as the sender's uplink decides.
+    pub(super) fn depart(&self, uplink: &Pipe, now_ns: u64, bytes: usize) -> u64 {
+        uplink.reserve(now_ns, self.transmit_ns(bytes)).saturating_add(self.round_trip_ns / 2)
+    }
+
+    /// When it has arrived, as the receiver's downlink takes one message at a time.
+    pub(super) fn arrive(&self, downlink: &Pipe, deliver_ns: u64, bytes: usize) -> u64 {
+        let transmit_ns = self.transmit_ns(bytes);
+        downlink.reserve(deliver_ns.saturating_sub(transmit_ns), transmit_ns)
     }
 }
 
@@ -165,9 +175,18 @@ mod tests {
     #[test]
     fn messages_queue_behind_each_other_on_one_direction() {
         let shape = Shape { bits_per_second: 8_000, round_trip_ns: 1_000 };
-        let mut free = 0;
-        assert_eq!(shape.deliver(10, &mut free, 1), 10 + 1_000_000 + 500);
-        assert_eq!(shape.deliver(20, &mut free, 2), 10 + 3_000_000 + 500);
-        assert_eq!(shape.deliver(5_000_000, &mut free, 0), 5_000_000 + 500);
+        let uplink = Pipe::default();
+        assert_eq!(shape.depart(&uplink, 10, 1), 10 + 1_000_000 + 500);
+        assert_eq!(shape.depart(&uplink, 20, 2), 10 + 3_000_000 + 500);
+        assert_eq!(shape.depart(&uplink, 5_000_000, 0), 5_000_000 + 500);
+    }
+
+    #[test]
+    fn two_senders_share_the_downlink_of_one_receiver() {
+        let shape = Shape { bits_per_second: 8_000, round_trip_ns: 1_000 };
+        let downlink = Pipe::default();
+        let [one, other] = [Pipe::default(), Pipe::default()].map(|uplink| shape.depart(&uplink, 0, 1));
+        assert_eq!(shape.arrive(&downlink, one, 1), 1_000_500);
+        assert_eq!(shape.arrive(&downlink, other, 1), 2_000_500);
     }
 }

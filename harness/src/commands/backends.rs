@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use veilbench_backends::{Backend, Holding, Learned};
+use veilbench_backends::{Backend, Holding, Learned, Setting};
 
 use crate::error::{EXIT_OK, Error};
 
@@ -23,12 +23,21 @@ impl Backends {
             writeln!(out)?;
             return Ok(EXIT_OK);
         }
-        for profile in profiles {
+        for (backend, profile) in backends.iter().zip(profiles) {
             let threat = &profile.threat_model;
             writeln!(out, "{}  ({})", profile.name, profile.technology.name())?;
             writeln!(out, "  {}", profile.summary)?;
             let simulated = if threat.simulated { ", simulated" } else { "" };
             writeln!(out, "  threat model: {}{simulated}", threat.label)?;
+            for Setting { key, values, summary } in backend.settings() {
+                let default = values.first().copied().unwrap_or_default();
+                writeln!(
+                    out,
+                    "  --set {}.{key}={}: {summary} [default: {default}]",
+                    profile.name,
+                    values.join("|")
+                )?;
+            }
             for sentence in &threat.trusted {
                 writeln!(out, "    {sentence}")?;
             }

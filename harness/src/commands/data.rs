@@ -119,7 +119,8 @@ impl Meter {
             Self::Plain { last } => {
                 if last.is_none_or(|(known, time)| known != number || time.elapsed() >= PLAIN_INTERVAL) {
                     let total = total_bytes.map_or_else(String::new, |total| format!(" of {total}"));
-                    eprintln!("{number}/{files} {file}: {received_bytes}{total} bytes");
+                    let _unread =
+                        writeln!(std::io::stderr(), "{number}/{files} {file}: {received_bytes}{total} bytes");
                     *last = Some((number, Instant::now()));
                 }
             }

@@ -25,6 +25,6 @@ impl Diff {
         let [before, after] = [RunData::load(&self.before)?, RunData::load(&self.after)?];
         let comparison = compare(&before, &after, Settings { noise: self.noise });
         write!(std::io::stdout(), "{comparison}")?;
-        Ok(if comparison.is_regression() { EXIT_FAILED } else { EXIT_OK })
+        Ok(if comparison.is_regression() || comparison.is_of_damaged_runs() { EXIT_FAILED } else { EXIT_OK })
     }
 }

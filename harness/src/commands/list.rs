@@ -5,10 +5,10 @@ use std::io::Write;
 use clap::Args;
 use veilbench_backends::Backend;
 
-use crate::error::{EXIT_OK, Error};
+use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::matrix::Options;
 use crate::progress::Progress;
-use crate::workspace::{Depth, Workspace};
+use crate::workspace::{Depth, Unfit, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct List {
@@ -26,6 +26,9 @@ impl List {
                 Err(reason) => writeln!(out, "{}  unsupported: {reason}", planned.cell)?,
             }
         }
-        Ok(EXIT_OK)
+        for Unfit { network, reason } in workspace.unfit() {
+            writeln!(out, "{network}  cannot be measured: {reason}")?;
+        }
+        Ok(if workspace.unfit().is_empty() { EXIT_OK } else { EXIT_FAILED })
     }
 }

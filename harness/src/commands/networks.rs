@@ -6,7 +6,7 @@ use clap::Args;
 use veilbench_networks::{Network, zoo};
 
 use crate::error::{EXIT_OK, Error};
-use crate::subject::network;
+use crate::subject::{network, printable};
 
 #[derive(Args, Debug)]
 pub(super) struct Networks {
@@ -61,12 +61,12 @@ fn show(network: &Network) -> Result<(), Error> {
         writeln!(out, "{}", line.trim_end())?;
     }
     let metadata = &network.metadata;
-    writeln!(out, "data set: {}", metadata.dataset.as_deref().unwrap_or("not stated"))?;
+    writeln!(out, "data set: {}", printable(metadata.dataset.as_deref().unwrap_or("not stated")))?;
     if !metadata.classes.is_empty() {
-        writeln!(out, "classes: {}", metadata.classes.join(", "))?;
+        writeln!(out, "classes: {}", printable(&metadata.classes.join(", ")))?;
     }
     for (key, value) in &metadata.notes {
-        writeln!(out, "{key}: {value}")?;
+        writeln!(out, "{}: {}", printable(key), printable(value))?;
     }
     Ok(())
 }

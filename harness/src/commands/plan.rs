@@ -8,8 +8,9 @@ use serde_json::Value;
 use veilbench_backends::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
 
+use crate::choices::{self, Choice};
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
-use crate::subject::{network, test_image};
+use crate::subject::{calibrate_if_needed, network, test_image};
 
 #[derive(Args, Debug)]
 pub(super) struct Plan {
@@ -25,6 +26,9 @@ pub(super) struct Plan {
     /// Threads a party
     #[arg(long, value_name = "N", default_value = "1")]
     threads: NonZeroUsize,
+    /// Choose about a backend, e.g. ckks.layout=latency (repeatable)
+    #[arg(long = "set", value_name = "BACKEND.KEY=VALUE")]
+    choices: Vec<Choice>,
     /// Also compute an image with all secrets in this process, and show how precise every layer is: an
     /// insecure-debug mode, never for images that need protection
     #[arg(long)]
@@ -36,7 +40,9 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
-        let network = network(&self.network)?;
+        choices::check(&self.choices, backends)?;
+        let mut network = network(&self.network)?;
+        calibrate_if_needed(&mut network)?;
         let job = Job::new(self.batch.get(), self.threads.get(), LinkProfile::loopback());
         let (image, source) = match self.image {
             Some(index) => {
@@ -52,6 +58,8 @@ impl Plan {
             if self.backend.as_ref().is_some_and(|wanted| *wanted != name) {
                 continue;
             }
+            let settings = choices::settings(&self.choices, backend.as_ref());
+            let job = Job { settings, ..job.clone() };
             match backend.plan(&network.architecture, &job) {
                 Ok(plan) => {
                     shown = true;

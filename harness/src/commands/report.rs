@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use veilbench_report::{generate, splice, terminal_table};
-use veilbench_results::Severity;
+use veilbench_results::{Finding, Severity};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 
@@ -26,9 +26,7 @@ impl Report {
             None => latest(Path::new("results/runs"))?,
         };
         let report = generate(&folder)?;
-        for finding in &report.findings {
-            eprintln!("{finding}");
-        }
+        say_findings(&report.findings);
         let mut out = std::io::stdout().lock();
         write!(out, "{}", terminal_table(&report.summaries))?;
         for file in &report.files {
@@ -42,6 +40,12 @@ impl Report {
         let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
         Ok(if damaged { EXIT_FAILED } else { EXIT_OK })
     }
+}
+
+/// Says what is wrong with a run on standard error; nobody has to read it.
+pub(super) fn say_findings(findings: &[Finding]) {
+    let mut out = std::io::stderr().lock();
+    let _unread = findings.iter().try_for_each(|finding| writeln!(out, "{finding}"));
 }
 
 /// The run whose samples changed last.

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use veilbench_backends::Backend;
 use veilbench_report::{generate, terminal_table};
-use veilbench_results::{RunData, SessionKey, Status, Store, Summary};
+use veilbench_results::{RunData, SessionKey, Severity, Status, Store, Summary};
 
-use crate::campaign::{Tally, measure};
+use super::report::say_findings;
+use crate::campaign::{Tally, measure, unfit_cell};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
 use crate::interrupt::Interrupt;
+use crate::machine_watch::busy_cores;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::provenance;
-use crate::workspace::{Depth, Workspace};
+use crate::workspace::{Depth, Unfit, Workspace};
 
 /// More than a quiet machine's housekeeping.
 const BUSY_CORES: f64 = 0.25;
@@ -51,20 +53,26 @@ impl Run {
         let workspace = Workspace::prepare(backends, &self.options, Depth::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let mut store = self.open()?;
+        if !store.damaged().is_empty() {
+            let count = store.damaged().len();
+            let text =
+                format!("{count} sessions on record are not as they were written: they are measured again");
+            progress.tell(&Event::Note { text: &text });
+        }
         if self.fresh {
             discard(&mut store, &cells, |_| true)?;
         } else if self.retry_failed {
             let failed = failed_sessions(store.folder())?;
             discard(&mut store, &cells, |session| failed.contains(session))?;
         }
-        let tally = conduct(&cells, &self.options, &mut store, &mut progress, &interrupt)?;
+        let tally = conduct(&cells, workspace.unfit(), &self.options, &mut store, &mut progress, &interrupt)?;
         let folder = store.folder().to_owned();
         drop(store);
         let report = generate(&folder)?;
-        for finding in &report.findings {
-            eprintln!("{finding}");
-        }
-        let ids = ids(&cells);
+        say_findings(&report.findings);
+        let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let unfit = workspace.unfit().iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id());
+        let ids: BTreeSet<String> = ids(&cells).into_iter().chain(unfit).collect();
         let selected: Vec<Summary> =
             report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
         let failed = selected.iter().filter(|row| is_failure(row.status)).count();
@@ -73,16 +81,16 @@ impl Run {
             write!(out, "{}", terminal_table(&selected))?;
             writeln!(out, "{}", conclusion(&tally, failed, &folder))?;
         }
-        Ok(match (tally.interrupted, failed) {
-            (true, _) => EXIT_INTERRUPTED,
-            (false, 0) => EXIT_OK,
-            (false, _) => EXIT_FAILED,
+        Ok(match tally.interrupted {
+            true => EXIT_INTERRUPTED,
+            false if failed == 0 && !damaged => EXIT_OK,
+            false => EXIT_FAILED,
         })
     }
 
     /// What would make the figures say less than they seem to.
     fn warn_of_the_machine(&self, progress: &mut Progress) {
-        let busy = provenance::busy_cores().unwrap_or(0.0);
+        let busy = busy_cores().unwrap_or(0.0);
         if busy > BUSY_CORES {
             let text =
                 format!("other work keeps {busy:.1} cores busy: times will be longer and vary more for it");
@@ -113,7 +121,10 @@ impl Run {
 pub(super) fn open(folder: &Path, mut description: veilbench_results::Run) -> Result<Store, Error> {
     match Store::open(folder) {
         Ok(store) if store.run().fingerprint == description.fingerprint => Ok(store),
-        Ok(_) => Err(Error::OtherRun { folder: folder.to_owned() }),
+        Ok(store) => {
+            let differences = provenance::differences(store.run(), &description);
+            Err(Error::OtherRun { folder: folder.to_owned(), differences })
+        }
         Err(veilbench_results::Error::NoRun { .. }) => {
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
             description.name = name.unwrap_or_else(|| "run".into());
@@ -146,18 +157,20 @@ fn failed_sessions(folder: &Path) -> Result<BTreeSet<SessionKey>, Error> {
 }
 
 fn is_failure(status: Status) -> bool {
-    matches!(status, Status::Error | Status::Timeout | Status::OutOfMemory)
+    matches!(status, Status::Error | Status::Timeout | Status::OutOfMemory | Status::OutOfRange)
 }
 
 /// Measures until done or until the user wants to stop.
 pub(super) fn conduct(
     cells: &[PlannedCell<'_>],
+    unfit: &[Unfit],
     options: &Options,
     store: &mut Store,
     progress: &mut Progress,
     interrupt: &Interrupt,
 ) -> Result<Tally, Error> {
-    interrupt.supervise(|mut stop| async move { measure(cells, options, store, progress, &mut stop).await })
+    interrupt
+        .supervise(|mut stop| async move { measure(cells, unfit, options, store, progress, &mut stop).await })
 }
 
 fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {

@@ -1,5 +1,6 @@
 //! `veilbench verify`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::Args;
@@ -11,17 +12,32 @@ use super::run::{conduct, open};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
 use crate::interrupt::Interrupt;
 use crate::matrix::{Options, PlannedCell};
+use crate::odd;
 use crate::progress::Progress;
 use crate::provenance;
-use crate::workspace::{Depth, Workspace};
+use crate::workspace::{Depth, Unfit, Workspace};
+
+/// Least share of images whose prediction has to be the clear network's, however close its logits lie.
+const LEAST_AGREEMENT: f64 = 0.95;
 
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     #[command(flatten)]
     options: Options,
-    /// Largest difference of a logit from the clear network
+    /// Largest difference of a logit from the clear network, and as a share of the logits' spread where that is below one
     #[arg(long, value_name = "X", default_value_t = 1.0 / 256.0)]
     tolerance: f64,
+    /// Leave out the odd images (black, white, inverted, striped, noise, hill-climbed), each of which has to be
+    /// answered rightly or refused
+    #[arg(long)]
+    no_odd: bool,
+}
+
+/// What became of one cell.
+enum Outcome {
+    Passed(String),
+    Failed(String),
+    Unsupported(String),
 }
 
 impl Verify {
@@ -35,60 +51,118 @@ impl Verify {
         let description =
             provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
         let mut store = open(folder.path(), description)?;
-        let tally = conduct(&cells, &self.options, &mut store, &mut progress, &interrupt)?;
+        let tally = conduct(&cells, workspace.unfit(), &self.options, &mut store, &mut progress, &interrupt)?;
         if tally.interrupted {
             return Ok(EXIT_INTERRUPTED);
         }
         drop(store);
         let data = RunData::load(folder.path())?;
-        let mut out = std::io::stdout().lock();
-        let mut broken = 0;
+        let mut tally = Tally::default();
         for planned in &cells {
-            let verdict = self.judge(planned, &data);
-            broken += usize::from(verdict.is_err());
-            let (mark, text) = match verdict {
-                Ok(text) => ("ok    ", text),
-                Err(text) => ("FAILED", text),
-            };
-            writeln!(out, "{mark}  {}  {text}", planned.cell)?;
+            tally.tell(&planned.cell.id(), self.judge(planned, &data))?;
+        }
+        for Unfit { network, reason } in workspace.unfit() {
+            tally.tell(network, Outcome::Failed(format!("cannot be measured: {reason}")))?;
         }
         for finding in data.findings.iter().filter(|finding| finding.severity == Severity::Error) {
-            broken += 1;
-            writeln!(out, "FAILED  {finding}")?;
+            tally.tell("", Outcome::Failed(finding.to_string()))?;
         }
-        writeln!(out, "{} passed, {broken} failed", cells.len().saturating_sub(broken))?;
-        Ok(if broken == 0 { EXIT_OK } else { EXIT_FAILED })
+        for planned in self.cells_for_odd_images(&cells) {
+            let (terms, workspace) =
+                ((self.tolerance, self.options.seed, self.options.timeout()), &workspace);
+            let verdict = interrupt.supervise(|mut stop| async move {
+                odd::judge(planned, workspace, terms, &mut stop).await
+            })?;
+            if verdict.interrupted {
+                return Ok(EXIT_INTERRUPTED);
+            }
+            tally.tell(&format!("{}, odd images", planned.cell), odd_outcome(&verdict))?;
+        }
+        tally.conclude()
+    }
+
+    /// For every backend and network the cell with the largest batch, which holds single images and mixed batches.
+    fn cells_for_odd_images<'a>(&self, cells: &'a [PlannedCell<'a>]) -> Vec<&'a PlannedCell<'a>> {
+        if self.no_odd {
+            return Vec::new();
+        }
+        let mut largest: Vec<&PlannedCell<'_>> = cells.iter().filter(|cell| cell.plan.is_ok()).collect();
+        largest.sort_by_key(|planned| std::cmp::Reverse(planned.cell.batch));
+        let mut seen = BTreeSet::new();
+        largest.retain(|planned| seen.insert((&planned.cell.backend, &planned.cell.network)));
+        largest
     }
 
     /// Whether a cell ran, answered every image, and answered as the clear network does: logits within
-    /// the tolerance, and the same class wherever the clear network's lead is wider than it.
-    fn judge(&self, planned: &PlannedCell<'_>, data: &RunData) -> Result<String, String> {
+    /// the tolerance, the same class wherever the clear network's lead is wider than it, and nearly always.
+    fn judge(&self, planned: &PlannedCell<'_>, data: &RunData) -> Outcome {
+        let failed = |reason: String| Outcome::Failed(reason);
         let id = planned.cell.id();
         let mark = data.samples.iter().find(|sample| sample.cell == id && sample.is_commit_mark());
-        let mark = mark.ok_or("it was not measured")?;
+        let Some(mark) = mark else { return failed("it was not measured".into()) };
         match mark.status {
             Status::Ok => {}
-            Status::Unsupported => return Ok(format!("unsupported: {}", mark.detail)),
-            status => return Err(format!("{status}: {}", mark.detail)),
+            Status::Unsupported => return Outcome::Unsupported(mark.detail.clone()),
+            status => return failed(format!("{status}: {}", mark.detail)),
         }
         let answers: Vec<_> = data.answers.iter().filter(|answer| answer.cell == id).collect();
         if answers.len() != planned.cell.images {
-            return Err(format!("{} answers for {} images", answers.len(), planned.cell.images));
+            return failed(format!("{} answers for {} images", answers.len(), planned.cell.images));
         }
+        let tolerance = self.tolerance * planned.subject.logit_spread().min(1.0);
         let worst = answers.iter().map(|answer| answer.max_logit_error).fold(0.0, f64::max);
-        if worst > self.tolerance {
-            return Err(format!("a logit is off by {worst:.2e}, more than {:.2e}", self.tolerance));
+        if worst > tolerance {
+            return failed(format!("a logit is off by {worst:.2e}, more than {tolerance:.2e}"));
         }
         let leads = (0..planned.cell.images).map(|at| planned.subject.clear_lead(at));
         let wrong = answers
             .iter()
             .zip(leads)
-            .filter(|(answer, lead)| answer.clear != answer.private && *lead > 2.0 * self.tolerance)
+            .filter(|(answer, lead)| answer.clear != answer.private && *lead > 2.0 * tolerance)
             .count();
         if wrong > 0 {
-            return Err(format!("{wrong} predictions differ from the clear network's"));
+            return failed(format!("{wrong} predictions differ from the clear network's"));
         }
         let agree = answers.iter().filter(|answer| answer.clear == answer.private).count();
-        Ok(format!("{agree}/{} agree, logits within {worst:.1e}", answers.len()))
+        let text = format!("{agree}/{} agree, logits within {worst:.1e}", answers.len());
+        if (agree as f64) < LEAST_AGREEMENT * answers.len() as f64 {
+            return failed(format!("{text}: at least {:.0} % have to", 100.0 * LEAST_AGREEMENT));
+        }
+        Outcome::Passed(text)
+    }
+}
+
+fn odd_outcome(verdict: &odd::Verdict) -> Outcome {
+    let odd::Verdict { right, refused, wrong, .. } = verdict;
+    if !wrong.is_empty() {
+        return Outcome::Failed(wrong.join("; "));
+    }
+    let refusals =
+        if refused.is_empty() { String::new() } else { format!(", out of range: {}", refused.join(", ")) };
+    Outcome::Passed(format!("{right} answered rightly{refusals}"))
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    unsupported: usize,
+}
+
+impl Tally {
+    fn tell(&mut self, what: &str, outcome: Outcome) -> Result<(), Error> {
+        let (mark, text, count) = match outcome {
+            Outcome::Passed(text) => ("ok    ", text, &mut self.passed),
+            Outcome::Failed(text) => ("FAILED", text, &mut self.failed),
+            Outcome::Unsupported(text) => ("-     ", format!("unsupported: {text}"), &mut self.unsupported),
+        };
+        *count += 1;
+        Ok(writeln!(std::io::stdout(), "{mark}  {what}  {text}")?)
+    }
+
+    fn conclude(&self) -> Result<u8, Error> {
+        let Self { passed, failed, unsupported } = self;
+        writeln!(std::io::stdout(), "{passed} passed, {failed} failed, {unsupported} skipped")?;
+        Ok(if *failed == 0 { EXIT_OK } else { EXIT_FAILED })
     }
 }

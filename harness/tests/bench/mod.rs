@@ -71,6 +71,13 @@ impl Bench {
         self.veilbench(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// The same with variables of the user's.
+    pub(crate) fn spawn_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Child {
+        let arguments = [&["run", "--out", "run"], arguments].concat();
+        let mut command = self.veilbench(&arguments);
+        command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Sessions on record.
     pub(crate) fn sessions(&self) -> usize {
         let samples = std::fs::read_to_string(self.out().join("samples.csv")).unwrap_or_default();

@@ -66,6 +66,8 @@ fn damage(path: &Path) -> Result<(), Box<dyn Error>> {
 
 fn run() -> Run {
     let mut run = Run {
+        // The first version had no digests, and nobody recorded these rows.
+        schema_version: 1,
         name: RUN.to_owned(),
         created: "2026-01-01T00:00:00Z".to_owned(),
         veilbench_version: "0.0.0".to_owned(),
@@ -99,6 +101,8 @@ fn run() -> Run {
         let record = BackendRecord {
             technology: backend.technology.to_owned(),
             roles: backend.roles.iter().map(|role| (*role).to_owned()).collect(),
+            data_owner: "data-owner".to_owned(),
+            settings: std::collections::BTreeMap::new(),
             threat_model: serde_json::json!({
                 "label": backend.protects, "adversary": "semi-honest", "colluding": 0, "trusted": [backend.protects],
                 "learns": learns, "simulated": backend.simulated,
@@ -119,8 +123,8 @@ fn run() -> Run {
         };
         run.networks.insert(network.to_owned(), record);
         let synthetic = dataset.ends_with("-sample");
-        let record =
-            DatasetRecord { fingerprint: format!("{:064x}", dataset.len()), images: 1_000, synthetic };
+        let fingerprint = format!("{:064x}", dataset.len());
+        let record = DatasetRecord { fingerprint, images: 1_000, synthetic, ..DatasetRecord::default() };
         run.datasets.insert(dataset.to_owned(), record);
     }
     run
@@ -299,6 +303,9 @@ impl Part<'_> {
                 to: to.to_owned(),
                 bytes,
                 messages: rounds.div_ceil(2),
+                received_bytes: Some(bytes),
+                received_messages: Some(rounds.div_ceil(2)),
+                local: false,
             });
         }
     }

@@ -7,10 +7,10 @@ const batch = {
       h("p", { class: "note" }, "A line is one backend under one set of conditions; along it the batch grows, and its number stands at the mark. Upper left is better among lines of one letter. Dashed lines are other links than loopback."));
     const [body, even] = [h("div"), h("div")];
     root.append(body, h("h2", {}, "From which batch one overtakes another"),
-      h("p", { class: "note" }, "Measured: by online time of a batch, where the order of two backends changes once and for good. The true point lies after the last batch that is still slower."),
+      h("p", { class: "note" }, "Measured: by offline and online time of a batch, where the order of two backends changes once and for good. The true point lies after the last batch that is still slower."),
       h("div", { class: "controls" }, toggle("Also between different protections", "foreign")), even);
     return (cells) => {
-      const measured = cells.filter((cell) => cell.online_wall_ns !== undefined && cell.images_per_second !== undefined);
+      const measured = cells.filter((cell) => cell.online_wall_ns !== undefined && cell.images_per_second_sustained !== undefined);
       body.replaceChildren(...(measured.length ? [shapeLegend(measured), batchCharts(measured)] : [nothing("No cell fits the filter.")]));
       even.replaceChildren(evenTable(new Set(cells.map((cell) => cell.cell))));
     };
@@ -30,13 +30,13 @@ function batchCharts(cells) {
     const label = conditions(cells.map((cell) => ({ ...cell, batch: 0, images: 0 })));
     const series = [...lines.values()].map((line) => ({
       colour: colour(line[0]), shape: shapeOf(line[0]), line: "line", dash: line[0].link === "loopback" ? undefined : "5 4",
-      points: line.sort((a, b) => a.batch - b.batch).map((cell) => ({ x: cell.online_wall_ns, y: cell.images_per_second,
+      points: line.sort((a, b) => a.batch - b.batch).map((cell) => ({ x: cell.online_wall_ns, y: cell.images_per_second_sustained,
         label: count(cell.batch), href: cellHref(cell),
-        title: `${cell.backend}, batch ${count(cell.batch)}${label(cell) && `, ${label(cell)}`}: ${duration(cell.online_wall_ns)}, ${figures(cell.images_per_second)} images a second` })),
+        title: `${cell.backend}, batch ${count(cell.batch)}${label(cell) && `, ${label(cell)}`}: ${duration(cell.online_wall_ns)}, ${figures(cell.images_per_second_sustained)} images a second` })),
     }));
     return h("figure", {}, h("h3", {}, name),
-      chart(`${name}: latency against throughput`, width, Math.min(360, width * 0.85), { name: "online time of a batch", tick: duration }, { name: "images a second", tick: figures }, series),
-      asTable(name, ["Cell", "Batch", "Latency", "Images a second"], () => cells.map((cell) => [cell.cell, count(cell.batch), duration(cell.online_wall_ns), figures(cell.images_per_second)]), [1, 2, 3]));
+      chart(`${name}: latency against throughput`, width, Math.min(360, width * 0.85), { name: "online time of a batch", tick: duration }, { name: "images a second, offline and online", tick: figures }, series),
+      asTable(name, ["Cell", "Batch", "Latency", "Images a second"], () => cells.map((cell) => [cell.cell, count(cell.batch), duration(cell.online_wall_ns), figures(cell.images_per_second_sustained)]), [1, 2, 3]));
   }));
 }
 

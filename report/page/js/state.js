@@ -3,7 +3,7 @@
 const DEFAULTS = {
   view: "overview", q: "", network: "", backend: "", dataset: "", protection: "", link: "", batch: "", threads: "",
   status: "", metric: "online_wall_ns", sort: "", dir: "up", across: "", log: "1", split: "phase", phase: "online",
-  setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "", foreign: "", cell: "", theme: "",
+  setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "1", foreign: "", cell: "", theme: "",
 };
 
 const state = {

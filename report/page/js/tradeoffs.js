@@ -4,7 +4,7 @@
 function costs(cell) {
   const offline = state.get("offlinecounts") === "1";
   if (cell.online_wall_ns === undefined || cell.online_bytes === undefined) return undefined;
-  return { cell, x: perImage(cell, cell.online_wall_ns + (offline ? cell.offline_wall_ns ?? 0 : 0)),
+  return { cell, x: perImage(cell, offline ? (cell.online_occupancy_ns ?? cell.online_wall_ns) + (cell.offline_wall_ns ?? 0) : cell.online_wall_ns),
     y: perImage(cell, cell.online_bytes + (offline ? cell.offline_bytes ?? 0 : 0)) };
 }
 

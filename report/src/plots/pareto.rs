@@ -21,7 +21,13 @@ const TICKS_WIDTH: f64 = 78.0;
 pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
     let explained = "of one protection and network on loopback, no other cell is better in both; beaten cells are not drawn";
-    let mut figure = titled(run, "Time against bytes of one image: Pareto fronts", explained, &[], &groups);
+    let mut figure = titled(
+        run,
+        "Time against bytes of one image, offline and online: Pareto fronts",
+        explained,
+        &[],
+        &groups,
+    );
     let efficient = fronts(rows, &groups);
     let efficient: Vec<&Efficient<'_>> =
         efficient.iter().filter(|point| point.row.link == "loopback").collect();

@@ -27,10 +27,10 @@ struct Series {
     group: usize,
 }
 
-/// Images a second of online time against the batch.
+/// Images a second of offline and online time against the batch.
 pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
-    let explained = "images of a batch by its median online time; set-up and offline time are not in it";
+    let explained = "images of a batch by its offline and online time together; set-up is not in it";
     let shown = plainest(rows, |row| (row.link != "loopback", row.threads));
     let mut notes = Vec::new();
     if shown.len() < rows.len() {
@@ -48,7 +48,7 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
         return figure;
     }
     key(&mut figure, &series);
-    let vertical = Axis::logarithmic(shown.iter().filter_map(|row| row.images_per_second));
+    let vertical = Axis::logarithmic(shown.iter().filter_map(|row| row.images_per_second_sustained));
     let heights = vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()];
     let places = grid(&mut figure, &heights);
     for ((title, rows), (left, top, width)) in panels.iter().zip(places) {
@@ -147,7 +147,7 @@ impl Plot {
     fn draw_series(&self, figure: &mut Figure, index: usize, series: &Series, rows: &[&Summary]) {
         let colour = group_colour(series.group);
         let mut points: Vec<(usize, f64)> =
-            rows.iter().filter_map(|row| Some((row.batch, row.images_per_second?))).collect();
+            rows.iter().filter_map(|row| Some((row.batch, row.images_per_second_sustained?))).collect();
         points.sort_by_key(|(batch, _)| *batch);
         let places: Vec<(f64, f64)> =
             points.iter().map(|(batch, value)| (self.x(*batch), self.y(*value))).collect();
@@ -177,7 +177,7 @@ impl Plot {
 /// The backends without a throughput at this batch, by status; empty if there are none.
 fn failures(rows: &[&Summary], batch: usize) -> String {
     let mut failed: BTreeMap<Status, Vec<&str>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.batch == batch && row.images_per_second.is_none()) {
+    for row in rows.iter().filter(|row| row.batch == batch && row.images_per_second_sustained.is_none()) {
         failed.entry(row.status).or_default().push(&row.backend);
     }
     let named: Vec<String> = failed

@@ -57,6 +57,7 @@ pub(crate) fn run(backends: usize) -> Run {
             name.to_owned(),
             BackendRecord {
                 technology: technology.to_owned(),
+                data_owner: "owner".to_owned(),
                 threat_model_summary: summary.to_owned(),
                 security_bits,
                 simulated,
@@ -167,6 +168,9 @@ fn phase(
             to: to.to_owned(),
             bytes,
             messages: rounds,
+            received_bytes: Some(bytes),
+            received_messages: Some(rounds),
+            local: false,
         });
     }
 }

@@ -4,7 +4,7 @@ use crate::fixture::{Costs, cell, failed, run, session};
 use std::{path::Path, time::Instant};
 use tempfile::TempDir;
 use veilbench_report::{Settings, compare, summarise};
-use veilbench_results::{RunData, Session, Status, Store, Summary};
+use veilbench_results::{Phase, RunData, Session, Status, Store, Summary};
 
 fn data(sessions: &[Session]) -> RunData {
     let folder = TempDir::new().unwrap();
@@ -32,7 +32,7 @@ fn costs(online: &[u64]) -> Costs {
 
 #[test]
 fn figures_are_those_computed_by_hand() {
-    let cell = cell("ckks", "mnist-mlp", "mnist", 2);
+    let cell = cell("ckks", "mnist-mlp", "mnist", 20);
     let row = only(&data(&[
         session(&cell, 0, &costs(&[9_000, 1_000, 1_200])),
         session(&cell, 1, &Costs { setup: (7_000, 400), ..costs(&[8_000, 1_100, 1_500]) }),
@@ -44,19 +44,22 @@ fn figures_are_those_computed_by_hand() {
     assert_eq!(row.cold_online_wall_ns, Some(8_500));
     assert_eq!((row.warm_samples, row.outliers), (4, 0));
     let (low, high) = (row.online_wall_ns_low.unwrap(), row.online_wall_ns_high.unwrap());
-    assert!((1_000..=1_150).contains(&low) && (1_150..=1_500).contains(&high), "{low}..{high}");
-    assert_eq!(row.images_per_second, Some(2.0 * 1e9 / 1_150.0));
+    // Sessions of 1100 and 1300: logarithms 7.00307 and 7.17012, one degree of freedom.
+    assert_eq!((low, high), (414, 3_456));
+    assert_eq!(row.images_per_second, Some(20.0 * 1e9 / 1_150.0));
+    assert_eq!(row.online_occupancy_ns, Some(1_150));
+    assert_eq!(row.images_per_second_sustained, Some(20.0 * 1e9 / 1_850.0), "offline time counts");
     assert_eq!((row.setup_bytes, row.offline_bytes, row.online_bytes), (Some(400), Some(40), Some(100)));
     assert_eq!(row.online_bytes_max_party, Some(75));
     assert_eq!((row.setup_rounds, row.offline_rounds, row.online_rounds), (Some(1), Some(2), Some(3)));
     assert_eq!(row.peak_rss_bytes, Some(80_000_000));
     assert_eq!(row.setup_cpu_ns, Some(6_000), "two roles at half the wall-clock time each");
     assert_eq!(row.online_cpu_ns, Some(1_150));
-    // Images 0 to 5 in two sessions; 0 and 4 are wrong, and the clear network is right on all.
-    assert_eq!((row.answers, row.images_answered), (12, 6));
-    assert_eq!((row.accuracy, row.agreement), (Some(4.0 / 6.0), Some(4.0 / 6.0)));
+    // Images 0 to 59 in two sessions; every fourth is wrong, and the clear network on 7 and 57.
+    assert_eq!((row.answers, row.images_answered), (120, 60));
+    assert_eq!((row.accuracy, row.agreement), (Some(45.0 / 60.0), Some(43.0 / 60.0)));
     let (low, high) = (row.accuracy_low.unwrap(), row.accuracy_high.unwrap());
-    assert!((low - 0.3000).abs() < 1e-3 && (high - 0.9032).abs() < 1e-3, "{low} {high}");
+    assert!((low - 0.6277).abs() < 1e-3 && (high - 0.8422).abs() < 1e-3, "{low} {high}");
     assert_eq!(row.max_logit_error, Some(1e-4 * 3.0));
     assert_eq!((row.technology.as_str(), row.security_bits, row.simulated), ("ckks", Some(128), Some(false)));
 }
@@ -125,6 +128,27 @@ fn timed(backend: &str, ns: u64) -> Vec<Session> {
 }
 
 #[test]
+fn under_fifty_images_no_accuracy_is_stated() {
+    let few =
+        only(&data(&[session(&cell("ckks", "mnist-mlp", "mnist", 2), 0, &costs(&[9_000, 1_000, 1_200]))]));
+    assert_eq!((few.images_answered, few.accuracy, few.accuracy_low), (6, None, None));
+    assert!(few.agreement.is_some(), "agreement is of the very answers");
+}
+
+#[test]
+fn the_online_time_is_the_data_owners_and_the_others_only_occupy() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 1);
+    let mut late = session(&cell, 0, &costs(&[9_000, 1_000, 1_000]));
+    for sample in late.samples.iter_mut().filter(|sample| sample.phase == Phase::Online) {
+        if sample.role != "owner" {
+            sample.wall_ns = sample.wall_ns.map(|ns| ns + 500);
+        }
+    }
+    let row = only(&data(&[late]));
+    assert_eq!((row.online_wall_ns, row.online_occupancy_ns), (Some(1_000), Some(1_500)));
+}
+
+#[test]
 fn a_run_against_itself_has_no_differences() {
     let run = data(&timed("clear", 1_000));
     let comparison = compare(&run, &run, Settings::default());
@@ -150,7 +174,7 @@ fn a_slower_run_is_a_regression_a_faster_one_is_not_and_noise_is_neither() {
 
 #[test]
 fn exact_figures_statuses_and_cells_that_change_are_told() {
-    let cell = cell("clear", "mnist-mlp", "mnist", 1);
+    let cell = cell("clear", "mnist-mlp", "mnist", 20);
     let before = data(&[session(&cell, 0, &costs(&[9_000, 1_000, 1_000]))]);
     let more = Costs { rounds: 4, wrong_every: 2, ..costs(&[9_000, 1_000, 1_000]) };
     let comparison = compare(&before, &data(&[session(&cell, 0, &more)]), Settings::default());

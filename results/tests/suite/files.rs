@@ -30,20 +30,24 @@ fn status() -> impl Strategy<Value = Status> {
 
 prop_compose! {
     fn sample()(
-        texts in prop::array::uniform5(text()),
-        numbers in prop::array::uniform7(any::<Option<u64>>()),
+        texts in prop::array::uniform7(text()),
+        numbers in prop::array::uniform12(any::<Option<u64>>()),
         counts in prop::array::uniform4(any::<usize>()),
         images in any::<Option<usize>>(),
         warm in any::<bool>(),
         phase in phase(),
         status in status(),
     ) -> Sample {
-        let [run, backend, span, role, detail] = texts;
-        let [wall_ns, cpu_ns, sent_bytes, received_bytes, messages, rounds, peak_rss_bytes] = numbers;
+        let [run, backend, span, role, detail, rows_sha256, run_sha256] = texts;
+        let [
+            wall_ns, cpu_ns, sent_bytes, received_bytes, messages, rounds, peak_rss_bytes, start_ns, local_bytes,
+            others_cpu_ns, steal_ns, involuntary_switches,
+        ] = numbers;
         let [batch, threads, repetition, iteration] = counts;
         Sample {
             run, backend, span, detail, batch, threads, iteration, images, warm, status, wall_ns, cpu_ns, sent_bytes,
-            received_bytes, messages, rounds, peak_rss_bytes,
+            received_bytes, messages, rounds, peak_rss_bytes, start_ns, local_bytes, others_cpu_ns, steal_ns,
+            involuntary_switches, rows_sha256, run_sha256,
             ..Sample::new("", &cell("clear"), repetition, phase, &role)
         }
     }
@@ -54,9 +58,13 @@ prop_compose! {
         [run, cell, from, to] in prop::array::uniform4(text()),
         [repetition, iteration] in prop::array::uniform2(any::<usize>()),
         [bytes, messages] in prop::array::uniform2(any::<u64>()),
+        [received_bytes, received_messages] in prop::array::uniform2(any::<Option<u64>>()),
+        local in any::<bool>(),
         phase in phase(),
     ) -> Traffic {
-        Traffic { run, cell, repetition, iteration, phase, from, to, bytes, messages }
+        Traffic {
+            run, cell, repetition, iteration, phase, from, to, bytes, messages, received_bytes, received_messages, local,
+        }
     }
 }
 
@@ -183,7 +191,7 @@ fn a_run_description_is_read_back_and_lacks_nothing_when_fields_are_missing() {
     assert_eq!(Run::load(folder.path()).unwrap(), run());
     fs::write(folder.path().join("run.json"), r#"{"schema_version": 1, "name": "old"}"#).unwrap();
     let old = Run::load(folder.path()).unwrap();
-    assert_eq!(old, Run { name: "old".to_owned(), ..Run::default() });
+    assert_eq!(old, Run { schema_version: 1, name: "old".to_owned(), ..Run::default() });
 }
 
 #[test]
@@ -191,9 +199,12 @@ fn other_schema_versions_and_other_files_are_told_apart() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("run.json");
     assert!(matches!(Run::load(folder.path()), Err(Error::NoRun { .. })));
-    fs::write(&path, r#"{"schema_version": 2, "name": {"in": "another shape"}}"#).unwrap();
+    fs::write(&path, r#"{"schema_version": 3, "name": {"in": "another shape"}}"#).unwrap();
     let error = Run::load(folder.path()).unwrap_err();
-    assert!(error.to_string().contains("has schema version 2 and this veilbench reads version 1"), "{error}");
+    assert!(
+        error.to_string().contains("has schema version 3 and this veilbench reads versions up to 2"),
+        "{error}"
+    );
     for text in ["", "{", "[]", r#"{"name": "no version"}"#, r#"{"schema_version": 1, "seed": "x"}"#] {
         fs::write(&path, text).unwrap();
         assert!(matches!(Run::load(folder.path()), Err(Error::RunDescription { .. })), "{text}");
@@ -206,7 +217,9 @@ fn published_figures_are_readable_cited_and_say_why_they_do_not_compare() {
     let (rows, findings) = Published::load_all(&folder).unwrap();
     assert_eq!(findings, []);
     assert!(!rows.is_empty());
+    let technologies = ["none", "tee", "mpc", "fhe", "hybrid"];
     for row in &rows {
+        assert!(technologies.contains(&&*row.technology), "{} is no technology", row.technology);
         assert!(row.citation.contains("doi") && !row.not_comparable_because.is_empty(), "{row:?}");
         let measured = [row.online_wall_ns.is_some(), row.images_per_hour.is_some(), row.accuracy.is_some()];
         assert!(measured.contains(&true), "{row:?}");

@@ -61,6 +61,9 @@ pub(crate) fn session(cell: &Cell, repetition: usize) -> Session {
                 to: to.to_owned(),
                 bytes,
                 messages: 1,
+                received_bytes: Some(bytes),
+                received_messages: Some(1),
+                local: false,
             });
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::fixture::{RUN, cell, mark, run, session};
 use flate2::{Compression, write::GzEncoder};
-use std::{collections::BTreeSet, fs, io::Write};
+use std::{collections::BTreeSet, fs, io::Write, path::Path};
 use tempfile::TempDir;
 use veilbench_results::{
-    ALL_ROLES, Cell, Error, RunData, Sample, Session, SessionKey, Status, Store, validate,
+    ALL_ROLES, Cell, Error, Row, RunData, Sample, Session, SessionKey, Severity, Status, Store, Traffic,
+    validate,
 };
 
 /// A run folder in memory where the system has room there: these tests sync it thousands of times.
@@ -16,6 +17,12 @@ fn folder_with(sessions: &[Session]) -> TempDir {
         store.append_session(session).unwrap();
     }
     folder
+}
+
+/// Samples without the digests that a store puts into commit marks.
+fn bare(samples: Vec<Sample>) -> Vec<Sample> {
+    let bare = |sample| Sample { rows_sha256: String::new(), run_sha256: String::new(), ..sample };
+    samples.into_iter().map(bare).collect()
 }
 
 fn files(folder: &TempDir) -> Vec<Vec<u8>> {
@@ -31,7 +38,7 @@ fn what_is_appended_is_read_back() {
     let data = RunData::load(folder.path()).unwrap();
     assert_eq!(data.findings, []);
     assert_eq!(data.run, run());
-    assert_eq!(data.samples, sessions.iter().flat_map(|s| s.samples.clone()).collect::<Vec<_>>());
+    assert_eq!(bare(data.samples), sessions.iter().flat_map(|s| s.samples.clone()).collect::<Vec<_>>());
     assert_eq!(data.traffic, sessions.iter().flat_map(|s| s.traffic.clone()).collect::<Vec<_>>());
     assert_eq!(data.answers, sessions.iter().flat_map(|s| s.answers.clone()).collect::<Vec<_>>());
 }
@@ -87,6 +94,94 @@ fn traffic_and_answers_cut_at_any_byte_before_their_mark_was_written_are_restore
             store.append_session(&sessions[1]).unwrap();
             assert!(files(&folder) == whole, "{name} cut at {cut}");
         }
+    }
+}
+
+#[test]
+fn a_session_of_which_rows_were_cut_or_changed_is_measured_again() {
+    let sessions = [small_session("clear"), small_session("mpc")];
+    type Edit = (&'static str, fn(String) -> String);
+    let edits: [Edit; 5] = [
+        ("traffic.csv", |text| text.lines().take(1).map(|line| line.to_owned() + "\n").collect()),
+        ("answers.csv", |_| String::new()),
+        ("answers.csv", |text| text.replacen(",0.125", ",0.0625", 1)),
+        ("samples.csv", |text| text.replacen(",1000,", ",999,", 1)),
+        ("samples.csv", |text| text.replacen("clear,mnist-mlp", "clear,mnist-cnn", 1)),
+    ];
+    for (name, edit) in edits {
+        let folder = folder_with(&sessions);
+        let whole = files(&folder);
+        let path = folder.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_ne!(edit(text.clone()), text, "the edit of {name} does nothing");
+        fs::write(&path, edit(text)).unwrap();
+        let found = validate(folder.path()).unwrap();
+        assert!(found.iter().any(|finding| finding.severity == Severity::Error), "{name}: {found:?}");
+        let mut store = Store::open(folder.path()).unwrap();
+        let clear = SessionKey::new(&cell("clear"), 0);
+        assert!(store.damaged().contains(&clear) && !store.completed().contains(&clear), "{name}");
+        for session in sessions
+            .iter()
+            .filter(|session| store.damaged().contains(&key(session)))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            store.append_session(&session).unwrap();
+        }
+        assert_eq!(validate(folder.path()).unwrap(), [], "{name}");
+        let lines = |file: &[u8]| {
+            let text = String::from_utf8(file.to_vec()).unwrap();
+            text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let restored = files(&folder);
+        assert!(restored.iter().zip(&whole).all(|(now, before)| lines(now) == lines(before)), "{name}");
+    }
+}
+
+fn key(session: &Session) -> SessionKey {
+    let mark = session.samples.last().unwrap();
+    SessionKey { cell: mark.cell.clone(), repetition: mark.repetition }
+}
+
+#[test]
+fn a_changed_description_is_found_and_its_sessions_are_measured_again() {
+    let folder = folder_with(&[session(&cell("clear"), 0), session(&cell("mpc"), 0)]);
+    let path = folder.path().join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"technology\": \"clear\"", "\"technology\": \"mpc\"", 1)).unwrap();
+    let found = validate(folder.path()).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("what run.json says about clear/"), "{}", found[0]);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.damaged(), &BTreeSet::from([SessionKey::new(&cell("clear"), 0)]));
+    assert_eq!(store.completed(), &BTreeSet::from([SessionKey::new(&cell("mpc"), 0)]));
+}
+
+#[test]
+fn a_run_of_the_first_version_is_read_and_not_gone_on_with() {
+    let folder = folder_with(&[session(&cell("clear"), 0)]);
+    first_version(folder.path());
+    let data = RunData::load(folder.path()).unwrap();
+    assert_eq!(data.findings, []);
+    assert_eq!(data.run.schema_version, 1);
+    assert_eq!(data.samples.len(), session(&cell("clear"), 0).samples.len());
+    assert!(data.traffic.iter().all(|row| row.received_bytes.is_none() && !row.local));
+    assert!(matches!(Store::open(folder.path()), Err(Error::OldRun { found: 1, .. })));
+}
+
+/// Takes from a folder what version 1 did not have.
+fn first_version(folder: &Path) {
+    let path = folder.join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"schema_version\": 2", "\"schema_version\": 1", 1)).unwrap();
+    for (name, added) in [("samples.csv", Sample::ADDED.len()), ("traffic.csv", Traffic::ADDED.len())] {
+        let path = folder.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let line = |line: &str| {
+            let fields: Vec<_> = line.split(',').collect();
+            fields[..fields.len() - added].join(",") + "\n"
+        };
+        fs::write(&path, text.lines().map(line).collect::<String>()).unwrap();
     }
 }
 

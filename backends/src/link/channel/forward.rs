@@ -76,7 +76,7 @@ impl Link {
             return Err(LinkError::TooLarge { peer: self.peer.clone(), bytes });
         }
         self.admit(&header)?;
-        to.traffic.count(bytes);
+        to.traffic.count_sent(bytes);
         let next = to.next_header(bytes);
         to.write_all(&next.encode(), &payload)?;
         let mut left = bytes - payload.len();

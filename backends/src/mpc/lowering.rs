@@ -5,6 +5,7 @@ use veilbench_mpc::model::LayerParameters;
 use veilbench_mpc::network::Layer;
 use veilbench_networks::{Architecture, Conv2d, Network, Op, Parameters, Polynomial, Range, Shape, Window};
 
+use super::format::rounded_up;
 use crate::{Error, Unsupported};
 
 /// An architecture as the protocols see it.
@@ -57,7 +58,10 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
             return Err(Unsupported { layer: Some(layer.name.clone()), reason });
         }
         lowered.architecture.layers.push(own);
-        lowered.architecture.magnitudes.push(magnitude(layer.range));
+        lowered
+            .architecture
+            .magnitudes
+            .push(magnitude(layer.range).map(|range| f64::from(rounded_up(range)).exp2()));
         wire = wire.after(own);
     }
     Ok(lowered)
@@ -134,8 +138,8 @@ impl Lowered {
     pub(super) fn refusal(&self, error: core::Error) -> Error {
         match error {
             core::Error::Overflow { layer, limit_bits } => Error::Input(format!(
-                "layer {}: with these weights values may exceed the {limit_bits} bits that are safe; give \
-                 the model calibrated ranges, or smaller weights",
+                "layer {}: with these weights some image may drive values beyond the {limit_bits} bits that are safe; \
+                 try the setting ring=wide, give the model calibrated ranges, or smaller weights",
                 self.name(layer).unwrap_or_default()
             )),
             other => Error::engine("preparing the model")(other),

@@ -1,5 +1,6 @@
 //! The backends against the fixed-point oracle, and what happens when a party or a link fails.
 
+mod out_of_range;
 mod real_images;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod digest;
 pub(crate) mod guard;
 pub(crate) mod pool;
 mod range;
+mod scale;
 
 pub use guard::Guard;
 pub use pool::{Pool, Slot};
@@ -143,6 +144,8 @@ pub struct Circuit {
     pub(crate) layers: Vec<usize>,
     /// What the weights of each gate are to be divided by, because a mean was left a sum.
     pub(crate) divisors: Vec<f64>,
+    /// What the parameters of each gate are multiplied with, so that what it writes is of a size that fixed point holds well.
+    pub(crate) scales: Vec<f64>,
     /// Magnitudes that are expected of what a gate computes, before its pools.
     pub(crate) expected: Vec<Option<f64>>,
     /// Fractional bits taken off open logits before they leave.

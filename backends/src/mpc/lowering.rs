@@ -33,6 +33,7 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
         names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
         input_magnitude,
     };
+    refuse_constants(architecture)?;
     let mut wire = Wire::Held;
     for layer in &architecture.layers {
         let own = match layer.op {
@@ -65,6 +66,22 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
         wire = wire.after(own);
     }
     Ok(lowered)
+}
+
+/// A layer that writes nothing but zeros leaves all that follow constant: ranges that say otherwise are wrong.
+fn refuse_constants(architecture: &Architecture) -> Result<(), Unsupported> {
+    let varies = |range: Option<Range>| range.is_some_and(|range| range.low < range.high);
+    for (at, layer) in architecture.layers.iter().enumerate() {
+        let zero = layer.range.is_some_and(|range| range.low == 0.0 && range.high == 0.0);
+        if zero && architecture.layers[at + 1..].iter().any(|layer| varies(layer.range)) {
+            let reason =
+                "its stated range is 0 to 0, though what follows varies; state the range that calibration \
+                          images give, or leave all ranges out"
+                    .into();
+            return Err(Unsupported { layer: Some(layer.name.clone()), reason });
+        }
+    }
+    Ok(())
 }
 
 /// What the protocols have where a layer begins.

@@ -2,6 +2,7 @@
 
 mod out_of_range;
 mod real_images;
+mod scales;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

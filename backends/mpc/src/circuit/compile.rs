@@ -3,6 +3,7 @@
 use super::digest::digests;
 use super::guard::{SQUARES, SUMS};
 use super::pool::levels_of_maxima;
+use super::scale::scales_log2;
 use super::{Circuit, Format, Gate, Guard, Pool};
 use crate::Error;
 use crate::linear::LinearShape;
@@ -24,6 +25,7 @@ impl Circuit {
             gates: Vec::new(),
             layers: Vec::new(),
             divisors: Vec::new(),
+            scales: Vec::new(),
             expected: Vec::new(),
             output_shift: 0,
             output_bits: format.activation_bits,
@@ -43,8 +45,15 @@ impl Circuit {
             let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
             return Err(Error::Unsupported { layer, reason });
         }
-        let mut builder =
-            Builder { circuit, magnitudes, open: false, divisor: 1.0, reached: Vec::new(), wire: None };
+        let mut builder = Builder {
+            circuit,
+            magnitudes,
+            scales: scales_log2(architecture),
+            open: false,
+            divisor: 1.0,
+            reached: Vec::new(),
+            wire: None,
+        };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);
         for (index, layer) in layers {
@@ -74,6 +83,8 @@ fn relu_after_max(architecture: &Architecture) -> Vec<(usize, Layer)> {
 struct Builder<'a> {
     circuit: Circuit,
     magnitudes: &'a [Option<f64>],
+    /// Logarithms, for every layer.
+    scales: Vec<i32>,
     open: bool,
     divisor: f64,
     /// Expected magnitudes of what each gate reads and, with its pools, writes.
@@ -99,6 +110,12 @@ impl Builder<'_> {
         self.circuit.gates.push(gate);
         self.circuit.layers.push(layer);
         self.circuit.divisors.push(divisor);
+        let scaled = matches!(self.circuit.gates.last(), Some(Gate::Linear { .. } | Gate::Quadratic { .. }));
+        self.circuit.scales.push(if scaled { self.scale(layer) } else { 1.0 });
+    }
+
+    fn scale(&self, layer: usize) -> f64 {
+        self.scales.get(layer).map_or(1.0, |power| f64::from(*power).exp2())
     }
 
     /// The wire is what the layer writes.
@@ -181,7 +198,8 @@ impl Builder<'_> {
                     pools: Vec::new(),
                     guard: None,
                 };
-                let divisor = std::mem::replace(&mut self.divisor, 1.0);
+                let scale = self.scale(index);
+                let divisor = std::mem::replace(&mut self.divisor, scale);
                 self.push(index, gate, divisor);
                 self.open = false;
             }
@@ -194,7 +212,8 @@ impl Builder<'_> {
             let gate = Gate::Truncate { units: shape.inputs(), shift: self.circuit.format.weight_bits };
             self.push(index, gate, 1.0);
         }
-        let divisor = std::mem::replace(&mut self.divisor, 1.0);
+        let scale = self.scale(index);
+        let divisor = std::mem::replace(&mut self.divisor, scale);
         self.push(index, Gate::Linear { shape }, divisor);
         self.open = true;
     }

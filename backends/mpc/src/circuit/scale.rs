@@ -42,9 +42,6 @@ fn next_square(architecture: &Architecture, layer: usize) -> Option<usize> {
     let passes = |layer: &Layer| {
         matches!(layer, Layer::Flatten | Layer::SumPool(_) | Layer::AveragePool(_) | Layer::MaxPool(_))
     };
-    let rest = architecture.layers.iter().enumerate().skip(layer + 1);
-    rest.skip_while(|(_, layer)| passes(layer))
-        .next()
-        .filter(|(_, layer)| **layer == Layer::Quadratic)
-        .map(|(at, _)| at)
+    let mut rest = architecture.layers.iter().enumerate().skip(layer + 1);
+    rest.find(|(_, layer)| !passes(layer)).filter(|(_, layer)| **layer == Layer::Quadratic).map(|(at, _)| at)
 }

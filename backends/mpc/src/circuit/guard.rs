@@ -2,7 +2,7 @@
 //!
 //! Behind an activation the parties hold shares of every value, so shares of sums of them cost no message. A *guard*
 //! sums groups of neighbouring values that cannot be negative: what a ReLU (and its pools) writes, or the squares of what a
-//! polynomial reads. The data owner learns `floor(sum / 2^shift)`, rounded by a public coin, and accepts 0 and 1. Accepted groups
+//! polynomial reads. The data owner learns `floor(sum / 2^shift)`, rounded by a coin it does not know, and accepts 0 and 1. Accepted groups
 //! are below `2^(shift + 1)`, which bounds every value of them, and from there interval arithmetic over the weights
 //! ([`oracle::analyse`](crate::oracle::analyse)) bounds what follows up to the next guard.
 

@@ -21,7 +21,7 @@ use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
 use veilbench_networks::Architecture;
 
 use crate::{
-    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Role, Seat,
+    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Role, Seat, Setting,
     Technology, ThreatModel, Unsupported,
 };
 use batches::Cut;
@@ -73,8 +73,17 @@ pub fn beaver() -> Mpc<Beaver> {
     }
 }
 
+/// How wide the ring is.
+const RING: Setting = Setting {
+    key: "ring",
+    values: &["narrow", "wide"],
+    summary: "narrow: as calibrated ranges allow; wide: 64 bits and fewer fractional ones, for weights that a narrow ring refuses",
+};
+
 const DATA_OWNER: &str = "data-owner";
 const MODEL_OWNER: &str = "model-owner";
+/// A layer of n inputs is n + 1 unknowns an output: as many exact answers give a network of one layer; deeper ones take more.
+const AFTER_QUERIES: &str = "chosen images, one more than a layer has inputs for each layer at least (785 for a dense layer on MNIST), from the logits";
 const DEALER: &str = "dealer";
 
 impl<P: Protocol> Mpc<P> {
@@ -86,7 +95,8 @@ impl<P: Protocol> Mpc<P> {
     ) -> Result<(Lowered, Arc<Circuit>, Cut), Error> {
         let parameters: format::Parameters = serde_json::from_value(plan.parameters.clone())
             .map_err(|error| Error::protocol(format!("the plan is not this backend's: {error}")))?;
-        let lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
+        let mut lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
+        lowered.architecture.magnitudes = parameters.magnitudes();
         let circuit = Circuit::compile(&lowered.architecture, parameters.format(self.signs)?)
             .map_err(Error::engine("compiling the network"))?;
         let cut = Cut::new(parameters.images_a_message, parameters.images_dealt_ahead);
@@ -96,11 +106,6 @@ impl<P: Protocol> Mpc<P> {
 
 impl<P: Protocol> Backend for Mpc<P> {
     fn profile(&self) -> Profile {
-        let learns = |role, logits| Leakage {
-            logits: Learned::seen(logits),
-            ranges: Learned::Yes,
-            ..Leakage::none(role)
-        };
         Profile {
             name: self.name.into(),
             summary: self.summary.into(),
@@ -114,16 +119,34 @@ impl<P: Protocol> Backend for Mpc<P> {
                     "all three follow the protocol, and no two collude".into(),
                     "the dealer hands out correlated randomness and sees no input and no message of the online phase".into(),
                     "links are confidential and authenticated".into(),
+                    "all three know the format: of every layer the power of two above its calibrated magnitude, and of the \
+                     input three significant bits"
+                        .into(),
+                    "the data owner learns of groups of activations whether they stayed in range: the quotient of their sum \
+                     and a public bound, rounded by a coin"
+                        .into(),
                 ],
-                learns: vec![learns(DATA_OWNER, true), learns(MODEL_OWNER, false), learns(DEALER, false)],
+                learns: vec![
+                    Leakage {
+                        logits: Learned::Yes,
+                        weights: Learned::derivable(AFTER_QUERIES),
+                        ..Leakage::none(DATA_OWNER)
+                    },
+                    Leakage::none(MODEL_OWNER),
+                    Leakage::none(DEALER),
+                ],
                 simulated: false,
             },
         }
     }
 
+    fn settings(&self) -> &'static [Setting] {
+        &[RING]
+    }
+
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        let (circuit, mut notes) = format::choose(&lowered, self.signs)?;
+        let (circuit, mut notes) = format::choose(&lowered, self.signs, job.setting(&RING) == "wide")?;
         let randomness = P::randomness_bytes(&circuit);
         let cut = Cut::choose(randomness, job);
         if cut.ahead() < job.batch {
@@ -139,6 +162,12 @@ impl<P: Protocol> Backend for Mpc<P> {
             activation_bits: format.activation_bits,
             weight_bits: format.weight_bits,
             input_magnitude: format.input_magnitude,
+            magnitudes_log2: lowered
+                .architecture
+                .magnitudes
+                .iter()
+                .map(|magnitude| magnitude.map(format::rounded_up))
+                .collect(),
             images_a_message: cut.message(),
             images_dealt_ahead: cut.ahead(),
         };

@@ -12,7 +12,10 @@
 //! | ... the sign, masked by a bit that is shared in both ways | 1 | 1 bit |
 //! | ... sign times value | 1 | 2L bits |
 //! | square: `y + r`, `t - a`, `t^2 - b`, result `+ r` | 4 | L bits each |
-//! | logits | 1 | L bits |
+//! | logits | 1 | those that are needed of L bits |
+//!
+//! Guards are as in [`masked`](crate::masked): the data owner's masked sums go with its next message. Logits are truncated on the shares, one
+//! rounded down and one up, so that a result is off by less than one unit and the coin is the data owner's own share.
 //!
 //! Truncation is that of [`masked`](crate::masked): on the opened `y + r`, never on shares. A party that holds what the
 //! other's part of an opening adds up to goes on at once, so messages alternate as in `masked`, and there is one more of them than

@@ -6,9 +6,12 @@
 
 mod compile;
 mod digest;
+pub(crate) mod guard;
 pub(crate) mod pool;
 mod range;
+mod scale;
 
+pub use guard::Guard;
 pub use pool::{Pool, Slot};
 
 use crate::linear::LinearShape;
@@ -63,6 +66,8 @@ pub enum Gate {
         shift: u32,
         /// Sums taken before the result is masked again.
         pools: Vec<Pool>,
+        /// Over the sums.
+        guard: Option<Guard>,
     },
     /// Open to held: with `t = x >> shift`, `(sum over the windows of a t^2 + b t + c) >> square_shift`.
     Quadratic {
@@ -76,6 +81,8 @@ pub enum Gate {
         square_shift: u32,
         /// Sums taken before the result is opened.
         pools: Vec<Pool>,
+        /// Over the squares of `t`.
+        guard: Option<Guard>,
     },
     /// Open to held: `x >> shift`.
     Truncate {
@@ -94,6 +101,14 @@ pub enum Gate {
 }
 
 impl Gate {
+    /// What is checked of its values.
+    pub fn guard(&self) -> Option<Guard> {
+        match self {
+            Gate::Relu { guard, .. } | Gate::Quadratic { guard, .. } => *guard,
+            _ => None,
+        }
+    }
+
     /// Values of one image that the gate reads.
     pub fn inputs(&self) -> usize {
         match self {
@@ -129,8 +144,12 @@ pub struct Circuit {
     pub(crate) layers: Vec<usize>,
     /// What the weights of each gate are to be divided by, because a mean was left a sum.
     pub(crate) divisors: Vec<f64>,
-    /// Calibrated bounds on what a gate computes, before its pools.
-    pub(crate) bounds: Vec<Option<f64>>,
+    /// What the parameters of each gate are multiplied with, so that what it writes is of a size that fixed point holds well.
+    pub(crate) scales: Vec<f64>,
+    /// Magnitudes that are expected of what a gate computes, before its pools.
+    pub(crate) expected: Vec<Option<f64>>,
+    /// Fractional bits taken off open logits before they leave.
+    pub(crate) output_shift: u32,
     pub(crate) output_bits: u32,
     pub(crate) output_divisor: f64,
     /// Of everything the parties must agree on.
@@ -163,6 +182,17 @@ impl Circuit {
     /// The gates in order; the last is an [`Gate::Output`].
     pub fn gates(&self) -> &[Gate] {
         &self.gates
+    }
+
+    /// Bits of an open logit that leave the protocol.
+    pub(crate) fn logit_bits(&self) -> u32 {
+        self.ring().bits() - self.output_shift
+    }
+
+    /// The ring element for a logit of which the low [`logit_bits`](Self::logit_bits) are there.
+    pub(crate) fn extended(&self, logit: u64) -> u64 {
+        let unused = 64 - self.logit_bits();
+        self.ring().reduce((((logit << unused) as i64) >> unused) as u64)
     }
 
     /// A logit as a number.

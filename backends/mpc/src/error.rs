@@ -75,14 +75,20 @@ pub enum Error {
     },
     /// A value could leave the range in which opening and truncation are exact.
     #[error(
-        "layer {layer}: with these weights values may exceed the {limit_bits} bits the ring carries; \
-         use fewer fractional bits or a wider ring, or state calibrated magnitudes"
+        "layer {layer}: with these weights some image may drive values beyond the {limit_bits} bits the ring carries, \
+         unnoticed by the guards; use fewer fractional bits or a wider ring, or state calibrated magnitudes"
     )]
     Overflow {
         /// Index of the layer.
         layer: usize,
         /// Bits that are allowed.
         limit_bits: u32,
+    },
+    /// Values of these images left the range in which results are right, so there are none.
+    #[error("images {images:?} of the batch drive values beyond the range that the ring can tell")]
+    OutOfRange {
+        /// Their indices, ascending.
+        images: Vec<usize>,
     },
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy: {0}")]

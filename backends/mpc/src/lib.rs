@@ -76,9 +76,10 @@
 //! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 128 bits, and no two nodes of any of them an AES input in
 //! common but with negligible probability, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
-//! Calibrated magnitudes in an architecture are exact functions of the weights and the calibration images, and all three roles see
-//! them; round them up to powers of two to say less. Values beyond [`network::CALIBRATION_MARGIN`] times them wrap silently: wrong
-//! logits, no error.
+//! Magnitudes in an architecture are public to all three roles. Calibrated ones are exact functions of the weights and the calibration
+//! images: round them up to powers of two, as the backends do. With each answer the data owner learns of every group of
+//! guarded values its sum divided by a public bound, rounded by a coin: 0 or 1 of images that are answered, more bits of one that is refused.
+//! The model owner is not told that an image was refused.
 //!
 //! # Safety contract
 //! - A message of another length is an error before anything of its size is allocated: the length of every message is known
@@ -92,8 +93,13 @@
 //! - Seeds, invitations and the ciphers of streams are wiped on drop, and so is what the two parties expand them to or are dealt, as
 //!   soon as the online phase has used it. Nodes of comparison keys, blocks of the key stream on the stack, weights, messages and intermediate values
 //!   are not: see the non-goals.
-//! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2).
-//!   [`oracle::analyse`] proves that from weights and, where these bound too loosely, relies on calibration.
+//! - Results are exact up to one unit in the last place a truncation while values stay below 2^(L-2), and an image that could leave
+//!   that range has no result but [`Error::OutOfRange`] at the data owner. Behind activations [guards](circuit::Guard) bound groups of
+//!   values; from the input's magnitude and those bounds [`oracle::analyse`] proves by interval arithmetic, when the model owner joins, that
+//!   nothing else overflows and that no sum slips past its guard, or refuses the weights. Calibration decides what is refused, never
+//!   what is right.
+//! - What guards cannot see: parties that deviate from the protocol, and a model owner that did not analyse its weights. Nor do they say
+//!   whether a right answer to an unusual image means anything. They refuse some images that would have fitted: a group is bounded as a whole.
 //! - `unsafe` only calls kernels compiled for detected instruction sets ([`product::Kernel`], [`dcf::Kernel`]) and moves whole vectors
 //!   between arrays and registers.
 //!

@@ -11,7 +11,8 @@
 //! | comparison, round 1: masked signs of the bytes of `y + r'` | both | (L/8 - 1)/4 |
 //! | comparison, round 2: the masked sign | both | 1/8 |
 //! | `relu(y) >> f` summed over the pooling window, plus `r''` known to the data owner | data owner | L/8 a sum |
-//! | logits | model owner | L/8 |
+//! | logits | model owner | those that are needed of L/8 |
+//! | guards, a group: a masked sum, and whether it is in range | data owner, model owner | L/8, about 2 |
 //!
 //! A party runs until it needs what has not come and sends all it has as one message, so messages
 //! alternate: the data owner's, the model owner's, and so on. The number of messages is the number of rounds: two, and four for
@@ -30,6 +31,8 @@
 //!   view again except as its own knowledge.
 //! - Comparison keys hide threshold and payload from a party with one root, as the function promises; each party expands its
 //!   root from its own seed.
+//! - Sums for guards are under a mask of which each party knows a part; what comes back says of the sum what [the circuit's
+//!   guard](crate::circuit::Guard) is to say, and is masked but for that (`src/masked/checks.rs`).
 //! - Lanes that pad a byte of bits carry shares of the dealer's bits that nothing else uses.
 //! - The dealer receives nothing.
 //!
@@ -37,8 +40,9 @@
 //! Truncation rounds up where the low bits of the public `y^` (lifted) are below those of `y`, and down elsewhere. So the
 //! functionality is not rounding by secret coins: it draws a public uniform `u` for every truncated value and rounds by it.
 //! Whoever learns from exact logits which way a hidden value was rounded learns one comparison of its low
-//! bits with `u`; logits come with all their fractional bits.
+//! bits with `u`; logits come with as few fractional bits as the circuit's output magnitude needs.
 
+pub(crate) mod checks;
 mod comparison;
 pub(crate) mod data_owner;
 pub(crate) mod dealer;

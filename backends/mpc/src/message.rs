@@ -33,6 +33,15 @@ impl Writer {
         self.bytes.truncate(start + count * size);
     }
 
+    /// The low `bits` of each word, in whole bytes.
+    pub(crate) fn narrow(&mut self, bits: u32, values: impl Iterator<Item = u64>) {
+        let size = bits.div_ceil(8) as usize;
+        for value in values {
+            let value = value & (u64::MAX >> (64 - bits));
+            self.bytes.extend_from_slice(&value.to_le_bytes()[..size]);
+        }
+    }
+
     pub(crate) fn words(&mut self, words: &[u64]) {
         let start = self.bytes.len();
         self.bytes.resize(start + 8 * words.len(), 0);
@@ -128,6 +137,17 @@ impl<'a> Reader<'a> {
         };
         elements.extend((0..count).map(element));
         Ok(())
+    }
+
+    /// What [`Writer::narrow`] wrote.
+    pub(crate) fn narrow(&mut self, bits: u32, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let size = bits.div_ceil(8) as usize;
+        let value = |bytes: &[u8]| {
+            let mut word = [0; 8];
+            word[..size].copy_from_slice(bytes);
+            u64::from_le_bytes(word)
+        };
+        Ok(self.take(count * size, what)?.chunks_exact(size).map(value).collect())
     }
 
     pub(crate) fn words(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {

@@ -70,14 +70,15 @@ impl Model {
         let weight_bits = circuit.format.weight_bits;
         let activation_bits = circuit.format.activation_bits;
         let mut gates = Vec::with_capacity(circuit.gates.len());
-        for ((gate, &layer), &divisor) in circuit.gates.iter().zip(&circuit.layers).zip(&circuit.divisors) {
+        let sources = circuit.gates.iter().zip(&circuit.layers).zip(&circuit.divisors).zip(&circuit.scales);
+        for (((gate, &layer), &divisor), &scale) in sources {
             let parameters = layers.get(layer).unwrap_or(&LayerParameters::None);
             gates.push(match gate {
                 Gate::Linear { shape } => {
                     let (weights, bias) = affine(shape, parameters)?;
                     GateParameters::Linear {
-                        weights: encode_all(weights, divisor, weight_bits)?,
-                        bias: encode_all(bias, 1.0, activation_bits + weight_bits)?,
+                        weights: encode_all(weights, divisor / scale, weight_bits)?,
+                        bias: encode_all(bias, 1.0 / scale, activation_bits + weight_bits)?,
                     }
                 }
                 Gate::Quadratic { channels, .. } => {
@@ -88,9 +89,9 @@ impl Model {
                         check("coefficients", *channels, coefficients.len())?;
                     }
                     GateParameters::Quadratic {
-                        a: encode_all(a, divisor * divisor, weight_bits)?,
-                        b: encode_all(b, divisor, activation_bits + weight_bits)?,
-                        c: encode_all(c, 1.0, 2 * activation_bits + weight_bits)?,
+                        a: encode_all(a, divisor * divisor / scale, weight_bits)?,
+                        b: encode_all(b, divisor / scale, activation_bits + weight_bits)?,
+                        c: encode_all(c, 1.0 / scale, 2 * activation_bits + weight_bits)?,
                     }
                 }
                 _ => GateParameters::None,

@@ -173,13 +173,11 @@ pub struct Architecture {
     pub input: Shape,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
-    /// The largest magnitude of each layer's output over calibration images; empty if unknown. Where the weights alone do
-    /// not bound a value well enough, [`CALIBRATION_MARGIN`] times this is taken for its bound.
+    /// Magnitudes that the output of each layer is not expected to exceed, public and best rounded; empty if unknown. They say how wide a
+    /// ring is needed and what [guards](crate::circuit::Guard) accept; images that exceed them are refused once that may matter, never
+    /// answered wrongly.
     pub magnitudes: Vec<Option<f64>>,
 }
-
-/// No image is expected to exceed the calibration images by more than this factor.
-pub const CALIBRATION_MARGIN: f64 = 4.0;
 
 impl Architecture {
     /// The shape of every layer's output.

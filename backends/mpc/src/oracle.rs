@@ -2,6 +2,7 @@
 //! tested against it.
 
 mod analysis;
+mod interval;
 
 pub use analysis::{Analysis, analyse};
 
@@ -38,7 +39,7 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 pool::sum_all(pools, values)
             }
             (
-                Gate::Quadratic { channels, positions, shift, square_shift, pools },
+                Gate::Quadratic { channels, positions, shift, square_shift, pools, .. },
                 GateParameters::Quadratic { a, b, c },
             ) => {
                 let values = wire.iter().enumerate().map(|(index, &x)| {
@@ -50,7 +51,9 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 sums.into_iter().map(|x| rounded(x, *square_shift)).collect()
             }
             (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| rounded(x, *shift)).collect(),
-            (Gate::Output { .. }, _) => wire.into_iter().map(|x| ring.reduce(x)).collect(),
+            (Gate::Output { .. }, _) => {
+                wire.into_iter().map(|x| ring.reduce(rounded(x, circuit.output_shift))).collect()
+            }
             (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => {
                 panic!("the model belongs to another circuit")
             }

@@ -130,7 +130,10 @@ fn neighbours_leak(message: &[u8], secrets: &[f32], count: usize) -> bool {
         for fractional_bits in 10..=32 {
             let fixed = |value: f32| (f64::from(value) * f64::from(fractional_bits).exp2()).round() as i64;
             let word = |width: usize| pattern(&|value| fixed(value).to_le_bytes()[..width].to_vec());
-            patterns.extend(widths().map(word));
+            let fits = |width: &usize| {
+                values.iter().all(|&value| fixed(value).unsigned_abs() < 1 << (8 * width - 1))
+            };
+            patterns.extend(widths().filter(fits).map(word));
         }
         patterns.iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
     })

@@ -11,7 +11,7 @@ use veilbench_networks::{Shape, Tensor};
 use super::batches::{Cut, Progress, map};
 use super::layers::Talk;
 use super::lowering::Lowered;
-use super::{DEALER, MODEL_OWNER, announcement, exactly, from_peer, link};
+use super::{DEALER, MODEL_OWNER, announcement, core, exactly, from_peer, link};
 use crate::{Error, Link, Party, Recorder, Seat};
 
 pub(super) struct DataOwner<P: Protocol> {
@@ -91,10 +91,18 @@ impl<P: Protocol> DataOwner<P> {
     }
 
     /// Runs a window: all messages of one round before those of the next, so that rounds do not grow with the batch.
-    fn run(&mut self, images: &Tensor, window: Range<usize>) -> Result<Vec<f32>, Error> {
+    /// The images that are out of range are added to `refused`; they have no logits.
+    fn run(
+        &mut self,
+        images: &Tensor,
+        window: Range<usize>,
+        refused: &mut Vec<usize>,
+    ) -> Result<Vec<f32>, Error> {
         let recorder = self.recorder.clone();
         let pixels = self.input.len();
-        let batches: Vec<_> = self.cut.messages(window).zip(std::mem::take(&mut self.ready)).collect();
+        let cut = self.cut;
+        let mut messages = cut.messages(window.clone());
+        let batches: Vec<_> = cut.messages(window).zip(std::mem::take(&mut self.ready)).collect();
         let mut talks = Vec::with_capacity(batches.len());
         let mut batches = batches.into_iter();
         loop {
@@ -131,12 +139,18 @@ impl<P: Protocol> DataOwner<P> {
                 let turns = recorder.span("evaluate", || map(group, Talk::receive));
                 let mut sent = Vec::with_capacity(turns.len());
                 for (talk, turn) in turns {
+                    if let Err(core::Error::OutOfRange { images }) = &turn {
+                        let first = messages.next().map_or(0, |message| message.start);
+                        refused.extend(images.iter().map(|image| first + image));
+                        continue;
+                    }
                     match turn.map_err(from_peer(MODEL_OWNER))? {
                         Turn::Send(message) => {
                             recorder.span("send", || self.server.send(&message))?;
                             sent.push(talk);
                         }
                         Turn::Logits(values) => {
+                            messages.next();
                             talk.finish(&self.layers, &recorder);
                             logits.extend(values.iter().map(|&logit| self.circuit.decode(logit) as f32));
                         }
@@ -151,6 +165,33 @@ impl<P: Protocol> DataOwner<P> {
         }
         Ok(logits)
     }
+}
+
+impl<P: Protocol> DataOwner<P> {
+    /// Values beyond the magnitude that the format is for are refused before anything is sent.
+    fn refuse_pixels(&self, images: &Tensor) -> Result<(), Error> {
+        if images.data().iter().any(|value| !value.is_finite()) {
+            return Err(Error::Input("an image has a value that is not finite".into()));
+        }
+        let most = self.circuit.format().input_magnitude;
+        let beyond = |image: &[f32]| image.iter().any(|value| f64::from(value.abs()) > most);
+        let pictures = images.data().chunks_exact(self.input.len()).enumerate();
+        let refused: Vec<usize> = pictures.filter(|(_, image)| beyond(image)).map(|(at, _)| at).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(out_of_range(
+            refused,
+            &format!("they have values beyond the {most} that the input's range allows"),
+        ))
+    }
+}
+
+fn out_of_range(images: Vec<usize>, reason: &str) -> Error {
+    let reason = format!(
+        "images {images:?} of the batch: {reason}; leave them out, or calibrate the network on images like them"
+    );
+    Error::OutOfRange { images, reason }
 }
 
 impl<P: Protocol> Party for DataOwner<P> {
@@ -172,12 +213,19 @@ impl<P: Protocol> Party for DataOwner<P> {
                 self.input
             )));
         }
-        let mut logits = Vec::with_capacity(prepared * self.classes);
+        self.refuse_pixels(images)?;
+        let (mut logits, mut refused) = (Vec::with_capacity(prepared * self.classes), Vec::new());
         for (index, window) in self.cut.windows(prepared).enumerate() {
             if index > 0 {
                 self.prepare(window.clone())?;
             }
-            logits.extend(self.run(images, window)?);
+            logits.extend(self.run(images, window, &mut refused)?);
+        }
+        if !refused.is_empty() {
+            return Err(out_of_range(
+                refused,
+                "they drive activations beyond what the calibrated ranges leave room for",
+            ));
         }
         Tensor::new(prepared, Shape::Flat(self.classes), logits)
             .map(Some)

@@ -5,6 +5,7 @@ use veilbench_mpc::model::LayerParameters;
 use veilbench_mpc::network::Layer;
 use veilbench_networks::{Architecture, Conv2d, Network, Op, Parameters, Polynomial, Range, Shape, Window};
 
+use super::format::rounded_up;
 use crate::{Error, Unsupported};
 
 /// An architecture as the protocols see it.
@@ -32,6 +33,7 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
         names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
         input_magnitude,
     };
+    refuse_constants(architecture)?;
     let mut wire = Wire::Held;
     for layer in &architecture.layers {
         let own = match layer.op {
@@ -57,10 +59,29 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
             return Err(Unsupported { layer: Some(layer.name.clone()), reason });
         }
         lowered.architecture.layers.push(own);
-        lowered.architecture.magnitudes.push(magnitude(layer.range));
+        lowered
+            .architecture
+            .magnitudes
+            .push(magnitude(layer.range).map(|range| f64::from(rounded_up(range)).exp2()));
         wire = wire.after(own);
     }
     Ok(lowered)
+}
+
+/// A layer that writes nothing but zeros leaves all that follow constant: ranges that say otherwise are wrong.
+fn refuse_constants(architecture: &Architecture) -> Result<(), Unsupported> {
+    let varies = |range: Option<Range>| range.is_some_and(|range| range.low < range.high);
+    for (at, layer) in architecture.layers.iter().enumerate() {
+        let zero = layer.range.is_some_and(|range| range.low == 0.0 && range.high == 0.0);
+        if zero && architecture.layers[at + 1..].iter().any(|layer| varies(layer.range)) {
+            let reason =
+                "its stated range is 0 to 0, though what follows varies; state the range that calibration \
+                          images give, or leave all ranges out"
+                    .into();
+            return Err(Unsupported { layer: Some(layer.name.clone()), reason });
+        }
+    }
+    Ok(())
 }
 
 /// What the protocols have where a layer begins.
@@ -134,8 +155,8 @@ impl Lowered {
     pub(super) fn refusal(&self, error: core::Error) -> Error {
         match error {
             core::Error::Overflow { layer, limit_bits } => Error::Input(format!(
-                "layer {}: with these weights values may exceed the {limit_bits} bits that are safe; give \
-                 the model calibrated ranges, or smaller weights",
+                "layer {}: with these weights some image may drive values beyond the {limit_bits} bits that are safe; \
+                 try the setting ring=wide, give the model calibrated ranges, or smaller weights",
                 self.name(layer).unwrap_or_default()
             )),
             other => Error::engine("preparing the model")(other),

@@ -1,6 +1,8 @@
 //! The backends against the fixed-point oracle, and what happens when a party or a link fails.
 
+mod out_of_range;
 mod real_images;
+mod scales;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

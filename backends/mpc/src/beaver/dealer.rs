@@ -7,6 +7,7 @@ use super::sizes::sizes;
 use crate::Error;
 use crate::circuit::{Circuit, Gate};
 use crate::masked::Corrections;
+use crate::masked::checks::deal_guard;
 use crate::masked::dealer::{ParameterMasks, prepared_masks};
 use crate::masked::gates::Sizes;
 use crate::masked::invitation::{Header, Invitations, SessionId};
@@ -103,6 +104,7 @@ impl DealerBatch {
             (Gate::Relu { .. } | Gate::Max { .. }, _) => {
                 let shift = if let Gate::Relu { shift, .. } = gate { *shift } else { 0 };
                 let count = sizes.compared;
+                let (opening, sums) = opening.split_at(3 * count);
                 let masks: Vec<u64> = opening[..count].iter().map(|mask| ring.reduce(*mask)).collect();
                 let factors = opening[count..2 * count].iter().zip(&opening[2 * count..]);
                 let mut secret = stream(&self.secret, index, Purpose::Secret);
@@ -111,6 +113,7 @@ impl DealerBatch {
                 let mut values = deal_truncation(Truncation::new(ring, shift), &masks);
                 values.extend((0..count).map(|lane| sign_masks[lane / 64] >> (lane % 64) & 1));
                 values.extend(factors.map(|(a, b)| a.wrapping_mul(*b)));
+                values.extend(gate.guard().iter().flat_map(|guard| deal_guard(*guard, ring, sums)));
                 (bits, values)
             }
             (
@@ -118,6 +121,8 @@ impl DealerBatch {
                 ParameterMasks::Quadratic { alpha, beta },
             ) => {
                 let inputs = self.header.images * gate.inputs();
+                let results = self.header.images * gate.outputs();
+                let (opening, sums) = opening.split_at(3 * inputs + results);
                 let part = |at: usize| &opening[at * inputs..][..inputs];
                 let channel = |lane: usize| lane / positions % channels;
                 let masked = |part: &[u64], by: &[u64]| -> Vec<u64> {
@@ -128,6 +133,7 @@ impl DealerBatch {
                 values.extend(masked(part(2), alpha));
                 values.extend(masked(part(1), beta));
                 values.extend(deal_truncation(Truncation::new(ring, *square_shift), &opening[3 * inputs..]));
+                values.extend(gate.guard().iter().flat_map(|guard| deal_guard(*guard, ring, sums)));
                 (Vec::new(), values)
             }
             (Gate::Truncate { shift, .. }, _) => {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::comparison::{Layout, Tree};
 use super::schedule::transfers;
-use super::sizes::sizes;
+use super::sizes::{SELECTION_OPENINGS, SELECTION_VALUES, sizes};
 use crate::Error;
 use crate::circuit::{Circuit, Gate, pool::sum_all};
 use crate::linear::LinearMap;
+use crate::masked::checks::Checks;
 use crate::masked::gates::{assemble, differences};
 use crate::masked::masks::Role;
 use crate::masked::preprocessing::Randomness;
@@ -41,6 +42,7 @@ pub struct Online {
     /// This party's share of the wire.
     wire: Vec<u64>,
     stage: Stage,
+    checks: Checks,
     writer: Writer,
     /// Bytes of the messages to come.
     lengths: std::vec::IntoIter<usize>,
@@ -114,6 +116,7 @@ impl Online {
         stage: Stage,
     ) -> Self {
         let writer = Writer::new(circuit.ring());
+        let checks = Checks::new(circuit.ring());
         let lengths = incoming(&transfers(&circuit, images), role).into_iter();
         let gates = gates.into_iter().enumerate();
         Self {
@@ -124,6 +127,7 @@ impl Online {
             parameters,
             wire: Vec::new(),
             stage,
+            checks,
             writer,
             lengths,
             watch: None,
@@ -172,7 +176,10 @@ impl Online {
                     let Some((index, randomness)) = self.gates.next() else { continue };
                     if matches!((&circuit.gates[index], self.role), (Gate::Output { .. }, Role::ModelOwner)) {
                         reader.finish()?;
-                        self.writer.elements(self.wire.drain(..));
+                        let (ring, shift) = (circuit.ring(), circuit.output_shift);
+                        let rounded = self.wire.drain(..).map(|word| round_up(ring.reduce(word), shift));
+                        self.writer.narrow(circuit.logit_bits(), rounded);
+                        self.checks.write(&mut self.writer);
                         return Ok(Turn::Last(self.writer.take()));
                     }
                     self.stage = self.begin(&circuit, index, randomness);
@@ -186,13 +193,20 @@ impl Online {
                     return Ok(Turn::Send(message));
                 }
                 Stage::Logits => {
-                    let mut logits = reader.elements(self.wire.len(), "shares of the logits")?;
-                    reader.finish()?;
-                    add_assign(&mut logits, &self.wire);
-                    let ring = circuit.ring();
-                    return Ok(Turn::Logits(logits.into_iter().map(|logit| ring.reduce(logit)).collect()));
+                    let bits = circuit.logit_bits();
+                    let theirs = reader.narrow(bits, self.wire.len(), "shares of the logits")?;
+                    let checked = self.checks.read(&mut reader);
+                    reader.finish().and(checked)?;
+                    let own =
+                        self.wire.iter().map(|word| circuit.ring().reduce(*word) >> circuit.output_shift);
+                    let logits =
+                        own.zip(theirs).map(|(own, their)| circuit.extended(own.wrapping_add(their)));
+                    return Ok(Turn::Logits(logits.collect()));
                 }
-                stage => self.stage = self.resume(&circuit, stage, &mut reader)?,
+                stage => {
+                    self.checks.receive(self.role, &mut reader)?;
+                    self.stage = self.resume(&circuit, stage, &mut reader)?;
+                }
             }
         }
     }
@@ -276,7 +290,7 @@ impl Online {
             Stage::Select { gate, own, randomness } => {
                 let opened = open(&own, reader, "factors of a selection")?;
                 let selected = self.selected(&opened, &randomness);
-                self.after_selection(circuit, gate, selected);
+                self.after_selection(circuit, gate, selected, &randomness);
                 Stage::Ready
             }
             Stage::Square { gate, own, randomness } => {
@@ -288,6 +302,17 @@ impl Online {
             Stage::Scale { gate, value, own, randomness } => {
                 let square = open(&own, reader, "masked squares")?;
                 let sum = self.polynomial(circuit, gate, &value, &square, &randomness);
+                if let Some(guard) = circuit.gates[gate].guard() {
+                    let count = value.len();
+                    let masks = &randomness.opening[2 * count..3 * count];
+                    let squares = square.iter().zip(masks);
+                    let squares: Vec<u64> =
+                        squares.map(|(open, mask)| mask.wrapping_add(self.role.public(*open))).collect();
+                    let masks = &randomness.opening[3 * count + sum.len()..];
+                    let offsets = &randomness.values[5 * count + 2 * sum.len()..];
+                    self.checks.begin(guard, &squares, masks, offsets);
+                    self.give_sums();
+                }
                 let masks = &randomness.opening[3 * value.len()..];
                 let own: Vec<u64> =
                     sum.iter().zip(masks).map(|(sum, mask)| sum.wrapping_add(*mask)).collect();
@@ -297,7 +322,8 @@ impl Online {
             Stage::Sum { gate, own, randomness } => {
                 let public = open(&own, reader, "masked sums")?;
                 if let Gate::Quadratic { square_shift, .. } = &circuit.gates[gate] {
-                    let offsets = &randomness.values[randomness.values.len() - 2 * public.len()..];
+                    let inputs = self.images * circuit.gates[gate].inputs();
+                    let offsets = &randomness.values[5 * inputs..];
                     self.wire = Truncation::new(ring, *square_shift).shares(self.role, &public, offsets);
                 }
                 Stage::Ready
@@ -402,15 +428,37 @@ impl Online {
             .collect()
     }
 
-    fn after_selection(&mut self, circuit: &Circuit, gate: usize, mut selected: Vec<u64>) {
+    fn after_selection(
+        &mut self,
+        circuit: &Circuit,
+        gate: usize,
+        mut selected: Vec<u64>,
+        randomness: &Randomness,
+    ) {
         match &circuit.gates[gate] {
             Gate::Max { inputs, slots } => {
                 let (_, second) = differences(*inputs, slots, &self.wire);
                 add_assign(&mut selected, &second);
                 self.wire = assemble(*inputs, slots, &self.wire, &selected);
             }
-            Gate::Relu { pools, .. } => self.wire = sum_all(pools, selected),
+            Gate::Relu { pools, guard, .. } => {
+                let count = selected.len();
+                self.wire = sum_all(pools, selected);
+                if let Some(guard) = guard {
+                    let masks = &randomness.opening[SELECTION_OPENINGS * count..];
+                    let offsets = &randomness.values[SELECTION_VALUES * count..];
+                    self.checks.begin(*guard, &self.wire, masks, offsets);
+                    self.give_sums();
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// The data owner's masked sums for a guard go with its next message.
+    fn give_sums(&mut self) {
+        if self.role == Role::DataOwner {
+            self.checks.send(&mut self.writer);
         }
     }
 
@@ -462,6 +510,12 @@ impl Online {
         });
         sum_all(pools, values.collect())
     }
+}
+
+/// A share without its low bits, rounded up: with the other share rounded down the sum is off by less than one unit.
+fn round_up(share: u64, shift: u32) -> u64 {
+    let low = share & !(u64::MAX << shift);
+    (share >> shift) + u64::from(low > 0)
 }
 
 /// What a gate that compares takes off the positive part of what it compared.

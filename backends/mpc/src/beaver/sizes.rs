@@ -7,6 +7,7 @@ use crate::masked::gates::{Sizes, pairs};
 /// Words one gate takes for a batch.
 pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
     let (inputs, outputs) = (images * gate.inputs(), images * gate.outputs());
+    let sums = images * gate.guard().map_or(0, |guard| guard.groups());
     let compare = |compared| Sizes {
         compared,
         bits: Layout::new(circuit.ring(), compared).words(),
@@ -18,9 +19,13 @@ pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
         Gate::Linear { .. } => Sizes { values: outputs, opening: inputs, ..Sizes::default() },
         Gate::Sum(_) | Gate::Output { .. } => Sizes::default(),
         Gate::Max { slots, .. } => compare(images * pairs(slots)),
-        Gate::Relu { .. } => compare(inputs),
+        Gate::Relu { .. } => {
+            let compared = compare(inputs);
+            Sizes { values: compared.values + sums, opening: compared.opening + sums, ..compared }
+        }
         Gate::Quadratic { .. } => {
-            Sizes { values: 5 * inputs + 2 * outputs, opening: 3 * inputs + outputs, ..Sizes::default() }
+            let (values, opening) = (5 * inputs + 2 * outputs + sums, 3 * inputs + outputs + sums);
+            Sizes { values, opening, ..Sizes::default() }
         }
         Gate::Truncate { .. } => Sizes { values: 2 * inputs, opening: inputs, ..Sizes::default() },
     }

@@ -1,11 +1,13 @@
 //! From layers to gates.
 
 use super::digest::digests;
+use super::guard::{SQUARES, SUMS};
 use super::pool::levels_of_maxima;
-use super::{Circuit, Format, Gate, Pool};
+use super::scale::scales_log2;
+use super::{Circuit, Format, Gate, Guard, Pool};
 use crate::Error;
 use crate::linear::LinearShape;
-use crate::network::{Architecture, CALIBRATION_MARGIN, Layer, Shape};
+use crate::network::{Architecture, Layer, Shape};
 
 impl Circuit {
     /// The gates of a network.
@@ -23,7 +25,9 @@ impl Circuit {
             gates: Vec::new(),
             layers: Vec::new(),
             divisors: Vec::new(),
-            bounds: Vec::new(),
+            scales: Vec::new(),
+            expected: Vec::new(),
+            output_shift: 0,
             output_bits: format.activation_bits,
             output_divisor: 1.0,
             digest,
@@ -41,7 +45,15 @@ impl Circuit {
             let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
             return Err(Error::Unsupported { layer, reason });
         }
-        let mut builder = Builder { circuit, magnitudes, open: false, divisor: 1.0 };
+        let mut builder = Builder {
+            circuit,
+            magnitudes,
+            scales: scales_log2(architecture),
+            open: false,
+            divisor: 1.0,
+            reached: Vec::new(),
+            wire: None,
+        };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);
         for (index, layer) in layers {
@@ -50,6 +62,7 @@ impl Circuit {
                 _ => shapes[index],
             };
             builder.layer(index, layer, input, output)?;
+            builder.reach(index);
             input = output;
         }
         Ok(builder.finish(input.len(), architecture.layers.len()))
@@ -70,9 +83,20 @@ fn relu_after_max(architecture: &Architecture) -> Vec<(usize, Layer)> {
 struct Builder<'a> {
     circuit: Circuit,
     magnitudes: &'a [Option<f64>],
+    /// Logarithms, for every layer.
+    scales: Vec<i32>,
     open: bool,
     divisor: f64,
+    /// Expected magnitudes of what each gate reads and, with its pools, writes.
+    reached: Vec<[Option<f64>; 2]>,
+    /// Expected magnitude of the wire.
+    wire: Option<f64>,
 }
+
+/// Fewest fractional bits of open logits.
+const OUTPUT_BITS: u32 = 15;
+/// Bits of open logits below the largest expected one.
+const OUTPUT_PRECISION: f64 = 20.0;
 
 impl Builder<'_> {
     fn push(&mut self, layer: usize, gate: Gate, divisor: f64) {
@@ -80,11 +104,44 @@ impl Builder<'_> {
             Gate::Linear { .. } | Gate::Relu { .. } | Gate::Quadratic { .. } => self.magnitudes.get(layer),
             _ => None,
         };
-        let bound = calibrated.copied().flatten().map(|value| value * self.divisor * CALIBRATION_MARGIN);
-        self.circuit.bounds.push(bound);
+        let expected = calibrated.copied().flatten().map(|value| value * self.divisor);
+        self.circuit.expected.push(expected);
+        self.reached.push([self.wire, None]);
         self.circuit.gates.push(gate);
         self.circuit.layers.push(layer);
         self.circuit.divisors.push(divisor);
+        let scaled = matches!(self.circuit.gates.last(), Some(Gate::Linear { .. } | Gate::Quadratic { .. }));
+        self.circuit.scales.push(if scaled { self.scale(layer) } else { 1.0 });
+    }
+
+    fn scale(&self, layer: usize) -> f64 {
+        self.scales.get(layer).map_or(1.0, |power| f64::from(*power).exp2())
+    }
+
+    /// The wire is what the layer writes.
+    fn reach(&mut self, layer: usize) {
+        self.wire = self.magnitudes.get(layer).copied().flatten().map(|value| value * self.divisor);
+        if let Some([_, written]) = self.reached.last_mut() {
+            *written = self.wire;
+        }
+    }
+
+    /// The guard of an activation behind which weights follow.
+    fn guard(&self, index: usize) -> Option<Guard> {
+        let gates = &self.circuit.gates;
+        let Format { activation_bits, ring, .. } = self.circuit.format;
+        let [read, written] = self.reached[index];
+        if !gates[index + 1..].iter().any(|gate| matches!(gate, Gate::Linear { .. })) {
+            return None;
+        }
+        let fixed = |value: f64| value * f64::from(activation_bits).exp2();
+        match &gates[index] {
+            Gate::Relu { .. } => Guard::new(gates[index].outputs(), SUMS, fixed(written?), ring.bits()),
+            Gate::Quadratic { .. } => {
+                Guard::new(gates[index].inputs(), SQUARES, fixed(read?).powi(2), ring.bits())
+            }
+            _ => None,
+        }
     }
 
     fn layer(&mut self, index: usize, layer: Layer, input: Shape, output: Shape) -> Result<(), Error> {
@@ -127,7 +184,8 @@ impl Builder<'_> {
                 }
             }
             Layer::Relu => {
-                let gate = Gate::Relu { units: input.len(), shift: weight_bits, pools: Vec::new() };
+                let gate =
+                    Gate::Relu { units: input.len(), shift: weight_bits, pools: Vec::new(), guard: None };
                 self.push(index, gate, 1.0);
                 self.open = false;
             }
@@ -138,8 +196,10 @@ impl Builder<'_> {
                     shift: weight_bits,
                     square_shift: activation_bits + weight_bits,
                     pools: Vec::new(),
+                    guard: None,
                 };
-                let divisor = std::mem::replace(&mut self.divisor, 1.0);
+                let scale = self.scale(index);
+                let divisor = std::mem::replace(&mut self.divisor, scale);
                 self.push(index, gate, divisor);
                 self.open = false;
             }
@@ -152,17 +212,30 @@ impl Builder<'_> {
             let gate = Gate::Truncate { units: shape.inputs(), shift: self.circuit.format.weight_bits };
             self.push(index, gate, 1.0);
         }
-        let divisor = std::mem::replace(&mut self.divisor, 1.0);
+        let scale = self.scale(index);
+        let divisor = std::mem::replace(&mut self.divisor, scale);
         self.push(index, Gate::Linear { shape }, divisor);
         self.open = true;
     }
 
     fn finish(mut self, units: usize, layers: usize) -> Circuit {
         if self.open {
-            self.circuit.output_bits += self.circuit.format.weight_bits;
+            let bits = self.circuit.format.activation_bits + self.circuit.format.weight_bits;
+            let needed = self.wire.map_or(bits, |largest| {
+                let precise = OUTPUT_PRECISION - largest.max(f64::MIN_POSITIVE).log2().ceil();
+                (precise.max(0.0) as u32).clamp(OUTPUT_BITS.min(bits), bits)
+            });
+            self.circuit.output_bits = needed;
+            self.circuit.output_shift = bits - needed;
         }
         self.push(layers.saturating_sub(1), Gate::Output { units, open: self.open }, 1.0);
         self.circuit.output_divisor = self.divisor;
+        for index in 0..self.circuit.gates.len() {
+            let found = self.guard(index);
+            if let Gate::Relu { guard, .. } | Gate::Quadratic { guard, .. } = &mut self.circuit.gates[index] {
+                *guard = found;
+            }
+        }
         self.circuit
     }
 }

@@ -2,14 +2,15 @@
 
 use sha2::{Digest, Sha256};
 
+use super::scale::scales_log2;
 use super::{Format, SignProtocol};
 use crate::network::{Architecture, Layer, Window};
 
 /// To be raised whenever messages or randomness come to mean something else, so that parties of two revisions refuse each other.
-const REVISION: usize = 4;
+const REVISION: usize = 5;
 
-/// The first words of SHA-256 over the revision, the layers, the format and the calibrated magnitudes; and without the magnitudes, which
-/// weights do not depend on.
+/// The first words of SHA-256 over the revision, the layers, the format and the calibrated magnitudes; and of what the encoding of
+/// weights depends on: all but the magnitudes, of which it takes the scales.
 pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64) {
     let mut hash = Sha256::new();
     let mut number = |number: usize| hash.update((number as u64).to_le_bytes());
@@ -54,6 +55,12 @@ pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64
     };
     [activation_bits as usize, weight_bits as usize, ring.bytes(), signs].into_iter().for_each(&mut number);
     hash.update(input_magnitude.to_bits().to_le_bytes());
+    for (layer, scale) in scales_log2(architecture).into_iter().enumerate() {
+        if scale != 0 {
+            hash.update((layer as u64).to_le_bytes());
+            hash.update(scale.to_le_bytes());
+        }
+    }
     let encoding = first_word(hash.clone());
     for magnitude in &architecture.magnitudes {
         let bits = magnitude.map_or(u64::MAX, f64::to_bits);

@@ -1,36 +1,46 @@
 //! The ring a calibrated network needs.
 
-use super::{Circuit, Gate, Pool};
+use super::{Circuit, Gate};
 use crate::ring::Ring;
 
+/// What a wire before the logits may be larger than expected, so that the model owner's proof has room: weights of the networks that
+/// ship bound their wires by up to 100 times the expected magnitudes.
+const HEADROOM: f64 = 128.0;
+/// The same of logits, which are opened as they are.
+const OUTPUT_HEADROOM: f64 = 32.0;
+/// What a guard lets pass beyond the expected squares, and coefficients beyond those the expected magnitudes tell.
+const SQUARE_HEADROOM: f64 = 4.0;
+
 impl Circuit {
-    /// The narrowest ring that holds every value within the calibrated magnitudes and their margin, from public data
-    /// alone; compile again for it. `None` if a linear or quadratic layer has no calibration or 8 bytes are not enough.
+    /// The narrowest ring in which the model owner can expect to prove that nothing overflows, from public magnitudes
+    /// alone; compile again for it. `None` if a linear or quadratic layer has no magnitude or 8 bytes are not enough.
     pub fn calibrated_ring(&self) -> Option<Ring> {
-        let (x_bits, w_bits) = (self.format.activation_bits, self.format.weight_bits);
-        let unit = |bits: u32| f64::from(bits).exp2();
-        let summed = |pools: &[Pool]| pools.iter().map(|pool| pool.area() as f64).product::<f64>();
-        let mut wire = self.format.input_magnitude * unit(x_bits);
-        let mut largest = unit(x_bits + w_bits);
-        for (gate, bound) in self.gates.iter().zip(&self.bounds) {
-            let opened = match gate {
-                Gate::Linear { .. } => (*bound)? * unit(x_bits + w_bits),
-                Gate::Sum(pool) => wire * pool.area() as f64,
-                Gate::Max { .. } => 2.0 * wire,
-                Gate::Relu { shift, pools, .. } => (wire / unit(*shift) + 1.0) * summed(pools),
-                Gate::Quadratic { pools, .. } => (*bound)? * unit(2 * x_bits + w_bits) * summed(pools),
-                Gate::Truncate { shift, .. } => wire / unit(*shift) + 1.0,
-                Gate::Output { .. } => wire,
-            };
-            largest = largest.max(opened);
-            wire = match gate {
-                Gate::Max { .. } => wire,
-                Gate::Quadratic { square_shift, .. } => opened / unit(*square_shift) + 1.0,
-                _ => opened,
-            };
+        let bits = self.format.activation_bits + self.format.weight_bits;
+        let mut needed = bits + 1;
+        let mut read = 1.0;
+        for (index, gate) in self.gates.iter().enumerate() {
+            let is_last = matches!(self.gates.get(index + 1), Some(Gate::Output { .. }));
+            let headroom = if is_last { OUTPUT_HEADROOM / 2.0 } else { HEADROOM };
+            let more = |value: f64| value.max(f64::MIN_POSITIVE).log2().ceil().max(0.0) as u32;
+            needed = needed.max(match gate {
+                Gate::Linear { .. } => {
+                    read = self.expected[index]?;
+                    bits + more(read * headroom)
+                }
+                Gate::Quadratic { pools, guard, .. } => {
+                    let written = self.expected[index]?;
+                    let area = pools.iter().map(|pool| pool.area() as f64).product::<f64>();
+                    let square = f64::from(self.format.activation_bits).exp2() * read;
+                    let passes = guard.map_or(1.0, |guard| guard.limit() as f64 / (square * square));
+                    let first = !self.gates[..index].iter().any(|gate| gate.guard().is_some());
+                    let headroom = if first { HEADROOM } else { SQUARE_HEADROOM * passes };
+                    bits + self.format.activation_bits + more(written * area * headroom)
+                }
+                Gate::Relu { .. } => bits + more(self.expected[index]? * headroom) - self.format.weight_bits,
+                _ => 0,
+            });
         }
-        // One bit for the sign, one for the offset of truncation, one for errors of the last place.
-        let bits = largest.log2().ceil() as u32 + 3;
-        Ring::new(bits.div_ceil(8).max(2)).ok()
+        // One bit for the sign, one for the offset of truncation.
+        Ring::new((needed + 2).div_ceil(8).max(2)).ok()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::checks::deal_guard;
 use super::comparison::{self, Layout};
 use super::functional;
 use super::gates::{Sizes, assemble, differences};
@@ -239,17 +240,22 @@ impl DealerBatch {
                 self.mask = assemble(*inputs, slots, &mask, &larger);
                 dealt
             }
-            Gate::Relu { shift, .. } => {
+            Gate::Relu { shift, guard, .. } => {
                 self.mask = held_masks(sizes, index, &self.data_owner);
-                self.deal_relu(Truncation::new(ring, *shift), sizes, &mask)
+                let mut dealt = self.deal_relu(Truncation::new(ring, *shift), sizes, &mask);
+                dealt.values.extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring, &opening(self))));
+                dealt
             }
-            Gate::Quadratic { shift, square_shift, channels, positions, .. } => {
+            Gate::Quadratic { shift, square_shift, channels, positions, guard, .. } => {
                 let mut values = self.deal_quadratic(
                     &deal_truncation(Truncation::new(ring, *shift), &mask),
                     *channels,
                     *positions,
                 );
-                values.extend(deal_truncation(Truncation::new(ring, *square_shift), &opening(self)));
+                let opening = opening(self);
+                let (results, sums) = opening.split_at(sizes.held);
+                values.extend(deal_truncation(Truncation::new(ring, *square_shift), results));
+                values.extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring, sums)));
                 self.mask = held_masks(sizes, index, &self.data_owner);
                 Dealt::of_values(values)
             }
@@ -257,7 +263,11 @@ impl DealerBatch {
                 self.mask = held_masks(sizes, index, &self.data_owner);
                 Dealt::of_values(deal_truncation(Truncation::new(ring, *shift), &mask))
             }
-            Gate::Output { open, .. } => Dealt::of_values(if *open { mask } else { Vec::new() }),
+            Gate::Output { open: true, .. } => {
+                let shift = self.circuit.output_shift;
+                Dealt::of_values(mask.into_iter().map(|mask| ring.reduce(mask) >> shift).collect())
+            }
+            Gate::Output { open: false, .. } => Dealt::default(),
         }
     }
 

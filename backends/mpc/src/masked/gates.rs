@@ -31,6 +31,7 @@ impl Sizes {
     pub(crate) fn of(gate: &Gate, circuit: &Circuit, images: usize) -> Self {
         let ring = circuit.ring();
         let (inputs, outputs) = (images * gate.inputs(), images * gate.outputs());
+        let sums = images * gate.guard().map_or(0, |guard| guard.groups());
         let compare = |compared| match circuit.format.signs {
             SignProtocol::Tree => {
                 Sizes { compared, bits: Layout::new(ring, compared).words(), ..Self::default() }
@@ -43,10 +44,15 @@ impl Sizes {
                 let pairs = images * pairs(slots);
                 Sizes { values: (SELECTION_WORDS + 1) * pairs, opening: pairs, ..compare(pairs) }
             }
-            Gate::Relu { .. } => Sizes { values: SELECTION_WORDS * inputs, held: outputs, ..compare(inputs) },
+            Gate::Relu { .. } => Sizes {
+                values: SELECTION_WORDS * inputs + sums,
+                opening: sums,
+                held: outputs,
+                ..compare(inputs)
+            },
             Gate::Quadratic { .. } => Sizes {
-                values: QUADRATIC_WORDS * inputs + 2 * outputs,
-                opening: outputs,
+                values: QUADRATIC_WORDS * inputs + 2 * outputs + sums,
+                opening: outputs + sums,
                 held: outputs,
                 ..Self::default()
             },

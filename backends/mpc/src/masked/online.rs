@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::wiped::Wiped;
 
+use super::checks::Checks;
 use super::comparison::{Layout, Leaves};
 use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
@@ -52,6 +53,7 @@ pub struct Online {
     /// The masked wire: of open wires at both parties, of held ones at the model owner.
     wire: Vec<u64>,
     stage: Stage,
+    checks: Checks,
     writer: Writer,
     /// Bytes of the messages to come.
     lengths: std::vec::IntoIter<usize>,
@@ -118,6 +120,7 @@ impl Online {
             Role::ModelOwner => Stage::Held { share: Vec::new(), count: images * circuit.inputs },
         };
         let writer = Writer::new(circuit.ring());
+        let checks = Checks::new(circuit.ring());
         let gates = gates.into_iter().enumerate();
         let lengths = incoming(&transfers(&circuit, images), role).into_iter();
         Self {
@@ -128,6 +131,7 @@ impl Online {
             parameters,
             wire: Vec::new(),
             stage,
+            checks,
             writer,
             lengths,
             shelf,
@@ -184,12 +188,12 @@ impl Online {
                         return Ok(Turn::Send(message));
                     }
                     Stage::Logits { masks } => {
-                        let mut logits = reader.elements(masks.len(), "masked logits")?;
-                        reader.finish()?;
+                        let mut logits = reader.narrow(circuit.logit_bits(), masks.len(), "masked logits")?;
+                        let checked = self.checks.read(&mut reader);
+                        reader.finish().and(checked)?;
                         sub_assign(&mut logits, &masks);
-                        let ring = circuit.ring();
                         return Ok(Turn::Logits(
-                            logits.into_iter().map(|logit| ring.reduce(logit)).collect(),
+                            logits.into_iter().map(|logit| circuit.extended(logit)).collect(),
                         ));
                     }
                     stage => self.resume(&circuit, stage, &mut reader)?,
@@ -202,11 +206,14 @@ impl Online {
             };
             if let (Gate::Output { open, .. }, Role::ModelOwner) = (&circuit.gates[index], self.role) {
                 if *open {
+                    let ring = circuit.ring();
+                    self.wire.iter_mut().for_each(|word| *word = ring.reduce(*word) >> circuit.output_shift);
                     sub_assign(&mut self.wire, &randomness.values);
                 }
                 self.stage = Stage::Over;
                 reader.finish()?;
-                self.writer.elements(self.wire.drain(..));
+                self.writer.narrow(circuit.logit_bits(), self.wire.drain(..));
+                self.checks.write(&mut self.writer);
                 return Ok(Turn::Last(self.writer.take()));
             }
             self.begin(&circuit, index, randomness);
@@ -236,13 +243,20 @@ impl Online {
                 let values = std::mem::take(&mut self.wire);
                 self.begin_comparison(circuit, index, values, randomness);
             }
-            Gate::Quadratic { channels, positions, shift, pools, .. } => {
+            Gate::Quadratic { channels, positions, shift, pools, guard, .. } => {
                 let truncation = Truncation::new(ring, *shift);
                 let own = self.quadratic(index);
                 let share =
                     quadratic_share(truncation, own, &self.wire, &randomness.values, *channels, *positions);
                 let mut share = sum_all(pools, share);
-                add_assign(&mut share, &randomness.opening);
+                let (results, sums) = randomness.opening.split_at(share.len());
+                add_assign(&mut share, results);
+                if let Some(guard) = guard {
+                    let (inputs, offsets) = (self.wire.len(), 4 * self.wire.len() + 2 * share.len());
+                    let dealt = &randomness.values[randomness.values.len() - 4 * inputs..];
+                    let squares = square_shares(truncation, self.role, &self.wire, dealt);
+                    self.checks.begin(*guard, &squares, sums, &randomness.values[offsets..]);
+                }
                 self.writer.elements(share.iter().copied());
                 self.stage = Stage::Square { gate: index, share, randomness };
             }
@@ -314,6 +328,7 @@ impl Online {
             Role::DataOwner => {
                 add_assign(&mut share, masks);
                 self.writer.elements(share.into_iter());
+                self.checks.send(&mut self.writer);
             }
             Role::ModelOwner => {
                 let count = share.len();
@@ -330,6 +345,7 @@ impl Online {
         match stage {
             Stage::Held { share, count } => {
                 self.wire = reader.elements(count, "a masked wire")?;
+                self.checks.receive(self.role, reader)?;
                 if !share.is_empty() {
                     add_assign(&mut self.wire, &share);
                 }
@@ -388,7 +404,14 @@ impl Online {
     /// Shares of `max(x, 0) >> shift` are known: opens them or hands them over.
     fn selected(&mut self, gate: &Gate, index: usize, share: Vec<u64>, randomness: &Randomness) {
         match gate {
-            Gate::Relu { pools, .. } => self.hold(sum_all(pools, share), &randomness.held),
+            Gate::Relu { pools, guard, .. } => {
+                let offsets = super::selection::SELECTION_WORDS * share.len();
+                let share = sum_all(pools, share);
+                if let Some(guard) = guard {
+                    self.checks.begin(*guard, &share, &randomness.opening, &randomness.values[offsets..]);
+                }
+                self.hold(share, &randomness.held);
+            }
             Gate::Max { inputs, slots } => {
                 let share = self.add_second(*inputs, slots, share, randomness);
                 self.writer.elements(share.iter().copied());
@@ -422,6 +445,18 @@ impl Online {
             _ => None,
         }
     }
+}
+
+/// Shares of `t^2` for `t = A + K`, from shares of both `K` and both `K^2`.
+fn square_shares(truncation: Truncation, role: Role, public: &[u64], dealt: &[u64]) -> Vec<u64> {
+    let count = public.len();
+    let square = |(lane, value): (usize, &u64)| {
+        let (known, wraps) = truncation.split(*value);
+        let part = |index: usize| dealt[(index + usize::from(wraps)) * count + lane];
+        let cross = known.wrapping_mul(2).wrapping_mul(part(0));
+        role.public(known.wrapping_mul(known)).wrapping_add(cross).wrapping_add(part(2))
+    };
+    public.iter().enumerate().map(square).collect()
 }
 
 /// What a gate that compares takes off the positive part of what it compared.

@@ -51,7 +51,8 @@ pub(crate) fn key_roots(sizes: Sizes, gate: usize, seed: &Seed) -> Vec<u128> {
 }
 
 /// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.
-/// All that remains of a quadratic gate is then linear in what is public.
+/// All that remains of a quadratic gate is then linear in what is public. What the truncation and the guard take follows, and under a
+/// guard shares of both `K` and of both `K^2`.
 pub(crate) fn quadratic_shares(
     gate: &Gate,
     public_a: &[u64],
@@ -59,7 +60,7 @@ pub(crate) fn quadratic_shares(
     inputs: usize,
     values: &[u64],
 ) -> Vec<u64> {
-    let Gate::Quadratic { channels, positions, .. } = gate else { return Vec::new() };
+    let Gate::Quadratic { channels, positions, guard, .. } = gate else { return Vec::new() };
     let (dealt, truncation) = values.split_at(super::gates::QUADRATIC_WORDS * inputs);
     let part = |index: usize| &dealt[index * inputs..][..inputs];
     let mut shares = Vec::with_capacity(4 * inputs + truncation.len());
@@ -78,6 +79,9 @@ pub(crate) fn quadratic_shares(
         }));
     }
     shares.extend_from_slice(truncation);
+    if guard.is_some() {
+        shares.extend_from_slice(&dealt[..4 * inputs]);
+    }
     shares
 }
 

@@ -11,6 +11,11 @@ pub(crate) enum Transfer {
     ToModelOwner(usize),
     ToDataOwner(usize),
     Both(usize),
+    /// Both, but not as much.
+    Uneven {
+        to_model_owner: usize,
+        to_data_owner: usize,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -51,7 +56,11 @@ pub(crate) fn incoming(transfers: &[Transfer], role: Role) -> Vec<usize> {
 
 fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
     let of_transfer = |transfer: &Transfer| match (*transfer, role) {
-        (Transfer::Both(bytes), _) => [Some(Step::Send(bytes)), Some(Step::Receive)],
+        (Transfer::Both(bytes), _)
+        | (Transfer::Uneven { to_model_owner: bytes, .. }, Role::DataOwner)
+        | (Transfer::Uneven { to_data_owner: bytes, .. }, Role::ModelOwner) => {
+            [Some(Step::Send(bytes)), Some(Step::Receive)]
+        }
         (Transfer::ToModelOwner(bytes), Role::DataOwner)
         | (Transfer::ToDataOwner(bytes), Role::ModelOwner) => [Some(Step::Send(bytes)), None],
         _ => [Some(Step::Receive), None],
@@ -72,17 +81,29 @@ pub(crate) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
             transfers.push(Transfer::Both(plane));
         }
         let outputs = elements(gate.outputs());
+        let sums = elements(gate.guard().map_or(0, |guard| guard.groups()));
         match gate {
             Gate::Linear { .. } if is_last => {}
-            Gate::Linear { .. } | Gate::Output { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
+            Gate::Linear { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
+            Gate::Output { .. } => transfers.push(Transfer::ToDataOwner(last_message(circuit, images))),
             Gate::Sum(_) => {}
             Gate::Max { .. } if compared == 0 => {}
             Gate::Max { .. } => transfers.push(Transfer::Both(compared * circuit.ring().bytes())),
             Gate::Quadratic { .. } => {
-                transfers.extend([Transfer::Both(outputs), Transfer::ToModelOwner(outputs)]);
+                transfers.extend([Transfer::Both(outputs), Transfer::ToModelOwner(outputs + sums)]);
             }
-            Gate::Relu { .. } | Gate::Truncate { .. } => transfers.push(Transfer::ToModelOwner(outputs)),
+            Gate::Relu { .. } | Gate::Truncate { .. } => {
+                transfers.push(Transfer::ToModelOwner(outputs + sums));
+            }
         }
     }
     transfers
+}
+
+/// Bytes of logits and of what guards say.
+pub(crate) fn last_message(circuit: &Circuit, images: usize) -> usize {
+    let narrow = |bits: u32| bits.div_ceil(8) as usize;
+    let guards = circuit.gates.iter().filter_map(Gate::guard);
+    let sums = guards.map(|guard| guard.groups() * narrow(circuit.ring().bits() - guard.shift));
+    images * (circuit.outputs() * narrow(circuit.logit_bits()) + sums.sum::<usize>())
 }

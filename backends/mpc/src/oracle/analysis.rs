@@ -1,11 +1,11 @@
 //! How large values can become, and how far a protocol's logits can be from the oracle's.
 
+use super::interval::{Interval, Wire, magnitude};
 use crate::Error;
-use crate::circuit::{Circuit, Gate, Pool};
-use crate::linear::LinearShape;
+use crate::circuit::{Circuit, Gate};
 use crate::model::{GateParameters, Model};
 
-/// What holds for every input within the circuit's magnitude. Computed from secret weights: the model
+/// What holds for every input within the circuit's magnitude whose guards are accepted. Computed from secret weights: the model
 /// owner keeps it to itself.
 #[derive(Clone, PartialEq)]
 pub struct Analysis {
@@ -22,119 +22,100 @@ impl std::fmt::Debug for Analysis {
     }
 }
 
-/// Bounds every wire by the weights' magnitudes, or by calibration where the architecture has any and it is tighter.
+/// Bounds every wire by interval arithmetic over the weights, from the input's magnitude and, behind each guard, from what
+/// the data owner accepts. Nothing rests on calibration: what it lets pass cannot overflow, whatever the image.
 ///
 /// # Errors
-/// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit, [`Error::OtherCircuit`] if the model
-/// was encoded for other layers or another format.
+/// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit or slip past a guard,
+/// [`Error::OtherCircuit`] if the model was encoded for other layers or another format.
 pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
     if model.encoding != circuit.encoding {
         return Err(Error::OtherCircuit);
     }
-    let unit = (circuit.format.activation_bits as f64).exp2();
-    let mut wire = Wire {
-        magnitude: (circuit.format.input_magnitude * unit).ceil() as u128,
-        error: 0,
-        calibrated: false,
-    };
+    let unit = f64::from(circuit.format.activation_bits).exp2();
+    let mut wire = Wire::symmetric((circuit.format.input_magnitude * unit).ceil() as i128);
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
-    let (x_bits, w_bits) = (circuit.format.activation_bits, circuit.format.weight_bits);
-    let gates = circuit.gates.iter().zip(&model.gates).zip(&circuit.layers).zip(&circuit.bounds);
-    for (((gate, parameters), &layer), &bound) in gates {
-        let opened = |wire: Wire| wire.within(circuit, layer);
-        wire = match (gate, parameters) {
-            (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
-                opened(wire.linear(shape, weights, bias).at_most(bound, x_bits + w_bits))?
-            }
-            (Gate::Sum(pool), _) => opened(wire.times(pool.area()))?,
-            (Gate::Max { .. }, _) => {
-                opened(wire.times(2))?;
-                wire
-            }
-            (Gate::Relu { shift, pools, .. }, _) => opened(
-                pools.iter().fold(wire.shifted(*shift).at_most(bound, x_bits), |wire, pool: &Pool| {
-                    wire.times(pool.area())
-                }),
-            )?,
-            (Gate::Quadratic { shift, square_shift, pools, .. }, GateParameters::Quadratic { a, b, c }) => {
-                let square = wire.shifted(*shift).quadratic(a, b, c).at_most(bound, 2 * x_bits + w_bits);
-                opened(pools.iter().fold(square, |wire, pool| wire.times(pool.area())))?
-                    .shifted(*square_shift)
-            }
-            (Gate::Truncate { shift, .. }, _) => wire.shifted(*shift),
-            _ => wire,
-        };
-        magnitudes.push(wire.magnitude);
+    for (index, (gate, parameters)) in circuit.gates.iter().zip(&model.gates).enumerate() {
+        wire = Step { circuit, index }.write(gate, parameters, wire)?;
+        magnitudes.push(wire.largest());
     }
     Ok(Analysis { magnitudes, logit_error: wire.error })
 }
 
-#[derive(Clone, Copy)]
-struct Wire {
-    magnitude: u128,
-    error: u128,
-    /// Whether calibration stands behind the magnitude. It does so for the protocol's value too, up to one more bit:
-    /// worst cases of rounding alone would rule out networks whose values never come near.
-    calibrated: bool,
+/// One gate.
+struct Step<'a> {
+    circuit: &'a Circuit,
+    index: usize,
 }
 
-impl Wire {
-    fn within(self, circuit: &Circuit, layer: usize) -> Result<Wire, Error> {
-        let error = if self.calibrated { self.error.min(self.magnitude) } else { self.error };
-        let reached = self.magnitude.saturating_add(error);
-        if reached < u128::from(circuit.ring().limit()) {
-            return Ok(self);
+impl Step<'_> {
+    /// What the gate writes.
+    fn write(&self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
+        let limit = u128::from(self.circuit.ring().limit());
+        let is_last = matches!(self.circuit.gates.get(self.index + 1), Some(Gate::Output { .. }));
+        match (gate, parameters) {
+            (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
+                // Logits are not truncated by the ring's halves: they only need to fit it, rounded up.
+                let limit = if is_last { 2 * limit - (1 << self.circuit.output_shift) } else { limit };
+                self.within(wire.linear(shape, weights, bias), limit)
+            }
+            (Gate::Sum(pool), _) => self.within(wire.summed(pool.area()), limit),
+            (Gate::Max { .. }, _) => {
+                let differences = wire.channels.iter().map(|channel| channel.width());
+                if differences.max().unwrap_or(0) >= limit { Err(self.overflow()) } else { Ok(wire) }
+            }
+            (Gate::Relu { shift, pools, guard, .. }, _) => {
+                let wire = wire.map(|channel| Interval::new(0, channel.high.max(0))).shifted(*shift);
+                let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
+                let mut wire = self.within(wire, limit)?;
+                if let Some(guard) = *guard {
+                    self.ensure(guard.holds(wire.largest(), self.circuit.ring().bits()))?;
+                    wire = wire.map(|channel| channel.at_most(guard.limit()));
+                    wire.guard = Some(guard);
+                }
+                Ok(wire)
+            }
+            (
+                Gate::Quadratic { shift, square_shift, pools, guard, .. },
+                GateParameters::Quadratic { a, b, c },
+            ) => {
+                let mut wire = wire.shifted(*shift);
+                if let Some(guard) = *guard {
+                    let square = wire.largest().saturating_mul(wire.largest());
+                    self.ensure(guard.holds(square, self.circuit.ring().bits()))?;
+                    wire = wire.map(|channel| channel.at_most(guard.limit().isqrt() + 1));
+                }
+                let wire = wire.quadratic(a, b, c);
+                let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
+                Ok(self.within(wire, limit)?.shifted(*square_shift))
+            }
+            (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
+            (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),
+            (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => Err(Error::OtherCircuit),
         }
-        let limit_bits = circuit.ring().bits() - 2;
-        Err(Error::Overflow { layer, limit_bits })
     }
 
-    fn at_most(self, bound: Option<f64>, fraction_bits: u32) -> Wire {
-        let bound = bound.map_or(u128::MAX, |bound| (bound * f64::from(fraction_bits).exp2()).ceil() as u128);
-        let calibrated = self.calibrated || bound < self.magnitude;
-        Wire { magnitude: self.magnitude.min(bound), calibrated, ..self }
+    fn within(&self, wire: Wire, limit: u128) -> Result<Wire, Error> {
+        self.ensure(wire.largest() < limit)?;
+        Ok(wire)
     }
 
-    fn times(self, count: usize) -> Wire {
-        let count = count as u128;
-        Wire {
-            magnitude: self.magnitude.saturating_mul(count),
-            error: self.error.saturating_mul(count),
-            ..self
-        }
+    fn ensure(&self, fits: bool) -> Result<(), Error> {
+        if fits { Ok(()) } else { Err(self.overflow()) }
     }
 
-    fn shifted(self, shift: u32) -> Wire {
-        let up = |value: u128| (value >> shift) + 1;
-        let error = if self.error == 0 { 1 } else { up(self.error) + 1 };
-        Wire { magnitude: up(self.magnitude), error, ..self }
-    }
-
-    fn linear(self, shape: &LinearShape, weights: &[u64], bias: &[u64]) -> Wire {
-        let rows = weights.chunks_exact(shape.weights_per_output());
-        let mut output = Wire { magnitude: 0, error: 0, ..self };
-        for (row, bias) in rows.zip(bias) {
-            let norm: u128 = row.iter().map(|&weight| magnitude(weight)).sum();
-            let reached = norm.saturating_mul(self.magnitude).saturating_add(magnitude(*bias));
-            output.magnitude = output.magnitude.max(reached);
-            output.error = output.error.max(norm.saturating_mul(self.error));
-        }
-        output
-    }
-
-    fn quadratic(self, a: &[u64], b: &[u64], c: &[u64]) -> Wire {
-        let mut output = Wire { magnitude: 0, error: 0, ..self };
-        let (t, e) = (self.magnitude, self.error);
-        for ((a, b), c) in a.iter().zip(b).zip(c) {
-            let (a, b, c) = (magnitude(*a), magnitude(*b), magnitude(*c));
-            let slope = |by: u128| a.saturating_mul(by).saturating_add(b);
-            output.magnitude = output.magnitude.max(slope(t).saturating_mul(t).saturating_add(c));
-            output.error = output.error.max(slope(t.saturating_mul(2).saturating_add(e)).saturating_mul(e));
-        }
-        output
+    fn overflow(&self) -> Error {
+        let limit_bits = self.circuit.ring().bits() - 2;
+        Error::Overflow { layer: self.circuit.layers[self.index], limit_bits }
     }
 }
 
-fn magnitude(value: u64) -> u128 {
-    u128::from((value as i64).unsigned_abs())
+/// Whether a shift rounds at all: then a protocol may be off by one unit.
+pub(super) fn unit_of(shift: u32) -> u128 {
+    u128::from(shift > 0)
+}
+
+/// The largest error of a row of weights, for inputs off by `error`.
+pub(super) fn row_error(row: &[u64], error: u128) -> u128 {
+    row.iter().map(|&weight| magnitude(weight)).sum::<u128>().saturating_mul(error)
 }

@@ -44,6 +44,17 @@ fn tensor(network: &Network, dataset: &Dataset, range: Range<usize>) -> Tensor {
     Tensor::new(range.len(), shape, values.collect()).unwrap()
 }
 
+/// The values of one image of pixels from 0 to 255.
+pub(super) fn normalised(network: &Network, pixels: &[u8]) -> Vec<f32> {
+    let normalisation = network.metadata.normalisation.as_ref().unwrap();
+    let planes = pixels.chunks(network.architecture.input.values_per_channel()).enumerate();
+    let values = planes.flat_map(|(channel, plane)| {
+        let (mean, deviation) = (normalisation.mean[channel], normalisation.deviation[channel]);
+        plane.iter().map(move |&pixel| (f32::from(pixel) / 255.0 - mean) / deviation)
+    });
+    values.collect()
+}
+
 fn furthest_of_all<P: Protocol>(backend: &Mpc<P>, network: &Network, dataset: &Dataset) {
     let mut furthest = 0f64;
     for start in (0..dataset.len()).step_by(BATCH) {

@@ -1,0 +1,87 @@
+//! Layers whose values are far from one, and ranges that cannot be.
+
+use veilbench_networks::Parameters;
+use veilbench_networks::evaluate::{evaluate, ranges};
+
+use super::*;
+
+/// Changes parameters, calibrates anew, and compares relative to the largest logit.
+fn agrees(specimen: usize, change: impl Fn(usize, &mut Parameters)) {
+    let mut network = specimens::networks().remove(specimen);
+    network.parameters.iter_mut().enumerate().for_each(|(layer, parameters)| change(layer, parameters));
+    let images = specimens::images(&network, 5, 11);
+    let calibration = specimens::images(&network, 60, 12);
+    ranges(&mut network, &calibration).unwrap();
+    let clear: Tensor<f64> = evaluate(&network, &images).unwrap();
+    let largest = clear.data().iter().fold(0f64, |most, logit| most.max(logit.abs()));
+    for backend in backends() {
+        let done = Rehearsal::new(backend.as_ref(), &network, 5).run(std::slice::from_ref(&images)).unwrap();
+        assert!(done.iter().all(|role| role.error.is_none()), "{:?}", done[1].error);
+        for (due, got) in clear.data().iter().zip(done[0].logits[0].data()) {
+            let error = (due - f64::from(*got)).abs() / largest;
+            assert!(error < 1.0 / 256.0, "{}: {got} where {due} is due", backend.profile().name);
+        }
+    }
+}
+
+fn scaled(parameters: &mut Parameters, by: f32) {
+    if let Parameters::Affine { weights, bias } = parameters {
+        weights.iter_mut().chain(bias).for_each(|value| *value *= by);
+    }
+}
+
+#[test]
+fn logits_of_a_millionth_keep_their_digits() {
+    for specimen in [0, 1] {
+        agrees(specimen, |layer, parameters| {
+            if layer == 2 {
+                scaled(parameters, 1e-6);
+            }
+        });
+    }
+}
+
+#[test]
+fn small_coefficients_beside_large_activations_keep_their_digits() {
+    agrees(1, |layer, parameters| {
+        if layer == 0 {
+            scaled(parameters, 1e5);
+        }
+        if let Parameters::Polynomial { coefficients } = parameters {
+            for row in coefficients.chunks_exact_mut(3) {
+                row[1] *= 1e-5;
+                row[2] *= 1e-10;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_range_of_zero_before_layers_that_vary_is_refused_with_its_name() {
+    let mut network = specimens::networks().remove(1);
+    network.architecture.layers[0].range = Some(veilbench_networks::Range { low: 0.0, high: 0.0 });
+    for backend in backends() {
+        let job = Rehearsal::new(backend.as_ref(), &network, 1).job;
+        let refused = backend.plan(&network.architecture, &job).unwrap_err();
+        assert_eq!(refused.layer.as_deref(), Some(network.architecture.layers[0].name.as_str()));
+    }
+}
+
+#[test]
+fn only_powers_of_two_of_the_ranges_leave_their_owner() {
+    let network = specimens::networks().remove(0);
+    for backend in backends() {
+        let learns = backend.profile().threat_model.learns;
+        assert!(learns.iter().all(|leakage| leakage.ranges == Learned::No));
+        let job = Rehearsal::new(backend.as_ref(), &network, 1).job;
+        let plan = backend.plan(&network.architecture, &job).unwrap();
+        let mut nearby = network.architecture.clone();
+        for layer in &mut nearby.layers {
+            let range = layer.range.as_mut().unwrap();
+            let most = range.high.abs().max(range.low.abs());
+            let larger = (most * 1.01).min(most.log2().ceil().exp2());
+            (range.low, range.high) = (-larger, larger);
+        }
+        assert_eq!(plan, backend.plan(&nearby, &job).unwrap(), "{}", backend.profile().name);
+    }
+}

@@ -13,6 +13,8 @@ mod declarations;
 mod inference;
 pub mod odd_images;
 mod privacy;
+mod range;
+pub mod secret_patterns;
 pub mod specimens;
 
 use std::fmt;
@@ -30,7 +32,7 @@ pub struct Check {
 
 /// All checks, cheap ones first.
 pub fn suite() -> Vec<Check> {
-    [declarations::CHECKS, inference::CHECKS, privacy::CHECKS, attacks::CHECKS].concat()
+    [declarations::CHECKS, inference::CHECKS, range::CHECKS, privacy::CHECKS, attacks::CHECKS].concat()
 }
 
 /// Runs the whole suite.

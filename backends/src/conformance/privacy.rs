@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use veilbench_networks::{Network, Parameters, Tensor};
 
 use super::inference::all_well;
+use super::secret_patterns::SecretPatterns;
 use super::{Check, ensure, specimens};
 use crate::Backend;
 use crate::link::{Forward, Tap};
@@ -74,14 +75,18 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
                 || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
             let owns = |holding| role.holds == holding;
             if knowledge.images != crate::Learned::Yes && !owns(crate::Holding::Images) {
+                let pixels = SecretPatterns::of(images.data(), usize::MAX);
                 ensure!(
-                    !to_role().any(|message| leaks(message, images.data())),
+                    !to_role().any(|message| pixels.stand_in(message)),
                     "{} is sent pixels",
                     role.name
                 );
             }
             if knowledge.weights != crate::Learned::Yes && !owns(crate::Holding::Weights) {
-                let leaked = |secrets: &[f32]| to_role().any(|message| leaks(message, secrets));
+                let leaked = |secrets: &[f32]| {
+                    let patterns = SecretPatterns::of(secrets, usize::MAX);
+                    to_role().any(|message| patterns.stand_in(message))
+                };
                 ensure!(
                     !secret_parameters(&network).into_iter().any(leaked),
                     "{} is sent weights",
@@ -105,62 +110,9 @@ fn secret_parameters(network: &Network) -> Vec<&[f32]> {
     secrets
 }
 
-/// Bytes that do not stand in a row by chance.
-const TELLING_BYTES: usize = 8;
-
-/// Whether neighbouring secret values stand in a message, as floating-point numbers or in fixed point with any
-/// usual number of fractional bits, in words of 2 to 8 bytes: two of them, or as many as make [`TELLING_BYTES`].
-fn leaks(message: &[u8], secrets: &[f32]) -> bool {
-    [2, 3, 4].into_iter().any(|count| neighbours_leak(message, secrets, count))
-}
-
-/// Whether `count` neighbours stand there, in the words that need so many of them.
-fn neighbours_leak(message: &[u8], secrets: &[f32], count: usize) -> bool {
-    let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2);
-    let widths = || (2..=8).filter(|width| TELLING_BYTES.div_ceil(*width).max(2) == count);
-    secrets.windows(count).filter(telling).any(|values| {
-        let pattern = |encode: &dyn Fn(f32) -> Vec<u8>| -> Vec<u8> {
-            values.iter().flat_map(|&value| encode(value)).collect()
-        };
-        let mut patterns = Vec::new();
-        if count == 2 {
-            patterns.push(pattern(&|value| value.to_le_bytes().to_vec()));
-            patterns.push(pattern(&|value| f64::from(value).to_le_bytes().to_vec()));
-        }
-        for fractional_bits in 10..=32 {
-            let fixed = |value: f32| (f64::from(value) * f64::from(fractional_bits).exp2()).round() as i64;
-            let word = |width: usize| pattern(&|value| fixed(value).to_le_bytes()[..width].to_vec());
-            let fits = |width: &usize| {
-                values.iter().all(|&value| fixed(value).unsigned_abs() < 1 << (8 * width - 1))
-            };
-            patterns.extend(widths().filter(fits).map(word));
-        }
-        patterns.iter().any(|pattern| message.windows(pattern.len()).any(|window| window == pattern))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_secret_at_any_offset_is_found_and_noise_is_not() {
-        let secrets = [0.25f32, -1.5, 3.0];
-        let mut message = vec![9];
-        message.extend(secrets[1].to_le_bytes());
-        message.extend(secrets[2].to_le_bytes());
-        assert!(leaks(&message, &secrets));
-        assert!(!leaks(&message[..8], &secrets));
-        let fixed: Vec<u8> =
-            secrets.iter().flat_map(|value| ((value * 65_536.0) as i64).to_le_bytes()).collect();
-        assert!(leaks(&fixed, &secrets), "fixed point with 16 fractional bits");
-        let more = [0.25f32, -1.5, 3.0, 0.75];
-        for width in 2..=8 {
-            let word = |value: &f32| ((value * 1_024.0) as i64).to_le_bytes()[..width].to_vec();
-            let words: Vec<u8> = more.iter().flat_map(word).collect();
-            assert!(leaks(&words, &more), "words of {width} bytes");
-        }
-    }
 
     #[test]
     fn the_clear_backend_would_fail_if_it_promised_privacy() {

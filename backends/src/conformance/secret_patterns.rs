@@ -1,0 +1,121 @@
+//! Secret numbers in the encodings a backend may use, searched for in messages and in memory.
+
+use std::collections::HashMap;
+
+/// Bytes that do not stand in a row by chance.
+const TELLING_BYTES: usize = 8;
+
+/// Fixed point is looked for with so many fractional bits.
+const FRACTIONAL_BITS: std::ops::RangeInclusive<u32> = 8..=40;
+
+/// Bits of the filter in front of the table: all values of three bytes.
+const FILTER_BITS: usize = 1 << 24;
+
+/// Neighbouring values of a secret as floating-point numbers, and in fixed point in words of 2 to 8 bytes: two
+/// neighbours, or as many as make eight bytes.
+pub struct SecretPatterns {
+    /// Which first three bytes occur.
+    filter: Vec<u64>,
+    by_start: HashMap<[u8; 4], Vec<Vec<u8>>>,
+}
+
+impl SecretPatterns {
+    /// The patterns of at most `places` places of a secret, spread over it.
+    pub fn of(secret: &[f32], places: usize) -> Self {
+        let mut patterns = Self { filter: vec![0; FILTER_BITS / 64], by_start: HashMap::new() };
+        for count in 2..=4 {
+            let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2) && differ(values);
+            let windows: Vec<&[f32]> = secret.windows(count).filter(telling).collect();
+            for values in windows.iter().step_by((windows.len() / places.max(1)).max(1)) {
+                patterns.add_encodings(values);
+            }
+        }
+        patterns
+    }
+
+    /// True if there is nothing to look for: a search would prove nothing.
+    pub fn is_empty(&self) -> bool {
+        self.by_start.is_empty()
+    }
+
+    fn add_encodings(&mut self, values: &[f32]) {
+        if values.len() == 2 {
+            self.add(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+            self.add(values.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect());
+        }
+        for fractional_bits in FRACTIONAL_BITS {
+            let fixed = |value: &f32| (f64::from(*value) * f64::from(fractional_bits).exp2()).round() as i64;
+            for width in (2..=8).filter(|width| TELLING_BYTES.div_ceil(*width).max(2) == values.len()) {
+                // Words of a few bits stand anywhere, and a value that does not fit its word is not in it.
+                let telling = |value: &f32| {
+                    let magnitude = fixed(value).unsigned_abs();
+                    magnitude > 127 && magnitude < 1 << (8 * width - 1)
+                };
+                if values.iter().all(telling) {
+                    self.add(values.iter().flat_map(|v| fixed(v).to_le_bytes()[..width].to_vec()).collect());
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, pattern: Vec<u8>) {
+        let start = [pattern[0], pattern[1], pattern[2], pattern[3]];
+        let (word, bit) = place(&start);
+        self.filter[word] |= bit;
+        self.by_start.entry(start).or_default().push(pattern);
+    }
+
+    /// Whether any of them stands in these bytes, at any offset.
+    pub fn stand_in(&self, bytes: &[u8]) -> bool {
+        bytes.array_windows::<4>().enumerate().any(|(at, start)| {
+            let (word, bit) = place(start);
+            self.filter[word] & bit != 0
+                && self
+                    .by_start
+                    .get(start)
+                    .is_some_and(|patterns| patterns.iter().any(|pattern| bytes[at..].starts_with(pattern)))
+        })
+    }
+}
+
+/// Where the filter has the first three bytes.
+fn place(start: &[u8; 4]) -> (usize, u64) {
+    let index = usize::from(start[0]) | usize::from(start[1]) << 8 | usize::from(start[2]) << 16;
+    (index / 64, 1 << (index % 64))
+}
+
+fn differ(values: &[f32]) -> bool {
+    values.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 1e-3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_at_any_offset_and_in_any_word_is_found_and_noise_is_not() {
+        let secret = [0.257f32, -1.513, 3.017, 0.731];
+        let patterns = SecretPatterns::of(&secret, 100);
+        let mut message = vec![9];
+        message.extend(secret[1].to_le_bytes());
+        message.extend(secret[2].to_le_bytes());
+        assert!(patterns.stand_in(&message));
+        assert!(!patterns.stand_in(&message[..8]));
+        for (width, fractional_bits) in [(2, 12), (3, 16), (4, 16), (5, 24), (6, 32), (7, 40), (8, 40)] {
+            let word = |value: &f32| {
+                let fixed = (f64::from(*value) * f64::from(fractional_bits).exp2()).round() as i64;
+                fixed.to_le_bytes()[..width].to_vec()
+            };
+            let words: Vec<u8> = secret.iter().flat_map(word).collect();
+            assert!(patterns.stand_in(&words), "words of {width} bytes");
+        }
+        let noise: Vec<u8> = (0..100_000u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        assert!(!patterns.stand_in(&noise));
+        assert!(!patterns.stand_in(&[0; 1_000]));
+    }
+
+    #[test]
+    fn a_secret_of_equal_values_has_no_pattern() {
+        assert!(SecretPatterns::of(&[0.5; 100], 10).is_empty());
+    }
+}

@@ -64,7 +64,11 @@ impl Backend for Ckks {
                         .into(),
                     "ring learning with errors at the table's parameters, and circular security of evaluation keys"
                         .into(),
-                    "logits and the noise on them may tell the data owner something about the weights".into(),
+                    "answers are re-randomised, so that a ciphertext says no more than what it decrypts to; its noise is not \
+                     flooded, and with the logits it still follows from the weights: circuit privacy is not provided"
+                        .into(),
+                    "logits tell the data owner about the weights: enough of them let it train or solve for a copy".into(),
+                    "the guard, a fixed sum of the logits, tells the data owner nothing that they do not".into(),
                 ],
                 learns: vec![learns("data-owner", false, true), learns("model-owner", false, false)],
                 simulated: false,

@@ -496,3 +496,61 @@ fn slots_full_of_images_are_refused_for_the_same_reasons() {
         assert!(reason.contains("link to data-owner: a message of"), "{reason}");
     }
 }
+
+/// Repeats the first query of a session for every later one, and keeps the answers.
+#[derive(Default)]
+struct SameQuery {
+    queries: Mutex<Vec<Vec<u8>>>,
+    answers: Mutex<Vec<Vec<u8>>>,
+    messages: usize,
+}
+
+impl Tap for SameQuery {
+    fn message(&self, from: &str, _: &str, index: usize, payload: Vec<u8>) -> Forward {
+        let keys = key_messages(&Ckks);
+        let mut queries = self.queries.lock().unwrap();
+        let payload = match from {
+            "model-owner" => {
+                self.answers.lock().unwrap().push(payload.clone());
+                payload
+            }
+            _ if index < keys => payload,
+            _ if index < keys + self.messages => {
+                queries.push(payload.clone());
+                payload
+            }
+            _ => queries[(index - keys) % self.messages].clone(),
+        };
+        Forward::Messages(vec![payload])
+    }
+}
+
+#[test]
+fn the_same_query_never_gets_the_same_answer() {
+    let network = polynomial();
+    let images = specimens::images(&network, 1, 3);
+    // A message for every sixteen values in slots, one in all across them.
+    for (layout, messages) in [("latency", 1), ("throughput", network.architecture.input.len().div_ceil(16))]
+    {
+        let tap = Arc::new(SameQuery { messages, ..SameQuery::default() });
+        let mut rehearsal = Rehearsal::new(&Ckks, &network, 1);
+        rehearsal.tap = Some(Arc::clone(&tap) as Arc<dyn Tap>);
+        rehearsal.job.settings.insert("layout".into(), layout.into());
+        let done = rehearsal.run(&[images.clone(), images.clone(), images.clone()]).unwrap();
+        let difference = |[one, other]: [&Tensor; 2]| {
+            let pairs = one.data().iter().zip(other.data());
+            pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f32::max)
+        };
+        let logits: Vec<&Tensor> = done.iter().flat_map(|performance| &performance.logits).collect();
+        assert_eq!(logits.len(), 3, "{layout}: {:?}", done[0].error);
+        assert!(difference([logits[0], logits[1]]) < 1.0 / 256.0, "{layout}");
+        let answers = tap.answers.lock().unwrap();
+        // The second half of the first ciphertext, which would be a function of the query and the weights.
+        let bits = match layout {
+            "latency" => answers[0].len(),
+            _ => answers[0].len() / (network.architecture.classes() + 1),
+        };
+        let mask = |answer: usize| answers[answer][47 + (bits - 47) / 2..bits].to_vec();
+        assert!(mask(0) != mask(1) && mask(1) != mask(2) && mask(0) != mask(2), "{layout}");
+    }
+}

@@ -14,7 +14,7 @@ use veilbench_backends::rehearsal::Rehearsal;
 use veilbench_backends::{Backend, Error};
 use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::evaluate::{Evaluator, evaluate};
-use veilbench_networks::{Network, Parameters, Range, Shape, Tensor, zoo};
+use veilbench_networks::{Dense, Network, Op, Parameters, Range, Shape, Tensor, zoo};
 
 /// Pixels between black and white, as a network wants them.
 struct Pixels<'a> {
@@ -241,20 +241,26 @@ fn narrowed(name: &str, layer: usize, reach: f32) -> (Network, Vec<f32>) {
 
 #[test]
 fn single_images_whose_logits_wrap_are_refused_however_far_they_are_off() {
-    // Logits of about one half, in units of the range: some within it, most of them hundreds of times beyond.
-    for reach in [0.02, 0.002, 0.0005] {
-        let (mut network, _) = narrowed("dense-poly", 2, reach);
-        // Pure squares leave no constant, which could not be encoded beyond the modulus.
-        let Parameters::Polynomial { coefficients } = &mut network.parameters[1] else {
-            panic!("no polynomial")
-        };
-        coefficients.chunks_exact_mut(3).for_each(|own| own[..2].fill(0.0));
-        let images = specimens::images(&network, 25, 7);
-        let named = beyond(&network, &images);
-        assert!(reach > 0.005 || named.len() > 15, "{reach}: {} images leave the range", named.len());
-        let expected = if named.is_empty() { Outcome::Right } else { Outcome::Refused(named) };
-        assert_eq!(outcome(&Ckks, &network, Some("latency"), &images), expected, "{reach}");
+    let (mut network, weights) = narrowed("dense-poly", 2, 0.005);
+    // Two logits: of those that wrapped, a quarter decode to two numbers within the range.
+    let hidden = weights.len() / network.architecture.classes();
+    let last = &mut network.architecture.layers[2];
+    (last.op, last.output) = (Op::Dense(Dense { inputs: hidden, outputs: 2 }), Shape::Flat(2));
+    if let Parameters::Affine { bias, .. } = &mut network.parameters[0] {
+        bias.fill(0.0);
     }
+    // Pure squares leave no constant, which could not be encoded beyond the modulus.
+    network.parameters[1] = Parameters::Polynomial { coefficients: [0.0, 0.0, 0.5].repeat(hidden) };
+    network.parameters[2] =
+        Parameters::Affine { weights: weights[..2 * hidden].to_vec(), bias: vec![0.0; 2] };
+    let base = specimens::images(&network, 8, 7);
+    let scaled = |factor: f32| base.data().iter().map(move |value| value * factor);
+    let factors = [0.02, 0.6, 0.9, 1.2, 1.5, 1.9];
+    let values = factors.into_iter().flat_map(scaled).collect();
+    let images = Tensor::new(8 * factors.len(), network.architecture.input, values).unwrap();
+    let named = beyond(&network, &images);
+    assert!((20..48).contains(&named.len()), "{} images leave the range", named.len());
+    assert_eq!(outcome(&Ckks, &network, Some("latency"), &images), Outcome::Refused(named));
 }
 
 #[test]

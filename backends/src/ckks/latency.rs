@@ -271,3 +271,6 @@ pub(super) fn weight_memory_bytes(program: &Program, scheme: &Scheme) -> usize {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,18 +96,19 @@ impl Backend for Ckks {
         let plan = CkksPlan::from_plan(&seat.plan)?;
         let context = plan.scheme.context()?;
         if seat.role == 0 {
-            join_data_owner(seat, plan, &context)
+            join_data_owner(seat, &plan, &context)
         } else {
-            join_model_owner(seat, plan, &context)
+            join_model_owner(seat, &plan, &context)
         }
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn impossible(unsupported: Unsupported) -> Error {
     Error::Input(unsupported.to_string())
 }
 
-fn join_data_owner(mut seat: Seat, plan: CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
+fn join_data_owner(mut seat: Seat, plan: &CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
     let (recorder, scheme) = (seat.recorder.clone(), plan.scheme.clone());
     let mut server = seat.links.take("model-owner")?;
     let generating = "generating keys";
@@ -119,7 +120,7 @@ fn join_data_owner(mut seat: Seat, plan: CkksPlan, context: &Context) -> Result<
     recorder.span("send", || server.send(&public))?;
     let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
-    let program = recorder.span("lay out", || program(&circuit, &plan))?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
     let request = request(program.as_ref(), &scheme);
     let keys = recorder.span("generate keys", || {
         SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(context)
@@ -157,7 +158,7 @@ fn join_data_owner(mut seat: Seat, plan: CkksPlan, context: &Context) -> Result<
     Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }))
 }
 
-fn join_model_owner(mut seat: Seat, plan: CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
+fn join_model_owner(mut seat: Seat, plan: &CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
     let (recorder, scheme) = (seat.recorder.clone(), plan.scheme.clone());
     let network = seat.take_network()?;
     let mut client = seat.links.take("data-owner")?;
@@ -165,7 +166,7 @@ fn join_model_owner(mut seat: Seat, plan: CkksPlan, context: &Context) -> Result
         .span("fold", || Circuit::new(&seat.architecture, Some(&network.parameters)))
         .map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
-    let program = recorder.span("lay out", || program(&circuit, &plan))?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
     let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
     let public = PublicKey::from_bytes(context, &public)
         .map_err(Error::engine("reading the data owner's public key"))?;

@@ -15,7 +15,9 @@ pub(super) struct Findings {
 impl Findings {
     /// Results of one image, in units: notes it if one is beyond the limit.
     pub(super) fn note(&mut self, image: usize, results: impl IntoIterator<Item = f64>) {
-        if self.beyond.last() != Some(&image) && results.into_iter().any(|result| !(result.abs() <= LIMIT)) {
+        if self.beyond.last() != Some(&image)
+            && results.into_iter().any(|result| result.is_nan() || result.abs() > LIMIT)
+        {
             self.beyond.push(image);
         }
     }

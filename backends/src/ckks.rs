@@ -7,6 +7,9 @@
 mod circuit;
 mod client_aided;
 mod cost;
+mod expected;
+mod findings;
+mod guard;
 mod keys;
 mod latency;
 mod map;
@@ -20,20 +23,24 @@ mod throughput;
 
 use std::sync::Arc;
 
-use veilbench_ckks::{Evaluator, Randomness, SecretKey, SeededEvaluationKeys};
-use veilbench_networks::{Architecture, Network, Range, Shape, Tensor};
+use veilbench_ckks::{
+    Context, Evaluator, KeyRequest, PublicKey, Randomness, SecretKey, SeededEvaluationKeys,
+};
+use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use crate::{
     Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
-    Technology, ThreatModel, Unsupported,
+    Setting, Technology, ThreatModel, Unsupported,
 };
 use circuit::Circuit;
-use plan::{CkksPlan, Layout};
+use expected::Expected;
+use guard::Guard;
+use plan::{CkksPlan, LAYOUT, Layout, key_bytes};
 use program::Program;
 use schedule::Schedule;
+use scheme::{FRESH_LEVEL, Scheme};
 
 pub use client_aided::CkksClientAided;
-pub use plan::LAYOUT_VARIABLE;
 
 /// Non-interactive inference on networks with polynomial activations.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +64,11 @@ impl Backend for Ckks {
                         .into(),
                     "ring learning with errors at the table's parameters, and circular security of evaluation keys"
                         .into(),
-                    "logits and the noise on them may tell the data owner something about the weights".into(),
+                    "answers are re-randomised, so that a ciphertext says no more than what it decrypts to; its noise is not \
+                     flooded, and with the logits it still follows from the weights: circuit privacy is not provided"
+                        .into(),
+                    "logits tell the data owner about the weights: enough of them let it train or solve for a copy".into(),
+                    "the guard, a fixed sum of the logits, tells the data owner nothing that they do not".into(),
                 ],
                 learns: vec![learns("data-owner", false, true), learns("model-owner", false, false)],
                 simulated: false,
@@ -77,77 +88,131 @@ impl Backend for Ckks {
         Some(trace(network, image))
     }
 
-    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
+    fn settings(&self) -> &'static [Setting] {
+        &[LAYOUT]
+    }
+
+    fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error> {
         let plan = CkksPlan::from_plan(&seat.plan)?;
         let context = plan.scheme.context()?;
-        let recorder = seat.recorder.clone();
-        let impossible = |unsupported: Unsupported| Error::Input(unsupported.to_string());
         if seat.role == 0 {
-            let mut server = seat.links.take("model-owner")?;
-            let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
-            let program = recorder.span("lay out", || program(&circuit, &plan))?;
-            let rotations = program.as_ref().map(|program| program.rotations(plan.scheme.depth()));
-            let request = plan.scheme.key_request(&rotations.unwrap_or_default());
-            let generated = recorder.span("generate keys", || -> veilbench_ckks::Result<_> {
-                let mut random = Randomness::from_system()?;
-                let secret = SecretKey::generate(&context, &mut random);
-                let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
-                Ok((keys.to_bytes(&context)?, secret))
-            });
-            let (keys, secret) = generated.map_err(Error::engine("generating keys"))?;
-            recorder.span("send", || server.send(&keys))?;
-            let (scheme, logit_unit) = (plan.scheme, circuit.logit_unit());
-            let client = match program {
-                Some(Program { input, logits, .. }) => {
-                    Client::Latency(latency::Client { secret, scheme, input, logits, logit_unit, recorder })
-                }
-                None => Client::Throughput(throughput::Client {
-                    secret,
-                    schedule: Schedule::new(&circuit),
-                    classes: seat.architecture.classes(),
-                    logit_unit,
-                    scheme,
-                    recorder,
-                }),
-            };
-            let images = Expected::new(&seat.architecture, seat.job.batch);
-            return Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }));
+            join_data_owner(seat, &plan, &context)
+        } else {
+            join_model_owner(seat, &plan, &context)
         }
-        let network = seat.take_network()?;
-        let mut client = seat.links.take("data-owner")?;
-        let circuit = recorder
-            .span("fold", || Circuit::new(&seat.architecture, Some(&network.parameters)))
-            .map_err(impossible)?;
-        let program = recorder.span("lay out", || program(&circuit, &plan))?;
-        let keys = recorder.span("wait", || client.receive())?;
-        let keys = recorder
-            .span("expand keys", || SeededEvaluationKeys::from_bytes(&context, &keys)?.expand(&context))
-            .map_err(Error::engine("reading the evaluation keys"))?;
-        let scheme = plan.scheme;
-        match &program {
-            Some(program) => keys::check_program(&keys, &context, program, scheme.depth())?,
-            None => keys::check_circuit(&keys, &circuit)?,
-        }
-        let evaluator =
-            Evaluator::new(&context, Arc::new(keys)).map_err(Error::engine("reading the evaluation keys"))?;
-        let slots = scheme.slots();
-        let server = match program {
-            Some(program) => {
-                let encode = || latency::Server::new(evaluator, scheme, program, recorder.clone());
-                Server::Latency(recorder.span("encode weights", encode)?)
-            }
-            None => {
-                let schedule = Schedule::new(&circuit);
-                Server::Throughput(throughput::Server { evaluator, scheme, circuit, schedule, recorder })
-            }
-        };
-        Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn impossible(unsupported: Unsupported) -> Error {
+    Error::Input(unsupported.to_string())
+}
+
+fn join_data_owner(mut seat: Seat, plan: &CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
+    let (recorder, scheme) = (seat.recorder.clone(), plan.scheme.clone());
+    let mut server = seat.links.take("model-owner")?;
+    let generating = "generating keys";
+    let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
+    let secret = SecretKey::generate(context, &mut random);
+    // First, since its name is what the model owner waits for.
+    let public = PublicKey::generate_for_level(&secret, FRESH_LEVEL, &mut random);
+    let public = public.to_bytes(context).map_err(Error::engine(generating))?;
+    recorder.span("send", || server.send(&public))?;
+    let circuit = Circuit::new(&seat.architecture, None).map_err(impossible)?;
+    scheme.check_depth(circuit.depth())?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
+    let request = request(program.as_ref(), &scheme);
+    let keys = recorder.span("generate keys", || {
+        SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(context)
+    });
+    recorder.span("send", || Ok::<_, Error>(server.send(&keys.map_err(Error::engine(generating))?)?))?;
+    let logit_unit = circuit.logit_unit();
+    let deviation = circuit.logit_deviation(&scheme, program.is_some()) / logit_unit;
+    let client = match program {
+        Some(Program { input, logits, spare, .. }) => Client::Latency(latency::Client {
+            secret,
+            scheme,
+            input,
+            logits,
+            spare,
+            tolerance: guard::spare_tolerance(deviation),
+            logit_unit,
+            recorder,
+        }),
+        None => {
+            let classes = circuit.logits();
+            let guard = Guard::new(secret.id(), 0, classes);
+            Client::Throughput(throughput::Client {
+                secret,
+                schedule: Schedule::new(&circuit.guarded(&guard)),
+                guard,
+                tolerance: guard::tolerance(deviation, deviation, classes),
+                classes,
+                logit_unit,
+                scheme,
+                recorder,
+            })
+        }
+    };
+    let images = Expected::new(&seat.architecture, seat.job.batch);
+    Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }))
+}
+
+fn join_model_owner(mut seat: Seat, plan: &CkksPlan, context: &Context) -> Result<Box<dyn Party>, Error> {
+    let (recorder, scheme) = (seat.recorder.clone(), plan.scheme.clone());
+    let network = seat.take_network()?;
+    let mut client = seat.links.take("data-owner")?;
+    let circuit = recorder
+        .span("fold", || Circuit::new(&seat.architecture, Some(&network.parameters)))
+        .map_err(impossible)?;
+    scheme.check_depth(circuit.depth())?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
+    let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
+    let public = PublicKey::from_bytes(context, &public)
+        .map_err(Error::engine("reading the data owner's public key"))?;
+    let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
+    let keys = recorder.span("wait", || client.receive_exactly(key_bytes(&scheme, &rotations)))?;
+    let reading = "reading the evaluation keys";
+    let keys = SeededEvaluationKeys::from_bytes(context, &keys).map_err(Error::engine(reading))?;
+    match &program {
+        Some(program) => keys::check_program(&keys, context, program, scheme.depth())?,
+        None => keys::check_circuit(&keys, context, &circuit)?,
+    }
+    if keys.key() != public.key() {
+        let (key, other) = (public.key(), keys.key());
+        return Err(Error::protocol(format!(
+            "evaluation keys of key {other} came after the public key of {key}"
+        )));
+    }
+    let request = request(program.as_ref(), &scheme);
+    let keys = keys
+        .check_no_more(context, &request)
+        .and_then(|()| recorder.span("expand keys", || keys.expand(context)))
+        .and_then(|keys| Evaluator::new(context, Arc::new(keys)));
+    let evaluator = keys.map_err(Error::engine(reading))?;
+    let slots = scheme.slots();
+    let server = match program {
+        Some(program) => {
+            let encode = || latency::Server::new(evaluator, public, scheme, program, recorder.clone());
+            Server::Latency(recorder.span("encode weights", encode)?)
+        }
+        None => {
+            let guard = Guard::new(public.key(), 0, circuit.logits());
+            let circuit = circuit.guarded(&guard);
+            let schedule = Schedule::new(&circuit);
+            Server::Throughput(throughput::Server { evaluator, public, scheme, circuit, schedule, recorder })
+        }
+    };
+    Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
+}
+
+/// The evaluation keys a plan asks for.
+fn request(program: Option<&Program>, scheme: &Scheme) -> KeyRequest {
+    scheme.key_request(&program.map(|program| program.rotations(scheme.depth())).unwrap_or_default())
 }
 
 /// Both roles at once, in the latency layout: the secret key stands beside the weights.
 fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> {
-    let impossible = |unsupported: Unsupported| Error::Input(unsupported.to_string());
     let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
         .ok_or_else(|| Error::Input("only the latency layout is traced, and this network has none".into()))?;
     let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
@@ -157,7 +222,7 @@ fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> 
     let tracing = || -> veilbench_ckks::Result<_> {
         let mut random = Randomness::from_system()?;
         let secret = SecretKey::generate(&context, &mut random);
-        let request = plan.scheme.key_request(&program.rotations(plan.scheme.depth()));
+        let request = request(Some(&program), &plan.scheme);
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context)?;
         let inputs = packing::spread(&program.input, |input| f64::from(images.image(0)[input]))
             .iter()
@@ -166,10 +231,11 @@ fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> 
                 secret.encrypt(&plaintext, &mut random)?.expand(&context)
             })
             .collect::<veilbench_ckks::Result<Vec<_>>>()?;
-        Ok((Evaluator::new(&context, Arc::new(keys))?, secret, inputs))
+        let public = PublicKey::generate_for_level(&secret, FRESH_LEVEL, &mut random);
+        Ok((Evaluator::new(&context, Arc::new(keys))?, public, secret, inputs))
     };
-    let (evaluator, secret, inputs) = tracing().map_err(Error::engine("encrypting"))?;
-    let server = latency::Server::new(evaluator, plan.scheme, program, Recorder::default())?;
+    let (evaluator, public, secret, inputs) = tracing().map_err(Error::engine("encrypting"))?;
+    let server = latency::Server::new(evaluator, public, plan.scheme, program, Recorder::default())?;
     let layers = server
         .insecure_debug_trace(&secret, &circuit, inputs, images.image(0))
         .map_err(Error::engine("tracing"))?;
@@ -193,48 +259,6 @@ fn learns(role: &'static str, activations: bool, logits: bool) -> Leakage {
         logits: Learned::seen(logits),
         ranges: Learned::Yes,
         ..Leakage::none(role)
-    }
-}
-
-/// Which batches are accepted.
-struct Expected {
-    shape: Shape,
-    batch: usize,
-    range: Option<Range>,
-}
-
-impl Expected {
-    fn new(architecture: &Architecture, batch: usize) -> Self {
-        Self { shape: architecture.input, batch, range: architecture.input_range }
-    }
-
-    /// The batch, if it has the shape and size that were planned and finite values near the calibrated range.
-    fn check<'a>(&self, images: Option<&'a Tensor>) -> Result<&'a Tensor, Error> {
-        let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
-        if images.shape() != self.shape || images.images() == 0 || images.images() > self.batch {
-            return Err(Error::Input(format!(
-                "a batch of {} images of {} was given where 1 to {} images of {} were planned",
-                images.images(),
-                images.shape(),
-                self.batch,
-                self.shape
-            )));
-        }
-        let range = self.range.unwrap_or(Range { low: f32::MIN, high: f32::MAX });
-        let slack = (range.high - range.low).min(f32::MAX) / 2.0;
-        let inside =
-            |value: f32| value.is_finite() && value >= range.low - slack && value <= range.high + slack;
-        if let Some(at) = images.data().iter().position(|&value| !inside(value)) {
-            return Err(Error::Input(format!(
-                "value {} of image {} is {}, far from the calibrated range of {} to {}: the results would be noise",
-                at % self.shape.len(),
-                at / self.shape.len(),
-                images.data()[at],
-                range.low,
-                range.high
-            )));
-        }
-        Ok(images)
     }
 }
 

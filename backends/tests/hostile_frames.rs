@@ -83,6 +83,41 @@ fn a_message_beyond_the_limit_is_not_passed_on() {
 }
 
 #[test]
+fn a_message_of_another_length_is_refused_by_its_header() {
+    for announced in [0u32, 4, 6, 1 << 29] {
+        let (mut link, mut stream) = hostile_peer();
+        let mut header = [0; 24];
+        header[..4].copy_from_slice(&announced.to_le_bytes());
+        stream.write_all(&header).unwrap();
+        let start = Instant::now();
+        let error = link.receive_exactly(5).unwrap_err();
+        assert!(
+            matches!(error, LinkError::Length { expected: 5, got, .. } if got == announced as usize),
+            "{error}"
+        );
+        assert!(start.elapsed() < PATIENCE / 2, "what follows the header was waited for");
+        assert!(
+            matches!(link.receive(), Err(LinkError::Broken { .. })),
+            "a refused message is not read later"
+        );
+    }
+}
+
+#[test]
+fn messages_of_the_expected_lengths_arrive() {
+    let lengths = [0, 1, 70_000, 24];
+    let (mut link, mut stream) = hostile_peer();
+    let writer = thread::spawn(move || {
+        stream.write_all(&frames(&lengths)).unwrap();
+        stream
+    });
+    for length in lengths {
+        assert_eq!(link.receive_exactly(length).unwrap().len(), length);
+    }
+    drop(writer.join().unwrap());
+}
+
+#[test]
 fn mutated_frames_end_in_an_error_that_names_the_peer() {
     let seconds = std::env::var("VEILBENCH_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let end = Instant::now() + Duration::from_secs(seconds);

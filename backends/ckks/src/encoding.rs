@@ -115,11 +115,36 @@ impl Context {
     pub fn decode_complex(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>)> {
         self.check_parameters(plaintext.parameters)?;
         let coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
+        self.embed(&coefficients, plaintext.scale)
+    }
+
+    /// The real parts of all slots, and the coefficients they are made of, each within half of
+    /// [`Context::period`].
+    ///
+    /// # Errors
+    /// As [`Context::decode_complex`].
+    pub fn decode_with_coefficients(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Zeroizing<Vec<f64>>)> {
+        self.check_parameters(plaintext.parameters)?;
+        let mut coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
+        let (real, imaginary) = self.embed(&coefficients, plaintext.scale)?;
+        drop(Zeroizing::new(imaginary));
+        coefficients.iter_mut().for_each(|coefficient| *coefficient /= plaintext.scale);
+        Ok((real, coefficients))
+    }
+
+    /// What the coefficients of a level are known modulo, at a scale: a value whose coefficients leave half of it to
+    /// either side decodes to another one.
+    pub fn period(&self, level: usize, scale: f64) -> f64 {
+        self.parameters().level_bits(level).exp2() / scale
+    }
+
+    /// Slot values of coefficients at a scale.
+    fn embed(&self, coefficients: &[f64], scale: f64) -> Result<(Vec<f64>, Vec<f64>)> {
         let (low, high) = coefficients.split_at(self.parameters().slots());
         let mut values = ComplexVector { real: low.to_vec(), imaginary: high.to_vec() };
         self.tables().embedding.to_slots(&mut values);
         for part in values.real.iter_mut().chain(&mut values.imaginary) {
-            *part /= plaintext.scale;
+            *part /= scale;
         }
         if !values.real.iter().chain(&values.imaginary).all(|part| part.is_finite()) {
             return Err(Error::Undecodable);

@@ -170,6 +170,12 @@ pub enum Error {
         /// Which rotation, or the conjugation.
         automorphism: String,
     },
+    /// A key that nobody asked for.
+    #[error("the evaluation keys hold a key for {operation}, which was not requested")]
+    UnrequestedKey {
+        /// What it is for.
+        operation: String,
+    },
     /// A matrix or polynomial has an unusable shape.
     #[error("unusable shape: {reason}")]
     Shape {

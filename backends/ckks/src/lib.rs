@@ -67,8 +67,9 @@
 //! hold one to the other, value for value.
 //!
 //! # Non-goals
-//! Bootstrapping, exact schemes (BFV, BGV), threshold keys, circuit privacy (a result may tell its decryptor more
-//! about the circuit than the values do), verifiable computation, and primes longer than 50 bits.
+//! Bootstrapping, exact schemes (BFV, BGV), threshold keys, circuit privacy (the noise of a result may tell its decryptor
+//! more about the circuit than the values do; [`PublicKey::rerandomise`] hides what the ciphertext itself would tell),
+//! verifiable computation, and primes longer than 50 bits.
 
 mod ciphertext;
 mod context;

@@ -6,6 +6,7 @@
 
 use veilbench_networks::{Architecture, Op, Parameters, Range, Shape};
 
+use super::guard::Guard;
 use super::map::{Map, window_places};
 use super::precision::{Inputs, logit_deviation};
 use super::scheme::Scheme;
@@ -171,6 +172,19 @@ impl Circuit {
     /// What one unit of a decrypted result is worth.
     pub(super) fn logit_unit(&self) -> f64 {
         self.stages.last().map_or(1.0, |stage| MARGIN * magnitude(stage.range, 0.0))
+    }
+
+    /// The circuit with one result more, after the logits.
+    pub(super) fn guarded(mut self, guard: &Guard) -> Self {
+        if let Some(last) = self.stages.last_mut() {
+            guard.append(&mut last.map);
+        }
+        self
+    }
+
+    /// Logits of an image.
+    pub(super) fn logits(&self) -> usize {
+        self.stages.last().map_or(0, |stage| stage.shape.len())
     }
 
     /// Bytes of an image in the clear.

@@ -3,18 +3,27 @@
 //!
 //! Slot `i` is image `i`. Every linear stage takes fresh ciphertexts with one level to spare, so that the smallest
 //! ring serves networks of any depth, without evaluation keys.
+//!
+//! It protects the images and gives the weights away: the data owner sees what every linear layer makes of inputs it
+//! knows, and solves for them. Every result is held against its layer's range as in [`super::guard`].
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{Ciphertext, Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluationKeys};
 use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
-use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Range, Shape, Tensor};
+use veilbench_networks::{Architecture, Layer, Metadata, Network, Op, Parameters, Shape, Tensor};
+use zeroize::Zeroizing;
 
 use super::circuit::{MARGIN, magnitude, uncalibrated};
 use super::cost::Cost;
+use super::expected::Expected;
+use super::findings::Findings;
+use super::guard::{Difference, Guard, tolerance};
+use super::learns;
 use super::map::Map;
 use super::plan::{
     CLIENT_BYTES, KEYS_HEADER_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
@@ -23,10 +32,9 @@ use super::precision::{Inputs, logit_deviation};
 use super::schedule::MESSAGE_CIPHERTEXTS;
 use super::scheme::{Demand, Scheme};
 use super::throughput::{decrypt, encrypt, receive, split};
-use super::{Expected, learns};
 use crate::{
-    Adversary, Backend, Error, Job, Link, Party, Plan, Profile, Recorder, Role, Seat, Technology,
-    ThreatModel, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
+    Technology, ThreatModel, Unsupported,
 };
 
 /// Largest error of a logit a plan may expect.
@@ -50,8 +58,29 @@ struct Round {
     shape: Shape,
     /// What one unit of the encrypted inputs and outputs is worth.
     units: [f64; 2],
+    /// The most values one result reads.
+    fan_in: usize,
     /// Without weights: evaluated in the clear by the data owner.
     activations: Vec<Layer>,
+}
+
+impl Round {
+    /// The round with one result more, after its values.
+    fn guarded(mut self, guard: &Guard) -> Self {
+        guard.append(&mut self.map);
+        self
+    }
+
+    /// Standard deviation of the errors of its results, in units, if each reads so many values.
+    fn deviation(&self, scheme: &Scheme, reads: usize) -> f64 {
+        logit_deviation(scheme, &[Inputs { count: reads, magnitude: 1.0, fresh: true }], false, 1.0)
+    }
+
+    /// How far the guard may be from the results, in units.
+    fn tolerance(&self, scheme: &Scheme) -> f64 {
+        let (guard, result) = (self.deviation(scheme, self.map.inputs), self.deviation(scheme, self.fan_in));
+        tolerance(guard, result, self.shape.len())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +93,7 @@ struct AidedPlan {
 
 /// Linear layers up to the next activation, again and again.
 fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Result<Vec<Round>, Unsupported> {
-    let unit = |range: Option<Range>, layer: Option<&Layer>| {
+    let unit = |range: Option<veilbench_networks::Range>, layer: Option<&Layer>| {
         let range = range.ok_or_else(|| uncalibrated(layer.map(|layer| layer.name.clone())))?;
         Ok::<f64, Unsupported>(MARGIN * magnitude(range, 0.0))
     };
@@ -74,6 +103,7 @@ fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Res
         map: Map::identity(shape.len()),
         shape,
         units: [unit, unit],
+        fan_in: 1,
         activations: Vec::new(),
     };
     let mut round = start(architecture.input, unit(architecture.input_range, None)?);
@@ -106,6 +136,7 @@ fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Res
         }
         round.name.push_str(&layer.name);
         round.map = round.map.then(&map);
+        round.fan_in = round.map.fan_in();
         round.shape = layer.output;
         round.units[1] = unit(layer.range, Some(layer))?;
     }
@@ -131,7 +162,11 @@ fn rounds(architecture: &Architecture, parameters: Option<&[Parameters]>) -> Res
 
 /// The plan for a machine with so much memory.
 fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, Unsupported> {
-    let rounds = rounds(architecture, None)?;
+    let guarded = |round: Round| {
+        let guard = Guard::structure(round.shape.len());
+        round.guarded(&guard)
+    };
+    let rounds: Vec<Round> = rounds(architecture, None)?.into_iter().map(guarded).collect();
     let largest = rounds.iter().map(|round| round.units[1]).fold(1.0, f64::max);
     let demand = Demand {
         depth: 1,
@@ -157,10 +192,8 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     if session_peak_rss_bytes > memory {
         return Err(too_little_memory(session_peak_rss_bytes, memory));
     }
-    let stages: Vec<Inputs> = rounds
-        .iter()
-        .map(|round| Inputs { count: round.map.fan_in(), magnitude: 1.0, fresh: true })
-        .collect();
+    let stages: Vec<Inputs> =
+        rounds.iter().map(|round| Inputs { count: round.fan_in, magnitude: 1.0, fresh: true }).collect();
     let magnitude = rounds.last().map_or(0.0, |round| round.units[1]);
     let pass_ns: f64 = exchanges.iter().map(|exchange| exchange.wall_ns(job)).sum();
     let online_wall_ns = passes as u64 * pass_ns as u64;
@@ -202,14 +235,26 @@ impl Backend for CkksClientAided {
                 adversary: Adversary::SemiHonest,
                 colluding: 0,
                 trusted: vec![
-                    "the data owner sees the result of every linear layer: enough of them reveal the weights".into(),
+                    "the data owner sees the result of every linear layer and of chosen inputs: it can solve for the weights \
+                     (least squares on one batch of about 2,048 images gave a copy of mnist-mlp that agreed on 7,952 of 7,952 \
+                     others), so the model owner must be willing to give them away"
+                        .into(),
+                    "answers are not re-randomised: they are a function of query and weights, and lattice reduction of a single \
+                     one gives a convolution filter"
+                        .into(),
                     "the data owner applies the activations it is asked to".into(),
                     "the model owner computes the network it promised: nothing proves that it did".into(),
                     "the data owner sends fresh encryptions of activations only, never decrypted results: those would \
                      reveal its key bit by bit (Li and Micciancio, 2021)"
                         .into(),
                 ],
-                learns: vec![learns("data-owner", true, true), learns("model-owner", false, false)],
+                learns: vec![
+                    Leakage {
+                        weights: Learned::derivable("one batch of about 2,048 images"),
+                        ..learns("data-owner", true, true)
+                    },
+                    learns("model-owner", false, false),
+                ],
                 simulated: false,
             },
         }
@@ -231,27 +276,42 @@ impl Backend for CkksClientAided {
             let rounds = rounds(&seat.architecture, None).map_err(impossible)?;
             let mut random = Randomness::from_system().map_err(Error::engine("drawing randomness"))?;
             let secret = SecretKey::generate(&context, &mut random);
-            // No keys at all, but the name of the secret one.
+            // No keys at all, but the name of the secret one, from which guards follow.
             let keys = SeededEvaluationKeys::generate(&secret, &KeyRequest::default(), &mut random);
             server.send(&keys.to_bytes(&context).map_err(Error::engine("writing the key's name"))?)?;
             let images = Expected::new(&seat.architecture, seat.job.batch);
-            let rounds = rounds.into_iter().map(ClientRound::new).collect::<Result<Vec<_>, _>>()?;
+            let client_round = |(index, round): (usize, Round)| {
+                let guard = Guard::new(secret.id(), index, round.shape.len());
+                ClientRound::new(round, guard, &scheme)
+            };
+            let rounds = rounds.into_iter().enumerate().map(client_round).collect::<Result<Vec<_>, _>>()?;
             return Ok(Box::new(DataOwner { server, secret, scheme, rounds, images, recorder }));
         }
         let network = seat.take_network()?;
         let mut client = seat.links.take("data-owner")?;
         let rounds = rounds(&seat.architecture, Some(&network.parameters)).map_err(impossible)?;
-        let keys = client.receive()?;
-        let evaluator = SeededEvaluationKeys::from_bytes(&context, &keys)
-            .and_then(|keys| keys.expand(&context))
+        let keys = client.receive_exactly(KEYS_HEADER_BYTES)?;
+        let reading = "reading the key's name";
+        let keys = SeededEvaluationKeys::from_bytes(&context, &keys).map_err(Error::engine(reading))?;
+        let guarded = |(index, round): (usize, Round)| {
+            let guard = Guard::new(keys.key(), index, round.shape.len());
+            round.guarded(&guard)
+        };
+        let rounds = rounds.into_iter().enumerate().map(guarded).collect();
+        let evaluator = keys
+            .expand(&context)
             .and_then(|keys| Evaluator::new(&context, Arc::new(keys)))
-            .map_err(Error::engine("reading the key's name"))?;
+            .map_err(Error::engine(reading))?;
         Ok(Box::new(ModelOwner { client, evaluator, scheme, rounds, images: 0, recorder }))
     }
 }
 
 /// A round as the data owner plays it.
 struct ClientRound {
+    name: String,
+    guard: Guard,
+    /// How far the guard may be from the results, in units.
+    tolerance: f64,
     inputs: usize,
     shape: Shape,
     units: [f64; 2],
@@ -260,7 +320,8 @@ struct ClientRound {
 }
 
 impl ClientRound {
-    fn new(round: Round) -> Result<Self, Error> {
+    fn new(round: Round, guard: Guard, scheme: &Scheme) -> Result<Self, Error> {
+        let tolerance = round.tolerance(scheme);
         let activations = match round.activations.last().map(|layer| layer.output) {
             None => None,
             Some(output) => {
@@ -277,7 +338,8 @@ impl ClientRound {
                 Some((evaluator, output))
             }
         };
-        Ok(Self { inputs: round.map.inputs, shape: round.shape, units: round.units, activations })
+        let (name, inputs, shape, units) = (round.name, round.map.inputs, round.shape, round.units);
+        Ok(Self { name, guard, tolerance, inputs, shape, units, activations })
     }
 }
 
@@ -291,11 +353,12 @@ struct DataOwner {
 }
 
 impl DataOwner {
-    fn classify(&mut self, images: &Tensor) -> Result<Tensor, Error> {
+    /// The logits of images that fill the slots at most; the first of them is image `first` of the batch.
+    fn classify(&mut self, images: &Tensor, first: usize) -> Result<Tensor, Error> {
         let mut values = images.clone();
         for index in 0..self.rounds.len() {
             self.send(index, &values)?;
-            let result = self.receive(index, values.images())?;
+            let result = self.receive(index, first..first + values.images())?;
             values = match &self.rounds[index].activations {
                 None => result,
                 Some((evaluator, output)) => {
@@ -314,9 +377,9 @@ impl DataOwner {
     fn send(&mut self, round: usize, values: &Tensor) -> Result<(), Error> {
         let (round, context) = (&self.rounds[round], self.secret.context());
         let one = |input: usize| {
-            let column: Vec<f64> = (0..values.images())
-                .map(|image| f64::from(values.image(image)[input]) / round.units[0])
-                .collect();
+            // Slots that are left repeat the images, so that all results are those of images.
+            let image = |slot: usize| f64::from(values.image(slot % values.images())[input]) / round.units[0];
+            let column = Zeroizing::new((0..self.scheme.slots()).map(image).collect::<Vec<f64>>());
             encrypt(&self.secret, &column, self.scheme.input_scale(), 1)?
                 .to_bytes(context)
                 .map_err(Error::engine("writing a ciphertext"))
@@ -331,24 +394,45 @@ impl DataOwner {
         Ok(())
     }
 
-    fn receive(&mut self, round: usize, images: usize) -> Result<Tensor, Error> {
+    /// The results of a round for these images of the batch.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if one cannot be what it was decoded to, or is beyond the limit.
+    fn receive(&mut self, round: usize, images: Range<usize>) -> Result<Tensor, Error> {
         let (round, context) = (&self.rounds[round], self.secret.context());
         let outputs = round.shape.len();
-        let mut data = vec![0.0; images * outputs];
-        for first in (0..outputs).step_by(MESSAGE_CIPHERTEXTS) {
-            let count = MESSAGE_CIPHERTEXTS.min(outputs - first);
-            let message = self.recorder.span("wait", || self.server.receive())?;
-            let columns = self.recorder.span("decrypt", || {
-                let one = |bytes: &[u8]| decrypt(&self.secret, context, bytes);
-                split(&message, count)?.into_par_iter().map(one).collect::<Result<Vec<_>, _>>()
-            })?;
-            for (offset, column) in columns.iter().enumerate() {
-                for (image, value) in column.iter().take(images).enumerate() {
-                    data[image * outputs + first + offset] = (value * round.units[1]) as f32;
+        let mut data = vec![0.0; images.len() * outputs];
+        let mut largest = vec![0.0f64; images.len()];
+        let mut difference = Difference::new(&round.guard, self.scheme.degree);
+        for first in (0..=outputs).step_by(MESSAGE_CIPHERTEXTS) {
+            let count = MESSAGE_CIPHERTEXTS.min(outputs + 1 - first);
+            let bytes = count * self.scheme.wire_bytes(0, false);
+            let message = self.recorder.span("wait", || self.server.receive_exactly(bytes))?;
+            self.recorder.span("decrypt", || {
+                let one = |bytes: &[u8]| decrypt(&self.secret, &self.scheme, bytes);
+                let results =
+                    split(&message, count)?.into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
+                for (output, result) in (first..).zip(&results) {
+                    difference.take(output, &result.coefficients);
+                    if output == outputs {
+                        break;
+                    }
+                    for (image, value) in result.slots.iter().take(images.len()).enumerate() {
+                        data[image * outputs + output] = (value * round.units[1]) as f32;
+                        largest[image] = largest[image].max(value.abs());
+                    }
                 }
-            }
+                Ok::<_, Error>(())
+            })?;
         }
-        Tensor::new(images, round.shape, data).ok_or_else(|| Error::protocol("results are missing"))
+        let mut findings = Findings::default();
+        if difference.largest(self.scheme.period(context)) <= round.tolerance {
+            largest.iter().zip(images.clone()).for_each(|(&value, image)| findings.note(image, [value]));
+        } else {
+            findings.wrapped_together(images.clone());
+        }
+        findings.into_result(&format!("results of layer {}", round.name), "batches of one image tell")?;
+        Tensor::new(images.len(), round.shape, data).ok_or_else(|| Error::protocol("results are missing"))
     }
 }
 
@@ -359,7 +443,7 @@ impl Party for DataOwner {
         let mut logits = Vec::new();
         let mut shape = Shape::Flat(0);
         for first in (0..images.images()).step_by(slots) {
-            let answer = self.classify(&images.slice(first, slots.min(images.images() - first)))?;
+            let answer = self.classify(&images.slice(first, slots.min(images.images() - first)), first)?;
             shape = answer.shape();
             logits.extend(answer.into_data());
         }
@@ -383,7 +467,8 @@ impl ModelOwner {
         let mut inputs: Vec<Ciphertext> = Vec::with_capacity(round.map.inputs);
         for first in (0..round.map.inputs).step_by(MESSAGE_CIPHERTEXTS) {
             let count = MESSAGE_CIPHERTEXTS.min(round.map.inputs - first);
-            let message = self.recorder.span("wait", || self.client.receive())?;
+            let bytes = count * self.scheme.wire_bytes(1, true);
+            let message = self.recorder.span("wait", || self.client.receive_exactly(bytes))?;
             inputs.extend(self.recorder.span("receive", || receive(context, &self.scheme, &message, count))?);
         }
         let mut results: Vec<Vec<u8>> = vec![Vec::new(); round.map.outputs()];

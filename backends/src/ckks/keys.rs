@@ -1,6 +1,6 @@
-//! Whether the evaluation keys that came are those the work needs, before any of it begins.
+//! Whether the evaluation keys that came are those the work needs and no others, before any of them is expanded.
 
-use veilbench_ckks::{Context, EvaluationKeys};
+use veilbench_ckks::{Context, KeyLevels, KeyRequest, SeededEvaluationKeys};
 
 use super::circuit::Circuit;
 use super::program::Program;
@@ -11,7 +11,7 @@ use crate::Error;
 /// # Errors
 /// [`Error::Protocol`] naming the layer that a key is missing for, or one that serves lower levels only.
 pub(super) fn check_program(
-    keys: &EvaluationKeys,
+    keys: &SeededEvaluationKeys,
     context: &Context,
     program: &Program,
     depth: usize,
@@ -20,11 +20,10 @@ pub(super) fn check_program(
         let level = depth.saturating_sub(2 * index);
         let around = layer.gather.iter().chain(&layer.folds).copied();
         for steps in layer.outline.rotations().into_iter().chain(around) {
-            keys.check_rotation(context, steps, level).map_err(|error| refusal(&layer.name, &error))?;
+            check(keys, context, &layer.name, &rotation(steps, level))?;
         }
         if layer.square {
-            let level = level.saturating_sub(1);
-            keys.check_products(level).map_err(|error| refusal(&layer.name, &error))?;
+            check(keys, context, &layer.name, &products(level.saturating_sub(1)))?;
         }
     }
     Ok(())
@@ -34,16 +33,39 @@ pub(super) fn check_program(
 ///
 /// # Errors
 /// As [`check_program`].
-pub(super) fn check_circuit(keys: &EvaluationKeys, circuit: &Circuit) -> Result<(), Error> {
+pub(super) fn check_circuit(
+    keys: &SeededEvaluationKeys,
+    context: &Context,
+    circuit: &Circuit,
+) -> Result<(), Error> {
     for (index, stage) in circuit.stages.iter().enumerate() {
         if let Some(activation) = &stage.activation {
-            let level = circuit.depth() - 2 * index - 1;
-            keys.check_products(level).map_err(|error| refusal(&activation.name, &error))?;
+            check(keys, context, &activation.name, &products(circuit.depth().saturating_sub(2 * index + 1)))?;
         }
     }
     Ok(())
 }
 
-fn refusal(layer: &str, error: &veilbench_ckks::Error) -> Error {
-    Error::Protocol(format!("the data owner's evaluation keys do not serve layer {layer}: {error}"))
+fn rotation(steps: i64, level: usize) -> KeyRequest {
+    let levels = KeyLevels { relinearisation: None, rotations: [(steps, level)].into() };
+    KeyRequest { rotations: [steps].into(), levels, ..KeyRequest::default() }
 }
+
+fn products(level: usize) -> KeyRequest {
+    let levels = KeyLevels { relinearisation: Some(level), ..KeyLevels::default() };
+    KeyRequest { relinearisation: true, levels, ..KeyRequest::default() }
+}
+
+fn check(
+    keys: &SeededEvaluationKeys,
+    context: &Context,
+    layer: &str,
+    request: &KeyRequest,
+) -> Result<(), Error> {
+    keys.check_covers(context, request).map_err(|error| {
+        Error::Protocol(format!("the data owner's evaluation keys do not serve layer {layer}: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

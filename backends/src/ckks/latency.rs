@@ -1,14 +1,15 @@
 //! One image at a time, across the slots of few ciphertexts: see [`super::program`].
 
 use serde::Serialize;
-use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, SecretKey, Transform};
+use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, PublicKey, SecretKey, Transform};
 use veilbench_networks::Tensor;
 
 use super::circuit::Circuit;
+use super::findings::Findings;
 use super::packing::{NONE, Packing, spread};
 use super::program::{LatencyLayer, Program};
 use super::scheme::Scheme;
-use super::throughput::{decrypt, encrypt, receive, split};
+use super::throughput::{decrypt, encrypt, receive, rerandomise, split};
 use crate::{Error, Link, Recorder};
 
 /// The data owner's half.
@@ -17,20 +18,37 @@ pub(super) struct Client {
     pub(super) scheme: Scheme,
     pub(super) input: Packing,
     pub(super) logits: Vec<(usize, usize)>,
+    /// Slots of results that are zero unless a coefficient wrapped.
+    pub(super) spare: Vec<(usize, usize)>,
+    /// How far from zero they may be, in units.
+    pub(super) tolerance: f64,
     pub(super) logit_unit: f64,
     pub(super) recorder: Recorder,
 }
 
 impl Client {
     /// Sends one image after the other and returns their logits.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit.
     pub(super) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
+        let answer_bytes = self.ciphertexts() * self.scheme.wire_bytes(0, false);
+        let mut findings = Findings::default();
         let mut logits = Vec::with_capacity(images.images() * self.logits.len());
         for image in 0..images.images() {
             let message = self.recorder.span("encrypt", || self.encrypt(images.image(image)))?;
             self.recorder.span("send", || server.send(&message))?;
-            let answer = self.recorder.span("wait", || server.receive())?;
-            logits.extend(self.recorder.span("decrypt", || self.decrypt(&answer))?);
+            let answer = self.recorder.span("wait", || server.receive_exactly(answer_bytes))?;
+            let units = self.recorder.span("decrypt", || self.decrypt(&answer))?;
+            match units {
+                None => findings.wrapped_alone(image),
+                Some(units) => {
+                    findings.note(image, units.iter().copied());
+                    logits.extend(units.iter().map(|unit| (unit * self.logit_unit) as f32));
+                }
+            }
         }
+        findings.into_result("logits", "")?;
         Ok(logits)
     }
 
@@ -44,14 +62,20 @@ impl Client {
         Ok(message)
     }
 
-    fn decrypt(&self, answer: &[u8]) -> Result<Vec<f32>, Error> {
-        let ciphertexts = 1 + self.logits.iter().map(|&(ciphertext, _)| ciphertext).max().unwrap_or(0);
-        let slots = split(answer, ciphertexts)?
+    /// Ciphertexts of an answer.
+    fn ciphertexts(&self) -> usize {
+        1 + self.logits.iter().map(|&(ciphertext, _)| ciphertext).max().unwrap_or(0)
+    }
+
+    /// The logits in units; `None` if a slot that holds none is not zero.
+    fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<f64>>, Error> {
+        let slots = split(answer, self.ciphertexts())?
             .into_iter()
-            .map(|bytes| decrypt(&self.secret, self.secret.context(), bytes))
+            .map(|bytes| decrypt(&self.secret, &self.scheme, bytes).map(|decoded| decoded.slots))
             .collect::<Result<Vec<_>, _>>()?;
-        let logit = |&(ciphertext, slot): &(usize, usize)| (slots[ciphertext][slot] * self.logit_unit) as f32;
-        Ok(self.logits.iter().map(logit).collect())
+        let at = |&(ciphertext, slot): &(usize, usize)| slots[ciphertext][slot];
+        let holds = self.spare.iter().map(at).all(|value| value.abs() <= self.tolerance);
+        Ok(holds.then(|| self.logits.iter().map(at).collect()))
     }
 }
 
@@ -68,6 +92,8 @@ pub(super) struct LayerTrace {
 /// The model owner's half.
 pub(super) struct Server {
     evaluator: Evaluator,
+    /// Of the data owner: answers are re-randomised with it.
+    public: PublicKey,
     scheme: Scheme,
     layers: Vec<Layer>,
     inputs: usize,
@@ -88,6 +114,7 @@ impl Server {
     /// Encodes the weights, each layer's for the level it is used at.
     pub(super) fn new(
         evaluator: Evaluator,
+        public: PublicKey,
         scheme: Scheme,
         program: Program,
         recorder: Recorder,
@@ -101,7 +128,12 @@ impl Server {
             (level, scale) = after;
             layers.push(encoded);
         }
-        Ok(Self { evaluator, scheme, layers, inputs, recorder })
+        Ok(Self { evaluator, public, scheme, layers, inputs, recorder })
+    }
+
+    /// The key to re-randomise the results of a layer with: only the last ones leave this side.
+    fn public_after(&self, index: usize) -> Option<&PublicKey> {
+        (index + 1 == self.layers.len()).then_some(&self.public)
     }
 
     /// Computes one image with the data owner's key at hand and holds every layer against the clear circuit.
@@ -115,8 +147,8 @@ impl Server {
         let context = self.evaluator.context();
         let mut clear: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
         let (mut values, mut layers) = (inputs, Vec::new());
-        for (layer, stage) in self.layers.iter().zip(&circuit.stages) {
-            values = layer.apply(&self.evaluator, values)?;
+        for (index, (layer, stage)) in self.layers.iter().zip(&circuit.stages).enumerate() {
+            values = layer.apply(&self.evaluator, values, self.public_after(index))?;
             let map = stage.map.apply(&clear);
             let squares: Vec<f64> = map.iter().map(|value| value * value).collect();
             let expected = if layer.square { &squares } else { &map };
@@ -146,13 +178,15 @@ impl Server {
     /// Answers one image.
     pub(super) fn answer(&self, client: &mut Link) -> Result<(), Error> {
         let context = self.evaluator.context();
-        let message = self.recorder.span("wait", || client.receive())?;
+        let bytes = self.inputs * self.scheme.wire_bytes(self.scheme.depth(), true);
+        let message = self.recorder.span("wait", || client.receive_exactly(bytes))?;
         let mut values =
             self.recorder.span("receive", || receive(context, &self.scheme, &message, self.inputs))?;
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
+            let public = self.public_after(index);
             values = self
                 .recorder
-                .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values))
+                .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values, public))
                 .map_err(Error::engine("computing a layer"))?;
         }
         let mut message = Vec::new();
@@ -196,10 +230,14 @@ impl Layer {
         &self,
         evaluator: &Evaluator,
         mut values: Vec<Ciphertext>,
+        public: Option<&PublicKey>,
     ) -> veilbench_ckks::Result<Vec<Ciphertext>> {
         sum_rotations(evaluator, &mut values, &self.gather)?;
         let mut results = evaluator.transform(&self.transform, &values)?;
         sum_rotations(evaluator, &mut results, &self.folds)?;
+        if let Some(public) = public {
+            results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
+        }
         let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
             let result = evaluator.add_plain(&evaluator.rescale(result)?, bias)?;
             if self.square { evaluator.rescale(&evaluator.square(&result)?) } else { Ok(result) }
@@ -233,3 +271,6 @@ pub(super) fn weight_memory_bytes(program: &Program, scheme: &Scheme) -> usize {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests;

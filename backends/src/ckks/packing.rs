@@ -98,6 +98,15 @@ pub(super) fn places(packing: &Packing, values: usize) -> Option<Vec<(usize, usi
     places.into_iter().collect()
 }
 
+/// The ciphertexts and slots that hold no value.
+pub(super) fn spare(packing: &Packing) -> Vec<(usize, usize)> {
+    let of = |(ciphertext, labels): (usize, &Vec<u32>)| {
+        let free = labels.iter().enumerate().filter(|&(_, &label)| label == NONE);
+        free.map(|(slot, _)| (ciphertext, slot)).collect::<Vec<_>>()
+    };
+    packing.iter().enumerate().flat_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,11 +8,12 @@ use veilbench_networks::Architecture;
 
 use super::circuit::Circuit;
 use super::cost::{Cost, Work};
+use super::guard::Guard;
 use super::latency::weight_memory_bytes;
 use super::program::Program;
 use super::schedule::Schedule;
 use super::scheme::{Demand, Scheme, lower_input_bits};
-use crate::{Error, Job, Plan, Unsupported};
+use crate::{Error, Job, Plan, Setting, Unsupported};
 
 /// Largest error of a logit a plan may expect.
 const LOGIT_ERROR: f64 = 1.0 / 256.0;
@@ -20,8 +21,15 @@ const LOGIT_ERROR: f64 = 1.0 / 256.0;
 /// Largest ring that is considered.
 const LARGEST_DEGREE: usize = 32_768;
 
-/// Set to `latency` or `throughput`, overrides the choice of layout.
-pub const LAYOUT_VARIABLE: &str = "VEILBENCH_CKKS_LAYOUT";
+/// Where the values of an image are: see [`Layout`].
+pub(super) const LAYOUT: Setting = Setting {
+    key: "layout",
+    values: &["auto", "latency", "throughput"],
+    summary: "an image across the slots (latency), one in every slot (throughput), or whichever is predicted to be faster",
+};
+
+/// The worst precision a plan may expect of a logit, as a share of what it is measured in: a guard tells a wrap from noise.
+const LOGIT_SHARE: f64 = 1.0 / 256.0;
 
 /// What stands before evaluation keys as sent.
 pub(super) const KEYS_HEADER_BYTES: usize = 43;
@@ -149,28 +157,28 @@ pub(super) fn three_digits(estimate: f64) -> f64 {
 
 impl CkksPlan {
     pub(super) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        let wanted = std::env::var(LAYOUT_VARIABLE).unwrap_or_default();
-        Self::choose(plans(architecture)?, job, &wanted, total_memory_bytes())
+        Self::choose(plans(architecture)?, job, total_memory_bytes())
     }
 
     /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
-    fn choose(plans: Plans, job: &Job, wanted: &str, memory: usize) -> Result<Self, Unsupported> {
+    fn choose(plans: Plans, job: &Job, memory: usize) -> Result<Self, Unsupported> {
         let Plans { latency, throughput } = plans;
         let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
         let throughput = throughput.repeated(passes, job);
         let latency = latency.map(|latency| latency.repeated(job.batch, job));
         let needed = |plan: &CkksPlan| plan.predicted.session_peak_rss_bytes;
         let reason = |reason: String| Unsupported { layer: None, reason };
-        let candidates: Vec<CkksPlan> = match wanted {
-            "" => latency.into_iter().chain([throughput]).collect(),
+        let candidates: Vec<CkksPlan> = match job.setting(&LAYOUT) {
+            "auto" => latency.into_iter().chain([throughput]).collect(),
             "latency" => latency.into_iter().collect(),
             "throughput" => vec![throughput],
             other => {
-                return Err(reason(format!("{LAYOUT_VARIABLE} is {other:?}, not latency or throughput")));
+                let known = LAYOUT.values.join(", ");
+                return Err(reason(format!("the setting layout is {other:?}, not one of {known}")));
             }
         };
         if candidates.is_empty() {
-            return Err(reason("this network has no latency layout: use the throughput layout".into()));
+            return Err(reason("this network has no latency layout: set layout to throughput".into()));
         }
         let least = candidates.iter().map(needed).min().unwrap_or(0);
         let fits = |plan: &CkksPlan| needed(plan) <= memory;
@@ -180,6 +188,9 @@ impl CkksPlan {
 
     fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
         let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
+        let (max_logit_error, deviation) =
+            (scheme.logit_error(&Self::demand(circuit, 1, false)), circuit.logit_deviation(&scheme, false));
+        let circuit = &circuit.clone().guarded(&Guard::structure(circuit.logits()));
         let schedule = Schedule::new(circuit);
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
         let rotations = BTreeMap::new();
@@ -191,13 +202,13 @@ impl CkksPlan {
         let predicted = Prediction {
             online_wall_ns: 0,
             online_bytes: 0,
-            setup_bytes: key_bytes(&scheme, &rotations),
+            setup_bytes: key_bytes(&scheme, &rotations) + scheme.public_key_bytes(),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
-            download_bytes: architecture.classes() * scheme.wire_bytes(0, false),
+            download_bytes: (architecture.classes() + 1) * scheme.wire_bytes(0, false),
             peak_rss_bytes,
             session_peak_rss_bytes: peak_rss_bytes + CLIENT_BYTES,
-            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, false))),
-            logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, false)),
+            max_logit_error: three_digits(max_logit_error),
+            logit_error_deviation: three_digits(deviation),
             logits: architecture.classes(),
         };
         let times = Cost::new(&scheme, 1).throughput_layers(circuit, &schedule);
@@ -260,7 +271,7 @@ impl CkksPlan {
         let predicted = Prediction {
             online_wall_ns: 0,
             online_bytes: 0,
-            setup_bytes: keys_sent,
+            setup_bytes: keys_sent + scheme.public_key_bytes(),
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
             download_bytes: results * scheme.wire_bytes(0, false),
             peak_rss_bytes,
@@ -309,7 +320,7 @@ impl CkksPlan {
             rotations: vectors,
             lower_input_bits: lower_input_bits(circuit.input_magnitude),
             logits: circuit.logit_unit(),
-            error: LOGIT_ERROR,
+            error: LOGIT_ERROR.min(LOGIT_SHARE * circuit.logit_unit()),
         }
     }
 
@@ -344,7 +355,7 @@ fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
 }
 
 /// Bytes of the evaluation keys as sent.
-fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+pub(super) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
     let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
     keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * rotations.len()
 }

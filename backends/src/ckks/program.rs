@@ -11,8 +11,9 @@ use veilbench_ckks::{Diagonals, TransformOutline};
 use veilbench_networks::Shape;
 
 use super::circuit::{Circuit, Stage};
+use super::guard::{enough_spare, with_spare};
 use super::map::{Block, Map};
-use super::packing::{NONE, Packing, cover, empty, places, spread};
+use super::packing::{NONE, Packing, cover, empty, places, spare, spread};
 
 /// Most ciphertexts of an image, at any place.
 const MOST_CIPHERTEXTS: usize = 32;
@@ -48,6 +49,8 @@ pub(super) struct Program {
     pub(super) layers: Vec<LatencyLayer>,
     /// Ciphertext and slot of every logit.
     pub(super) logits: Vec<(usize, usize)>,
+    /// Ciphertexts and slots of the results that are zero.
+    pub(super) spare: Vec<(usize, usize)>,
 }
 
 /// Which diagonals there are.
@@ -63,8 +66,10 @@ impl Program {
         for index in 1..circuit.stages.len() {
             state = builder.next(circuit, index, state)?;
         }
-        let classes = circuit.stages.last()?.map.outputs();
-        Some(Self { input: builder.input, layers: builder.layers, logits: places(&state.packing, classes)? })
+        let logits = places(&state.packing, circuit.logits())?;
+        let spare = spare(&state.packing);
+        let enough = enough_spare(spare.len(), slots * state.packing.len());
+        enough.then_some(Self { input: builder.input, layers: builder.layers, logits, spare })
     }
 
     /// The same program with transforms whose rotation keys count so many halves of a hoisted rotation each.
@@ -373,8 +378,9 @@ impl Builder {
             }
         };
         // Every row at a period, wherever its inputs are.
-        let mut period = outputs.next_power_of_two();
-        while period <= slots && period <= 8 * outputs.next_power_of_two() {
+        let least = if last { with_spare(outputs) } else { outputs }.next_power_of_two();
+        let mut period = least;
+        while period <= slots && period <= 8 * least {
             let label = |slot: usize| if slot % period < outputs { (slot % period) as u32 } else { NONE };
             let packing = vec![(0..slots).map(label).collect::<Vec<u32>>()];
             let folds = folds(period, slots);

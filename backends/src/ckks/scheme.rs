@@ -17,8 +17,14 @@ use crate::{Error, Unsupported};
 /// Largest prime of the engine.
 const PRIME_BITS: u32 = 50;
 
-/// Bits the last prime has above the scale of the logits: a sign and room for values twice out of range.
+/// Bits the last prime has above the scale of the logits: a sign and room for values up to [`super::guard::LIMIT`].
 const HEADROOM_BITS: u32 = 2;
+
+/// The level at which answers are re-randomised: before the last rescaling, which divides the noise that adds.
+pub(super) const FRESH_LEVEL: usize = 1;
+
+/// Relative difference of two scales that count as one.
+const SCALE_TOLERANCE: f64 = 1e-9;
 
 /// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
 /// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
@@ -195,6 +201,42 @@ impl Scheme {
         f64::from(self.map_scale_bits).exp2() * prime as f64 / ciphertext.scale()
     }
 
+    /// Whether the chain of primes is as long as a circuit of such a depth needs.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`]: plans come from the harness, but are not believed.
+    pub(super) fn check_depth(&self, depth: usize) -> Result<(), Error> {
+        if self.data_prime_bits.len() == depth + 1 {
+            return Ok(());
+        }
+        let primes = self.data_prime_bits.len();
+        Err(Error::protocol(format!(
+            "the plan has {primes} primes for a network of {depth} levels: plan it anew"
+        )))
+    }
+
+    /// Whether an answer is at the last level and at the scale of maps: at another scale it would decode to other numbers.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] with what was agreed.
+    pub(super) fn check_answer(&self, ciphertext: &Ciphertext) -> Result<(), Error> {
+        let scale = f64::from(self.map_scale_bits).exp2();
+        if ciphertext.level() == 0 && (ciphertext.scale() / scale - 1.0).abs() <= SCALE_TOLERANCE {
+            return Ok(());
+        }
+        Err(Error::protocol(format!(
+            "the model owner's answer is at level {} and scale 2^{:.3} where level 0 and scale 2^{} were agreed",
+            ciphertext.level(),
+            ciphertext.scale().log2(),
+            self.map_scale_bits
+        )))
+    }
+
+    /// What results are known modulo, in units.
+    pub(super) fn period(&self, context: &Context) -> f64 {
+        context.period(0, f64::from(self.map_scale_bits).exp2())
+    }
+
     /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
     /// rounding its weights, and of the input.
     fn map_error(&self, demand: &Demand) -> f64 {
@@ -226,6 +268,12 @@ impl Scheme {
         let parts = if seeded { 1 } else { 2 };
         let header = if seeded { 79 } else { 47 };
         parts * self.degree / 8 * bits as usize + header
+    }
+
+    /// Bytes of the public key that answers are re-randomised with, as sent.
+    pub(super) fn public_key_bytes(&self) -> usize {
+        let bits: u32 = self.data_prime_bits.iter().take(FRESH_LEVEL + 1).sum();
+        self.degree / 8 * bits as usize + 71
     }
 
     /// Digits of a ciphertext at a level.

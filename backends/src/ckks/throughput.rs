@@ -2,10 +2,13 @@
 //! streams, so that memory stays bounded.
 
 use rayon::prelude::*;
-use veilbench_ckks::{Ciphertext, Context, Evaluator, Randomness, SecretKey, SeededCiphertext};
+use veilbench_ckks::{Ciphertext, Context, Evaluator, PublicKey, Randomness, SecretKey, SeededCiphertext};
 use veilbench_networks::Tensor;
+use zeroize::Zeroizing;
 
 use super::circuit::Circuit;
+use super::findings::Findings;
+use super::guard::{Difference, Guard};
 use super::schedule::{Schedule, Step};
 use super::scheme::Scheme;
 use crate::{Error, Link, Recorder};
@@ -15,6 +18,9 @@ pub(super) struct Client {
     pub(super) secret: SecretKey,
     pub(super) scheme: Scheme,
     pub(super) schedule: Schedule,
+    pub(super) guard: Guard,
+    /// How far the guard may be from the logits, in units.
+    pub(super) tolerance: f64,
     pub(super) classes: usize,
     pub(super) logit_unit: f64,
     pub(super) recorder: Recorder,
@@ -22,7 +28,12 @@ pub(super) struct Client {
 
 impl Client {
     /// Sends the images, slots full at a time, and returns their logits, image after image.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if any logit cannot be what it was decoded to, or is beyond the limit.
     pub(super) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
+        let answer_bytes = (self.classes + 1) * self.scheme.wire_bytes(0, false);
+        let mut findings = Findings::default();
         let slots = self.scheme.slots();
         let mut logits = Vec::with_capacity(images.images() * self.classes);
         for first in (0..images.images()).step_by(slots) {
@@ -31,17 +42,31 @@ impl Client {
                 let message = self.recorder.span("encrypt", || self.encrypt(&batch, inputs))?;
                 self.recorder.span("send", || server.send(&message))?;
             }
-            let answer = self.recorder.span("wait", || server.receive())?;
-            logits.extend(self.recorder.span("decrypt", || self.decrypt(&answer, batch.images()))?);
+            let answer = self.recorder.span("wait", || server.receive_exactly(answer_bytes))?;
+            let columns = self.recorder.span("decrypt", || self.decrypt(&answer))?;
+            let range = first..first + batch.images();
+            match columns {
+                None => findings.wrapped_together(range),
+                Some(columns) => {
+                    for image in range {
+                        let units = || columns.iter().map(|column| column[image - first]);
+                        findings.note(image, units());
+                        logits.extend(units().map(|unit| (unit * self.logit_unit) as f32));
+                    }
+                }
+            }
         }
+        let alone = "the setting layout=latency computes images one by one and names them";
+        findings.into_result("logits", alone)?;
         Ok(logits)
     }
 
     fn encrypt(&self, batch: &Tensor, inputs: &[u32]) -> Result<Vec<u8>, Error> {
         let context = self.secret.context();
         let one = |&input: &u32| {
-            let values: Vec<f64> =
-                (0..batch.images()).map(|image| f64::from(batch.image(image)[input as usize])).collect();
+            // Slots that are left repeat the images: zeros may be far from any image the network was calibrated for.
+            let image = |slot: usize| f64::from(batch.image(slot % batch.images())[input as usize]);
+            let values = Zeroizing::new((0..self.scheme.slots()).map(image).collect::<Vec<f64>>());
             encrypt(&self.secret, &values, self.scheme.input_scale(), self.scheme.depth())?
                 .to_bytes(context)
                 .map_err(Error::engine("writing a ciphertext"))
@@ -50,14 +75,19 @@ impl Client {
         Ok(parts.concat())
     }
 
-    fn decrypt(&self, answer: &[u8], images: usize) -> Result<Vec<f32>, Error> {
+    /// The slots of every logit, in units; `None` if they are not what the guard was computed from.
+    fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<Vec<f64>>>, Error> {
         let context = self.secret.context();
-        let columns = split(answer, self.classes)?
+        let decoded = split(answer, self.classes + 1)?
             .into_par_iter()
-            .map(|bytes| decrypt(&self.secret, context, bytes))
+            .map(|bytes| decrypt(&self.secret, &self.scheme, bytes))
             .collect::<Result<Vec<_>, _>>()?;
-        let image = |image: usize| columns.iter().map(move |column| (column[image] * self.logit_unit) as f32);
-        Ok((0..images).flat_map(image).collect())
+        let mut difference = Difference::new(&self.guard, self.scheme.degree);
+        for (index, own) in decoded.iter().enumerate() {
+            difference.take(index, &own.coefficients);
+        }
+        let holds = difference.largest(self.scheme.period(context)) <= self.tolerance;
+        Ok(holds.then(|| decoded.into_iter().take(self.classes).map(|own| own.slots).collect()))
     }
 }
 
@@ -74,12 +104,22 @@ pub(super) fn encrypt(
     secret.encrypt(&plaintext, &mut random).map_err(Error::engine("encrypting images"))
 }
 
-/// Reads and decrypts one result.
-pub(super) fn decrypt(secret: &SecretKey, context: &Context, bytes: &[u8]) -> Result<Vec<f64>, Error> {
-    let reading = "reading the model owner's answer";
+/// A decrypted result, in units.
+pub(super) struct Decoded {
+    pub(super) slots: Vec<f64>,
+    /// What the slots are made of, each within half of the [period](Scheme::period).
+    pub(super) coefficients: Zeroizing<Vec<f64>>,
+}
+
+/// Reads and decrypts one result, which must be at the agreed level and scale.
+pub(super) fn decrypt(secret: &SecretKey, scheme: &Scheme, bytes: &[u8]) -> Result<Decoded, Error> {
+    let (reading, context) = ("reading the model owner's answer", secret.context());
     let ciphertext = Ciphertext::from_bytes(context, bytes).map_err(Error::engine(reading))?;
+    scheme.check_answer(&ciphertext)?;
     let plaintext = secret.decrypt(&ciphertext).map_err(Error::engine(reading))?;
-    context.decode(&plaintext).map_err(Error::engine(reading))
+    let (slots, coefficients) =
+        context.decode_with_coefficients(&plaintext).map_err(Error::engine(reading))?;
+    Ok(Decoded { slots, coefficients })
 }
 
 /// A message as its ciphertexts, which are of one length.
@@ -120,6 +160,8 @@ pub(super) fn receive(
 /// The model owner's half.
 pub(super) struct Server {
     pub(super) evaluator: Evaluator,
+    /// Of the data owner: answers are re-randomised with it.
+    pub(super) public: PublicKey,
     pub(super) scheme: Scheme,
     pub(super) circuit: Circuit,
     pub(super) schedule: Schedule,
@@ -133,7 +175,8 @@ impl Server {
         for step in &self.schedule.steps {
             match step {
                 Step::Receive(inputs) => {
-                    let message = self.recorder.span("wait", || client.receive())?;
+                    let bytes = inputs.len() * self.scheme.wire_bytes(self.scheme.depth(), true);
+                    let message = self.recorder.span("wait", || client.receive_exactly(bytes))?;
                     let context = self.evaluator.context();
                     let ciphertexts = self
                         .recorder
@@ -166,8 +209,12 @@ impl Server {
         let Some(first) = inputs.first() else { return Err(missing()) };
         let scale = self.scheme.weight_scale(self.evaluator.context(), first);
         let computing = "computing a linear layer";
-        let sums =
+        let mut sums =
             self.evaluator.weighted_sums(&inputs, &block.weights, scale).map_err(Error::engine(computing))?;
+        if stage + 1 == self.circuit.stages.len() {
+            let fresh = |sum: &mut Ciphertext| rerandomise(&self.public, self.evaluator.context(), sum);
+            sums.par_iter_mut().try_for_each(fresh).map_err(Error::engine("re-randomising an answer"))?;
+        }
         let finish = |(sum, &output): (&Ciphertext, &u32)| {
             let rescaled = self.evaluator.rescale(sum)?;
             self.evaluator.add_scalar(&rescaled, map.bias[output as usize])
@@ -205,6 +252,15 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Adds an encryption of zero with fresh randomness.
+pub(super) fn rerandomise(
+    public: &PublicKey,
+    context: &Context,
+    ciphertext: &mut Ciphertext,
+) -> veilbench_ckks::Result<()> {
+    public.rerandomise(context, ciphertext, &mut Randomness::from_system()?)
 }
 
 fn missing() -> Error {

@@ -76,11 +76,7 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
             let owns = |holding| role.holds == holding;
             if knowledge.images != crate::Learned::Yes && !owns(crate::Holding::Images) {
                 let pixels = SecretPatterns::of(images.data(), usize::MAX);
-                ensure!(
-                    !to_role().any(|message| pixels.stand_in(message)),
-                    "{} is sent pixels",
-                    role.name
-                );
+                ensure!(!to_role().any(|message| pixels.stand_in(message)), "{} is sent pixels", role.name);
             }
             if knowledge.weights != crate::Learned::Yes && !owns(crate::Holding::Weights) {
                 let leaked = |secrets: &[f32]| {

@@ -109,7 +109,8 @@ mod tests {
             let words: Vec<u8> = secret.iter().flat_map(word).collect();
             assert!(patterns.stand_in(&words), "words of {width} bytes");
         }
-        let noise: Vec<u8> = (0..100_000u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let noise: Vec<u8> =
+            (0..100_000u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         assert!(!patterns.stand_in(&noise));
         assert!(!patterns.stand_in(&[0; 1_000]));
     }

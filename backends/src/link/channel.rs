@@ -1,5 +1,6 @@
 //! One link: framing, metering, back-pressure and shaping over a stream.
 
+mod exact;
 mod forward;
 
 use std::collections::VecDeque;
@@ -80,6 +81,16 @@ pub enum LinkError {
         peer: String,
         /// The size named.
         bytes: usize,
+    },
+    /// A message has another length than both sides know it must have.
+    #[error("link to {peer}: a message of {got} bytes where {expected} were due")]
+    Length {
+        /// The peer's role.
+        peer: String,
+        /// The length that was due.
+        expected: usize,
+        /// The length that was announced.
+        got: usize,
     },
     /// A message was lost, repeated or reordered, or the stream is not ours.
     #[error("link to {peer}: message {got} where {expected} was due")]

@@ -65,10 +65,9 @@ def folded(w):
 
 
 def measured(folder, name, *arguments, layout):
-    command = ["run", "-b", "ckks", "-n", "mnist-mlp-poly", "--repetitions", "1", *arguments]
+    command = ["run", "-b", "ckks", "-n", "mnist-mlp-poly", "--set", f"ckks.layout={layout}", "--repetitions", "1", *arguments]
     subprocess.run(
         [ROOT / "target/release/veilbench", *command, "--out", f"{folder}/{name}"],
-        env=os.environ | {"VEILBENCH_CKKS_LAYOUT": layout},
         check=True,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

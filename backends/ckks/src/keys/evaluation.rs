@@ -21,6 +21,28 @@ pub struct KeyRequest {
     pub levels: KeyLevels,
 }
 
+impl KeyRequest {
+    /// The automorphisms that need a key.
+    fn elements(&self, degree: usize) -> BTreeSet<GaloisElement> {
+        let mut elements: BTreeSet<GaloisElement> =
+            self.rotations.iter().map(|&steps| GaloisElement::rotation(degree, steps)).collect();
+        elements.remove(&GaloisElement::rotation(degree, 0));
+        if self.conjugation {
+            elements.insert(GaloisElement::conjugation(degree));
+        }
+        elements
+    }
+
+    /// What an automorphism is for.
+    fn name(&self, degree: usize, element: GaloisElement) -> String {
+        match self.rotations.iter().find(|&&steps| GaloisElement::rotation(degree, steps) == element) {
+            Some(steps) => format!("rotation by {steps}"),
+            None if element == GaloisElement::conjugation(degree) => "conjugation".to_owned(),
+            None => format!("automorphism {}", element.0),
+        }
+    }
+}
+
 /// Up to which level keys are used: a key for a low level is a fraction of one for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyLevels {
@@ -31,6 +53,11 @@ pub struct KeyLevels {
 }
 
 impl KeyLevels {
+    /// Up to which of `highest` levels a key is used whose level is `level`.
+    fn limbs(level: Option<usize>, highest: usize) -> usize {
+        level.unwrap_or(highest).min(highest) + 1
+    }
+
     /// The level of every automorphism that has one.
     fn of_elements(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
         let mut levels = BTreeMap::new();
@@ -103,7 +130,7 @@ impl SeededEvaluationKeys {
         let context = secret.context();
         let ring = context.ring();
         let highest = context.parameters().max_level();
-        let limbs = |level: Option<usize>| level.unwrap_or(highest).min(highest) + 1;
+        let limbs = |level: Option<usize>| KeyLevels::limbs(level, highest);
         let polynomial = secret.polynomial();
         let relinearisation = request.relinearisation.then(|| {
             let mut square = polynomial.clone();
@@ -118,14 +145,9 @@ impl SeededEvaluationKeys {
             key
         });
         let degree = ring.degree();
-        let mut elements: BTreeSet<GaloisElement> =
-            request.rotations.iter().map(|&steps| GaloisElement::rotation(degree, steps)).collect();
-        elements.remove(&GaloisElement::rotation(degree, 0));
-        if request.conjugation {
-            elements.insert(GaloisElement::conjugation(degree));
-        }
         let levels = request.levels.of_elements(degree);
-        let galois = elements
+        let galois = request
+            .elements(degree)
             .into_iter()
             .map(|element| {
                 let inverse = Automorphism::new(degree, element.inverse(degree));
@@ -150,6 +172,60 @@ impl SeededEvaluationKeys {
     /// The secret key these belong to.
     pub fn key(&self) -> KeyId {
         self.key
+    }
+
+    /// Whether every key of a request is there, for its level.
+    ///
+    /// # Errors
+    /// [`Error::NoRelinearisationKey`], [`Error::NoGaloisKey`] and [`Error::KeyLevel`], naming the first that is not;
+    /// [`Error::ForeignParameters`].
+    pub fn check_covers(&self, context: &Context, request: &KeyRequest) -> Result<()> {
+        context.check_parameters(self.parameters)?;
+        let (degree, highest) = (context.parameters().degree(), context.parameters().max_level());
+        let serves = |key: &SeededSwitchingKey, level: Option<usize>, operation: String| {
+            let limbs = KeyLevels::limbs(level, highest);
+            let wrong = Error::KeyLevel { operation, level: limbs - 1, max: key.limbs - 1 };
+            if key.limbs >= limbs { Ok(()) } else { Err(wrong) }
+        };
+        if request.relinearisation {
+            let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;
+            serves(key, request.levels.relinearisation, "products".into())?;
+        }
+        let levels = request.levels.of_elements(degree);
+        for element in request.elements(degree) {
+            let automorphism = request.name(degree, element);
+            match self.galois.iter().find(|key| key.element == element) {
+                None => return Err(Error::NoGaloisKey { automorphism }),
+                Some(key) => serves(&key.switching, levels.get(&element).copied(), automorphism)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no key is there that a request does not ask for, and none for a higher level: what came from a peer is
+    /// checked before [`expand`](Self::expand) makes several times as many bytes of it.
+    ///
+    /// # Errors
+    /// [`Error::UnrequestedKey`], naming the first such key; [`Error::ForeignParameters`].
+    pub fn check_no_more(&self, context: &Context, request: &KeyRequest) -> Result<()> {
+        context.check_parameters(self.parameters)?;
+        let (degree, highest) = (context.parameters().degree(), context.parameters().max_level());
+        let within =
+            |key: &SeededSwitchingKey, level: Option<usize>| key.limbs <= KeyLevels::limbs(level, highest);
+        let unrequested = |operation: String| Err(Error::UnrequestedKey { operation });
+        if let Some(key) = &self.relinearisation
+            && !(request.relinearisation && within(key, request.levels.relinearisation))
+        {
+            return unrequested(format!("products at level {}", key.limbs - 1));
+        }
+        let (elements, levels) = (request.elements(degree), request.levels.of_elements(degree));
+        for SeededGaloisKey { element, switching } in &self.galois {
+            if !(elements.contains(element) && within(switching, levels.get(element).copied())) {
+                let name = request.name(degree, *element);
+                return unrequested(format!("{name} at level {}", switching.limbs - 1));
+            }
+        }
+        Ok(())
     }
 
     /// Expands the seeds.
@@ -183,27 +259,6 @@ impl EvaluationKeys {
 
     pub(crate) fn parameters(&self) -> ParameterId {
         self.parameters
-    }
-
-    /// Whether ciphertexts at a level can be multiplied.
-    ///
-    /// # Errors
-    /// [`Error::NoRelinearisationKey`], [`Error::KeyLevel`].
-    pub fn check_products(&self, level: usize) -> Result<()> {
-        self.relinearisation(level).map(|_| ())
-    }
-
-    /// Whether ciphertexts at a level can be rotated by so many steps, modulo the number of slots.
-    ///
-    /// # Errors
-    /// [`Error::NoGaloisKey`], [`Error::KeyLevel`], [`Error::ForeignParameters`].
-    pub fn check_rotation(&self, context: &Context, steps: i64, level: usize) -> Result<()> {
-        context.check_parameters(self.parameters)?;
-        let degree = context.parameters().degree();
-        if GaloisElement::rotation(degree, steps) == GaloisElement::rotation(degree, 0) {
-            return Ok(());
-        }
-        self.rotation(degree, steps, level).map(|_| ())
     }
 
     /// The key for products at a level.

@@ -21,6 +21,11 @@ use std::fmt;
 pub struct KeyId(pub(crate) [u8; 16]);
 
 impl KeyId {
+    /// The name itself: fresh with every key, known to all who hold anything that belongs to it.
+    pub fn bytes(&self) -> [u8; 16] {
+        self.0
+    }
+
     pub(crate) fn check(self, found: Self) -> Result<()> {
         if self == found { Ok(()) } else { Err(Error::ForeignKey { expected: self, found }) }
     }

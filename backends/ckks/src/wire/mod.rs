@@ -23,7 +23,7 @@ use limbs::{write_limbs, write_rows};
 use reader::Reader;
 
 const MAGIC: &[u8; 4] = b"VBCK";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -168,6 +168,7 @@ impl PublicKey {
         context.check_parameters(self.parameters)?;
         let mut bytes = header(Kind::PublicKey, self.parameters);
         bytes.extend(self.key.0);
+        bytes.push(self.body.limbs() as u8);
         bytes.extend(self.seed);
         write_limbs(context.ring(), &self.body, &mut bytes);
         Ok(bytes)
@@ -176,15 +177,16 @@ impl PublicKey {
     /// Reads a key.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::ForeignParameters`].
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], [`Error::Level`].
     pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
         let (mut reader, parameters) = Reader::open(bytes, Kind::PublicKey)?;
         context.check_parameters(parameters)?;
-        let (key, seed) = (KeyId(reader.array()?), reader.array()?);
+        let key = KeyId(reader.array()?);
+        let (limbs, seed) = (reader.limb_count(context)?, reader.array()?);
         let ring = context.ring();
-        let body = reader.limbs(ring, ring.data())?;
+        let body = reader.limbs(ring, limbs)?;
         reader.finish()?;
-        Ok(Self { body, mask: expand_mask(ring, &seed, ring.data()), seed, key, parameters })
+        Ok(Self { body, mask: expand_mask(ring, &seed, limbs), seed, key, parameters })
     }
 }
 

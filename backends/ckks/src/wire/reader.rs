@@ -52,12 +52,18 @@ impl<'a> Reader<'a> {
 
     pub(super) fn scale_and_limbs(&mut self, context: &Context) -> Result<(f64, usize)> {
         let scale = f64::from_le_bytes(self.array()?);
+        let limbs = self.limb_count(context)?;
+        context.check_scale(scale, limbs - 1)?;
+        Ok((scale, limbs))
+    }
+
+    /// How many data primes an object is over: at least one.
+    pub(super) fn limb_count(&mut self, context: &Context) -> Result<usize> {
         let [limbs] = self.array()?;
         let level =
             usize::from(limbs).checked_sub(1).ok_or_else(|| self.malformed("it has no primes".into()))?;
         context.check_level(level)?;
-        context.check_scale(scale, level)?;
-        Ok((scale, level + 1))
+        Ok(level + 1)
     }
 
     /// A polynomial over the first `limbs` moduli of the ring.

@@ -7,6 +7,13 @@ fn job(batch: usize) -> Job {
     Job::new(batch, 1, LinkProfile::loopback())
 }
 
+/// A job in a layout.
+fn laid_out(job: &Job, layout: &str) -> Job {
+    let mut job = job.clone();
+    job.settings.insert(LAYOUT.key.into(), layout.into());
+    job
+}
+
 fn known(name: &str) -> Plans {
     plans(&zoo::load(name).unwrap().architecture).unwrap()
 }
@@ -14,15 +21,15 @@ fn known(name: &str) -> Plans {
 #[test]
 fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
     let choose = |memory: usize, wanted: &str| {
-        CkksPlan::choose(known("mnist-cnn-poly"), &job(1), wanted, memory)
+        CkksPlan::choose(known("mnist-cnn-poly"), &laid_out(&job(1), wanted), memory)
             .map_err(|refused| refused.to_string())
     };
     let (latency, throughput) =
         (choose(usize::MAX, "latency").unwrap(), choose(usize::MAX, "throughput").unwrap());
     let needed = latency.predicted.session_peak_rss_bytes;
     assert!(needed < throughput.predicted.session_peak_rss_bytes);
-    assert_eq!(choose(needed, "").unwrap(), latency);
-    let refused = choose(needed - 1, "").unwrap_err();
+    assert_eq!(choose(needed, "auto").unwrap(), latency);
+    let refused = choose(needed - 1, "auto").unwrap_err();
     let expected =
         format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, (needed - 1) >> 20);
     assert_eq!(refused, expected);
@@ -30,13 +37,25 @@ fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
 }
 
 #[test]
+fn a_plan_follows_the_setting_of_its_job_alone() {
+    let architecture = zoo::load("mnist-mlp-poly").unwrap().architecture;
+    let layout =
+        |wanted: &str| CkksPlan::new(&architecture, &laid_out(&job(1), wanted)).map(|plan| plan.layout);
+    assert_eq!(layout("latency"), Ok(Layout::Latency));
+    assert_eq!(layout("throughput"), Ok(Layout::Throughput));
+    assert_eq!(layout("auto"), CkksPlan::new(&architecture, &job(1)).map(|plan| plan.layout));
+    let reason = layout("diagonal").unwrap_err().reason;
+    assert!(reason.contains("\"diagonal\", not one of auto, latency, throughput"), "{reason}");
+}
+
+#[test]
 fn every_cell_of_the_zoo_fits_eight_gibibytes_in_either_layout() {
     for name in zoo::names().filter(|name| name.ends_with("-poly")) {
         let slots = known(name).throughput.plan.scheme.slots();
         for (batch, layout) in [(1, "latency"), (slots, "throughput")] {
-            CkksPlan::choose(known(name), &job(batch), layout, 8 << 30).unwrap();
+            CkksPlan::choose(known(name), &laid_out(&job(batch), layout), 8 << 30).unwrap();
         }
-        let many = CkksPlan::choose(known(name), &job(100_000), "throughput", usize::MAX).unwrap();
+        let many = CkksPlan::choose(known(name), &laid_out(&job(100_000), "throughput"), usize::MAX).unwrap();
         assert!(many.predicted.peak_rss_bytes < 8 << 30, "{name}: the model owner has one pass at a time");
         let images = 100_000 * known(name).throughput.image_bytes;
         assert!(many.predicted.session_peak_rss_bytes > many.predicted.peak_rss_bytes + images, "{name}");
@@ -46,7 +65,7 @@ fn every_cell_of_the_zoo_fits_eight_gibibytes_in_either_layout() {
 #[test]
 fn keys_of_mnist_networks_stay_below_twenty_megabytes() {
     for name in ["mnist-mlp-poly", "mnist-cnn-poly"] {
-        let plan = CkksPlan::choose(known(name), &job(1), "latency", usize::MAX).unwrap();
+        let plan = CkksPlan::choose(known(name), &laid_out(&job(1), "latency"), usize::MAX).unwrap();
         assert!(plan.predicted.setup_bytes < 20_000_000, "{name}: {}", plan.predicted.setup_bytes);
     }
 }
@@ -54,7 +73,7 @@ fn keys_of_mnist_networks_stay_below_twenty_megabytes() {
 #[test]
 fn slow_links_and_many_passes_take_longer() {
     let time_of = |name: &str, job: &Job, layout: &str| {
-        CkksPlan::choose(known(name), job, layout, usize::MAX).unwrap().predicted.online_wall_ns
+        CkksPlan::choose(known(name), &laid_out(job, layout), usize::MAX).unwrap().predicted.online_wall_ns
     };
     let time = |job: &Job, layout: &str| time_of("mnist-cnn-poly", job, layout);
     for layout in ["latency", "throughput"] {
@@ -76,7 +95,7 @@ fn slow_links_and_many_passes_take_longer() {
 fn logits_of_whole_test_sets_are_expected_within_the_goal() {
     for name in zoo::names().filter(|name| name.ends_with("-poly")) {
         for layout in ["latency", "throughput"] {
-            let plan = CkksPlan::choose(known(name), &job(1), layout, usize::MAX).unwrap();
+            let plan = CkksPlan::choose(known(name), &laid_out(&job(1), layout), usize::MAX).unwrap();
             // Weights are rounded once for all images: the largest of 20,000 logits has been seen beyond five deviations.
             let largest = 6.5 * plan.predicted.logit_error_deviation;
             assert!(largest < LOGIT_ERROR, "{name}, {layout}: {largest:.1e}");

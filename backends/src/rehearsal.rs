@@ -105,10 +105,12 @@ impl<'a> Rehearsal<'a> {
         let play = || -> Result<(), Error> {
             let token = Token::new([7; 16]);
             let (links, meter) = endpoint.connect(role, book, &token, &self.job.link, self.timeout)?;
+            let architecture = self.backend.profile().briefed(role, &self.network.architecture);
+            let network = || Network { architecture: architecture.clone(), ..self.network.clone() };
             let seat = Seat {
                 role,
-                architecture: self.backend.profile().briefed(role, &self.network.architecture),
-                network: (holds == Holding::Weights).then(|| self.network.clone()),
+                network: (holds == Holding::Weights).then(network),
+                architecture,
                 plan,
                 job: self.job.clone(),
                 links,

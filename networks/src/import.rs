@@ -7,7 +7,7 @@
 //! and a flatten in NHWC order need no special cases: they are settled when the next layer consumes
 //! the value.
 //!
-//! Operator sets 9 to 22 are read. What cannot be represented is refused by node, operator and
+//! Operator sets 7 to 22 are read. What cannot be represented is refused by node, operator and
 //! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the
 //! import allocate more than a small multiple of the file's own size.
 

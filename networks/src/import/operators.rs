@@ -54,6 +54,7 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "Clip" => activations::clip(&mut call),
         "Max" => activations::max(&mut call),
         "Softmax" | "LogSoftmax" => activations::softmax(&mut call),
+        "Log" => activations::log(&mut call),
         "Add" | "Sub" | "Mul" | "Div" | "Sum" => elementwise::binary(&mut call),
         "Neg" => elementwise::negate(&mut call),
         "Pow" => elementwise::power(&mut call),

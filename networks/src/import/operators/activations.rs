@@ -68,3 +68,17 @@ pub(super) fn softmax(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     call.notes.insert("import.dropped", format!("{operator} at the end: the outputs are logits"));
     Ok(Activation { end: Some(operator), ..activation }.into())
 }
+
+/// Logarithm of a softmax, dropped as the log-softmax that the two make.
+pub(super) fn log(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    match call.value(0)? {
+        Value::Activation(activation) if activation.end.as_deref() == Some("Softmax") => {
+            let note = "Softmax and Log at the end: the outputs are logits";
+            call.notes.insert("import.dropped", note.into());
+            Ok(Activation { end: Some("LogSoftmax".into()), ..activation }.into())
+        }
+        _ => Err("a logarithm is only supported straight after the softmax at the end: \
+                  leave it out of the exported graph"
+            .into()),
+    }
+}

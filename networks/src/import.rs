@@ -14,6 +14,7 @@
 mod activation;
 mod arithmetic;
 mod attributes;
+mod binary;
 mod budget;
 mod constant;
 mod error;

@@ -6,6 +6,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::activation::Activation;
 use super::attributes::Attributes;
+use super::binary;
 use super::budget::Budget;
 use super::constant::Constant;
 use super::error::{Reason, Refusal, quote};
@@ -115,17 +116,25 @@ fn attempt(
             quote(graph.output)
         )));
     };
-    let last = logits(&mut tree, output).map_err(|reason| match (reason, graph.nodes.last()) {
-        (reason, Some(node)) => in_node(node, reason),
-        (Reason::Text(text), None) => Refusal::Model(text),
-        (Reason::InputIsImage(_), None) => Refusal::model("its output is its input"),
-    })?;
+    let (last, doubled) =
+        logits(&mut tree, output, properties).map_err(|reason| match (reason, graph.nodes.last()) {
+            (reason, Some(node)) => in_node(node, reason),
+            (Reason::Text(text), None) => Refusal::Model(text),
+            (Reason::InputIsImage(_), None) => Refusal::model("its output is its input"),
+        })?;
 
     let stem = std::path::Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("network");
     let name = if graph.name.is_empty() { stem } else { graph.name };
     let (architecture, parameters) = tree.chain(name, last)?;
     let mut network = Network { architecture, parameters, metadata: properties.metadata.clone() };
     properties.fill_ranges(&mut network.architecture);
+    if doubled > 0 {
+        let layers = &mut network.architecture.layers;
+        let unchanged = layers.len() - doubled;
+        binary::halve_ranges(&mut layers[unchanged..]);
+        binary::name_classes(&mut network.metadata);
+        notes.insert("import.binary", binary::NOTE.into());
+    }
     if declaration.layout != Layout::in_order(&graph.dims) {
         notes.insert("import.input", "channels last in the file, channels first here".into());
     }
@@ -137,13 +146,17 @@ fn attempt(
     Ok(network)
 }
 
-/// The layer that computes the logits, flattened if the file does so.
-fn logits(tree: &mut Tree, output: Activation) -> Result<usize, Reason> {
+/// The layer that computes the logits, flattened if the file does so, and how many layers were doubled to
+/// make two logits of one. Our own export writes a network of one output as it is.
+fn logits(tree: &mut Tree, output: Activation, properties: &Properties) -> Result<(usize, usize), Reason> {
+    let is_binary = output.layout.len() == 1 && (output.end.is_some() || !properties.is_ours());
     let output = tree.settle(output, Settle::Fold)?;
     if !output.layout.is_in_order() {
         return Err("the network's output is a transposed image".into());
     }
-    Ok(if output.layout.rank() <= 1 { tree.flatten(output)?.base } else { output.base })
+    let flattens = is_binary || output.layout.rank() <= 1;
+    let last = if flattens { tree.flatten(output)?.base } else { output.base };
+    if is_binary { binary::split(tree, last) } else { Ok((last, 0)) }
 }
 
 /// Settles what veilbench's own export wrote as a layer of its own.

@@ -39,6 +39,7 @@ pub use error::ImportError;
 use crate::Network;
 use crate::export::properties::Properties;
 use error::Refusal;
+pub(crate) use error::quote;
 
 /// Largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -89,9 +90,7 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
 }
 
 fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, Refusal> {
-    let properties = Properties::read(&model.metadata_props).map_err(|key| {
-        Refusal::model(format!("its metadata property {} cannot be understood", error::quote(&key)))
-    })?;
+    let properties = Properties::read(&model.metadata_props).map_err(Refusal::Model)?;
     let graph = graph::Graph::new(model)?;
     lower::network(&graph, &properties, file_bytes, name)
 }

@@ -16,7 +16,7 @@ use super::operators;
 use super::tree::{Settle, Tree};
 use super::value::Value;
 use crate::export::properties::Properties;
-use crate::{Network, Shape};
+use crate::{Network, Parameters, Range, Shape};
 
 /// How the file's input tensor is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +128,7 @@ fn attempt(
     let (architecture, parameters) = tree.chain(name, last)?;
     let mut network = Network { architecture, parameters, metadata: properties.metadata.clone() };
     properties.fill_ranges(&mut network.architecture);
+    check_points(&network)?;
     if doubled > 0 {
         let layers = &mut network.architecture.layers;
         let unchanged = layers.len() - doubled;
@@ -144,6 +145,27 @@ fn attempt(
     }
     network.metadata.notes.extend(notes.into_iter().map(|(key, note)| (key.to_owned(), note)));
     Ok(network)
+}
+
+/// Refuses a stated range of one value for a layer whose weights and inputs make it vary.
+fn check_points(network: &Network) -> Result<(), Refusal> {
+    let mut input = network.architecture.input_range;
+    for (layer, parameters) in network.architecture.layers.iter().zip(&network.parameters) {
+        let is_point = |range: Option<Range>| range.is_some_and(|range| range.low == range.high);
+        let varies = match parameters {
+            Parameters::Affine { weights, .. } => weights.iter().any(|&weight| weight != 0.0),
+            _ => false,
+        };
+        if varies && is_point(layer.range) && !is_point(input) {
+            let name = quote(&layer.name);
+            return Err(Refusal::model(format!(
+                "its metadata states a range of one value for layer {name}, which is not constant: state its \
+                 lowest and highest value over training images, or remove the ranges to have them measured"
+            )));
+        }
+        input = layer.range;
+    }
+    Ok(())
 }
 
 /// The layer that computes the logits, flattened if the file does so, and how many layers were doubled to

@@ -7,13 +7,14 @@
 //! and a flatten in NHWC order need no special cases: they are settled when the next layer consumes
 //! the value.
 //!
-//! Operator sets 9 to 22 are read. What cannot be represented is refused by node, operator and
+//! Operator sets 7 to 22 are read. What cannot be represented is refused by node, operator and
 //! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the
 //! import allocate more than a small multiple of the file's own size.
 
 mod activation;
 mod arithmetic;
 mod attributes;
+mod binary;
 mod budget;
 mod constant;
 mod error;
@@ -38,6 +39,7 @@ pub use error::ImportError;
 use crate::Network;
 use crate::export::properties::Properties;
 use error::Refusal;
+pub(crate) use error::quote;
 
 /// Largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -88,9 +90,7 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
 }
 
 fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, Refusal> {
-    let properties = Properties::read(&model.metadata_props).map_err(|key| {
-        Refusal::model(format!("its metadata property {} cannot be understood", error::quote(&key)))
-    })?;
+    let properties = Properties::read(&model.metadata_props).map_err(Refusal::Model)?;
     let graph = graph::Graph::new(model)?;
     lower::network(&graph, &properties, file_bytes, name)
 }

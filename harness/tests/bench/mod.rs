@@ -98,9 +98,11 @@ impl Bench {
         loop {
             let parties = children(harness);
             if parties.len() == count {
-                // Long enough for them to be in the middle of their session.
+                // Long enough for them to be in the middle of their session, if they are all of one.
                 std::thread::sleep(Duration::from_millis(300));
-                return parties;
+                if children(harness) == parties {
+                    return parties;
+                }
             }
             assert!(start.elapsed() < Duration::from_secs(60), "no parties were started");
             std::thread::sleep(Duration::from_millis(5));

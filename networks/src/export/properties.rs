@@ -11,12 +11,14 @@
 //! | `veilbench.normalisation.deviation` | likewise |
 //! | `veilbench.note.<key>` | a note: seed, recipe, accuracy, licence |
 //!
-//! Numbers are separated by spaces and written so that they read back as the same `f32`.
+//! Numbers are written with spaces between them, so that they read back as the same `f32`; commas and JSON
+//! lists are read too.
 
 use std::collections::{BTreeMap, HashSet};
 
 use tract_onnx::pb::StringStringEntryProto;
 
+use crate::import::quote;
 use crate::{Architecture, Metadata, Network, Normalisation, Range};
 
 const LAYERS: &str = "veilbench.layers";
@@ -62,7 +64,10 @@ pub(crate) struct Properties {
 
 impl Properties {
     /// Reads the properties of a file; ones that are not veilbench's become notes under their own
-    /// key. Fails with the key whose value cannot be understood.
+    /// key.
+    ///
+    /// # Errors
+    /// Which property cannot be read, what it holds and what is expected.
     pub(crate) fn read(entries: &[StringStringEntryProto]) -> Result<Self, String> {
         let mut properties = Self::default();
         let (mut mean, mut deviation) = (None, None);
@@ -89,13 +94,17 @@ impl Properties {
                     }
                 }
             };
-            understood.ok_or_else(|| key.clone())?;
+            understood.ok_or_else(|| {
+                let expected = expected(key);
+                let (key, value) = (quote(key), quote(value));
+                format!("its metadata property {key} holds {value}: expected {expected}")
+            })?;
         }
         properties.metadata.normalisation = match (mean, deviation) {
             (Some(mean), Some(deviation)) => Some(Normalisation { mean, deviation }),
             (None, None) => None,
-            (Some(_), None) => return Err(DEVIATION.into()),
-            (None, Some(_)) => return Err(MEAN.into()),
+            (Some(_), None) => return Err(missing(MEAN, DEVIATION)),
+            (None, Some(_)) => return Err(missing(DEVIATION, MEAN)),
         };
         Ok(properties)
     }
@@ -132,12 +141,90 @@ fn numbers(values: &[f32]) -> String {
 }
 
 fn parse_numbers(text: &str) -> Option<Vec<f32>> {
-    text.split_whitespace().map(|number| number.parse().ok()).collect()
+    let text = text.trim();
+    let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
+    let numbers: Vec<f32> = inside
+        .split(',')
+        .flat_map(|part| {
+            // A comma with nothing beside it parses as no number.
+            let part = part.trim();
+            part.split(char::is_whitespace).filter(move |word| part.is_empty() || !word.is_empty())
+        })
+        .map(|number| number.parse().ok())
+        .collect::<Option<_>>()?;
+    numbers.iter().all(|number| number.is_finite()).then_some(numbers)
 }
 
 fn parse_range(text: &str) -> Option<Range> {
     match parse_numbers(text)?[..] {
-        [low, high] => Some(Range { low, high }),
+        [low, high] if low <= high => Some(Range { low, high }),
         _ => None,
+    }
+}
+
+/// Format of a property's value.
+fn expected(key: &str) -> &'static str {
+    match key {
+        LAYERS | CLASSES => r#"a JSON list of names, such as ["benign", "malignant"]"#,
+        MEAN | DEVIATION => {
+            "a finite number per channel, such as 0.485 0.456 0.406 (blanks, commas or a JSON list)"
+        }
+        _ => {
+            "the lowest and the highest value, finite and in that order, such as -1.5 2 (blanks, a comma or a JSON list)"
+        }
+    }
+}
+
+fn missing(there: &str, missing: &str) -> String {
+    let expected = expected(missing);
+    format!("its metadata has the property {there} but not {missing}: add it, {expected}, or remove both")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(properties: &[(&str, &str)]) -> Result<Properties, String> {
+        let entry =
+            |&(key, value): &(&str, &str)| StringStringEntryProto { key: key.into(), value: value.into() };
+        Properties::read(&properties.iter().map(entry).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn numbers_may_be_written_with_blanks_commas_or_as_a_json_list() {
+        for text in ["1 2.5 -3", "1,2.5,-3", "1, 2.5, -3", "[1, 2.5, -3]", " [1,2.5 ,-3] "] {
+            assert_eq!(parse_numbers(text), Some(vec![1.0, 2.5, -3.0]), "{text}");
+        }
+        for text in ["", "1,,2", "1,", "[1 2", "1]", "one", "NaN", "inf"] {
+            assert_eq!(parse_numbers(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mean_without_a_deviation_says_what_to_add() {
+        let error = read(&[(MEAN, "0.1307")]).unwrap_err();
+        for part in [MEAN, DEVIATION, "a finite number per channel", "remove both"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_property_is_named_quoted_cut_short_and_told_its_format() {
+        let long = "x".repeat(500);
+        let cases =
+            [(MEAN, "number per channel"), (CLASSES, "JSON list of names"), ("veilbench.range.y", "lowest")];
+        for (key, expected) in cases {
+            let error = read(&[(key, &long)]).unwrap_err();
+            assert!(error.contains(key) && error.contains("\"xxx") && error.contains(expected), "{error}");
+            assert!(error.len() < 400, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_range_from_high_to_low_or_without_end_is_refused() {
+        for range in ["2 1", "0 inf", "NaN 1", "1", "1 2 3"] {
+            let error = read(&[("veilbench.range.h", range)]).unwrap_err();
+            assert!(error.contains("finite and in that order"), "{error}");
+        }
     }
 }

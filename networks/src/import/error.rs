@@ -115,7 +115,7 @@ impl From<&str> for Reason {
 }
 
 /// A name from a file, in quotes and cut short.
-pub(super) fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     const SHOWN: usize = 80;
     let mut shown: String = name.chars().take(SHOWN).collect();
     if shown.len() < name.len() {

@@ -6,6 +6,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::activation::Activation;
 use super::attributes::Attributes;
+use super::binary;
 use super::budget::Budget;
 use super::constant::Constant;
 use super::error::{Reason, Refusal, quote};
@@ -15,7 +16,7 @@ use super::operators;
 use super::tree::{Settle, Tree};
 use super::value::Value;
 use crate::export::properties::Properties;
-use crate::{Network, Shape};
+use crate::{Network, Parameters, Range, Shape};
 
 /// How the file's input tensor is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,17 +116,26 @@ fn attempt(
             quote(graph.output)
         )));
     };
-    let last = logits(&mut tree, output).map_err(|reason| match (reason, graph.nodes.last()) {
-        (reason, Some(node)) => in_node(node, reason),
-        (Reason::Text(text), None) => Refusal::Model(text),
-        (Reason::InputIsImage(_), None) => Refusal::model("its output is its input"),
-    })?;
+    let (last, doubled) =
+        logits(&mut tree, output, properties).map_err(|reason| match (reason, graph.nodes.last()) {
+            (reason, Some(node)) => in_node(node, reason),
+            (Reason::Text(text), None) => Refusal::Model(text),
+            (Reason::InputIsImage(_), None) => Refusal::model("its output is its input"),
+        })?;
 
     let stem = std::path::Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("network");
     let name = if graph.name.is_empty() { stem } else { graph.name };
     let (architecture, parameters) = tree.chain(name, last)?;
     let mut network = Network { architecture, parameters, metadata: properties.metadata.clone() };
     properties.fill_ranges(&mut network.architecture);
+    check_points(&network)?;
+    if doubled > 0 {
+        let layers = &mut network.architecture.layers;
+        let unchanged = layers.len() - doubled;
+        binary::halve_ranges(&mut layers[unchanged..]);
+        binary::name_classes(&mut network.metadata);
+        notes.insert("import.binary", binary::NOTE.into());
+    }
     if declaration.layout != Layout::in_order(&graph.dims) {
         notes.insert("import.input", "channels last in the file, channels first here".into());
     }
@@ -137,13 +147,38 @@ fn attempt(
     Ok(network)
 }
 
-/// The layer that computes the logits, flattened if the file does so.
-fn logits(tree: &mut Tree, output: Activation) -> Result<usize, Reason> {
+/// Refuses a stated range of one value for a layer whose weights and inputs make it vary.
+fn check_points(network: &Network) -> Result<(), Refusal> {
+    let mut input = network.architecture.input_range;
+    for (layer, parameters) in network.architecture.layers.iter().zip(&network.parameters) {
+        let is_point = |range: Option<Range>| range.is_some_and(|range| range.low == range.high);
+        let varies = match parameters {
+            Parameters::Affine { weights, .. } => weights.iter().any(|&weight| weight != 0.0),
+            _ => false,
+        };
+        if varies && is_point(layer.range) && !is_point(input) {
+            let name = quote(&layer.name);
+            return Err(Refusal::model(format!(
+                "its metadata states a range of one value for layer {name}, which is not constant: state its \
+                 lowest and highest value over training images, or remove the ranges to have them measured"
+            )));
+        }
+        input = layer.range;
+    }
+    Ok(())
+}
+
+/// The layer that computes the logits, flattened if the file does so, and how many layers were doubled to
+/// make two logits of one. Our own export writes a network of one output as it is.
+fn logits(tree: &mut Tree, output: Activation, properties: &Properties) -> Result<(usize, usize), Reason> {
+    let is_binary = output.layout.len() == 1 && (output.end.is_some() || !properties.is_ours());
     let output = tree.settle(output, Settle::Fold)?;
     if !output.layout.is_in_order() {
         return Err("the network's output is a transposed image".into());
     }
-    Ok(if output.layout.rank() <= 1 { tree.flatten(output)?.base } else { output.base })
+    let flattens = is_binary || output.layout.rank() <= 1;
+    let last = if flattens { tree.flatten(output)?.base } else { output.base };
+    if is_binary { binary::split(tree, last) } else { Ok((last, 0)) }
 }
 
 /// Settles what veilbench's own export wrote as a layer of its own.

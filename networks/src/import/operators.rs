@@ -19,6 +19,9 @@ use super::lower::Notes;
 use super::tree::Tree;
 use super::value::Value;
 
+const UNSUPPORTED: &str = "this operator is not supported; of activations Relu, Clip, Max with 0 and \
+    polynomials are: train with one of these instead, or leave the operator out of the exported graph";
+
 /// A node to lower: its inputs as symbolic values, and what it may change.
 pub(super) struct Call<'c, 'm> {
     pub(super) tree: &'c mut Tree,
@@ -54,6 +57,8 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "Clip" => activations::clip(&mut call),
         "Max" => activations::max(&mut call),
         "Softmax" | "LogSoftmax" => activations::softmax(&mut call),
+        "Log" => activations::log(&mut call),
+        "Sigmoid" => activations::sigmoid(&mut call),
         "Add" | "Sub" | "Mul" | "Div" | "Sum" => elementwise::binary(&mut call),
         "Neg" => elementwise::negate(&mut call),
         "Pow" => elementwise::power(&mut call),
@@ -71,11 +76,7 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "Gather" => structure::gather(&mut call),
         "Slice" => structure::slice(&mut call),
         "Concat" => structure::concat(&mut call),
-        _ => {
-            Err("this operator is not supported; of activations Relu, Clip, Max with 0 and polynomials are: \
-                  train with one of these instead, or leave the operator out of the exported graph"
-                .into())
-        }
+        _ => Err(UNSUPPORTED.into()),
     }?;
     call.attributes.finish()?;
     Ok(value)

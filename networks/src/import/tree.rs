@@ -35,6 +35,11 @@ impl Tree {
         id.checked_sub(1).map_or(self.input, |index| self.layers[index].1.output)
     }
 
+    /// A copy of a layer, with its parent and parameters; `None` for the input.
+    pub(super) fn layer(&self, id: LayerId) -> Option<(LayerId, Layer, Parameters)> {
+        id.checked_sub(1).map(|index| self.layers[index].clone())
+    }
+
     /// Appends a layer to `parent`.
     pub(super) fn push(
         &mut self,

@@ -61,6 +61,7 @@ fn softmax(logits: &[f32], end: Option<&str>) -> Vec<f32> {
         None => logits.to_vec(),
         Some("LogSoftmax") => logits.iter().map(log).collect(),
         Some("Softmax") => logits.iter().map(|logit| log(logit).exp()).collect(),
+        Some("Sigmoid") => vec![1.0 / (1.0 + (logits[0] - logits[1]).exp())],
         Some(other) => panic!("unknown end {other}"),
     }
 }
@@ -73,7 +74,11 @@ fn imported_models_compute_what_onnxruntime_computed() {
         let (_, images) = both_orders(&dims, network.architecture.input);
         let ours = evaluate::<f32>(&network, &images).unwrap();
         for (index, expected) in logits.iter().enumerate() {
-            let difference = difference(expected, &softmax(ours.image(index), end.as_deref()));
+            let ours = match (ours.image(index), expected.len()) {
+                (&[negative, positive], 1) if end.is_none() => vec![positive - negative],
+                (logits, _) => softmax(logits, end.as_deref()),
+            };
+            let difference = difference(expected, &ours);
             assert!(difference < TOLERANCE, "{name}, image {index}: {difference}");
         }
         let dropped = network.metadata.notes.get("import.dropped");
@@ -141,4 +146,23 @@ fn what_cannot_be_represented_is_refused_by_name() {
             assert!(error.contains(fragment), "{name}: {fragment:?} is not in: {error}");
         }
     }
+}
+
+#[test]
+fn one_logit_is_read_as_two_with_halved_ranges_and_two_class_names() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let read = |name: &str| import::read(&folder.join(name)).unwrap();
+    let stated = |network: &veilbench_networks::Network| -> Vec<_> {
+        network.architecture.layers.iter().filter_map(|layer| layer.range).map(|r| (r.low, r.high)).collect()
+    };
+
+    let dense = read("binary-dense-sigmoid-13.onnx");
+    assert_eq!(dense.architecture.classes(), 2);
+    assert_eq!(dense.metadata.classes, ["not sick", "sick"]);
+    assert_eq!(stated(&dense), [(0.0, 2.0), (-1.5, 1.5)]);
+    assert!(dense.metadata.notes["import.binary"].contains("above one half"));
+
+    let pooled = read("binary-pooled-13.onnx");
+    assert_eq!(pooled.metadata.classes, ["well", "sick"]);
+    assert_eq!(stated(&pooled), [(-2.0, 2.0), (-1.0, 1.0), (-1.0, 1.0)]);
 }

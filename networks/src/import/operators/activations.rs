@@ -1,6 +1,6 @@
 //! ReLU in its disguises, and the softmax at the end.
 
-use super::Call;
+use super::{Call, UNSUPPORTED};
 use crate::Op;
 use crate::import::activation::Activation;
 use crate::import::error::Reason;
@@ -65,6 +65,37 @@ pub(super) fn softmax(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     if activation.layout.rank() != 1 || !(axis == 1 || axis == -1) {
         return Err("attribute axis must be that of the classes, of an output with no other axis".into());
     }
+    if activation.layout.len() == 1 {
+        return Err(format!(
+            "the {operator} of one output is the same for every image: end the network with one logit \
+             and a Sigmoid, or with two logits"
+        )
+        .into());
+    }
     call.notes.insert("import.dropped", format!("{operator} at the end: the outputs are logits"));
     Ok(Activation { end: Some(operator), ..activation }.into())
+}
+
+/// Logarithm of a softmax, dropped as the log-softmax that the two make.
+pub(super) fn log(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    match call.value(0)? {
+        Value::Activation(activation) if activation.end.as_deref() == Some("Softmax") => {
+            let note = "Softmax and Log at the end: the outputs are logits";
+            call.notes.insert("import.dropped", note.into());
+            Ok(Activation { end: Some("LogSoftmax".into()), ..activation }.into())
+        }
+        _ => Err("a logarithm is only supported straight after the softmax at the end: \
+                  leave it out of the exported graph"
+            .into()),
+    }
+}
+
+/// Dropped after the only logit of a binary classifier, which [`binary`](crate::import::binary) makes two.
+pub(super) fn sigmoid(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    if !matches!(&call.inputs[..], [Some(Value::Activation(activation))] if activation.layout.len() == 1) {
+        return Err(UNSUPPORTED.into());
+    }
+    let activation = call.activation(0)?;
+    call.notes.insert("import.dropped", "Sigmoid at the end: the outputs are logits".into());
+    Ok(Activation { end: Some("Sigmoid".into()), ..activation }.into())
 }

@@ -15,6 +15,13 @@ pub(super) fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Value, Reas
     let activation = call.activation(0)?;
     let dims = activation.layout.dims();
     let channels = *dims.first().ok_or("its input has no channels")?;
+    // Operator sets 7 and 8; a vector has one position, so that both meanings agree.
+    let is_per_channel = call.attributes.int_or("spatial", 1)? != 0;
+    if !is_per_channel && dims.len() > 1 {
+        return Err("attribute spatial is 0, which normalises every position by itself: \
+             export the model with spatial 1, statistics per channel"
+            .into());
+    }
     let mut statistic = |index: usize| {
         let constant = call.constant(index)?;
         if constant.len() != channels {

@@ -29,6 +29,7 @@ mod modelled;
 mod request;
 
 use std::fs::File;
+use std::num::NonZero;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +73,7 @@ impl Backend for Tee {
                     "the processor's maker and its root certificate: here a simulation that keeps no secret, \
                      so a real attacker on this machine is not kept out"
                         .into(),
-                    "the enclave's program, which both owners measure in their own copy".into(),
+                    "the enclave's program, loader and libraries, which both owners measure in their own process".into(),
                     "the publisher who signs releases; simulated too".into(),
                     "side channels and physical attacks are out of scope".into(),
                 ],
@@ -115,7 +116,7 @@ impl Backend for Tee {
         let parameters = serde_json::json!({
             "simulated": true,
             "engine": "tract",
-            "enclave_image_sha256": image.to_string(),
+            "program_file_sha256": image.to_string(),
             "quote": "SGX DCAP version 3, ECDSA P-256, root \"veilbench SIMULATED SGX Root CA\"",
             "channel": "HPKE X25519, HKDF-SHA256, AES-256-GCM",
             "sealing": "HKDF-SHA256 of a SIMULATED fuse key and the measurement, AES-256-GCM",
@@ -174,7 +175,7 @@ fn configuration(architecture: &Architecture, job: &Job, model: Measurement) -> 
     })
 }
 
-/// Measurement of this program's own file: what a client expects the host to run.
+/// Measurement of this program's own file, for the record: clients trust [`own_program`].
 fn own_image() -> Result<Measurement, veilbench_tee::Error> {
     static IMAGE: OnceLock<Measurement> = OnceLock::new();
     if let Some(image) = IMAGE.get() {
@@ -185,18 +186,24 @@ fn own_image() -> Result<Measurement, veilbench_tee::Error> {
         source,
     })?;
     Ok(*IMAGE.get_or_init({
-        let image = Measurement::of_image(&file)?;
+        let image = Measurement::of_image(&file, NonZero::<usize>::MIN)?;
         move || image
     }))
 }
 
-/// The measurement both sides agreed on before the session.
-fn planned_image(plan: &Plan) -> Result<Measurement, Error> {
-    let text = plan.parameters["enclave_image_sha256"].as_str().unwrap_or_default();
-    let digit = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(digit).collect();
-    let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.map(Measurement::from).ok_or_else(|| Error::protocol("the plan names no enclave image"))
+/// Measurement of the program, loader and libraries that this very process runs: what a client expects of an enclave.
+fn own_program(job: &Job) -> Result<Measurement, Error> {
+    static PROGRAM: OnceLock<Measurement> = OnceLock::new();
+    if let Some(program) = PROGRAM.get() {
+        return Ok(*program);
+    }
+    let program = Measurement::of_process(None, measuring_threads(job))?;
+    Ok(*PROGRAM.get_or_init(|| program))
+}
+
+/// Threads that measure: no more than the cell's.
+fn measuring_threads(job: &Job) -> NonZero<usize> {
+    NonZero::new(job.threads).unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// Seconds since 1970.
@@ -207,6 +214,25 @@ fn now() -> Result<u64, Error> {
 
 impl From<veilbench_tee::Error> for Error {
     fn from(error: veilbench_tee::Error) -> Self {
-        Error::Protocol(error.to_string())
+        match error {
+            veilbench_tee::Error::System { doing, source } => {
+                Error::Engine { doing, source: Box::new(source) }
+            }
+            refusal => Error::Protocol(refusal.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_own_failure_blames_no_peer_and_keeps_its_source() {
+        let source = std::io::Error::other("no such thing");
+        let error = Error::from(veilbench_tee::Error::System { doing: "opening a library", source });
+        let Error::Engine { doing: "opening a library", source } = error else { panic!("{error:?}") };
+        assert!(source.is::<std::io::Error>());
+        assert!(matches!(Error::from(veilbench_tee::Error::Debug), Error::Protocol(_)));
     }
 }

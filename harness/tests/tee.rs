@@ -27,6 +27,10 @@ fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
     for span in ["sandbox", "seal-model", "unseal-model", "optimise", "open", "evaluate", "seal"] {
         assert!(spans.iter().any(|recorded| *recorded == span), "{span} in {spans:?}");
     }
+    for role in ["data-owner", "model-owner", "enclave-host"] {
+        let measures = data.samples.iter().any(|row| row.role == role && row.span == "measure");
+        assert!(measures, "{role} measured nothing");
+    }
     let sent = |from: &str, to: &str, phase: Phase| -> u64 {
         let rows = data.traffic.iter().filter(|row| row.from == from && row.to == to && row.phase == phase);
         rows.map(|row| row.bytes).max().unwrap_or(0)

@@ -4,18 +4,19 @@ use veilbench_networks::{Architecture, Shape, Tensor};
 use veilbench_tee::{Challenger, Channel, Client, Policy, Release};
 
 use super::request::records;
-use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, planned_image};
+use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, own_program};
 use crate::{Error, Link, Party, Recorder, Seat, wire};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let (mut publisher, mut host) = (seat.links.take(MODEL_OWNER)?, seat.links.take(HOST)?);
     let recorder = seat.recorder.clone();
+    let program = recorder.span("measure", || own_program(&seat.job))?;
     let release = publisher.receive()?;
     let policy = Policy::simulated()?;
     let challenger = recorder.span("check-release", || {
         let release = Release::from_bytes(&release)?;
         let configuration = configuration(&seat.architecture, &seat.job, release.model)?;
-        policy.check_release(&release, &planned_image(&seat.plan)?, &configuration)?;
+        policy.check_release(&release, &program, &configuration)?;
         Ok::<_, Error>(Challenger::new(Client::DataOwner, policy, release)?)
     })?;
     host.send(challenger.nonce())?;

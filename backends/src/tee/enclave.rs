@@ -56,7 +56,7 @@ fn load(model: &[u8], architecture: &Architecture) -> Result<Reference, Error> {
     let mut network: Network =
         import::parse(model, "provisioned model").map_err(Error::engine("reading the model"))?;
     network.architecture.name.clone_from(&architecture.name);
-    if network.architecture != *architecture {
+    if network.architecture.without_ranges() != architecture.without_ranges() {
         return Err(Error::protocol("the provisioned model has another architecture than this session's"));
     }
     Reference::new(&network).map_err(Error::engine("preparing the network"))

@@ -2,7 +2,6 @@
 //! and its clients. The simulated processor and its quoting enclave live here too, as the parts of the
 //! machine that the enclave would find in hardware.
 
-use std::fs::File;
 use std::io::{Read, Seek, Write};
 
 use veilbench_networks::{Architecture, Tensor};
@@ -12,8 +11,10 @@ use veilbench_tee::{
 };
 
 use super::request::{images_per_record, records};
-use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, batch_bytes, configuration, logits_bytes, now};
-use crate::{Error, Link, Party, Recorder, Seat};
+use super::{
+    DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, batch_bytes, configuration, logits_bytes, measuring_threads, now,
+};
+use crate::{Error, Job, Link, Party, Recorder, Seat};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let recorder = seat.recorder.clone();
@@ -21,7 +22,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let mut model_owner = seat.links.take(MODEL_OWNER)?;
     let mut enclave = seat.links.take(ENCLAVE)?;
 
-    let image = recorder.span("measure", || measure(&enclave))?;
+    let image = recorder.span("measure", || measure(&enclave, &seat.job))?;
     let processor = SimulatedProcessor::new();
     let (quoting, collateral) = recorder.span("collateral", || {
         let manufacturer = SimulatedManufacturer::new();
@@ -94,15 +95,13 @@ fn today() -> Result<u64, Error> {
     Ok(now - now % 86_400)
 }
 
-/// Measures the program that the process at the other end of the enclave's socket runs: what the kernel
+/// Measures the code that the process at the other end of the enclave's socket runs: what the kernel
 /// says it is, not what it says itself.
-fn measure(enclave: &Link) -> Result<Measurement, Error> {
+fn measure(enclave: &Link, job: &Job) -> Result<Measurement, Error> {
     let process = enclave
         .peer_process()
         .ok_or_else(|| Error::protocol("the kernel does not say which process the enclave is"))?;
-    let image =
-        File::open(format!("/proc/{process}/exe")).map_err(Error::engine("opening the enclave's image"))?;
-    Ok(Measurement::of_image(&image)?)
+    Ok(Measurement::of_process(Some(process), measuring_threads(job))?)
 }
 
 /// Puts the sealed model on disk and reads it back, as after a restart. The file has no name and goes

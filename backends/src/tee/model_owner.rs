@@ -4,7 +4,7 @@ use veilbench_networks::{Tensor, export};
 use veilbench_tee::{Challenger, Channel, Client, Measurement, Policy, SimulatedPublisher};
 use zeroize::Zeroizing;
 
-use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, now, planned_image};
+use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, now, own_program};
 use crate::{Error, Link, Party, Seat};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -20,9 +20,9 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
         )));
     }
     let policy = Policy::simulated()?;
+    let image = recorder.span("measure", || own_program(&seat.job))?;
     let release = recorder.span("sign-release", || {
         let configuration = configuration(&seat.architecture, &seat.job, Measurement::of(&model))?;
-        let image = planned_image(&seat.plan)?;
         let measurement = Measurement::of_enclave(&image, &configuration);
         let release = SimulatedPublisher::default().sign(measurement, configuration.model);
         policy.check_release(&release, &image, &configuration)?;

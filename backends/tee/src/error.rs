@@ -125,6 +125,14 @@ pub enum Error {
         /// Of the image.
         found: Measurement,
     },
+    /// Code in a process that no measurement of files covers.
+    #[error("launch: {mapping:?} cannot be measured: {reason}")]
+    Unmeasurable {
+        /// The mapping's name in `/proc/PID/smaps`, or the process.
+        mapping: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A token, report or sealed key that this processor did not make.
     #[error("{what}: not made by this processor, or changed since")]
     NotThisProcessor {

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{available_parallelism, scope};
+use std::thread::scope;
 
 use crate::measurement::Hasher;
 use crate::{Error, Measurement, Result};
@@ -18,17 +18,17 @@ const LABEL: &[u8] = b"veilbench-tee 1 image";
 
 impl Measurement {
     /// Of an executable file: the SHA-256 of a label, the file's length as 8 bytes little-endian, and the SHA-256
-    /// of each MiB in order. All cores work on it, as a launch waits for nothing as long as for this.
+    /// of each MiB in order. At most `threads` threads work on it.
     ///
     /// # Errors
     /// [`Error::System`] if it cannot be read, or becomes shorter meanwhile.
-    pub fn of_image(image: &File) -> Result<Self> {
+    pub fn of_image(image: &File, threads: NonZero<usize>) -> Result<Self> {
         let measured = image.metadata().and_then(|metadata| {
             let bytes = metadata.len();
             let mut whole = Hasher::default();
             whole.update(LABEL);
             whole.update(&bytes.to_le_bytes());
-            measure_pieces(image, bytes)?.iter().for_each(|(_, piece)| whole.update(piece.bytes()));
+            measure_pieces(image, bytes, threads)?.iter().for_each(|(_, piece)| whole.update(piece.bytes()));
             Ok(whole.finish())
         });
         measured.map_err(|source| Error::System { doing: "reading the enclave's image", source })
@@ -36,7 +36,7 @@ impl Measurement {
 }
 
 /// All pieces with their places, in order.
-fn measure_pieces(image: &File, bytes: u64) -> io::Result<Vec<(u64, Measurement)>> {
+fn measure_pieces(image: &File, bytes: u64, threads: NonZero<usize>) -> io::Result<Vec<(u64, Measurement)>> {
     let next = AtomicU64::new(0);
     let work = || -> io::Result<Vec<(u64, Measurement)>> {
         let (mut buffer, mut pieces) = (vec![0; READ_BYTES], Vec::new());
@@ -50,8 +50,7 @@ fn measure_pieces(image: &File, bytes: u64) -> io::Result<Vec<(u64, Measurement)
         }
     };
     let mut pieces = scope(|scope| {
-        let helpers = 1..available_parallelism().map_or(1, NonZero::get);
-        let helpers: Vec<_> = helpers.map(|_| scope.spawn(work)).collect();
+        let helpers: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
         let mut pieces = work()?;
         for helper in helpers {
             let helped = helper.join().map_err(|_| io::Error::other("a thread that measures panicked"))?;
@@ -84,7 +83,7 @@ mod tests {
     fn measured(contents: &[u8]) -> Measurement {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(contents).unwrap();
-        Measurement::of_image(&file).unwrap()
+        Measurement::of_image(&file, NonZero::new(2).unwrap()).unwrap()
     }
 
     /// Computed with Python's hashlib.

@@ -6,8 +6,8 @@
 //! computed inside is up to its user.
 //!
 //! # Core concepts
-//! - A [`Measurement`] is a SHA-256. That of an enclave covers its program's file and its [`Configuration`], in
-//!   which the model's hash is; the launcher computes it, the enclave never reports its own.
+//! - A [`Measurement`] is a SHA-256. That of an enclave covers every file whose code its process can run
+//!   ([`Measurement::of_process`]) and its [`Configuration`], in which the model's hash is; the launcher computes it, the enclave never reports its own.
 //! - A [`Release`] is a publisher's signature under a measurement and a model. The launcher holds the
 //!   image against it ([`SimulatedProcessor::launch`], EINIT), clients hold quotes against it.
 //! - [`Evidence`] is what a host shows a client: a DCAP quote of version 3, made by the
@@ -46,6 +46,7 @@ mod measurement;
 mod message;
 mod policy;
 mod processor;
+mod program;
 mod quoting;
 mod release;
 mod report;

@@ -58,7 +58,7 @@ fn what_run_json_says_cannot_be_edited_unnoticed() {
 fn parties_find_nothing_of_the_users_environment() {
     let bench = Bench::new();
     let arguments =
-        ["-b", "clear", "-n", "mnist-mlp", "--images", "6", "--batch", "1", "--repetitions", "500"];
+        ["-b", "clear", "-n", "mnist-mlp", "--images", "300", "--batch", "1", "--repetitions", "500"];
     let mut harness =
         bench.spawn_with(&arguments, &[("GLIBC_TUNABLES", "glibc.malloc.check=3"), ("MARKER", "user")]);
     let parties = bench.wait_for_parties(harness.id(), 2);
@@ -69,10 +69,11 @@ fn parties_find_nothing_of_the_users_environment() {
     assert!(!environments.is_empty());
     for environment in environments {
         let text = String::from_utf8(environment).unwrap();
-        let variables: Vec<_> = text.split('\0').filter(|variable| !variable.is_empty()).collect();
         let recorded = RunData::load(&bench.out()).unwrap().run.environment;
         let recorded: Vec<_> = recorded.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(variables, recorded, "run.json holds all of it");
+        // Older versions of glibc cut its tunables at the colons, in place.
+        let ends = |text: &str| text.trim_end_matches('\0').replace(':', "\0");
+        assert_eq!(ends(&text), ends(&recorded.join("\0")), "run.json holds all of it");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-/// Bytes that do not stand in a row by chance.
-const TELLING_BYTES: usize = 8;
+/// Bits that do not stand in a row by chance: so many do the magnitudes of fixed-point neighbours have together.
+const TELLING_BITS: u32 = 40;
 
 /// Fixed point is looked for with so many fractional bits.
 const FRACTIONAL_BITS: std::ops::RangeInclusive<u32> = 8..=40;
@@ -11,8 +11,7 @@ const FRACTIONAL_BITS: std::ops::RangeInclusive<u32> = 8..=40;
 /// Bits of the filter in front of the table: all values of three bytes.
 const FILTER_BITS: usize = 1 << 24;
 
-/// Neighbouring values of a secret as floating-point numbers, and in fixed point in words of 2 to 8 bytes: two
-/// neighbours, or as many as make eight bytes.
+/// Neighbouring values of a secret: two as floating-point numbers, four in fixed point in words of 2 to 8 bytes.
 pub struct SecretPatterns {
     /// Which first three bytes occur.
     filter: Vec<u64>,
@@ -23,13 +22,14 @@ impl SecretPatterns {
     /// The patterns of at most `places` places of a secret, spread over it.
     pub fn of(secret: &[f32], places: usize) -> Self {
         let mut patterns = Self { filter: vec![0; FILTER_BITS / 64], by_start: HashMap::new() };
-        for count in 2..=4 {
-            let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2) && differ(values);
+        let telling = |values: &&[f32]| values.iter().all(|value| value.abs() > 1e-2) && differ(values);
+        let mut spread = |count: usize, add: fn(&mut Self, &[f32])| {
             let windows: Vec<&[f32]> = secret.windows(count).filter(telling).collect();
-            for values in windows.iter().step_by((windows.len() / places.max(1)).max(1)) {
-                patterns.add_encodings(values);
-            }
-        }
+            let step = (windows.len() / places.max(1)).max(1);
+            windows.iter().step_by(step).for_each(|values| add(&mut patterns, values));
+        };
+        spread(2, Self::add_floating_point);
+        spread(4, Self::add_fixed_point);
         patterns
     }
 
@@ -38,22 +38,23 @@ impl SecretPatterns {
         self.by_start.is_empty()
     }
 
-    fn add_encodings(&mut self, values: &[f32]) {
-        if values.len() == 2 {
-            self.add(values.iter().flat_map(|value| value.to_le_bytes()).collect());
-            self.add(values.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect());
-        }
+    fn add_floating_point(&mut self, values: &[f32]) {
+        self.add(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        self.add(values.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect());
+    }
+
+    fn add_fixed_point(&mut self, values: &[f32]) {
         for fractional_bits in FRACTIONAL_BITS {
             let fixed = |value: &f32| (f64::from(*value) * f64::from(fractional_bits).exp2()).round() as i64;
-            for width in (2..=8).filter(|width| TELLING_BYTES.div_ceil(*width).max(2) == values.len()) {
-                // Words of a few bits stand anywhere, and a value that does not fit its word is not in it.
-                let telling = |value: &f32| {
-                    let magnitude = fixed(value).unsigned_abs();
-                    magnitude > 127 && magnitude < 1 << (8 * width - 1)
-                };
-                if values.iter().all(telling) {
-                    self.add(values.iter().flat_map(|v| fixed(v).to_le_bytes()[..width].to_vec()).collect());
-                }
+            let bits = |value: &f32| 64 - fixed(value).unsigned_abs().leading_zeros();
+            if values.iter().map(bits).sum::<u32>() < TELLING_BITS {
+                continue;
+            }
+            // A value that does not fit its word is not in it.
+            let widest = values.iter().map(bits).max().unwrap_or(0);
+            for width in (2..=8).filter(|width| widest < 8 * width) {
+                let word = |value: &f32| fixed(value).to_le_bytes()[..width as usize].to_vec();
+                self.add(values.iter().flat_map(word).collect());
             }
         }
     }

@@ -68,13 +68,16 @@ impl SecretPatterns {
 
     /// Whether any of them stands in these bytes, at any offset.
     pub fn stand_in(&self, bytes: &[u8]) -> bool {
-        bytes.array_windows::<4>().enumerate().any(|(at, start)| {
+        self.found_in(bytes).is_some()
+    }
+
+    /// The first of them that stands in these bytes, and where.
+    pub fn found_in(&self, bytes: &[u8]) -> Option<(usize, &[u8])> {
+        bytes.array_windows::<4>().enumerate().find_map(|(at, start)| {
             let (word, bit) = place(start);
-            self.filter[word] & bit != 0
-                && self
-                    .by_start
-                    .get(start)
-                    .is_some_and(|patterns| patterns.iter().any(|pattern| bytes[at..].starts_with(pattern)))
+            let patterns = (self.filter[word] & bit != 0).then(|| self.by_start.get(start))??;
+            let found = patterns.iter().find(|pattern| bytes[at..].starts_with(pattern))?;
+            Some((at, &**found))
         })
     }
 }

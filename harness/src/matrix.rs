@@ -114,7 +114,7 @@ impl Profile {
                 threads: &[1],
                 links: &["loopback"],
                 repetitions: 5,
-                session: Duration::from_secs(3),
+                session: Duration::from_secs(1),
                 timeout: minutes(5),
             },
             Profile::Standard => Amounts {

@@ -1,4 +1,4 @@
-//! Odd but legal images through one cell: each is answered as by the clear network, or refused as out of range.
+//! Odd but legal images through the cells of a backend and a network: each is answered as by the clear network, or refused as out of range.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::session::{Assignment, Batch, Failure, Record, perform};
 use crate::subject::{SubjectError, write_images};
 use crate::workspace::Workspace;
 
-/// How odd images fared in one cell.
+/// How odd images fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) right: usize,
@@ -26,40 +26,48 @@ pub(crate) struct Verdict {
     pub(crate) interrupted: bool,
 }
 
-/// Runs every odd image as a batch of its own, then all of them between ordinary ones as far as the cell's batch
-/// holds them.
+/// The cells of one backend and network that odd images go through.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair<'a> {
+    /// With the smallest batch: every image is one of its own.
+    pub(crate) single: &'a PlannedCell<'a>,
+    /// With the largest: odd images between ordinary ones, as far as it holds them.
+    pub(crate) mixed: &'a PlannedCell<'a>,
+}
+
+/// Runs every odd image as a batch of its own, then all of them between ordinary ones.
 ///
 /// # Errors
 /// If the images cannot be made or written.
 pub(crate) async fn judge(
-    planned: &PlannedCell<'_>,
+    Pair { single, mixed }: Pair<'_>,
     workspace: &Workspace,
     (tolerance, seed, timeout): (f64, u64, Duration),
     interrupt: &mut watch::Receiver<bool>,
 ) -> Result<Verdict, Error> {
-    let network = planned.subject.network();
-    let ordinary = planned.subject.prepared_images()?;
-    let odd = odd_images(network, &ordinary, seed).map_err(SubjectError::from)?;
+    let ordinary = single.subject.prepared_images()?;
+    let odd = odd_images(single.subject.network(), &ordinary, seed).map_err(SubjectError::from)?;
     let mut verdict = Verdict::default();
-    let mut trial = Trial { planned, workspace, tolerance, timeout, verdict: &mut verdict };
+    let mut trial = Trial { planned: single, workspace, tolerance, timeout, verdict: &mut verdict };
     let mut first = 0;
     while first < odd.images() {
         let batches: Vec<Batch> = (first..odd.images()).map(|first| batch(first, 1)).collect();
         first += trial.run(&odd, &batches, &|at| ODD_IMAGES[at].to_owned(), interrupt).await?;
     }
-    let size = planned.cell.batch.min(2 * odd.images());
+    let size = mixed.cell.batch.min(2 * odd.images());
     if size > 1 {
         let between = |at: usize| {
             if at.is_multiple_of(2) { ordinary.image(at / 2 % ordinary.images()) } else { odd.image(at / 2) }
         };
         let values = (0..size).flat_map(between).copied().collect();
-        let mixed =
+        let images =
             Tensor::new(size, odd.shape(), values).unwrap_or_else(|| unreachable!("images of one shape"));
         let name = |at: usize| match at % 2 {
             0 => format!("ordinary image {at} of a mixed batch"),
             _ => format!("{} in a mixed batch", ODD_IMAGES[at / 2]),
         };
-        trial.run(&mixed, &[batch(0, size)], &name, interrupt).await?;
+        trial.planned = mixed;
+        trial.run(&images, &[batch(0, size)], &name, interrupt).await?;
     }
     Ok(verdict)
 }

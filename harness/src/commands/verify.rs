@@ -1,6 +1,5 @@
 //! `veilbench verify`.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::Args;
@@ -67,30 +66,39 @@ impl Verify {
         for finding in data.findings.iter().filter(|finding| finding.severity == Severity::Error) {
             tally.tell("", Outcome::Failed(finding.to_string()))?;
         }
-        for planned in self.cells_for_odd_images(&cells) {
+        for pair in self.cells_for_odd_images(&cells) {
             let (terms, workspace) =
                 ((self.tolerance, self.options.seed, self.options.timeout()), &workspace);
-            let verdict = interrupt.supervise(|mut stop| async move {
-                odd::judge(planned, workspace, terms, &mut stop).await
-            })?;
+            let verdict = interrupt
+                .supervise(|mut stop| async move { odd::judge(pair, workspace, terms, &mut stop).await })?;
             if verdict.interrupted {
                 return Ok(EXIT_INTERRUPTED);
             }
-            tally.tell(&format!("{}, odd images", planned.cell), odd_outcome(&verdict))?;
+            let cell = &pair.single.cell;
+            tally.tell(&format!("{}/{}, odd images", cell.backend, cell.network), odd_outcome(&verdict))?;
         }
         tally.conclude()
     }
 
-    /// For every backend and network the cell with the largest batch, which holds single images and mixed batches.
-    fn cells_for_odd_images<'a>(&self, cells: &'a [PlannedCell<'a>]) -> Vec<&'a PlannedCell<'a>> {
+    /// For every backend and network the cells with the smallest and the largest batch.
+    fn cells_for_odd_images<'a>(&self, cells: &'a [PlannedCell<'a>]) -> Vec<odd::Pair<'a>> {
         if self.no_odd {
             return Vec::new();
         }
-        let mut largest: Vec<&PlannedCell<'_>> = cells.iter().filter(|cell| cell.plan.is_ok()).collect();
-        largest.sort_by_key(|planned| std::cmp::Reverse(planned.cell.batch));
-        let mut seen = BTreeSet::new();
-        largest.retain(|planned| seen.insert((&planned.cell.backend, &planned.cell.network)));
-        largest
+        let mut pairs: Vec<odd::Pair<'a>> = Vec::new();
+        for planned in cells.iter().filter(|cell| cell.plan.is_ok()) {
+            let same = |pair: &&mut odd::Pair<'a>| {
+                (&pair.single.cell.backend, &pair.single.cell.network)
+                    == (&planned.cell.backend, &planned.cell.network)
+            };
+            match pairs.iter_mut().find(same) {
+                None => pairs.push(odd::Pair { single: planned, mixed: planned }),
+                Some(pair) if planned.cell.batch < pair.single.cell.batch => pair.single = planned,
+                Some(pair) if planned.cell.batch > pair.mixed.cell.batch => pair.mixed = planned,
+                Some(_) => {}
+            }
+        }
+        pairs
     }
 
     /// Whether a cell ran, answered every image, and answered as the clear network does: logits within

@@ -141,10 +141,10 @@ impl Stage {
         match images.data().iter().position(|value| !value.is_finite()) {
             None => Ok(()),
             Some(at) => {
-                let image = at / self.input.len().max(1);
-                Err(Error::Input(format!(
-                    "image {image} of the batch holds a value that is no finite number"
-                )))
+                let (image, value) = (at / self.input.len(), at % self.input.len());
+                let reason =
+                    format!("value {value} of image {image} is {}, no finite number", images.data()[at]);
+                Err(Error::Input(reason))
             }
         }
     }

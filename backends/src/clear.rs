@@ -64,7 +64,7 @@ impl Backend for Clear {
         let (input, batch, recorder) = (seat.architecture.input, seat.job.batch, seat.recorder.clone());
         if seat.role == 0 {
             let server = seat.links.take("model-owner")?;
-            return Ok(Box::new(DataOwner { server, input, classes, batch, recorder }));
+            return Ok(Box::new(DataOwner { server, classes, recorder }));
         }
         let network: Network = seat.take_network()?;
         let client = seat.links.take("data-owner")?;
@@ -77,24 +77,13 @@ impl Backend for Clear {
 
 struct DataOwner {
     server: Link,
-    input: Shape,
     classes: usize,
-    batch: usize,
     recorder: Recorder,
 }
 
 impl Party for DataOwner {
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
-        if images.shape() != self.input || images.images() == 0 || images.images() > self.batch {
-            return Err(Error::Input(format!(
-                "a batch of {} images of {} was given where 1 to {} images of {} were planned",
-                images.images(),
-                images.shape(),
-                self.batch,
-                self.input
-            )));
-        }
         self.recorder.span("send", || self.server.send(&wire::encode(images)))?;
         let answer = self.recorder.span("wait", || self.server.receive())?;
         let logits = wire::decode(&answer, Shape::Flat(self.classes), images.images())?;

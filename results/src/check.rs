@@ -147,7 +147,6 @@ fn unmarked<R: SessionRow>(
 
 /// A session that carries digests must still have all of its rows, and its description, as they were written.
 fn digests(run: &Run, described: bool, tables: &Tables, findings: &mut Findings) {
-    let whole_description = described;
     let marks = || tables.samples.iter().filter(|(_, sample)| sample.is_commit_mark());
     if run.schema_version == 1 && marks().all(|(_, mark)| mark.rows_sha256.is_empty()) {
         return;
@@ -165,8 +164,8 @@ fn digests(run: &Run, described: bool, tables: &Tables, findings: &mut Findings)
             let message = format!("rows of {session} are missing or were changed after they were written");
             findings.error::<Sample>(*line, message);
         }
-        let described = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
-        if whole_description && described.is_some_and(|described| described != mark.run_sha256) {
+        let expected = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
+        if described && expected.is_some_and(|expected| expected != mark.run_sha256) {
             let message = format!("what run.json says about {session} was changed after it was measured");
             findings.error::<Sample>(*line, message);
         }

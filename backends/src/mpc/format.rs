@@ -16,10 +16,9 @@ const BITS: RangeInclusive<u32> = 12..=17;
 const ENOUGH_BITS: u32 = 15;
 /// Weights have so many more: their rounding errs in one direction for a whole session, that of activations evens out.
 const EXTRA_WEIGHT_BITS: &[u32] = &[3];
-/// The same where squares, which need room for the bits of activations twice, leave fewer than [`MANY_BITS`] for those; the first
-/// that fits.
-const EXTRA_WEIGHT_BITS_OF_SQUARES: &[u32] = &[6, 5];
-const MANY_BITS: u32 = 16;
+/// The same where squares need room for the bits of activations twice: the first that fits. Errors of activations outweigh those of
+/// weights there, so that a bit more for activations is worth two fewer for weights.
+const EXTRA_WEIGHT_BITS_OF_SQUARES: &[u32] = &[6, 5, 4, 3, 2];
 /// Fractional bits without calibration, for ReLU networks and for polynomials: the ring is as wide as it can be, and
 /// values grow by the weights' norms, squares by more.
 const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
@@ -81,17 +80,14 @@ pub(super) fn choose(
     wide: bool,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude = lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, input_bound);
-    let extra_bits = |bits: u32| {
-        let short = lowered.squares() && bits < MANY_BITS;
-        if short { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS }
-    };
+    let extra_bits = if lowered.squares() { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS };
     let compile = |bits, weight_bits, ring| {
         let format = Format { activation_bits: bits, weight_bits, ring, signs, input_magnitude };
         Circuit::compile(&lowered.architecture, format).map_err(|error| lowered.unsupported(&error))
     };
     if !lowered.calibrated() {
         let bits = UNCALIBRATED_BITS[usize::from(lowered.squares())];
-        let circuit = compile(bits, bits + extra_bits(bits)[0], Ring::FULL)?;
+        let circuit = compile(bits, bits + extra_bits[0], Ring::FULL)?;
         let note = format!(
             "the network states no ranges: 64-bit ring, {bits} fractional bits, inputs up to {input_magnitude}; the model \
              owner refuses weights that could overflow"
@@ -101,7 +97,7 @@ pub(super) fn choose(
     let mut best: Option<(Ring, u32, u32)> = None;
     for bits in BITS.rev() {
         let mut fitting = None;
-        for extra in extra_bits(bits) {
+        for extra in extra_bits {
             let ring = compile(bits, bits + extra, Ring::FULL)?.calibrated_ring();
             fitting = fitting.or(ring.map(|ring| (ring, bits, bits + extra)));
         }
@@ -121,7 +117,7 @@ pub(super) fn choose(
         });
     };
     if wide {
-        (ring, bits, weight_bits) = (Ring::FULL, *BITS.start(), BITS.start() + extra_bits(*BITS.start())[0]);
+        (ring, bits, weight_bits) = (Ring::FULL, *BITS.start(), BITS.start() + extra_bits[0]);
     }
     let note = format!(
         "ring of {} bits, {bits} fractional bits of activations and {weight_bits} of weights, from calibrated ranges rounded up to powers of \

@@ -12,9 +12,14 @@ const BATCH: usize = 100;
 fn logits_of_real_images_are_within_two_to_the_minus_ten_of_the_oracle() {
     let chosen = std::env::var("VEILBENCH_ORACLE").ok();
     let store = Store::from_env();
-    for (name, data, count) in
-        [("mnist-mlp", "mnist", 30), ("mnist-cnn", "mnist", 30), ("malaria-cnn", "malaria", 3)]
-    {
+    for (name, data, count) in [
+        ("mnist-mlp", "mnist", 30),
+        ("mnist-mlp-poly", "mnist", 30),
+        ("mnist-cnn", "mnist", 30),
+        ("mnist-cnn-poly", "mnist", 30),
+        ("malaria-cnn", "malaria", 3),
+        ("malaria-cnn-poly", "malaria", 3),
+    ] {
         if chosen.as_ref().is_some_and(|chosen| chosen != "full" && chosen != name) {
             continue;
         }

@@ -7,7 +7,7 @@
 //!
 //! ```sh
 //! cargo run --release --example own_backend -- run -b 'clear|in-house' -n 'mnist-.*'
-//! cargo test -p veilbench --example own_backend
+//! cargo test --release -p veilbench --example own_backend
 //! ```
 
 use std::process::ExitCode;

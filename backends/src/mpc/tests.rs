@@ -67,6 +67,8 @@ fn distance<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) -
         images.data().iter().map(|&value| encode(f64::from(value), bits).unwrap()).collect();
     let expected = oracle::evaluate(&circuit, &model, &inputs);
     let done = rehearsal.run(std::slice::from_ref(images)).unwrap();
+    let errors: Vec<_> = done.iter().filter_map(|role| role.error.as_ref()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
     let logits = done[0].logits[0].data();
     assert_eq!(logits.len(), expected.len());
     assert!(logits.iter().all(|logit| logit.is_finite()));

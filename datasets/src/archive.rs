@@ -21,7 +21,7 @@ pub(crate) const LIMITS: Limits = Limits { entries: 200_000, entry_bytes: 1 << 2
 /// the archive says of them.
 ///
 /// # Errors
-/// [`Error::Damaged`] for an archive that is broken, exceeds a limit, holds a link or names a path
+/// [`Error::Unusable`] for an archive that is broken, exceeds a limit, holds a link or names a path
 /// outside of itself.
 pub(crate) fn unpack(
     path: &Path,
@@ -29,20 +29,20 @@ pub(crate) fn unpack(
     limits: Limits,
     wanted: impl Fn(&Path) -> bool,
 ) -> Result<(), Error> {
-    let damaged = |reason: String| Error::damaged(path, reason);
+    let unusable = |reason: String| Error::unusable(path, reason);
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(error.to_string()))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| unusable(error.to_string()))?;
     if archive.len() > limits.entries {
-        return Err(damaged(format!("it has {} entries, over {}", archive.len(), limits.entries)));
+        return Err(unusable(format!("it has {} entries, over {}", archive.len(), limits.entries)));
     }
     let mut total = 0;
     for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(|error| damaged(error.to_string()))?;
+        let mut entry = archive.by_index(index).map_err(|error| unusable(error.to_string()))?;
         let Some(name) = entry.enclosed_name() else {
-            return Err(damaged(format!("entry {index} names a path outside of the archive")));
+            return Err(unusable(format!("entry {index} names a path outside of the archive")));
         };
         if entry.is_symlink() {
-            return Err(damaged(format!("{} is a link", name.display())));
+            return Err(unusable(format!("{} is a link", name.display())));
         }
         if entry.is_dir() || !wanted(&name) {
             continue;
@@ -53,9 +53,9 @@ pub(crate) fn unpack(
         let output = File::create(&target).map_err(Error::io("write", &target))?;
         let room = limits.entry_bytes.min(limits.total_bytes - total);
         let size = copy(&mut entry, output, room + 1)
-            .map_err(|error| damaged(format!("{}: {error}", name.display())))?;
+            .map_err(|error| unusable(format!("{}: {error}", name.display())))?;
         if size > room {
-            return Err(damaged(format!("{} unpacks to more than {room} bytes", name.display())));
+            return Err(unusable(format!("{} unpacks to more than {room} bytes", name.display())));
         }
         total += size;
     }

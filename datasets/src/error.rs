@@ -35,12 +35,12 @@ pub enum Error {
         /// Where the other images are.
         folder: PathBuf,
     },
-    /// A file is not what it should be.
-    #[error("{} is damaged: {reason}", path.display())]
-    Damaged {
+    /// A file is damaged, or of something else, or takes more memory than there is or is allowed.
+    #[error("cannot use {}: {reason}", path.display())]
+    Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why.
         reason: String,
     },
     /// No mirror gave the file.
@@ -92,7 +92,7 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    pub(crate) fn damaged(path: impl Into<PathBuf>, reason: impl Into<String>) -> Error {
-        Error::Damaged { path: path.into(), reason: reason.into() }
+    pub(crate) fn unusable(path: impl Into<PathBuf>, reason: impl Into<String>) -> Error {
+        Error::Unusable { path: path.into(), reason: reason.into() }
     }
 }

@@ -26,7 +26,7 @@ pub struct Imported {
 /// them into the store's data folder, by hard link where that is possible.
 ///
 /// # Errors
-/// [`Error::Unrecognised`] if there is nothing of the data set, [`Error::Damaged`] with the first file
+/// [`Error::Unrecognised`] if there is nothing of the data set, [`Error::Unusable`] with the first file
 /// that is not what it should be; then nothing is taken over.
 pub fn import(store: &Store, id: &str, path: &Path) -> Result<Imported, Error> {
     let base = catalog::source(id)?.id;
@@ -79,14 +79,14 @@ fn digits(path: &Path, folder: &Path) -> Result<Option<Imported>, Error> {
         else {
             continue;
         };
-        let damaged = |reason| Error::damaged(file, reason);
+        let unusable = |reason| Error::unusable(file, reason);
         let bytes = bounded::read(file, mnist::LIMIT_BYTES)?;
         let bytes =
-            idx::decompressed(&bytes, mnist::LIMIT_BYTES).map_err(|error| damaged(error.to_string()))?;
+            idx::decompressed(&bytes, mnist::LIMIT_BYTES).map_err(|error| unusable(error.to_string()))?;
         if name.contains("images") {
-            idx::images(bytes).map_err(damaged)?;
+            idx::images(bytes).map_err(unusable)?;
         } else {
-            idx::labels(bytes, mnist::CLASSES).map_err(damaged)?;
+            idx::labels(bytes, mnist::CLASSES).map_err(unusable)?;
         }
         let sha256 = bounded::sha256(file, mnist::LIMIT_BYTES)?;
         verified += usize::from(remote.iter().any(|known| Some(&known.sha256) == sha256.as_ref()));

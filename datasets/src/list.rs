@@ -35,10 +35,12 @@ pub enum State {
     Complete,
     /// Some images are missing; the line says which or how many.
     Incomplete(String),
+    /// As many images as were published, and not those; the line says so.
+    Unverified(String),
     /// Nothing is there but the embedded sample, which the counts are of.
     SampleOnly,
     /// A file is not what it should be; the line names it.
-    Damaged(String),
+    Unusable(String),
 }
 
 /// How many images a complete data set has.
@@ -76,20 +78,23 @@ fn listing(store: &Store, id: &'static str) -> Result<Listing, Error> {
 
 fn state(id: &str, images: [usize; 2], loaded: [Result<crate::Loaded, Error>; 2]) -> State {
     let mut lines = Vec::new();
-    let mut missing = 0;
+    let (mut missing, mut is_unverified) = (0, false);
     for half in loaded {
         match half {
-            Ok(loaded) => lines.extend(loaded.notes),
+            Ok(loaded) => {
+                is_unverified |= loaded.dataset.id != id;
+                lines.extend(loaded.notes);
+            }
             Err(Error::Missing { .. }) => missing += 1,
             Err(empty @ Error::EmptySplit { .. }) => lines.push(empty.to_string()),
-            Err(damaged) => return State::Damaged(damaged.to_string()),
+            Err(error) => return State::Unusable(error.to_string()),
         }
     }
     let expected = published_images(id);
     if missing == 2 {
         State::SampleOnly
     } else if images == expected {
-        State::Complete
+        lines.pop_if(|_| is_unverified).map_or(State::Complete, State::Unverified)
     } else {
         let counts = format!("{images:?} of {expected:?} training and test images");
         State::Incomplete(lines.into_iter().next().unwrap_or(counts))

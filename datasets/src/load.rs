@@ -19,14 +19,14 @@ pub struct Loaded {
 /// The images of one split of the data set called `id`; a name that ends in `-sample` gives the
 /// embedded sample.
 ///
-/// Digits that are not the published ones by their checksum go by `mnist-unverified`.
+/// Images that are not the published ones by their checksum, or not all of them, go by the name with `-unverified` behind it.
 ///
 /// `malaria` is divided as in the paper (random by image: patients are on both sides),
 /// `malaria-patient` by patient, `melanoma` by lesion.
 ///
 /// # Errors
 /// [`Error::Missing`] without the files, [`Error::EmptySplit`] if none of them is of this split,
-/// [`Error::Damaged`] with the file's name and what is wrong with it, [`Error::UnknownDataset`] for any
+/// [`Error::Unusable`] with the file's name and what is wrong with it, [`Error::UnknownDataset`] for any
 /// other name.
 pub fn load(store: &Store, id: &str, split: Split) -> Result<Dataset, Error> {
     load_noted(store, id, split).map(|loaded| loaded.dataset)
@@ -50,14 +50,46 @@ pub fn load_or_sample(store: &Store, id: &str, split: Split) -> Result<Loaded, E
 
 pub(crate) fn load_noted(store: &Store, id: &str, split: Split) -> Result<Loaded, Error> {
     let certain = |dataset| Loaded { dataset, notes: Vec::new() };
-    match id {
+    let found = match id {
         "mnist" => mnist::load(store, split),
         "malaria" => malaria::load(store, Division::Paper, split),
         "malaria-patient" => malaria::load(store, Division::Patient, split),
         "melanoma" => melanoma::load(store, split),
-        _ => match id.strip_suffix("-sample") {
-            Some(base) => sample::dataset(base, split).map(certain),
-            None => Err(Error::UnknownDataset { id: id.into() }),
-        },
+        _ => {
+            return match id.strip_suffix("-sample") {
+                Some(base) => sample::dataset(base, split).map(certain),
+                None => Err(Error::UnknownDataset { id: id.into() }),
+            };
+        }
+    };
+    found.map(|loaded| checked(loaded, store, split))
+}
+
+/// [`Dataset::fingerprint`] of the published images and labels, as they are decoded and resized here.
+const PUBLISHED: [(&str, Split, &str); 8] = [
+    ("mnist", Split::Train, "a6aae8a67093d939308bb89de398d9d4ebc89dcfbb66a728eac7f9c46af1279d"),
+    ("mnist", Split::Test, "6f9af30509f320cee481185f2f1f48cfb1283bf9ba49957dfbaf67cc1be78be9"),
+    ("malaria", Split::Train, "d5802e5a40b54dd5c863df6be6bd30c4b1cb03f2591d7a87cb821bc9f170062c"),
+    ("malaria", Split::Test, "ce3de818fb1772395852c125de9b9ac978cf4998a83eff7dc55645d11870ad41"),
+    ("malaria-patient", Split::Train, "6b2329ced2a40ab9c0a2a7c394618ec8832477999b56753610b937345e45f9e3"),
+    ("malaria-patient", Split::Test, "41a18fc8fa09c8ac9006c891a303010f73e16024f0a53279bf6c0c5c65640ee2"),
+    ("melanoma", Split::Train, "7c1604bd81047ef05c824e20e5290bd14e91d307dc7ab2117910ee74eeed1ba5"),
+    ("melanoma", Split::Test, "ada1c69df875db450e2e13d9641f0a1b48761b6af50efbdf11551749d7510e77"),
+];
+
+/// The images under their own name only if they are the published ones.
+fn checked(loaded: Loaded, store: &Store, split: Split) -> Loaded {
+    let Loaded { mut dataset, mut notes } = loaded;
+    let fingerprint = dataset.fingerprint();
+    if !PUBLISHED.contains(&(dataset.id.as_str(), split, fingerprint.as_str())) {
+        let unverified = format!("{}-unverified", dataset.id);
+        notes.push(format!(
+            "the {} images in {} are not those of `{}` as published: rows say `{unverified}`",
+            split.name(),
+            store.data().display(),
+            dataset.id
+        ));
+        dataset.id = unverified;
     }
+    Loaded { dataset, notes }
 }

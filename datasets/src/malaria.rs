@@ -95,7 +95,7 @@ fn from_cells(
 /// Where a cell belongs; `None` for validation patients.
 pub(crate) fn half(file: &ImageFile, division: Division) -> Result<Option<Split>, Error> {
     let patient = splits::patient_of(&file.name).ok_or_else(|| {
-        Error::damaged(&file.path, "its name does not begin with a patient of the malaria data set")
+        Error::unusable(&file.path, "its name does not begin with a patient of the malaria data set")
     })?;
     Ok(match division {
         Division::Patient => patient.split,
@@ -110,23 +110,23 @@ pub(crate) fn from_archive(path: &Path, division: Division, split: Split) -> Res
     let images = archive.bytes("images", LIMIT_BYTES)?;
     let side = SIDE as u64;
     let &[count, height, width, channels] = images.shape.as_slice() else {
-        return Err(Error::damaged(path, format!("`images` has shape {:?}", images.shape)));
+        return Err(Error::unusable(path, format!("`images` has shape {:?}", images.shape)));
     };
     if (height, width, channels) != (side, side, CHANNELS as u64) {
         let reason = format!("`images` has shape {:?}, not (n, {SIDE}, {SIDE}, {CHANNELS})", images.shape);
-        return Err(Error::damaged(path, reason));
+        return Err(Error::unusable(path, reason));
     }
     let mut column = |name: &str, below: u8| {
         let array = archive.bytes(name, LIMIT_BYTES)?;
         if array.shape != [count] {
             let reason = format!("`{name}` has shape {:?} for {count} images", array.shape);
-            return Err(Error::damaged(path, reason));
+            return Err(Error::unusable(path, reason));
         }
         match array.values.iter().position(|&value| value >= below) {
             Some(index) => {
                 let reason =
                     format!("`{name}` of image {index} is {}, not below {below}", array.values[index]);
-                Err(Error::damaged(path, reason))
+                Err(Error::unusable(path, reason))
             }
             None => Ok(array.values),
         }

@@ -38,7 +38,7 @@ pub(crate) fn load(store: &Store, split: Split) -> Result<Loaded, Error> {
         if place.is_some_and(|place| usize::from(place.label) != file.class) {
             let reason =
                 format!("it is in `{}`, but the table of lesions says otherwise", CLASSES[file.class]);
-            return Err(Error::damaged(&file.path, reason));
+            return Err(Error::unusable(&file.path, reason));
         }
         by_hash += usize::from(place.is_none());
         halves.push(place.map_or_else(|| half_by_name(&file.name), |place| place.split));
@@ -107,17 +107,17 @@ fn places(manifest: &Path) -> Result<(HashMap<String, Place>, usize), Error> {
 
 /// Reads a table with the columns `isic_id`, `target`, `split` and perhaps `staged`.
 pub(crate) fn from_manifest(path: &Path) -> Result<(HashMap<String, Place>, usize), Error> {
-    let damaged = |reason: String| Error::damaged(path, reason);
-    let mut reader = csv::Reader::from_path(path).map_err(|error| damaged(error.to_string()))?;
-    let header = reader.headers().map_err(|error| damaged(error.to_string()))?.clone();
+    let unusable = |reason: String| Error::unusable(path, reason);
+    let mut reader = csv::Reader::from_path(path).map_err(|error| unusable(error.to_string()))?;
+    let header = reader.headers().map_err(|error| unusable(error.to_string()))?.clone();
     let find = |name: &str| header.iter().position(|column| column == name);
-    let column = |name: &str| find(name).ok_or_else(|| damaged(format!("it has no column `{name}`")));
+    let column = |name: &str| find(name).ok_or_else(|| unusable(format!("it has no column `{name}`")));
     let (name, target, split, staged) =
         (column("isic_id")?, column("target")?, column("split")?, find("staged"));
     let mut places = HashMap::new();
     let mut expected = 0;
     for (index, row) in reader.records().enumerate() {
-        let row = row.map_err(|error| damaged(error.to_string()))?;
+        let row = row.map_err(|error| unusable(error.to_string()))?;
         let place = match (&row[target], &row[split]) {
             ("0", "train") => Place { label: 0, split: Split::Train },
             ("0", "test") => Place { label: 0, split: Split::Test },
@@ -125,7 +125,7 @@ pub(crate) fn from_manifest(path: &Path) -> Result<(HashMap<String, Place>, usiz
             ("1", "test") => Place { label: 1, split: Split::Test },
             (target, split) => {
                 let line = index + 2;
-                return Err(damaged(format!("line {line} has target `{target}` and split `{split}`")));
+                return Err(unusable(format!("line {line} has target `{target}` and split `{split}`")));
             }
         };
         if staged.is_none_or(|column| &row[column] == "1") {

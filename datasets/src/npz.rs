@@ -21,22 +21,22 @@ pub(crate) struct ByteArray {
 impl Npz {
     pub(crate) fn open(path: &Path) -> Result<Npz, Error> {
         let file = File::open(path).map_err(Error::io("read", path))?;
-        let archive =
-            ZipArchive::new(BufReader::new(file)).map_err(|error| Error::damaged(path, error.to_string()))?;
+        let archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| Error::unusable(path, error.to_string()))?;
         Ok(Npz { path: path.into(), archive })
     }
 
     /// The array called `name`, of at most `limit_bytes`.
     pub(crate) fn bytes(&mut self, name: &str, limit_bytes: u64) -> Result<ByteArray, Error> {
         let path = self.path.clone();
-        let damaged = |reason: String| Error::damaged(&path, format!("array `{name}`: {reason}"));
-        let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(e.to_string()))?;
+        let unusable = |reason: String| Error::unusable(&path, format!("array `{name}`: {reason}"));
+        let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| unusable(e.to_string()))?;
         let mut file = Vec::new();
-        entry.take(limit_bytes + 1).read_to_end(&mut file).map_err(|e| damaged(e.to_string()))?;
+        entry.take(limit_bytes + 1).read_to_end(&mut file).map_err(|e| unusable(e.to_string()))?;
         if file.len() as u64 > limit_bytes {
-            return Err(damaged(format!("it has more than {limit_bytes} bytes")));
+            return Err(unusable(format!("it has more than {limit_bytes} bytes")));
         }
-        parse(&file).map_err(damaged)
+        parse(&file).map_err(unusable)
     }
 }
 

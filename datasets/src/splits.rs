@@ -74,7 +74,7 @@ pub(crate) fn all_cells() -> usize {
 /// lower-case SHA-256 of each; a patient whose cells are not all there cannot be compared.
 ///
 /// # Errors
-/// [`Error::Damaged`] naming the patient whose images differ.
+/// [`Error::Unusable`] naming the patient whose images differ.
 ///
 /// Returns how many images were verified.
 pub(crate) fn verify_cells(root: &Path, files: &[(String, String, String)]) -> Result<usize, Error> {
@@ -95,7 +95,7 @@ pub(crate) fn verify_cells(root: &Path, files: &[(String, String, String)]) -> R
         }
         if hex(&hash.finalize()) != patient.sha256 {
             let reason = format!("the {} images of {source} are not the published ones", files.len());
-            return Err(Error::damaged(root, reason));
+            return Err(Error::unusable(root, reason));
         }
         verified += files.len();
     }

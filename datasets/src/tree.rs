@@ -81,18 +81,18 @@ pub(crate) fn planes(
 /// One image file as RGB planes of `side` x `side`.
 pub(crate) fn decode(path: &Path, side: usize) -> Result<Vec<u8>, Error> {
     let bytes = bounded::read(path, MAX_FILE_BYTES)?;
-    let damaged = |reason: String| Error::damaged(path, reason);
+    let unusable = |reason: String| Error::unusable(path, reason);
     let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unusable(e.to_string()))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODE_BYTES);
     reader.limits(limits);
-    let image = reader.decode().map_err(|error| damaged(error.to_string()))?.into_rgb8();
+    let image = reader.decode().map_err(|error| unusable(error.to_string()))?.into_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     if width == 0 || height == 0 {
-        return Err(damaged("it has no pixels".into()));
+        return Err(unusable("it has no pixels".into()));
     }
     Ok(resize::rgb_planes(image.as_raw(), height, width, side))
 }
@@ -143,7 +143,7 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&cached, bytes).unwrap();
         let error = read().unwrap_err();
-        assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
+        assert!(matches!(&error, Error::Unusable { path: named, .. } if *named == path), "{error}");
 
         png(&path, 70);
         assert_eq!(read().unwrap(), (70, None));
@@ -174,7 +174,7 @@ mod tests {
         for bytes in [&whole[..whole.len() / 2], &enormous, b"not an image", b""] {
             fs::write(&path, bytes).unwrap();
             let error = decode(&path, 8).unwrap_err();
-            assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
+            assert!(matches!(&error, Error::Unusable { path: named, .. } if *named == path), "{error}");
         }
     }
 

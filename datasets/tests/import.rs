@@ -97,6 +97,7 @@ fn digits_are_imported_plain_or_packed_and_under_either_name() {
     assert_eq!((imported.files, imported.verified), (2, 0));
     let train = load(&place.store, "mnist", Split::Train).unwrap();
     assert_eq!((train.len(), train.labels[1], train.pixels[0]), (2, 4, 7));
+    assert_eq!(train.id, "mnist-unverified");
     assert!(matches!(load(&place.store, "mnist", Split::Test), Err(Error::Missing { .. })));
     assert!(matches!(place.state("mnist"), State::Incomplete(_)));
 
@@ -105,6 +106,21 @@ fn digits_are_imported_plain_or_packed_and_under_either_name() {
     let single = place.write("t10k-labels-idx1-ubyte.gz", &packed.finish().unwrap());
     assert_eq!(import(&place.store, "mnist", &single).unwrap().files, 1);
     assert!(place.store.data().join("mnist/t10k-labels-idx1-ubyte.gz").is_file());
+}
+
+#[test]
+fn other_digits_of_the_published_number_are_unverified() {
+    let place = place();
+    for (half, count) in [("train", 60_000u32), ("t10k", 10_000)] {
+        let pixels = idx(0x803, &[count, 28, 28], &vec![0; 784 * count as usize]);
+        place.write(&format!("data/mnist/{half}-images-idx3-ubyte"), &pixels);
+        place.write(
+            &format!("data/mnist/{half}-labels-idx1-ubyte"),
+            &idx(0x801, &[count], &vec![1; count as usize]),
+        );
+    }
+    let State::Unverified(why) = place.state("mnist") else { panic!("{:?}", place.state("mnist")) };
+    assert!(why.contains("rows say `mnist-unverified`"), "{why}");
 }
 
 #[test]
@@ -125,7 +141,7 @@ fn a_damaged_file_stops_the_import_and_is_named() {
     place.write("in/train-images-idx3-ubyte", &idx(0x803, &[1 << 31, 28, 28], &[0; 784]));
     let error = import(&place.store, "mnist", &place.folder.path().join("in")).unwrap_err();
     assert!(
-        matches!(&error, Error::Damaged { path, .. } if path.ends_with("train-images-idx3-ubyte")),
+        matches!(&error, Error::Unusable { path, .. } if path.ends_with("train-images-idx3-ubyte")),
         "{error}"
     );
     assert!(!place.store.data().join("mnist").exists());
@@ -170,6 +186,7 @@ fn cells_come_from_a_zip_of_originals_however_deep() {
     let train = load(&place.store, "malaria", Split::Train).unwrap();
     assert_eq!(train.labels, [1, 0]);
     let by_patient = load(&place.store, "malaria-patient", Split::Test).unwrap();
+    assert_eq!(by_patient.id, "malaria-patient-unverified");
     assert_eq!((by_patient.labels.as_slice(), by_patient.pixels[0]), ([0].as_slice(), 30));
     let State::Incomplete(reason) = place.state("malaria") else { panic!("{:?}", place.state("malaria")) };
     assert!(reason.contains("3 of the 27558"), "{reason}");
@@ -180,10 +197,10 @@ fn a_foreign_name_or_a_broken_image_stops_the_import() {
     let place = place();
     let foreign = place.write("in/Parasitized/holiday.png", &png(1));
     let error = import(&place.store, "malaria", &place.folder.path().join("in")).unwrap_err();
-    assert!(matches!(&error, Error::Damaged { path, .. } if *path == foreign), "{error}");
+    assert!(matches!(&error, Error::Unusable { path, .. } if *path == foreign), "{error}");
     let broken = place.write("skin/malignant/a.jpg", b"\xff\xd8\xff not a photograph");
     let error = import(&place.store, "melanoma", &place.folder.path().join("skin")).unwrap_err();
-    assert!(matches!(&error, Error::Damaged { path, .. } if *path == broken), "{error}");
+    assert!(matches!(&error, Error::Unusable { path, .. } if *path == broken), "{error}");
     assert!(!place.store.data().exists());
 }
 
@@ -206,6 +223,13 @@ fn lesions_bring_their_manifest() {
     place.write("in/manifest.csv", b"isic_id,target,split\na,0,train\nb,1,test\n");
     import(&place.store, "melanoma", &place.folder.path().join("in")).unwrap();
     assert_eq!(load(&place.store, "melanoma", Split::Train).unwrap().labels, [0]);
+    let noted = load_or_sample(&place.store, "melanoma", Split::Train).unwrap();
+    assert_eq!(noted.dataset.id, "melanoma-unverified");
+    assert!(
+        noted.notes.iter().any(|note| note.contains("rows say `melanoma-unverified`")),
+        "{:?}",
+        noted.notes
+    );
     assert_eq!(load(&place.store, "melanoma", Split::Test).unwrap().labels, [1]);
 }
 
@@ -248,9 +272,9 @@ fn a_damaged_file_is_never_replaced_by_the_sample() {
     place.write("data/mnist/t10k-labels-idx1-ubyte", &idx(0x801, &[1], &[1]));
     let error = load_or_sample(&place.store, "mnist", Split::Test).unwrap_err();
     assert!(
-        matches!(&error, Error::Damaged { path, .. } if path.ends_with("t10k-images-idx3-ubyte")),
+        matches!(&error, Error::Unusable { path, .. } if path.ends_with("t10k-images-idx3-ubyte")),
         "{error}"
     );
-    let State::Damaged(reason) = place.state("mnist") else { panic!("{:?}", place.state("mnist")) };
+    let State::Unusable(reason) = place.state("mnist") else { panic!("{:?}", place.state("mnist")) };
     assert!(reason.contains("t10k-images-idx3-ubyte"), "{reason}");
 }

@@ -59,6 +59,16 @@ fn melanoma_has_the_counts_of_its_manifest() {
     assert_eq!((test.channels, test.height, test.width), (3, 64, 64));
 }
 
+#[test]
+fn published_images_go_by_their_own_name() {
+    for id in veilbench_datasets::IDS {
+        for split in [Split::Train, Split::Test] {
+            let Some(dataset) = real(id, split) else { return };
+            assert_eq!(dataset.id, id);
+        }
+    }
+}
+
 /// A data folder with NLM's originals alone, so that the archive of resized cells is not found.
 fn originals() -> Option<(tempfile::TempDir, Store)> {
     let data = PathBuf::from(env::var_os("VEILBENCH_DATA")?).join("malaria");

@@ -58,7 +58,8 @@ fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle() {
 
 /// The largest difference of a logit from the fixed-point oracle's.
 fn distance<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) -> f64 {
-    let rehearsal = Rehearsal::new(backend, network, images.images());
+    let mut rehearsal = Rehearsal::new(backend, network, images.images());
+    rehearsal.timeout = Duration::from_secs(60);
     let plan = backend.plan(&network.architecture, &rehearsal.job).unwrap();
     let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
     let model = Model::encode(&circuit, &lowered.parameters(network.clone())).unwrap();

@@ -56,16 +56,17 @@ impl Data {
 
 fn show(store: &Store) -> Result<u8, Error> {
     let mut out = std::io::stdout().lock();
-    let mut damaged = false;
+    let mut unusable = false;
     for set in list(store)? {
         let (train, test) = (set.train_images, set.test_images);
         let state = match &set.state {
             State::Complete => "complete".to_owned(),
             State::Incomplete(what) => format!("incomplete: {what}"),
+            State::Unverified(what) => format!("unverified: {what}"),
             State::SampleOnly => "only the embedded sample".to_owned(),
-            State::Damaged(what) => {
-                damaged = true;
-                format!("damaged: {what}")
+            State::Unusable(what) => {
+                unusable = true;
+                format!("unusable: {what}")
             }
             _ => "unknown".to_owned(),
         };
@@ -78,7 +79,7 @@ fn show(store: &Store) -> Result<u8, Error> {
         )?;
         writeln!(out, "  licence: {}\n  cite: {}", set.licence, set.citation)?;
     }
-    Ok(if damaged { EXIT_FAILED } else { EXIT_OK })
+    Ok(if unusable { EXIT_FAILED } else { EXIT_OK })
 }
 
 fn conclude(imported: &Imported) -> Result<(), Error> {

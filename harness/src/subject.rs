@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use veilbench_datasets::{Dataset, Split, Store, load_or_sample};
 use veilbench_networks::evaluate::{EvaluateError, evaluate, ranges};
+use veilbench_networks::text::shown;
 use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
@@ -233,14 +234,14 @@ fn logits_by_name(logits: &[String], classes: &[String]) -> Option<Vec<usize>> {
 /// What is taken for granted where classes cannot be matched by name.
 fn class_assumption(logits: &[String], dataset: &Dataset) -> String {
     let id = &dataset.id;
-    let theirs = printable(&dataset.classes.join(", "));
+    let theirs = shown(&dataset.classes.join(", "));
     match logits {
         [] => format!(
             "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); `veilbench.classes` says otherwise"
         ),
         named => format!(
             "classes by index: its names ({}) are not those of {id} ({theirs})",
-            printable(&named.join(", "))
+            shown(&named.join(", "))
         ),
     }
 }
@@ -267,13 +268,6 @@ fn assumptions(network: &Network, dataset: &Dataset, calibrated_images: usize) -
         ));
     }
     assumptions
-}
-
-/// Text of a file without characters that would command a terminal or turn the writing around.
-pub(crate) fn printable(text: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Takes the ranges of a network that states none from training images of its data set, as a run would.

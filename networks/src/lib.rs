@@ -18,6 +18,7 @@ pub mod import;
 pub mod network;
 pub mod reference;
 pub mod tensor;
+pub mod text;
 pub mod zoo;
 
 pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};

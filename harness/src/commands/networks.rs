@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use clap::Args;
+use veilbench_networks::text::shown;
 use veilbench_networks::{Network, zoo};
 
 use crate::error::{EXIT_OK, Error};
-use crate::subject::{network, printable};
+use crate::subject::network;
 
 #[derive(Args, Debug)]
 pub(super) struct Networks {
@@ -61,12 +62,12 @@ fn show(network: &Network) -> Result<(), Error> {
         writeln!(out, "{}", line.trim_end())?;
     }
     let metadata = &network.metadata;
-    writeln!(out, "data set: {}", printable(metadata.dataset.as_deref().unwrap_or("not stated")))?;
+    writeln!(out, "data set: {}", shown(metadata.dataset.as_deref().unwrap_or("not stated")))?;
     if !metadata.classes.is_empty() {
-        writeln!(out, "classes: {}", printable(&metadata.classes.join(", ")))?;
+        writeln!(out, "classes: {}", shown(&metadata.classes.join(", ")))?;
     }
     for (key, value) in &metadata.notes {
-        writeln!(out, "{}: {}", printable(key), printable(value))?;
+        writeln!(out, "{}: {}", shown(key), shown(value))?;
     }
     Ok(())
 }

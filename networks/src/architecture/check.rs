@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+use crate::text::is_deceptive;
+
 use super::{Architecture, Conv2d, Op, Range, Shape, Window};
 
 /// Bounds that every architecture keeps, so that sizes derived from one neither overflow nor exhaust
@@ -36,9 +38,9 @@ pub enum ArchitectureError {
         /// How many it has.
         layers: usize,
     },
-    /// A name is empty, too long or holds control characters.
+    /// A name is empty, too long or holds characters that deceive a reader.
     #[error(
-        "{what} has the unusable name {name:?}: give it 1 to {} bytes without control characters",
+        "{what} has the unusable name {name:?}: give it 1 to {} bytes without control and bidirectional characters",
         limits::NAME_BYTES
     )]
     Name {
@@ -206,7 +208,7 @@ fn padding_is_smaller_than_kernel(window: &Window) -> bool {
 }
 
 fn check_name(name: &str, what: impl Fn() -> String) -> Result<(), ArchitectureError> {
-    if name.is_empty() || name.len() > limits::NAME_BYTES || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > limits::NAME_BYTES || name.chars().any(is_deceptive) {
         return Err(ArchitectureError::Name { what: what(), name: name.chars().take(40).collect() });
     }
     Ok(())
@@ -282,8 +284,10 @@ mod tests {
     fn names_are_unique_and_usable() {
         let twice = chain(IMAGE, &[("act", Op::Relu, IMAGE), ("act", Op::Relu, IMAGE)]);
         assert_eq!(twice.check(), Err(ArchitectureError::DuplicateName { layer: "act".into() }));
-        let empty = chain(IMAGE, &[("", Op::Relu, IMAGE)]);
-        assert!(matches!(empty.check(), Err(ArchitectureError::Name { .. })));
+        for name in ["", "a\nb", "\u{202e}tca"] {
+            let named = chain(IMAGE, &[(name, Op::Relu, IMAGE)]);
+            assert!(matches!(named.check(), Err(ArchitectureError::Name { .. })), "{name:?}");
+        }
     }
 
     #[test]

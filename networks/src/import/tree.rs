@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::error::{Reason, Refusal};
 use super::layout::Layout;
 use crate::architecture::limits;
+use crate::text::is_deceptive;
 use crate::{Architecture, Dense, Layer, Op, Parameters, Shape};
 
 /// The input (number 0) and the layers.
@@ -256,9 +257,9 @@ pub(super) fn fold_before(
     }
 }
 
-/// The name cut to the length a layer's may have, without control characters.
+/// The name cut to the length a layer's may have, without deceptive characters.
 fn usable(name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+    let name: String = name.chars().map(|c| if is_deceptive(c) { '_' } else { c }).collect();
     if name.is_empty() { "unnamed".into() } else { cut(&name, limits::NAME_BYTES).into() }
 }
 

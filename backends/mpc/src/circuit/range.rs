@@ -6,7 +6,9 @@ use crate::ring::Ring;
 /// What a wire before the logits may be larger than expected, so that the model owner's proof has room: weights of the networks that
 /// ship bound their wires by up to 100 times the expected magnitudes.
 const HEADROOM: f64 = 128.0;
-/// The same of logits, which are opened as they are.
+/// The same of what is computed from images that no guard bounds, for each square root of the values that a result is a sum of.
+const UNGUARDED_HEADROOM: f64 = 4.0;
+/// The same of logits behind a guard, which are opened as they are.
 const OUTPUT_HEADROOM: f64 = 32.0;
 /// What a guard lets pass beyond the expected squares, and coefficients beyond those the expected magnitudes tell.
 const SQUARE_HEADROOM: f64 = 4.0;
@@ -20,7 +22,14 @@ impl Circuit {
         let mut read = 1.0;
         for (index, gate) in self.gates.iter().enumerate() {
             let is_last = matches!(self.gates.get(index + 1), Some(Gate::Output { .. }));
-            let headroom = if is_last { OUTPUT_HEADROOM / 2.0 } else { HEADROOM };
+            let first = !self.gates[..index].iter().any(|gate| gate.guard().is_some());
+            let headroom = match gate {
+                Gate::Linear { shape } if first => {
+                    HEADROOM.max(UNGUARDED_HEADROOM * (shape.weights_per_output() as f64).sqrt())
+                }
+                _ if is_last => OUTPUT_HEADROOM / 2.0,
+                _ => HEADROOM,
+            };
             let more = |value: f64| value.max(f64::MIN_POSITIVE).log2().ceil().max(0.0) as u32;
             needed = needed.max(match gate {
                 Gate::Linear { .. } => {
@@ -32,7 +41,6 @@ impl Circuit {
                     let area = pools.iter().map(|pool| pool.area() as f64).product::<f64>();
                     let square = f64::from(self.format.activation_bits).exp2() * read;
                     let passes = guard.map_or(1.0, |guard| guard.limit() as f64 / (square * square));
-                    let first = !self.gates[..index].iter().any(|gate| gate.guard().is_some());
                     let headroom = if first { HEADROOM } else { SQUARE_HEADROOM * passes };
                     bits + self.format.activation_bits + more(written * area * headroom)
                 }

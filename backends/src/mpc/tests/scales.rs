@@ -85,3 +85,25 @@ fn only_powers_of_two_of_the_ranges_leave_their_owner() {
         assert_eq!(plan, backend.plan(&nearby, &job).unwrap(), "{}", backend.profile().name);
     }
 }
+
+/// Weights of both signs cancel for every image that calibrates, and need not for every image there is.
+#[test]
+fn a_dense_layer_of_many_inputs_fits_its_ring() {
+    let mut network = specimens::networks().remove(0);
+    let inputs = 3 * 32 * 32;
+    network.architecture.input = veilbench_networks::Shape::Flat(inputs);
+    network.architecture.layers.truncate(1);
+    network.architecture.layers[0].op =
+        veilbench_networks::Op::Dense(veilbench_networks::Dense { inputs, outputs: 12 });
+    let signs = (0..12 * inputs).map(|at| if (at * at / 7) % 2 == 0 { 0.02 } else { -0.02 });
+    network.parameters = vec![Parameters::Affine { weights: signs.collect(), bias: vec![0.0; 12] }];
+    let pale = specimens::images(&network, 60, 12).data().iter().map(|value| value / 8.0).collect();
+    ranges(&mut network, &Tensor::new(60, veilbench_networks::Shape::Flat(inputs), pale).unwrap()).unwrap();
+    network.architecture.input_range = Some(veilbench_networks::Range { low: -1.0, high: 1.0 });
+    let backend = tree();
+    let job = Rehearsal::new(&backend, &network, 1).job;
+    let plan = backend.plan(&network.architecture, &job).unwrap();
+    let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+    let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
+    oracle::analyse(&circuit, &model).unwrap();
+}

@@ -1,7 +1,8 @@
 //! Networks of strangers: odd sizes, odd metadata, none at all. Each is measured rightly or refused with a remedy.
 
-mod bench;
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
+
+mod bench;
 
 use std::fs;
 

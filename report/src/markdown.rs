@@ -45,7 +45,8 @@ pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> Str
 /// Findings that are listed one by one.
 const MOST_FINDINGS: usize = 50;
 
-pub(crate) fn line<const N: usize>(cells: &[String; N]) -> String {
+/// A row of a table.
+pub(crate) fn line(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 

@@ -1,51 +1,60 @@
-//! The summary as a README has room for it: a table a network of the smallest batches on loopback.
+//! The summary as a README has room for it: what one image costs, a row for each backend and a column for each task.
 
 use crate::{
     format::{bytes, count, duration, percent},
     groups::{group_of, groups},
     markdown::{escaped, line},
-    plots::{dataset, failure, machine},
+    plots::{dataset, machine},
     table::letter,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use veilbench_results::{Run, Status, Summary};
 
-const HEAD: [&str; 12] = [
-    "network",
-    "backend",
-    "protection",
-    "batch",
-    "setup",
-    "offline",
-    "online",
-    "offline bytes",
-    "online bytes",
-    "rounds",
-    "accuracy",
-    "agreement",
-];
+/// End of the name of a network with polynomials in place of its ReLUs.
+const TWIN: &str = "-poly";
 
-/// One row for each network and backend, and what the letters of protection stand for.
+/// What a network is asked to do: its data set, and its name without what tells twins apart.
+type Task = (String, String);
+
+fn task(row: &Summary) -> Task {
+    (row.network.strip_suffix(TWIN).unwrap_or(&row.network).to_owned(), dataset(row))
+}
+
+fn is_twin(row: &Summary) -> bool {
+    row.network.ends_with(TWIN)
+}
+
+/// A row for each backend, a column for each task, the accuracy of every network, and what the letters of protection stand for.
+///
+/// A field is of the network as it is if the backend runs it, else of its twin with polynomials.
 pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     let groups = groups(rows);
-    let mut chosen: BTreeMap<(&str, &str, usize, &str), &Summary> = BTreeMap::new();
+    let tasks: BTreeSet<Task> = rows.iter().map(task).collect();
+    let mut fields: BTreeMap<(usize, &str), BTreeMap<Task, &Summary>> = BTreeMap::new();
     for row in rows {
-        let group = group_of(&groups, row).unwrap_or(0);
-        let place = chosen.entry((&row.network, &row.dataset, group, &row.backend)).or_insert(row);
+        let backend = (group_of(&groups, row).unwrap_or(0), row.backend.as_str());
+        let place = fields.entry(backend).or_default().entry(task(row)).or_insert(row);
         if preference(row) < preference(place) {
             *place = row;
         }
     }
     let mut text = format!(
-        "{}. Medians of one batch, the smallest measured, with one thread a role where measured; rows of different \
-         protection do not compare.\n\n",
+        "{}. One image alone, after setup: time of the offline and the online phase, and all bytes of both, medians with one \
+         thread for each role where measured. Rows of different protection do not compare.\n\n",
         escaped(&machine(run))
     );
-    text += &line(&HEAD.map(str::to_owned));
-    text += &line(&HEAD.map(|_| "---".to_owned()));
-    for ((_, _, group, _), row) in chosen {
-        text += &line(&cells(row, letter(group)).map(|cell| escaped(&cell)));
+    let named = |first: &str, field: &dyn Fn(&Task) -> String| {
+        let fields = std::iter::once(escaped(first)).chain(tasks.iter().map(|task| escaped(&field(task))));
+        line(&fields.collect::<Vec<_>>())
+    };
+    text += &named("", &|(network, dataset)| format!("{network}, {dataset}"));
+    text += &line(&vec!["---".to_owned(); tasks.len() + 1]);
+    for ((group, backend), fields) in &fields {
+        text += &named(&format!("{backend} ({})", letter(*group)), &|task| {
+            fields.get(task).map_or_else(|| "–".to_owned(), |row| cost(row))
+        });
     }
+    text += &named("accuracy", &|task| accuracies(rows, task));
     text += "\n";
     for (index, group) in groups.iter().enumerate() {
         let (letter, name) = (letter(index), group.name());
@@ -55,32 +64,35 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     text
 }
 
-/// Loopback before other links, what worked before what failed, then the smallest batch and the fewest threads.
-fn preference(row: &Summary) -> (bool, bool, usize, usize, &str) {
-    (row.link != "loopback", row.status != Status::Ok, row.batch, row.threads, &row.cell)
+/// What worked before what failed, loopback before other links, the network as it is before its twin, then the smallest batch and the
+/// fewest threads.
+fn preference(row: &Summary) -> (bool, bool, bool, usize, usize, &str) {
+    (row.status != Status::Ok, row.link != "loopback", is_twin(row), row.batch, row.threads, &row.cell)
 }
 
-fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let time = |ns: Option<u64>| or_dash(ns.map(|ns| duration(ns as f64)));
-    let online = match (row.online_wall_ns, failure(row)) {
-        (None, Some(failure)) => failure,
-        (online, _) => time(online),
+/// Time and bytes of one image, or why there are none.
+fn cost(row: &Summary) -> String {
+    let Some(online) = row.online_wall_ns.filter(|_| row.status == Status::Ok) else {
+        return row.status.to_string();
     };
-    [
-        format!("{}, {}", row.network, dataset(row)),
-        row.backend.clone(),
-        protection,
-        count(row.batch as u64),
-        time(row.setup_wall_ns),
-        time(row.offline_wall_ns),
-        online,
-        or_dash(row.offline_bytes.map(|size| bytes(size as f64))),
-        or_dash(row.online_bytes.map(|size| bytes(size as f64))),
-        or_dash(row.online_rounds.map(count)),
-        or_dash(
-            row.accuracy.map(|share| format!("{} of {}", percent(share), count(row.images_answered as u64))),
-        ),
-        or_dash(row.agreement.map(percent)),
-    ]
+    let share = row.batch as f64;
+    let time = (online + row.offline_wall_ns.unwrap_or(0)) as f64 / share;
+    let size = (row.online_bytes.unwrap_or(0) + row.offline_bytes.unwrap_or(0)) as f64 / share;
+    let twin = if is_twin(row) { ", with polynomials" } else { "" };
+    let batch =
+        if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
+    format!("{}, {}{twin}{batch}", duration(time), bytes(size))
+}
+
+/// The accuracy of a task's network and of its twin, each over the most images that answered.
+fn accuracies(rows: &[Summary], of: &Task) -> String {
+    let most = |twin: bool| {
+        let measured =
+            rows.iter().filter(|row| task(row) == *of && is_twin(row) == twin && row.accuracy.is_some());
+        let row = measured.max_by_key(|row| row.images_answered)?;
+        let name = if twin { "with polynomials " } else { "" };
+        Some(format!("{name}{} of {}", percent(row.accuracy?), count(row.images_answered as u64)))
+    };
+    let found: Vec<String> = [false, true].into_iter().filter_map(most).collect();
+    if found.is_empty() { "–".to_owned() } else { found.join("; ") }
 }

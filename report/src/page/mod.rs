@@ -1,5 +1,6 @@
 //! `index.html`: one page that needs no other file, no server and no network.
 
+mod method;
 mod names;
 mod payload;
 
@@ -17,9 +18,8 @@ use payload::payload;
 use std::{collections::BTreeMap, path::Path};
 use veilbench_results::{Finding, Published, Run, Severity, Status, Summary};
 
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 2] = [
     ("index.html", include_str!("../../page/index.html")),
-    ("method.html", include_str!("../../page/method.html")),
     ("static.html", include_str!("../../page/static.html")),
 ];
 
@@ -94,6 +94,7 @@ impl Page<'_> {
                 errors,
                 findings => self.findings.len(),
                 legend => LEGEND,
+                method => method::method(),
                 head => HEAD,
                 tables => static_tables(self.rows, &groups),
                 groups => static_groups(&groups),

@@ -240,9 +240,33 @@ fn the_summary_goes_between_the_markers_of_a_readme_with_the_command_that_made_i
     let text = fs::read_to_string(&readme).unwrap();
     let (begin, end) = (format!("before\n<!-- begin veilbench report: {command} -->\n"), "after\n");
     assert!(text.starts_with(&begin) && text.ends_with(end));
-    let row = |backend: &str| text.lines().filter(|line| line.contains(&format!("| {backend} |"))).count();
-    assert_eq!((row("clear"), row("mpc-3pc")), (2, 2), "a row for each network, of its smallest batch");
-    assert!(text.contains("unsupported: relu has no exact polynomial"), "failures are in their place");
+    let rows = |backend: &str| -> Vec<&str> {
+        text.lines().filter(|line| line.starts_with(&format!("| {backend} ("))).collect()
+    };
+    assert_eq!((rows("clear").len(), rows("mpc-3pc").len()), (1, 1), "a row for each backend");
+    let summary = |backend: &str, network: &str| {
+        let mut cells = report.summaries.iter();
+        cells.find(|row| row.backend == backend && row.network == network && row.batch == 1).unwrap()
+    };
+    let (relu, twin) = (summary("clear", "mnist-mlp"), summary("ckks", "mnist-mlp-poly"));
+    let milliseconds =
+        |row: &Summary| (row.online_wall_ns.unwrap() + row.offline_wall_ns.unwrap_or(0)) as f64 / 1e6;
+    let field = |row: &str| -> (f64, String) {
+        let field = row.split(" | ").nth(1).unwrap();
+        let (time, rest) = field.split_once(", ").unwrap();
+        let (number, unit) = time.split_once(' ').unwrap();
+        let scale =
+            [("s", 1e3), ("ms", 1.0), ("µs", 1e-3)].into_iter().find(|(name, _)| *name == unit).unwrap().1;
+        (number.parse::<f64>().unwrap() * scale, rest.to_owned())
+    };
+    let (time, rest) = field(rows("clear")[0]);
+    assert!(
+        (time / milliseconds(relu) - 1.0).abs() < 5e-3 && !rest.contains("polynomials"),
+        "{time} ms, {rest}"
+    );
+    let (time, rest) = field(rows("ckks")[0]);
+    assert!((time / milliseconds(twin) - 1.0).abs() < 5e-3, "{time} ms: all work of the image counts");
+    assert!(rest.contains("with polynomials"), "where a network does not run, its twin stands: {rest}");
     assert!(text.contains("A: none, the server sees every image"));
     assert!(
         !splice(&readme, &report.run, &report.summaries, command).unwrap(),

@@ -62,8 +62,8 @@ impl Backend for InHouse {
         // Roles are numbered as the profile lists them.
         if seat.role == 0 {
             let classes = seat.architecture.classes();
-            let (server, input) = (seat.links.take("model-owner")?, seat.architecture.input);
-            return Ok(Box::new(DataOwner { server, input, classes, batch, recorder }));
+            let server = seat.links.take("model-owner")?;
+            return Ok(Box::new(DataOwner { server, classes, recorder }));
         }
         let (network, client) = (seat.take_network()?, seat.links.take("data-owner")?);
         Ok(Box::new(ModelOwner { client, network, batch, recorder }))
@@ -72,30 +72,16 @@ impl Backend for InHouse {
 
 struct DataOwner {
     server: Link,
-    input: Shape,
     classes: usize,
-    batch: usize,
     recorder: Recorder,
 }
 
 impl Party for DataOwner {
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
-        if images.shape() != self.input || !(1..=self.batch).contains(&images.images()) {
-            return Err(Error::Input(format!(
-                "{} images of {} where up to {} of {} were planned",
-                images.images(),
-                images.shape(),
-                self.batch,
-                self.input
-            )));
-        }
         self.server.send(&wire::encode(images))?;
         let answer = self.recorder.span("wait", || self.server.receive())?;
         let logits = wire::decode(&answer, Shape::Flat(self.classes), images.images())?;
-        if logits.images() != images.images() {
-            return Err(Error::protocol("another number of answers than of images"));
-        }
         Ok(Some(logits))
     }
 }
@@ -123,6 +109,13 @@ impl Party for ModelOwner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_shows_this_program() {
+        let program = include_str!("own_backend.rs").split("\n#[cfg(test)]").next().unwrap();
+        assert!(program.lines().count() < 120);
+        assert!(include_str!("../../backends/README.md").contains(&format!("```rust\n{program}```\n")));
+    }
 
     #[test]
     fn in_house_keeps_the_promises_of_a_backend() {

@@ -162,3 +162,30 @@ impl Header {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_gate_of_every_batch_of_every_session_has_a_salt_of_its_own() {
+        let mut salts = HashSet::new();
+        for session in [[1, 0], [0, 1], [2, 0]] {
+            for batch in 0..3 {
+                let header = Header { session: SessionId(session), circuit: 0, batch, images: 1, part: 0 };
+                salts.extend((0..3).map(|gate| header.salt(gate)));
+            }
+        }
+        assert_eq!(salts.len(), 27);
+    }
+
+    #[test]
+    fn each_party_is_invited_with_its_own_seed() {
+        let [data_owner, model_owner] = [1, 2].map(|byte| Seed::from_bytes([byte; 16]));
+        let invitations = Invitations::new(SessionId([3, 4]), &data_owner, &model_owner);
+        assert_eq!(invitations.data_owner.into_bytes()[Seed::BYTES..], data_owner.to_bytes());
+        assert_eq!(invitations.model_owner.into_bytes()[Seed::BYTES..], model_owner.to_bytes());
+    }
+}

@@ -157,3 +157,23 @@ pub(crate) fn linear_mask(role: Role, gate: usize, seed: &Seed, count: usize) ->
     };
     stream(seed, gate, purpose).words(count)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn roots_differ_between_keys_gates_batches_and_parties() {
+        let sizes = Sizes { keys: 20, ..Sizes::default() };
+        let mut seen = HashSet::new();
+        for party in [1, 2] {
+            for batch in 0..3 {
+                let seed = Seed::from_bytes([party; 16]).derive(batch);
+                seen.extend((0..3).flat_map(|gate| key_roots(sizes, gate, &seed)));
+            }
+        }
+        assert_eq!(seen.len(), 2 * 3 * 3 * 20);
+    }
+}

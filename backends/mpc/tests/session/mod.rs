@@ -8,24 +8,32 @@
 )]
 
 mod geometry;
+mod transcript;
+pub(crate) mod uniform;
 
 pub(crate) use geometry::*;
+pub(crate) use transcript::*;
 
 use std::sync::Arc;
 
+use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
-use veilbench_mpc::masked::{
-    Corrections, DataOwner, DataOwnerBatch, Dealer, HEADER_BYTES, Invitations, ModelOwner, Online, Turn,
-};
+use veilbench_mpc::masked::{Corrections, Dealer, HEADER_BYTES, Invitations, Turn};
 use veilbench_mpc::model::Model;
+use veilbench_mpc::protocol::{Masked, Protocol};
 use veilbench_mpc::ring::Ring;
 
-pub(crate) struct Session {
+/// All three parties of a session.
+pub(crate) struct SessionOf<P: Protocol> {
     pub(crate) circuit: Arc<Circuit>,
-    pub(crate) dealer: Dealer,
-    pub(crate) data_owner: DataOwner,
-    pub(crate) model_owner: ModelOwner,
+    pub(crate) dealer: P::Dealer,
+    pub(crate) data_owner: P::DataOwner,
+    pub(crate) model_owner: P::ModelOwner,
+    /// The model owner's message of the setup phase.
+    pub(crate) masked_parameters: Vec<u8>,
 }
+
+pub(crate) type Session = SessionOf<Masked>;
 
 /// What was sent for one batch, in order, and the logits.
 pub(crate) struct Inference {
@@ -57,65 +65,77 @@ pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(Vec::len).sum()
 }
 
-impl Session {
-    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (Dealer, Invitations)) -> Self {
+impl<P: Protocol> SessionOf<P> {
+    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (P::Dealer, Invitations)) -> Self {
         let (dealer, Invitations { data_owner, model_owner }) = dealt;
-        let (model_owner, masked) = ModelOwner::new(Arc::clone(circuit), model_owner, model.clone()).unwrap();
-        let data_owner = DataOwner::new(Arc::clone(circuit), data_owner, &masked).unwrap();
-        Self { circuit: Arc::clone(circuit), dealer, data_owner, model_owner }
+        let (model_owner, masked_parameters) =
+            P::model_owner(Arc::clone(circuit), model_owner, model.clone()).unwrap();
+        let data_owner = P::data_owner(Arc::clone(circuit), data_owner, &masked_parameters).unwrap();
+        Self { circuit: Arc::clone(circuit), dealer, data_owner, model_owner, masked_parameters }
     }
 
     pub(crate) fn fresh(circuit: &Arc<Circuit>, model: &Model) -> Self {
-        Self::new(circuit, model, Dealer::new(Arc::clone(circuit)).unwrap())
+        Self::new(circuit, model, P::dealer(Arc::clone(circuit)).unwrap())
     }
 
     pub(crate) fn infer(&mut self, images: &[f32]) -> Inference {
         self.prepare(images.len() / self.circuit.inputs()).run(images)
     }
 
-    pub(crate) fn prepare(&mut self, count: usize) -> Prepared {
-        let corrections: Vec<Corrections> = self.dealer.batch(count).collect();
-        let (mut client, differences) = self.data_owner.prepare(count);
-        let mut batch = self.model_owner.prepare(count);
+    pub(crate) fn prepare(&mut self, count: usize) -> Prepared<P> {
+        let corrections: Vec<Corrections> = P::deal(&mut self.dealer, count).collect();
+        let (mut client, differences) = P::expand(P::reserve(&mut self.data_owner, count));
+        let mut batch = P::prepare(&mut self.model_owner, count);
         for correction in &corrections {
-            batch.receive_from_dealer(correction.to_model_owner()).unwrap();
+            P::model_owner_receives(&mut batch, correction.to_model_owner()).unwrap();
             if let Some(keys) = correction.to_data_owner() {
-                client.receive_from_dealer(keys).unwrap();
+                P::data_owner_receives(&mut client, keys).unwrap();
             }
         }
-        batch.receive_from_data_owner(&differences).unwrap();
-        Prepared { corrections, differences, client, server: batch.start().unwrap() }
+        if P::awaits_data_owner(&batch) {
+            P::receive_from_data_owner(&mut batch, &differences).unwrap();
+        }
+        Prepared { corrections, differences, client, server: P::start_model_owner(batch).unwrap() }
     }
 }
 
 /// A batch whose offline phase is over.
-pub(crate) struct Prepared {
+pub(crate) struct Prepared<P: Protocol> {
     corrections: Vec<Corrections>,
     differences: Vec<u8>,
-    client: DataOwnerBatch,
-    server: Online,
+    client: P::DataOwnerBatch,
+    server: P::Online,
 }
 
-impl Prepared {
+impl<P: Protocol> Prepared<P> {
     pub(crate) fn run(self, images: &[f32]) -> Inference {
+        let (mut inference, logits) = self.attempt(images);
+        inference.logits = logits.unwrap();
+        inference
+    }
+
+    /// What was sent, without logits, and what the data owner makes of it.
+    pub(crate) fn attempt(self, images: &[f32]) -> (Inference, Result<Vec<u64>, Error>) {
         let Prepared { corrections, differences, client, mut server } = self;
-        let (mut client, mut message) = client.start(images).unwrap();
+        let (mut client, mut message) = P::start_data_owner(client, images).unwrap();
         let (mut to_model_owner, mut to_data_owner) = (Vec::new(), Vec::new());
-        loop {
+        let logits = loop {
             to_model_owner.push(message);
-            let answer = match server.receive(to_model_owner.last().unwrap()).unwrap() {
+            let answer = match P::receive(&mut server, to_model_owner.last().unwrap()).unwrap() {
                 Turn::Send(answer) | Turn::Last(answer) => answer,
                 Turn::Logits(_) => panic!("the model owner learned the logits"),
             };
             to_data_owner.push(answer);
-            match client.receive(to_data_owner.last().unwrap()).unwrap() {
-                Turn::Send(next) => message = next,
-                Turn::Logits(logits) => {
-                    return Inference { corrections, differences, to_model_owner, to_data_owner, logits };
-                }
-                Turn::Last(_) => panic!("the data owner did not wait for the logits"),
+            match P::receive(&mut client, to_data_owner.last().unwrap()) {
+                Ok(Turn::Send(next)) => message = next,
+                Ok(Turn::Logits(logits)) => break Ok(logits),
+                Ok(Turn::Last(_)) => panic!("the data owner did not wait for the logits"),
+                Err(error) => break Err(error),
             }
-        }
+        };
+        let inference =
+            Inference { corrections, differences, to_model_owner, to_data_owner, logits: Vec::new() };
+        (inference, logits)
     }
 }
 

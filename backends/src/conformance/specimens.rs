@@ -53,7 +53,8 @@ pub fn images(network: &Network, count: usize, seed: u64) -> Tensor {
     Tensor::new(count, shape, values).expect("as many values as the shape has")
 }
 
-fn specimen(name: &str, input: Shape, ops: &[Op]) -> Network {
+/// Layers after one another, with random weights.
+pub(crate) fn specimen(name: &str, input: Shape, ops: &[Op]) -> Network {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut draw = |count: usize, fan_in: usize| -> Vec<f32> {
         let bound = 1.0 / (fan_in as f32).sqrt();

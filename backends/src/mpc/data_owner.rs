@@ -56,7 +56,7 @@ impl<P: Protocol> DataOwner<P> {
             batch: seat.job.batch,
             input: seat.architecture.input,
             classes: seat.architecture.classes(),
-            layers: lowered.names().to_vec(),
+            layers: lowered.names(),
             progress: Progress::default(),
             ready: Vec::new(),
             recorder,

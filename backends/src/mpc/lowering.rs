@@ -11,38 +11,71 @@ use crate::{Error, Unsupported};
 /// An architecture as the protocols see it.
 pub(super) struct Lowered {
     pub(super) architecture: core::network::Architecture,
+    /// What each of its layers stands for.
+    sources: Vec<Source>,
+    /// Names of the network's layers.
     names: Vec<String>,
     /// Largest magnitude of an input value, if the architecture states it.
     pub(super) input_magnitude: Option<f64>,
 }
 
-/// The layers, each as it is.
+/// Where a layer comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    /// Number of the network's layer.
+    layer: usize,
+    parameters: Given,
+}
+
+/// Where the parameters of a layer come from.
+#[derive(Clone, Copy)]
+enum Given {
+    /// The network's layer.
+    Layer,
+    /// The network's polynomial `b x + c`, which is linear.
+    Affine { degree: usize },
+    /// None: `x` of so many channels, exactly.
+    Identity { channels: usize },
+}
+
+/// The layers. Protocols begin with products by weights and continue after an activation with them, so an activation or a pool
+/// that has neither before it is given an identity, whose fixed-point product is exact. A polynomial of degree one is a product by
+/// weights itself, so that its coefficients stay the model owner's.
 ///
 /// # Errors
-/// For a polynomial of degree three or more, and an activation or pool without a linear layer before it.
+/// For a polynomial of degree three or more.
 pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported> {
     let magnitude =
         |range: Option<Range>| range.map(|range| f64::from(range.low.abs().max(range.high.abs())));
+    let power_above = |magnitude: f64| f64::from(rounded_up(magnitude)).exp2();
     let input_magnitude = magnitude(architecture.input_range);
+    refuse_constants(architecture)?;
     let mut lowered = Lowered {
         architecture: core::network::Architecture {
             input: shape(architecture.input),
             layers: Vec::new(),
             magnitudes: Vec::new(),
         },
+        sources: Vec::new(),
         names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
         input_magnitude,
     };
-    refuse_constants(architecture)?;
     let mut wire = Wire::Held;
-    for layer in &architecture.layers {
+    let mut reached = input_magnitude.map(power_above);
+    for (index, (input, layer)) in architecture.steps().enumerate() {
+        let channels = shape(input).channels;
+        let mut parameters = Given::Layer;
         let own = match layer.op {
             Op::Dense(dense) => Layer::Dense { outputs: dense.outputs },
             Op::Conv2d(conv) => Layer::Conv2d(convolution(conv)),
             Op::AveragePool(pool) => Layer::AveragePool(window(pool)),
             Op::MaxPool(pool) => Layer::MaxPool(window(pool)),
             Op::Relu => Layer::Relu,
-            Op::Polynomial(Polynomial { degree: 0..=2, .. }) => Layer::Quadratic,
+            Op::Polynomial(Polynomial { degree: degree @ 0..=1, .. }) => {
+                parameters = Given::Affine { degree };
+                each_channel(channels)
+            }
+            Op::Polynomial(Polynomial { degree: 2, .. }) => Layer::Quadratic,
             Op::Flatten => Layer::Flatten,
             other => {
                 let reason = match other {
@@ -55,17 +88,21 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
             }
         };
         if wire.lacks_a_linear_layer(own) {
-            let reason = "it needs a dense or convolution layer between it and what comes before it".into();
-            return Err(Unsupported { layer: Some(layer.name.clone()), reason });
+            let identity = Source { layer: index, parameters: Given::Identity { channels } };
+            lowered.push(each_channel(channels), identity, reached);
+            wire = Wire::Open;
         }
-        lowered.architecture.layers.push(own);
-        lowered
-            .architecture
-            .magnitudes
-            .push(magnitude(layer.range).map(|range| f64::from(rounded_up(range)).exp2()));
+        reached = magnitude(layer.range).map(power_above);
+        lowered.push(own, Source { layer: index, parameters }, reached);
         wire = wire.after(own);
     }
     Ok(lowered)
+}
+
+/// A product of every channel by a weight of its own, with a bias.
+fn each_channel(channels: usize) -> Layer {
+    let window = core::network::Window::tiles(1);
+    Layer::Conv2d(core::network::Conv2d { outputs: channels, groups: channels, dilation: [1; 2], window })
 }
 
 /// A layer that writes nothing but zeros leaves all that follow constant: ranges that say otherwise are wrong.
@@ -122,13 +159,19 @@ impl Wire {
 }
 
 impl Lowered {
-    /// The layers' names, in order.
-    pub(super) fn names(&self) -> &[String] {
-        &self.names
+    fn push(&mut self, layer: Layer, source: Source, magnitude: Option<f64>) {
+        self.architecture.layers.push(layer);
+        self.architecture.magnitudes.push(magnitude);
+        self.sources.push(source);
+    }
+
+    /// Of every layer, the name of the network's layer it stands for.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.sources.iter().filter_map(|source| self.names.get(source.layer).cloned()).collect()
     }
 
     fn name(&self, layer: usize) -> Option<String> {
-        self.names.get(layer).cloned()
+        self.sources.get(layer).and_then(|source| self.names.get(source.layer)).cloned()
     }
 
     /// Whether every layer that needs one has a calibrated range.
@@ -165,26 +208,37 @@ impl Lowered {
 
     /// The weights of every layer.
     pub(super) fn parameters(&self, network: Network) -> Vec<LayerParameters> {
-        let Network { architecture, parameters, .. } = network;
-        let convert = |(layer, parameters): (usize, Parameters)| match parameters {
-            Parameters::Affine { weights, bias } => LayerParameters::Affine { weights, bias },
-            Parameters::Polynomial { coefficients } => quadratic(&architecture, layer, &coefficients),
-            _ => LayerParameters::None,
+        let Network { mut parameters, .. } = network;
+        let convert = |source: &Source| {
+            if let Given::Identity { channels } = source.parameters {
+                return LayerParameters::Affine { weights: vec![1.0; channels], bias: vec![0.0; channels] };
+            }
+            let given = parameters
+                .get_mut(source.layer)
+                .map_or(Parameters::None, |given| std::mem::replace(given, Parameters::None));
+            match (source.parameters, given) {
+                (_, Parameters::Affine { weights, bias }) => LayerParameters::Affine { weights, bias },
+                (Given::Affine { degree }, Parameters::Polynomial { coefficients }) => {
+                    LayerParameters::Affine {
+                        weights: power(&coefficients, degree, 1),
+                        bias: power(&coefficients, degree, 0),
+                    }
+                }
+                (_, Parameters::Polynomial { coefficients }) => LayerParameters::Quadratic {
+                    a: power(&coefficients, 2, 2),
+                    b: power(&coefficients, 2, 1),
+                    c: power(&coefficients, 2, 0),
+                },
+                _ => LayerParameters::None,
+            }
         };
-        parameters.into_iter().enumerate().map(convert).collect()
+        self.sources.iter().map(convert).collect()
     }
 }
 
-/// `channels x (degree + 1)` ascending powers as three vectors; powers that are missing are zero.
-fn quadratic(architecture: &Architecture, layer: usize, coefficients: &[f32]) -> LayerParameters {
-    let degree = match architecture.layers.get(layer).map(|layer| layer.op) {
-        Some(Op::Polynomial(polynomial)) => polynomial.degree,
-        _ => 2,
-    };
-    let power = |power: usize| -> Vec<f32> {
-        coefficients.chunks_exact(degree + 1).map(|row| row.get(power).copied().unwrap_or(0.0)).collect()
-    };
-    LayerParameters::Quadratic { a: power(2), b: power(1), c: power(0) }
+/// The coefficients of one power, of `channels x (degree + 1)` ascending ones; those of a power that is missing are zero.
+fn power(coefficients: &[f32], degree: usize, power: usize) -> Vec<f32> {
+    coefficients.chunks_exact(degree + 1).map(|row| row.get(power).copied().unwrap_or(0.0)).collect()
 }
 
 fn shape(shape: Shape) -> core::network::Shape {

@@ -55,7 +55,7 @@ impl<P: Protocol> ModelOwner<P> {
             cut,
             threads: seat.job.threads.max(1),
             batch: seat.job.batch,
-            layers: lowered.names().to_vec(),
+            layers: lowered.names(),
             progress: Progress::default(),
             ready: Vec::new(),
             recorder,

@@ -1,5 +1,6 @@
 //! The backends against the fixed-point oracle, and what happens when a party or a link fails.
 
+mod any_order;
 mod out_of_range;
 mod real_images;
 mod scales;
@@ -123,20 +124,6 @@ fn weights_that_could_overflow_are_refused_by_their_owner_with_the_layers_name()
         let done = rehearsal.run(&[specimens::images(&network, 1, 1)]).unwrap();
         let refusal = done[1].error.as_ref().unwrap().to_string();
         assert!(refusal.contains("layer layer2") && refusal.contains("calibrated"), "{refusal}");
-    }
-}
-
-#[test]
-fn an_activation_without_a_linear_layer_before_it_is_refused_with_its_name() {
-    let mut network = specimens::networks().remove(2);
-    let mut first = network.architecture.layers[1].clone();
-    first.name = "first".into();
-    first.output = network.architecture.input;
-    network.architecture.layers.insert(0, first);
-    for backend in backends() {
-        let job = Rehearsal::new(backend.as_ref(), &network, 1).job;
-        let refused = backend.plan(&network.architecture, &job).unwrap_err();
-        assert_eq!(refused.layer.as_deref(), Some("first"));
     }
 }
 

@@ -180,6 +180,36 @@ impl FirstLayer {
     }
 }
 
+/// `y^ - D` of every linear layer: `W x^`, but for the model owner's `s` and bias, where `x^` is the masked wire that it puts together
+/// of its own share and what came. Of the last layer `y^` is what it sends less what it was dealt. Upper halves only, because the
+/// weights of an output may all be even.
+fn products_of_masked_wires(
+    circuit: &Circuit,
+    inference: &Inference,
+    transcript: &Transcript,
+    shares: &[Quantity],
+) -> Vec<Quantity> {
+    let mut differences = words(body(&inference.differences));
+    let mut products = Vec::new();
+    for (at, gate) in circuit.gates().iter().enumerate() {
+        if !matches!(gate, Gate::Linear { .. }) {
+            continue;
+        }
+        let sent = |name: String| &named(&transcript.sent[1], &name).values;
+        let output = if matches!(circuit.gates()[at + 1], Gate::Output { .. }) {
+            let masks = &named(shares, &format!("gate {}, shares from the dealer", at + 1)).values;
+            sum(sent(format!("gate {}, logits, from the model owner", at + 1)), masks)
+        } else {
+            sent(format!("gate {at}, output, from the model owner")).clone()
+        };
+        let rest = differences.split_off(output.len());
+        let halves = difference(&output, &differences).iter().map(|product| product >> 32).collect();
+        products.push(quantity(&format!("gate {at}, y^ - D"), 32, halves));
+        differences = rest;
+    }
+    products
+}
+
 /// All that a party that stays the same sees, but what the protocol says it learns, and what it can compute of that. Of a session
 /// that stays the same all that either sees and can compute.
 fn known_to<P: Protocol + Described>(
@@ -193,6 +223,10 @@ fn known_to<P: Protocol + Described>(
     let masked_sums = masked_sums(circuit, &transcript, &shares);
     let first_layer = (!inference.differences.is_empty())
         .then(|| FirstLayer::new(circuit, masked_parameters, inference, &transcript));
+    let products = first_layer
+        .as_ref()
+        .map(|_| products_of_masked_wires(circuit, inference, &transcript, &shares))
+        .unwrap_or_default();
     let Transcript { sent: [from_data_owner, from_model_owner], opened } = transcript;
     let (mut seen, mut computed) = ([keys, opened].concat(), Vec::new());
     if fixed != Fixed::DataOwner {
@@ -200,6 +234,7 @@ fn known_to<P: Protocol + Described>(
         if let Some(first_layer) = &first_layer {
             seen.push(quantity("differences", 64, words(body(&inference.differences))));
             computed.push(first_layer.at_model_owner.clone());
+            computed.extend(products);
         }
     } else {
         seen.push(quantity("masked parameters", 64, words(body(masked_parameters))));

@@ -8,6 +8,7 @@ mod format;
 mod layers;
 mod lowering;
 mod model_owner;
+mod prediction;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +27,7 @@ use crate::{
 };
 use batches::Cut;
 use lowering::{Lowered, lower};
-
-/// To make, move and evaluate comparison keys takes about so many picoseconds for each byte of randomness, measured over whole runs
-/// of the networks that ship on two cores; what the other protocols deal is a matter of milliseconds.
-const PS_PER_KEY_BYTE: u64 = 800;
+use prediction::{Predictor, Rates};
 
 /// One protocol as a backend.
 pub struct Mpc<P> {
@@ -37,6 +35,7 @@ pub struct Mpc<P> {
     summary: &'static str,
     signs: SignProtocol,
     security_bits: u32,
+    rates: Rates,
     protocol: PhantomData<P>,
 }
 
@@ -47,6 +46,7 @@ pub fn tree() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
         signs: SignProtocol::Tree,
         security_bits: 128,
+        rates: Rates { comparison: 50_000, square: 8_000 },
         protocol: PhantomData,
     }
 }
@@ -58,6 +58,7 @@ pub fn function() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
         security_bits: core::dcf::Comparison::SECURITY_BITS,
+        rates: Rates { comparison: 200_000, square: 8_000 },
         protocol: PhantomData,
     }
 }
@@ -69,6 +70,7 @@ pub fn beaver() -> Mpc<Beaver> {
         summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
         signs: SignProtocol::Tree,
         security_bits: 128,
+        rates: Rates { comparison: 90_000, square: 27_000 },
         protocol: PhantomData,
     }
 }
@@ -171,15 +173,13 @@ impl<P: Protocol> Backend for Mpc<P> {
             images_a_message: cut.message(),
             images_dealt_ahead: cut.ahead(),
         };
+        let (prediction, batch_ns) =
+            Predictor { cost: P::cost(&circuit), randomness_bytes: randomness, rates: self.rates, cut, job }
+                .predict();
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
-        let parameters = serde_json::to_value(parameters).map_err(reason)?;
-        let predicted_batch_ns = (self.signs == SignProtocol::Function).then(|| {
-            let compute = (randomness as u64).saturating_mul(PS_PER_KEY_BYTE) / 1_000;
-            let dealt_bits = core::masked::dealt_bytes(&circuit) as u128 * 8;
-            let transmit =
-                job.link.bits_per_second().map_or(0, |rate| dealt_bits * 1_000_000_000 / u128::from(rate));
-            (job.batch as u64).saturating_mul(compute.max(u64::try_from(transmit).unwrap_or(u64::MAX)))
-        });
+        let mut parameters = serde_json::to_value(parameters).map_err(reason)?;
+        parameters["predicted"] = serde_json::to_value(prediction).map_err(reason)?;
+        let predicted_batch_ns = Some(batch_ns);
         Ok(Plan { security_bits: Some(self.security_bits), parameters, notes, predicted_batch_ns })
     }
 

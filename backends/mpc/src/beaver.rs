@@ -38,4 +38,4 @@ pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Dealer, DealerBatch};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::Online;
-pub use sizes::randomness_bytes;
+pub use sizes::{cost, randomness_bytes};

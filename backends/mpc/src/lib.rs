@@ -110,6 +110,7 @@
 
 pub mod beaver;
 pub mod circuit;
+pub mod cost;
 pub mod dcf;
 pub mod linear;
 pub mod masked;

@@ -49,7 +49,7 @@ pub(crate) mod dealer;
 mod functional;
 pub(crate) mod gates;
 pub(crate) mod invitation;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod masks;
 mod model_owner;
 mod online;
@@ -59,7 +59,7 @@ pub(crate) mod selection;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch};
-pub use gates::{dealt_bytes, randomness_bytes};
+pub use gates::{cost, randomness_bytes};
 pub use invitation::{HEADER_BYTES, Invitation, Invitations};
 pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Turn, Watch};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::circuit::Circuit;
+use crate::cost::Cost;
 use crate::masked::{Corrections, Invitation, Invitations, Turn, Watch};
 use crate::model::Model;
 use crate::{Error, beaver, masked};
@@ -32,6 +33,9 @@ pub trait Protocol: Send + Sync + 'static {
 
     /// Bytes of randomness that one image takes in the memory of the party that stores more.
     fn randomness_bytes(circuit: &Circuit) -> usize;
+
+    /// What the circuit costs.
+    fn cost(circuit: &Circuit) -> Cost<'_>;
 
     /// The dealer, with fresh invitations for data owner and model owner.
     ///
@@ -130,6 +134,10 @@ macro_rules! protocol {
 
             fn randomness_bytes(circuit: &Circuit) -> usize {
                 $module::randomness_bytes(circuit)
+            }
+
+            fn cost(circuit: &Circuit) -> Cost<'_> {
+                $module::cost(circuit)
             }
 
             fn dealer(circuit: Arc<Circuit>) -> Result<(Self::Dealer, Invitations), Error> {

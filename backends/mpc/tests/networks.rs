@@ -3,14 +3,19 @@
 
 mod session;
 
-use session::{Session, architecture, by_function, bytes, compile, format, images, parameters, to_parties};
+use session::{
+    Inference, Session, SessionOf, architecture, by_function, bytes, compile, format, images, parameters,
+    to_parties,
+};
 use std::sync::Arc;
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Format};
-use veilbench_mpc::masked::{Corrections, Dealer, HEADER_BYTES, ModelOwner, dealt_bytes};
+use veilbench_mpc::cost::Traffic;
+use veilbench_mpc::masked::{Dealer, Invitation, ModelOwner};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::protocol::{Beaver, Protocol};
 use veilbench_mpc::ring;
 
 fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
@@ -84,10 +89,34 @@ fn counted(name: &str, images: usize) -> [usize; 3] {
     ]
 }
 
-/// For one image: bits of more are packed together.
-fn is_as_counted(circuit: &Circuit, dealt: &[Corrections]) {
-    let sent: usize = dealt.iter().map(|message| message.to_model_owner().len() - HEADER_BYTES).sum();
-    assert_eq!(sent, dealt_bytes(circuit));
+/// All that was sent is what is counted beforehand.
+fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Inference {
+    let circuit = Arc::clone(&session.circuit);
+    let inference = session.infer(&self::images(&circuit, images, 3));
+    let cost = P::cost(&circuit);
+    let invitations = 2 * Invitation::BYTES;
+    assert_eq!(cost.setup(), Traffic { bytes: invitations + session.masked_parameters.len(), messages: 3 });
+    let dealt = to_parties(&inference.corrections);
+    let messages = dealt.len() + usize::from(!inference.differences.is_empty());
+    let bytes_dealt = bytes(&dealt) + inference.differences.len();
+    assert_eq!(cost.offline(images), Traffic { bytes: bytes_dealt, messages });
+    let online = bytes(&inference.to_model_owner) + bytes(&inference.to_data_owner);
+    assert_eq!(cost.online(images), Traffic { bytes: online, messages: inference.rounds() });
+    inference
+}
+
+#[test]
+fn what_every_protocol_sends_is_counted_beforehand() {
+    for name in ["max-pools", "mnist-cnn-poly", "no-activation"] {
+        let (circuit, model) = compile(name, format(8, 12));
+        let (of_function, _) = compile(name, by_function(format(8, 12)));
+        let of_function_model = Model::encode(&of_function, &parameters(&architecture(name), 1)).unwrap();
+        for images in [1, 3] {
+            is_as_counted(&mut Session::fresh(&circuit, &model), images);
+            is_as_counted(&mut Session::fresh(&of_function, &of_function_model), images);
+            is_as_counted(&mut SessionOf::<Beaver>::fresh(&circuit, &model), images);
+        }
+    }
 }
 
 #[test]
@@ -98,14 +127,13 @@ fn bytes_and_rounds_are_those_of_the_formula() {
         let (circuit, model) = compile(name, format(8, 16));
         let mut session = Session::fresh(&circuit, &model);
         for count in [1, 2] {
-            let inference = session.infer(&images(&circuit, count, 3));
+            let inference = is_as_counted(&mut session, count);
             let (data_owner, model_owner) =
                 (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
             assert_eq!([data_owner, model_owner, inference.rounds()], counted(name, count), "{name}");
             let offline = bytes(&to_parties(&inference.corrections)) + inference.differences.len();
             println!("{name} x {count}: {data_owner} + {model_owner} bytes online, {offline} offline");
             if count == 1 {
-                is_as_counted(&circuit, &inference.corrections);
                 assert!(data_owner.max(model_owner) <= goal[0] && inference.rounds() <= goal[1], "{name}");
             }
         }
@@ -118,11 +146,10 @@ fn the_comparison_function_saves_the_trees_bytes_and_rounds() {
         [("mnist-mlp", [10_448, 6]), ("mnist-cnn", [15_152, 6]), ("malaria-cnn", [343_984, 8])]
     {
         let (circuit, model) = compile(name, by_function(format(8, 16)));
-        let inference = Session::fresh(&circuit, &model).infer(&images(&circuit, 1, 3));
+        let inference = is_as_counted(&mut Session::fresh(&circuit, &model), 1);
         let (data_owner, model_owner) = (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
         assert_eq!(data_owner + model_owner, goal[0], "{name}");
         assert_eq!(inference.rounds(), goal[1], "{name}");
-        is_as_counted(&circuit, &inference.corrections);
         println!("{name}: {data_owner} + {model_owner} bytes online");
     }
 }

@@ -2,6 +2,7 @@
 
 mod any_order;
 mod out_of_range;
+mod predictions;
 mod real_images;
 mod scales;
 

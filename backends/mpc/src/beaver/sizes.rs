@@ -1,7 +1,9 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
+use super::schedule::transfers;
 use crate::circuit::{Circuit, Gate};
+use crate::cost::Cost;
 use crate::masked::gates::{Sizes, pairs};
 
 /// Words one gate takes for a batch.
@@ -35,6 +37,11 @@ pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
 pub(super) const SELECTION_VALUES: usize = 4;
 /// Of a ReLU, a value: the mask of the value, and of both factors of the selection.
 pub(super) const SELECTION_OPENINGS: usize = 3;
+
+/// What the circuit costs.
+pub fn cost(circuit: &Circuit) -> Cost<'_> {
+    Cost { circuit, sizes, transfers, products_ahead: false }
+}
 
 /// Bytes of randomness that one image takes in a party's memory.
 pub fn randomness_bytes(circuit: &Circuit) -> usize {

@@ -1,9 +1,11 @@
 //! How much randomness a gate takes.
 
 use super::comparison::Layout;
-use super::keys::{key_bytes, key_words};
+use super::keys::key_words;
+use super::schedule::transfers;
 use super::selection::SELECTION_WORDS;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
+use crate::cost::Cost;
 
 /// Words of randomness one gate takes for a batch.
 #[derive(Clone, Copy, Default)]
@@ -77,14 +79,9 @@ pub fn randomness_bytes(circuit: &Circuit) -> usize {
     8 * (circuit.inputs + circuit.gates.iter().map(words).sum::<usize>())
 }
 
-/// Bytes that the dealer sends the model owner for one image, headers apart; to the data owner fewer.
-pub fn dealt_bytes(circuit: &Circuit) -> usize {
-    let ring = circuit.ring();
-    let bytes = |gate: &Gate| {
-        let Sizes { bits, values, keys, .. } = Sizes::of(gate, circuit, 1);
-        8 * bits + ring.bytes() * values + key_bytes(ring, keys)
-    };
-    circuit.gates.iter().map(bytes).sum()
+/// What the circuit costs.
+pub fn cost(circuit: &Circuit) -> Cost<'_> {
+    Cost { circuit, sizes: Sizes::of, transfers, products_ahead: true }
 }
 
 /// With `K` the truncation's offset: `K`, `K^2`, `alpha K`, `alpha K^2 + beta K`, each for both values of `K`.

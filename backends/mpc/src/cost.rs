@@ -68,16 +68,6 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the role that holds most holds.
-    pub fn largest(self) -> usize {
-        self.data_owner.max(self.model_owner).max(self.dealer)
-    }
-
-    /// What all roles hold together.
-    pub fn total(self) -> usize {
-        self.data_owner.saturating_add(self.model_owner).saturating_add(self.dealer)
-    }
-
     fn each(self, other: Self, of: impl Fn(usize, usize) -> usize) -> Self {
         Self {
             data_owner: of(self.data_owner, other.data_owner),
@@ -126,6 +116,11 @@ impl Cost<'_> {
         self.circuit.inputs
     }
 
+    /// Number of secret parameters but biases and constants.
+    pub fn parameters(&self) -> usize {
+        parameter_counts(self.circuit).iter().sum()
+    }
+
     fn linear(&self) -> impl Iterator<Item = &LinearShape> {
         self.circuit.gates.iter().filter_map(|gate| match gate {
             Gate::Linear { shape } => Some(shape),
@@ -139,7 +134,7 @@ impl Cost<'_> {
     }
 
     fn parameters_message(&self) -> usize {
-        HEADER_BYTES + self.element() * parameter_counts(self.circuit).iter().sum::<usize>()
+        HEADER_BYTES + self.element() * self.parameters()
     }
 
     /// The offline phase of so many images in one message.
@@ -188,7 +183,7 @@ impl Cost<'_> {
     /// Memory of the setup phase. Weights are made ready gate by gate, each from as many words of their own.
     pub fn setup_memory(&self) -> Memory {
         let message = self.parameters_message();
-        let (mut ready, mut left) = (0, WORD * parameter_counts(self.circuit).iter().sum::<usize>());
+        let (mut ready, mut left) = (0, WORD * self.parameters());
         let all = left;
         let floats = all / 2;
         let mut memory = Memory { model_owner: floats + all, ..Memory::default() };

@@ -18,10 +18,11 @@ const NS_PER_MESSAGE: u64 = 20_000;
 const PROCESS_BYTES: usize = 10 << 20;
 /// Buffers of a role's links, besides.
 const LINK_BYTES: usize = 2 << 20;
+/// Copies of the weights that reading a model file leaves to the allocator, and the most that it keeps of what is freed.
+const COPIES_READ: usize = 4;
+const KEPT_BYTES: usize = 64 << 20;
 /// One in so many bytes more: vectors that grew, values of one message.
 const UNCOUNTED: usize = 16;
-/// Roles of a session.
-const ROLES: usize = 3;
 
 /// Figures by the names of columns of `summary.csv`, and of all roles together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,14 +66,16 @@ impl Predictor<'_> {
         let online_wall_ns = self.running_ns(online).saturating_add(self.dealing_ns(late, dealt_late));
         let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, self.dealt(ahead)));
         let phases = self.memory(ahead);
-        let largest = phases.iter().map(|phase| phase.largest()).max().unwrap_or(0);
-        let together = phases.into_iter().fold(Memory::default(), Memory::max).total();
+        let most = phases.into_iter().fold(Memory::default(), Memory::max);
+        let kept = (COPIES_READ * self.cost.parameters() * size_of::<f32>()).min(KEPT_BYTES);
+        let model_owner = with_overhead(most.model_owner).saturating_add(kept);
+        let others = [with_overhead(most.data_owner), with_overhead(most.dealer)];
         let prediction = Prediction {
             setup_bytes: self.cost.setup().bytes,
             online_bytes: online.bytes.saturating_add(dealt_late.bytes),
             online_wall_ns,
-            peak_rss_bytes: with_overhead(largest, 1),
-            session_peak_rss_bytes: with_overhead(together, ROLES),
+            peak_rss_bytes: others.into_iter().fold(model_owner, usize::max),
+            session_peak_rss_bytes: others.into_iter().fold(model_owner, usize::saturating_add),
         };
         (prediction, batch_ns)
     }
@@ -148,7 +151,7 @@ impl Predictor<'_> {
     }
 }
 
-/// What so many processes take that hold so much.
-fn with_overhead(bytes: usize, processes: usize) -> usize {
-    bytes.saturating_add(bytes / UNCOUNTED).saturating_add(processes * (PROCESS_BYTES + LINK_BYTES))
+/// What a process takes that holds so much.
+fn with_overhead(bytes: usize) -> usize {
+    bytes.saturating_add(bytes / UNCOUNTED).saturating_add(PROCESS_BYTES + LINK_BYTES)
 }

@@ -4,12 +4,21 @@
 //! arithmetic of approximate numbers", 2017), so that `X -> X^5` rotates the slots.
 
 use std::f64::consts::TAU;
+use zeroize::Zeroize;
 
-/// Complex numbers, real and imaginary parts apart.
+/// Complex numbers, real and imaginary parts apart. They are wiped when dropped: of an image its coefficients are as
+/// secret as its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ComplexVector {
     pub(crate) real: Vec<f64>,
     pub(crate) imaginary: Vec<f64>,
+}
+
+impl Drop for ComplexVector {
+    fn drop(&mut self) {
+        self.real.zeroize();
+        self.imaginary.zeroize();
+    }
 }
 
 impl ComplexVector {

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
 use crate::ring::{Coefficients, Ntt, Polynomial};
 use std::fmt;
+use std::mem::take;
 use zeroize::Zeroizing;
 
 /// The bits of a coefficient that go into its low part when it does not fit one word-sized reduction.
@@ -149,7 +150,7 @@ impl Context {
         if !values.real.iter().chain(&values.imaginary).all(|part| part.is_finite()) {
             return Err(Error::Undecodable);
         }
-        Ok((values.real, values.imaginary))
+        Ok((take(&mut values.real), take(&mut values.imaginary)))
     }
 
     fn scaled_coefficients(
@@ -200,7 +201,7 @@ impl Context {
         }
         let (ring, limbs) = (self.ring(), level + 1);
         if largest < SMALL_COEFFICIENT - 1.0 {
-            let rounded: Vec<i64> = parts().map(|&c| round_small(c)).collect();
+            let rounded: Zeroizing<Vec<i64>> = Zeroizing::new(parts().map(|&c| round_small(c)).collect());
             return Ok(Polynomial::from_signed(ring, &rounded, limbs));
         }
         let unit = 2f64.powi(LOW_BITS);
@@ -209,10 +210,13 @@ impl Context {
             (high as i64, (whole - high * unit) as i64)
         };
         let (high, low): (Vec<i64>, Vec<i64>) = parts().map(|&c| split(c)).unzip();
+        let (high, low) = (Zeroizing::new(high), Zeroizing::new(low));
         let mut polynomial = Polynomial::from_signed(ring, &high, limbs);
         let factors: Vec<_> = ring.moduli().iter().map(|m| m.factor((1 << LOW_BITS) % m.value())).collect();
         polynomial.scale(ring, &factors);
-        polynomial.add_assign(ring, &Polynomial::from_signed(ring, &low, limbs));
+        let mut low = Polynomial::from_signed(ring, &low, limbs);
+        polynomial.add_assign(ring, &low);
+        low.zeroize();
         Ok(polynomial)
     }
 

@@ -55,6 +55,16 @@ impl Randomness {
         self.generator.next_u64()
     }
 
+    /// What the generator draws first if it is wound back as far as its state allows.
+    #[cfg(test)]
+    pub(crate) fn rewound(&mut self) -> [u8; 32] {
+        let position = self.generator.get_word_pos();
+        self.generator.set_word_pos(0);
+        let first = self.array();
+        self.generator.set_word_pos(position);
+        first
+    }
+
     /// Public bytes: knowing them says nothing about the rest of the stream.
     pub(crate) fn array<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
@@ -81,5 +91,16 @@ pub(crate) fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u
                 filled += 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_generators_of_the_system_draw_different_numbers() {
+        let [one, other] = [(); 2].map(|()| Randomness::from_system().unwrap().array::<32>());
+        assert_ne!(one, other);
     }
 }

@@ -84,19 +84,21 @@ mod tests {
 
     #[test]
     fn expanded_residues_are_uniform_below_the_modulus_and_differ_by_stream() {
-        // Just above a power of two, where half of the words are rejected.
-        let m = Modulus::new((1 << 40) + 15);
-        let mut rows = [vec![0; COUNT / 4], vec![0; COUNT / 4]];
-        for (stream, row) in rows.iter_mut().enumerate() {
-            expand_uniform(&m, &[3; 32], stream as u64, row);
-            assert!(row.iter().all(|&residue| residue < m.value()));
-            let mut counts = [0; 64];
-            for &residue in row.iter() {
-                counts[(u128::from(residue) * 64 / u128::from(m.value())) as usize] += 1;
+        // Just above a power of two, where half of the words are rejected, and half way to the next one.
+        for modulus in [(1 << 40) + 15, (3 << 39) + 1] {
+            let m = Modulus::new(modulus);
+            let mut rows = [vec![0; COUNT / 4], vec![0; COUNT / 4]];
+            for (stream, row) in rows.iter_mut().enumerate() {
+                expand_uniform(&m, &[3; 32], stream as u64, row);
+                assert!(row.iter().all(|&residue| residue < m.value()));
+                let mut counts = [0; 64];
+                for &residue in row.iter() {
+                    counts[(u128::from(residue) * 64 / u128::from(m.value())) as usize] += 1;
+                }
+                // The 99.99 % quantile with 63 degrees of freedom.
+                assert!(chi_squared(&counts, &[COUNT as f64 / 256.0; 64]) < 114.0, "{counts:?}");
             }
-            // The 99.99 % quantile with 63 degrees of freedom.
-            assert!(chi_squared(&counts, &[COUNT as f64 / 256.0; 64]) < 114.0, "{counts:?}");
+            assert!(rows[0].iter().zip(&rows[1]).filter(|(a, b)| a == b).count() < 4);
         }
-        assert!(rows[0].iter().zip(&rows[1]).filter(|(a, b)| a == b).count() < 4);
     }
 }

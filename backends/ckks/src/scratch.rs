@@ -33,6 +33,13 @@ impl ScratchPool {
         Scratch { pool: self, buffer, length }
     }
 
+    /// How many buffers wait, and whether all that stands in them is zero.
+    #[cfg(test)]
+    pub(crate) fn idle_and_wiped(&self) -> (usize, bool) {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        (idle.len(), idle.iter().all(|buffer| buffer.iter().all(|&word| word == 0)))
+    }
+
     /// The smallest idle buffer of `length` to `max_length` words.
     fn idle_buffer(&self, length: usize, max_length: usize) -> Option<AVec<u64>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -62,6 +62,24 @@ fn looks_small(block: &[u64], bound: u64) -> bool {
         && block.iter().all(|&w| (w as i64).unsigned_abs() <= bound)
 }
 
+/// Whether a block is as long as a polynomial and was not wiped.
+fn is_row(block: &[u64]) -> bool {
+    block.len() == DEGREE && block.iter().any(|&word| word != 0)
+}
+
+#[test]
+fn encoding_frees_nothing_of_what_it_encodes() {
+    let context = insecure(DEGREE, &[50, 40, 40], &[50], 3);
+    let values = values(DEGREE / 2, 7);
+    // Coefficients within a word, beyond one, and too long for the modulus.
+    for (bits, fits) in [(30, true), (80, true), (128, false)] {
+        let (encoded, freed) = recording(|| context.encode(&values, 2f64.powi(bits), 2).map(drop));
+        assert_eq!(encoded.is_ok(), fits, "scale 2^{bits}");
+        assert!(freed.len() >= 2, "{} blocks freed at scale 2^{bits}", freed.len());
+        assert!(freed.iter().flatten().all(|&word| word == 0), "scale 2^{bits}");
+    }
+}
+
 #[test]
 fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
     let context = insecure(DEGREE, &[50, 40, 40], &[50], 3);
@@ -73,7 +91,8 @@ fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
         residues(&owner, &template, &owner.secret.decrypt(&unit).unwrap())
     };
 
-    let plaintext = context.encode(&values(32, 1), 2f64.powi(30), 2).unwrap();
+    // Beyond a word, so that no step of decoding meets zeros alone.
+    let plaintext = context.encode(&values(32, 1), 2f64.powi(80), 2).unwrap();
     let ciphertext = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap().expand(&context).unwrap();
     let decrypted = residues(&owner, &template, &owner.secret.decrypt(&ciphertext).unwrap());
 
@@ -87,6 +106,8 @@ fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
     println!("{} blocks freed by keys and encryptions", freed.len());
     assert!(!holds(&freed, &key), "the key, by keys and encryptions");
     assert!(!freed.iter().any(|block| looks_small(block, 21)), "small coefficients");
+    // Errors, and products of masks with the key.
+    assert!(!freed.iter().any(|block| is_row(block)), "a row of residues or coefficients");
 
     let sent = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap().expand(&context).unwrap();
     let bytes = sent.to_bytes(&context).unwrap();

@@ -60,3 +60,18 @@ fn what_is_encoded_still_decrypts_with_its_noise() {
         }
     }
 }
+
+#[test]
+fn the_largest_ring_encrypts_rotates_multiplies_and_decrypts() {
+    let context = secure(65_536, &[50, 40, 40], &[50], 3);
+    let mut owner = Owner::new(&context, &request(&[-3]), 12);
+    let (slots, scale) = (context.parameters().slots(), 2f64.powi(40));
+    let x = values(slots, 5);
+    let ciphertext = owner.encrypt(&x, scale, 2);
+    let rotated = owner.evaluator.rotate(&ciphertext, -3).unwrap();
+    let expected: Vec<f64> = (0..slots).map(|slot| x[(slot + slots - 3) % slots]).collect();
+    assert_bits(&owner.decrypt(&rotated), &expected, 16.0);
+    let squares = owner.evaluator.rescale(&owner.evaluator.square(&rotated).unwrap()).unwrap();
+    let expected: Vec<f64> = expected.iter().map(|value| value * value).collect();
+    assert_bits(&owner.decrypt(&squares), &expected, 14.0);
+}

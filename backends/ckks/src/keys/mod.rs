@@ -42,3 +42,6 @@ impl fmt::Debug for KeyId {
         write!(f, "KeyId({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@ use super::SecretKey;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::kernels::BLOCK;
+use crate::modulus::Modulus;
 use crate::parallel;
 use crate::random::{Randomness, Seed, expand_uniform};
 use crate::ring::{Ntt, Polynomial, zeroed};
@@ -44,9 +45,9 @@ pub(crate) fn digits(context: &Context, limbs: usize) -> usize {
     limbs.div_ceil(context.parameters().digit_primes())
 }
 
-/// The stream of a seed that holds a row of a switching key.
-fn stream(digit: usize, index: usize) -> u64 {
-    (digit as u64) << 32 | index as u64
+/// Expands the uniform half of a row of a switching key: every digit and prime has a stream of the seed.
+pub(super) fn expand_row(m: &Modulus, seed: &Seed, digit: usize, index: usize, row: &mut [u64]) {
+    expand_uniform(m, seed, (digit as u64) << 32 | index as u64, row);
 }
 
 impl SeededSwitchingKey {
@@ -76,7 +77,7 @@ impl SeededSwitchingKey {
                     ring.forward(index, row);
                     // Holds products with the secret, so it is wiped.
                     let mut row_mask = Zeroizing::new(vec![0; ring.degree()]);
-                    expand_uniform(m, &seed, stream(digit, index), &mut row_mask);
+                    expand_row(m, &seed, digit, index, &mut row_mask);
                     kernels.multiply_assign(m, &mut row_mask, target.limb(index));
                     kernels.subtract_assign(m, row, &row_mask);
                     if index < ring.data() && primes.contains(&index) {
@@ -107,7 +108,7 @@ impl SeededSwitchingKey {
             for (digit, body) in self.bodies.iter().enumerate() {
                 for second in [false, true] {
                     if second {
-                        expand_uniform(m, &self.seed, stream(digit, index), &mut half);
+                        expand_row(m, &self.seed, digit, index, &mut half);
                     } else {
                         half.copy_from_slice(body.limb(place));
                     }

@@ -34,6 +34,11 @@ pub trait Backend: Send + Sync {
         &[]
     }
 
+    /// Settings without which a session of which all roles are threads of one process would be refused.
+    fn rehearsal_settings(&self) -> Settings {
+        Settings::new()
+    }
+
     /// How precise every layer is for one image, with all roles and their secrets in one place: to find where
     /// precision is lost, with images that need no protection. `None` if the backend has nothing to show.
     fn insecure_debug_trace(

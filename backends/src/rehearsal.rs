@@ -39,9 +39,11 @@ pub struct Performance {
 }
 
 impl<'a> Rehearsal<'a> {
-    /// A rehearsal with a batch size, unshaped links, one thread, ten seconds of patience and nobody listening in.
+    /// A rehearsal with a batch size, unshaped links, one thread, the backend's
+    /// [settings for rehearsals](Backend::rehearsal_settings), ten seconds of patience and nobody listening in.
     pub fn new(backend: &'a dyn Backend, network: &'a Network, batch: usize) -> Self {
-        let job = Job::new(batch, 1, crate::LinkProfile::loopback());
+        let mut job = Job::new(batch, 1, crate::LinkProfile::loopback());
+        job.settings = backend.rehearsal_settings();
         Self { backend, network, job, timeout: Duration::from_secs(10), tap: None, deserter: None }
     }
 

@@ -34,18 +34,25 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use veilbench_networks::Architecture;
-use veilbench_tee::{Configuration, Measurement, RECORD_OVERHEAD, SEAL_OVERHEAD};
+use veilbench_tee::{Configuration, LeastProtections, Measurement, Policy, RECORD_OVERHEAD, SEAL_OVERHEAD};
 
 use crate::link::MESSAGE_LIMIT;
 use crate::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Role, Seat, Technology,
-    ThreatModel, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Role, Seat, Setting, Settings,
+    Technology, ThreatModel, Unsupported,
 };
 
 const DATA_OWNER: &str = "data-owner";
 const MODEL_OWNER: &str = "model-owner";
 const HOST: &str = "enclave-host";
 const ENCLAVE: &str = "enclave";
+
+/// What clients demand of the kernel the enclave runs on.
+const ALLOW_UNPROTECTED: Setting = Setting {
+    key: "allow-unprotected",
+    values: &["off", "on"],
+    summary: "whether clients send images and model to an enclave that lacks seccomp, no-dump or keys in memfd_secret",
+};
 
 /// tract inside a simulated enclave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,16 +130,32 @@ impl Backend for Tee {
             "upload_bytes": upload + request::record_count(architecture, job.batch) * RECORD_OVERHEAD,
             "modelled": modelled::constants(architecture, job),
         });
-        let notes = vec![
+        let mut notes = vec![
             "SIMULATED: no enclave hardware; the enclave is a sandboxed process, and no hardware time is in a \
              measured column"
                 .into(),
         ];
+        if allows_unprotected(job) {
+            notes.push(
+                "allow-unprotected=on: clients demand no protections of the enclave's process; the span `in force` says \
+                 which it had"
+                    .into(),
+            );
+        }
         Ok(Plan { security_bits: Some(128), parameters, notes, predicted_batch_ns: None })
     }
 
     fn attachments(&self) -> &'static [(&'static str, &'static str)] {
         &[(ENCLAVE, HOST)]
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[ALLOW_UNPROTECTED]
+    }
+
+    /// A role that shares its process with others cannot confine it.
+    fn rehearsal_settings(&self) -> Settings {
+        Settings::from([(ALLOW_UNPROTECTED.key.to_owned(), "on".to_owned())])
     }
 
     fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -143,6 +166,19 @@ impl Backend for Tee {
             _ => enclave::join(seat),
         }
     }
+}
+
+fn allows_unprotected(job: &Job) -> bool {
+    job.setting(&ALLOW_UNPROTECTED) == "on"
+}
+
+/// What clients of a cell insist on.
+fn policy(job: &Job) -> Result<Policy, Error> {
+    let mut policy = Policy::simulated()?;
+    if allows_unprotected(job) {
+        policy.protections = LeastProtections::none();
+    }
+    Ok(policy)
 }
 
 /// Largest model file: it travels in one record and rests in one sealed blob.
@@ -218,6 +254,11 @@ impl From<veilbench_tee::Error> for Error {
             veilbench_tee::Error::System { doing, source } => {
                 Error::Engine { doing, source: Box::new(source) }
             }
+            veilbench_tee::Error::Primitive(doing) => Error::Engine { doing, source: Box::new(error) },
+            veilbench_tee::Error::Unprotected { .. } => Error::Protocol(format!(
+                "{error}; a kernel that grants it is needed, or consent to less: the setting {}=on",
+                ALLOW_UNPROTECTED.key
+            )),
             refusal => Error::Protocol(refusal.to_string()),
         }
     }
@@ -234,5 +275,8 @@ mod tests {
         let Error::Engine { doing: "opening a library", source } = error else { panic!("{error:?}") };
         assert!(source.is::<std::io::Error>());
         assert!(matches!(Error::from(veilbench_tee::Error::Debug), Error::Protocol(_)));
+        let error = Error::from(veilbench_tee::Error::Primitive("sealing"));
+        let Error::Engine { doing: "sealing", source } = error else { panic!("{error:?}") };
+        assert!(source.is::<veilbench_tee::Error>());
     }
 }

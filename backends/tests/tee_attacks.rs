@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use veilbench_backends::Backend;
 use veilbench_backends::conformance::specimens;
 use veilbench_backends::link::{Forward, Tap};
 use veilbench_backends::rehearsal::Rehearsal;
@@ -163,6 +164,48 @@ fn a_host_that_lies_about_lengths_ends_the_session() {
         Forward::Messages(vec![payload])
     });
     assert!(said.contains("launch: 32 bytes are announced where 31 are left"), "{said}");
+}
+
+#[test]
+fn an_enclave_without_protections_is_refused_by_both_owners_before_anything_secret_is_sent() {
+    /// Counts what the owners send to the host beyond release and nonce.
+    #[derive(Default)]
+    struct Sent(AtomicUsize);
+    impl Tap for Sent {
+        fn message(&self, from: &str, to: &str, index: usize, payload: Vec<u8>) -> Forward {
+            if to == "enclave-host" && from != "enclave" && index > 0 {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Forward::Messages(vec![payload])
+        }
+    }
+
+    let network = specimens::networks().remove(0);
+    let images = specimens::images(&network, 1, 1);
+    for (value, refused) in [(None, true), (Some("off"), true), (Some("on"), false)] {
+        let sent = Arc::new(Sent::default());
+        let mut rehearsal = Rehearsal::new(&Tee, &network, 1);
+        rehearsal.timeout = Duration::from_secs(2);
+        rehearsal.job.settings =
+            value.map(|value| ("allow-unprotected".to_owned(), value.to_owned())).into_iter().collect();
+        rehearsal.tap = Some(Arc::clone(&sent) as Arc<dyn Tap>);
+        let plan = Tee.plan(&network.architecture, &rehearsal.job).unwrap();
+        assert_eq!(plan.notes.iter().any(|note| note.starts_with("allow-unprotected=on")), !refused);
+        let done = rehearsal.run(std::slice::from_ref(&images)).unwrap();
+        if !refused {
+            assert!(done.iter().all(|done| done.error.is_none()));
+            continue;
+        }
+        for owner in &done[..2] {
+            let said = owner.error.as_ref().unwrap().to_string();
+            assert!(
+                said.contains("protections: seccomp, no-dump not in force where the policy demands it"),
+                "{said}"
+            );
+            assert!(said.ends_with("consent to less: the setting allow-unprotected=on"), "{said}");
+        }
+        assert_eq!(sent.0.load(Ordering::Relaxed), 0, "no key exchange, and nothing under its key");
+    }
 }
 
 /// The host keeps the first request and puts it in the place of the second.

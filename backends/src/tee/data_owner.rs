@@ -1,10 +1,10 @@
 //! Sends images to an enclave it has judged, and to nothing else.
 
 use veilbench_networks::{Architecture, Shape, Tensor};
-use veilbench_tee::{Challenger, Channel, Client, Policy, Release};
+use veilbench_tee::{Challenger, Channel, Client, Release};
 
 use super::request::records;
-use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, own_program};
+use super::{HOST, MODEL_OWNER, batch_bytes, configuration, logits_bytes, now, own_program, policy};
 use crate::{Error, Link, Party, Recorder, Seat, wire};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -12,7 +12,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let recorder = seat.recorder.clone();
     let program = recorder.span("measure", || own_program(&seat.job))?;
     let release = publisher.receive()?;
-    let policy = Policy::simulated()?;
+    let policy = policy(&seat.job)?;
     let challenger = recorder.span("check-release", || {
         let release = Release::from_bytes(&release)?;
         let configuration = configuration(&seat.architecture, &seat.job, release.model)?;

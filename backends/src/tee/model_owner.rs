@@ -1,10 +1,10 @@
 //! Publishes the release, and provisions the model to an enclave it has judged.
 
 use veilbench_networks::{Tensor, export};
-use veilbench_tee::{Challenger, Channel, Client, Measurement, Policy, SimulatedPublisher};
+use veilbench_tee::{Challenger, Channel, Client, Measurement, SimulatedPublisher};
 use zeroize::Zeroizing;
 
-use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, now, own_program};
+use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, now, own_program, policy};
 use crate::{Error, Link, Party, Seat};
 
 pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
@@ -19,7 +19,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
             model.len()
         )));
     }
-    let policy = Policy::simulated()?;
+    let policy = policy(&seat.job)?;
     let image = recorder.span("measure", || own_program(&seat.job))?;
     let release = recorder.span("sign-release", || {
         let configuration = configuration(&seat.architecture, &seat.job, Measurement::of(&model))?;

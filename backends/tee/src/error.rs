@@ -96,6 +96,16 @@ pub enum Error {
     /// Not for this key, role, nonce, model and set of protections.
     #[error("quote: its report data are not those of this key, nonce, model and protections")]
     ReportData,
+    /// Less is in force around the enclave than the policy demands.
+    #[error(
+        "protections: {missing} not in force where the policy demands it; the enclave reports {report:?}"
+    )]
+    Unprotected {
+        /// Names of what is missing.
+        missing: String,
+        /// What the enclave says is in force.
+        report: String,
+    },
     /// The release is not by the publisher this client trusts.
     #[error("release: signed by {found}, the trusted publisher is {expected}")]
     Publisher {

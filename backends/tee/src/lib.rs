@@ -67,6 +67,6 @@ pub use processor::{Entered, Identity, LaunchToken, Report, SealPolicy, Simulate
 pub use quoting::SimulatedQuotingEnclave;
 pub use release::{PRODUCT, Release, SECURITY_VERSION, SimulatedPublisher};
 pub use report::{Client, Nonce, fresh_nonce};
-pub use sandbox::Protections;
+pub use sandbox::{LeastProtections, Protections};
 pub use sealing::SEAL_OVERHEAD;
 pub use secret::{KeyMemory, SecretKey};

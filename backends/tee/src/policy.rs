@@ -7,6 +7,7 @@ use crate::evidence::Evidence;
 use crate::manufacturer::SimulatedManufacturer;
 use crate::release::{PRODUCT, Release, SECURITY_VERSION, SimulatedPublisher};
 use crate::report::{ATTRIBUTE_DEBUG, Client, Nonce, report_data};
+use crate::sandbox::{LeastProtections, Protections};
 use crate::{Configuration, Error, Measurement, Result};
 
 /// Trusted roots and the least that is accepted.
@@ -20,6 +21,8 @@ pub struct Policy {
     pub product: u16,
     /// Least ISVSVN.
     pub least_version: u16,
+    /// Protections that must be in force in the enclave's process.
+    pub protections: LeastProtections,
 }
 
 /// An enclave that a policy accepts.
@@ -34,7 +37,7 @@ pub struct Attested {
 }
 
 impl Policy {
-    /// The simulated root and the simulated publisher.
+    /// The simulated root, the simulated publisher, and an enclave that is [confined](LeastProtections::confined).
     ///
     /// # Errors
     /// If the root's certificate cannot be made.
@@ -44,6 +47,7 @@ impl Policy {
             publisher: SimulatedPublisher::default().identity(),
             product: PRODUCT,
             least_version: SECURITY_VERSION,
+            protections: LeastProtections::confined(),
         })
     }
 
@@ -74,7 +78,7 @@ impl Policy {
     ///
     /// # Errors
     /// Names the check that failed: root, revocation, dates, signatures, TCB, debug flag, measurement,
-    /// signer, version, nonce, model, report data.
+    /// signer, version, nonce, model, report data, protections.
     pub fn judge(
         &self,
         client: Client,
@@ -107,12 +111,25 @@ impl Policy {
         if report.report_data != expected {
             return Err(Error::ReportData);
         }
+        self.check_protections(&evidence.protections)?;
         let body = evidence.quote.get(48..48 + 384).ok_or(Error::ReportData)?;
         Ok(Attested {
             public_key: evidence.public_key,
             report: Measurement::of(body),
             protections: evidence.protections.clone(),
         })
+    }
+
+    /// Whether an enclave's word, which its report data hold, tells of enough.
+    fn check_protections(&self, report: &str) -> Result<()> {
+        let (protections, keys) = Protections::read(report).ok_or_else(|| {
+            Error::malformed("evidence", "its protections are not those of an enclave's report")
+        })?;
+        let missing = self.protections.missing(&protections, keys);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Unprotected { missing: missing.join(", "), report: report.to_owned() })
     }
 
     fn check_identity(&self, release: &Release, report: &EnclaveReport) -> Result<()> {

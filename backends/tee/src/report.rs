@@ -108,3 +108,24 @@ pub(crate) fn platform_id(fuse_key: &[u8; 32]) -> [u8; 16] {
     id.copy_from_slice(&derive(fuse_key, &[b"platform id"])[..16]);
     id
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_a_quote_is_bound_to_changes_its_report_data() {
+        let [one, other] = [Measurement::of(b"one"), Measurement::of(b"other")];
+        let data = [
+            report_data(Client::DataOwner, &[1; 32], &[2; 32], &one, b"seccomp=no"),
+            report_data(Client::ModelOwner, &[1; 32], &[2; 32], &one, b"seccomp=no"),
+            report_data(Client::DataOwner, &[9; 32], &[2; 32], &one, b"seccomp=no"),
+            report_data(Client::DataOwner, &[1; 32], &[9; 32], &one, b"seccomp=no"),
+            report_data(Client::DataOwner, &[1; 32], &[2; 32], &other, b"seccomp=no"),
+            report_data(Client::DataOwner, &[1; 32], &[2; 32], &one, b"seccomp=yes"),
+        ];
+        for (index, own) in data.iter().enumerate() {
+            assert!(!data[..index].contains(own), "{index}");
+        }
+    }
+}

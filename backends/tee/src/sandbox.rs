@@ -3,7 +3,10 @@
 
 mod dumps;
 mod landlock;
+mod least;
 mod seccomp;
+
+pub use least::LeastProtections;
 
 use std::fmt;
 
@@ -39,6 +42,26 @@ impl Protections {
     /// The report: one line, with where keys rest.
     pub fn describe(&self, keys: KeyMemory) -> String {
         format!("{self} keys={keys}")
+    }
+
+    /// What a [report](Self::describe) says, `None` if it is none.
+    pub(crate) fn read(report: &str) -> Option<(Self, KeyMemory)> {
+        let mut words = report.split(' ');
+        let mut value = |name: &str| words.next()?.strip_prefix(name)?.strip_prefix('=');
+        let flag = |word| match word {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        };
+        let seccomp = flag(value("seccomp")?)?;
+        let landlock = match value("landlock")? {
+            "no" => None,
+            version => Some(version.strip_prefix('v')?.parse().ok()?),
+        };
+        let no_dump = flag(value("no-dump")?)?;
+        let keys = value("keys")?;
+        let keys = KeyMemory::ALL.into_iter().find(|memory| memory.to_string() == keys)?;
+        words.next().is_none().then_some((Self { seccomp, landlock, no_dump }, keys))
     }
 }
 

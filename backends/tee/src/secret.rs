@@ -7,15 +7,19 @@ use zeroize::Zeroize;
 
 use crate::{Error, Result};
 
-/// Where keys rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where keys rest, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyMemory {
-    /// Unmapped from the kernel's own address space.
-    MemfdSecret,
+    /// Ordinary memory: the kernel refused both of the others.
+    Ordinary,
     /// Never swapped out.
     Locked,
-    /// Ordinary memory: the kernel refused both.
-    Ordinary,
+    /// Unmapped from the kernel's own address space.
+    MemfdSecret,
+}
+
+impl KeyMemory {
+    pub(crate) const ALL: [Self; 3] = [Self::Ordinary, Self::Locked, Self::MemfdSecret];
 }
 
 impl fmt::Display for KeyMemory {
@@ -107,6 +111,11 @@ mod page {
             }
             // SAFETY: the kernel just gave this descriptor to us, and nobody else has it.
             let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
+            Self::shared(&file)
+        }
+
+        /// The first page of an empty file.
+        pub(super) fn shared(file: &OwnedFd) -> io::Result<Self> {
             rustix::fs::ftruncate(file.as_fd(), PAGE_BYTES as u64)?;
             // SAFETY: a fresh mapping at an address the kernel chooses; shared is what this kind of file requires.
             let address = unsafe {
@@ -158,6 +167,30 @@ mod tests {
         let key = SecretKey::new([7; 32]).unwrap();
         assert_eq!(key.expose(), &[7; 32]);
         assert_eq!(format!("{key:?}"), "SecretKey(..)");
+    }
+
+    #[test]
+    fn a_key_rests_where_it_is_said_to() {
+        let key = SecretKey::new([7; 32]).unwrap();
+        let address = format!("{:x}-", key.expose().as_ptr().addr());
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mapping = maps.lines().find(|line| line.trim_start_matches('0').starts_with(&address)).unwrap();
+        assert_eq!(mapping.contains("/secretmem"), key.memory() == KeyMemory::MemfdSecret, "{mapping}");
+    }
+
+    #[test]
+    fn a_key_is_wiped_before_its_page_is_given_back() {
+        let file = rustix::fs::memfd_create("key", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut page = Page::shared(&file).unwrap();
+        page.bytes_mut().copy_from_slice(&[7; 32]);
+        let rest = || {
+            let mut bytes = [0xFF; 32];
+            rustix::io::pread(&file, &mut bytes, 0).unwrap();
+            bytes
+        };
+        assert_eq!(rest(), [7; 32]);
+        drop(page);
+        assert_eq!(rest(), [0; 32]);
     }
 
     #[test]

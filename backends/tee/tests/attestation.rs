@@ -137,6 +137,31 @@ fn a_launcher_refuses_what_does_not_measure_as_its_release_says() {
 }
 
 #[test]
+fn a_launcher_refuses_a_release_that_was_changed_after_it_was_signed() {
+    let mut bytes = release().to_bytes();
+    // The model follows the measurement.
+    bytes[40] ^= 1;
+    let changed = Release::from_bytes(&bytes).unwrap();
+    let refused = refusal(SimulatedProcessor::new().launch(&image(), &configuration(), &changed));
+    assert_eq!(refused, "release: its signature is not valid; it was changed after it was signed");
+}
+
+#[test]
+fn another_product_or_an_earlier_version_is_refused() {
+    for (product, least_version) in [(PRODUCT + 1, SECURITY_VERSION), (PRODUCT, SECURITY_VERSION + 1)] {
+        let policy = Policy { product, least_version, ..policy() };
+        let refused = refusal(policy.judge(Client::DataOwner, &release(), &[2; 32], &good(), NOW));
+        let expected = format!(
+            "quote: product {PRODUCT} version {SECURITY_VERSION} where product {product} from version {least_version} is \
+             allowed"
+        );
+        assert_eq!(refused, expected);
+    }
+    let older = Policy { least_version: 0, ..policy() };
+    older.judge(Client::DataOwner, &release(), &[2; 32], &good(), NOW).unwrap();
+}
+
+#[test]
 fn a_stale_nonce_is_refused() {
     let (_, introduction) = start(&launch_of(&release(), [1; 32], [9; 32]));
     let old = evidence(&introduction, &introduction.data_owner, [9; 32]);
@@ -154,6 +179,15 @@ fn expired_collateral_is_refused() {
     assert!(error.ends_with("; the host must fetch it anew"), "{error}");
     let error = refusal(judge_at(&good(), NOW - 60 * 86_400));
     assert!(error.starts_with("collateral: not in date (") && error.contains("in the future"), "{error}");
+}
+
+/// Certificates are valid to the end of 2049.
+#[test]
+fn expired_certificates_are_refused_with_collateral_of_the_day() {
+    let march_2050 = 2_530_000_000;
+    let collateral = SimulatedManufacturer::new().collateral(CollateralOptions::issued(march_2050 - 86_400));
+    let error = refusal(judge_at(&Evidence { collateral: collateral.unwrap(), ..good() }, march_2050));
+    assert!(error.starts_with("collateral: not in date (") && error.contains("xpired"), "{error}");
 }
 
 #[test]
@@ -189,13 +223,13 @@ fn another_model_is_refused() {
     assert_eq!(error, format!("quote: the enclave is to run model {other}, not {}", configuration().model));
     let swapped = Configuration { model: other, ..configuration() };
     let release = release();
-    let error = refusal(Policy::simulated().unwrap().check_release(&release, &image(), &swapped));
+    let error = refusal(policy().check_release(&release, &image(), &swapped));
     assert_eq!(error, format!("quote: the enclave is to run model {}, not {other}", release.model));
 }
 
 #[test]
 fn another_policy_signer_is_refused() {
-    let policy = Policy::simulated().unwrap();
+    let policy = policy();
     let stranger = SimulatedPublisher::named("stranger");
     let release = stranger.sign(Measurement::of_enclave(&image(), &configuration()), configuration().model);
     let (found, expected) = (stranger.identity(), policy.publisher);
@@ -212,7 +246,7 @@ fn another_policy_signer_is_refused() {
 
 #[test]
 fn a_changed_release_is_refused() {
-    let policy = Policy::simulated().unwrap();
+    let policy = policy();
     let bytes = release().to_bytes();
     for position in 0..bytes.len() {
         let mut changed = bytes.clone();
@@ -240,6 +274,69 @@ fn protections_that_are_not_in_force_cannot_be_claimed() {
     assert!(matches!(judge(&evidence), Err(Error::ReportData)));
     let other_key = Evidence { public_key: [9; 32], ..good() };
     assert!(matches!(judge(&other_key), Err(Error::ReportData)));
+}
+
+/// A client's verdict on an enclave that reports these protections.
+fn judged(policy: &Policy, words: &str) -> Result<Attested> {
+    let (_, introduction) = start_saying(&launch(), &|_| words.to_owned());
+    let evidence = evidence(&introduction, &introduction.data_owner, [2; 32]);
+    policy.judge(Client::DataOwner, &release(), &[2; 32], &evidence, NOW)
+}
+
+#[test]
+fn less_protection_than_the_policy_demands_is_refused_by_name() {
+    let policy = Policy::simulated().unwrap();
+    let confined = "seccomp=yes landlock=no no-dump=yes keys=memfd-secret";
+    assert_eq!(judged(&policy, confined).unwrap().protections, confined);
+    for (words, missing) in [
+        ("seccomp=no landlock=v6 no-dump=yes keys=memfd-secret", "seccomp"),
+        ("seccomp=yes landlock=v6 no-dump=no keys=memfd-secret", "no-dump"),
+        ("seccomp=yes landlock=v6 no-dump=yes keys=mlock", "keys in memfd-secret"),
+        ("seccomp=yes landlock=v6 no-dump=yes keys=none", "keys in memfd-secret"),
+        ("seccomp=no landlock=no no-dump=no keys=mlock", "seccomp, no-dump, keys in memfd-secret"),
+    ] {
+        let expected = format!(
+            "protections: {missing} not in force where the policy demands it; the enclave reports {words:?}"
+        );
+        assert_eq!(refusal(judged(&policy, words)), expected);
+    }
+}
+
+#[test]
+fn a_policy_may_demand_landlock_and_less_memory_for_keys() {
+    let protections =
+        LeastProtections { landlock: Some(4), keys: KeyMemory::Locked, ..LeastProtections::confined() };
+    let policy = Policy { protections, ..Policy::simulated().unwrap() };
+    for (words, missing) in [
+        ("seccomp=yes landlock=v4 no-dump=yes keys=memfd-secret", None),
+        ("seccomp=yes landlock=v6 no-dump=yes keys=mlock", None),
+        ("seccomp=yes landlock=v3 no-dump=yes keys=mlock", Some("landlock from v4 not in force")),
+        ("seccomp=yes landlock=no no-dump=yes keys=mlock", Some("landlock from v4 not in force")),
+        ("seccomp=yes landlock=v6 no-dump=yes keys=none", Some("keys in mlock not in force")),
+    ] {
+        match missing {
+            None => drop(judged(&policy, words).unwrap()),
+            Some(missing) => assert!(refusal(judged(&policy, words)).contains(missing), "{words}"),
+        }
+    }
+}
+
+#[test]
+fn words_that_are_no_report_of_protections_are_refused() {
+    for words in [
+        "",
+        "all is well",
+        "seccomp=yes landlock=v6 no-dump=yes",
+        "seccomp=yes landlock=v6 no-dump=yes keys=memfd-secret and more",
+        "seccomp=yes  landlock=v6 no-dump=yes keys=memfd-secret",
+        "no-dump=yes seccomp=yes landlock=v6 keys=memfd-secret",
+        "seccomp=perhaps landlock=v6 no-dump=yes keys=memfd-secret",
+        "seccomp=yes landlock=6 no-dump=yes keys=memfd-secret",
+        "seccomp=yes landlock=v6 no-dump=yes keys=paper",
+    ] {
+        let refused = refusal(judged(&policy(), words));
+        assert_eq!(refused, "evidence: its protections are not those of an enclave's report", "{words:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use veilbench_tee::*;
 
 #[test]
 fn a_session_runs_from_provisioning_to_an_answer() {
-    let policy = Policy::simulated().unwrap();
+    let policy = policy();
     let owner = Challenger::new(Client::ModelOwner, policy.clone(), release()).unwrap();
     let user = Challenger::new(Client::DataOwner, policy, release()).unwrap();
     let (enclave, introduction) = start(&launch_of(&release(), *owner.nonce(), *user.nonce()));
@@ -119,7 +119,7 @@ fn records_of_another_session_are_refused() {
 
 #[test]
 fn a_key_exchange_of_another_session_or_role_is_refused() {
-    let policy = Policy::simulated().unwrap();
+    let policy = policy();
     let user = Challenger::new(Client::DataOwner, policy, release()).unwrap();
     let launch = launch_of(&release(), *user.nonce(), *user.nonce());
     let (enclave, introduction) = start(&launch);
@@ -146,6 +146,30 @@ fn a_model_other_than_the_attested_one_is_refused() {
     assert_eq!(refusal(enclave.check_model(b"other")), message);
 }
 
+#[test]
+fn an_enclave_that_confirms_anything_but_that_it_is_ready_is_refused() {
+    let challenger = Challenger::new(Client::DataOwner, policy(), release()).unwrap();
+    let (enclave, introduction) = start(&launch_of(&release(), [1; 32], *challenger.nonce()));
+    let evidence = evidence(&introduction, &introduction.data_owner, *challenger.nonce());
+    let (connected, mut hello) = challenger.connect(&evidence.to_bytes(), &[], NOW).unwrap();
+    let (mut inside, _) = enclave.accept(Client::DataOwner, &mut hello, 0).unwrap();
+    let refused = refusal(connected.confirm(inside.seal(b"wait").unwrap()));
+    assert_eq!(refused, "the enclave's confirmation: it does not say that the model is ready");
+}
+
+#[test]
+fn every_challenge_is_new() {
+    let nonces = [(); 3].map(|()| *Challenger::new(Client::DataOwner, policy(), release()).unwrap().nonce());
+    assert!(nonces[0] != nonces[1] && nonces[1] != nonces[2] && nonces[0] != nonces[2]);
+}
+
+#[test]
+fn a_model_from_storage_is_held_against_the_attested_one_too() {
+    let (enclave, _) = start(&launch());
+    let stored = enclave.seal_model(b"another model, sealed by this very enclave").unwrap();
+    assert!(refusal(enclave.unseal_model(&stored)).starts_with("provisioning: model "));
+}
+
 const NOT_HERE: &str = "sealed model: it does not open here; it was sealed by another enclave, signer or processor, or was changed";
 
 /// An enclave of a program and a publisher, entered on a processor.
@@ -166,6 +190,17 @@ fn a_sealed_model_does_not_open_to_another_measurement() {
     assert_eq!(&same.unseal(&sealed).unwrap()[..], MODEL);
     assert_eq!(refusal(other.unseal(&sealed)), NOT_HERE);
     assert_ne!(one.seal(SealPolicy::Measurement, MODEL).unwrap(), sealed, "each blob has its own key");
+}
+
+#[test]
+fn a_sealed_model_does_not_open_to_the_same_enclave_in_debug_mode() {
+    let processor = SimulatedProcessor::new();
+    let sealed = entered(b"one", "veilbench", &processor).seal(SealPolicy::Measurement, MODEL).unwrap();
+    let image = Measurement::of(b"one");
+    let measurement = Measurement::of_enclave(&image, &configuration());
+    let release = SimulatedPublisher::default().sign(measurement, configuration().model);
+    let token = processor.launch_for_debugging(&image, &configuration(), &release).unwrap();
+    assert_eq!(refusal(processor.enter(&token).unwrap().unseal(&sealed)), NOT_HERE);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn parsers() -> Vec<(&'static str, Vec<u8>, Parser)> {
     let (enclave, introduction) = start(&launch);
     let evidence = evidence(&introduction, &introduction.data_owner, [2; 32]);
     let sealed = enclave.seal_model(MODEL).unwrap();
-    let user = Challenger::new(Client::DataOwner, Policy::simulated().unwrap(), release()).unwrap();
+    let user = Challenger::new(Client::DataOwner, policy(), release()).unwrap();
     let (answering, answered) = start(&launch_of(&release(), [1; 32], *user.nonce()));
     let shown = fixture::evidence(&answered, &answered.data_owner, *user.nonce());
     let (_, hello) = user.connect(&shown.to_bytes(), b"hello", NOW).unwrap();

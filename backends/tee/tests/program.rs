@@ -82,7 +82,7 @@ fn a_preloaded_library_changes_the_measurement_and_clients_refuse_it_by_name() {
     let refusal = fixture::refusal(processor.launch(&found, &configuration, &released));
     assert!(refusal.starts_with("launch: the image measures"), "{refusal}");
 
-    let policy = Policy::simulated().unwrap();
+    let policy = fixture::policy();
     let refusal = fixture::refusal(policy.check_release(&forged, &own, &configuration));
     assert!(refusal.contains("this client's own copy of the program measures"), "{refusal}");
 
@@ -120,4 +120,17 @@ fn a_changed_library_changes_the_measurement() {
     bytes.push(0);
     std::fs::write(folder.path().join("libc.so.6"), bytes).unwrap();
     assert_ne!(measured(Command::new(me()).env("LD_LIBRARY_PATH", folder.path())), own());
+}
+
+#[test]
+fn a_changed_program_changes_the_measurement() {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("program");
+    std::fs::copy(me(), &changed).unwrap();
+    let unchanged = measured(&mut Command::new(&changed));
+    assert_eq!(unchanged, own(), "wherever it lies");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&changed).unwrap();
+    std::io::Write::write_all(&mut file, &[0]).unwrap();
+    drop(file);
+    assert_ne!(measured(&mut Command::new(&changed)), own());
 }

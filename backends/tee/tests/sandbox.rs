@@ -10,6 +10,15 @@ use veilbench_tee::{KeyMemory, Protections, SecretKey};
 
 const CHILD: &str = "VEILBENCH_TEE_SANDBOXED";
 
+/// Whether a page of executable memory can be had.
+#[expect(unsafe_code, reason = "mmap takes and gives addresses")]
+fn maps_code() -> bool {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    let access = ProtFlags::READ | ProtFlags::EXEC;
+    // SAFETY: a fresh mapping at an address the kernel chooses, which nothing uses.
+    unsafe { mmap_anonymous(std::ptr::null_mut(), 4096, access, MapFlags::PRIVATE) }.is_ok()
+}
+
 /// Does nothing unless started by the test below.
 #[test]
 fn inside() {
@@ -34,6 +43,7 @@ fn inside() {
         format!("listen {}", TcpListener::bind("127.0.0.1:0").is_err()),
         format!("connect {}", TcpStream::connect("127.0.0.1:1").unwrap_err().kind()),
         format!("program {}", Command::new("/bin/true").spawn().is_err()),
+        format!("code {}", !maps_code()),
         word("Seccomp:"),
         word("NoNewPrivs:"),
     ];
@@ -56,7 +66,8 @@ fn an_enclave_has_no_files_no_network_and_no_programs() {
     assert_eq!(fact("key "), "key true");
     assert_eq!(fact("threads "), "threads true");
     if report.contains("seccomp=yes") {
-        for denied in ["file true", "file on other threads true", "listen true", "program true"] {
+        for denied in ["file true", "file on other threads true", "listen true", "program true", "code true"]
+        {
             assert_eq!(fact(denied), denied);
         }
         assert_eq!(fact("connect "), "connect permission denied");

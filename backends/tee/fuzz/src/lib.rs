@@ -64,9 +64,15 @@ fn evidence(introduction: &Introduction, report: &Report, nonce: Nonce) -> Evide
     }
 }
 
+/// The policy of clients who know that the enclave is a thread without protections.
+fn policy() -> Policy {
+    let policy = Policy::simulated().expect("the root is a constant");
+    Policy { protections: LeastProtections::none(), ..policy }
+}
+
 /// The judgement of a data owner.
 pub fn judge(evidence: &Evidence) -> Result<Attested> {
-    static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::simulated().expect("the root is a constant"));
+    static POLICY: LazyLock<Policy> = LazyLock::new(policy);
     POLICY.judge(Client::DataOwner, &release(), &NONCE, evidence, NOW)
 }
 
@@ -82,8 +88,7 @@ impl Provisioning {
     /// Afresh.
     pub fn begin() -> Self {
         let challenger = |client| {
-            let policy = Policy::simulated().expect("the root is a constant");
-            Challenger::new(client, policy, release()).expect("there is randomness")
+            Challenger::new(client, policy(), release()).expect("there is randomness")
         };
         let (owner, user) = (challenger(Client::ModelOwner), challenger(Client::DataOwner));
         let (enclave, introduction) = start(&launch(*owner.nonce(), *user.nonce()));

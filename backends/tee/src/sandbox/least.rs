@@ -1,0 +1,51 @@
+//! Which protections a client insists on.
+
+use super::Protections;
+use crate::KeyMemory;
+
+/// The least that must be in force around an enclave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeastProtections {
+    /// The filter of system calls.
+    pub seccomp: bool,
+    /// The version of Landlock's rules from which on they are accepted.
+    pub landlock: Option<u32>,
+    /// That no other process may attach or look into the memory.
+    pub no_dump: bool,
+    /// The memory keys must rest in, or better.
+    pub keys: KeyMemory,
+}
+
+impl LeastProtections {
+    /// What keeps files, network, programs and other processes of the user out: the filter of system calls, no dumps, and
+    /// keys in `memfd_secret`. Landlock is not among it: it denies again what the filter denies, and many kernels
+    /// have it turned off.
+    pub fn confined() -> Self {
+        Self { seccomp: true, landlock: None, no_dump: true, keys: KeyMemory::MemfdSecret }
+    }
+
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { seccomp: false, landlock: None, no_dump: false, keys: KeyMemory::Ordinary }
+    }
+
+    /// Names of those that are not in force where these are; empty if all are.
+    pub(crate) fn missing(&self, protections: &Protections, keys: KeyMemory) -> Vec<String> {
+        let mut missing = Vec::new();
+        if self.seccomp && !protections.seccomp {
+            missing.push("seccomp".to_owned());
+        }
+        if let Some(least) = self.landlock
+            && protections.landlock.is_none_or(|version| version < least)
+        {
+            missing.push(format!("landlock from v{least}"));
+        }
+        if self.no_dump && !protections.no_dump {
+            missing.push("no-dump".to_owned());
+        }
+        if keys < self.keys {
+            missing.push(format!("keys in {}", self.keys));
+        }
+        missing
+    }
+}

@@ -7,9 +7,9 @@
 mod circuit;
 mod client_aided;
 mod cost;
-mod expected;
 mod findings;
 mod guard;
+mod image_range;
 mod keys;
 mod latency;
 mod map;
@@ -33,8 +33,8 @@ use crate::{
     Setting, Technology, ThreatModel, Unsupported,
 };
 use circuit::Circuit;
-use expected::Expected;
 use guard::Guard;
+use image_range::ImageRange;
 use plan::{CkksPlan, LAYOUT, Layout, key_bytes};
 use program::Program;
 use schedule::Schedule;
@@ -154,7 +154,7 @@ fn join_data_owner(mut seat: Seat, plan: &CkksPlan, context: &Context) -> Result
             })
         }
     };
-    let images = Expected::new(&seat.architecture, seat.job.batch);
+    let images = ImageRange::of(&seat.architecture);
     Ok(Box::new(DataOwner { server, client, images, logits: seat.architecture.output() }))
 }
 
@@ -216,7 +216,11 @@ fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> 
     let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
         .ok_or_else(|| Error::Input("only the latency layout is traced, and this network has none".into()))?;
     let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
-    let images = Expected::new(&network.architecture, 1).check(Some(image))?;
+    if image.shape() != network.architecture.input {
+        let (found, expected) = (image.shape(), network.architecture.input);
+        return Err(Error::Input(format!("an image of {found} was given where one of {expected} is traced")));
+    }
+    let images = ImageRange::of(&network.architecture).check(Some(image))?;
     let context = plan.scheme.context()?;
     let Some(program) = program(&circuit, &plan)? else { return Ok(serde_json::Value::Null) };
     let tracing = || -> veilbench_ckks::Result<_> {
@@ -270,7 +274,7 @@ enum Client {
 struct DataOwner {
     server: Link,
     client: Client,
-    images: Expected,
+    images: ImageRange,
     logits: Shape,
 }
 

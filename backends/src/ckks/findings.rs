@@ -67,3 +67,6 @@ impl Findings {
         Err(Error::OutOfRange { images: beyond, reason: reasons.join("; ") })
     }
 }
+
+#[cfg(test)]
+mod tests;

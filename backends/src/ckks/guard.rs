@@ -81,6 +81,12 @@ impl Guard {
         Self { multipliers: vec![1.0; results] }
     }
 
+    /// What it is for these results.
+    #[cfg(test)]
+    pub(super) fn sum(&self, results: &[f64]) -> f64 {
+        self.multipliers.iter().zip(results).map(|(multiplier, result)| multiplier * result).sum()
+    }
+
     /// Adds the guard to the outputs of a map, as the last.
     pub(super) fn append(&self, map: &mut Map) {
         let output = map.outputs() as u32;

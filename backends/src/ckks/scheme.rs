@@ -317,3 +317,6 @@ impl Scheme {
         2 * self.digits(level) * limbs * self.degree * size_of::<u64>()
     }
 }
+
+#[cfg(test)]
+mod tests;

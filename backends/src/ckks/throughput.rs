@@ -307,3 +307,6 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

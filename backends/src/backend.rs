@@ -39,6 +39,15 @@ pub trait Backend: Send + Sync {
         Settings::new()
     }
 
+    /// Moves a role to the process it is to live in. Called in a process that has one thread and was told nothing but the
+    /// session's plan; it may go on in a child, and the process it was called in then ends with that.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    fn isolate(&self, _role: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// How precise every layer is for one image, with all roles and their secrets in one place: to find where
     /// precision is lost, with images that need no protection. `None` if the backend has nothing to show.
     fn insecure_debug_trace(

@@ -34,7 +34,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use veilbench_networks::Architecture;
-use veilbench_tee::{Configuration, LeastProtections, Measurement, Policy, RECORD_OVERHEAD, SEAL_OVERHEAD};
+use veilbench_tee::{
+    Configuration, LeastProtections, Measurement, Policy, RECORD_OVERHEAD, SEAL_OVERHEAD, ShownProcess,
+};
 
 use crate::link::MESSAGE_LIMIT;
 use crate::{
@@ -51,7 +53,7 @@ const ENCLAVE: &str = "enclave";
 const ALLOW_UNPROTECTED: Setting = Setting {
     key: "allow-unprotected",
     values: &["off", "on"],
-    summary: "whether clients send images and model to an enclave that lacks seccomp, no-dump or keys in memfd_secret",
+    summary: "whether clients send images and model to an enclave that lacks seccomp, Landlock, no-dump or keys in memfd_secret",
 };
 
 /// tract inside a simulated enclave.
@@ -158,6 +160,13 @@ impl Backend for Tee {
         Settings::from([(ALLOW_UNPROTECTED.key.to_owned(), "on".to_owned())])
     }
 
+    fn isolate(&self, role: usize) -> Result<(), Error> {
+        let enclave = self.profile().roles.get(role).is_some_and(|role| role.name == ENCLAVE);
+        Ok(if enclave {
+            veilbench_tee::sandbox::continue_apart()?
+        })
+    }
+
     fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error> {
         match seat.role {
             0 => data_owner::join(seat),
@@ -233,7 +242,8 @@ fn own_program(job: &Job) -> Result<Measurement, Error> {
     if let Some(program) = PROGRAM.get() {
         return Ok(*program);
     }
-    let program = Measurement::of_process(None, measuring_threads(job))?;
+    let own = ShownProcess::open(None)?;
+    let program = Measurement::of_process(std::process::id(), &own, measuring_threads(job))?;
     Ok(*PROGRAM.get_or_init(|| program))
 }
 

@@ -105,6 +105,17 @@ fn a_host_that_changes_the_launch_is_found_out_by_the_enclave() {
 }
 
 #[test]
+fn a_launch_for_another_cell_is_refused_by_the_enclave() {
+    // Token of 101 bytes, image, architecture and model come before the batch and the threads.
+    let (batch, threads): (Change, Change) =
+        (|payload| flip(101 + 32 + 64, payload), |payload| flip(101 + 32 + 68, payload));
+    for change in [batch, threads] {
+        let said = attacked("enclave-host", "enclave", 0, change);
+        assert!(said.contains("launch: the configuration is not that of this cell"), "{said}");
+    }
+}
+
+#[test]
 fn a_changed_report_gets_no_quote() {
     let said = attacked("enclave", "enclave-host", 0, |mut payload| {
         let last = payload.len() - 1;
@@ -199,7 +210,9 @@ fn an_enclave_without_protections_is_refused_by_both_owners_before_anything_secr
         for owner in &done[..2] {
             let said = owner.error.as_ref().unwrap().to_string();
             assert!(
-                said.contains("protections: seccomp, no-dump not in force where the policy demands it"),
+                said.contains(
+                    "protections: seccomp, landlock from v3, no-dump not in force where the policy demands it"
+                ),
                 "{said}"
             );
             assert!(said.ends_with("consent to less: the setting allow-unprotected=on"), "{said}");

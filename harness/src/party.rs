@@ -23,9 +23,8 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| PartyError::Control(error.into()))?;
-    let status = ProcessStatus::open("self");
     let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout(), gives_way: false };
-    let result = follow(backends, &mut control, status);
+    let result = follow(backends, &mut control);
     if let Err(error) = &result {
         control.answer(&Answer::Failed(error.reason()))?;
     }
@@ -35,7 +34,6 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
 fn follow(
     backends: &[Box<dyn Backend>],
     control: &mut Control,
-    status: Option<ProcessStatus>,
 ) -> Result<(), PartyError> {
     let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let timeout = Duration::from_secs(brief.timeout_seconds);
@@ -44,6 +42,8 @@ fn follow(
         .iter()
         .find(|backend| backend.profile().name == brief.backend)
         .ok_or_else(|| PartyError::Backend(brief.backend.clone()))?;
+    backend.isolate(brief.role)?;
+    let status = ProcessStatus::open("self");
     let holds = backend.profile().roles.get(brief.role).ok_or(PartyError::OutOfTurn)?.holds;
     rayon::ThreadPoolBuilder::new()
         .num_threads(brief.job.threads)

@@ -5,6 +5,7 @@ mod forward;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -184,6 +185,12 @@ impl Link {
     /// The process at the other end, by the kernel's account, if the link is a local one.
     pub fn peer_process(&self) -> Option<u32> {
         self.stream.peer_process()
+    }
+
+    /// What the process at the other end showed of itself when it called: its mappings, its program and its mount
+    /// namespace. `None` if it did not call over a local link, or they were taken already.
+    pub fn take_shown(&mut self) -> Option<[OwnedFd; 3]> {
+        self.stream.take_shown()
     }
 
     /// From now on waiting ends at `deadline`, which is before the timeout of any single message.

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as LocalAddr, UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,8 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recv, recvmsg, send, sendmsg,
 };
+
+use veilbench_tee::ShownProcess;
 
 use super::ring::Ring;
 
@@ -29,14 +31,16 @@ pub(super) enum Stream {
     Local(Shared),
 }
 
-/// Shared memory carries the bytes. The socket carries its descriptor, a byte to wake a reader that sleeps, and
-/// the news that the peer has ended.
+/// Shared memory carries the bytes. The socket carries its descriptor, those by which the caller can be measured, a byte
+/// to wake a reader that sleeps, and the news that the peer has ended.
 #[derive(Debug)]
 pub(super) struct Shared {
     socket: UnixStream,
     ring: Ring,
     /// How long a read or a blocking write may take, in nanoseconds.
     patience_ns: AtomicU64,
+    /// What a caller showed of its process.
+    shown: Option<[OwnedFd; 3]>,
 }
 
 impl Stream {
@@ -81,6 +85,12 @@ impl Stream {
         let Stream::Local(Shared { socket, .. }) = self else { return None };
         let credentials = rustix::net::sockopt::socket_peercred(socket).ok()?;
         u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()
+    }
+
+    /// What the caller at the other end showed of its process, once.
+    pub(super) fn take_shown(&mut self) -> Option<[OwnedFd; 3]> {
+        let Stream::Local(Shared { shown, .. }) = self else { return None };
+        shown.take()
     }
 
     /// Bytes that have come, 0 at the end. Without `wait`, [`ErrorKind::WouldBlock`] if there are none; with it,
@@ -128,30 +138,37 @@ impl Stream {
 impl Shared {
     fn offer(socket: UnixStream, patience: Duration) -> io::Result<Self> {
         let (ring, descriptor) = Ring::create()?;
-        let descriptors = [descriptor.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let shown = ShownProcess::open(None).map_err(io::Error::other)?;
+        let [mappings, program, mounts] = shown.descriptors();
+        let descriptors = [descriptor.as_fd(), mappings, program, mounts];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&descriptors));
         sendmsg(&socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
-        Ok(Self { socket, ring, patience_ns: AtomicU64::new(nanoseconds(patience)) })
+        Ok(Self { socket, ring, patience_ns: AtomicU64::new(nanoseconds(patience)), shown: None })
     }
 
     fn accept(socket: UnixStream, patience: Duration) -> io::Result<Self> {
         socket.set_read_timeout(Some(patience))?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         retry_on_intr(|| {
             recvmsg(&socket, &mut [IoSliceMut::new(&mut [0])], &mut rights, RecvFlags::CMSG_CLOEXEC)
         })?;
-        let descriptor = rights
+        let descriptors: Vec<OwnedFd> = rights
             .drain()
-            .find_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
                 _ => None,
             })
-            .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the caller shares no memory"))?;
+            .flatten()
+            .collect();
+        let Ok([memory, mappings, program, mounts]) = <[OwnedFd; 4]>::try_from(descriptors) else {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the caller shares no memory"));
+        };
         let patience_ns = AtomicU64::new(nanoseconds(patience));
-        Ok(Self { ring: Ring::open(&descriptor)?, socket, patience_ns })
+        let shown = Some([mappings, program, mounts]);
+        Ok(Self { ring: Ring::open(&memory)?, socket, patience_ns, shown })
     }
 
     fn receive(&self, buffer: &mut [u8], wait: bool) -> io::Result<usize> {

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, Write};
 use veilbench_networks::{Architecture, Tensor};
 use veilbench_tee::{
     CollateralOptions, Evidence, Introduction, Launch, Measurement, Nonce, RECORD_OVERHEAD, Release,
-    SimulatedManufacturer, SimulatedProcessor, SimulatedQuotingEnclave,
+    ShownProcess, SimulatedManufacturer, SimulatedProcessor, SimulatedQuotingEnclave,
 };
 
 use super::request::{images_per_record, records};
@@ -22,7 +22,7 @@ pub(super) fn join(mut seat: Seat) -> Result<Box<dyn Party>, Error> {
     let mut model_owner = seat.links.take(MODEL_OWNER)?;
     let mut enclave = seat.links.take(ENCLAVE)?;
 
-    let image = recorder.span("measure", || measure(&enclave, &seat.job))?;
+    let image = recorder.span("measure", || measure(&mut enclave, &seat.job))?;
     let processor = SimulatedProcessor::new();
     let (quoting, collateral) = recorder.span("collateral", || {
         let manufacturer = SimulatedManufacturer::new();
@@ -97,11 +97,13 @@ fn today() -> Result<u64, Error> {
 
 /// Measures the code that the process at the other end of the enclave's socket runs: what the kernel
 /// says it is, not what it says itself.
-fn measure(enclave: &Link, job: &Job) -> Result<Measurement, Error> {
+fn measure(enclave: &mut Link, job: &Job) -> Result<Measurement, Error> {
     let process = enclave
         .peer_process()
         .ok_or_else(|| Error::protocol("the kernel does not say which process the enclave is"))?;
-    Ok(Measurement::of_process(Some(process), measuring_threads(job))?)
+    let shown =
+        enclave.take_shown().ok_or_else(|| Error::protocol("the enclave shows nothing of its process"))?;
+    Ok(Measurement::of_process(process, &ShownProcess::from_descriptors(shown), measuring_threads(job))?)
 }
 
 /// Puts the sealed model on disk and reads it back, as after a restart. The file has no name and goes

@@ -213,3 +213,24 @@ impl std::fmt::Debug for Channel {
         f.debug_struct("Channel").field("role", &self.role).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_must_agree_on_the_report_and_on_the_client() {
+        let key = EnclaveKey::generate().unwrap();
+        let [report, other] = [Measurement::of(b"report"), Measurement::of(b"another")];
+        let attested = Attested { public_key: key.public, report, protections: String::new() };
+        let opens = |client, report| {
+            let (mut near, encapsulated) = connect(Client::DataOwner, &attested).unwrap();
+            let mut record = near.seal(b"hello").unwrap();
+            let mut far = key.accept(client, report, &encapsulated).unwrap();
+            far.open(&mut record, 100).is_ok()
+        };
+        assert!(opens(Client::DataOwner, &report));
+        assert!(!opens(Client::DataOwner, &other), "another report");
+        assert!(!opens(Client::ModelOwner, &report), "another client");
+    }
+}

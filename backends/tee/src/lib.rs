@@ -15,7 +15,8 @@
 //!   accepts or refuses it, and every refusal ([`Error`]) names the check.
 //! - A [`Channel`] is an HPKE key exchange (RFC 9180) to the quoted key and records with sequence numbers.
 //! - [`Entered::seal`] seals to a measurement or a signer, with EGETKEY's semantics.
-//! - [`Protections::enforce`] restricts the process that calls it.
+//! - [`sandbox::continue_apart`] moves to a process whose memory nobody could ever open, [`Protections::enforce`] restricts
+//!   it, and a [`ShownProcess`] lets it be measured all the same.
 //!
 //! # What binds what
 //! Report data are SHA-256(enclave key, nonce, model) and SHA-256(client role, protections); the quote signs
@@ -53,6 +54,7 @@ mod report;
 pub mod sandbox;
 mod sealing;
 mod secret;
+mod shown;
 mod signing;
 
 pub use channel::{Channel, ENCAPSULATED_BYTES, RECORD_OVERHEAD};
@@ -70,3 +72,4 @@ pub use report::{Client, Nonce, fresh_nonce};
 pub use sandbox::{LeastProtections, Protections};
 pub use sealing::SEAL_OVERHEAD;
 pub use secret::{KeyMemory, SecretKey};
+pub use shown::ShownProcess;

@@ -259,3 +259,21 @@ impl Report {
         Ok(report)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_version_seals_to_its_signer_opens_to_it_and_to_later_ones() {
+        let one = Measurement::of(b"one");
+        let entered = |security_version| Entered {
+            processor: SimulatedProcessor::new(),
+            identity: Identity { measurement: one, signer: one, product: 1, security_version, debug: false },
+        };
+        let sealed = entered(2).seal(SealPolicy::Signer, b"model").unwrap();
+        assert!(matches!(entered(1).unseal(&sealed), Err(Error::Sealed)), "an earlier version");
+        assert_eq!(&entered(2).unseal(&sealed).unwrap()[..], b"model");
+        assert_eq!(&entered(3).unseal(&sealed).unwrap()[..], b"model");
+    }
+}

@@ -1,11 +1,11 @@
 //! Measuring everything that a process can execute: its program, its loader and its libraries.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::num::NonZero;
 
 use crate::measurement::Hasher;
-use crate::{Error, Measurement, Result};
+use crate::{Error, Measurement, Result, ShownProcess};
 
 const LABEL: &[u8] = b"veilbench-tee 1 program";
 const DELETED: &str = " (deleted)";
@@ -21,32 +21,27 @@ struct Mapping<'a> {
 }
 
 impl Measurement {
-    /// Measurement of all code of a running process, `None` for the caller's own: the SHA-256 of a label, the
+    /// Measurement of all code of a running process: the SHA-256 of a label, the
     /// measurement of the program's file ([`of_image`](Self::of_image)), and those of every other file of which the
     /// process has an executable mapping, sorted. At most `threads` threads read. The kernel's own `[vdso]` and
     /// `[vsyscall]` are not measured.
     ///
     /// # Errors
     /// [`Error::Unmeasurable`] if a mapping is executable and not the unchanged content of a file at its path: anonymous,
-    /// writable, written to, of a deleted file, or of another mount namespace. [`Error::System`] if the process or
-    /// a file cannot be read.
-    pub fn of_process(process: Option<u32>, threads: NonZero<usize>) -> Result<Self> {
-        let folder = process.map_or("/proc/self".to_owned(), |process| format!("/proc/{process}"));
+    /// writable, written to, of a deleted file, or of another mount namespace; and if what is shown is not what
+    /// the kernel says of this very process. [`Error::System`] if it or a file cannot be read.
+    pub fn of_process(process: u32, shown: &ShownProcess, threads: NonZero<usize>) -> Result<Self> {
         let system = |doing| move |source| Error::System { doing, source };
-        let link = |name: &str| fs::read_link(format!("{folder}/{name}"));
-        let seeing = "asking which files the enclave's process sees";
-        let namespace = fs::read_link("/proc/self/ns/mnt").map_err(system(seeing))?;
-        if link("ns/mnt").map_err(system(seeing))? != namespace {
-            return Err(Error::Unmeasurable { mapping: folder, reason: "it is in another mount namespace" });
+        let table = shown.mappings(process)?;
+        let program = shown.program_path()?;
+        let refuse = |reason| Err(Error::Unmeasurable { mapping: format!("process {process}"), reason });
+        if !executable_mappings(&table).iter().any(|mapping| mapping.name == program) {
+            return refuse("it does not execute the program it shows");
         }
-        let program = link("exe").map_err(system("asking for the enclave's program"))?;
-        let image = File::open(format!("{folder}/exe")).map_err(system("opening the enclave's program"))?;
-        let table = fs::read(format!("{folder}/smaps")).map_err(system("reading the enclave's mappings"))?;
-        let table = String::from_utf8_lossy(&table);
 
         let mut libraries = BTreeSet::new();
         for mapping in executable_mappings(&table) {
-            if let Some(path) = file_of(&mapping, &program.to_string_lossy())? {
+            if let Some(path) = file_of(&mapping, &program)? {
                 libraries.insert(path);
             }
         }
@@ -58,7 +53,7 @@ impl Measurement {
         measured.sort_unstable();
         let mut whole = Hasher::default();
         whole.update(LABEL);
-        whole.update(Self::of_image(&image, threads)?.bytes());
+        whole.update(Self::of_image(shown.program(), threads)?.bytes());
         measured.iter().for_each(|library| whole.update(library));
         Ok(whole.finish())
     }

@@ -1,11 +1,13 @@
 //! The enclave's process restricts itself: no files, no network, no new programs, no core dumps. Each
 //! protection is taken where the kernel grants it, and the report says which were.
 
+mod apart;
 mod dumps;
 mod landlock;
 mod least;
 mod seccomp;
 
+pub use apart::continue_apart;
 pub use least::LeastProtections;
 
 use std::fmt;
@@ -19,7 +21,7 @@ pub struct Protections {
     pub seccomp: bool,
     /// Version of the Landlock rules that deny files, TCP, signals and abstract sockets; on every thread.
     pub landlock: Option<u32>,
-    /// No core dumps, and no other process may attach or look into the memory.
+    /// No core dumps, and no other process of the user may attach or look into the memory, nor ever could.
     pub no_dump: bool,
 }
 
@@ -30,10 +32,11 @@ impl Protections {
     }
 
     /// Restricts this process as far as the kernel allows: the calling thread and all threads of
-    /// the ambient rayon pool. There is no way back. Call it in a process that does nothing else.
+    /// the ambient rayon pool. There is no way back. Call it in a process that does nothing else, and that began with
+    /// [`continue_apart`]: without it dumps are turned off too late to count.
     pub fn enforce() -> Self {
         // Last comes what would forbid the others.
-        let no_dump = dumps::forbid();
+        let no_dump = dumps::forbid().is_ok() && dumps::are_forbidden() && apart::is_apart();
         let landlock = landlock::enforce();
         let seccomp = seccomp::enforce();
         Self { seccomp, landlock, no_dump }

@@ -286,14 +286,18 @@ fn judged(policy: &Policy, words: &str) -> Result<Attested> {
 #[test]
 fn less_protection_than_the_policy_demands_is_refused_by_name() {
     let policy = Policy::simulated().unwrap();
-    let confined = "seccomp=yes landlock=no no-dump=yes keys=memfd-secret";
+    let confined = "seccomp=yes landlock=v3 no-dump=yes keys=memfd-secret";
     assert_eq!(judged(&policy, confined).unwrap().protections, confined);
     for (words, missing) in [
         ("seccomp=no landlock=v6 no-dump=yes keys=memfd-secret", "seccomp"),
+        ("seccomp=yes landlock=no no-dump=yes keys=memfd-secret", "landlock from v3"),
         ("seccomp=yes landlock=v6 no-dump=no keys=memfd-secret", "no-dump"),
         ("seccomp=yes landlock=v6 no-dump=yes keys=mlock", "keys in memfd-secret"),
         ("seccomp=yes landlock=v6 no-dump=yes keys=none", "keys in memfd-secret"),
-        ("seccomp=no landlock=no no-dump=no keys=mlock", "seccomp, no-dump, keys in memfd-secret"),
+        (
+            "seccomp=no landlock=no no-dump=no keys=mlock",
+            "seccomp, landlock from v3, no-dump, keys in memfd-secret",
+        ),
     ] {
         let expected = format!(
             "protections: {missing} not in force where the policy demands it; the enclave reports {words:?}"

@@ -31,7 +31,8 @@ fn measured(command: &mut Command) -> Measurement {
     let mut child: Child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "started"));
-    let measurement = Measurement::of_process(Some(child.id()), THREADS).unwrap();
+    let shown = ShownProcess::open(Some(child.id())).unwrap();
+    let measurement = Measurement::of_process(child.id(), &shown, THREADS).unwrap();
     drop(child.stdin.take());
     lines.for_each(drop);
     assert!(child.wait().unwrap().success());
@@ -43,7 +44,7 @@ fn me() -> PathBuf {
 }
 
 fn own() -> Measurement {
-    Measurement::of_process(None, THREADS).unwrap()
+    Measurement::of_process(std::process::id(), &ShownProcess::open(None).unwrap(), THREADS).unwrap()
 }
 
 fn preloaded(folder: &Path) -> Measurement {
@@ -133,4 +134,38 @@ fn a_changed_program_changes_the_measurement() {
     std::io::Write::write_all(&mut file, &[0]).unwrap();
     drop(file);
     assert_ne!(measured(&mut Command::new(&changed)), own());
+}
+
+#[test]
+fn a_process_that_shows_another_one_or_another_program_is_refused() {
+    let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+    // The shell that was asked for has to be there, and not this program that is about to become it.
+    while std::fs::read_link(format!("/proc/{}/exe", child.id())).unwrap() == me() {}
+    let open = |process| ShownProcess::open(process).unwrap();
+    let refused = |process: u32, shown: &ShownProcess| {
+        fixture::refusal(Measurement::of_process(process, shown, THREADS))
+    };
+    let own = std::process::id();
+    let said = refused(own, &open(Some(child.id())));
+    assert!(said.contains("what it shows are not its mappings"), "{said}");
+    let said = refused(child.id(), &open(None));
+    assert!(said.contains("what it shows are not its mappings"), "{said}");
+    let copies = |shown: &ShownProcess| shown.descriptors().map(|shown| shown.try_clone_to_owned().unwrap());
+    let ([mappings, _, mounts], [_, program, _]) = (copies(&open(None)), copies(&open(Some(child.id()))));
+    let said = refused(own, &ShownProcess::from_descriptors([mappings, program, mounts]));
+    assert!(said.contains("it does not execute the program it shows"), "{said}");
+    let [mappings, program, _] = copies(&open(None));
+    let other = std::fs::File::open("/proc/self/ns/net").unwrap().into();
+    let said = refused(own, &ShownProcess::from_descriptors([mappings, program, other]));
+    assert!(said.contains("it is in another mount namespace"), "{said}");
+    // A file with the right contents is not the kernel's word.
+    let folder = tempfile::tempdir().unwrap();
+    let forged = folder.path().join("smaps");
+    std::fs::copy("/proc/self/smaps", &forged).unwrap();
+    let [_, program, mounts] = copies(&open(None));
+    let forged = std::fs::File::open(forged).unwrap().into();
+    let said = refused(own, &ShownProcess::from_descriptors([forged, program, mounts]));
+    assert!(said.contains("what it shows are not its mappings"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -11,6 +11,8 @@ const VERSIONS: [(u32, ABI); 4] = [(6, ABI::V6), (5, ABI::V5), (4, ABI::V4), (3,
 
 /// The version in force on every thread of the process, if one is.
 pub(super) fn enforce() -> Option<u32> {
+    // Starts the pool if nothing has, so that its threads are counted.
+    rayon::broadcast(|_| ());
     let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count).ok()?;
     VERSIONS.into_iter().find_map(|(number, abi)| {
         let restricted = AtomicUsize::new(0);

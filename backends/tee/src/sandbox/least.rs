@@ -17,11 +17,10 @@ pub struct LeastProtections {
 }
 
 impl LeastProtections {
-    /// What keeps files, network, programs and other processes of the user out: the filter of system calls, no dumps, and
-    /// keys in `memfd_secret`. Landlock is not among it: it denies again what the filter denies, and many kernels
-    /// have it turned off.
+    /// All of them, Landlock from the first version that guards every access to files: what keeps files, network, programs
+    /// and other processes of the user out, twice over where both the filter and Landlock deny.
     pub fn confined() -> Self {
-        Self { seccomp: true, landlock: None, no_dump: true, keys: KeyMemory::MemfdSecret }
+        Self { seccomp: true, landlock: Some(3), no_dump: true, keys: KeyMemory::MemfdSecret }
     }
 
     /// Nothing.

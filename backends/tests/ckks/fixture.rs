@@ -58,7 +58,19 @@ pub(crate) fn session(
     layout: Option<&str>,
     images: &Tensor,
 ) -> Vec<Performance> {
+    tapped(backend, network, layout, images, None)
+}
+
+/// The same with something on its link.
+pub(crate) fn tapped(
+    backend: &dyn Backend,
+    network: &Network,
+    layout: Option<&str>,
+    images: &Tensor,
+    tap: Option<Arc<dyn Tap>>,
+) -> Vec<Performance> {
     let mut rehearsal = Rehearsal::new(backend, network, images.images());
+    rehearsal.tap = tap;
     rehearsal.job.settings.extend(layout.map(|layout| ("layout".to_owned(), layout.to_owned())));
     rehearsal.run(std::slice::from_ref(images)).unwrap()
 }

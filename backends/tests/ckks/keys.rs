@@ -144,3 +144,16 @@ fn a_plan_with_too_few_primes_is_refused_by_both_parties() {
         }
     }
 }
+
+#[test]
+fn keys_of_another_length_are_not_received() {
+    for (backend, network, layout) in ways() {
+        for message in 0..key_messages(backend) {
+            let tap = Arc::new(Longer(message));
+            let done = tapped(backend, &network, layout, &specimens::images(&network, 1, 3), Some(tap));
+            let reason = done[1].error.as_ref().unwrap().to_string();
+            let expected = reason.contains("link to data-owner: a message of") && reason.contains("were due");
+            assert!(expected, "{layout:?}, message {message}: {reason}");
+        }
+    }
+}

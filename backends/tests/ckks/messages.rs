@@ -64,12 +64,21 @@ fn ciphertexts_with_too_few_levels_are_refused() {
 #[test]
 fn ciphertexts_at_another_scale_are_refused() {
     for (backend, network, layout) in ways() {
-        let mut rehearsal = Rehearsal::new(backend, &network, 1);
-        rehearsal.job.settings.extend(layout.map(|layout| ("layout".to_owned(), layout.to_owned())));
-        rehearsal.tap = Some(Arc::new(QueriesAtHalfScale(key_messages(backend))));
-        let done = rehearsal.run(&[specimens::images(&network, 1, 3)]).unwrap();
+        let tap = Arc::new(QueriesAtHalfScale(key_messages(backend)));
+        let done = tapped(backend, &network, layout, &specimens::images(&network, 1, 3), Some(tap));
         let reason = done[1].error.as_ref().unwrap().to_string();
         assert!(reason.contains("a ciphertext at level") && reason.contains("were agreed"), "{reason}");
+    }
+}
+
+#[test]
+fn queries_of_another_length_are_not_received() {
+    for (backend, network, layout) in ways() {
+        let tap = Arc::new(Longer(key_messages(backend)));
+        let done = tapped(backend, &network, layout, &specimens::images(&network, 1, 3), Some(tap));
+        let reason = done[1].error.as_ref().unwrap().to_string();
+        let expected = reason.contains("link to data-owner: a message of") && reason.contains("were due");
+        assert!(expected, "{layout:?}: {reason}");
     }
 }
 

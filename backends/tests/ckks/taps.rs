@@ -174,3 +174,15 @@ impl Tap for Seeds {
         Forward::Messages(vec![payload])
     }
 }
+
+/// Makes one message of the data owner longer by a byte.
+pub(crate) struct Longer(pub(crate) usize);
+
+impl Tap for Longer {
+    fn message(&self, from: &str, _: &str, index: usize, mut payload: Vec<u8>) -> Forward {
+        if from == "data-owner" && index == self.0 {
+            payload.push(0);
+        }
+        Forward::Messages(vec![payload])
+    }
+}

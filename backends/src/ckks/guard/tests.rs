@@ -87,3 +87,12 @@ fn wraps_show_at_any_distance_and_those_of_the_guard_itself_do_not() {
     // One in fifty is expected to be that near.
     assert!(passed <= 16, "{passed} of 200 wraps passed a hundredth of a period");
 }
+
+#[test]
+fn a_quarter_of_the_slots_is_spare_or_the_layout_is_not_taken() {
+    assert!(enough_spare(256, 1024) && !enough_spare(255, 1024) && !enough_spare(0, 4));
+    for outputs in [1, 2, 10, 100] {
+        let room = with_spare(outputs).next_power_of_two();
+        assert!(enough_spare(room - outputs, room), "{outputs} outputs");
+    }
+}

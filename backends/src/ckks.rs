@@ -17,6 +17,7 @@ mod packing;
 mod plan;
 mod precision;
 mod program;
+mod ranges;
 mod schedule;
 mod scheme;
 mod throughput;

@@ -104,4 +104,5 @@ pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use polynomial_evaluation::polynomial_depth;
 pub use random::Randomness;
+pub use sampling::ERROR_DEVIATION;
 pub use transform::{Diagonals, Transform, TransformOutline};

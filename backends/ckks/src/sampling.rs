@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 /// Half the number of bits a centred binomial error is made of; its variance is half of this.
 const BINOMIAL_BITS: u32 = 21;
 
-/// The standard deviation of errors: `sqrt(21 / 2)`, 3.24.
-pub(crate) const ERROR_DEVIATION: f64 = 3.240_370_349_203_93;
+/// The standard deviation of the errors of fresh encryptions: `sqrt(21 / 2)`, 3.24.
+pub const ERROR_DEVIATION: f64 = 3.240_370_349_203_93;
 
 /// Coefficients uniform in -1, 0, 1; the bias is below `2^-62`.
 pub(crate) fn ternary(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {

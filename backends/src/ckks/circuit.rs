@@ -9,6 +9,7 @@ use veilbench_networks::{Architecture, Op, Parameters, Range, Shape};
 use super::guard::Guard;
 use super::map::{Map, window_places};
 use super::precision::{Inputs, logit_deviation};
+use super::ranges;
 use super::scheme::Scheme;
 use crate::Unsupported;
 
@@ -64,11 +65,13 @@ impl Circuit {
     /// The structure, or with parameters all of it.
     ///
     /// # Errors
-    /// [`Unsupported`] for layers that are neither linear nor quadratic, and without calibrated ranges.
+    /// [`Unsupported`] for layers that are neither linear nor quadratic, and without calibrated ranges or with ranges that
+    /// cannot be.
     pub(super) fn new(
         architecture: &Architecture,
         parameters: Option<&[Parameters]>,
     ) -> Result<Self, Unsupported> {
+        ranges::check(architecture)?;
         let layers = &architecture.layers;
         let inputs: Vec<Shape> = architecture.steps().map(|(input, _)| input).collect();
         let mut stages = Vec::new();

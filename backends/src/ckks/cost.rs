@@ -1,5 +1,8 @@
-//! How long things take, from what the engine's benchmarks and whole runs measured on the reference machine (two
-//! cores of an AMD EPYC with AVX-512 IFMA): nanoseconds.
+//! How long things take, in nanoseconds.
+//!
+//! The constants were fitted in November 2026 to what `cargo bench -p veilbench-ckks --bench operations` and whole runs of
+//! the networks that ship took on two cores of a virtual AMD EPYC with AVX-512 IFMA. Which model of processor that was,
+//! and with which commands the runs were started, is not on record: predictions are for that machine alone.
 
 use super::circuit::Circuit;
 use super::map::{Block, Map};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, PublicKey, SecretKey, Transform};
 use veilbench_networks::Tensor;
+use zeroize::Zeroizing;
 
 use super::circuit::Circuit;
 use super::findings::Findings;
@@ -54,7 +55,7 @@ impl Client {
 
     fn encrypt(&self, image: &[f32]) -> Result<Vec<u8>, Error> {
         let mut message = Vec::new();
-        for values in spread(&self.input, |input| f64::from(image[input])) {
+        for values in spread(&self.input, |input| f64::from(image[input])).into_iter().map(Zeroizing::new) {
             let ciphertext = encrypt(&self.secret, &values, self.scheme.input_scale(), self.scheme.depth())?;
             let bytes = ciphertext.to_bytes(self.secret.context());
             message.extend(bytes.map_err(Error::engine("writing a ciphertext"))?);

@@ -6,8 +6,7 @@
 
 use super::scheme::Scheme;
 
-/// Standard deviation of errors of fresh encryptions.
-pub(super) const ERROR_DEVIATION: f64 = 3.2;
+pub(super) use veilbench_ckks::ERROR_DEVIATION;
 
 /// The root mean square of encrypted values, as a share of the calibrated range: about as much for normal values
 /// whose range is that of some thousand.

@@ -136,11 +136,27 @@ fn a_changed_program_changes_the_measurement() {
     assert_ne!(measured(&mut Command::new(&changed)), own());
 }
 
+/// A process of another program, ended with the test.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start() -> Self {
+        let child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        // Until it executes its own program it is a copy of this one.
+        while std::fs::read_link(format!("/proc/{}/exe", child.id())).unwrap() == me() {}
+        Self(child)
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
 #[test]
 fn a_process_that_shows_another_one_or_another_program_is_refused() {
-    let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
-    // The shell that was asked for has to be there, and not this program that is about to become it.
-    while std::fs::read_link(format!("/proc/{}/exe", child.id())).unwrap() == me() {}
+    let Sleeper(child) = &Sleeper::start();
     let open = |process| ShownProcess::open(process).unwrap();
     let refused = |process: u32, shown: &ShownProcess| {
         fixture::refusal(Measurement::of_process(process, shown, THREADS))
@@ -166,6 +182,4 @@ fn a_process_that_shows_another_one_or_another_program_is_refused() {
     let forged = std::fs::File::open(forged).unwrap().into();
     let said = refused(own, &ShownProcess::from_descriptors([forged, program, mounts]));
     assert!(said.contains("what it shows are not its mappings"), "{said}");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

@@ -19,7 +19,7 @@ const MIN_PRIME_BITS: u32 = 18;
 pub(crate) const MAX_PRIMES: usize = 96;
 
 /// The largest `log2` of the product of all primes that keeps 128 bits of security against classical attacks
-/// with a ternary secret and errors of deviation 3.2: Bossuat et al., "Security guidelines for implementing
+/// with a ternary secret and errors of deviation 3.2 ([`ERROR_DEVIATION`](crate::ERROR_DEVIATION) is a little more): Bossuat et al., "Security guidelines for implementing
 /// homomorphic encryption" (eprint 2024/463). `None` for degrees without an entry.
 pub const fn max_modulus_bits(degree: usize) -> Option<u32> {
     match degree {

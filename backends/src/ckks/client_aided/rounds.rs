@@ -6,6 +6,7 @@ use super::super::circuit::{MARGIN, magnitude, uncalibrated};
 use super::super::guard::{Guard, tolerance};
 use super::super::map::Map;
 use super::super::precision::{Inputs, logit_deviation};
+use super::super::ranges;
 use super::super::scheme::Scheme;
 use crate::Unsupported;
 
@@ -47,6 +48,7 @@ pub(super) fn rounds(
     architecture: &Architecture,
     parameters: Option<&[Parameters]>,
 ) -> Result<Vec<Round>, Unsupported> {
+    ranges::check(architecture)?;
     let unit = |range: Option<veilbench_networks::Range>, layer: Option<&Layer>| {
         let range = range.ok_or_else(|| uncalibrated(layer.map(|layer| layer.name.clone())))?;
         Ok::<f64, Unsupported>(MARGIN * magnitude(range, 0.0))

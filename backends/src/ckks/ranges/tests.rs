@@ -1,0 +1,59 @@
+use veilbench_networks::zoo;
+
+use super::*;
+use crate::conformance::specimens;
+use crate::{Backend, Job, LinkProfile};
+
+fn planned(backend: &dyn Backend, architecture: &Architecture) -> Result<(), Unsupported> {
+    backend.plan(architecture, &Job::new(1, 1, LinkProfile::loopback())).map(drop)
+}
+
+#[test]
+fn ranges_of_the_networks_that_ship_are_plausible() {
+    for name in zoo::names() {
+        check(&zoo::load(name).unwrap().architecture).unwrap();
+    }
+    specimens::networks().iter().for_each(|network| check(&network.architecture).unwrap());
+}
+
+#[test]
+fn ranges_without_a_width_are_refused_by_both_protocols_with_the_remedy() {
+    let backends: [&dyn Backend; 2] = [&crate::ckks::Ckks, &crate::ckks::CkksClientAided];
+    for backend in backends {
+        let network = specimens::supported(backend, 1).unwrap().architecture;
+        planned(backend, &network).unwrap();
+        for layer in 0..network.layers.len() {
+            for range in [Range { low: 0.0, high: 0.0 }, Range { low: -1e-7, high: 1e-8 }] {
+                let mut narrow = network.clone();
+                narrow.layers[layer].range = Some(range);
+                let refused = planned(backend, &narrow).unwrap_err();
+                assert_eq!(refused.layer.as_deref(), Some(&*narrow.layers[layer].name));
+                assert!(
+                    refused.reason.contains("state the range that calibration finds"),
+                    "{}",
+                    refused.reason
+                );
+            }
+        }
+        let mut narrow = network;
+        narrow.input_range = Some(Range { low: 0.0, high: 0.0 });
+        let refused = planned(backend, &narrow).unwrap_err().to_string();
+        assert!(refused.contains("the stated range of its input is 0 to 0"), "{refused}");
+    }
+}
+
+#[test]
+fn layers_that_hand_on_what_they_read_have_ranges_like_it() {
+    let mut network = specimens::networks().remove(0).architecture;
+    assert_eq!(network.layers[1].op, Op::Relu);
+    for (low, high, plausible) in [(0.0, 8.0, true), (0.0, 0.6, true), (0.0, 0.4, false), (0.0, 0.001, false)]
+    {
+        network.layers[1].range = Some(Range { low, high });
+        let verdict = check(&network);
+        assert_eq!(verdict.is_ok(), plausible, "{low} to {high}: {verdict:?}");
+    }
+    // What a rectifier makes of negative values alone is nothing, and rightly so.
+    network.layers[0].range = Some(Range { low: -8.0, high: 0.01 });
+    network.layers[1].range = Some(Range { low: 0.0, high: 0.01 });
+    check(&network).unwrap();
+}

@@ -84,7 +84,7 @@ fn encoding_frees_nothing_of_what_it_encodes() {
 fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
     let context = insecure(DEGREE, &[50, 40, 40], &[50], 3);
     let mut owner = Owner::new(&context, &request(&[1]), 1);
-    let template = owner.encrypt(&[0.5], 2f64.powi(30), 2).to_bytes(&context).unwrap();
+    let template = owner.encrypt(&[0.5], 2f64.powi(80), 2).to_bytes(&context).unwrap();
     // Decrypting (0, 1) gives the key itself.
     let key = {
         let unit = constant(&context, &template, [0, 1]);

@@ -72,6 +72,7 @@ impl Circuit {
         parameters: Option<&[Parameters]>,
     ) -> Result<Self, Unsupported> {
         ranges::check(architecture)?;
+        parameters.map_or(Ok(()), |parameters| ranges::check_weights(architecture, parameters))?;
         let layers = &architecture.layers;
         let inputs: Vec<Shape> = architecture.steps().map(|(input, _)| input).collect();
         let mut stages = Vec::new();

@@ -1,6 +1,6 @@
 //! Stated ranges that cannot be those of the network: scales chosen from them would drown every value in noise.
 
-use veilbench_networks::{Architecture, Op, Range};
+use veilbench_networks::{Architecture, Op, Parameters, Range};
 
 use super::circuit::magnitude;
 use crate::Unsupported;
@@ -39,6 +39,52 @@ pub(super) fn check(architecture: &Architecture) -> Result<(), Unsupported> {
         before = layer.range;
     }
     Ok(())
+}
+
+/// Whether the weights can take every layer from the stated range of what it reads to its own.
+///
+/// # Errors
+/// [`Unsupported`], naming the layer whose inputs must reach further than their range says.
+pub(super) fn check_weights(
+    architecture: &Architecture,
+    parameters: &[Parameters],
+) -> Result<(), Unsupported> {
+    let mut before = architecture.input_range;
+    for (layer, own) in architecture.layers.iter().zip(parameters) {
+        if let (Some(read), Some(made), Some(reach)) = (before, layer.range, reach(layer.op, own)) {
+            let most = reach(magnitude(read, 0.0));
+            if magnitude(made, 0.0) > TIMES * most {
+                let why = format!("where its inputs, as their range says, give {most:.1e} at most");
+                return Err(refusal(Some(&layer.name), made, &why));
+            }
+        }
+        before = layer.range;
+    }
+    Ok(())
+}
+
+/// What a layer can make at most, in magnitude, of inputs of a magnitude; `None` if its weights do not say.
+fn reach(op: Op, parameters: &Parameters) -> Option<Box<dyn Fn(f64) -> f64 + '_>> {
+    let size = |values: &[f32]| values.iter().map(|value| f64::from(value.abs())).sum::<f64>();
+    match (op, parameters) {
+        (Op::Dense(_) | Op::Conv2d(_), Parameters::Affine { weights, bias }) => {
+            let rows = weights.chunks_exact((weights.len() / bias.len().max(1)).max(1));
+            let rows: Vec<(f64, f64)> =
+                rows.zip(bias).map(|(row, bias)| (size(row), f64::from(bias.abs()))).collect();
+            Some(Box::new(move |input| {
+                rows.iter().map(|(weights, bias)| weights * input + bias).fold(0.0, f64::max)
+            }))
+        }
+        (Op::Polynomial(polynomial), Parameters::Polynomial { coefficients }) => {
+            Some(Box::new(move |input| {
+                let value = |own: &[f32]| {
+                    own.iter().rev().fold(0.0, |sum, &next| sum * input + f64::from(next.abs()))
+                };
+                coefficients.chunks_exact(polynomial.degree + 1).map(value).fold(0.0, f64::max)
+            }))
+        }
+        _ => None,
+    }
 }
 
 fn wide(layer: Option<&str>, range: Option<Range>) -> Result<(), Unsupported> {

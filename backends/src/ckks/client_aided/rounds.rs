@@ -49,6 +49,7 @@ pub(super) fn rounds(
     parameters: Option<&[Parameters]>,
 ) -> Result<Vec<Round>, Unsupported> {
     ranges::check(architecture)?;
+    parameters.map_or(Ok(()), |parameters| ranges::check_weights(architecture, parameters))?;
     let unit = |range: Option<veilbench_networks::Range>, layer: Option<&Layer>| {
         let range = range.ok_or_else(|| uncalibrated(layer.map(|layer| layer.name.clone())))?;
         Ok::<f64, Unsupported>(MARGIN * magnitude(range, 0.0))

@@ -57,3 +57,20 @@ fn layers_that_hand_on_what_they_read_have_ranges_like_it() {
     network.layers[1].range = Some(Range { low: 0.0, high: 0.01 });
     check(&network).unwrap();
 }
+
+#[test]
+fn weights_that_cannot_reach_a_range_are_refused_by_the_layer_that_must() {
+    for name in zoo::names() {
+        let network = zoo::load(name).unwrap();
+        check_weights(&network.architecture, &network.parameters).unwrap();
+    }
+    for network in specimens::networks() {
+        check_weights(&network.architecture, &network.parameters).unwrap();
+    }
+    let mut network =
+        specimens::networks().into_iter().find(|own| own.architecture.name == "dense-poly").unwrap();
+    network.architecture.layers[0].range = Some(Range { low: -0.001, high: 0.001 });
+    let refused = check_weights(&network.architecture, &network.parameters).unwrap_err();
+    assert_eq!(refused.layer.as_deref(), Some("layer1"), "the polynomial cannot come from 0.001 to 8");
+    assert!(refused.reason.contains("as their range says"), "{}", refused.reason);
+}

@@ -162,9 +162,10 @@ impl Backend for Tee {
 
     fn isolate(&self, role: usize) -> Result<(), Error> {
         let enclave = self.profile().roles.get(role).is_some_and(|role| role.name == ENCLAVE);
-        Ok(if enclave {
-            veilbench_tee::sandbox::continue_apart()?
-        })
+        if enclave {
+            veilbench_tee::sandbox::continue_apart()?;
+        }
+        Ok(())
     }
 
     fn join(&self, seat: Seat) -> Result<Box<dyn Party>, Error> {

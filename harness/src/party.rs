@@ -31,10 +31,7 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     result
 }
 
-fn follow(
-    backends: &[Box<dyn Backend>],
-    control: &mut Control,
-) -> Result<(), PartyError> {
+fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
     let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
     let timeout = Duration::from_secs(brief.timeout_seconds);
     let deadline = Instant::now() + timeout;

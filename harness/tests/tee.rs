@@ -23,7 +23,8 @@ fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
     let spans: Vec<_> =
         data.samples.iter().filter(|row| row.role == "enclave").map(|row| &row.span).collect();
     let report = spans.iter().find(|span| span.starts_with("in force: ")).unwrap();
-    assert!(report.contains("no-dump=yes") && report.contains("keys="), "{report}");
+    assert!(report.contains("seccomp=yes") && report.contains("no-dump=yes"), "{report}");
+    assert!(report.ends_with("keys=memfd-secret"), "{report}");
     for span in ["sandbox", "seal-model", "unseal-model", "optimise", "open", "evaluate", "seal"] {
         assert!(spans.iter().any(|recorded| *recorded == span), "{span} in {spans:?}");
     }
@@ -51,6 +52,17 @@ fn a_session_records_its_protections_every_byte_and_that_it_is_simulated() {
         let measured = std::fs::read_to_string(bench.out().join(file)).unwrap();
         assert!(!measured.contains("modelled"), "{file} holds a modelled figure");
     }
+}
+
+#[test]
+fn consent_to_an_unprotected_enclave_is_part_of_the_cell_and_of_the_record() {
+    let bench = Bench::new();
+    let output = bench.run(&[CELL, &["--set", "tee.allow-unprotected=on"]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    assert!(data.samples.iter().all(|row| row.cell.starts_with("tee@allow-unprotected=on/")));
+    let run = std::fs::read_to_string(bench.out().join("run.json")).unwrap();
+    assert!(run.contains("clients demand no protections of the enclave's process"), "{run}");
 }
 
 #[test]

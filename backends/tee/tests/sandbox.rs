@@ -93,7 +93,7 @@ fn a_report_says_what_was_not_granted() {
 
 #[test]
 fn a_process_with_threads_does_not_go_on_without_them() {
-    let other = std::thread::spawn(|| std::thread::park());
+    let other = std::thread::spawn(std::thread::park);
     let refused = continue_apart().unwrap_err().to_string();
     assert!(refused.contains("threads, and only one would go on"), "{refused}");
     other.thread().unpark();

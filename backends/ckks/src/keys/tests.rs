@@ -160,9 +160,10 @@ fn assert_fresh_zeros(
         let halves = [minus(context, &zero[0], &zero[1]), minus(context, &public.body, &public.mask)];
         assert_spread(context, &quotient(context, &halves[0], &halves[1]));
     }
-    for part in 0..2 {
-        assert_spread(context, &zeros[0][part]);
-        assert_spread(context, &minus(context, &zeros[0][part], &zeros[1][part]));
+    let [one, other] = zeros;
+    for (one, other) in one.iter().zip(other) {
+        assert_spread(context, one);
+        assert_spread(context, &minus(context, one, other));
     }
 }
 

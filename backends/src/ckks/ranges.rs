@@ -5,8 +5,9 @@ use veilbench_networks::{Architecture, Op, Parameters, Range};
 use super::circuit::magnitude;
 use crate::Unsupported;
 
-/// The smallest magnitude a range may have: of values that are all smaller nothing is left beside the noise.
-const LEAST: f64 = 1e-6;
+/// The smallest magnitude a range may have: single precision holds no digits of smaller values. Scales are relative to ranges, so that
+/// what is larger keeps its digits however small it is.
+const LEAST: f64 = f32::MIN_POSITIVE as f64;
 
 /// How many times smaller a layer's range may be than what goes through it unchanged, on images other than those it was
 /// calibrated with.

@@ -29,7 +29,6 @@ const UNCOUNTED: usize = 16;
 pub(super) struct Prediction {
     pub(super) setup_bytes: usize,
     pub(super) online_bytes: usize,
-    pub(super) online_wall_ns: u64,
     /// Of the role that takes most.
     pub(super) peak_rss_bytes: usize,
     /// Of all roles: what the machine must have.
@@ -57,7 +56,8 @@ pub(super) struct Predictor<'a> {
 }
 
 impl Predictor<'_> {
-    /// The figures of a batch, and how long both of its phases take, in nanoseconds.
+    /// The figures of a batch, and about how long both of its phases take, in nanoseconds. The time decides what fits a profile of runs;
+    /// it is within a factor of a few on another machine, which is no prediction to hold a measurement against.
     pub(super) fn predict(&self) -> (Prediction, u64) {
         let ahead = self.cut.ahead().min(self.job.batch);
         let late = self.job.batch - ahead;
@@ -73,7 +73,6 @@ impl Predictor<'_> {
         let prediction = Prediction {
             setup_bytes: self.cost.setup().bytes,
             online_bytes: online.bytes.saturating_add(dealt_late.bytes),
-            online_wall_ns,
             peak_rss_bytes: others.into_iter().fold(model_owner, usize::max),
             session_peak_rss_bytes: others.into_iter().fold(model_owner, usize::saturating_add),
         };

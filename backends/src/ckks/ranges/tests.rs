@@ -23,7 +23,7 @@ fn ranges_without_a_width_are_refused_by_both_protocols_with_the_remedy() {
         let network = specimens::supported(backend, 1).unwrap().architecture;
         planned(backend, &network).unwrap();
         for layer in 0..network.layers.len() {
-            for range in [Range { low: 0.0, high: 0.0 }, Range { low: -1e-7, high: 1e-8 }] {
+            for range in [Range { low: 0.0, high: 0.0 }, Range { low: -1e-40, high: 1e-39 }] {
                 let mut narrow = network.clone();
                 narrow.layers[layer].range = Some(range);
                 let refused = planned(backend, &narrow).unwrap_err();
@@ -40,6 +40,13 @@ fn ranges_without_a_width_are_refused_by_both_protocols_with_the_remedy() {
         let refused = planned(backend, &narrow).unwrap_err().to_string();
         assert!(refused.contains("the stated range of its input is 0 to 0"), "{refused}");
     }
+}
+
+#[test]
+fn logits_of_a_millionth_are_planned() {
+    let mut small = specimens::supported(&crate::ckks::Ckks, 1).unwrap().architecture;
+    small.layers.last_mut().unwrap().range = Some(Range { low: -1e-8, high: 1e-8 });
+    planned(&crate::ckks::Ckks, &small).unwrap();
 }
 
 #[test]

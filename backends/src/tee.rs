@@ -121,6 +121,11 @@ impl Backend for Tee {
                 "a model of {model} bytes exceeds the {MODEL_LIMIT} bytes of one record"
             )));
         }
+        if !allows_unprotected(job) {
+            let missing =
+                LeastProtections::confined().missing_here().map_err(|error| refuse(error.to_string()))?;
+            unprotected(&missing)?;
+        }
         let image = own_image().map_err(|error| refuse(error.to_string()))?;
         let parameters = serde_json::json!({
             "simulated": true,
@@ -176,6 +181,20 @@ impl Backend for Tee {
             _ => enclave::join(seat),
         }
     }
+}
+
+/// Refuses what clients would refuse, where the kernel lacks protections.
+fn unprotected(missing: &[String]) -> Result<(), Unsupported> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let reason = format!(
+        "this kernel does not offer {}, which clients demand of an enclave; a newer one does (Linux 6.5 and later), or \
+         --set tee.{}=on runs without, and says so",
+        missing.join(", "),
+        ALLOW_UNPROTECTED.key
+    );
+    Err(Unsupported { layer: None, reason })
 }
 
 fn allows_unprotected(job: &Job) -> bool {
@@ -278,6 +297,16 @@ impl From<veilbench_tee::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_without_protections_is_a_refusal_with_its_remedy() {
+        assert!(unprotected(&[]).is_ok());
+        let refused = unprotected(&["landlock from v3".to_owned()]).unwrap_err().to_string();
+        assert!(
+            refused.contains("landlock from v3") && refused.contains("--set tee.allow-unprotected=on"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn the_machines_own_failure_blames_no_peer_and_keeps_its_source() {

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetError, RulesetStatus, Scope,
 };
 
 /// Versions this knows, best first, with the first kernel of each: files and devices, TCP, scopes.
@@ -30,17 +31,24 @@ pub(super) fn enforce() -> Option<u32> {
 }
 
 fn restrict_thread(abi: ABI) -> bool {
-    let restrict = || {
-        let mut rules = Ruleset::default()
-            .set_compatibility(CompatLevel::HardRequirement)
-            .handle_access(AccessFs::from_all(abi))?;
-        if abi >= ABI::V4 {
-            rules = rules.handle_access(AccessNet::from_all(abi))?;
-        }
-        if abi >= ABI::V6 {
-            rules = rules.scope(Scope::from_all(abi))?;
-        }
-        rules.create()?.restrict_self()
-    };
+    let restrict = || rules(abi)?.restrict_self();
     restrict().is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
+}
+
+/// The version the kernel offers, if it does.
+pub(super) fn offered() -> Option<u32> {
+    VERSIONS.into_iter().find_map(|(number, abi)| rules(abi).is_ok().then_some(number))
+}
+
+fn rules(abi: ABI) -> Result<RulesetCreated, RulesetError> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))?;
+    if abi >= ABI::V4 {
+        rules = rules.handle_access(AccessNet::from_all(abi))?;
+    }
+    if abi >= ABI::V6 {
+        rules = rules.scope(Scope::from_all(abi))?;
+    }
+    rules.create()
 }

@@ -1,7 +1,12 @@
 //! Which protections a client insists on.
 
-use super::Protections;
-use crate::KeyMemory;
+use std::path::Path;
+
+use super::{Protections, landlock};
+use crate::{KeyMemory, Result, SecretKey};
+
+/// There where the kernel filters system calls.
+const SECCOMP: &str = "/proc/sys/kernel/seccomp/actions_avail";
 
 /// The least that must be in force around an enclave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,19 @@ impl LeastProtections {
         Self { seccomp: false, landlock: None, no_dump: false, keys: KeyMemory::Ordinary }
     }
 
+    /// Names of those that this machine's kernel does not offer to a process; empty if it offers all.
+    ///
+    /// # Errors
+    /// If there is no memory for a key.
+    pub fn missing_here(&self) -> Result<Vec<String>> {
+        let offered = Protections {
+            seccomp: Path::new(SECCOMP).exists(),
+            landlock: landlock::offered(),
+            no_dump: true,
+        };
+        Ok(self.missing(&offered, SecretKey::new([0; 32])?.memory()))
+    }
+
     /// Names of those that are not in force where these are; empty if all are.
     pub(crate) fn missing(&self, protections: &Protections, keys: KeyMemory) -> Vec<String> {
         let mut missing = Vec::new();
@@ -46,5 +64,17 @@ impl LeastProtections {
             missing.push(format!("keys in {}", self.keys));
         }
         missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_kernel_offers_is_missing_here() {
+        let demanded = LeastProtections { landlock: Some(1_000), ..LeastProtections::none() };
+        assert_eq!(demanded.missing_here().unwrap(), ["landlock from v1000"]);
+        assert!(LeastProtections::none().missing_here().unwrap().is_empty());
     }
 }

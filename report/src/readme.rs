@@ -4,7 +4,7 @@ use crate::{
     format::{bytes, count, duration, percent},
     groups::{group_of, groups},
     markdown::{escaped, line},
-    plots::{dataset, machine},
+    plots::{dataset, failure, machine},
     table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,8 @@ fn is_twin(row: &Summary) -> bool {
 
 /// A row for each backend, a column for each task, the accuracy of every network, and what the letters of protection stand for.
 ///
-/// A field is of the network as it is if the backend runs it, else of its twin with polynomials.
+/// A field is of the network as it is, of its twin with polynomials only where the backend cannot run it, and of loopback only where
+/// that was measured.
 pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     let groups = groups(rows);
     let tasks: BTreeSet<Task> = rows.iter().map(task).collect();
@@ -39,8 +40,8 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
         }
     }
     let mut text = format!(
-        "{}. One image alone, after setup: time of the offline and the online phase, and all bytes of both, medians with one \
-         thread for each role where measured. Rows of different protection do not compare.\n\n",
+        "{}. One image, alone where that was measured, after setup: time of the offline and the online phase, and all bytes of \
+         both, medians with one thread for each role where measured. Rows of different protection do not compare.\n\n",
         escaped(&machine(run))
     );
     let named = |first: &str, field: &dyn Fn(&Task) -> String| {
@@ -64,16 +65,23 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     text
 }
 
-/// What worked before what failed, loopback before other links, the network as it is before its twin, then the smallest batch and the
-/// fewest threads.
-fn preference(row: &Summary) -> (bool, bool, bool, usize, usize, &str) {
-    (row.status != Status::Ok, row.link != "loopback", is_twin(row), row.batch, row.threads, &row.cell)
+/// Loopback before other links, then what is told: the network as it is, what went wrong with it, its twin, what the backend cannot run;
+/// of each the smallest batch and the fewest threads.
+fn preference(row: &Summary) -> (bool, u8, usize, usize, &str) {
+    let told = match (row.status, is_twin(row)) {
+        (Status::Ok, false) => 0,
+        (Status::Unsupported, false) => 3,
+        (_, false) => 1,
+        (Status::Ok, true) => 2,
+        (_, true) => 4,
+    };
+    (row.link != "loopback", told, row.batch, row.threads, &row.cell)
 }
 
 /// Time and bytes of one image, or why there are none.
 fn cost(row: &Summary) -> String {
     let Some(online) = row.online_wall_ns.filter(|_| row.status == Status::Ok) else {
-        return row.status.to_string();
+        return failure(row).unwrap_or_else(|| "cold only".to_owned());
     };
     let share = row.batch as f64;
     let time = (online + row.offline_wall_ns.unwrap_or(0)) as f64 / share;
@@ -81,7 +89,8 @@ fn cost(row: &Summary) -> String {
     let twin = if is_twin(row) { ", with polynomials" } else { "" };
     let batch =
         if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
-    format!("{}, {}{twin}{batch}", duration(time), bytes(size))
+    let link = if row.link == "loopback" { String::new() } else { format!(", over {}", row.link) };
+    format!("{}, {}{twin}{batch}{link}", duration(time), bytes(size))
 }
 
 /// The accuracy of a task's network and of its twin, each over the most images that answered.

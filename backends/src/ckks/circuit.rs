@@ -296,7 +296,7 @@ fn scale(map: &mut Map, of: impl Fn(usize) -> (f64, f64)) {
 /// The largest `|x + shift|`.
 pub(super) fn magnitude(range: Range, shift: f64) -> f64 {
     let at = |end: f32| (f64::from(end) + shift).abs();
-    at(range.low).max(at(range.high)).max(1e-6)
+    at(range.low).max(at(range.high)).max(f64::from(f32::MIN_POSITIVE))
 }
 
 fn pool_width(shape: Shape) -> usize {

@@ -65,6 +65,8 @@ fn file_of<'a>(mapping: &Mapping<'a>, program: &str) -> Result<Option<&'a str>> 
     match mapping.name {
         "[vdso]" | "[vsyscall]" => return Ok(None),
         name if !name.starts_with('/') => return refuse("it is executable and no file"),
+        // The kernel writes a line feed as a backslash and digits, and a backslash as it is.
+        name if name.contains('\\') => return refuse("its name may stand for two files"),
         _ => {}
     }
     if mapping.writable {
@@ -128,6 +130,7 @@ mod tests {
         assert_eq!(verdict("r-xp 0 08:01 7      /program", "0"), "aside");
         assert_eq!(verdict("r-xp 0 00:00 0      [vdso]", "0"), "aside");
         assert!(verdict("r-xp 0 00:00 0", "0").contains("executable and no file"));
+        assert!(verdict(r"r-xp 0 08:01 7      /lib/a\012b.so", "0").contains("may stand for two files"));
         assert!(verdict("rwxp 0 00:00 0      [stack]", "0").contains("executable and no file"));
         assert!(verdict("rwxp 0 08:01 7      /lib/a.so", "0").contains("writable"));
         assert!(verdict("r-xp 0 08:01 7      /program", "4").contains("changed after it was loaded"));

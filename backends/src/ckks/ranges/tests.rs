@@ -1,7 +1,8 @@
-use veilbench_networks::zoo;
+use veilbench_networks::{Tensor, zoo};
 
 use super::*;
 use crate::conformance::specimens;
+use crate::rehearsal::Rehearsal;
 use crate::{Backend, Job, LinkProfile};
 
 fn planned(backend: &dyn Backend, architecture: &Architecture) -> Result<(), Unsupported> {
@@ -43,10 +44,22 @@ fn ranges_without_a_width_are_refused_by_both_protocols_with_the_remedy() {
 }
 
 #[test]
-fn logits_of_a_millionth_are_planned() {
-    let mut small = specimens::supported(&crate::ckks::Ckks, 1).unwrap().architecture;
-    small.layers.last_mut().unwrap().range = Some(Range { low: -1e-8, high: 1e-8 });
-    planned(&crate::ckks::Ckks, &small).unwrap();
+fn logits_of_a_billionth_keep_their_digits() {
+    let mut network = specimens::supported(&crate::ckks::Ckks, 2).unwrap();
+    if let Some(Parameters::Affine { weights, bias }) = network.parameters.last_mut() {
+        weights.iter_mut().chain(bias).for_each(|value| *value *= 1e-9);
+    }
+    let calibration = specimens::images(&network, 60, 12);
+    veilbench_networks::evaluate::ranges(&mut network, &calibration).unwrap();
+    let images = specimens::images(&network, 2, 11);
+    let clear: Tensor<f64> = veilbench_networks::evaluate::evaluate(&network, &images).unwrap();
+    let done = Rehearsal::new(&crate::ckks::Ckks, &network, 2).run(std::slice::from_ref(&images)).unwrap();
+    assert!(done.iter().all(|role| role.error.is_none()), "{:?} {:?}", done[0].error, done[1].error);
+    let largest = clear.data().iter().fold(0f64, |most, logit| most.max(logit.abs()));
+    assert!(largest < 1e-8);
+    for (due, got) in clear.data().iter().zip(done[0].logits[0].data()) {
+        assert!((due - f64::from(*got)).abs() < largest / 256.0, "{got} where {due} is due");
+    }
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! Images that travel in one message have masks of their own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod session;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use session::{SessionOf, architecture, by_function, format, images, parameters, to_parties};
+use veilbench_mpc::circuit::{Circuit, Format};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
+
+/// Bytes that no two places of uniform messages have in common: of a million places, with a probability of 3e-8.
+const WINDOW: usize = 8;
+
+/// Two equal images in one message: what they are masked with must tell them apart, at every place.
+fn equal_images_look_different<P: Protocol>(format: Format) {
+    for name in ["mnist-mlp", "mnist-cnn", "mnist-mlp-poly", "max-pools"] {
+        let architecture = architecture(name);
+        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+        let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+        let image = images(&circuit, 1, 3);
+        let two = [&image[..], &image[..]].concat();
+        let mut session = SessionOf::<P>::fresh(&circuit, &model);
+        let sent = session.infer(&two);
+        let messages =
+            [sent.to_model_owner, sent.to_data_owner, to_parties(&sent.corrections), vec![sent.differences]];
+        for (kind, message) in messages
+            .iter()
+            .enumerate()
+            .flat_map(|(kind, messages)| messages.iter().map(move |message| (kind, message)))
+        {
+            let mut places: HashMap<&[u8], usize> = HashMap::new();
+            for (place, window) in message.windows(WINDOW).enumerate() {
+                let before = places.insert(window, place);
+                assert_eq!(before, None, "{name}, kind {kind}: the bytes at {place} were there before");
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_images_look_different_with_the_tree() {
+    equal_images_look_different::<Masked>(format(8, 10));
+}
+
+#[test]
+fn equal_images_look_different_with_the_function() {
+    equal_images_look_different::<Masked>(by_function(format(8, 10)));
+}
+
+#[test]
+fn equal_images_look_different_with_triples() {
+    equal_images_look_different::<Beaver>(format(8, 10));
+}

@@ -307,7 +307,7 @@ fn batches_of_one_session_have_nothing_in_common_with_triples() {
     is_uniform(&textbook(), Fixed::Session);
 }
 
-/// More values than are compared side by side: neighbours have masks of their own.
+/// More values than are compared side by side, of two equal images in one message: neighbours have masks of their own, and so have images.
 fn neighbours_share_no_mask<P: Protocol + Described>(setting: &Setting<P>) {
     let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
     let conv = Layer::Conv2d(Conv2d { outputs: 1, groups: 1, dilation: [1; 2], window });
@@ -318,8 +318,8 @@ fn neighbours_share_no_mask<P: Protocol + Described>(setting: &Setting<P>) {
     let mut session = SessionOf::<P>::fresh(&circuit, &model);
     let mut tally = Tally::default();
     for _ in 0..DRAWS {
-        let (inference, _) = session.prepare(1).attempt(&image(&circuit));
-        tally.add(&Transcript::read::<P>(&circuit, &inference).opened);
+        let (inference, _) = session.prepare(2).attempt(&image(&circuit).repeat(2));
+        tally.add(&Transcript::of_batch::<P>(&circuit, &inference, 2).opened);
     }
     let findings = [tally.findings(), tally.shared_masks()].concat();
     assert!(findings.is_empty(), "{}", findings.join("\n"));

@@ -35,6 +35,15 @@ enum Form {
     Planes { planes: usize, lanes: usize },
 }
 
+impl Form {
+    fn times(self, images: usize) -> Self {
+        match self {
+            Form::Numbers { count, bits } => Form::Numbers { count: count * images, bits },
+            Form::Planes { planes, lanes } => Form::Planes { planes, lanes: lanes * images },
+        }
+    }
+}
+
 /// A part of the online messages.
 pub(crate) struct Item {
     name: String,
@@ -192,12 +201,18 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    /// Reads the online messages.
+    /// Reads the online messages of one image.
     pub(crate) fn read<P: Described>(circuit: &Circuit, inference: &Inference) -> Self {
+        Self::of_batch::<P>(circuit, inference, 1)
+    }
+
+    /// Reads the online messages of several images, whose numbers of one kind stand together.
+    pub(crate) fn of_batch<P: Described>(circuit: &Circuit, inference: &Inference, images: usize) -> Self {
         let streams = [inference.to_model_owner.concat(), inference.to_data_owner.concat()];
         let [mut from_data_owner, mut from_model_owner] = [streams[0].as_slice(), streams[1].as_slice()];
         let mut transcript = Self { sent: [Vec::new(), Vec::new()], opened: Vec::new() };
         for Item { name, sender, form } in P::items(circuit) {
+            let form = form.times(images);
             let parts = [
                 (sender != Sender::ModelOwner).then(|| take(&mut from_data_owner, form)),
                 (sender != Sender::DataOwner).then(|| take(&mut from_model_owner, form)),

@@ -17,8 +17,11 @@ const ENOUGH_BITS: u32 = 15;
 /// Weights have so many more: their rounding errs in one direction for a whole session, that of activations evens out.
 const EXTRA_WEIGHT_BITS: &[u32] = &[3];
 /// The same where squares need room for the bits of activations twice: the first that fits. Errors of activations outweigh those of
-/// weights there, so that a bit more for activations is worth two fewer for weights.
+/// weights there, so that a bit more for activations is worth two fewer for weights, as long as these keep
+/// [`LEAST_WEIGHT_BITS_OF_SQUARES`].
 const EXTRA_WEIGHT_BITS_OF_SQUARES: &[u32] = &[6, 5, 4, 3, 2];
+/// With 17 bits the rounding of weights puts logits of `malaria-cnn-poly` off by 5e-3.
+const LEAST_WEIGHT_BITS_OF_SQUARES: u32 = 18;
 /// Fractional bits without calibration, for ReLU networks and for polynomials: the ring is as wide as it can be, and
 /// values grow by the weights' norms, squares by more.
 const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
@@ -98,6 +101,9 @@ pub(super) fn choose(
     for bits in BITS.rev() {
         let mut fitting = None;
         for extra in extra_bits {
+            if lowered.squares() && bits + extra < LEAST_WEIGHT_BITS_OF_SQUARES {
+                continue;
+            }
             let ring = compile(bits, bits + extra, Ring::FULL)?.calibrated_ring();
             fitting = fitting.or(ring.map(|ring| (ring, bits, bits + extra)));
         }

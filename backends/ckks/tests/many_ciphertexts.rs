@@ -19,7 +19,7 @@ fn encrypted(owner: &mut Owner, count: usize) -> (Vec<Vec<f64>>, Vec<Ciphertext>
 fn weighted_sums_agree_with_one_weighted_sum_for_every_row() {
     let context = insecure(512, &[50, 40, 40], &[50], 3);
     let mut owner = Owner::new(&context, &KeyRequest::default(), 1);
-    for (rows, columns) in [(1, 1), (3, 13), (4, 12), (9, 25)] {
+    for (rows, columns) in [(1, 1), (3, 13), (4, 12), (9, 25), (128, 1), (131, 13), (260, 2)] {
         let (plain, ciphertexts) = encrypted(&mut owner, columns);
         let inputs: Vec<&Ciphertext> = ciphertexts.iter().collect();
         let weights = values(rows * columns, 7);

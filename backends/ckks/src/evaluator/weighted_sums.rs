@@ -1,14 +1,19 @@
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
-use crate::kernels::{GROUP, LAZY_TERMS};
+use crate::kernels::{GROUP, Kernels, LAZY_TERMS, SHORT_TERMS, ShortModulus};
 use crate::modulus::Modulus;
 use crate::parallel;
 use crate::ring::{Ntt, Polynomial};
 use arrayvec::ArrayVec;
+use std::ops::Range;
 
 /// Coefficients of every input that are worked on together: a few dozen such pieces fit the second-level cache.
 const STRIP: usize = 256;
+
+/// Rows whose sums over a strip stay in the second-level cache while all inputs pass: of thousands of rows, every few
+/// inputs would read and write them all in memory. A multiple of [`GROUP`].
+const TILE: usize = 128;
 
 impl Evaluator {
     /// A plaintext matrix times a vector of ciphertexts, [`Evaluator::weighted_sum`] for every row of `weights`
@@ -52,10 +57,11 @@ impl Evaluator {
         let words = columns * 2 * first.limbs() * ring.degree();
         parallel::for_each(words, limbs.into_iter().enumerate(), |(index, outputs)| {
             let m = ring.modulus(index);
-            let weights: Vec<u64> = integers.iter().map(|&integer| m.montgomery(m.signed(integer))).collect();
+            let sums = Sums::new(ring.kernels(), m);
+            let weights: Vec<u64> = integers.iter().map(|&integer| sums.prepare(m.signed(integer))).collect();
             for (part, mut outputs) in outputs.into_iter().enumerate() {
                 let inputs: Vec<&[u64]> = ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect();
-                self.strips(m, &inputs, &weights, &mut outputs);
+                self.strips(&sums, &inputs, &weights, &mut outputs);
             }
         });
         let finish = |parts| {
@@ -67,42 +73,88 @@ impl Evaluator {
     }
 
     /// One limb of one part: `outputs[r] = sum over c of weights[r, c] inputs[c]`; outputs come in as zeros.
-    fn strips(&self, m: &Modulus, inputs: &[&[u64]], weights: &[u64], outputs: &mut [&mut [u64]]) {
-        let kernels = self.context.ring().kernels();
+    fn strips(&self, sums: &Sums, inputs: &[&[u64]], weights: &[u64], outputs: &mut [&mut [u64]]) {
         let degree = self.context.ring().degree();
         let mut partial = self.context.tables().scratch.take(GROUP * STRIP);
         for start in (0..degree).step_by(STRIP) {
             let strip = start..(start + STRIP).min(degree);
-            for column in (0..inputs.len()).step_by(LAZY_TERMS) {
-                let columns = column..(column + LAZY_TERMS).min(inputs.len());
-                let sources: ArrayVec<&[u64], LAZY_TERMS> =
-                    inputs[columns.clone()].iter().map(|row| &row[strip.clone()]).collect();
-                let row_weights = |row: usize| {
-                    &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]
-                };
-                let (groups, singles) = outputs.as_chunks_mut::<GROUP>();
-                let grouped = groups.len() * GROUP;
-                for (group, outputs) in groups.iter_mut().enumerate() {
-                    let weights = std::array::from_fn(|row| row_weights(group * GROUP + row));
-                    let mut rows = partial.chunks_exact_mut(STRIP);
-                    let mut out: [&mut [u64]; GROUP] =
-                        std::array::from_fn(|_| &mut rows.next().unwrap_or_default()[..strip.len()]);
-                    kernels.combine_group(
-                        &sources,
-                        [m; GROUP],
-                        weights,
-                        out.each_mut().map(|out| &mut **out),
-                    );
-                    for (sum, out) in outputs.iter_mut().zip(&out) {
-                        kernels.add_assign(m, &mut sum[strip.clone()], out);
-                    }
-                }
-                for (row, sum) in singles.iter_mut().enumerate() {
-                    let out = &mut partial[..strip.len()];
-                    kernels.combine(m, &sources, row_weights(grouped + row), out);
-                    kernels.add_assign(m, &mut sum[strip.clone()], out);
+            for (outputs, weights) in outputs.chunks_mut(TILE).zip(weights.chunks(TILE * inputs.len())) {
+                for column in (0..inputs.len()).step_by(sums.terms()) {
+                    let columns = column..(column + sums.terms()).min(inputs.len());
+                    let sources: ArrayVec<&[u64], SHORT_TERMS> =
+                        inputs[columns.clone()].iter().map(|row| &row[strip.clone()]).collect();
+                    let row_weights = |row: usize| {
+                        &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]
+                    };
+                    sums.add(&sources, row_weights, outputs, strip.clone(), &mut partial);
                 }
             }
+        }
+    }
+}
+
+/// How weighted sums modulo one prime are computed.
+struct Sums<'a> {
+    kernels: Kernels,
+    modulus: &'a Modulus,
+    /// If its kernels serve the prime, and serve it better.
+    short: Option<ShortModulus>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(kernels: Kernels, modulus: &'a Modulus) -> Self {
+        let short = kernels.prefers_short().then(|| ShortModulus::new(modulus)).flatten();
+        Self { kernels, modulus, short }
+    }
+
+    /// Inputs that are summed in one pass.
+    fn terms(&self) -> usize {
+        if self.short.is_some() { SHORT_TERMS } else { LAZY_TERMS }
+    }
+
+    /// A residue in the form that weights have.
+    fn prepare(&self, weight: u64) -> u64 {
+        self.short.as_ref().map_or_else(|| self.modulus.montgomery(weight), |short| short.prepare(weight))
+    }
+
+    /// Adds the products of a few inputs to the sums of every row. `sources` are the strips of the inputs.
+    fn add<'w>(
+        &self,
+        sources: &[&[u64]],
+        row_weights: impl Fn(usize) -> &'w [u64],
+        outputs: &mut [&mut [u64]],
+        strip: Range<usize>,
+        partial: &mut [u64],
+    ) {
+        let (groups, singles) = outputs.as_chunks_mut::<GROUP>();
+        let grouped = groups.len() * GROUP;
+        for (group, outputs) in groups.iter_mut().enumerate() {
+            let weights = std::array::from_fn(|row| row_weights(group * GROUP + row));
+            self.rows::<GROUP>(sources, weights, outputs.each_mut(), strip.clone(), partial);
+        }
+        for (row, output) in singles.iter_mut().enumerate() {
+            self.rows(sources, [row_weights(grouped + row)], [output], strip.clone(), partial);
+        }
+    }
+
+    fn rows<const ROWS: usize>(
+        &self,
+        sources: &[&[u64]],
+        weights: [&[u64]; ROWS],
+        outputs: [&mut &mut [u64]; ROWS],
+        strip: Range<usize>,
+        partial: &mut [u64],
+    ) {
+        let mut rows = partial.chunks_exact_mut(STRIP);
+        let mut out: [&mut [u64]; ROWS] =
+            std::array::from_fn(|_| &mut rows.next().unwrap_or_default()[..strip.len()]);
+        let results = out.each_mut().map(|out| &mut **out);
+        match &self.short {
+            Some(short) => self.kernels.short_sums(short, sources, weights, results),
+            None => self.kernels.combine_group(sources, [self.modulus; ROWS], weights, results),
+        }
+        for (sum, out) in outputs.into_iter().zip(&out) {
+            self.kernels.add_assign(self.modulus, &mut sum[strip.clone()], out);
         }
     }
 }

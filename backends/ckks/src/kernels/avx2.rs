@@ -10,7 +10,7 @@ use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_MASK};
 use std::arch::x86_64::*;
 
-type Quad = [u64; 4];
+pub(super) type Quad = [u64; 4];
 type Block = [Quad; 2];
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -28,12 +28,12 @@ const SPLIT_BITS: i32 = 51;
 const LOW_BIAS_BITS: u32 = 57;
 
 #[inline]
-fn quads(slice: &[u64]) -> &[Quad] {
+pub(super) fn quads(slice: &[u64]) -> &[Quad] {
     slice.as_chunks().0
 }
 
 #[inline]
-fn quads_mut(slice: &mut [u64]) -> &mut [Quad] {
+pub(super) fn quads_mut(slice: &mut [u64]) -> &mut [Quad] {
     slice.as_chunks_mut().0
 }
 
@@ -49,21 +49,21 @@ fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn load(quad: &Quad) -> __m256i {
+pub(super) fn load(quad: &Quad) -> __m256i {
     // SAFETY: the quad is 32 readable bytes, and the load has no alignment requirement.
     unsafe { _mm256_loadu_si256(quad.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn store(quad: &mut Quad, value: __m256i) {
+pub(super) fn store(quad: &mut Quad, value: __m256i) {
     // SAFETY: the quad is 32 writable bytes, and the store has no alignment requirement.
     unsafe { _mm256_storeu_si256(quad.as_mut_ptr().cast(), value) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn splat(value: u64) -> __m256i {
+pub(super) fn splat(value: u64) -> __m256i {
     _mm256_set1_epi64x(value as i64)
 }
 

@@ -6,17 +6,21 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_short;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_ntt;
 mod ntt;
 mod portable;
+mod short;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use ntt::Transforms;
 
 use crate::modulus::{Factor, Modulus};
+pub(crate) use short::{SHORT_TERMS, ShortModulus};
 use std::fmt;
 
 /// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
@@ -36,7 +40,7 @@ pub enum Instructions {
     Portable,
     /// AVX2 with FMA, four residues at a time.
     Avx2,
-    /// AVX-512 with its 52-bit multipliers, eight residues at a time.
+    /// AVX-512 with its 52-bit multipliers, eight residues at a time, beside AVX2.
     Avx512Ifma,
 }
 
@@ -51,7 +55,8 @@ impl Instructions {
             Self::Portable => true,
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Self::Avx512Ifma => {
-                is_x86_feature_detected!("avx512f")
+                Self::Avx2.are_available()
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512ifma")
             }
@@ -258,6 +263,37 @@ impl Kernels {
         check([out.len()]);
         assert!(sources.iter().all(|source| source.len() == out.len()));
         dispatch!(self, combine(m, sources, weights, out));
+    }
+
+    /// Whether sums modulo a short prime are faster by [`Kernels::short_sums`]: multipliers of 52 bits take any prime.
+    pub(crate) fn prefers_short(self) -> bool {
+        self.instructions != Instructions::Avx512Ifma
+    }
+
+    /// `out[t] = sum of sources[i] * weights[t][i]`: sources are residues, weights are
+    /// [prepared](ShortModulus::prepare), at most [`SHORT_TERMS`] of them.
+    pub(crate) fn short_sums<const TARGETS: usize>(
+        self,
+        m: &ShortModulus,
+        sources: &[&[u64]],
+        weights: [&[u64]; TARGETS],
+        out: [&mut [u64]; TARGETS],
+    ) {
+        let length = out[0].len();
+        check(out.each_ref().map(|out| out.len()));
+        assert!(sources.len() <= SHORT_TERMS && sources.iter().all(|source| source.len() == length));
+        assert!(weights.iter().all(|weights| weights.len() == sources.len()));
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 | Instructions::Avx512Ifma => {
+                #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
+                // SAFETY: these paths exist only on a processor with AVX2 and FMA.
+                unsafe {
+                    avx2_short::short_sums(m, sources, weights, out);
+                }
+            }
+            _ => portable::short_sums(m, sources, weights, out),
+        }
     }
 
     /// The nearest integer to `sum of sources[i] * reciprocals[i]`, in doubles, the same on every path.

@@ -3,6 +3,7 @@
 //! Every function returns fully reduced residues, so the paths agree bit for bit. Selections compile to
 //! conditional moves or masks: residues decide no branch and no address.
 
+use super::short::{ShortModulus, WORD_MASK};
 use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
@@ -189,6 +190,25 @@ pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mu
             wide += u128::from(source[i]) * u128::from(weight);
         }
         *out = montgomery(m, wide);
+    }
+}
+
+pub(super) fn short_sums<const TARGETS: usize>(
+    m: &ShortModulus,
+    sources: &[&[u64]],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
+) {
+    for (weights, out) in weights.into_iter().zip(out) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let (mut low, mut high) = (0, 0);
+            for (sources, weights) in sources.chunks(m.run).zip(weights.chunks(m.run)) {
+                let run: u64 = sources.iter().zip(weights).map(|(source, weight)| source[i] * weight).sum();
+                low += run & WORD_MASK;
+                high += run >> 32;
+            }
+            *out = m.reduce(low, high);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -7,6 +7,10 @@ const LENGTH: usize = 4 * BLOCK;
 /// Odd moduli of every length the parameters allow; primality does not matter to element-wise arithmetic.
 const MODULI: [u64; 6] =
     [(1 << 50) - 27, (1 << 49) + 9, (1 << 45) - 55, (1 << 34) - 41, (1 << 27) - 39, (1 << 20) + 7];
+
+/// Of every number of products that fits a word: all, some, a few, one.
+const SHORT_MODULI: [u64; 7] =
+    [4_294_967_291, 3_000_000_001, (1 << 31) - 1, (1 << 30) - 35, (1 << 29) - 3, (1 << 20) + 7, 131];
 
 fn paths() -> Vec<Kernels> {
     let paths: Vec<_> = Instructions::ALL.into_iter().filter_map(Kernels::new).collect();
@@ -20,9 +24,12 @@ fn modulus() -> impl Strategy<Value = Modulus> {
 
 /// Residues of which many sit at the ends of the range, where lazy sums would overflow.
 fn residues(m: Modulus) -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(residue(m), LENGTH)
+}
+
+fn residue(m: Modulus) -> impl Strategy<Value = u64> {
     let p = m.value();
-    let residue = prop_oneof![0..p, Just(p - 1), Just(0), Just(p / 2), Just(p / 2 + 1)];
-    prop::collection::vec(residue, LENGTH)
+    prop_oneof![0..p, Just(p - 1), Just(0), Just(p / 2), Just(p / 2 + 1)]
 }
 
 fn operands(count: usize) -> impl Strategy<Value = (Modulus, Vec<Vec<u64>>)> {
@@ -39,6 +46,32 @@ fn expect(m: &Modulus, f: impl Fn(usize) -> u128) -> Vec<u64> {
 
 fn slices(vectors: &[Vec<u64>]) -> Vec<&[u64]> {
     vectors.iter().map(Vec::as_slice).collect()
+}
+
+#[test]
+fn the_largest_sums_modulo_short_primes_are_exact() {
+    for p in SHORT_MODULI {
+        let m = Modulus::new(p);
+        let short = ShortModulus::new(&m).expect("a short modulus");
+        for terms in 1..=SHORT_TERMS {
+            // Prepared weights that are the largest, whatever weights they stand for.
+            let (largest, weights) = ([p - 1; LENGTH], [p - 1; SHORT_TERMS]);
+            let sum = m.signed(i128::from(p - 1) * i128::from(p - 1) * terms as i128);
+            for kernels in paths() {
+                let mut out = [0; LENGTH];
+                kernels.short_sums(&short, &vec![&largest[..]; terms], [&weights[..terms]], [&mut out[..]]);
+                let scaled = out.map(|out| wide(&m, u128::from(out) << 64));
+                assert_eq!(scaled, [sum; LENGTH], "{terms} terms modulo {p}, {kernels:?}");
+                assert!(out.iter().all(|&out| out < p), "{terms} terms modulo {p}, {kernels:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn long_primes_are_no_short_ones() {
+    assert!(ShortModulus::new(&Modulus::new((1 << 32) + 15)).is_none());
+    assert!(ShortModulus::new(&Modulus::new((1 << 50) - 27)).is_none());
 }
 
 proptest! {
@@ -170,6 +203,33 @@ proptest! {
                 kernels.combine(m, &sources, weights, &mut single);
                 prop_assert_eq!(single, grouped);
             }
+        }
+    }
+
+    #[test]
+    fn sums_modulo_short_primes_are_exact(
+        (m, sources, weights) in prop::sample::select(&SHORT_MODULI[..]).prop_map(Modulus::new).prop_flat_map(|m| {
+            let sources = prop::collection::vec(residues(m), 1..=SHORT_TERMS);
+            (Just(m), sources, prop::collection::vec(prop::collection::vec(residue(m), SHORT_TERMS), GROUP))
+        }),
+    ) {
+        let short = ShortModulus::new(&m).expect("a short modulus");
+        let weights: Vec<Vec<u64>> = weights.iter().map(|row| row[..sources.len()].to_vec()).collect();
+        let prepared: Vec<Vec<u64>> =
+            weights.iter().map(|row| row.iter().map(|&weight| short.prepare(weight)).collect()).collect();
+        for kernels in paths() {
+            let mut grouped = [const { [0; LENGTH] }; GROUP];
+            let rows = std::array::from_fn(|row| &prepared[row][..]);
+            kernels.short_sums(&short, &slices(&sources), rows, grouped.each_mut().map(|out| &mut out[..]));
+            for (row, grouped) in weights.iter().zip(&grouped) {
+                let expected = expect(&m, |i| {
+                    sources.iter().zip(row).map(|(s, &w)| u128::from(s[i]) * u128::from(w)).sum()
+                });
+                prop_assert_eq!(&grouped[..], expected);
+            }
+            let mut alone = [0; LENGTH];
+            kernels.short_sums(&short, &slices(&sources), [&prepared[0][..]], [&mut alone[..]]);
+            prop_assert_eq!(alone, grouped[0]);
         }
     }
 

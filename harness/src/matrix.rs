@@ -20,7 +20,7 @@ use crate::subject::{Draw, Subject};
 pub(crate) enum Profile {
     /// Minutes on two cores: 100 images, five sessions, loopback, one thread
     Quick,
-    /// An hour or two: 1000 images, all link profiles, one thread and two
+    /// Many hours: 1000 images, all link profiles, one thread and two
     Standard,
     /// As long as it takes: whole test sets
     Full,

@@ -21,11 +21,11 @@ pub(super) fn short_sums<const TARGETS: usize>(
     out: [&mut [u64]; TARGETS],
 ) {
     let weights = weights.map(|weights| &weights[..sources.len()]);
-    let out = out.map(quads_mut);
+    let mut out = out.map(quads_mut);
     if m.run >= LONG_RUN {
-        sums_of_runs(m, sources, weights, out.map(|out| out.as_chunks_mut().0));
+        sums_of_runs(m, sources, weights, &mut out.map(|out| out.as_chunks_mut().0));
     } else {
-        sums_of_halves(m, sources, weights, out);
+        sums_of_halves(m, sources, weights, &mut out);
     }
 }
 
@@ -36,7 +36,7 @@ fn sums_of_runs<const TARGETS: usize>(
     m: &ShortModulus,
     sources: &[&[u64]],
     weights: [&[u64]; TARGETS],
-    out: [&mut [[Quad; QUADS]]; TARGETS],
+    out: &mut [&mut [[Quad; QUADS]]; TARGETS],
 ) {
     let mask = splat(WORD_MASK);
     for i in 0..out[0].len() {
@@ -77,7 +77,7 @@ fn sums_of_halves<const TARGETS: usize>(
     m: &ShortModulus,
     sources: &[&[u64]],
     weights: [&[u64]; TARGETS],
-    out: [&mut [Quad]; TARGETS],
+    out: &mut [&mut [Quad]; TARGETS],
 ) {
     let mask = splat(WORD_MASK);
     for i in 0..out[0].len() {

@@ -42,6 +42,6 @@ impl ShortModulus {
 
     /// What the multiple of the prime that ends in the last word of `sum` has above that word.
     fn carried(&self, sum: u64) -> u64 {
-        (((sum & WORD_MASK) * self.inverse & WORD_MASK) * self.value) >> WORD_BITS
+        ((((sum & WORD_MASK) * self.inverse) & WORD_MASK) * self.value) >> WORD_BITS
     }
 }

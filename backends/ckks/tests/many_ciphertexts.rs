@@ -42,6 +42,24 @@ fn weighted_sums_agree_with_one_weighted_sum_for_every_row() {
 }
 
 #[test]
+fn weighted_sums_modulo_short_primes_are_those_of_the_other_kernels() {
+    let context = insecure(512, &[32, 26, 31, 29], &[40], 4);
+    let mut owner = Owner::new(&context, &KeyRequest::default(), 1);
+    for (rows, columns) in [(1, 64), (5, 65), (131, 3), (6, 131)] {
+        let ciphertexts: Vec<Ciphertext> = (0..columns)
+            .map(|index| owner.encrypt(&values(context.parameters().slots(), index as u64), 2f64.powi(30), 3))
+            .collect();
+        let inputs: Vec<&Ciphertext> = ciphertexts.iter().collect();
+        let weights = values(rows * columns, 7);
+        let sums = owner.evaluator.weighted_sums(&inputs, &weights, 2f64.powi(24)).unwrap();
+        for (sum, weights) in sums.iter().zip(weights.chunks(columns)) {
+            let alone = owner.evaluator.weighted_sum(&inputs, weights, 2f64.powi(24)).unwrap();
+            assert_eq!(sum.to_bytes(&context).unwrap(), alone.to_bytes(&context).unwrap());
+        }
+    }
+}
+
+#[test]
 fn sums_of_squares_are_relinearised_once_and_right() {
     let context = insecure(512, &[50, 40, 40], &[50], 3);
     let mut owner = Owner::new(&context, &request(&[]), 2);

@@ -215,12 +215,14 @@ impl Server {
             let fresh = |sum: &mut Ciphertext| rerandomise(&self.public, self.evaluator.context(), sum);
             sums.par_iter_mut().try_for_each(fresh).map_err(Error::engine("re-randomising an answer"))?;
         }
-        let finish = |(sum, &output): (&Ciphertext, &u32)| {
-            let rescaled = self.evaluator.rescale(sum)?;
+        // A sum gives its memory back as soon as it is rescaled: a block may have thousands.
+        let finish = |(sum, &output): (Ciphertext, &u32)| {
+            let rescaled = self.evaluator.rescale(&sum)?;
+            drop(sum);
             self.evaluator.add_scalar(&rescaled, map.bias[output as usize])
         };
         let results = sums
-            .par_iter()
+            .into_par_iter()
             .zip(&block.outputs)
             .map(finish)
             .collect::<veilbench_ckks::Result<Vec<_>>>()

@@ -2,13 +2,10 @@
 
 #![expect(unsafe_code, reason = "one instruction is written as itself")]
 
-use super::avx2::{Quad, load, quads, quads_mut, splat, store};
+use super::avx2::{load, quads, quads_mut, splat, store};
 use super::short::{ShortModulus, WORD_MASK};
 use std::arch::asm;
 use std::arch::x86_64::*;
-
-/// Products that have to fit a word for their sum to be taken apart only now and then.
-const LONG_RUN: usize = 8;
 
 /// Quads that are worked on together: as many as registers hold sums of, with a group of targets.
 const QUADS: usize = 2;
@@ -21,23 +18,7 @@ pub(super) fn short_sums<const TARGETS: usize>(
     out: [&mut [u64]; TARGETS],
 ) {
     let weights = weights.map(|weights| &weights[..sources.len()]);
-    let mut out = out.map(quads_mut);
-    if m.run >= LONG_RUN {
-        sums_of_runs(m, sources, weights, &mut out.map(|out| out.as_chunks_mut().0));
-    } else {
-        sums_of_halves(m, sources, weights, &mut out);
-    }
-}
-
-/// Products are added up to a run, then the run's halves.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sums_of_runs<const TARGETS: usize>(
-    m: &ShortModulus,
-    sources: &[&[u64]],
-    weights: [&[u64]; TARGETS],
-    out: &mut [&mut [[Quad; QUADS]]; TARGETS],
-) {
+    let out = out.map(|out| quads_mut(out).as_chunks_mut::<QUADS>().0);
     let mask = splat(WORD_MASK);
     for i in 0..out[0].len() {
         let zero = [[_mm256_setzero_si256(); QUADS]; TARGETS];
@@ -70,35 +51,8 @@ fn sums_of_runs<const TARGETS: usize>(
     }
 }
 
-/// The halves of every product are added up.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sums_of_halves<const TARGETS: usize>(
-    m: &ShortModulus,
-    sources: &[&[u64]],
-    weights: [&[u64]; TARGETS],
-    out: &mut [&mut [Quad]; TARGETS],
-) {
-    let mask = splat(WORD_MASK);
-    for i in 0..out[0].len() {
-        let zero = [_mm256_setzero_si256(); TARGETS];
-        let (mut low, mut high) = (zero, zero);
-        for (term, source) in sources.iter().enumerate() {
-            let source = load(&quads(source)[i]);
-            for target in 0..TARGETS {
-                let product = multiply(source, splat(weights[target][term]));
-                low[target] = _mm256_add_epi64(low[target], _mm256_and_si256(product, mask));
-                high[target] = _mm256_add_epi64(high[target], _mm256_srli_epi64::<32>(product));
-            }
-        }
-        for target in 0..TARGETS {
-            store(&mut out[target][i], reduce(m, low[target], high[target]));
-        }
-    }
-}
-
-/// The products of the low words of every lane. Written as the instruction: of the intrinsic the compiler (1.95) keeps
-/// that high words are ignored, which it uses to load weights a word at a time and to multiply by shifts.
+/// The products of the low words of every lane. The instruction itself: since the intrinsic ignores high words, the
+/// compiler (1.95) loads half a weight where it could load a whole one into every lane, and shifts products together.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn multiply(a: __m256i, b: __m256i) -> __m256i {

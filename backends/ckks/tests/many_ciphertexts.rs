@@ -43,20 +43,27 @@ fn weighted_sums_agree_with_one_weighted_sum_for_every_row() {
 
 #[test]
 fn weighted_sums_modulo_short_primes_are_those_of_the_other_kernels() {
-    let context = insecure(512, &[32, 26, 31, 29], &[40], 4);
-    let mut owner = Owner::new(&context, &KeyRequest::default(), 1);
-    for (rows, columns) in [(1, 64), (5, 65), (131, 3), (6, 131)] {
-        let ciphertexts: Vec<Ciphertext> = (0..columns)
-            .map(|index| owner.encrypt(&values(context.parameters().slots(), index as u64), 2f64.powi(30), 3))
-            .collect();
-        let inputs: Vec<&Ciphertext> = ciphertexts.iter().collect();
-        let weights = values(rows * columns, 7);
-        let sums = owner.evaluator.weighted_sums(&inputs, &weights, 2f64.powi(24)).unwrap();
-        for (sum, weights) in sums.iter().zip(weights.chunks(columns)) {
-            let alone = owner.evaluator.weighted_sum(&inputs, weights, 2f64.powi(24)).unwrap();
-            assert_eq!(sum.to_bytes(&context).unwrap(), alone.to_bytes(&context).unwrap());
+    let parameters = || insecure(512, &[32, 26, 31, 29], &[40], 4).parameters().clone();
+    let mut paths = 0;
+    for context in Instructions::ALL.into_iter().filter_map(|i| Context::with_instructions(parameters(), i)) {
+        let mut owner = Owner::new(&context, &KeyRequest::default(), 1);
+        for (rows, columns) in [(1, 64), (5, 65), (131, 3), (6, 131)] {
+            let ciphertexts: Vec<Ciphertext> = (0..columns)
+                .map(|index| {
+                    owner.encrypt(&values(context.parameters().slots(), index as u64), 2f64.powi(30), 3)
+                })
+                .collect();
+            let inputs: Vec<&Ciphertext> = ciphertexts.iter().collect();
+            let weights = values(rows * columns, 7);
+            let sums = owner.evaluator.weighted_sums(&inputs, &weights, 2f64.powi(24)).unwrap();
+            for (sum, weights) in sums.iter().zip(weights.chunks(columns)) {
+                let alone = owner.evaluator.weighted_sum(&inputs, weights, 2f64.powi(24)).unwrap();
+                assert_eq!(sum.to_bytes(&context).unwrap(), alone.to_bytes(&context).unwrap());
+            }
         }
+        paths += 1;
     }
+    assert!(paths >= 1);
 }
 
 #[test]

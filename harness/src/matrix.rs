@@ -20,7 +20,7 @@ use crate::subject::{Draw, Subject};
 pub(crate) enum Profile {
     /// Minutes on two cores: 100 images, five sessions, loopback, one thread
     Quick,
-    /// Many hours: 1000 images, all link profiles, one thread and two
+    /// An hour or two: all link profiles, over loopback with one thread and two
     Standard,
     /// As long as it takes: whole test sets
     Full,
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Images a batch, one cell each; a batch larger than the images at hand is filled by repeating them
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     batch: Vec<NonZeroUsize>,
-    /// Threads a party, one cell each
+    /// Threads a party, one cell each [default of a profile with two: over loopback alone]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     threads: Vec<NonZeroUsize>,
     /// A link profile of your own, e.g. 100mbit/20ms (repeatable), instead of the profile's
@@ -91,6 +91,8 @@ struct Amounts {
     repetitions: usize,
     /// Predicted time that the batches of a session may take together.
     session: Duration,
+    /// Longest that one batch may be predicted to take.
+    longest_batch: Duration,
     timeout: Duration,
 }
 
@@ -115,17 +117,19 @@ impl Profile {
                 links: &["loopback"],
                 repetitions: 5,
                 session: Duration::from_secs(1),
+                longest_batch: Duration::from_secs(4),
                 timeout: minutes(5),
             },
             Profile::Standard => Amounts {
-                images: 1_000,
+                images: 200,
                 batches: 100,
                 batch: &[1, 100],
                 threads: &[1, 2],
                 links: &["loopback", "lan", "wan"],
                 repetitions: 5,
-                session: minutes(4),
-                timeout: minutes(30),
+                session: Duration::from_secs(1),
+                longest_batch: Duration::from_secs(8),
+                timeout: minutes(10),
             },
             Profile::Full => Amounts {
                 images: usize::MAX,
@@ -135,7 +139,8 @@ impl Profile {
                 links: &["loopback", "lan", "wan"],
                 repetitions: 5,
                 session: minutes(60),
-                timeout: minutes(240),
+                longest_batch: minutes(240),
+                timeout: minutes(720),
             },
         }
     }
@@ -203,9 +208,8 @@ impl Options {
     /// The plan, unless one batch alone is far beyond the profile's time and nobody asked for it by its size.
     fn affordable(&self, plan: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
         let plan = plan?;
-        let (session, predicted) =
-            (self.profile.amounts().session, Duration::from_nanos(plan.predicted_batch_ns.unwrap_or(0)));
-        if self.batch.is_empty() && predicted > 4 * session {
+        let predicted = Duration::from_nanos(plan.predicted_batch_ns.unwrap_or(0));
+        if self.batch.is_empty() && predicted > self.profile.amounts().longest_batch {
             let reason = format!(
                 "one batch is predicted to take {} s, too long for the profile {}: ask for it with --batch, or take a longer profile",
                 predicted.as_secs(),
@@ -243,7 +247,9 @@ impl Options {
         let (batches, threads) = (or(&self.batch, amounts.batch), or(&self.threads, amounts.threads));
         let mut jobs = Vec::new();
         for link in self.links() {
-            for &threads in &threads {
+            // What threads change is computing: a profile has them over loopback, users where they ask for them.
+            let few = if self.threads.is_empty() && link.name() != "loopback" { 1 } else { usize::MAX };
+            for &threads in threads.iter().filter(|threads| **threads <= few) {
                 for &batch in &batches {
                     jobs.push(Job::new(batch, threads, link.clone()));
                 }

@@ -12,9 +12,9 @@
 
 use std::process::ExitCode;
 
-use veilbench_backends::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Recorder, Role, Seat,
-    Technology, ThreatModel, Unsupported, wire,
+use veilbench_api::{
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Protection, Recorder, Role,
+    RoleContext, Technology, Unsupported, wire,
 };
 use veilbench_networks::evaluate::evaluate;
 use veilbench_networks::{Architecture, Network, Shape, Tensor};
@@ -41,7 +41,7 @@ impl Backend for InHouse {
             summary: "an example: images travel in the clear, plain loops evaluate".into(),
             technology: Technology::None,
             roles: vec![Role::data_owner(), Role::model_owner()],
-            threat_model: ThreatModel {
+            protection: Protection {
                 // Equal labels are ranked against each other.
                 label: "no privacy".into(),
                 adversary: Adversary::Unprotected,
@@ -57,15 +57,15 @@ impl Backend for InHouse {
         Ok(Plan::default())
     }
 
-    fn join(&self, mut seat: Seat) -> Result<Box<dyn Party>, Error> {
-        let (batch, recorder) = (seat.job.batch, seat.recorder.clone());
+    fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        let (batch, recorder) = (role.job.batch, role.recorder.clone());
         // Roles are numbered as the profile lists them.
-        if seat.role == 0 {
-            let classes = seat.architecture.classes();
-            let server = seat.links.take("model-owner")?;
+        if role.index == 0 {
+            let classes = role.architecture.classes();
+            let server = role.links.take("model-owner")?;
             return Ok(Box::new(DataOwner { server, classes, recorder }));
         }
-        let (network, client) = (seat.take_network()?, seat.links.take("data-owner")?);
+        let (network, client) = (role.take_network()?, role.links.take("data-owner")?);
         Ok(Box::new(ModelOwner { client, network, batch, recorder }))
     }
 }
@@ -119,6 +119,6 @@ mod tests {
 
     #[test]
     fn in_house_keeps_the_promises_of_a_backend() {
-        veilbench_backends::conformance::check(&InHouse).unwrap();
+        veilbench_api::conformance::check(&InHouse).unwrap();
     }
 }

@@ -6,15 +6,15 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
-use veilbench_backends::Holding;
+use veilbench_api::PrivateInput;
 use veilbench_results::{ALL_ROLES, BackendRecord, Cell, Phase, Sample, Session, SessionKey, Status, Store};
 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::provenance;
-use crate::rows::Rows;
-use crate::session::{Assignment, Batch, perform};
+use crate::rows::SessionRows;
+use crate::session::{Batch, SessionSpec, run_session};
 use crate::workspace::Unfit;
 
 /// How a campaign went.
@@ -63,12 +63,12 @@ pub(crate) async fn measure(
     for (planned, repetition) in schedule {
         let profile = planned.backend.profile();
         let batches = batches(planned, options.warmup);
-        let rows = Rows { run: &run, planned, repetition, roles: &profile.roles, batches: &batches };
+        let rows = SessionRows { run: &run, planned, repetition, roles: &profile.roles, batches: &batches };
         let started = Instant::now();
         let session = match &planned.plan {
             Err(unsupported) => rows.unsupported(&unsupported.to_string()),
             Ok(plan) => {
-                let assignment = Assignment {
+                let spec = SessionSpec {
                     profile: &profile,
                     architecture: planned.subject.architecture(),
                     plan,
@@ -78,7 +78,7 @@ pub(crate) async fn measure(
                     batches: &batches,
                     timeout: options.timeout(),
                 };
-                let (record, failure) = perform(&assignment, interrupt).await;
+                let (record, failure) = run_session(&spec, interrupt).await;
                 rows.session(&record, failure.as_ref())
             }
         };
@@ -168,7 +168,7 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
         return Err(Error::Changed { name, folder: store.folder().to_owned() });
     }
     let record = |planned: &PlannedCell<'_>| -> Result<_, serde_json::Error> {
-        let threat_model = serde_json::to_value(&planned.backend.profile().threat_model)?;
+        let threat_model = serde_json::to_value(&planned.backend.profile().protection)?;
         Ok((threat_model, planned.plan.as_ref().ok().map(serde_json::to_value).transpose()?))
     };
     let records = cells.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Error::Record)?;
@@ -183,16 +183,16 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
             run.networks.insert(subject.name().to_owned(), subject.network_record());
             run.datasets.insert(subject.dataset().to_owned(), subject.dataset_record());
             let security_bits = planned.plan.as_ref().ok().and_then(|plan| plan.security_bits);
-            let data_owner = profile.roles.iter().find(|role| role.holds == Holding::Images);
+            let data_owner = profile.roles.iter().find(|role| role.private_input == PrivateInput::Images);
             let backend = run.backends.entry(planned.cell.backend.clone()).or_insert_with(|| BackendRecord {
                 technology: profile.technology.name().to_owned(),
                 roles: profile.roles.iter().map(|role| role.name.to_string()).collect(),
                 data_owner: data_owner.map_or_else(String::new, |role| role.name.to_string()),
                 settings: planned.job.settings.clone(),
                 threat_model,
-                threat_model_summary: profile.threat_model.label.to_string(),
+                threat_model_summary: profile.protection.label.to_string(),
                 security_bits,
-                simulated: profile.threat_model.simulated,
+                simulated: profile.protection.simulated,
             });
             backend.security_bits = match (backend.security_bits, security_bits) {
                 (Some(known), Some(other)) => Some(known.min(other)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use veilbench_backends::{Backend, Settings};
+use veilbench_api::{Backend, Settings};
 
 use crate::error::Error;
 

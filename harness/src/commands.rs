@@ -2,6 +2,7 @@
 
 mod backends;
 mod completions;
+mod conformance;
 mod data;
 mod diff;
 mod list;
@@ -12,7 +13,7 @@ mod run;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use veilbench_backends::Backend;
+use veilbench_api::Backend;
 
 use crate::error::{EXIT_OK, Error};
 use crate::party;
@@ -45,6 +46,8 @@ enum Command {
     Plan(plan::Plan),
     /// Show the backends and whom they trust
     Backends(backends::Backends),
+    /// Hold backends to every promise of the contract
+    Conformance(conformance::Conformance),
     /// Make tables and plots from a run's CSV files
     Report(report::Report),
     /// Compare two runs
@@ -66,6 +69,7 @@ impl Cli {
             Command::Networks(command) => command.run(),
             Command::Plan(command) => command.run(backends),
             Command::Backends(command) => command.run(backends),
+            Command::Conformance(command) => command.run(backends),
             Command::Report(command) => command.run(),
             Command::Diff(command) => command.run(),
             Command::Completions(command) => command.run(),

@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use veilbench_backends::link::Token;
-use veilbench_backends::{Footprint, Job, Plan};
+use veilbench_api::link::Token;
+use veilbench_api::{Job, PhaseMetrics, Plan};
 use veilbench_networks::Architecture;
 
 use crate::process::StatusFigures;
 
 /// From the harness to a party.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// Become a role.
-    Brief(Box<Brief>),
+    RoleBriefing(Box<RoleBriefing>),
     /// Connect to the other parties, given in the order of the profile.
     Connect(Vec<(String, SocketAddr)>),
     /// Get ready for a phase.
@@ -33,7 +33,7 @@ pub(crate) enum Order {
 
 /// All a role may know.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Brief {
+pub(crate) struct RoleBriefing {
     pub(crate) backend: String,
     pub(crate) role: usize,
     pub(crate) architecture: Architecture,
@@ -63,7 +63,7 @@ pub(crate) enum Phase {
 
 /// From a party to the harness.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Answer {
+pub(crate) enum Event {
     Listening(SocketAddr),
     Connected,
     Ready,
@@ -92,7 +92,7 @@ pub(crate) struct Finished {
     pub(crate) started_ns: u64,
     pub(crate) ended_ns: u64,
     pub(crate) cpu_ns: u64,
-    pub(crate) footprint: Footprint,
+    pub(crate) metrics: PhaseMetrics,
     /// Of the data owner, after an online phase.
     pub(crate) logits: Option<Vec<f32>>,
 }

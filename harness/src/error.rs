@@ -30,6 +30,8 @@ pub(crate) enum Error {
     TooManyThreads { asked: usize, most: usize, cores: usize },
     #[error("--{option} {pattern} matches none of: {}", known.join(", "))]
     NoMatch { option: &'static str, pattern: String, known: Vec<String> },
+    #[error("no backend is called {name}; there are {}", known.join(", "))]
+    NoBackend { name: String, known: Vec<String> },
     #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
     NoNetwork { name: String },
     #[error(transparent)]
@@ -57,7 +59,7 @@ pub(crate) enum Error {
     #[error("reading the executable: {0}")]
     Executable(io::Error),
     #[error("tracing the layers: {0}")]
-    Trace(veilbench_backends::Error),
+    Trace(veilbench_api::Error),
     #[error("starting the runtime: {0}")]
     Runtime(io::Error),
     #[error("writing output: {0}")]
@@ -74,6 +76,7 @@ impl Error {
         match self {
             Self::NothingSelected
             | Self::NoMatch { .. }
+            | Self::NoBackend { .. }
             | Self::NoNetwork { .. }
             | Self::Choice { .. }
             | Self::TooManyThreads { .. } => EXIT_USAGE,

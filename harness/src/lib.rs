@@ -46,7 +46,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use veilbench_backends::Backend;
+use veilbench_api::Backend;
 
 pub use error::{EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
 

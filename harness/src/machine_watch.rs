@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veilbench_backends::recorder::process_cpu_ns;
+use veilbench_api::recorder::process_cpu_ns;
 
 /// Processor time since the system started, in the kernel's units, summed over cores.
 #[derive(Clone, Copy)]

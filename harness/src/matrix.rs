@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use veilbench_backends::{Backend, Job, LinkProfile, Plan, Unsupported};
+use veilbench_api::{Backend, Job, Plan, Unsupported};
 use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
 use crate::choices::{self, Choice};
 use crate::error::Error;
 use crate::provenance;
-use crate::select::{Axis, Selection};
+use crate::select::Selection;
 use crate::subject::{Draw, Subject};
 
 /// How much to measure.
@@ -49,9 +49,6 @@ pub(crate) struct Options {
     /// Threads a party, one cell each [default of a profile with two: over loopback alone]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     threads: Vec<NonZeroUsize>,
-    /// A link profile of your own, e.g. 100mbit/20ms (repeatable), instead of the profile's
-    #[arg(long, value_name = "RATE/RTT")]
-    link: Vec<LinkProfile>,
     /// Sessions a cell
     #[arg(long, value_name = "N")]
     repetitions: Option<NonZeroUsize>,
@@ -175,8 +172,7 @@ impl Options {
         if let Some(asked) = self.asked_threads().filter(|asked| *asked > most) {
             return Err(Error::TooManyThreads { asked, most, cores });
         }
-        let named = LinkProfile::named();
-        self.selection.check(Axis::Links, named.iter().chain(&self.link).map(LinkProfile::name))
+        self.selection.check_links()
     }
 
     /// Sessions a cell.
@@ -220,19 +216,6 @@ impl Options {
         Ok(plan)
     }
 
-    fn links(&self) -> Vec<LinkProfile> {
-        let defaults = self.profile.amounts().links;
-        let named = LinkProfile::named().into_iter();
-        let mut links: Vec<_> = named
-            .filter(|link| {
-                self.selection.link(link.name(), self.link.is_empty() && defaults.contains(&link.name()))
-            })
-            .collect();
-        links.extend(self.link.iter().filter(|link| !self.selection.excludes_link(link.name())).cloned());
-        links.dedup();
-        links
-    }
-
     fn jobs(&self) -> Vec<Job> {
         let amounts = self.profile.amounts();
         let or = |given: &[NonZeroUsize], default: &[usize]| -> Vec<usize> {
@@ -246,7 +229,7 @@ impl Options {
         };
         let (batches, threads) = (or(&self.batch, amounts.batch), or(&self.threads, amounts.threads));
         let mut jobs = Vec::new();
-        for link in self.links() {
+        for link in self.selection.links(amounts.links) {
             // What threads change is computing: a profile has them over loopback, users where they ask for them.
             let few = if self.threads.is_empty() && link.name() != "loopback" { 1 } else { usize::MAX };
             for &threads in threads.iter().filter(|threads| **threads <= few) {

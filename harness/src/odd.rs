@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use veilbench_backends::conformance::odd_images::{ODD_IMAGES, odd_images};
+use veilbench_api::conformance::odd_images::{ODD_IMAGES, odd_images};
 use veilbench_networks::Tensor;
 use veilbench_networks::evaluate::evaluate;
 
@@ -11,7 +11,7 @@ use crate::control::Phase;
 use crate::error::Error;
 use crate::matrix::PlannedCell;
 use crate::rows::prediction;
-use crate::session::{Assignment, Batch, Failure, Record, perform};
+use crate::session::{Batch, Failure, Record, SessionSpec, run_session};
 use crate::subject::{SubjectError, write_images};
 use crate::workspace::Workspace;
 
@@ -97,7 +97,7 @@ impl Trial<'_> {
         write_images(&file, images)?;
         let Ok(plan) = &self.planned.plan else { return Ok(batches.len()) };
         let profile = self.planned.backend.profile();
-        let assignment = Assignment {
+        let spec = SessionSpec {
             profile: &profile,
             architecture: self.planned.subject.architecture(),
             plan,
@@ -107,7 +107,7 @@ impl Trial<'_> {
             batches,
             timeout: self.timeout,
         };
-        let (record, failure) = perform(&assignment, interrupt).await;
+        let (record, failure) = run_session(&spec, interrupt).await;
         let answered = self.compare(&record, images, batches, name)?;
         match failure {
             None => return Ok(batches.len()),

@@ -1,17 +1,17 @@
-//! One role in a process of its own: follows the harness' orders and reports what each phase took.
+//! One role in a process of its own: follows the harness' commands and reports what each phase took.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use veilbench_backends::link::{Endpoint, Topology};
-use veilbench_backends::recorder::process_cpu_ns;
-use veilbench_backends::{Backend, Footprint, Holding, Recorder, Seat, Stage};
+use veilbench_api::link::{Endpoint, Topology};
+use veilbench_api::recorder::process_cpu_ns;
+use veilbench_api::{Backend, PartyRunner, PhaseMetrics, PrivateInput, Recorder, RoleContext, RoleInput};
 use veilbench_networks::{Shape, Tensor, import};
 
 use crate::clock;
-use crate::control::{Answer, Brief, Finished, Order, Phase, Reason};
+use crate::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
 use crate::process::ProcessStatus;
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
@@ -23,100 +23,103 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| PartyError::Control(error.into()))?;
-    let mut control = Control { orders: io::stdin().lock().lines(), answers: io::stdout(), gives_way: false };
+    let mut control =
+        Control { commands: io::stdin().lock().lines(), events: io::stdout(), yields_core: false };
     let result = follow(backends, &mut control);
     if let Err(error) = &result {
-        control.answer(&Answer::Failed(error.reason()))?;
+        control.tell(&Event::Failed(error.reason()))?;
     }
     result
 }
 
 fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
-    let Order::Brief(brief) = control.order()? else { return Err(PartyError::OutOfTurn) };
-    let timeout = Duration::from_secs(brief.timeout_seconds);
+    let Command::RoleBriefing(briefing) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    let timeout = Duration::from_secs(briefing.timeout_seconds);
     let deadline = Instant::now() + timeout;
     let backend = backends
         .iter()
-        .find(|backend| backend.profile().name == brief.backend)
-        .ok_or_else(|| PartyError::Backend(brief.backend.clone()))?;
-    backend.isolate(brief.role)?;
+        .find(|backend| backend.profile().name == briefing.backend)
+        .ok_or_else(|| PartyError::Backend(briefing.backend.clone()))?;
+    backend.isolate(briefing.role)?;
     let status = ProcessStatus::open("self");
-    let holds = backend.profile().roles.get(brief.role).ok_or(PartyError::OutOfTurn)?.holds;
+    let private_input =
+        backend.profile().roles.get(briefing.role).ok_or(PartyError::OutOfTurn)?.private_input;
     rayon::ThreadPoolBuilder::new()
-        .num_threads(brief.job.threads)
+        .num_threads(briefing.job.threads)
         .build_global()
         .map_err(|error| PartyError::Control(io::Error::other(error)))?;
 
     let endpoint =
-        Endpoint::bind_in(Topology::of(backend.as_ref()), brief.role).map_err(PartyError::Control)?;
-    control.answer(&Answer::Listening(endpoint.address().map_err(PartyError::Control)?))?;
-    let Order::Connect(parties) = control.order()? else { return Err(PartyError::OutOfTurn) };
+        Endpoint::bind_in(Topology::of(backend.as_ref()), briefing.role).map_err(PartyError::Control)?;
+    control.tell(&Event::Listening(endpoint.address().map_err(PartyError::Control)?))?;
+    let Command::Connect(parties) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
     // Where there are more parties than cores, the one that everything waits for must not be the last to start.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    control.gives_way = parties.len() > cores && holds != Holding::Images;
+    control.yields_core = parties.len() > cores && private_input != PrivateInput::Images;
     let (mut links, meter) = endpoint
-        .connect(brief.role, &parties, &brief.token, &brief.job.link, timeout)
-        .map_err(veilbench_backends::Error::from)?;
-    links.set_deadline(deadline).map_err(veilbench_backends::Error::from)?;
-    let network = match (&brief.weights, holds) {
-        (Some(path), Holding::Weights) => {
+        .connect(briefing.role, &parties, &briefing.token, &briefing.job.link, timeout)
+        .map_err(veilbench_api::Error::from)?;
+    links.set_deadline(deadline).map_err(veilbench_api::Error::from)?;
+    let input = match (&briefing.weights, private_input) {
+        (Some(path), PrivateInput::Network) => {
             let mut network = import::read(path)?;
-            network.architecture = brief.architecture.clone();
-            Some(network)
+            network.architecture = briefing.architecture.clone();
+            RoleInput::Network(Box::new(network))
         }
-        _ => None,
+        (_, PrivateInput::Images) => RoleInput::Images,
+        _ => RoleInput::Nothing,
     };
-    let Brief { role, architecture, plan, job, images, .. } = *brief;
-    let input = architecture.input;
-    let seat = Seat { role, architecture, network, plan, job, links, recorder: Recorder::default() };
-    control.answer(&Answer::Connected)?;
+    let RoleBriefing { role: index, architecture, plan, job, images, .. } = *briefing;
+    let image_shape = architecture.input;
+    let role = RoleContext { index, input, architecture, plan, job, links, recorder: Recorder::default() };
+    control.tell(&Event::Connected)?;
 
-    let Order::Prepare(Phase::Setup) = control.order()? else { return Err(PartyError::OutOfTurn) };
-    let (mut stage, finished) = timed(control, || {
-        let (stage, footprint) = Stage::setup(backend.as_ref(), seat, meter)?;
-        Ok((stage, footprint, None))
+    let Command::Prepare(Phase::Setup) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    let (mut runner, finished) = timed(control, || {
+        let (runner, metrics) = PartyRunner::setup(backend.as_ref(), role, meter)?;
+        Ok((runner, metrics, None))
     })?;
-    control.answer(&Answer::Finished(Box::new(finished)))?;
+    control.tell(&Event::Finished(Box::new(finished)))?;
 
     loop {
-        let finished = match control.order()? {
-            Order::Prepare(Phase::Offline { images }) => {
-                timed(control, || Ok(((), stage.offline(images)?, None)))?.1
+        let finished = match control.next_command()? {
+            Command::Prepare(Phase::Offline { images }) => {
+                timed(control, || Ok(((), runner.offline(images)?, None)))?.1
             }
-            Order::Prepare(Phase::Online { first, images: count }) => {
+            Command::Prepare(Phase::Online { first, images: count }) => {
                 let batch = match &images {
-                    Some(path) => Some(read_images(path, input, first, count)?),
+                    Some(path) => Some(read_images(path, image_shape, first, count)?),
                     None => None,
                 };
                 timed(control, || {
-                    let (logits, footprint) = stage.online(batch.as_ref())?;
-                    Ok(((), footprint, logits.map(Tensor::into_data)))
+                    let (logits, metrics) = runner.online(batch.as_ref())?;
+                    Ok(((), metrics, logits.map(Tensor::into_data)))
                 })?
                 .1
             }
-            Order::Leave => {
-                drop(stage);
-                return control.answer(&Answer::Left(status.map(ProcessStatus::figures).unwrap_or_default()));
+            Command::Leave => {
+                drop(runner);
+                return control.tell(&Event::Left(status.map(ProcessStatus::figures).unwrap_or_default()));
             }
             _ => return Err(PartyError::OutOfTurn),
         };
-        control.answer(&Answer::Finished(Box::new(finished)))?;
+        control.tell(&Event::Finished(Box::new(finished)))?;
     }
 }
 
 /// Says `Ready`, waits for `Go` and its time, and runs a phase between two looks at the clocks.
 fn timed<T>(
     control: &mut Control,
-    phase: impl FnOnce() -> Result<(T, Footprint, Option<Vec<f32>>), veilbench_backends::Error>,
+    phase: impl FnOnce() -> Result<(T, PhaseMetrics, Option<Vec<f32>>), veilbench_api::Error>,
 ) -> Result<(T, Finished), PartyError> {
-    control.answer(&Answer::Ready)?;
-    let Order::Go { at_ns, report_ns } = control.order()? else { return Err(PartyError::OutOfTurn) };
-    clock::wait_until(at_ns, control.gives_way);
+    control.tell(&Event::Ready)?;
+    let Command::Go { at_ns, report_ns } = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    clock::wait_until(at_ns, control.yields_core);
     let (cpu, started_ns) = (process_cpu_ns(), clock::now_ns());
-    let (value, footprint, logits) = phase()?;
+    let (value, metrics, logits) = phase()?;
     let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu);
     clock::sleep_until(report_ns);
-    Ok((value, Finished { started_ns, ended_ns, cpu_ns, footprint, logits }))
+    Ok((value, Finished { started_ns, ended_ns, cpu_ns, metrics, logits }))
 }
 
 /// A batch out of the prepared file: little-endian `f32`, image after image. A batch that goes beyond its end goes on
@@ -146,29 +149,29 @@ fn read_images(path: &Path, shape: Shape, first: usize, count: usize) -> Result<
 }
 
 struct Control {
-    orders: io::Lines<io::StdinLock<'static>>,
-    answers: io::Stdout,
+    commands: io::Lines<io::StdinLock<'static>>,
+    events: io::Stdout,
     /// Whether others run before this party when a phase begins.
-    gives_way: bool,
+    yields_core: bool,
 }
 
 impl Control {
-    fn order(&mut self) -> Result<Order, PartyError> {
-        let line = self.orders.next().ok_or(PartyError::Abandoned)?.map_err(PartyError::Control)?;
+    fn next_command(&mut self) -> Result<Command, PartyError> {
+        let line = self.commands.next().ok_or(PartyError::Abandoned)?.map_err(PartyError::Control)?;
         serde_json::from_str(&line).map_err(|error| PartyError::Control(error.into()))
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), PartyError> {
-        let mut line = serde_json::to_vec(answer).map_err(|error| PartyError::Control(error.into()))?;
+    fn tell(&mut self, event: &Event) -> Result<(), PartyError> {
+        let mut line = serde_json::to_vec(event).map_err(|error| PartyError::Control(error.into()))?;
         line.push(b'\n');
-        self.answers.write_all(&line).and_then(|()| self.answers.flush()).map_err(PartyError::Control)
+        self.events.write_all(&line).and_then(|()| self.events.flush()).map_err(PartyError::Control)
     }
 }
 
 impl PartyError {
     fn reason(&self) -> Reason {
         let out_of_range = match self {
-            Self::Backend_(veilbench_backends::Error::OutOfRange { images, .. }) => Some(images.clone()),
+            Self::Backend_(veilbench_api::Error::OutOfRange { images, .. }) => Some(images.clone()),
             _ => None,
         };
         Reason { text: self.to_string(), out_of_range }
@@ -179,14 +182,14 @@ impl PartyError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PartyError {
     #[error(transparent)]
-    Backend_(#[from] veilbench_backends::Error),
+    Backend_(#[from] veilbench_api::Error),
     #[error(transparent)]
     Import(#[from] import::ImportError),
     #[error("no backend is called {0}")]
     Backend(String),
     #[error("reading images from {}: {source}", path.display())]
     Images { path: PathBuf, source: io::Error },
-    #[error("the harness gave an order out of turn; `veilbench party` is for the harness alone")]
+    #[error("the harness gave a command out of turn; `veilbench party` is for the harness alone")]
     OutOfTurn,
     #[error("the harness is gone")]
     Abandoned,

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use wait4::{ResUse, Wait4};
 
-use crate::control::{Answer, Order, Reason};
+use crate::control::{Command, Event, Reason};
 
 /// How long the others may take to say why they failed too, and parties to leave.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ const STDERR_KEPT: usize = 4096;
 pub(crate) struct PartyProcess {
     pub(crate) role: String,
     pub(crate) child: Child,
-    pub(crate) orders: pipe::Sender,
+    pub(crate) commands: pipe::Sender,
     pub(crate) stderr: tokio::task::JoinHandle<String>,
     /// What it said of itself when it left.
     pub(crate) figures: Option<StatusFigures>,
@@ -43,8 +43,8 @@ pub(crate) struct PartyProcess {
 }
 
 /// What is heard of a party.
-pub(crate) enum Event {
-    Answer(Answer),
+pub(crate) enum PartyEvent {
+    Said(Event),
     /// The party closed its output, or spoke nonsense.
     Silent(Option<Reason>),
 }
@@ -53,9 +53,9 @@ impl PartyProcess {
     pub(crate) fn start(
         role: &str,
         index: usize,
-        events: mpsc::Sender<(usize, Event)>,
+        events: mpsc::Sender<(usize, PartyEvent)>,
     ) -> std::io::Result<Self> {
-        let mut child = Command::new(EXECUTABLE)
+        let mut child = std::process::Command::new(EXECUTABLE)
             .arg0("veilbench")
             .arg("party")
             .env_clear()
@@ -67,34 +67,34 @@ impl PartyProcess {
             .spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let missing = || std::io::Error::other("a pipe is missing");
-        let orders = pipe::Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
+        let commands = pipe::Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
         let answers = pipe::Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
-        let complaints = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
+        let errors = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
         tokio::spawn(listen(answers, index, events));
-        let stderr = tokio::spawn(keep_tail(complaints));
-        Ok(Self { role: role.to_owned(), child, orders, stderr, figures: None, silent: false })
+        let stderr = tokio::spawn(keep_tail(errors));
+        Ok(Self { role: role.to_owned(), child, commands, stderr, figures: None, silent: false })
     }
 
     /// A party that can no longer hear has closed its output too, and that is what is reported.
-    pub(crate) async fn order(&mut self, order: &Order) {
-        let mut line = serde_json::to_vec(order).expect("orders have no fallible parts");
+    pub(crate) async fn command(&mut self, command: &Command) {
+        let mut line = serde_json::to_vec(command).expect("commands have no fallible parts");
         line.push(b'\n');
-        let _closed = self.orders.write_all(&line).await;
+        let _closed = self.commands.write_all(&line).await;
     }
 }
 
-async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usize, Event)>) {
+async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usize, PartyEvent)>) {
     let mut lines = BufReader::new(answers).lines();
     loop {
         let event = match lines.next_line().await {
             Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(answer) => Event::Answer(answer),
-                Err(error) => Event::Silent(Some(Reason::from(&*format!("unreadable answer: {error}")))),
+                Ok(answer) => PartyEvent::Said(answer),
+                Err(error) => PartyEvent::Silent(Some(Reason::from(&*format!("unreadable answer: {error}")))),
             },
-            Ok(None) => Event::Silent(None),
-            Err(error) => Event::Silent(Some(Reason::from(&*error.to_string()))),
+            Ok(None) => PartyEvent::Silent(None),
+            Err(error) => PartyEvent::Silent(Some(Reason::from(&*error.to_string()))),
         };
-        let last = matches!(event, Event::Silent(_));
+        let last = matches!(event, PartyEvent::Silent(_));
         if events.send((index, event)).await.is_err() || last {
             return;
         }
@@ -111,7 +111,7 @@ async fn keep_tail(mut stream: pipe::Receiver) -> String {
 }
 
 /// The end of one process.
-pub(crate) struct Death {
+pub(crate) struct Exit {
     pub(crate) usage: ResUse,
     /// Whether it ended without being made to.
     pub(crate) by_itself: bool,
@@ -120,7 +120,7 @@ pub(crate) struct Death {
 }
 
 /// Waits for a process that is leaving, ends one that is not, and ends whatever it started.
-pub(crate) fn reap(child: Child, leaving: bool) -> std::io::Result<Death> {
+pub(crate) fn reap(child: Child, leaving: bool) -> std::io::Result<Exit> {
     let pid = Pid::from_child(&child);
     let patience = std::time::Instant::now() + if leaving { 2 * GRACE } else { Duration::ZERO };
     let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -135,7 +135,7 @@ pub(crate) fn reap(child: Child, leaving: bool) -> std::io::Result<Death> {
         ProcessStatus::open(&child.id().to_string()).map(ProcessStatus::figures).unwrap_or_default();
     // Its group is there as long as it is not reaped; nobody else can have its number before.
     kill_group(pid);
-    Ok(Death { usage: child.wait4()?, by_itself, figures })
+    Ok(Exit { usage: child.wait4()?, by_itself, figures })
 }
 
 /// What the kernel says of a process.

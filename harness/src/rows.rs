@@ -1,6 +1,6 @@
 //! From what a session left behind to the rows of its files.
 
-use veilbench_backends::{Exchanged, Role};
+use veilbench_api::{Exchanged, Role};
 use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
 
 use crate::control::{Finished, Phase};
@@ -11,7 +11,7 @@ use crate::session::{Batch, Failure, PhaseRecord, Record};
 const NAMED_IMAGES: usize = 20;
 
 /// Builds the rows of one session.
-pub(crate) struct Rows<'a> {
+pub(crate) struct SessionRows<'a> {
     pub(crate) run: &'a str,
     pub(crate) planned: &'a PlannedCell<'a>,
     pub(crate) repetition: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) batches: &'a [Batch],
 }
 
-impl Rows<'_> {
+impl SessionRows<'_> {
     /// All rows, the commit mark last.
     pub(crate) fn session(&self, record: &Record, failure: Option<&Failure>) -> Session {
         let mut session = Session::default();
@@ -100,14 +100,14 @@ impl Rows<'_> {
         let row = |role: &str| Sample { iteration, warm, images, ..self.sample(phase, role) };
         // Of a phase without work the time is how far apart the parties began it.
         let idle =
-            phase == PhaseName::Offline && !record.parties.iter().any(|party| party.footprint.has_work());
+            phase == PhaseName::Offline && !record.parties.iter().any(|party| party.metrics.has_work());
         let timed = |sample: Sample| match idle {
             true => Sample { wall_ns: None, cpu_ns: None, start_ns: None, ..sample },
             false => sample,
         };
         for (role, party) in self.roles.iter().zip(&record.parties) {
-            let network = || party.footprint.exchanged.iter().filter(|peer| !peer.local);
-            let local = party.footprint.exchanged.iter().filter(|peer| peer.local);
+            let network = || party.metrics.exchanged.iter().filter(|peer| !peer.local);
+            let local = party.metrics.exchanged.iter().filter(|peer| peer.local);
             session.samples.push(timed(Sample {
                 start_ns: Some(party.started_ns.saturating_sub(record.at_ns)),
                 wall_ns: Some(party.ended_ns - party.started_ns),
@@ -115,16 +115,16 @@ impl Rows<'_> {
                 sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
                 received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
                 messages: Some(network().map(|peer| peer.sent_messages).sum()),
-                rounds: Some(u64::from(party.footprint.rounds)),
+                rounds: Some(u64::from(party.metrics.rounds)),
                 local_bytes: Some(local.map(|peer| peer.sent_bytes).sum()),
                 ..row(&role.name)
             }));
-            session.samples.extend(party.footprint.spans.iter().map(|span| Sample {
+            session.samples.extend(party.metrics.spans.iter().map(|span| Sample {
                 span: span.name.clone(),
                 wall_ns: Some(span.wall_ns),
                 ..row(&role.name)
             }));
-            session.traffic.extend(party.footprint.exchanged.iter().map(|exchanged| {
+            session.traffic.extend(party.metrics.exchanged.iter().map(|exchanged| {
                 let counted = self.counted_by(&record.parties, &exchanged.peer, &role.name);
                 Traffic {
                     run: self.run.to_owned(),
@@ -153,7 +153,7 @@ impl Rows<'_> {
     /// What `receiver` counted on its link to `sender`.
     fn counted_by<'p>(&self, parties: &'p [Finished], receiver: &str, sender: &str) -> Option<&'p Exchanged> {
         let at = self.roles.iter().position(|role| role.name == receiver)?;
-        parties.get(at)?.footprint.exchanged.iter().find(|peer| peer.peer == sender)
+        parties.get(at)?.metrics.exchanged.iter().find(|peer| peer.peer == sender)
     }
 
     fn answers(&self, iteration: usize, first: usize, images: usize, logits: &[f32]) -> Vec<Answer> {
@@ -184,7 +184,7 @@ impl Rows<'_> {
 fn whole(parties: &[Finished], row: Sample) -> Sample {
     let started = parties.iter().map(|party| party.started_ns).min();
     let ended = parties.iter().map(|party| party.ended_ns).max();
-    let exchanged = || parties.iter().flat_map(|party| &party.footprint.exchanged);
+    let exchanged = || parties.iter().flat_map(|party| &party.metrics.exchanged);
     let network = || exchanged().filter(|peer| !peer.local);
     Sample {
         wall_ns: started.zip(ended).map(|(started, ended)| ended - started),
@@ -193,7 +193,7 @@ fn whole(parties: &[Finished], row: Sample) -> Sample {
         received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
         messages: Some(network().map(|peer| peer.sent_messages).sum()),
         local_bytes: Some(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes).sum()),
-        rounds: parties.iter().map(|party| u64::from(party.footprint.rounds)).max(),
+        rounds: parties.iter().map(|party| u64::from(party.metrics.rounds)).max(),
         ..row
     }
 }

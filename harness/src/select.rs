@@ -2,6 +2,7 @@
 
 use clap::Args;
 use regex::Regex;
+use veilbench_api::LinkProfile;
 
 use crate::error::Error;
 
@@ -11,7 +12,6 @@ pub(crate) enum Axis {
     Backends,
     Networks,
     Datasets,
-    Links,
 }
 
 /// Patterns are regular expressions that have to match a whole name; an axis without an include
@@ -36,12 +36,30 @@ pub(crate) struct Selection {
     /// No data sets that match
     #[arg(short = 'D', long = "no-dataset", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
     not_datasets: Vec<Regex>,
-    /// Only link profiles that match, of loopback, lan and wan; one given with --link is in as well
-    #[arg(short = 'l', long = "links", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
-    links: Vec<Regex>,
-    /// No link profiles that match
-    #[arg(short = 'L', long = "no-links", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
+    /// Only these links: loopback, lan, wan, a pattern of them, or RATE/RTT, e.g. 100mbit/20ms (repeatable)
+    #[arg(short = 'l', long = "link", value_name = "LINK", value_parser = link, help_heading = "Selection")]
+    links: Vec<LinkChoice>,
+    /// No links that match
+    #[arg(short = 'L', long = "no-link", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
     not_links: Vec<Regex>,
+}
+
+/// What `--link` takes.
+#[derive(Clone, Debug)]
+enum LinkChoice {
+    /// One profile, by its name or by rate and round trip.
+    Profile(LinkProfile),
+    /// The named profiles that match.
+    Pattern(Regex),
+}
+
+/// A link profile, or else a pattern for the names of profiles. What has a slash is meant to be the former.
+fn link(text: &str) -> Result<LinkChoice, String> {
+    match text.parse::<LinkProfile>() {
+        Ok(profile) => Ok(LinkChoice::Profile(profile)),
+        Err(error) if text.contains('/') => Err(error.to_string()),
+        Err(_) => whole(text).map(LinkChoice::Pattern).map_err(|error| error.to_string()),
+    }
 }
 
 /// A pattern for whole names.
@@ -77,7 +95,6 @@ impl Selection {
             Axis::Backends => ("backend", &self.backends),
             Axis::Networks => ("network", &self.networks),
             Axis::Datasets => ("dataset", &self.datasets),
-            Axis::Links => ("links", &self.links),
         };
         let known: Vec<&str> = names.collect();
         let matches = |pattern: &Regex, name: &str| match axis {
@@ -106,14 +123,42 @@ impl Selection {
         chosen(&self.datasets, &self.not_datasets, &dataset_names(id))
     }
 
-    /// Whether a link profile is in. `by_default` says whether it is without an include pattern.
-    pub(crate) fn link(&self, name: &str, by_default: bool) -> bool {
-        (by_default || !self.links.is_empty()) && chosen(&self.links, &self.not_links, &[name])
+    /// Every pattern for links has to match a named one.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] names the first that matches none.
+    pub(crate) fn check_links(&self) -> Result<(), Error> {
+        let known = LinkProfile::named();
+        let idle = self.links.iter().find_map(|choice| match choice {
+            LinkChoice::Pattern(pattern) if !known.iter().any(|link| pattern.is_match(link.name())) => {
+                Some(pattern)
+            }
+            _ => None,
+        });
+        idle.map_or(Ok(()), |pattern| {
+            let known = known.iter().map(|link| link.name().to_owned()).collect();
+            Err(Error::NoMatch { option: "link", pattern: written(pattern).to_owned(), known })
+        })
     }
 
-    /// Whether a link profile is out.
-    pub(crate) fn excludes_link(&self, name: &str) -> bool {
-        !chosen(&[], &self.not_links, &[name])
+    /// Returns the link profiles that are in: those chosen, or else the `defaults`, named ones first.
+    pub(crate) fn links(&self, defaults: &[&str]) -> Vec<LinkProfile> {
+        let is_chosen = |link: &LinkProfile| match self.links.as_slice() {
+            [] => defaults.contains(&link.name()),
+            choices => choices.iter().any(|choice| match choice {
+                LinkChoice::Profile(profile) => profile == link,
+                LinkChoice::Pattern(pattern) => pattern.is_match(link.name()),
+            }),
+        };
+        let mut links: Vec<LinkProfile> = LinkProfile::named().into_iter().filter(is_chosen).collect();
+        for choice in &self.links {
+            match choice {
+                LinkChoice::Profile(profile) if !links.contains(profile) => links.push(profile.clone()),
+                _ => {}
+            }
+        }
+        links.retain(|link| !self.not_links.iter().any(|pattern| pattern.is_match(link.name())));
+        links
     }
 }
 
@@ -141,6 +186,24 @@ mod tests {
         assert_eq!(error.to_string(), "--network mnits-cnn matches none of: mnist-mlp, malaria-cnn");
         assert!(selection.check(Axis::Networks, ["mnist-mlp", "mnits-cnn"].into_iter()).is_ok());
         assert!(selection.check(Axis::Backends, std::iter::empty()).is_ok());
+    }
+
+    #[test]
+    fn a_link_is_a_name_a_pattern_or_a_rate_and_a_round_trip() {
+        let names = |texts: &[&str], without: &[&str]| -> Vec<String> {
+            let links = texts.iter().map(|text| link(text).unwrap()).collect();
+            let not_links = without.iter().map(|text| whole(text).unwrap()).collect();
+            let selection = Selection { links, not_links, ..Selection::default() };
+            selection.check_links().unwrap();
+            selection.links(&["loopback"]).iter().map(|link| link.name().to_owned()).collect()
+        };
+        assert_eq!(names(&[], &[]), ["loopback"]);
+        assert_eq!(names(&["wan", "lan"], &[]), ["lan", "wan"]);
+        assert_eq!(names(&[".an", "20mbit/5ms"], &["wan"]), ["lan", "20mbit+5ms"]);
+        assert!(link("20mbit/fast").unwrap_err().contains("RATE/RTT"));
+        let misspelt = Selection { links: vec![link("wann").unwrap()], ..Selection::default() };
+        let told = misspelt.check_links().unwrap_err().to_string();
+        assert_eq!(told, "--link wann matches none of: loopback, lan, wan");
     }
 
     #[test]

@@ -10,14 +10,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use veilbench_backends::link::Token;
-use veilbench_backends::{Holding, Job, Plan, Profile};
+use veilbench_api::link::Token;
+use veilbench_api::{Job, Plan, PrivateInput, Profile};
 use veilbench_networks::Architecture;
 
 use crate::clock;
-use crate::control::{Answer, Brief, Finished, Order, Phase, Reason};
+use crate::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
 use crate::machine_watch::{MachineWatch, OtherWork};
-use crate::process::{Event, GRACE, PartyProcess, StatusFigures, reap};
+use crate::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, reap};
 
 /// From the order to go to the common start: long enough for every party to wake up.
 const LEAD_NS: u64 = 1_000_000;
@@ -30,7 +30,7 @@ const REPORT_AFTER_NS: u64 = 300_000;
 const LONG_PHASE_NS: u64 = 20_000_000;
 
 /// What a session is to do.
-pub(crate) struct Assignment<'a> {
+pub(crate) struct SessionSpec<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) architecture: &'a Architecture,
     pub(crate) plan: &'a Plan,
@@ -57,7 +57,7 @@ pub(crate) struct Batch {
 /// One phase, as all roles saw it.
 pub(crate) struct PhaseRecord {
     pub(crate) phase: Phase,
-    /// Index into the assignment's batches; `None` for setup.
+    /// Index into the spec's batches; `None` for setup.
     pub(crate) batch: Option<usize>,
     /// The common start, nanoseconds of the monotonic clock.
     pub(crate) at_ns: u64,
@@ -109,7 +109,7 @@ const SILENT: &str = "ended without a word";
 
 /// What the kernel and their last lines say about the parties of a session.
 #[derive(Default)]
-struct Obituary {
+struct ExitReport {
     /// Role and cause of each party that died by itself.
     causes: Vec<(String, String)>,
     /// Whether one said that its memory was short.
@@ -119,36 +119,36 @@ struct Obituary {
 }
 
 /// Runs one session to its end. Whatever happens, no process of it is left when this returns.
-pub(crate) async fn perform(
-    assignment: &Assignment<'_>,
+pub(crate) async fn run_session(
+    spec: &SessionSpec<'_>,
     interrupt: &mut tokio::sync::watch::Receiver<bool>,
 ) -> (Record, Option<Failure>) {
     let mut record = Record::default();
     let (began_ns, watch) = (clock::now_ns(), MachineWatch::start());
     let kills_before = oom_kills();
-    let mut troupe = match Troupe::start(assignment) {
-        Ok(troupe) => troupe,
+    let mut parties = match Parties::start(spec) {
+        Ok(parties) => parties,
         Err(error) => return (record, Some(Failure::Error(format!("starting the parties: {error}")))),
     };
-    let deadline = Instant::now() + assignment.timeout;
+    let deadline = Instant::now() + spec.timeout;
     let mut failure = tokio::select! {
-        result = play(assignment, &mut troupe, &mut record) => result.err(),
+        result = run_phases(spec, &mut parties, &mut record) => result.err(),
         () = sleep_until(deadline) => {
-            let seconds = assignment.timeout.as_secs();
+            let seconds = spec.timeout.as_secs();
             Some(Failure::Timeout(format!("not finished after {seconds} s; raise --timeout if it is only slow")))
         }
         _ = interrupt.wait_for(|stop| *stop) => Some(Failure::Interrupted),
     };
     if let Some(Failure::Timeout(detail)) = &mut failure {
-        for complaint in troupe.complaints().await {
-            *detail += &format!("; {complaint}");
+        for stalled in parties.stalled_parties().await {
+            *detail += &format!("; {stalled}");
         }
     }
-    let obituary = troupe.end(&mut record, failure.is_none()).await;
+    let report = parties.end(&mut record, failure.is_none()).await;
     record.wall_ns = clock::now_ns() - began_ns;
     record.machine = watch.end(record.usage.iter().map(|usage| usage.cpu_ns).sum());
     if let Some(Failure::Error(detail)) = &mut failure {
-        for (role, cause) in &obituary.causes {
+        for (role, cause) in &report.causes {
             let silent = format!("{role}: {SILENT}");
             if detail.contains(&silent) {
                 *detail = detail.replacen(&silent, &format!("{role}: {cause}"), 1);
@@ -157,62 +157,66 @@ pub(crate) async fn perform(
                 *detail += &format!("; {role}: {cause}");
             }
         }
-        if obituary.memory_short || (obituary.killed && oom_kills() > kills_before) {
+        if report.memory_short || (report.killed && oom_kills() > kills_before) {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
         }
     }
-    if failure.is_none() && !obituary.causes.is_empty() {
-        let told = obituary.causes.iter().map(|(role, cause)| format!("{role}: {cause}"));
+    if failure.is_none() && !report.causes.is_empty() {
+        let told = report.causes.iter().map(|(role, cause)| format!("{role}: {cause}"));
         failure = Some(Failure::Error(told.collect::<Vec<_>>().join("; ")));
     }
     (record, failure)
 }
 
-async fn play(assignment: &Assignment<'_>, troupe: &mut Troupe, record: &mut Record) -> Result<(), Failure> {
+async fn run_phases(
+    spec: &SessionSpec<'_>,
+    parties: &mut Parties,
+    record: &mut Record,
+) -> Result<(), Failure> {
     let token = Token::new(random_bytes()?);
-    for (role, party) in troupe.parties.iter_mut().enumerate() {
-        let holds = assignment.profile.roles[role].holds;
-        let path = |holding, path: &Path| (holds == holding).then(|| path.to_owned());
-        let brief = Brief {
-            backend: assignment.profile.name.to_string(),
+    for (role, party) in parties.processes.iter_mut().enumerate() {
+        let own = spec.profile.roles[role].private_input;
+        let path = |input, path: &Path| (own == input).then(|| path.to_owned());
+        let briefing = RoleBriefing {
+            backend: spec.profile.name.to_string(),
             role,
-            architecture: assignment.profile.briefed(role, assignment.architecture),
-            plan: assignment.plan.clone(),
-            job: assignment.job.clone(),
+            architecture: spec.profile.briefed(role, spec.architecture),
+            plan: spec.plan.clone(),
+            job: spec.job.clone(),
             token: token.clone(),
-            timeout_seconds: assignment.timeout.as_secs().max(1),
-            weights: path(Holding::Weights, assignment.weights),
-            images: path(Holding::Images, assignment.images),
+            timeout_seconds: spec.timeout.as_secs().max(1),
+            weights: path(PrivateInput::Network, spec.weights),
+            images: path(PrivateInput::Images, spec.images),
         };
-        party.order(&Order::Brief(Box::new(brief))).await;
+        party.command(&Command::RoleBriefing(Box::new(briefing))).await;
     }
-    let addresses: Vec<SocketAddr> = troupe
+    let addresses: Vec<SocketAddr> = parties
         .gather(|answer| match answer {
-            Answer::Listening(address) => Some(address),
+            Event::Listening(address) => Some(address),
             _ => None,
         })
         .await?;
-    let parties: Vec<_> =
-        assignment.profile.roles.iter().map(|role| role.name.to_string()).zip(addresses).collect();
-    troupe.broadcast(&Order::Connect(parties)).await;
-    troupe.gather(|answer| matches!(answer, Answer::Connected).then_some(())).await?;
+    let names = spec.profile.roles.iter().map(|role| role.name.to_string());
+    parties.broadcast(&Command::Connect(names.zip(addresses).collect())).await;
+    parties.gather(|answer| matches!(answer, Event::Connected).then_some(())).await?;
 
-    record.phases.push(troupe.phase(Phase::Setup, None).await?);
-    for (index, batch) in assignment.batches.iter().enumerate() {
+    record.phases.push(parties.phase(Phase::Setup, None).await?);
+    for (index, batch) in spec.batches.iter().enumerate() {
         let Batch { first, images, .. } = *batch;
-        record.phases.push(troupe.phase(Phase::Offline { images }, Some(index)).await?);
-        let online = troupe.phase(Phase::Online { first, images }, Some(index)).await?;
-        check_logits(assignment, &online, images)?;
+        record.phases.push(parties.phase(Phase::Offline { images }, Some(index)).await?);
+        let online = parties.phase(Phase::Online { first, images }, Some(index)).await?;
+        check_logits(spec, &online, images)?;
         record.phases.push(online);
     }
     Ok(())
 }
 
 /// Exactly the role that holds the images has logits, one for each class and image.
-fn check_logits(assignment: &Assignment<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
-    for (role, party) in assignment.profile.roles.iter().zip(&online.parties) {
+fn check_logits(spec: &SessionSpec<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
+    for (role, party) in spec.profile.roles.iter().zip(&online.parties) {
         let logits = party.logits.as_ref().map_or(0, Vec::len);
-        let due = if role.holds == Holding::Images { images * assignment.architecture.classes() } else { 0 };
+        let due =
+            if role.private_input == PrivateInput::Images { images * spec.architecture.classes() } else { 0 };
         if logits != due {
             let reason = format!("{}: returned {logits} logits where {due} were due", role.name);
             return Err(Failure::Error(reason));
@@ -236,9 +240,9 @@ fn oom_kills() -> u64 {
 }
 
 /// The party processes of one session.
-struct Troupe {
-    parties: Vec<PartyProcess>,
-    events: mpsc::Receiver<(usize, Event)>,
+struct Parties {
+    processes: Vec<PartyProcess>,
+    events: mpsc::Receiver<(usize, PartyEvent)>,
     /// How long the last phase of each kind took.
     lengths_ns: HashMap<Discriminant<Phase>, u64>,
     /// Parties whose answer is awaited.
@@ -247,47 +251,49 @@ struct Troupe {
     first: usize,
 }
 
-impl Troupe {
-    fn start(assignment: &Assignment<'_>) -> std::io::Result<Self> {
+impl Parties {
+    fn start(spec: &SessionSpec<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
-        let mut troupe =
-            Self { parties: Vec::new(), events, owing: Vec::new(), first: 0, lengths_ns: HashMap::new() };
-        for (index, role) in assignment.profile.roles.iter().enumerate() {
+        let mut parties =
+            Self { processes: Vec::new(), events, owing: Vec::new(), first: 0, lengths_ns: HashMap::new() };
+        for (index, role) in spec.profile.roles.iter().enumerate() {
             match PartyProcess::start(&role.name, index, sender.clone()) {
-                Ok(party) => troupe.parties.push(party),
+                Ok(party) => parties.processes.push(party),
                 Err(error) => {
-                    for party in troupe.parties {
+                    for party in parties.processes {
                         reap(party.child, false)?;
                     }
                     return Err(error);
                 }
             }
         }
-        Ok(troupe)
+        Ok(parties)
     }
 
-    async fn next_event(&mut self) -> Option<(usize, Event)> {
+    async fn next_event(&mut self) -> Option<(usize, PartyEvent)> {
         let (index, event) = self.events.recv().await?;
-        self.parties[index].silent |= matches!(event, Event::Silent(_));
+        self.processes[index].silent |= matches!(event, PartyEvent::Silent(_));
         Some((index, event))
     }
 
-    async fn broadcast(&mut self, order: &Order) {
-        for party in &mut self.parties {
-            party.order(order).await;
+    async fn broadcast(&mut self, command: &Command) {
+        for party in &mut self.processes {
+            party.command(command).await;
         }
     }
 
     /// One answer of every party, in the order of the roles.
-    async fn gather<T>(&mut self, accept: impl Fn(Answer) -> Option<T>) -> Result<Vec<T>, Failure> {
-        let mut answers: Vec<Option<T>> = self.parties.iter().map(|_| None).collect();
+    async fn gather<T>(&mut self, accept: impl Fn(Event) -> Option<T>) -> Result<Vec<T>, Failure> {
+        let mut answers: Vec<Option<T>> = self.processes.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
             self.owing = (0..answers.len()).filter(|&party| answers[party].is_none()).collect();
-            let (index, event) = self.next_event().await.unwrap_or((0, Event::Silent(None)));
+            let (index, event) = self.next_event().await.unwrap_or((0, PartyEvent::Silent(None)));
             match event {
-                Event::Answer(Answer::Failed(reason)) => return Err(self.failure(index, Some(reason)).await),
-                Event::Silent(reason) => return Err(self.failure(index, reason).await),
-                Event::Answer(answer) => match accept(answer) {
+                PartyEvent::Said(Event::Failed(reason)) => {
+                    return Err(self.failure(index, Some(reason)).await);
+                }
+                PartyEvent::Silent(reason) => return Err(self.failure(index, reason).await),
+                PartyEvent::Said(answer) => match accept(answer) {
                     Some(value) if answers[index].is_none() => answers[index] = Some(value),
                     _ => return Err(self.failure(index, Some("an answer came out of turn".into())).await),
                 },
@@ -300,14 +306,14 @@ impl Troupe {
     async fn failure(&mut self, index: usize, reason: Option<Reason>) -> Failure {
         let mut reasons = vec![(index, reason)];
         let until = Instant::now() + GRACE;
-        while reasons.len() < self.parties.len() {
+        while reasons.len() < self.processes.len() {
             let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await else {
                 break;
             };
             let reason = match event {
-                Event::Answer(Answer::Failed(reason)) => Some(reason),
-                Event::Silent(reason) => reason,
-                Event::Answer(_) => continue,
+                PartyEvent::Said(Event::Failed(reason)) => Some(reason),
+                PartyEvent::Silent(reason) => reason,
+                PartyEvent::Said(_) => continue,
             };
             if !reasons.iter().any(|(known, _)| *known == index) {
                 reasons.push((index, reason));
@@ -318,11 +324,11 @@ impl Troupe {
             Some((*index, reason.text.clone(), reason.out_of_range.clone()?))
         });
         if let Some((index, text, images)) = out_of_range {
-            let detail = format!("{}: {text}", self.parties[index].role);
+            let detail = format!("{}: {text}", self.processes[index].role);
             return Failure::OutOfRange { detail, images: images.iter().map(|at| self.first + at).collect() };
         }
         let told = reasons.into_iter().map(|(index, reason)| {
-            let role = &self.parties[index].role;
+            let role = &self.processes[index].role;
             format!("{role}: {}", reason.map_or_else(|| SILENT.to_owned(), |reason| reason.text))
         });
         Failure::Error(told.collect::<Vec<_>>().join("; "))
@@ -330,34 +336,35 @@ impl Troupe {
 
     /// What the parties say when the time is over: for whom each of them waits. Those that owe an answer and say nothing compute, or
     /// have stopped.
-    async fn complaints(&mut self) -> Vec<String> {
-        let mut complaints = Vec::new();
+    async fn stalled_parties(&mut self) -> Vec<String> {
+        let mut stalled_parties = Vec::new();
         let until = Instant::now() + GRACE;
-        while complaints.len() < self.parties.len()
+        while stalled_parties.len() < self.processes.len()
             && let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await
         {
-            if let Event::Answer(Answer::Failed(reason)) = event {
-                complaints.push(format!("{}: {}", self.parties[index].role, reason.text));
+            if let PartyEvent::Said(Event::Failed(reason)) = event {
+                stalled_parties.push(format!("{}: {}", self.processes[index].role, reason.text));
                 self.owing.retain(|party| *party != index);
             }
         }
-        complaints.extend(self.owing.iter().map(|&party| format!("{}: silent", self.parties[party].role)));
-        complaints
+        stalled_parties
+            .extend(self.owing.iter().map(|&party| format!("{}: silent", self.processes[party].role)));
+        stalled_parties
     }
 
     async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
         if let Phase::Online { first, .. } = phase {
             self.first = first;
         }
-        self.broadcast(&Order::Prepare(phase)).await;
-        self.gather(|answer| matches!(answer, Answer::Ready).then_some(())).await?;
+        self.broadcast(&Command::Prepare(phase)).await;
+        self.gather(|answer| matches!(answer, Event::Ready).then_some(())).await?;
         let at_ns = clock::now_ns() + LEAD_NS;
         let length_ns = self.lengths_ns.get(&discriminant(&phase)).copied().unwrap_or(0);
         let report_ns = at_ns + length_ns.min(LONG_PHASE_NS) + REPORT_AFTER_NS;
-        self.broadcast(&Order::Go { at_ns, report_ns }).await;
+        self.broadcast(&Command::Go { at_ns, report_ns }).await;
         let parties: Vec<Finished> = self
             .gather(|answer| match answer {
-                Answer::Finished(finished) => Some(*finished),
+                Event::Finished(finished) => Some(*finished),
                 _ => None,
             })
             .await?;
@@ -367,46 +374,46 @@ impl Troupe {
     }
 
     /// Lets the parties leave, or ends them, and reaps them all.
-    async fn end(mut self, record: &mut Record, in_peace: bool) -> Obituary {
+    async fn end(mut self, record: &mut Record, in_peace: bool) -> ExitReport {
         if in_peace {
-            self.broadcast(&Order::Leave).await;
+            self.broadcast(&Command::Leave).await;
             let until = Instant::now() + 4 * GRACE;
             let mut gone = 0;
-            while gone < self.parties.len() {
+            while gone < self.processes.len() {
                 match tokio::time::timeout_at(until, self.next_event()).await {
-                    Ok(Some((index, Event::Answer(Answer::Left(figures))))) => {
-                        self.parties[index].figures = Some(figures);
+                    Ok(Some((index, PartyEvent::Said(Event::Left(figures))))) => {
+                        self.processes[index].figures = Some(figures);
                     }
-                    Ok(Some((_, Event::Silent(_)))) => gone += 1,
+                    Ok(Some((_, PartyEvent::Silent(_)))) => gone += 1,
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
             }
         }
-        let mut obituary = Obituary::default();
-        for party in self.parties {
+        let mut report = ExitReport::default();
+        for party in self.processes {
             let (role, told) = (party.role, party.figures);
-            drop(party.orders);
+            drop(party.commands);
             let leaving = in_peace || party.silent;
             let reaped = tokio::task::spawn_blocking(move || reap(party.child, leaving)).await;
-            let Ok(Ok(death)) = reaped else {
+            let Ok(Ok(exit)) = reaped else {
                 record.usage.push(Usage::default());
                 continue;
             };
-            let cpu_ns = (death.usage.rusage.utime + death.usage.rusage.stime).as_nanos() as u64;
-            let figures = told.unwrap_or(death.figures);
+            let cpu_ns = (exit.usage.rusage.utime + exit.usage.rusage.stime).as_nanos() as u64;
+            let figures = told.unwrap_or(exit.figures);
             record.usage.push(Usage { figures, cpu_ns });
-            let complaints = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
-            obituary.memory_short |= complaints.contains("memory allocation of");
-            let status = death.usage.status;
-            obituary.killed |= death.by_itself && status.signal() == Some(Signal::KILL.as_raw());
-            if death.by_itself && !status.success() {
-                let last = complaints.lines().find(|line| !line.is_empty()).map(|line| format!(": {line}"));
-                obituary.causes.push((role, format!("ended by {status}{}", last.unwrap_or_default())));
-            } else if !death.by_itself && in_peace {
-                obituary.causes.push((role, "did not end when asked to".into()));
+            let errors = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
+            report.memory_short |= errors.contains("memory allocation of");
+            let status = exit.usage.status;
+            report.killed |= exit.by_itself && status.signal() == Some(Signal::KILL.as_raw());
+            if exit.by_itself && !status.success() {
+                let last = errors.lines().find(|line| !line.is_empty()).map(|line| format!(": {line}"));
+                report.causes.push((role, format!("ended by {status}{}", last.unwrap_or_default())));
+            } else if !exit.by_itself && in_peace {
+                report.causes.push((role, "did not end when asked to".into()));
             }
         }
-        obituary
+        report
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use veilbench_backends::Backend;
+use veilbench_api::Backend;
 use veilbench_datasets::{Dataset, Loaded, Split, Store, load_or_sample};
 
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::subject::{Candidate, Subject, SubjectError};
 
 /// What networks and images are prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
+pub(crate) enum Preparation {
     /// To say which cells there are.
     List,
     /// To measure them: the oracle is asked and the parties' files are written.
@@ -45,7 +45,7 @@ impl Workspace {
     pub(crate) fn prepare(
         backends: &[Box<dyn Backend>],
         options: &Options,
-        depth: Depth,
+        depth: Preparation,
         progress: &mut Progress,
     ) -> Result<Self, Error> {
         let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
@@ -63,7 +63,7 @@ impl Workspace {
                 continue;
             }
             let (network, users) = (candidate.name().to_owned(), candidate.is_users());
-            let files = (depth == Depth::Measure).then_some(folder.path());
+            let files = (depth == Preparation::Measure).then_some(folder.path());
             match prepare(candidate, &mut images, options, files, progress) {
                 Ok(subject) => subjects.extend(subject),
                 Err(Error::Subject(error)) if users => {

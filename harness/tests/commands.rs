@@ -54,7 +54,7 @@ fn list_shows_the_cells_the_patterns_choose() {
 fn patterns_that_match_nothing_and_wrong_usage_say_so() {
     let bench = Bench::new();
     for (option, pattern, known) in
-        [("backend", "nosuch", "ckks"), ("network", "mnits-.*", "mnist-mlp"), ("links", "wann", "loopback")]
+        [("backend", "nosuch", "ckks"), ("network", "mnits-.*", "mnist-mlp"), ("link", "wann", "loopback")]
     {
         let nothing = bench.command(&["list", &format!("--{option}"), pattern]);
         assert_eq!(nothing.code, 2);
@@ -85,6 +85,17 @@ fn patterns_that_match_nothing_and_wrong_usage_say_so() {
     let model = bench.command(&["run", "--model", "no-such-file.onnx"]);
     assert_eq!(model.code, 3);
     assert!(model.stderr.contains("no-such-file.onnx"), "{}", model.stderr);
+}
+
+#[test]
+fn conformance_says_of_each_promise_whether_it_is_kept() {
+    let bench = Bench::new();
+    let clear = bench.command(&["conformance", "clear"]);
+    assert_eq!(clear.code, 0, "{}{}", clear.stdout, clear.stderr);
+    assert!(clear.stdout.starts_with("clear\n") && clear.stdout.lines().count() > 10, "{}", clear.stdout);
+    assert!(clear.stdout.lines().skip(1).all(|line| line.starts_with("  ok ")), "{}", clear.stdout);
+    let unknown = bench.command(&["conformance", "cleer"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("there are clear, tee"), "{}", unknown.stderr);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use veilbench_backends::{Job, LinkProfile};
+use veilbench_api::{Job, LinkProfile};
 use veilbench_networks::zoo;
 use veilbench_report::{predictions, summarise};
 use veilbench_results::{RunData, Status, Summary};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bench::Bench;
 use rustix::process::{Pid, Signal, kill_process};
-use veilbench_backends::conformance::secret_patterns::SecretPatterns;
-use veilbench_backends::{Backend, Holding, Learned};
+use veilbench_api::conformance::secret_patterns::SecretPatterns;
+use veilbench_api::{Backend, Learned, PrivateInput};
 use veilbench_networks::{Network, Parameters, zoo};
 
 /// Places of the images that are looked for: several of each, as a role may hold the last one alone.
@@ -86,7 +86,7 @@ fn holdings(backend: &dyn Backend, network: &str, images: &str) -> Vec<(bool, bo
     let (pixels, weights) = (SecretPatterns::of(&pixels, PIXELS), SecretPatterns::of(&weights, WEIGHTS));
     assert!(!pixels.is_empty() && !weights.is_empty());
     let roles = backend.profile().roles;
-    let owner = roles.iter().position(|role| role.holds == Holding::Images).unwrap();
+    let owner = roles.iter().position(|role| role.private_input == PrivateInput::Images).unwrap();
     let pid = Pid::from_raw(harness.id() as i32).unwrap();
     // A harness that stands still gives no orders. The moment is right when the owner is seen to hold an image: a
     // search that finds nothing where there is something would prove nothing.
@@ -118,14 +118,19 @@ fn holdings(backend: &dyn Backend, network: &str, images: &str) -> Vec<(bool, bo
 fn check(backend: &dyn Backend, network: &str, images: &str) {
     let profile = backend.profile();
     let held = holdings(backend, network, images);
-    for ((role, leakage), (images, weights)) in
-        profile.roles.iter().zip(&profile.threat_model.learns).zip(held)
+    for ((role, leakage), (images, weights)) in profile.roles.iter().zip(&profile.protection.learns).zip(held)
     {
         let name = format!("{} of {}", role.name, profile.name);
-        assert!(weights || role.holds != Holding::Weights, "{name} holds the weights and they are not found");
-        let may = |learned: &Learned, holding| *learned == Learned::Yes || role.holds == holding;
-        assert!(!images || may(&leakage.images, Holding::Images), "{name} holds pixels in its memory");
-        assert!(!weights || may(&leakage.weights, Holding::Weights), "{name} holds weights in its memory");
+        assert!(
+            weights || role.private_input != PrivateInput::Network,
+            "{name} holds the weights and they are not found"
+        );
+        let may = |learned: &Learned, input| *learned == Learned::Yes || role.private_input == input;
+        assert!(!images || may(&leakage.images, PrivateInput::Images), "{name} holds pixels in its memory");
+        assert!(
+            !weights || may(&leakage.weights, PrivateInput::Network),
+            "{name} holds weights in its memory"
+        );
     }
 }
 
@@ -139,7 +144,7 @@ fn the_search_finds_images_at_a_role_that_is_given_them() {
 
 #[test]
 fn no_role_of_mpc_holds_a_secret_of_anothers() {
-    check(&veilbench_backends::mpc::tree(), "mnist-mlp", "300");
+    check(&veilbench_backends::mpc::comparison_tree(), "mnist-mlp", "300");
     check(&veilbench_backends::mpc::beaver(), "mnist-mlp-poly", "300");
 }
 

@@ -13,15 +13,20 @@
 
 pub mod architecture;
 pub mod evaluate;
+#[cfg(feature = "onnx")]
 pub mod export;
+#[cfg(feature = "onnx")]
 pub mod import;
 pub mod network;
+#[cfg(feature = "onnx")]
 pub mod reference;
 pub mod tensor;
 pub mod text;
+#[cfg(feature = "onnx")]
 pub mod zoo;
 
 pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
 pub use network::{Metadata, Network, Normalisation, Parameters};
+#[cfg(feature = "onnx")]
 pub use reference::Reference;
 pub use tensor::Tensor;

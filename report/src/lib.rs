@@ -8,33 +8,19 @@
 //! This crate measures nothing, needs no cryptography and knows no backend: names, technologies and threat models
 //! are what `run.json` says. It ranks only within a protection, unless a reader of the page asks otherwise and is warned.
 
-mod breakdown;
-mod csv_tables;
-mod diff;
+mod aggregate;
+mod drawing;
 mod error;
-mod figure;
-mod format;
 mod generate;
-mod groups;
-mod markdown;
-mod modelled;
 mod page;
-mod plausibility;
 mod plots;
-mod predictions;
-mod readme;
-mod render;
-mod splice;
-pub mod statistics;
-mod summarise;
-mod table;
-mod terminal;
-mod tradeoffs;
+mod text;
 
-pub use diff::{Change, Comparison, Difference, Settings, compare};
+pub use aggregate::diff::{Change, Comparison, Difference, Settings, compare};
+pub use aggregate::predictions::predictions;
+pub use aggregate::statistics;
+pub use aggregate::summarise::summarise;
 pub use error::Error;
 pub use generate::{Report, generate};
-pub use predictions::predictions;
-pub use splice::splice;
-pub use summarise::summarise;
-pub use terminal::terminal_table;
+pub use text::splice::splice;
+pub use text::terminal::terminal_table;

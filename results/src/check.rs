@@ -1,9 +1,12 @@
 //! Rows against each other: what a readable file can still get wrong.
 
+pub(crate) mod repeats;
+
 use crate::{
-    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic, digest::Digests,
-    repeats::Repeats, session::SessionRow,
+    ALL_ROLES, Answer, Cell, Finding, Phase, Row, Run, Sample, Severity, Status, Traffic,
+    folder::digest::Digests, session::SessionRow,
 };
+use repeats::Repeats;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The readable rows of a run with their line numbers.

@@ -11,37 +11,27 @@
 //! # Non-goals
 //! This crate computes no statistics, knows no backend and formats nothing for people: see `veilbench-report`.
 
-mod answer;
-mod archive;
 mod cell;
 mod check;
-mod digest;
 mod error;
-mod modelled;
-mod prediction;
-mod published;
-mod recovery;
-mod repeats;
+mod folder;
+mod plan;
+mod rows;
 mod run;
-mod run_data;
-mod sample;
 mod session;
-mod store;
-mod summary;
-mod table;
-mod traffic;
 
-pub use answer::Answer;
 pub use cell::Cell;
 pub use error::Error;
-pub use modelled::{Modelled, ModelledSize};
-pub use prediction::Prediction;
-pub use published::Published;
+pub use folder::run_data::{RunData, validate};
+pub use folder::store::Store;
+pub use folder::table::{Finding, Row, Severity, Table, write_table};
+pub use plan::{ModelledHardware, ModelledRange, PlanFigures, Predicted};
+pub use rows::answer::Answer;
+pub use rows::modelled::{Modelled, ModelledSize};
+pub use rows::prediction::Prediction;
+pub use rows::published::Published;
+pub use rows::sample::{ALL_ROLES, Phase, Sample, Status};
+pub use rows::summary::{FEWEST_IMAGES, Summary};
+pub use rows::traffic::Traffic;
 pub use run::{BackendRecord, DatasetRecord, Machine, NetworkRecord, Run, SCHEMA_VERSION};
-pub use run_data::{RunData, validate};
-pub use sample::{ALL_ROLES, Phase, Sample, Status};
 pub use session::{Session, SessionKey};
-pub use store::Store;
-pub use summary::{FEWEST_IMAGES, Summary};
-pub use table::{Finding, Row, Severity, Table, write_table};
-pub use traffic::Traffic;

@@ -1,4 +1,4 @@
-use crate::{Cell, Error, Finding, Row, Sample, Severity, digest::hex, table::replace_file};
+use crate::{Cell, Error, Finding, Row, Sample, Severity, folder::digest::hex, folder::table::replace_file};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, io, path::Path};

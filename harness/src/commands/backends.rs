@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use veilbench_backends::{Backend, Holding, Learned, Setting};
+use veilbench_api::{Backend, Learned, PrivateInput, Setting};
 
 use crate::error::{EXIT_OK, Error};
 
@@ -24,7 +24,7 @@ impl Backends {
             return Ok(EXIT_OK);
         }
         for (backend, profile) in backends.iter().zip(profiles) {
-            let threat = &profile.threat_model;
+            let threat = &profile.protection;
             writeln!(out, "{}  ({})", profile.name, profile.technology.name())?;
             writeln!(out, "  {}", profile.summary)?;
             let simulated = if threat.simulated { ", simulated" } else { "" };
@@ -42,10 +42,10 @@ impl Backends {
                 writeln!(out, "    {sentence}")?;
             }
             for (role, leakage) in profile.roles.iter().zip(&threat.learns) {
-                let owns = match role.holds {
-                    Holding::Images => "holds the images",
-                    Holding::Weights => "holds the weights",
-                    Holding::Nothing => "holds nothing",
+                let owns = match role.private_input {
+                    PrivateInput::Images => "holds the images",
+                    PrivateInput::Network => "holds the weights",
+                    PrivateInput::Nothing => "holds nothing",
                 };
                 let learns: Vec<_> = leakage
                     .items()

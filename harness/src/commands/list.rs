@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use veilbench_backends::Backend;
+use veilbench_api::Backend;
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::matrix::Options;
 use crate::progress::Progress;
-use crate::workspace::{Depth, Unfit, Workspace};
+use crate::workspace::{Preparation, Unfit, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct List {
@@ -18,7 +18,8 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
-        let workspace = Workspace::prepare(backends, &self.options, Depth::List, &mut Progress::new(false))?;
+        let workspace =
+            Workspace::prepare(backends, &self.options, Preparation::List, &mut Progress::new(false))?;
         let mut out = std::io::stdout().lock();
         for planned in workspace.cells(backends, &self.options)? {
             match planned.plan {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use serde_json::Value;
-use veilbench_backends::{Backend, Job, LinkProfile};
+use veilbench_api::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
 
 use crate::choices::{self, Choice};

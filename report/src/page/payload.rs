@@ -2,10 +2,10 @@
 
 use super::{Page, names::Names, warnings};
 use crate::{
-    breakdown::Breakdown,
-    groups::{Group, group_of},
-    table::letter,
-    tradeoffs::BreakEven,
+    aggregate::breakdown::Breakdown,
+    aggregate::groups::{Group, group_of},
+    aggregate::tradeoffs::BreakEven,
+    text::table::letter,
 };
 use serde_json::{Map, Value, json};
 use veilbench_results::{Finding, Run, Severity, Summary};

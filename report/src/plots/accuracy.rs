@@ -5,10 +5,10 @@ use super::{
     panels::{Panel, PanelRow, failure, failure_mark, panels},
 };
 use crate::{
-    figure::{Align, Figure},
-    format::percent,
-    groups::groups,
-    render::text_width,
+    aggregate::groups::groups,
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
+    text::format::percent,
 };
 use plotters::style::RGBColor;
 use veilbench_results::{Run, Summary};

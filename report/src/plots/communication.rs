@@ -1,7 +1,7 @@
 use super::phases::{Bar, Quantity, phase_figure};
 use crate::{
-    figure::Figure,
-    format::{bytes, count},
+    drawing::figure::Figure,
+    text::format::{bytes, count},
 };
 use veilbench_results::{Run, Summary};
 

@@ -6,9 +6,9 @@ use super::{
     panels::machine,
 };
 use crate::{
-    figure::{Align, Figure},
-    groups::Group,
-    render::text_width,
+    aggregate::groups::Group,
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
 };
 use veilbench_results::Run;
 

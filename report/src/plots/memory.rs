@@ -5,10 +5,10 @@ use super::{
     panels::{Panel, failure, panels},
 };
 use crate::{
-    figure::{Align, Figure},
-    format::bytes,
-    groups::groups,
-    render::text_width,
+    aggregate::groups::groups,
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
+    text::format::bytes,
 };
 use veilbench_results::{Run, Summary};
 

@@ -1,6 +1,6 @@
 //! Colours that remain apart for colour-blind readers (Okabe and Ito, 2008), and shapes beside them.
 
-use crate::figure::Figure;
+use crate::drawing::figure::Figure;
 use plotters::style::RGBColor;
 
 pub(crate) const INK: RGBColor = RGBColor(32, 32, 36);

@@ -1,6 +1,6 @@
 //! Small multiples: one panel a network, one row a backend under its conditions.
 
-use crate::groups::{Group, group_of};
+use crate::aggregate::groups::{Group, group_of};
 use std::collections::{BTreeMap, BTreeSet};
 use veilbench_results::{Run, Status, Summary};
 

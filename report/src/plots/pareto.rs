@@ -5,11 +5,11 @@ use super::{
     panels::dataset,
 };
 use crate::{
-    figure::{Align, Figure},
-    format::{bytes, decimal_duration},
-    groups::groups,
-    render::text_width,
-    tradeoffs::{Efficient, pareto as fronts},
+    aggregate::groups::groups,
+    aggregate::tradeoffs::{Efficient, pareto as fronts},
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
+    text::format::{bytes, decimal_duration},
 };
 use std::collections::BTreeMap;
 use veilbench_results::{Run, Summary};

@@ -7,9 +7,9 @@ use super::{
     panels::{Panel, PanelRow, failure, failure_mark, panels},
 };
 use crate::{
-    figure::{Align, Figure},
-    groups::groups,
-    render::text_width,
+    aggregate::groups::groups,
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
 };
 use plotters::style::RGBColor;
 use veilbench_results::{Run, Summary};

@@ -1,7 +1,7 @@
 use super::phases::{Bar, Quantity, phase_figure};
 use crate::{
-    figure::Figure,
-    format::{decimal_duration, duration},
+    drawing::figure::Figure,
+    text::format::{decimal_duration, duration},
 };
 use veilbench_results::{Run, Summary};
 

@@ -5,10 +5,10 @@ use super::{
     panels::{Varying, dataset, plainest},
 };
 use crate::{
-    figure::{Align, Figure},
-    format::figures,
-    groups::{Group, group_of, groups},
-    render::text_width,
+    aggregate::groups::{Group, group_of, groups},
+    drawing::figure::{Align, Figure},
+    drawing::render::text_width,
+    text::format::figures,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use veilbench_results::{Run, Status, Summary};

@@ -1,0 +1,94 @@
+//! Checks of answers and of the counters around them.
+
+use veilbench_networks::Tensor;
+use veilbench_networks::evaluate::evaluate;
+
+use super::{Check, ensure, test_networks};
+use crate::local_session::{LocalSession, PartyOutcome};
+use crate::{Backend, PrivateInput};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "logits agree with the clear network on every supported test network", run: logits },
+    Check { name: "one session serves batches of different sizes", run: many_batches },
+    Check { name: "only the data owner gets logits, and rounds and bytes are counted", run: counters },
+];
+
+/// Largest difference of a logit that still counts as the same network: test_networks' logits are
+/// of order one, and every backend's stated precision is finer.
+const TOLERANCE: f64 = 1.0 / 256.0;
+
+pub(super) fn all_well(outcomes: Vec<PartyOutcome>) -> Result<Vec<PartyOutcome>, String> {
+    match outcomes.iter().enumerate().find_map(|(role, done)| done.error.as_ref().map(|error| (role, error)))
+    {
+        Some((role, error)) => Err(format!("role {role} stopped: {error}")),
+        None => Ok(outcomes),
+    }
+}
+
+fn compare(network: &veilbench_networks::Network, images: &Tensor, logits: &Tensor) -> Result<(), String> {
+    let clear: Tensor<f64> = evaluate(network, images).map_err(|error| error.to_string())?;
+    let name = &network.architecture.name;
+    ensure!(
+        logits.images() == images.images(),
+        "{name}: {} answers for {} images",
+        logits.images(),
+        images.images()
+    );
+    ensure!(logits.shape() == clear.shape(), "{name}: logits of shape {}", logits.shape());
+    let near = |clear: f64, logit: f32| (clear - f64::from(logit)).abs() <= TOLERANCE;
+    let far = clear.data().iter().zip(logits.data()).find(|&(&clear, &logit)| !near(clear, logit));
+    if let Some((clear, logit)) = far {
+        return Err(format!("{name}: a logit is {logit} where the clear network has {clear}"));
+    }
+    Ok(())
+}
+
+fn logits(backend: &dyn Backend) -> Result<(), String> {
+    for network in test_networks::all() {
+        for batch in [1, 3] {
+            let session = LocalSession::new(backend, &network, batch);
+            if backend.plan(&network.architecture, &session.job).is_err() {
+                continue;
+            }
+            let images = test_networks::images(&network, batch, 2);
+            let done =
+                all_well(session.run(std::slice::from_ref(&images)).map_err(|error| error.to_string())?)?;
+            let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
+            ensure!(answers.len() == 1, "{} sets of logits for one batch", answers.len());
+            compare(&network, &images, answers[0])?;
+        }
+    }
+    Ok(())
+}
+
+fn many_batches(backend: &dyn Backend) -> Result<(), String> {
+    let Some(network) = test_networks::supported(backend, 4) else { return Ok(()) };
+    let batches: Vec<_> = [4, 1, 3]
+        .into_iter()
+        .zip(3..)
+        .map(|(count, seed)| test_networks::images(&network, count, seed))
+        .collect();
+    let done =
+        all_well(LocalSession::new(backend, &network, 4).run(&batches).map_err(|error| error.to_string())?)?;
+    let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
+    ensure!(answers.len() == batches.len(), "{} sets of logits for {} batches", answers.len(), batches.len());
+    batches.iter().zip(answers).try_for_each(|(images, logits)| compare(&network, images, logits))
+}
+
+fn counters(backend: &dyn Backend) -> Result<(), String> {
+    let Some(network) = test_networks::supported(backend, 2) else { return Ok(()) };
+    let images = test_networks::images(&network, 2, 6);
+    let done =
+        all_well(LocalSession::new(backend, &network, 2).run(&[images]).map_err(|error| error.to_string())?)?;
+    for (role, outcome) in backend.profile().roles.iter().zip(&done) {
+        let gets = usize::from(role.private_input == PrivateInput::Images);
+        ensure!(outcome.logits.len() == gets, "{} got {} sets of logits", role.name, outcome.logits.len());
+        ensure!(outcome.phases.len() == 3, "{} went through {} phases", role.name, outcome.phases.len());
+    }
+    let online =
+        |pick: fn(&crate::PhaseMetrics) -> u64| done.iter().map(move |outcome| pick(&outcome.phases[2]));
+    let bytes: u64 = online(|phase| phase.exchanged.iter().map(|peer| peer.sent_bytes).sum()).sum();
+    let rounds = online(|phase| u64::from(phase.rounds)).max().unwrap_or(0);
+    ensure!(bytes > 0 && rounds > 0, "the online phase sent {bytes} bytes in {rounds} rounds");
+    Ok(())
+}

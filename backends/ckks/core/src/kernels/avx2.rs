@@ -1,0 +1,395 @@
+//! The kernels for AVX2 with FMA, four residues at a time.
+//!
+//! AVX2 has no multiplier for words, so products are taken in doubles: a rounded product and, by a fused
+//! multiply-add, exactly what the rounding left out. Integers below `2^52` and doubles are taken to each other by
+//! the bits of `2^52`.
+
+#![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
+
+mod lanes;
+
+use super::{BLOCK, LAZY_TERMS, PermutedBlock};
+use crate::modulus::{Factor, Modulus, RADIX_MASK};
+use lanes::{Lanes, LazySum};
+use std::arch::x86_64::*;
+
+pub(super) type Quad = [u64; 4];
+type Block = [Quad; 2];
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+const TOWARDS_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+
+/// `2^52`: its last bits count units.
+const UNITS: f64 = 4_503_599_627_370_496.0;
+/// `3 * 2^51`: the same, with room below for negative numbers.
+const SIGNED_UNITS: f64 = 1.5 * UNITS;
+/// `2^103`: its last bits count multiples of `2^51`.
+const HALF_RADIX_UNITS: f64 = UNITS * UNITS / 2.0;
+/// Lazy sums split products at this bit, one below that of the radix: [`SIGNED_UNITS`] is a multiple of it.
+const SPLIT_BITS: i32 = 51;
+/// Makes the low halves of lazy sums positive, whose magnitude is below `2^54`.
+const LOW_BIAS_BITS: u32 = 57;
+
+#[inline]
+pub(super) fn quads(slice: &[u64]) -> &[Quad] {
+    slice.as_chunks().0
+}
+
+#[inline]
+pub(super) fn quads_mut(slice: &mut [u64]) -> &mut [Quad] {
+    slice.as_chunks_mut().0
+}
+
+#[inline]
+fn blocks(slice: &[u64]) -> &[Block] {
+    quads(slice).as_chunks().0
+}
+
+#[inline]
+fn blocks_mut(slice: &mut [u64]) -> &mut [Block] {
+    quads_mut(slice).as_chunks_mut().0
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn load(quad: &Quad) -> __m256i {
+    // SAFETY: the quad is 32 readable bytes, and the load has no alignment requirement.
+    unsafe { _mm256_loadu_si256(quad.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn store(quad: &mut Quad, value: __m256i) {
+    // SAFETY: the quad is 32 writable bytes, and the store has no alignment requirement.
+    unsafe { _mm256_storeu_si256(quad.as_mut_ptr().cast(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn splat(value: u64) -> __m256i {
+    _mm256_set1_epi64x(value as i64)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn bits_of(value: f64) -> __m256i {
+    splat(value.to_bits())
+}
+
+/// Integers below `2^52` as doubles.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn to_double(value: __m256i) -> __m256d {
+    let shifted = _mm256_castsi256_pd(_mm256_or_si256(value, bits_of(UNITS)));
+    _mm256_sub_pd(shifted, _mm256_set1_pd(UNITS))
+}
+
+/// Doubles that are integers below `2^52`, as integers.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn to_integer(value: __m256d) -> __m256i {
+    _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(value, _mm256_set1_pd(UNITS))), bits_of(UNITS))
+}
+
+/// The low 52 bits of a product.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn low_product(a: __m256i, b: __m256i) -> __m256i {
+    let cross = _mm256_add_epi64(
+        _mm256_mul_epu32(a, _mm256_srli_epi64::<32>(b)),
+        _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), b),
+    );
+    let product = _mm256_add_epi64(_mm256_mul_epu32(a, b), _mm256_slli_epi64::<32>(cross));
+    _mm256_and_si256(product, splat(RADIX_MASK))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn double(factor: Factor) -> __m256d {
+    _mm256_set1_pd(factor.value as f64)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
+        store(a, lanes.add(load(a), load(b)));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn subtract_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
+        store(a, lanes.reduce_once(lanes.lazy_subtract(load(a), load(b))));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn negate(m: &Modulus, a: &mut [u64]) {
+    let lanes = Lanes::new(m);
+    for a in quads_mut(a) {
+        store(a, lanes.reduce_once(_mm256_sub_epi64(lanes.p, load(a))));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn add_constant(m: &Modulus, a: &mut [u64], constant: u64) {
+    let (lanes, constant) = (Lanes::new(m), splat(constant));
+    for a in quads_mut(a) {
+        store(a, lanes.add(load(a), constant));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn multiply_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
+        store(a, lanes.multiply(load(a), load(b)));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn multiply_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+    let lanes = Lanes::new(m);
+    for ((sum, a), b) in quads_mut(sum).iter_mut().zip(quads(a)).zip(quads(b)) {
+        store(sum, lanes.add(load(sum), lanes.multiply(load(a), load(b))));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn scale_assign(m: &Modulus, a: &mut [u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), double(factor));
+    for a in quads_mut(a) {
+        store(a, lanes.scale(load(a), factor));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), double(factor));
+    for (sum, a) in quads_mut(sum).iter_mut().zip(quads(a)) {
+        store(sum, lanes.add(load(sum), lanes.scale(load(a), factor)));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn tensor(m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    let lanes = Lanes::new(m);
+    let ([a0, a1], [b0, b1]) = (a.map(quads), b.map(quads));
+    let [d0, d1, d2] = out.map(quads_mut);
+    for i in 0..d0.len() {
+        let [a0, a1] = [to_double(load(&a0[i])), to_double(load(&a1[i]))];
+        let [b0, b1] = [to_double(load(&b0[i])), to_double(load(&b1[i]))];
+        store(&mut d0[i], lanes.multiply_doubles(a0, b0));
+        store(&mut d1[i], lanes.add(lanes.multiply_doubles(a0, b1), lanes.multiply_doubles(a1, b0)));
+        store(&mut d2[i], lanes.multiply_doubles(a1, b1));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn square(m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    let lanes = Lanes::new(m);
+    let [a0, a1] = a.map(quads);
+    let [d0, d1, d2] = out.map(quads_mut);
+    for i in 0..d0.len() {
+        let [a0, a1] = [to_double(load(&a0[i])), to_double(load(&a1[i]))];
+        let cross = lanes.multiply_doubles(a0, a1);
+        store(&mut d0[i], lanes.multiply_doubles(a0, a0));
+        store(&mut d1[i], lanes.add(cross, cross));
+        store(&mut d2[i], lanes.multiply_doubles(a1, a1));
+    }
+}
+
+/// Adds to four sums, two quads of each key, a value's products with both keys.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_products(sums: &mut [[LazySum; 2]; 2], value: &Block, keys: &[Block; 2]) {
+    for (quad, value) in value.iter().enumerate() {
+        let value = to_double(load(value));
+        for (sums, key) in sums.iter_mut().zip(keys) {
+            sums[quad].add(value, to_double(load(&key[quad])));
+        }
+    }
+}
+
+/// Reduces lazy sums of `terms` products and adds them to residues, which `is_first` says are not there yet.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn flush(lanes: Lanes, sums: &[[LazySum; 2]; 2], terms: usize, is_first: bool, out: [&mut Block; 2]) {
+    for (sums, out) in sums.iter().zip(out) {
+        for (&sum, out) in sums.iter().zip(out) {
+            let reduced = lanes.montgomery(sum, terms);
+            store(out, if is_first { reduced } else { lanes.add(load(out), reduced) });
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn dot_stream(
+    m: &Modulus,
+    values: &[&[u64]],
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    let out = blocks_mut(first).iter_mut().zip(blocks_mut(second));
+    for (i, ((first, second), keys)) in out.zip(keys).enumerate() {
+        for (chunk, (values, keys)) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)).enumerate() {
+            let mut sums = [[LazySum::new(); 2]; 2];
+            for (value, keys) in values.iter().zip(keys) {
+                add_products(&mut sums, &blocks(value)[i], keys);
+            }
+            flush(lanes, &sums, values.len(), chunk == 0, [first, second]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn dot_picked(
+    m: &Modulus,
+    (values, picks): (&[u64], &[usize]),
+    (keys, terms): (&[u64], usize),
+    first: &mut [u64],
+    second: &mut [u64],
+) {
+    let lanes = Lanes::new(m);
+    let values = blocks(values).chunks_exact(picks.len());
+    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    let out = blocks_mut(first).iter_mut().zip(blocks_mut(second));
+    for (((first, second), values), keys) in out.zip(values).zip(keys) {
+        let chunks = values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS));
+        for (chunk, (values, picks)) in chunks.enumerate() {
+            let mut sums = [[LazySum::new(); 2]; 2];
+            for (value, &pick) in values.iter().zip(picks) {
+                add_products(&mut sums, value, &keys[pick]);
+            }
+            flush(lanes, &sums, values.len(), chunk == 0, [first, second]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn combine_group<const TARGETS: usize>(
+    sources: &[&[u64]],
+    moduli: [&Modulus; TARGETS],
+    weights: [&[u64]; TARGETS],
+    out: [&mut [u64]; TARGETS],
+) {
+    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
+    for (lanes, m) in lanes.iter_mut().zip(moduli) {
+        *lanes = Lanes::new(m);
+    }
+    let out = out.map(quads_mut);
+    for i in 0..out[0].len() {
+        let mut sums = [LazySum::new(); TARGETS];
+        for (term, source) in sources.iter().enumerate() {
+            let source = to_double(load(&quads(source)[i]));
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                sum.add(source, _mm256_set1_pd(weights[term] as f64));
+            }
+        }
+        for target in 0..TARGETS {
+            store(&mut out[target][i], lanes[target].montgomery(sums[target], sources.len()));
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
+    let lanes = Lanes::new(m);
+    for (i, out) in quads_mut(out).iter_mut().enumerate() {
+        let mut sum = LazySum::new();
+        for (source, &weight) in sources.iter().zip(weights) {
+            sum.add(to_double(load(&quads(source)[i])), _mm256_set1_pd(weight as f64));
+        }
+        store(out, lanes.montgomery(sum, sources.len()));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn overflow(sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
+    for (i, out) in quads_mut(out).iter_mut().enumerate() {
+        let mut sum = _mm256_set1_pd(0.5);
+        for (source, &reciprocal) in sources.iter().zip(reciprocals) {
+            let source = to_double(load(&quads(source)[i]));
+            // Not fused: the portable path rounds after the product too.
+            sum = _mm256_add_pd(sum, _mm256_mul_pd(source, _mm256_set1_pd(reciprocal)));
+        }
+        store(out, to_integer(_mm256_round_pd::<TOWARDS_ZERO>(sum)));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn recentre(source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
+    let (half, shift) = (splat(half), splat(shift));
+    for (out, value) in quads_mut(out).iter_mut().zip(quads(source)) {
+        let value = load(value);
+        let below = _mm256_cmpgt_epi64(half, value);
+        store(out, _mm256_add_epi64(value, _mm256_andnot_si256(below, shift)));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), double(factor));
+    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
+        store(a, lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
+    let (lanes, factor) = (Lanes::new(m), double(factor));
+    for ((sum, a), b) in quads_mut(sum).iter_mut().zip(quads(a)).zip(quads(b)) {
+        let quotient = lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor);
+        store(sum, lanes.add(load(sum), quotient));
+    }
+}
+
+/// One block from the lanes of another.
+#[inline]
+fn permuted(entry: &PermutedBlock, block: &[u64; BLOCK]) -> [u64; BLOCK] {
+    entry.lanes.to_le_bytes().map(|lane| block[usize::from(lane) % BLOCK])
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn permute(table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
+    let source = source.as_chunks().0;
+    for (entry, out) in table.iter().zip(out.as_chunks_mut().0) {
+        *out = permuted(entry, &source[entry.source as usize]);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn permute_subtract_scale_add(
+    m: &Modulus,
+    table: &[PermutedBlock],
+    [a, b, c]: [&[u64]; 3],
+    factor: Factor,
+    out: &mut [u64],
+) {
+    let (lanes, factor) = (Lanes::new(m), double(factor));
+    let [a, b, c] = [a, b, c].map(blocks);
+    for (entry, out) in table.iter().zip(out.as_chunks_mut().0) {
+        let block = entry.source as usize;
+        let mut sums = [0; BLOCK];
+        for (quad, sum) in quads_mut(&mut sums).iter_mut().enumerate() {
+            let difference = lanes.lazy_subtract(load(&a[block][quad]), load(&b[block][quad]));
+            store(sum, lanes.add(lanes.scale(difference, factor), load(&c[block][quad])));
+        }
+        *out = permuted(entry, &sums);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn reduce_signed(m: &Modulus, source: &[i64], out: &mut [u64]) {
+    let (lanes, one) = (Lanes::new(m), _mm256_set1_pd(1.0));
+    let offset = splat(m.signed_offset());
+    for (out, value) in quads_mut(out).iter_mut().zip(source.as_chunks::<4>().0) {
+        let value = load(&value.map(i64::cast_unsigned));
+        store(out, lanes.scale(_mm256_add_epi64(value, offset), one));
+    }
+}

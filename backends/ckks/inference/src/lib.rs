@@ -1,0 +1,329 @@
+//! Homomorphic encryption: the model owner computes on CKKS ciphertexts whose key only the data owner has.
+//!
+//! [`Ckks`] evaluates networks with polynomial activations without interaction, [`CkksClientAided`] any other with the
+//! help of the data owner. What is computed where, the plan
+//! says, which is made from the architecture alone and read by both parties.
+
+mod circuits;
+mod client_aided;
+mod planning;
+mod roles;
+
+use std::sync::Arc;
+
+use veilbench_ckks::{
+    Context, Evaluator, KeyRequest, PublicKey, Randomness, SecretKey, SeededEvaluationKeys,
+};
+use veilbench_networks::{Architecture, Network, Shape, Tensor};
+
+use circuits::circuit::Circuit;
+use circuits::program::PackedCircuit;
+use planning::plan::{CkksPlan, LAYOUT, Layout, key_bytes};
+use planning::schedule::Schedule;
+use planning::scheme::{FRESH_LEVEL, Scheme};
+use roles::guard::Guard;
+use roles::image_range::ImageRange;
+use veilbench_api::{
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Protection, Recorder, Role,
+    RoleContext, Setting, Technology, Unsupported,
+};
+
+pub use client_aided::CkksClientAided;
+
+/// Non-interactive inference on networks with polynomial activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Ckks;
+
+impl Backend for Ckks {
+    fn profile(&self) -> Profile {
+        Profile {
+            name: "ckks".into(),
+            summary: "CKKS homomorphic encryption, non-interactive: the server computes on ciphertexts".into(),
+            technology: Technology::Fhe,
+            roles: vec![Role::data_owner(), Role::model_owner()],
+            protection: Protection {
+                label: "semi-honest server, encrypted inputs".into(),
+                adversary: Adversary::SemiHonest,
+                colluding: 0,
+                trusted: vec![
+                    "the model owner computes the network it promised: nothing proves that it did".into(),
+                    "the data owner keeps decrypted results to itself: shown to the model owner, they would reveal \
+                     its key bit by bit (Li and Micciancio, 2021)"
+                        .into(),
+                    "ring learning with errors at the table's parameters, and circular security of evaluation keys"
+                        .into(),
+                    "answers are re-randomised, so that a ciphertext says no more than what it decrypts to; its noise is not \
+                     flooded, and with the logits it still follows from the weights: circuit privacy is not provided"
+                        .into(),
+                    "logits tell the data owner about the weights: enough of them let it train or solve for a copy".into(),
+                    "the guard, a fixed sum of the logits, tells the data owner nothing that they do not".into(),
+                ],
+                learns: vec![learns("data-owner", false, true), learns("model-owner", false, false)],
+                simulated: false,
+            },
+        }
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        CkksPlan::new(architecture, job)?.into_plan()
+    }
+
+    fn insecure_debug_trace(
+        &self,
+        network: &Network,
+        image: &Tensor,
+    ) -> Option<Result<serde_json::Value, Error>> {
+        Some(trace(network, image))
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[LAYOUT]
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        let plan = CkksPlan::from_plan(&role.plan)?;
+        let context = plan.scheme.context()?;
+        if role.index == 0 {
+            join_data_owner(role, &plan, &context)
+        } else {
+            join_model_owner(role, &plan, &context)
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn impossible(unsupported: Unsupported) -> Error {
+    Error::Input(unsupported.to_string())
+}
+
+fn join_data_owner(
+    mut role: RoleContext,
+    plan: &CkksPlan,
+    context: &Context,
+) -> Result<Box<dyn Party>, Error> {
+    let (recorder, scheme) = (role.recorder.clone(), plan.scheme.clone());
+    let mut server = role.links.take("model-owner")?;
+    let generating = "generating keys";
+    let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
+    let secret = SecretKey::generate(context, &mut random);
+    // First, since its name is what the model owner waits for.
+    let public = PublicKey::generate_for_level(&secret, FRESH_LEVEL, &mut random);
+    let public = public.to_bytes(context).map_err(Error::engine(generating))?;
+    recorder.span("send", || server.send(&public))?;
+    let circuit = Circuit::new(&role.architecture, None).map_err(impossible)?;
+    scheme.check_depth(circuit.depth())?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
+    let request = request(program.as_ref(), &scheme);
+    let keys = recorder.span("generate keys", || {
+        SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(context)
+    });
+    recorder.span("send", || Ok::<_, Error>(server.send(&keys.map_err(Error::engine(generating))?)?))?;
+    let logit_unit = circuit.logit_unit();
+    let deviation = circuit.logit_deviation(&scheme, program.is_some()) / logit_unit;
+    let client = match program {
+        Some(PackedCircuit { input, logits, spare, .. }) => Client::Latency(roles::latency::Client {
+            secret,
+            scheme,
+            input,
+            logits,
+            spare,
+            tolerance: roles::guard::spare_tolerance(deviation),
+            logit_unit,
+            recorder,
+        }),
+        None => {
+            let classes = circuit.logits();
+            let guard = Guard::new(secret.id(), 0, classes);
+            Client::Throughput(roles::throughput::Client {
+                secret,
+                schedule: Schedule::new(&circuit.guarded(&guard)),
+                guard,
+                tolerance: roles::guard::tolerance(deviation, deviation, classes),
+                classes,
+                logit_unit,
+                scheme,
+                recorder,
+            })
+        }
+    };
+    let images = ImageRange::of(&role.architecture);
+    Ok(Box::new(DataOwner { server, client, images, logits: role.architecture.output() }))
+}
+
+fn join_model_owner(
+    mut role: RoleContext,
+    plan: &CkksPlan,
+    context: &Context,
+) -> Result<Box<dyn Party>, Error> {
+    let (recorder, scheme) = (role.recorder.clone(), plan.scheme.clone());
+    let network = role.take_network()?;
+    let mut client = role.links.take("data-owner")?;
+    let circuit = recorder
+        .span("fold", || Circuit::new(&role.architecture, Some(&network.parameters)))
+        .map_err(impossible)?;
+    scheme.check_depth(circuit.depth())?;
+    let program = recorder.span("lay out", || program(&circuit, plan))?;
+    let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
+    let public = PublicKey::from_bytes(context, &public)
+        .map_err(Error::engine("reading the data owner's public key"))?;
+    let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
+    let keys = recorder.span("wait", || client.receive_exactly(key_bytes(&scheme, &rotations)))?;
+    let reading = "reading the evaluation keys";
+    let keys = SeededEvaluationKeys::from_bytes(context, &keys).map_err(Error::engine(reading))?;
+    match &program {
+        Some(program) => roles::keys::check_program(&keys, context, program, scheme.depth())?,
+        None => roles::keys::check_circuit(&keys, context, &circuit)?,
+    }
+    if keys.key() != public.key() {
+        let (key, other) = (public.key(), keys.key());
+        return Err(Error::protocol(format!(
+            "evaluation keys of key {other} came after the public key of {key}"
+        )));
+    }
+    let request = request(program.as_ref(), &scheme);
+    let keys = keys
+        .check_no_more(context, &request)
+        .and_then(|()| recorder.span("expand keys", || keys.expand(context)))
+        .and_then(|keys| Evaluator::new(context, Arc::new(keys)));
+    let evaluator = keys.map_err(Error::engine(reading))?;
+    let slots = scheme.slots();
+    let server = match program {
+        Some(program) => {
+            let encode = || roles::latency::Server::new(evaluator, public, scheme, program, recorder.clone());
+            Server::Latency(recorder.span("encode weights", encode)?)
+        }
+        None => {
+            let guard = Guard::new(public.key(), 0, circuit.logits());
+            let circuit = circuit.guarded(&guard);
+            let schedule = Schedule::new(&circuit);
+            Server::Throughput(roles::throughput::Server {
+                evaluator,
+                public,
+                scheme,
+                circuit,
+                schedule,
+                recorder,
+            })
+        }
+    };
+    Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
+}
+
+/// The evaluation keys a plan asks for.
+fn request(program: Option<&PackedCircuit>, scheme: &Scheme) -> KeyRequest {
+    scheme.key_request(&program.map(|program| program.rotations(scheme.depth())).unwrap_or_default())
+}
+
+/// Both roles at once, in the latency layout: the secret key stands beside the weights.
+fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> {
+    let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
+        .ok_or_else(|| Error::Input("only the latency layout is traced, and this network has none".into()))?;
+    let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
+    if image.shape() != network.architecture.input {
+        let (found, expected) = (image.shape(), network.architecture.input);
+        return Err(Error::Input(format!("an image of {found} was given where one of {expected} is traced")));
+    }
+    let images = ImageRange::of(&network.architecture).check(Some(image))?;
+    let context = plan.scheme.context()?;
+    let Some(program) = program(&circuit, &plan)? else { return Ok(serde_json::Value::Null) };
+    let tracing = || -> veilbench_ckks::Result<_> {
+        let mut random = Randomness::from_system()?;
+        let secret = SecretKey::generate(&context, &mut random);
+        let request = request(Some(&program), &plan.scheme);
+        let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context)?;
+        let inputs = planning::packing::spread(&program.input, |input| f64::from(images.image(0)[input]))
+            .iter()
+            .map(|values| {
+                let plaintext = context.encode(values, plan.scheme.input_scale(), plan.scheme.depth())?;
+                secret.encrypt(&plaintext, &mut random)?.expand(&context)
+            })
+            .collect::<veilbench_ckks::Result<Vec<_>>>()?;
+        let public = PublicKey::generate_for_level(&secret, FRESH_LEVEL, &mut random);
+        Ok((Evaluator::new(&context, Arc::new(keys))?, public, secret, inputs))
+    };
+    let (evaluator, public, secret, inputs) = tracing().map_err(Error::engine("encrypting"))?;
+    let server = roles::latency::Server::new(evaluator, public, plan.scheme, program, Recorder::default())?;
+    let layers = server
+        .insecure_debug_trace(&secret, &circuit, inputs, images.image(0))
+        .map_err(Error::engine("tracing"))?;
+    let logits = layers.last().map_or(0.0, |last| last.largest_error) * circuit.logit_unit();
+    Ok(serde_json::json!({ "layers": layers, "largest_logit_error": logits }))
+}
+
+/// The program, if the plan asks for one.
+fn program(circuit: &Circuit, plan: &CkksPlan) -> Result<Option<PackedCircuit>, Error> {
+    if plan.layout == Layout::Throughput {
+        return Ok(None);
+    }
+    let program = PackedCircuit::new(circuit, plan.scheme.slots());
+    let program = program.map(|program| program.with_key_cost(plan.key_cost));
+    program.map(Some).ok_or_else(|| Error::Input("the network does not suit the planned layout".into()))
+}
+
+fn learns(role: &'static str, activations: bool, logits: bool) -> Leakage {
+    Leakage {
+        activations: Learned::seen(activations),
+        logits: Learned::seen(logits),
+        ranges: Learned::Yes,
+        ..Leakage::none(role)
+    }
+}
+
+enum Client {
+    Latency(roles::latency::Client),
+    Throughput(roles::throughput::Client),
+}
+
+struct DataOwner {
+    server: Link,
+    client: Client,
+    images: ImageRange,
+    logits: Shape,
+}
+
+impl Party for DataOwner {
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = self.images.check(images)?;
+        let logits = match &self.client {
+            Client::Latency(client) => client.classify(&mut self.server, images)?,
+            Client::Throughput(client) => client.classify(&mut self.server, images)?,
+        };
+        let logits = Tensor::new(images.images(), self.logits, logits);
+        Ok(Some(logits.ok_or_else(|| Error::protocol("logits are missing"))?))
+    }
+}
+
+enum Server {
+    Latency(roles::latency::Server),
+    Throughput(roles::throughput::Server),
+}
+
+struct ModelOwner {
+    client: Link,
+    server: Server,
+    slots: usize,
+    images: usize,
+}
+
+impl Party for ModelOwner {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.images = images;
+        Ok(())
+    }
+
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        match &self.server {
+            Server::Latency(server) => {
+                for _ in 0..self.images {
+                    server.answer(&mut self.client)?;
+                }
+            }
+            Server::Throughput(server) => {
+                for _ in 0..self.images.div_ceil(self.slots) {
+                    server.answer(&mut self.client)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+}

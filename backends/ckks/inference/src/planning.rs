@@ -1,0 +1,9 @@
+//! Parameters, layout, schedule and cost, chosen from the architecture alone.
+
+pub(crate) mod cost;
+pub(crate) mod packing;
+pub(crate) mod plan;
+pub(crate) mod precision;
+pub(crate) mod ranges;
+pub(crate) mod schedule;
+pub(crate) mod scheme;

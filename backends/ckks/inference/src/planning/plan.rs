@@ -1,0 +1,414 @@
+//! The plan both parties agree on, made from the architecture alone, and what it predicts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use veilbench_networks::Architecture;
+
+use crate::circuits::circuit::Circuit;
+use crate::circuits::program::PackedCircuit;
+use crate::planning::cost::{Cost, Work};
+use crate::planning::schedule::Schedule;
+use crate::planning::scheme::{Demand, Scheme, lower_input_bits};
+use crate::roles::guard::Guard;
+use crate::roles::latency::weight_memory_bytes;
+use veilbench_api::{Error, Job, Plan, Setting, Unsupported};
+use veilbench_results::Predicted;
+
+/// Largest error of a logit a plan may expect.
+const LOGIT_ERROR: f64 = 1.0 / 256.0;
+
+/// Largest ring that is considered.
+const LARGEST_DEGREE: usize = 32_768;
+
+/// Where the values of an image are: see [`Layout`].
+pub(crate) const LAYOUT: Setting = Setting {
+    key: "layout",
+    values: &["auto", "latency", "throughput"],
+    summary: "an image across the slots (latency), one in every slot (throughput), or whichever is predicted to be faster",
+};
+
+/// The worst precision a plan may expect of a logit, as a share of what it is measured in: a guard tells a wrap from noise.
+const LOGIT_SHARE: f64 = 1.0 / 256.0;
+
+/// What stands before evaluation keys as sent.
+pub(crate) const KEYS_HEADER_BYTES: usize = 43;
+
+/// The name of a rotation before its key.
+const ELEMENT_BYTES: usize = 4;
+
+/// How much longer an image may take if that saves keys.
+const SLOWER_FOR_KEYS: f64 = 1.1;
+
+/// What is tried for [`CkksPlan::key_cost`].
+const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
+
+/// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
+const PROCESS_BYTES: usize = 60 << 20;
+
+/// Memory of the data owner's process and its messages beside images and keys.
+pub(crate) const CLIENT_BYTES: usize = 16 << 20;
+
+/// Copies of evaluation keys, as sent, that the data owner has while it makes and writes them.
+const KEY_COPIES: usize = 3;
+
+/// Copies of a batch that the data owner has: as read, and the part that fills the slots.
+const IMAGE_COPIES: usize = 2;
+
+/// Where the values of an image are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Layout {
+    /// One image across the slots of few ciphertexts.
+    Latency,
+    /// Slot `i` of every ciphertext is image `i`.
+    Throughput,
+}
+
+/// All that is agreed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CkksPlan {
+    pub(crate) layout: Layout,
+    pub(crate) scheme: Scheme,
+    /// What a rotation key counts when transforms are laid out, in halves of a hoisted rotation.
+    pub(crate) key_cost: usize,
+    /// Rotations with keys of their own, by the highest level they are used at.
+    pub(crate) rotations: BTreeMap<usize, Vec<i64>>,
+    #[serde(skip)]
+    pub(crate) predicted: Prediction,
+    pub(crate) layers: Vec<LayerPlan>,
+}
+
+/// What a batch costs, predicted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Prediction {
+    pub(crate) online_wall_ns: u64,
+    /// Evaluation keys.
+    pub(crate) setup_bytes: usize,
+    pub(crate) online_bytes: usize,
+    pub(crate) upload_bytes: usize,
+    pub(crate) download_bytes: usize,
+    /// Peak of the model owner.
+    pub(crate) peak_rss_bytes: usize,
+    /// Peaks of both parties: what the machine must have.
+    pub(crate) session_peak_rss_bytes: usize,
+    /// No logit is expected to be further off.
+    pub(crate) max_logit_error: f64,
+    /// Standard deviation of the error of a logit.
+    pub(crate) logit_error_deviation: f64,
+    /// Logits of an image.
+    pub(crate) logits: usize,
+}
+
+impl Prediction {
+    /// Returns what reports hold against the measurement.
+    pub(crate) fn figures(&self) -> Predicted {
+        Predicted {
+            online_wall_ns: Some(self.online_wall_ns),
+            setup_bytes: Some(self.setup_bytes as u64),
+            online_bytes: Some(self.online_bytes as u64),
+            peak_rss_bytes: Some(self.peak_rss_bytes as u64),
+            session_peak_rss_bytes: Some(self.session_peak_rss_bytes as u64),
+            max_logit_error: Some(self.max_logit_error),
+            logit_error_deviation: Some(self.logit_error_deviation),
+            logits: Some(self.logits as u64),
+        }
+    }
+}
+
+/// One stage of the circuit, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LayerPlan {
+    layer: String,
+    activation: String,
+    /// Level its map starts at.
+    level: usize,
+    outputs: usize,
+    ciphertexts: usize,
+    weights: usize,
+    rotations: usize,
+    online_ns: u64,
+}
+
+/// The plans for one architecture: for one image, and for slots full of them.
+#[derive(Clone)]
+struct Plans {
+    latency: Option<PassPlan>,
+    throughput: PassPlan,
+}
+
+/// A plan for one pass, and the work behind its time on one thread and on two.
+#[derive(Clone)]
+struct PassPlan {
+    plan: CkksPlan,
+    work: [Work; 2],
+    /// Of an image in the clear.
+    image_bytes: usize,
+}
+
+impl PassPlan {
+    /// The plan for so many passes under a job's conditions.
+    fn repeated(self, times: usize, job: &Job) -> CkksPlan {
+        let Self { mut plan, work, image_bytes } = self;
+        let predicted = &mut plan.predicted;
+        let bytes = [predicted.upload_bytes, predicted.download_bytes];
+        predicted.online_wall_ns =
+            times as u64 * work[job.threads.clamp(1, 2) - 1].wall_ns(job, bytes) as u64;
+        predicted.upload_bytes *= times;
+        predicted.download_bytes *= times;
+        predicted.online_bytes = predicted.upload_bytes + predicted.download_bytes;
+        predicted.session_peak_rss_bytes += IMAGE_COPIES * job.batch * image_bytes;
+        plan
+    }
+}
+
+/// An estimate to three digits, rounded up: it means no more, and survives being written and read.
+pub(crate) fn three_digits(estimate: f64) -> f64 {
+    if !(estimate.is_finite() && estimate > 0.0) {
+        return estimate;
+    }
+    let exponent = estimate.log10().floor() as i32 - 2;
+    let digits = (estimate / 10f64.powi(exponent)).ceil();
+    format!("{digits}e{exponent}").parse().unwrap_or(estimate)
+}
+
+impl CkksPlan {
+    pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
+        Self::choose(plans(architecture)?, job, total_memory_bytes())
+    }
+
+    /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
+    fn choose(plans: Plans, job: &Job, memory: usize) -> Result<Self, Unsupported> {
+        let Plans { latency, throughput } = plans;
+        let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
+        let throughput = throughput.repeated(passes, job);
+        let latency = latency.map(|latency| latency.repeated(job.batch, job));
+        let needed = |plan: &CkksPlan| plan.predicted.session_peak_rss_bytes;
+        let reason = |reason: String| Unsupported { layer: None, reason };
+        let candidates: Vec<CkksPlan> = match job.setting(&LAYOUT) {
+            "auto" => latency.into_iter().chain([throughput]).collect(),
+            "latency" => latency.into_iter().collect(),
+            "throughput" => vec![throughput],
+            other => {
+                let known = LAYOUT.values.join(", ");
+                return Err(reason(format!("the setting layout is {other:?}, not one of {known}")));
+            }
+        };
+        if candidates.is_empty() {
+            return Err(reason("this network has no latency layout: set layout to throughput".into()));
+        }
+        let least = candidates.iter().map(needed).min().unwrap_or(0);
+        let fits = |plan: &CkksPlan| needed(plan) <= memory;
+        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
+        fastest.ok_or_else(|| too_little_memory(least, memory))
+    }
+
+    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
+        let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
+        let (max_logit_error, deviation) =
+            (scheme.logit_error(&Self::demand(circuit, 1, false)), circuit.logit_deviation(&scheme, false));
+        let circuit = &circuit.clone().guarded(&Guard::structure(circuit.logits()));
+        let schedule = Schedule::new(circuit);
+        let sent: usize = schedule.messages().map(<[u32]>::len).sum();
+        let rotations = BTreeMap::new();
+        let held = schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level));
+        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).throughput(circuit, &schedule, held));
+        // Buffers that hold shorter polynomials than they once did, and what a block takes until it is rescaled, are a
+        // quarter more.
+        let peak_rss_bytes = held / 4 * 5 + key_memory_bytes(&scheme, &rotations) + PROCESS_BYTES;
+        let predicted = Prediction {
+            online_wall_ns: 0,
+            online_bytes: 0,
+            setup_bytes: key_bytes(&scheme, &rotations) + scheme.public_key_bytes(),
+            upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
+            download_bytes: (architecture.classes() + 1) * scheme.wire_bytes(0, false),
+            peak_rss_bytes,
+            session_peak_rss_bytes: peak_rss_bytes + CLIENT_BYTES,
+            max_logit_error: three_digits(max_logit_error),
+            logit_error_deviation: three_digits(deviation),
+            logits: architecture.classes(),
+        };
+        let times = Cost::new(&scheme, 1).throughput_layers(circuit, &schedule);
+        let layer = |(index, (name, time)): (usize, (String, f64))| LayerPlan {
+            layer: name,
+            activation: circuit.stages[index]
+                .activation
+                .as_ref()
+                .map_or_else(String::new, |own| own.name.clone()),
+            level: scheme.depth() - 2 * index,
+            outputs: circuit.stages[index].map.outputs(),
+            ciphertexts: circuit.stages[index].map.outputs(),
+            weights: circuit.stages[index].map.products(),
+            rotations: 0,
+            online_ns: time as u64,
+        };
+        let layers = times.into_iter().enumerate().map(layer).collect();
+        let layout = Layout::Throughput;
+        let plan = Self { layout, key_cost: 0, rotations: BTreeMap::new(), predicted, layers, scheme };
+        Ok(PassPlan { plan, work, image_bytes: circuit.image_bytes() })
+    }
+
+    /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
+    /// one with the smallest keys.
+    pub(crate) fn latency(circuit: &Circuit) -> Option<Self> {
+        Self::latency_pass(circuit).map(|pass| pass.plan)
+    }
+
+    fn latency_pass(circuit: &Circuit) -> Option<PassPlan> {
+        let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
+        for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
+            let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
+            if schemes.is_empty() {
+                continue;
+            }
+            let Some(program) = PackedCircuit::new(circuit, degree / 2) else { continue };
+            let programs = KEY_COSTS.map(|key_cost| (key_cost, program.clone().with_key_cost(key_cost)));
+            let plans: Vec<PassPlan> = programs
+                .iter()
+                .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
+                .map(|((key_cost, program), scheme)| Self::latency_with(circuit, program, scheme, *key_cost))
+                .collect();
+            let time = |pass: &PassPlan| pass.work[0].client_ns + pass.work[0].server_ns;
+            let fastest = plans.iter().map(time).min_by(f64::total_cmp)?;
+            let fast_enough = plans.into_iter().filter(|pass| time(pass) <= SLOWER_FOR_KEYS * fastest);
+            return fast_enough.min_by_key(|pass| pass.plan.predicted.setup_bytes);
+        }
+        None
+    }
+
+    fn latency_with(circuit: &Circuit, program: &PackedCircuit, scheme: Scheme, key_cost: usize) -> PassPlan {
+        let cost = Cost::new(&scheme, 1);
+        let rotations = program.rotations(scheme.depth());
+        let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
+        let keys_sent = key_bytes(&scheme, &rotations);
+        let weights = weight_memory_bytes(program, &scheme);
+        // Rotations of the inputs and results on the way take as much as a tenth of the weights.
+        let peak_rss_bytes =
+            key_memory_bytes(&scheme, &rotations) + keys_sent + weights / 10 * 11 + PROCESS_BYTES;
+        let predicted = Prediction {
+            online_wall_ns: 0,
+            online_bytes: 0,
+            setup_bytes: keys_sent + scheme.public_key_bytes(),
+            upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
+            download_bytes: results * scheme.wire_bytes(0, false),
+            peak_rss_bytes,
+            session_peak_rss_bytes: peak_rss_bytes
+                + CLIENT_BYTES
+                + KEY_COPIES * keys_sent
+                + structure_bytes(program, &scheme),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
+            logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, true)),
+            logits: program.logits.len(),
+        };
+        let layer = |(index, (name, time)): (usize, (String, f64))| {
+            let (own, outline) = (&program.layers[index], &program.layers[index].outline);
+            let sums = own.inputs * own.pre_rotations.len() + own.diagonals.len() * own.post_rotations.len();
+            LayerPlan {
+                layer: name,
+                activation: circuit.stages[index]
+                    .activation
+                    .as_ref()
+                    .map_or_else(String::new, |own| own.name.clone()),
+                level: scheme.depth() - 2 * index,
+                outputs: circuit.stages[index].map.outputs(),
+                ciphertexts: own.diagonals.len(),
+                weights: outline.diagonals(),
+                rotations: outline.baby_steps() + outline.giant_steps() + sums,
+                online_ns: time as u64,
+            }
+        };
+        let layers = cost.latency_layers(program).into_iter().enumerate().map(layer).collect();
+        let mut levels: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+        for (steps, level) in rotations {
+            levels.entry(level).or_default().push(steps);
+        }
+        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).latency(program));
+        let layout = Layout::Latency;
+        let plan = Self { layout, key_cost, rotations: levels, predicted, layers, scheme };
+        PassPlan { plan, work, image_bytes: circuit.image_bytes() }
+    }
+
+    fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
+        Demand {
+            depth: circuit.depth(),
+            slots,
+            degree: LARGEST_DEGREE,
+            vectors,
+            rotations: vectors,
+            lower_input_bits: lower_input_bits(circuit.input_magnitude),
+            logits: circuit.logit_unit(),
+            error: LOGIT_ERROR.min(LOGIT_SHARE * circuit.logit_unit()),
+        }
+    }
+
+    pub(crate) fn into_plan(self) -> Result<Plan, Unsupported> {
+        Ok(Plan {
+            security_bits: Some(veilbench_ckks::SECURITY_BITS),
+            prediction: Some(self.predicted.figures()),
+            predicted_batch_ns: Some(self.predicted.online_wall_ns),
+            parameters: serde_json::to_value(self).map_err(unwritten)?,
+            ..Plan::default()
+        })
+    }
+
+    pub(crate) fn from_plan(plan: &Plan) -> Result<Self, Error> {
+        serde_json::from_value(plan.parameters.clone()).map_err(Error::engine("reading the plan"))
+    }
+}
+
+/// A plan or an architecture that is no JSON: both parties could not agree on it.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+pub(crate) fn unwritten(error: serde_json::Error) -> Unsupported {
+    Unsupported { layer: None, reason: format!("its plan cannot be written: {error}") }
+}
+
+/// The plans for an architecture, remembered: a run asks for the same ones for every batch size and link.
+fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
+    static KNOWN: OnceLock<Mutex<HashMap<String, Result<Plans, Unsupported>>>> = OnceLock::new();
+    let key = serde_json::to_string(architecture).map_err(unwritten)?;
+    let known = KNOWN.get_or_init(Mutex::default);
+    if let Some(plans) = known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return plans.clone();
+    }
+    let plans = Circuit::new(architecture, None).and_then(|circuit| {
+        Ok(Plans {
+            throughput: CkksPlan::throughput(architecture, &circuit)?,
+            latency: CkksPlan::latency_pass(&circuit),
+        })
+    });
+    known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
+    plans
+}
+
+/// Bytes of the evaluation keys as sent.
+pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
+    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * rotations.len()
+}
+
+/// Bytes of the evaluation keys in memory.
+fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
+}
+
+/// Bytes of the diagonals of a program before they are encoded: the data owner has them without weights.
+fn structure_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
+    let diagonals: usize = program.layers.iter().map(|layer| layer.outline.diagonals()).sum();
+    diagonals * scheme.slots() * size_of::<f64>()
+}
+
+/// The refusal of what needs more memory than there is.
+pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
+    let reason = format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, memory >> 20);
+    Unsupported { layer: None, reason }
+}
+
+/// Of this machine.
+pub(crate) fn total_memory_bytes() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+//! Which ring, primes and scales a circuit is computed with.
+//!
+//! Every map ends at the scale `2^map_scale_bits` exactly, whatever the primes: its weights are encoded at the scale
+//! that makes up for them. A square then has the square of that scale over one prime. A scale a few bits above
+//! the primes' puts the rounding noise of a map and that of its weights in balance.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use veilbench_ckks::{
+    Ciphertext, Context, KeyLevels, KeyRequest, ParameterRequest, Parameters, max_modulus_bits,
+};
+
+use crate::planning::precision::{ERROR_DEVIATION, rounding};
+use veilbench_api::{Error, Unsupported};
+
+/// Largest prime of the engine.
+const PRIME_BITS: u32 = 50;
+
+/// Bits the last prime has above the scale of the logits: a sign and room for values up to [`crate::roles::guard::LIMIT`].
+const HEADROOM_BITS: u32 = 2;
+
+/// The level at which answers are re-randomised: before the last rescaling, which divides the noise that adds.
+pub(crate) const FRESH_LEVEL: usize = 1;
+
+/// Relative difference of two scales that count as one.
+const SCALE_TOLERANCE: f64 = 1e-9;
+
+/// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
+/// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
+const WORST: f64 = 20.0;
+
+/// How many times better than demanded a scheme is chosen if that is free.
+const AMPLE: f64 = 16.0;
+
+/// Parameters and scales.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scheme {
+    pub(crate) degree: usize,
+    pub(crate) data_prime_bits: Vec<u32>,
+    pub(crate) special_prime_bits: Vec<u32>,
+    pub(crate) digits: usize,
+    /// Of every map's result.
+    pub(crate) map_scale_bits: u32,
+    /// Of fresh ciphertexts.
+    pub(crate) input_scale_bits: u32,
+}
+
+/// What a circuit asks of a scheme.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    /// Levels.
+    pub(crate) depth: usize,
+    /// Values a ciphertext must hold at least.
+    pub(crate) slots: usize,
+    /// Largest degree to consider.
+    pub(crate) degree: usize,
+    /// Weights are whole vectors, and rounded as such.
+    pub(crate) vectors: bool,
+    /// Ciphertexts are rotated: key switches happen at the scale of the values.
+    pub(crate) rotations: bool,
+    /// By how many bits fresh ciphertexts are below the scale of squares, so that the first weights have as many more:
+    /// [`lower_input_bits`] for inputs that are squared later.
+    pub(crate) lower_input_bits: i32,
+    /// Magnitude of the logits.
+    pub(crate) logits: f64,
+    /// Largest error of a logit.
+    pub(crate) error: f64,
+}
+
+/// As for pixels from 0 to 64; larger ones have as much less precision.
+const MOST_LOWER_BITS: f64 = 8.0;
+
+/// By how many bits the scale of fresh ciphertexts of values of such a magnitude is below that of squares, which are
+/// within one.
+///
+/// The rounding of weights counts once for each input, and as much as the input is large; four times the magnitude makes
+/// the noise of fresh ciphertexts about as large as it. That holds for inputs whose typical size is not far below the
+/// magnitude: beyond [`MOST_LOWER_BITS`] the noise would count for others too much.
+pub(crate) fn lower_input_bits(magnitude: f64) -> i32 {
+    (4.0 * magnitude).log2().round().clamp(-16.0, MOST_LOWER_BITS) as i32
+}
+
+impl Scheme {
+    /// All secure and precise enough schemes for a circuit, the smallest degree and then the fewest digits first; of
+    /// those alike the shortest that leaves an ample margin, or the most precise.
+    pub(crate) fn candidates(demand: &Demand) -> Vec<Self> {
+        let mut found = Vec::new();
+        for degree in [4096, 8192, 16_384, 32_768] {
+            if degree / 2 < demand.slots || degree > demand.degree {
+                continue;
+            }
+            for digit_primes in (1..=6.min(demand.depth + 1)).rev() {
+                let precise =
+                    |scheme: &Self, margin: f64| scheme.logit_error(demand) <= demand.error / margin;
+                let all = || (20..=42).filter_map(|step| Self::with_step(degree, step, digit_primes, demand));
+                let ample = all().find(|scheme| precise(scheme, AMPLE));
+                let best = ample.or_else(|| all().next_back().filter(|scheme| precise(scheme, 1.0)));
+                found.extend(best);
+            }
+        }
+        found
+    }
+
+    /// One scheme for a demand, or why there is none.
+    ///
+    /// # Errors
+    /// [`Unsupported`] if no secure degree has room for the depth and precision.
+    pub(crate) fn choose(demand: &Demand) -> Result<Self, Unsupported> {
+        let candidates = Self::candidates(demand);
+        let smallest = candidates.first().map(|scheme| scheme.degree);
+        let alike = candidates.into_iter().filter(|scheme| Some(scheme.degree) == smallest);
+        let error = |scheme: &Self| scheme.logit_error(demand).max(demand.error / AMPLE);
+        alike.min_by(|left, right| error(left).total_cmp(&error(right))).ok_or_else(|| Unsupported {
+            layer: None,
+            reason: format!(
+                "no parameters with 128 bits of security up to ring degree {} have {} levels for logits of magnitude \
+                 {:.0} with an error of at most {:.1e}: the network is too deep, or its values too large",
+                demand.degree, demand.depth, demand.logits, demand.error
+            ),
+        })
+    }
+
+    /// The length of the primes maps are rescaled by.
+    fn map_prime_bits(&self) -> u32 {
+        self.data_prime_bits.last().copied().unwrap_or(0)
+    }
+
+    /// Of a square: the scale of maps, squared, over a prime a bit shorter than those of maps.
+    pub(crate) fn square_scale_bits(&self) -> u32 {
+        2 * self.map_scale_bits + 1 - self.map_prime_bits()
+    }
+
+    /// Of weights after the point, as encoded to meet values of such a scale.
+    pub(crate) fn weight_bits(&self, scale_bits: u32) -> u32 {
+        (self.map_scale_bits + self.map_prime_bits()).saturating_sub(scale_bits)
+    }
+
+    fn with_step(degree: usize, step: u32, digit_primes: usize, demand: &Demand) -> Option<Self> {
+        let gain = if demand.vectors { 3 } else { 5 };
+        let map_scale_bits = step + gain;
+        let base = map_scale_bits + HEADROOM_BITS;
+        // The primes maps are rescaled by are a bit longer than those of squares: weights keep a bit more.
+        let prime = |level: usize| step + u32::from((demand.depth - level).is_multiple_of(2));
+        let data: Vec<u32> = std::iter::once(base).chain((1..=demand.depth).map(prime)).collect();
+        let digits = data.len().div_ceil(digit_primes);
+        let budget = max_modulus_bits(degree)?;
+        let used: u32 = data.iter().sum();
+        let digit: u32 = data[..digit_primes.min(data.len())].iter().sum();
+        let wanted = if demand.rotations { digit + 4 } else { digit };
+        let special_bits = wanted.min(budget.checked_sub(used)?);
+        if special_bits < digit || base > PRIME_BITS {
+            return None;
+        }
+        let count = special_bits.div_ceil(PRIME_BITS);
+        let special: Vec<u32> = (0..count).map(|index| (special_bits + index) / count).rev().collect();
+        let scheme = Self {
+            degree,
+            data_prime_bits: data,
+            special_prime_bits: special,
+            digits,
+            map_scale_bits,
+            input_scale_bits: (step + 2 * gain).checked_add_signed(-demand.lower_input_bits)?,
+        };
+        scheme.parameters().ok().map(|_| scheme)
+    }
+
+    /// The checked parameters: 128 bits of security or an error.
+    pub(crate) fn parameters(&self) -> veilbench_ckks::Result<Parameters> {
+        Parameters::new(&ParameterRequest {
+            degree: self.degree,
+            data_prime_bits: &self.data_prime_bits,
+            special_prime_bits: &self.special_prime_bits,
+            digits: self.digits,
+        })
+    }
+
+    /// Everything computed from the parameters.
+    ///
+    /// # Errors
+    /// If they are not secure: plans come from the harness, but are not believed.
+    pub(crate) fn context(&self) -> Result<Context, Error> {
+        Ok(Context::new(self.parameters().map_err(Error::engine("choosing parameters"))?))
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.degree / 2
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.data_prime_bits.len() - 1
+    }
+
+    pub(crate) fn input_scale(&self) -> f64 {
+        f64::from(self.input_scale_bits).exp2()
+    }
+
+    /// At which the weights meet a ciphertext, so that the rescaled product has the scale of maps.
+    pub(crate) fn weight_scale(&self, context: &Context, ciphertext: &Ciphertext) -> f64 {
+        let prime = context.parameters().data_primes()[ciphertext.level()];
+        f64::from(self.map_scale_bits).exp2() * prime as f64 / ciphertext.scale()
+    }
+
+    /// Whether the chain of primes is as long as a circuit of such a depth needs.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`]: plans come from the harness, but are not believed.
+    pub(crate) fn check_depth(&self, depth: usize) -> Result<(), Error> {
+        if self.data_prime_bits.len() == depth + 1 {
+            return Ok(());
+        }
+        let primes = self.data_prime_bits.len();
+        Err(Error::protocol(format!(
+            "the plan has {primes} primes for a network of {depth} levels: plan it anew"
+        )))
+    }
+
+    /// Whether an answer is at the last level and at the scale of maps: at another scale it would decode to other numbers.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] with what was agreed.
+    pub(crate) fn check_answer(&self, ciphertext: &Ciphertext) -> Result<(), Error> {
+        let scale = f64::from(self.map_scale_bits).exp2();
+        if ciphertext.level() == 0 && (ciphertext.scale() / scale - 1.0).abs() <= SCALE_TOLERANCE {
+            return Ok(());
+        }
+        Err(Error::protocol(format!(
+            "the model owner's answer is at level {} and scale 2^{:.3} where level 0 and scale 2^{} were agreed",
+            ciphertext.level(),
+            ciphertext.scale().log2(),
+            self.map_scale_bits
+        )))
+    }
+
+    /// What results are known modulo, in units.
+    pub(crate) fn period(&self, context: &Context) -> f64 {
+        context.period(0, f64::from(self.map_scale_bits).exp2())
+    }
+
+    /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
+    /// rounding its weights, and of the input.
+    fn map_error(&self, demand: &Demand) -> f64 {
+        let to_slot = (self.degree as f64 / 2.0).sqrt();
+        let rounding = rounding(self.degree);
+        let scale_bits = self.square_scale_bits();
+        let weight_bits = self.weight_bits(scale_bits);
+        let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
+        let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
+        let fresh = ERROR_DEVIATION * to_slot;
+        (rounding / f64::from(self.map_scale_bits).exp2())
+            .hypot(weight / f64::from(weight_bits).exp2())
+            .hypot(rounding.hypot(fresh).hypot(switching) / f64::from(scale_bits).exp2())
+    }
+
+    /// The largest error of a logit to be expected over some ten thousand.
+    pub(crate) fn logit_error(&self, demand: &Demand) -> f64 {
+        WORST * demand.logits * self.map_error(demand) * (demand.depth as f64 / 2.0).sqrt()
+    }
+
+    /// Bytes of a ciphertext at a level in memory.
+    pub(crate) fn memory_bytes(&self, level: usize) -> usize {
+        2 * (level + 1) * self.degree * size_of::<u64>()
+    }
+
+    /// Bytes of a ciphertext at a level as sent; half if its uniform part is a seed.
+    pub(crate) fn wire_bytes(&self, level: usize, seeded: bool) -> usize {
+        let bits: u32 = self.data_prime_bits[..=level].iter().sum();
+        let parts = if seeded { 1 } else { 2 };
+        let header = if seeded { 79 } else { 47 };
+        parts * self.degree / 8 * bits as usize + header
+    }
+
+    /// Bytes of the public key that answers are re-randomised with, as sent.
+    pub(crate) fn public_key_bytes(&self) -> usize {
+        let bits: u32 = self.data_prime_bits.iter().take(FRESH_LEVEL + 1).sum();
+        self.degree / 8 * bits as usize + 71
+    }
+
+    /// Digits of a ciphertext at a level.
+    pub(crate) fn digits(&self, level: usize) -> usize {
+        let digit = self.data_prime_bits.len().div_ceil(self.digits);
+        (level + 1).div_ceil(digit)
+    }
+
+    /// The evaluation keys of a circuit whose products and rotations are at these levels and below.
+    pub(crate) fn key_request(&self, rotations: &BTreeMap<i64, usize>) -> KeyRequest {
+        KeyRequest {
+            relinearisation: self.depth() > 1,
+            rotations: rotations.keys().copied().collect(),
+            levels: KeyLevels { relinearisation: Some(self.square_level()), rotations: rotations.clone() },
+            ..KeyRequest::default()
+        }
+    }
+
+    /// The levels of all keys that [`Scheme::key_request`] asks for.
+    pub(crate) fn key_levels<'a>(
+        &'a self,
+        rotations: &'a BTreeMap<i64, usize>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        rotations.values().copied().chain((self.depth() > 1).then(|| self.square_level()))
+    }
+
+    /// The highest level at which anything is squared: below the first map.
+    fn square_level(&self) -> usize {
+        self.depth().saturating_sub(1)
+    }
+
+    /// Bytes of a switching key for a level as sent.
+    pub(crate) fn key_bytes(&self, level: usize) -> usize {
+        let bits: u32 = self.data_prime_bits[..=level].iter().chain(&self.special_prime_bits).sum();
+        self.digits(level) * self.degree / 8 * bits as usize + 33
+    }
+
+    /// Bytes of a switching key for a level in memory.
+    pub(crate) fn key_memory_bytes(&self, level: usize) -> usize {
+        let limbs = level + 1 + self.special_prime_bits.len();
+        2 * self.digits(level) * limbs * self.degree * size_of::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! One image at a time, across the slots of few ciphertexts: see [`crate::circuits::program`].
+
+use serde::Serialize;
+use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, PublicKey, SecretKey, Transform};
+use veilbench_networks::Tensor;
+use zeroize::Zeroizing;
+
+use crate::circuits::circuit::Circuit;
+use crate::circuits::program::{LatencyLayer, PackedCircuit};
+use crate::planning::packing::{NONE, Packing, spread};
+use crate::planning::scheme::Scheme;
+use crate::roles::findings::Findings;
+use crate::roles::throughput::{decrypt, encrypt, receive, rerandomise, split};
+use veilbench_api::{Error, Link, Recorder};
+
+/// The data owner's half.
+pub(crate) struct Client {
+    pub(crate) secret: SecretKey,
+    pub(crate) scheme: Scheme,
+    pub(crate) input: Packing,
+    pub(crate) logits: Vec<(usize, usize)>,
+    /// Slots of results that are zero unless a coefficient wrapped.
+    pub(crate) spare: Vec<(usize, usize)>,
+    /// How far from zero they may be, in units.
+    pub(crate) tolerance: f64,
+    pub(crate) logit_unit: f64,
+    pub(crate) recorder: Recorder,
+}
+
+impl Client {
+    /// Sends one image after the other and returns their logits.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit.
+    pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
+        let answer_bytes = self.ciphertexts() * self.scheme.wire_bytes(0, false);
+        let mut findings = Findings::default();
+        let mut logits = Vec::with_capacity(images.images() * self.logits.len());
+        for image in 0..images.images() {
+            let message = self.recorder.span("encrypt", || self.encrypt(images.image(image)))?;
+            self.recorder.span("send", || server.send(&message))?;
+            let answer = self.recorder.span("wait", || server.receive_exactly(answer_bytes))?;
+            let units = self.recorder.span("decrypt", || self.decrypt(&answer))?;
+            match units {
+                None => findings.wrapped_alone(image),
+                Some(units) => {
+                    findings.note(image, units.iter().copied());
+                    logits.extend(units.iter().map(|unit| (unit * self.logit_unit) as f32));
+                }
+            }
+        }
+        findings.into_result("logits", "")?;
+        Ok(logits)
+    }
+
+    fn encrypt(&self, image: &[f32]) -> Result<Vec<u8>, Error> {
+        let mut message = Vec::new();
+        for values in spread(&self.input, |input| f64::from(image[input])).into_iter().map(Zeroizing::new) {
+            let ciphertext = encrypt(&self.secret, &values, self.scheme.input_scale(), self.scheme.depth())?;
+            let bytes = ciphertext.to_bytes(self.secret.context());
+            message.extend(bytes.map_err(Error::engine("writing a ciphertext"))?);
+        }
+        Ok(message)
+    }
+
+    /// Ciphertexts of an answer.
+    fn ciphertexts(&self) -> usize {
+        1 + self.logits.iter().map(|&(ciphertext, _)| ciphertext).max().unwrap_or(0)
+    }
+
+    /// The logits in units; `None` if a slot that holds none is not zero.
+    fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<f64>>, Error> {
+        let slots = split(answer, self.ciphertexts())?
+            .into_iter()
+            .map(|bytes| decrypt(&self.secret, &self.scheme, bytes).map(|decoded| decoded.slots))
+            .collect::<Result<Vec<_>, _>>()?;
+        let at = |&(ciphertext, slot): &(usize, usize)| slots[ciphertext][slot];
+        let holds = self.spare.iter().map(at).all(|value| value.abs() <= self.tolerance);
+        Ok(holds.then(|| self.logits.iter().map(at).collect()))
+    }
+}
+
+/// How precise the encrypted values after a layer are, in the units of the circuit, where ranges are one.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LayerTrace {
+    pub(crate) layer: String,
+    pub(crate) level: usize,
+    pub(crate) largest_value: f64,
+    pub(crate) largest_error: f64,
+    pub(crate) precision_bits: f64,
+}
+
+/// The model owner's half.
+pub(crate) struct Server {
+    evaluator: Evaluator,
+    /// Of the data owner: answers are re-randomised with it.
+    public: PublicKey,
+    scheme: Scheme,
+    layers: Vec<Layer>,
+    inputs: usize,
+    recorder: Recorder,
+}
+
+struct Layer {
+    name: String,
+    pre_rotations: Vec<i64>,
+    transform: Transform,
+    post_rotations: Vec<i64>,
+    bias: Vec<Plaintext>,
+    square: bool,
+    packing: Packing,
+}
+
+impl Server {
+    /// Encodes the weights, each layer's for the level it is used at.
+    pub(crate) fn new(
+        evaluator: Evaluator,
+        public: PublicKey,
+        scheme: Scheme,
+        program: PackedCircuit,
+        recorder: Recorder,
+    ) -> Result<Self, Error> {
+        let inputs = program.input.len();
+        let (mut level, mut scale) = (scheme.depth(), scheme.input_scale());
+        let mut layers = Vec::with_capacity(program.layers.len());
+        for layer in program.layers {
+            let (encoded, after) = Layer::new(&evaluator, &scheme, layer, level, scale)
+                .map_err(Error::engine("encoding the weights"))?;
+            (level, scale) = after;
+            layers.push(encoded);
+        }
+        Ok(Self { evaluator, public, scheme, layers, inputs, recorder })
+    }
+
+    /// The key to re-randomise the results of a layer with: only the last ones leave this side.
+    fn public_after(&self, index: usize) -> Option<&PublicKey> {
+        (index + 1 == self.layers.len()).then_some(&self.public)
+    }
+
+    /// Computes one image with the data owner's key at hand and holds every layer against the clear circuit.
+    pub(crate) fn insecure_debug_trace(
+        &self,
+        secret: &SecretKey,
+        circuit: &Circuit,
+        inputs: Vec<Ciphertext>,
+        image: &[f32],
+    ) -> veilbench_ckks::Result<Vec<LayerTrace>> {
+        let context = self.evaluator.context();
+        let mut clear: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
+        let (mut values, mut layers) = (inputs, Vec::new());
+        for (index, (layer, stage)) in self.layers.iter().zip(&circuit.stages).enumerate() {
+            values = layer.apply(&self.evaluator, values, self.public_after(index))?;
+            let map = stage.map.apply(&clear);
+            let squares: Vec<f64> = map.iter().map(|value| value * value).collect();
+            let expected = if layer.square { &squares } else { &map };
+            let mut error: f64 = 0.0;
+            for (value, labels) in values.iter().zip(&layer.packing) {
+                let slots = context.decode(&secret.decrypt(value)?)?;
+                for (slot, &label) in slots.iter().zip(labels).filter(|&(_, &label)| label != NONE) {
+                    error = error.max((slot - expected[label as usize]).abs());
+                }
+            }
+            let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+            layers.push(LayerTrace {
+                layer: layer.name.clone(),
+                level: values.first().map_or(0, Ciphertext::level),
+                largest_value: largest,
+                largest_error: error,
+                precision_bits: -error.log2(),
+            });
+            if let Some(activation) = &stage.activation {
+                let sum = |sum: &Vec<u32>| sum.iter().map(|&value| squares[value as usize]).sum();
+                clear = activation.sums.iter().map(sum).collect();
+            }
+        }
+        Ok(layers)
+    }
+
+    /// Answers one image.
+    pub(crate) fn answer(&self, client: &mut Link) -> Result<(), Error> {
+        let context = self.evaluator.context();
+        let bytes = self.inputs * self.scheme.wire_bytes(self.scheme.depth(), true);
+        let message = self.recorder.span("wait", || client.receive_exactly(bytes))?;
+        let mut values =
+            self.recorder.span("receive", || receive(context, &self.scheme, &message, self.inputs))?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let public = self.public_after(index);
+            values = self
+                .recorder
+                .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values, public))
+                .map_err(Error::engine("computing a layer"))?;
+        }
+        let mut message = Vec::new();
+        for value in &values {
+            message.extend(value.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?);
+        }
+        self.recorder.span("send", || client.send(&message))?;
+        Ok(())
+    }
+}
+
+impl Layer {
+    /// The layer, and the level and scale after it.
+    fn new(
+        evaluator: &Evaluator,
+        scheme: &Scheme,
+        layer: LatencyLayer,
+        level: usize,
+        scale: f64,
+    ) -> veilbench_ckks::Result<(Self, (usize, f64))> {
+        let context = evaluator.context();
+        let prime = |level: usize| context.parameters().data_primes()[level] as f64;
+        let target = f64::from(scheme.map_scale_bits).exp2();
+        let weight_scale = target * prime(level) / scale;
+        let LatencyLayer {
+            name,
+            pre_rotations,
+            inputs,
+            diagonals,
+            outline,
+            post_rotations,
+            square,
+            packing,
+            ..
+        } = layer;
+        let transform = Transform::with_outline(context, inputs, &diagonals, outline, weight_scale, level)?;
+        let result_scale = scale * weight_scale / prime(level);
+        let bias = layer
+            .bias
+            .iter()
+            .map(|bias| context.encode(bias, result_scale, level - 1))
+            .collect::<veilbench_ckks::Result<_>>()?;
+        let after = match square {
+            true => (level - 2, result_scale * result_scale / prime(level - 1)),
+            false => (level - 1, result_scale),
+        };
+        Ok((Self { name, pre_rotations, transform, post_rotations, bias, square, packing }, after))
+    }
+
+    fn apply(
+        &self,
+        evaluator: &Evaluator,
+        mut values: Vec<Ciphertext>,
+        public: Option<&PublicKey>,
+    ) -> veilbench_ckks::Result<Vec<Ciphertext>> {
+        sum_rotations(evaluator, &mut values, &self.pre_rotations)?;
+        let mut results = evaluator.transform(&self.transform, &values)?;
+        sum_rotations(evaluator, &mut results, &self.post_rotations)?;
+        if let Some(public) = public {
+            results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
+        }
+        let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
+            let result = evaluator.add_plain(&evaluator.rescale(result)?, bias)?;
+            if self.square { evaluator.rescale(&evaluator.square(&result)?) } else { Ok(result) }
+        };
+        results.iter().zip(&self.bias).map(finish).collect()
+    }
+}
+
+/// Adds every ciphertext to itself rotated by each of these in turn.
+fn sum_rotations(
+    evaluator: &Evaluator,
+    values: &mut [Ciphertext],
+    rotations: &[i64],
+) -> veilbench_ckks::Result<()> {
+    for value in values {
+        for &steps in rotations {
+            let rotated = evaluator.rotate(value, steps)?;
+            evaluator.add_assign(value, &rotated)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the encoded weights in memory.
+pub(crate) fn weight_memory_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
+    let mut level = scheme.depth();
+    let mut bytes = 0;
+    for layer in &program.layers {
+        bytes += layer.outline.diagonals() * (level + 1) * scheme.degree * size_of::<u64>();
+        level = level.saturating_sub(2);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

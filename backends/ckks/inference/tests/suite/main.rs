@@ -1,0 +1,10 @@
+//! What the CKKS backends do with networks, images, keys and messages, those they cannot use above all.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+mod inputs;
+mod interceptors;
+mod keys;
+mod messages;
+mod networks;

@@ -1,0 +1,137 @@
+//! No party reads a block of any stream twice: over whole inferences, with batches that are prepared and never run.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::circuit::{Circuit, Format, SignProtocol};
+use crate::masked::Step;
+use crate::model::{LayerParameters, Model};
+use crate::network::{Architecture, Conv2d, Layer, Shape, Window};
+use crate::protocol::{Beaver, Masked, Protocol};
+use crate::random::Seed;
+use crate::random::uses::{self, Use};
+use crate::ring::Ring;
+
+/// What one party has read.
+#[derive(Default)]
+struct Reader {
+    seen: HashSet<([u8; 16], u64, u64)>,
+    again: Option<Use>,
+}
+
+impl Reader {
+    /// Lets the party do something.
+    fn does<T>(&mut self, what: impl FnOnce() -> T) -> T {
+        uses::take();
+        let result = what();
+        for (seed, stream, counters) in uses::take() {
+            for counter in counters.clone() {
+                if !self.seen.insert((seed, stream, counter)) {
+                    self.again = Some((seed, stream, counters.clone()));
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Every gate there is: a convolution, maxima, a rectifier, a mean, a polynomial, a product without an activation behind it.
+fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
+    let conv = |outputs| {
+        let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
+        Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1; 2], window })
+    };
+    let pool = Window { kernel: [2; 2], stride: [2; 2], padding: [0; 4] };
+    let layers = vec![
+        conv(2),
+        Layer::MaxPool(pool),
+        Layer::Relu,
+        Layer::AveragePool(pool),
+        Layer::Flatten,
+        Layer::Dense { outputs: 3 },
+        Layer::Quadratic,
+        Layer::Dense { outputs: 4 },
+        Layer::Dense { outputs: 2 },
+    ];
+    let architecture = Architecture { input: Shape::image(1, 10, 10), layers, magnitudes: vec![] };
+    let ring = Ring::FULL;
+    let format = Format { activation_bits: 10, weight_bits: 10, ring, signs, input_magnitude: 1.0 };
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let affine = |weights: usize, bias: usize| LayerParameters::Affine {
+        weights: (0..weights).map(|at| at as f32 % 3.0 / 8.0 - 0.125).collect(),
+        bias: vec![0.25; bias],
+    };
+    let square = LayerParameters::Quadratic { a: vec![0.5; 3], b: vec![0.25; 3], c: vec![0.0; 3] };
+    let none = || LayerParameters::None;
+    let layers =
+        [affine(18, 2), none(), none(), none(), none(), affine(24, 3), square, affine(12, 4), affine(8, 2)];
+    let model = Model::encode(&circuit, &layers).unwrap();
+    (circuit, model)
+}
+
+fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
+    let (circuit, model) = network(signs);
+    let [mut dealing, mut asking, mut serving] = [(); 3].map(|()| Reader::default());
+    let (mut dealer, seeds) = dealing.does(|| P::dealer(Arc::clone(&circuit)).unwrap());
+    let (mut model_owner, weights) =
+        serving.does(|| P::model_owner(Arc::clone(&circuit), seeds.model_owner, model).unwrap());
+    let mut data_owner =
+        asking.does(|| P::data_owner(Arc::clone(&circuit), seeds.data_owner, &weights).unwrap());
+    for (batch, images) in [1, 3, 2, 3].into_iter().enumerate() {
+        let corrections: Vec<_> = dealing.does(|| P::deal(&mut dealer, images).collect());
+        let (mut client, differences) = asking.does(|| P::expand(P::reserve(&mut data_owner, images)));
+        let mut server = serving.does(|| P::prepare(&mut model_owner, images));
+        for corrections in &corrections {
+            serving.does(|| P::model_owner_receives(&mut server, corrections.to_model_owner()).unwrap());
+            if let Some(keys) = corrections.to_data_owner() {
+                asking.does(|| P::data_owner_receives(&mut client, keys).unwrap());
+            }
+        }
+        if P::awaits_data_owner(&server) {
+            serving.does(|| P::receive_from_data_owner(&mut server, &differences).unwrap());
+        }
+        if batch == 1 {
+            continue;
+        }
+        let mut server = serving.does(|| P::start_model_owner(server).unwrap());
+        let pixels = vec![0.5; images * circuit.inputs()];
+        let (mut client, mut message) = asking.does(|| P::start_data_owner(client, &pixels).unwrap());
+        loop {
+            let (Step::Send(answer) | Step::Last(answer)) =
+                serving.does(|| P::receive(&mut server, &message).unwrap())
+            else {
+                panic!("the model owner learned the logits")
+            };
+            match asking.does(|| P::receive(&mut client, &answer).unwrap()) {
+                Step::Send(next) => message = next,
+                _ => break,
+            }
+        }
+    }
+    for (party, reader) in [("dealer", dealing), ("data owner", asking), ("model owner", serving)] {
+        assert!(reader.again.is_none(), "the {party} read blocks {:?} again", reader.again);
+        assert!(reader.seen.len() > 50, "the {party} read {} blocks only", reader.seen.len());
+    }
+}
+
+#[test]
+fn masked_wires_read_no_block_of_randomness_twice() {
+    no_block_is_read_twice::<Masked>(SignProtocol::Tree);
+    no_block_is_read_twice::<Masked>(SignProtocol::Function);
+}
+
+#[test]
+fn beaver_reads_no_block_of_randomness_twice() {
+    no_block_is_read_twice::<Beaver>(SignProtocol::Tree);
+}
+
+#[test]
+fn a_block_that_is_read_twice_is_noticed() {
+    let seed = Seed::from_bytes([1; 16]);
+    let mut reader = Reader::default();
+    reader.does(|| seed.stream(0).words(5));
+    reader.does(|| (seed.stream(1).words(5), seed.derive(0).stream(0).words(5)));
+    assert!(reader.again.is_none());
+    reader.does(|| seed.stream(0).words(1));
+    assert!(reader.again.is_some());
+}

@@ -1,0 +1,273 @@
+//! Whole networks: logits, bytes and rounds.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod session;
+
+use session::{
+    Inference, Session, SessionOf, architecture, by_function, bytes, compile, format, images, parameters,
+    to_parties,
+};
+use std::sync::Arc;
+use veilbench_mpc::Error;
+use veilbench_mpc::circuit::{Circuit, Format};
+use veilbench_mpc::cost::Traffic;
+use veilbench_mpc::masked::{Dealer, ModelOwner, SetupSeed};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::network::Layer;
+use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::protocol::{Beaver, Protocol};
+use veilbench_mpc::ring;
+
+fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
+    images.iter().map(|&value| ring::encode(f64::from(value), bits).unwrap()).collect()
+}
+
+#[test]
+fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
+    for (name, ring_bytes, bits) in [
+        ("mnist-mlp", 8, 16),
+        ("mnist-mlp", 6, 13),
+        ("mnist-mlp-poly", 8, 12),
+        ("mnist-cnn", 8, 16),
+        ("mnist-cnn", 5, 12),
+        ("mnist-cnn-poly", 8, 12),
+        ("malaria-cnn", 8, 16),
+        ("max-pools", 8, 16),
+        ("max-pools", 6, 14),
+        ("no-activation", 8, 16),
+        ("ends-in-a-pool", 7, 16),
+        ("ends-in-a-pool-poly", 8, 13),
+    ] {
+        promise_is_kept(name, format(ring_bytes, bits));
+    }
+    for (name, ring_bytes, bits) in [
+        ("mnist-mlp", 8, 16),
+        ("mnist-cnn", 5, 12),
+        ("malaria-cnn", 8, 16),
+        ("max-pools", 8, 16),
+        ("max-pools", 6, 14),
+    ] {
+        promise_is_kept(name, by_function(format(ring_bytes, bits)));
+    }
+}
+
+fn promise_is_kept(name: &str, format: Format) {
+    let bits = format.activation_bits;
+    let (circuit, model) = compile(name, format);
+    let promise = analyse(&circuit, &model).unwrap().logit_error;
+    let mut session = Session::fresh(&circuit, &model);
+    for (batch, count) in [1, 3].into_iter().enumerate() {
+        let images = images(&circuit, count, 7 + batch as u8);
+        let expected = evaluate(&circuit, &model, &encoded(&images, bits));
+        let logits = session.infer(&images).logits;
+        assert_eq!(logits.len(), expected.len());
+        for (logit, expected) in logits.iter().zip(&expected) {
+            let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+            assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+            let error = circuit.decode(*logit) - circuit.decode(*expected);
+            assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
+        }
+        let largest = expected.iter().map(|&logit| circuit.decode(logit).abs()).fold(0.0, f64::max);
+        assert!(largest > 0.01, "{name}: the logits say nothing");
+    }
+}
+
+/// Bytes of the online phase sent by the data owner and by the model owner, and rounds.
+fn counted(name: &str, images: usize) -> [usize; 3] {
+    let bits = |values: usize| 14 * values.div_ceil(8) + values.div_ceil(8);
+    let (input, linear, pooled, logits): (usize, &[usize], &[usize], usize) = match name {
+        "mnist-mlp" => (784, &[128, 128], &[128, 128], 10),
+        "mnist-cnn" => (784, &[720, 100], &[180, 100], 10),
+        _ => (3072, &[28224, 3600, 72], &[7056, 900, 72], 2),
+    };
+    let sum = |values: &[usize]| 8 * images * values.iter().sum::<usize>();
+    let compared: usize = linear.iter().map(|values| bits(images * values)).sum();
+    [
+        8 * images * input + compared + sum(pooled),
+        sum(linear) + compared + 8 * images * logits,
+        2 + 4 * linear.len(),
+    ]
+}
+
+/// All that was sent is what is counted beforehand.
+fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Inference {
+    let circuit = Arc::clone(&session.circuit);
+    let inference = session.infer(&self::images(&circuit, images, 3));
+    let cost = P::cost(&circuit);
+    let seeds = 2 * SetupSeed::BYTES;
+    assert_eq!(cost.setup(), Traffic { bytes: seeds + session.masked_parameters.len(), messages: 3 });
+    let dealt = to_parties(&inference.corrections);
+    let messages = dealt.len() + usize::from(!inference.differences.is_empty());
+    let bytes_dealt = bytes(&dealt) + inference.differences.len();
+    assert_eq!(cost.offline(images), Traffic { bytes: bytes_dealt, messages });
+    let online = bytes(&inference.to_model_owner) + bytes(&inference.to_data_owner);
+    assert_eq!(cost.online(images), Traffic { bytes: online, messages: inference.rounds() });
+    inference
+}
+
+#[test]
+fn what_every_protocol_sends_is_counted_beforehand() {
+    for name in ["max-pools", "mnist-cnn-poly", "no-activation"] {
+        let (circuit, model) = compile(name, format(8, 12));
+        let (of_function, _) = compile(name, by_function(format(8, 12)));
+        let of_function_model = Model::encode(&of_function, &parameters(&architecture(name), 1)).unwrap();
+        for images in [1, 3] {
+            is_as_counted(&mut Session::fresh(&circuit, &model), images);
+            is_as_counted(&mut Session::fresh(&of_function, &of_function_model), images);
+            is_as_counted(&mut SessionOf::<Beaver>::fresh(&circuit, &model), images);
+        }
+    }
+}
+
+#[test]
+fn bytes_and_rounds_are_those_of_the_formula() {
+    for (name, goal) in
+        [("mnist-mlp", [10_992, 10]), ("mnist-cnn", [16_895, 10]), ("malaria-cnn", [411_763, 14])]
+    {
+        let (circuit, model) = compile(name, format(8, 16));
+        let mut session = Session::fresh(&circuit, &model);
+        for count in [1, 2] {
+            let inference = is_as_counted(&mut session, count);
+            let (data_owner, model_owner) =
+                (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
+            assert_eq!([data_owner, model_owner, inference.rounds()], counted(name, count), "{name}");
+            let offline = bytes(&to_parties(&inference.corrections)) + inference.differences.len();
+            println!("{name} x {count}: {data_owner} + {model_owner} bytes online, {offline} offline");
+            if count == 1 {
+                assert!(data_owner.max(model_owner) <= goal[0] && inference.rounds() <= goal[1], "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_comparison_function_saves_the_trees_bytes_and_rounds() {
+    for (name, goal) in
+        [("mnist-mlp", [10_448, 6]), ("mnist-cnn", [15_152, 6]), ("malaria-cnn", [343_984, 8])]
+    {
+        let (circuit, model) = compile(name, by_function(format(8, 16)));
+        let inference = is_as_counted(&mut Session::fresh(&circuit, &model), 1);
+        let (data_owner, model_owner) = (bytes(&inference.to_model_owner), bytes(&inference.to_data_owner));
+        assert_eq!(data_owner + model_owner, goal[0], "{name}");
+        assert_eq!(inference.rounds(), goal[1], "{name}");
+        println!("{name}: {data_owner} + {model_owner} bytes online");
+    }
+}
+
+#[test]
+fn a_narrow_ring_sends_proportionally_less() {
+    let sent = |ring_bytes, bits| {
+        let (circuit, model) = compile("mnist-cnn", format(ring_bytes, bits));
+        let inference = Session::fresh(&circuit, &model).infer(&images(&circuit, 1, 3));
+        bytes(&inference.to_model_owner) + bytes(&inference.to_data_owner)
+    };
+    let (wide, narrow) = (sent(8, 16) as f64, sent(5, 12) as f64);
+    assert!(narrow < 0.63 * wide, "{narrow} of {wide}");
+}
+
+#[test]
+fn squares_of_squares_need_calibration_and_then_agree() {
+    let mut architecture = architecture("malaria-cnn-poly");
+    let format = format(8, 10);
+    let parameters = parameters(&architecture, 1);
+    let circuit = Circuit::compile(&architecture, format).unwrap();
+    let model = Model::encode(&circuit, &parameters).unwrap();
+    assert!(matches!(analyse(&circuit, &model), Err(Error::Overflow { layer: 3.., .. })));
+
+    architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let mut session = Session::fresh(&circuit, &model);
+    let images = images(&circuit, 2, 5);
+    let inference = session.infer(&images);
+    let expected = evaluate(&circuit, &model, &encoded(&images, 10));
+    for (logit, expected) in inference.logits.iter().zip(expected) {
+        assert!((circuit.decode(*logit) - circuit.decode(expected)).abs() < 0.05);
+    }
+    assert_eq!(inference.rounds(), 8);
+}
+
+#[test]
+fn what_does_not_fit_the_ring_is_refused_with_the_layer() {
+    let architecture = architecture("mnist-mlp");
+    let circuit = Circuit::compile(&architecture, format(4, 14)).unwrap();
+    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let circuit = Arc::new(circuit);
+    let (_, seeds) = Dealer::new(Arc::clone(&circuit)).unwrap();
+    let refused = ModelOwner::new(circuit, seeds.model_owner, model).map(|_| ());
+    assert!(matches!(refused, Err(Error::Overflow { layer: 1, .. })), "{refused:?}");
+    assert!(matches!(Circuit::compile(&architecture, format(4, 16)), Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn a_layer_that_cannot_run_is_named() {
+    let mut architecture = architecture("mnist-cnn");
+    architecture.layers.insert(0, Layer::Relu);
+    let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+    assert!(matches!(refused, Err(Error::Unsupported { layer: 0, .. })), "{refused:?}");
+}
+
+#[test]
+fn a_magnitude_that_bounds_nothing_and_an_image_without_values_are_refused() {
+    for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+        let mut architecture = architecture("mnist-mlp");
+        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+        architecture.magnitudes[3] = Some(wrong);
+        let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+        assert!(matches!(refused, Err(Error::Unsupported { layer: 3, .. })), "{refused:?}");
+    }
+    let mut architecture = architecture("mnist-mlp");
+    architecture.input.channels = 0;
+    assert!(matches!(
+        Circuit::compile(&architecture, format(8, 16)),
+        Err(Error::Unsupported { layer: 0, .. })
+    ));
+}
+
+#[test]
+fn calibration_finds_a_narrower_ring_that_still_agrees() {
+    for (name, bits, most) in [("mnist-mlp", 12, 5), ("malaria-cnn", 12, 5), ("mnist-cnn-poly", 10, 6)] {
+        let mut architecture = architecture(name);
+        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
+        let ring = Circuit::compile(&architecture, format(8, bits)).unwrap().calibrated_ring().unwrap();
+        assert!(ring.bytes() <= most, "{name} needs {} bytes", ring.bytes());
+        let format = Format { ring, ..format(8, bits) };
+        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+        let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+        let images = images(&circuit, 2, 5);
+        let logits = Session::fresh(&circuit, &model).infer(&images).logits;
+        for (logit, expected) in logits.iter().zip(evaluate(&circuit, &model, &encoded(&images, bits))) {
+            assert!((circuit.decode(*logit) - circuit.decode(expected)).abs() < 0.05, "{name}");
+        }
+        architecture.magnitudes.clear();
+        assert!(Circuit::compile(&architecture, format).unwrap().calibrated_ring().is_none());
+    }
+}
+
+/// Products that overflow, and ones that only ask for more memory than there is.
+#[test]
+fn an_architecture_that_names_absurd_sizes_is_refused_before_anything_is_allocated() {
+    let refused = |change: &dyn Fn(&mut veilbench_mpc::network::Architecture)| {
+        let mut architecture = architecture("mnist-cnn");
+        change(&mut architecture);
+        matches!(Circuit::compile(&architecture, format(8, 16)), Err(Error::Unsupported { .. }))
+    };
+    for huge in [usize::MAX, 1 << 40, 1 << 33] {
+        assert!(refused(&|architecture| architecture.input.channels = huge));
+        assert!(refused(&|architecture| architecture.input.height = huge));
+        for layer in 0..architecture("mnist-cnn").layers.len() {
+            assert!(refused(&|architecture| architecture.layers[layer] = Layer::Dense { outputs: huge }));
+            assert!(refused(&|architecture| {
+                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+                    conv.outputs = huge;
+                }
+            }));
+        }
+        for side in 0..4 {
+            assert!(refused(&|architecture| {
+                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+                    conv.window.padding[side] = huge;
+                }
+            }));
+        }
+    }
+}

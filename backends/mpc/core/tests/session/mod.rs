@@ -1,0 +1,162 @@
+//! A whole session in one thread, with everything that was sent, and networks with random weights.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "a part of tests and benches, each of which uses some of it"
+)]
+
+mod geometry;
+mod transcript;
+pub(crate) mod uniform;
+
+pub(crate) use geometry::*;
+pub(crate) use transcript::*;
+
+use std::sync::Arc;
+
+use veilbench_mpc::Error;
+use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+use veilbench_mpc::masked::{Corrections, Dealer, HEADER_BYTES, SetupSeeds, Step};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::protocol::{Masked, Protocol};
+use veilbench_mpc::ring::Ring;
+
+/// All three parties of a session.
+pub(crate) struct SessionOf<P: Protocol> {
+    pub(crate) circuit: Arc<Circuit>,
+    pub(crate) dealer: P::Dealer,
+    pub(crate) data_owner: P::DataOwner,
+    pub(crate) model_owner: P::ModelOwner,
+    /// The model owner's message of the setup phase.
+    pub(crate) masked_parameters: Vec<u8>,
+}
+
+pub(crate) type Session = SessionOf<Masked>;
+
+/// What was sent for one batch, in order, and the logits.
+pub(crate) struct Inference {
+    pub(crate) corrections: Vec<Corrections>,
+    pub(crate) differences: Vec<u8>,
+    pub(crate) to_model_owner: Vec<Vec<u8>>,
+    pub(crate) to_data_owner: Vec<Vec<u8>>,
+    pub(crate) logits: Vec<u64>,
+}
+
+impl Inference {
+    pub(crate) fn rounds(&self) -> usize {
+        self.to_model_owner.len() + self.to_data_owner.len()
+    }
+}
+
+pub(crate) fn to_parties(corrections: &[Corrections]) -> Vec<Vec<u8>> {
+    let both =
+        |gate: &Corrections| [Some(gate.to_model_owner().to_vec()), gate.to_data_owner().map(Vec::from)];
+    corrections.iter().flat_map(both).flatten().collect()
+}
+
+/// What follows the header of a message of the offline phase.
+pub(crate) fn body(message: &[u8]) -> &[u8] {
+    &message[HEADER_BYTES..]
+}
+
+pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
+    messages.iter().map(Vec::len).sum()
+}
+
+impl<P: Protocol> SessionOf<P> {
+    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (P::Dealer, SetupSeeds)) -> Self {
+        let (dealer, SetupSeeds { data_owner, model_owner }) = dealt;
+        let (model_owner, masked_parameters) =
+            P::model_owner(Arc::clone(circuit), model_owner, model.clone()).unwrap();
+        let data_owner = P::data_owner(Arc::clone(circuit), data_owner, &masked_parameters).unwrap();
+        Self { circuit: Arc::clone(circuit), dealer, data_owner, model_owner, masked_parameters }
+    }
+
+    pub(crate) fn fresh(circuit: &Arc<Circuit>, model: &Model) -> Self {
+        Self::new(circuit, model, P::dealer(Arc::clone(circuit)).unwrap())
+    }
+
+    pub(crate) fn infer(&mut self, images: &[f32]) -> Inference {
+        self.prepare(images.len() / self.circuit.inputs()).run(images)
+    }
+
+    pub(crate) fn prepare(&mut self, count: usize) -> Prepared<P> {
+        let corrections: Vec<Corrections> = P::deal(&mut self.dealer, count).collect();
+        let (mut client, differences) = P::expand(P::reserve(&mut self.data_owner, count));
+        let mut batch = P::prepare(&mut self.model_owner, count);
+        for correction in &corrections {
+            P::model_owner_receives(&mut batch, correction.to_model_owner()).unwrap();
+            if let Some(keys) = correction.to_data_owner() {
+                P::data_owner_receives(&mut client, keys).unwrap();
+            }
+        }
+        if P::awaits_data_owner(&batch) {
+            P::receive_from_data_owner(&mut batch, &differences).unwrap();
+        }
+        Prepared { corrections, differences, client, server: P::start_model_owner(batch).unwrap() }
+    }
+}
+
+/// A batch whose offline phase is over.
+pub(crate) struct Prepared<P: Protocol> {
+    corrections: Vec<Corrections>,
+    differences: Vec<u8>,
+    client: P::DataOwnerBatch,
+    server: P::Online,
+}
+
+impl<P: Protocol> Prepared<P> {
+    pub(crate) fn run(self, images: &[f32]) -> Inference {
+        let (mut inference, logits) = self.attempt(images);
+        inference.logits = logits.unwrap();
+        inference
+    }
+
+    /// What was sent, without logits, and what the data owner makes of it.
+    pub(crate) fn attempt(self, images: &[f32]) -> (Inference, Result<Vec<u64>, Error>) {
+        let Prepared { corrections, differences, client, mut server } = self;
+        let (mut client, mut message) = P::start_data_owner(client, images).unwrap();
+        let (mut to_model_owner, mut to_data_owner) = (Vec::new(), Vec::new());
+        let logits = loop {
+            to_model_owner.push(message);
+            let answer = match P::receive(&mut server, to_model_owner.last().unwrap()).unwrap() {
+                Step::Send(answer) | Step::Last(answer) => answer,
+                Step::Logits(_) => panic!("the model owner learned the logits"),
+            };
+            to_data_owner.push(answer);
+            match P::receive(&mut client, to_data_owner.last().unwrap()) {
+                Ok(Step::Send(next)) => message = next,
+                Ok(Step::Logits(logits)) => break Ok(logits),
+                Ok(Step::Last(_)) => panic!("the data owner did not wait for the logits"),
+                Err(error) => break Err(error),
+            }
+        };
+        let inference =
+            Inference { corrections, differences, to_model_owner, to_data_owner, logits: Vec::new() };
+        (inference, logits)
+    }
+}
+
+pub(crate) fn format(ring_bytes: u32, bits: u32) -> Format {
+    let ring = Ring::new(ring_bytes).unwrap();
+    let signs = SignProtocol::Tree;
+    Format { activation_bits: bits, weight_bits: bits, ring, signs, input_magnitude: 4.0 }
+}
+
+pub(crate) fn by_function(format: Format) -> Format {
+    Format { signs: SignProtocol::Function, ..format }
+}
+
+pub(crate) fn compile(name: &str, format: Format) -> (Arc<Circuit>, Model) {
+    let architecture = architecture(name);
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    (circuit, model)
+}
+
+/// Values like those of normalised images.
+pub(crate) fn images(circuit: &Circuit, count: usize, seed: u8) -> Vec<f32> {
+    uniform(count * circuit.inputs(), seed).into_iter().map(|value| 2.0 * value).collect()
+}

@@ -1,0 +1,222 @@
+//! The secret-sharing backends: `mpc`, `mpc-fss` and `mpc-beaver`. The protocols are in `veilbench-mpc`; here their
+//! messages meet links, batches are cut into messages, and spans are timed.
+
+mod batches;
+mod data_owner;
+mod dealer;
+mod format;
+mod layers;
+mod lowering;
+mod model_owner;
+mod prediction;
+#[cfg(test)]
+mod tests;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use veilbench_mpc as core;
+use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
+use veilbench_networks::Architecture;
+
+use batches::BatchSplit;
+use lowering::{Lowered, lower};
+use prediction::{Predictor, Rates};
+use veilbench_api::{
+    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Protection, Role,
+    RoleContext, Setting, Technology, Unsupported,
+};
+
+/// One protocol as a backend.
+pub struct Mpc<P> {
+    name: &'static str,
+    summary: &'static str,
+    signs: SignProtocol,
+    security_bits: u32,
+    rates: Rates,
+    protocol: PhantomData<P>,
+}
+
+/// `mpc`: masked wires and a comparison tree of two rounds.
+pub fn comparison_tree() -> Mpc<Masked> {
+    Mpc {
+        name: "mpc",
+        summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
+        signs: SignProtocol::Tree,
+        security_bits: 128,
+        rates: Rates { comparison: 50_000, square: 8_000 },
+        protocol: PhantomData,
+    }
+}
+
+/// `mpc-fss`: masked wires and a distributed comparison function without a message.
+pub fn fss() -> Mpc<Masked> {
+    Mpc {
+        name: "mpc-fss",
+        summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
+        signs: SignProtocol::Function,
+        security_bits: core::dcf::Comparison::SECURITY_BITS,
+        rates: Rates { comparison: 200_000, square: 8_000 },
+        protocol: PhantomData,
+    }
+}
+
+/// `mpc-beaver`: the textbook baseline.
+pub fn beaver() -> Mpc<Beaver> {
+    Mpc {
+        name: "mpc-beaver",
+        summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
+        signs: SignProtocol::Tree,
+        security_bits: 128,
+        rates: Rates { comparison: 90_000, square: 27_000 },
+        protocol: PhantomData,
+    }
+}
+
+/// How wide the ring is.
+const RING: Setting = Setting {
+    key: "ring",
+    values: &["narrow", "wide"],
+    summary: "narrow: as calibrated ranges allow; wide: 64 bits and fewer fractional ones, for weights that a narrow ring refuses",
+};
+
+const DATA_OWNER: &str = "data-owner";
+const MODEL_OWNER: &str = "model-owner";
+/// A layer of n inputs is n + 1 unknowns an output: as many exact answers give a network of one layer; deeper ones take more.
+const AFTER_QUERIES: &str = "chosen images, one more than a layer has inputs for each layer at least (785 for a dense layer on MNIST), from the logits";
+const DEALER: &str = "dealer";
+
+impl<P: Protocol> Mpc<P> {
+    /// The circuit of a plan, which every role compiles for itself.
+    fn compile(
+        &self,
+        architecture: &Architecture,
+        plan: &Plan,
+    ) -> Result<(Lowered, Arc<Circuit>, BatchSplit), Error> {
+        let parameters: format::Parameters = serde_json::from_value(plan.parameters.clone())
+            .map_err(|error| Error::protocol(format!("the plan is not this backend's: {error}")))?;
+        let mut lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
+        lowered.architecture.magnitudes = parameters.magnitudes();
+        let circuit = Circuit::compile(&lowered.architecture, parameters.format(self.signs)?)
+            .map_err(Error::engine("compiling the network"))?;
+        let cut = BatchSplit::new(parameters.images_a_message, parameters.images_dealt_ahead);
+        Ok((lowered, Arc::new(circuit), cut))
+    }
+}
+
+impl<P: Protocol> Backend for Mpc<P> {
+    fn profile(&self) -> Profile {
+        Profile {
+            name: self.name.into(),
+            summary: self.summary.into(),
+            technology: Technology::Mpc,
+            roles: vec![Role::data_owner(), Role::model_owner(), Role::third(DEALER)],
+            protection: Protection {
+                label: "semi-honest, with a dealer".into(),
+                adversary: Adversary::SemiHonest,
+                colluding: 1,
+                trusted: vec![
+                    "all three follow the protocol, and no two collude".into(),
+                    "the dealer hands out correlated randomness and sees no input and no message of the online phase".into(),
+                    "links are confidential and authenticated".into(),
+                    "all three know the format: of every layer the power of two above its calibrated magnitude, and of the \
+                     input three significant bits"
+                        .into(),
+                    "the data owner learns of groups of activations whether they stayed in range: the quotient of their sum \
+                     and a public bound, rounded by a coin"
+                        .into(),
+                ],
+                learns: vec![
+                    Leakage {
+                        logits: Learned::Yes,
+                        weights: Learned::derivable(AFTER_QUERIES),
+                        ..Leakage::none(DATA_OWNER)
+                    },
+                    Leakage::none(MODEL_OWNER),
+                    Leakage::none(DEALER),
+                ],
+                simulated: false,
+            },
+        }
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[RING]
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let lowered = lower(architecture)?;
+        let (circuit, mut notes) = format::choose(&lowered, self.signs, job.setting(&RING) == "wide")?;
+        let randomness = P::randomness_bytes(&circuit);
+        let cut = BatchSplit::choose(randomness, job);
+        if cut.ahead() < job.batch {
+            notes.push(format!(
+                "randomness takes {:.0} MB an image: {} images of a batch are dealt offline, the rest while online",
+                randomness as f64 / 1e6,
+                cut.ahead()
+            ));
+        }
+        let format = circuit.format();
+        let parameters = format::Parameters {
+            ring_bits: format.ring.bits(),
+            activation_bits: format.activation_bits,
+            weight_bits: format.weight_bits,
+            input_magnitude: format.input_magnitude,
+            magnitudes_log2: lowered
+                .architecture
+                .magnitudes
+                .iter()
+                .map(|magnitude| magnitude.map(format::rounded_up))
+                .collect(),
+            images_a_message: cut.message(),
+            images_dealt_ahead: cut.ahead(),
+        };
+        let (prediction, batch_ns) =
+            Predictor { cost: P::cost(&circuit), randomness_bytes: randomness, rates: self.rates, cut, job }
+                .predict();
+        let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
+        Ok(Plan {
+            security_bits: Some(self.security_bits),
+            parameters: serde_json::to_value(parameters).map_err(reason)?,
+            prediction: Some(prediction),
+            notes,
+            predicted_batch_ns: Some(batch_ns),
+            ..Plan::default()
+        })
+    }
+
+    fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        let (lowered, circuit, cut) = self.compile(&role.architecture, &role.plan)?;
+        match role.index {
+            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?)),
+            1 => Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?)),
+            _ => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
+        }
+    }
+}
+
+/// What a peer sent does not fit the protocol.
+fn from_peer(peer: &'static str) -> impl Fn(core::Error) -> Error {
+    move |error| Error::protocol(format!("link to {peer}: {error}"))
+}
+
+/// What the dealer says to the data owner before it deals for a window: a dealer that is out of step, or whose messages are
+/// repeated, is noticed also by a party that needs nothing else of it.
+fn window_header(window: &Range<usize>) -> [u8; 16] {
+    let words = [window.start, window.end].map(|word| (word as u64).to_le_bytes());
+    std::array::from_fn(|at| words[at / 8][at % 8])
+}
+
+/// A message of a fixed size: a setup seed.
+fn exactly<const N: usize>(peer: &'static str, message: &[u8]) -> Result<[u8; N], Error> {
+    <[u8; N]>::try_from(message).map_err(|_| {
+        Error::protocol(format!("link to {peer}: a setup seed of {N} bytes was due, {} came", message.len()))
+    })
+}
+
+/// The link to a role that the profile names.
+fn link(role: &mut RoleContext, peer: &str) -> Result<veilbench_api::Link, LinkError> {
+    role.links.take(peer)
+}

@@ -1,0 +1,84 @@
+//! What plans predict, beside what local sessions send.
+
+use veilbench_networks::{Dense, Op, Shape};
+
+use super::*;
+use veilbench_api::conformance::test_networks::test_network;
+use veilbench_api::{Job, LinkProfile};
+use veilbench_results::Predicted;
+
+fn predicted(plan: &Plan) -> &Predicted {
+    plan.prediction.as_ref().unwrap()
+}
+
+#[test]
+fn predicted_bytes_are_those_that_are_sent() {
+    for network in test_networks::all() {
+        for (backend, batch) in backends().iter().flat_map(|backend| [(backend, 1), (backend, 21)]) {
+            let session = LocalSession::new(backend.as_ref(), &network, batch);
+            let plan = backend.plan(&network.architecture, &session.job).unwrap();
+            let done = session.run(&[test_networks::images(&network, batch, 3)]).unwrap();
+            let sent = |phase: usize| -> u64 {
+                let exchanged = done.iter().flat_map(|role| &role.phases[phase].exchanged);
+                exchanged.map(|exchanged| exchanged.sent_bytes).sum()
+            };
+            let name = format!("{} of {}", backend.profile().name, network.architecture.name);
+            assert_eq!(predicted(&plan).setup_bytes, Some(sent(0)), "{name}");
+            assert_eq!(predicted(&plan).online_bytes, Some(sent(2)), "{name}");
+        }
+    }
+}
+
+/// Batches whose randomness does not fit ahead are dealt while online.
+#[test]
+fn windows_that_are_dealt_late_count_as_online() {
+    let network = zoo::load("mnist-mlp").unwrap();
+    let job = Job::new(7, 1, LinkProfile::loopback());
+    let plan = |ahead: usize| {
+        let lowered = lower(&network.architecture).unwrap();
+        let (circuit, _) = format::choose(&lowered, SignProtocol::Function, false).unwrap();
+        let cost = <Masked as Protocol>::cost(&circuit);
+        let cut = BatchSplit::new(1, ahead);
+        let rates = Rates { comparison: 1, square: 1 };
+        let (late, _) = Predictor { cost, randomness_bytes: 1, rates, cut, job: &job }.predict();
+        (late.online_bytes.unwrap() as usize, <Masked as Protocol>::cost(&circuit).offline(1).bytes)
+    };
+    let ((whole, dealt), (cut, _)) = (plan(7), plan(3));
+    // Four images of two windows, before each of which the dealer says which.
+    assert_eq!(cut, whole + 4 * dealt + 2 * window_header(&(0..1)).len());
+}
+
+#[test]
+fn predicted_times_follow_operations_threads_and_links() {
+    let dense = |inputs, outputs| Op::Dense(Dense { inputs, outputs });
+    let network = |width, depth: usize| {
+        let mut ops = vec![dense(784, width)];
+        (0..depth).for_each(|_| ops.extend([Op::Relu, dense(width, width)]));
+        ops.extend([Op::Relu, dense(width, 10)]);
+        test_network("network", Shape::Flat(784), &ops)
+    };
+    let [small, wide, deep] = [network(10, 0), network(1500, 0), network(10, 20)];
+    for backend in backends() {
+        let plan = |network: &Network, batch, threads, link| {
+            let plan = backend.plan(&network.architecture, &Job::new(batch, threads, link)).unwrap();
+            plan.predicted_batch_ns.unwrap()
+        };
+        let loopback = LinkProfile::loopback;
+        let one = plan(&small, 1, 1, loopback());
+        assert!(one > 0);
+        for more in [
+            plan(&wide, 1, 1, loopback()),
+            plan(&deep, 1, 1, loopback()),
+            plan(&small, 1, 1, LinkProfile::lan()),
+            plan(&small, 100, 1, loopback()),
+        ] {
+            assert!(more > one, "{more} after {one}");
+        }
+        // Ten messages and more, twenty milliseconds each way.
+        assert!(plan(&small, 1, 1, LinkProfile::wan()) > 60_000_000);
+        assert!(plan(&wide, 100, 2, loopback()) < plan(&wide, 100, 1, loopback()));
+        // A hundred images are far more work than one, and messages of them follow each other.
+        let (one, hundred) = (plan(&wide, 1, 1, loopback()), plan(&wide, 100, 1, loopback()));
+        assert!(hundred > 40 * one && hundred <= 100 * one, "{hundred} after {one}");
+    }
+}

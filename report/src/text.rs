@@ -1,0 +1,9 @@
+//! Tables for people and machines: Markdown, the terminal, CSV, the README.
+
+pub(crate) mod csv_tables;
+pub(crate) mod format;
+pub(crate) mod markdown;
+pub(crate) mod readme;
+pub(crate) mod splice;
+pub(crate) mod table;
+pub(crate) mod terminal;

@@ -1,0 +1,107 @@
+//! The summary as a README has room for it: what one image costs, a row for each backend and a column for each task.
+
+use crate::{
+    aggregate::groups::{group_of, groups},
+    plots::{dataset, failure, machine},
+    text::format::{bytes, count, duration, percent},
+    text::markdown::{escaped, line},
+    text::table::letter,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use veilbench_results::{Run, Status, Summary};
+
+/// End of the name of a network with polynomials in place of its ReLUs.
+const TWIN: &str = "-poly";
+
+/// What a network is asked to do: its data set, and its name without what tells twins apart.
+type Task = (String, String);
+
+fn task(row: &Summary) -> Task {
+    (row.network.strip_suffix(TWIN).unwrap_or(&row.network).to_owned(), dataset(row))
+}
+
+fn is_twin(row: &Summary) -> bool {
+    row.network.ends_with(TWIN)
+}
+
+/// A row for each backend, a column for each task, the accuracy of every network, and what the letters of protection stand for.
+///
+/// A field is of the network as it is, of its twin with polynomials only where the backend cannot run it, and of loopback only where
+/// that was measured.
+pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
+    let groups = groups(rows);
+    let tasks: BTreeSet<Task> = rows.iter().map(task).collect();
+    let mut fields: BTreeMap<(usize, &str), BTreeMap<Task, &Summary>> = BTreeMap::new();
+    for row in rows {
+        let backend = (group_of(&groups, row).unwrap_or(0), row.backend.as_str());
+        let place = fields.entry(backend).or_default().entry(task(row)).or_insert(row);
+        if preference(row) < preference(place) {
+            *place = row;
+        }
+    }
+    let mut text = format!(
+        "{}. One image, alone where that was measured, after setup: time of the offline and the online phase, and all bytes of \
+         both, medians with one thread for each role where measured. Rows of different protection do not compare.\n\n",
+        escaped(&machine(run))
+    );
+    let named = |first: &str, field: &dyn Fn(&Task) -> String| {
+        let fields = std::iter::once(escaped(first)).chain(tasks.iter().map(|task| escaped(&field(task))));
+        line(&fields.collect::<Vec<_>>())
+    };
+    text += &named("", &|(network, dataset)| format!("{network}, {dataset}"));
+    text += &line(&vec!["---".to_owned(); tasks.len() + 1]);
+    for ((group, backend), fields) in &fields {
+        text += &named(&format!("{backend} ({})", letter(*group)), &|task| {
+            fields.get(task).map_or_else(|| "–".to_owned(), |row| cost(row))
+        });
+    }
+    text += &named("accuracy", &|task| accuracies(rows, task));
+    text += "\n";
+    for (index, group) in groups.iter().enumerate() {
+        let (letter, name) = (letter(index), group.name());
+        text += &escaped(&format!("{letter}: {name}, {}", group.protection()));
+        text += if index + 1 < groups.len() { "  \n" } else { "\n" };
+    }
+    text
+}
+
+/// Loopback before other links, then what is told: the network as it is, what went wrong with it, its twin, what the backend cannot run;
+/// of each the smallest batch and the fewest threads.
+fn preference(row: &Summary) -> (bool, u8, usize, usize, &str) {
+    let told = match (row.status, is_twin(row)) {
+        (Status::Ok, false) => 0,
+        (Status::Unsupported, false) => 3,
+        (_, false) => 1,
+        (Status::Ok, true) => 2,
+        (_, true) => 4,
+    };
+    (row.link != "loopback", told, row.batch, row.threads, &row.cell)
+}
+
+/// Time and bytes of one image, or why there are none.
+fn cost(row: &Summary) -> String {
+    let Some(online) = row.online_wall_ns.filter(|_| row.status == Status::Ok) else {
+        return failure(row).unwrap_or_else(|| "cold only".to_owned());
+    };
+    let share = row.batch as f64;
+    let time = (online + row.offline_wall_ns.unwrap_or(0)) as f64 / share;
+    let size = (row.online_bytes.unwrap_or(0) + row.offline_bytes.unwrap_or(0)) as f64 / share;
+    let twin = if is_twin(row) { ", with polynomials" } else { "" };
+    let batch =
+        if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
+    let link = if row.link == "loopback" { String::new() } else { format!(", over {}", row.link) };
+    format!("{}, {}{twin}{batch}{link}", duration(time), bytes(size))
+}
+
+/// The accuracy of a task's network and of its twin, each over the most images that answered.
+fn accuracies(rows: &[Summary], of: &Task) -> String {
+    let most = |twin: bool| {
+        let measured =
+            rows.iter().filter(|row| task(row) == *of && is_twin(row) == twin && row.accuracy.is_some());
+        let row = measured.max_by_key(|row| row.images_answered)?;
+        let name = if twin { "with polynomials " } else { "" };
+        Some(format!("{name}{} of {}", percent(row.accuracy?), count(row.images_answered as u64)))
+    };
+    let found: Vec<String> = [false, true].into_iter().filter_map(most).collect();
+    if found.is_empty() { "–".to_owned() } else { found.join("; ") }
+}

@@ -1,0 +1,109 @@
+//! The summary as a table for a terminal.
+
+use crate::{
+    plots::failure,
+    text::format::{bytes, count, duration, figures, percent},
+    text::table::busy,
+};
+use veilbench_results::Summary;
+
+const HEAD: [&str; 14] = [
+    "network",
+    "data set",
+    "backend",
+    "batch",
+    "threads",
+    "link",
+    "online",
+    "images/s",
+    "offline bytes",
+    "online bytes",
+    "rounds",
+    "memory",
+    "accuracy",
+    "agree",
+];
+
+/// Columns of names; the others are numbers and stand on the right.
+const NAMES: [usize; 4] = [0, 1, 2, 5];
+
+/// One line a cell: online time, sustained throughput, bytes and rounds of a batch, memory of the largest role, and
+/// answers. What a failed cell failed of stands behind its line, and that other work kept the machine busy.
+#[must_use]
+pub fn terminal_table(rows: &[Summary]) -> String {
+    let mut rows: Vec<&Summary> = rows.iter().collect();
+    rows.sort_by_key(|row| (&row.network, &row.dataset));
+    let lines: Vec<[String; HEAD.len()]> =
+        std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(|row| cells(row))).collect();
+    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        for (column, cell) in line.iter().enumerate() {
+            let padding = " ".repeat(widths[column] - cell.chars().count());
+            let (before, after) = if NAMES.contains(&column) { ("", &*padding) } else { (&*padding, "") };
+            text += &format!("{before}{cell}{after}  ");
+        }
+        let remark = |row: &Summary| failure(row).or_else(|| busy(row));
+        let failure = index.checked_sub(1).and_then(|row| remark(rows[row]));
+        text += failure.as_deref().unwrap_or("");
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+fn cells(row: &Summary) -> [String; HEAD.len()] {
+    fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
+        value.map_or_else(|| "-".to_owned(), format)
+    }
+    [
+        row.network.clone(),
+        row.dataset.clone(),
+        row.backend.clone(),
+        count(row.batch as u64),
+        count(row.threads as u64),
+        row.link.clone(),
+        or_dash(row.online_wall_ns, |ns| duration(ns as f64)),
+        or_dash(row.images_per_second_sustained, figures),
+        or_dash(row.offline_bytes, |size| bytes(size as f64)),
+        or_dash(row.online_bytes, |size| bytes(size as f64)),
+        or_dash(row.online_rounds, count),
+        or_dash(row.peak_rss_bytes, |size| bytes(size as f64)),
+        or_dash(row.accuracy, percent),
+        or_dash(row.agreement, percent),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use veilbench_results::Status;
+
+    #[test]
+    fn columns_line_up_and_a_failure_says_why() {
+        let good = Summary {
+            backend: "clear".into(),
+            network: "mnist-mlp".into(),
+            batch: 100,
+            online_wall_ns: Some(1_234_567),
+            ..Summary::default()
+        };
+        let bad = Summary {
+            network: "a-network".into(),
+            status: Status::Timeout,
+            detail: "not finished".into(),
+            repetitions: 1,
+            repetitions_failed: 1,
+            ..good.clone()
+        };
+        let bad = Summary { online_wall_ns: None, ..bad };
+        let table = terminal_table(&[good, bad]);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].starts_with("a-network") && lines[1].ends_with("timeout: not finished"), "{table}");
+        let end = |line: &str, text: &str| line.find(text).map(|start| start + text.len());
+        assert_eq!(end(lines[2], "1.23 ms"), end(lines[0], "online"), "{table}");
+    }
+}

@@ -1,5 +1,4 @@
-//! What plans of ckks predict today, held against the reference run. What plans of mpc predict, bytes and memory, is held against what its
-//! parties send and allocate in its own tests.
+//! What plans predict today, held against the reference run.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,20 +10,20 @@ use veilbench_report::{predictions, summarise};
 use veilbench_results::{RunData, Status, Summary};
 
 #[test]
-fn every_cell_of_ckks_in_the_reference_run_is_predicted_within_a_quarter() {
+fn every_cell_of_the_reference_run_is_predicted_within_a_quarter() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs/reference");
     let data = RunData::load(&folder).unwrap();
     let rows = summarise(&data);
     let mut run = data.run;
     run.plans.clear();
-    for row in rows.iter().filter(|row| row.status == Status::Ok && row.backend.starts_with("ckks")) {
+    for row in rows.iter().filter(|row| row.status == Status::Ok) {
         let backends = veilbench_backends::all();
         let backend = backends.iter().find(|backend| backend.profile().name == row.backend).unwrap();
         let plan = backend.plan(&zoo::load(&row.network).unwrap().architecture, &job(row)).unwrap();
         run.plans.insert(row.cell.clone(), serde_json::to_value(plan).unwrap());
     }
     let compared = predictions(&run, &rows);
-    assert!(compared.len() >= 28, "only {} cells of the reference run are predicted", compared.len());
+    assert!(compared.len() >= 200, "only {} cells of the reference run are predicted", compared.len());
     for row in &compared {
         let share = |predicted: Option<u64>, measured: Option<u64>| {
             predicted

@@ -6,7 +6,7 @@ use crate::{
     aggregate::plausibility::implausible,
     aggregate::predictions::{self, predictions},
     aggregate::summarise::summarise,
-    aggregate::tradeoffs::{break_even, pareto},
+    aggregate::tradeoffs::{Cost, break_even, pareto},
     page::Page,
     plots::draw_all,
     text::csv_tables::write_tables,
@@ -54,7 +54,13 @@ pub fn generate(run_folder: &Path) -> Result<Report, Error> {
     let (groups, breakdowns) = (groups(&rows), breakdowns(&data));
     let break_even = break_even(&rows, &groups);
     let tables = folder(run_folder, "tables")?;
-    files.extend(write_tables(&tables, &groups, &breakdowns, &pareto(&rows, &groups), &break_even)?);
+    files.extend(write_tables(
+        &tables,
+        &groups,
+        &breakdowns,
+        &pareto(&rows, &groups, Cost::Work),
+        &break_even,
+    )?);
     let plots = folder(run_folder, "plots")?;
     files.extend(draw_all(&plots, &data.run, &rows)?);
     files.extend(predictions::write(run_folder, &predicted)?);

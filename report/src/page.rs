@@ -1,6 +1,9 @@
 //! `index.html`: one page that needs no other file, no server and no network.
 
+mod cells;
 mod method;
+#[cfg(test)]
+mod modules;
 mod names;
 mod payload;
 
@@ -11,12 +14,15 @@ use crate::{
     aggregate::tradeoffs::BreakEven,
     plots::machine,
     text::format::count,
-    text::table::{HEAD, LEGEND, letter, tables},
+    text::{
+        refusals::{Refusal, is_refused},
+        table::{HEAD, LEGEND, letter, tables},
+    },
 };
 use minijinja::{AutoEscape, Environment, context};
 use payload::payload;
 use std::{collections::BTreeMap, path::Path};
-use veilbench_results::{Finding, Published, Run, Severity, Status, Summary};
+use veilbench_results::{Finding, Published, Run, Severity, Summary};
 
 const TEMPLATES: [(&str, &str); 2] = [
     ("index.html", include_str!("../page/index.html")),
@@ -29,30 +35,8 @@ const STYLE: &str = concat!(
     include_str!("../page/charts.css")
 );
 
-/// One script in parts, in the order in which they build on each other.
-const SCRIPT: &str = concat!(
-    include_str!("../page/js/format.js"),
-    include_str!("../page/js/dom.js"),
-    include_str!("../page/js/data.js"),
-    include_str!("../page/js/state.js"),
-    include_str!("../page/js/filter.js"),
-    include_str!("../page/js/bars.js"),
-    include_str!("../page/js/chart.js"),
-    include_str!("../page/js/tables.js"),
-    include_str!("../page/js/overview.js"),
-    include_str!("../page/js/time.js"),
-    include_str!("../page/js/layers.js"),
-    include_str!("../page/js/communication.js"),
-    include_str!("../page/js/links.js"),
-    include_str!("../page/js/batch.js"),
-    include_str!("../page/js/tradeoffs.js"),
-    include_str!("../page/js/memory.js"),
-    include_str!("../page/js/accuracy.js"),
-    include_str!("../page/js/published.js"),
-    include_str!("../page/js/provenance.js"),
-    include_str!("../page/js/cell.js"),
-    include_str!("../page/js/main.js"),
-);
+/// The modules of `page/js` in one, by `build.rs`.
+const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/page.js"));
 
 /// Rows that the page shows where scripts are off; the other tables have all.
 const MOST_STATIC_ROWS: usize = 200;
@@ -138,24 +122,32 @@ pub(crate) fn warnings(run: &Run, rows: &[Summary]) -> Vec<String> {
     if !simulated.is_empty() {
         warnings.push(format!("part of the protection is simulated: {}", simulated.join(", ")));
     }
-    let unsupported = rows.iter().filter(|row| row.status == Status::Unsupported).count();
+    let unsupported = rows.iter().filter(|row| is_refused(row)).count();
     if unsupported > 0 {
         let unsupported = count(unsupported as u64);
         warnings.push(format!("{unsupported} cells were not run, because their backend cannot or in this profile would take too long, and say why"));
     }
-    let failed =
-        rows.iter().filter(|row| row.repetitions_failed > 0 && row.status != Status::Unsupported).count();
+    let failed = rows.iter().filter(|row| row.repetitions_failed > 0 && !is_refused(row)).count();
     if failed > 0 {
         warnings.push(format!("{} cells failed in part or altogether and say how", count(failed as u64)));
     }
     warnings
 }
 
-type StaticTable = (String, Vec<[String; HEAD.len()]>);
+/// Title, rows, and what was not run.
+type StaticTable = (String, Vec<[String; HEAD.len()]>, Vec<String>);
 
+/// Every task with what was not run, and the first rows.
 fn static_tables(rows: &[Summary], groups: &[Group]) -> Vec<StaticTable> {
-    let rows = &rows[..rows.len().min(MOST_STATIC_ROWS)];
-    tables(rows, groups).into_iter().collect()
+    let mut room = MOST_STATIC_ROWS;
+    tables(rows, groups)
+        .into_iter()
+        .map(|mut table| {
+            table.rows.truncate(room);
+            room -= table.rows.len();
+            (table.title, table.rows, table.refusals.iter().map(Refusal::sentence).collect())
+        })
+        .collect()
 }
 
 fn static_groups(groups: &[Group]) -> Vec<[String; 4]> {

@@ -4,6 +4,7 @@ mod accuracy;
 mod axis;
 mod communication;
 mod frame;
+mod links;
 mod memory;
 mod palette;
 mod panels;
@@ -15,7 +16,7 @@ mod throughput;
 pub(crate) use axis::Axis;
 pub(crate) use frame::background;
 pub(crate) use palette::{GRID, INK, MUTED, group_colour, tint};
-pub(crate) use panels::{dataset, failure, machine};
+pub(crate) use panels::machine;
 
 use crate::{
     Error,

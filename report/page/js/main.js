@@ -1,51 +1,68 @@
-const VIEWS = { overview, time, layers, communication, networks: links, batches: batch, tradeoffs, memory, accuracy, published, provenance,
-  method: { title: "Method", filterless: true, mount(root) {
-    root.append(document.getElementById("method").content.cloneNode(true));
-    return () => {};
-  } }, cell: cellView };
+// The page: which view is shown, in which colours, for which cells. A view is a file, imported here in its place in the navigation.
 
-const MAIN = document.getElementById("main");
-const FILTER = document.getElementById("filter");
+import { syncControls } from "./controls.js";
+import { ORDERED, RUN } from "./data.js";
+import { h, part } from "./dom.js";
+import { buildFilter, filtered } from "./filter.js";
+import { views } from "./registry.js";
+import { state } from "./state.js";
+import "./views/overview.js";
+import "./views/time.js";
+import "./views/layers.js";
+import "./views/communication.js";
+import "./views/networks.js";
+import "./views/batches.js";
+import "./views/tradeoffs.js";
+import "./views/memory.js";
+import "./views/accuracy.js";
+import "./views/published.js";
+import "./views/provenance.js";
+import "./views/method.js";
+import "./views/cell.js";
+
+const MAIN = part("main");
+const FILTER = part("filter");
 const syncFilter = buildFilter(FILTER);
 const navigation = h("ul");
-document.getElementById("views").append(navigation);
+part("views").append(navigation);
+/** @type {View | undefined} */
 let mounted;
-let update;
+/** @type {(cells: Cell[]) => void} */
+let update = () => {};
 
 function render() {
-  const name = Object.hasOwn(VIEWS, state.get("view")) ? state.get("view") : "overview";
-  const view = VIEWS[name];
+  const view = views.find(({ key }) => key === state.get("view")) ?? views[0];
   applyTheme();
   const cells = filtered();
-  const moved = mounted !== undefined && mounted !== name;
-  if (mounted !== name) {
+  const moved = mounted !== undefined && mounted !== view;
+  if (mounted !== view) {
     MAIN.replaceChildren();
     update = view.mount(MAIN);
-    mounted = name;
+    mounted = view;
   }
   FILTER.hidden = view.filterless === true;
   if (!view.filterless) syncFilter(cells);
   syncControls(MAIN);
   update(cells);
-  navigation.replaceChildren(...Object.entries(VIEWS).filter(([key]) => key !== "cell").map(([key, { title }]) =>
-    h("li", {}, h("a", { href: state.href({ view: key, cell: "" }), "aria-current": key === name ? "page" : undefined }, title))));
+  navigation.replaceChildren(...views.filter(({ unlisted }) => !unlisted).map(({ key, title }) =>
+    h("li", {}, h("a", { href: state.href({ view: key, cell: "" }), "aria-current": key === view.key ? "page" : undefined }, title))));
   document.title = `${view.title} · ${RUN.name} · veilbench`;
   if (moved) {
     scrollTo(0, 0);
     MAIN.focus({ preventScroll: true });
   }
   const current = navigation.querySelector("[aria-current]");
-  if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.clientWidth) / 2;
+  if (current instanceof HTMLElement) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.clientWidth) / 2;
 }
 
 // The address holds the view, so the link to the main part moves the focus and leaves the address alone.
-document.querySelector(".skip").addEventListener("click", (event) => {
+document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault();
   MAIN.focus();
 });
 
 const THEMES = [["", "System colours"], ["light", "Light"], ["dark", "Dark"]];
-const themeButton = document.getElementById("theme");
+const themeButton = part("theme");
 function applyTheme() {
   const theme = THEMES.find(([key]) => key === state.get("theme")) ?? THEMES[0];
   if (theme[0]) document.documentElement.dataset.theme = theme[0];
@@ -59,11 +76,9 @@ themeButton.addEventListener("click", () => {
   state.set({ theme: THEMES[(at + 1) % THEMES.length][0] });
 });
 
-addEventListener("hashchange", () => {
-  begin();
-});
+addEventListener("hashchange", () => begin());
 let width = innerWidth;
-let pending;
+let pending = 0;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
   width = innerWidth;
@@ -78,12 +93,13 @@ function begin() {
 
 /** Without an address to go by: one link and one number of threads, which the filter shows and can undo. */
 function beginning() {
-  const several = (key) => new Set(ORDERED.map((cell) => cell[key])).size > 1;
-  const has = (key, value) => ORDERED.some((cell) => cell[key] === value);
+  const several = (/** @type {"link" | "threads"} */ key) => new Set(ORDERED.map((cell) => cell[key])).size > 1;
+  const has = (/** @type {"link" | "threads"} */ key, /** @type {string | number} */ value) => ORDERED.some((cell) => cell[key] === value);
   return state.href({ link: several("link") && has("link", "loopback") ? "loopback" : "", threads: several("threads") && has("threads", 1) ? "1" : "" });
 }
 
 // On a phone the warnings would fill the first screen; how many there are stays in sight.
 if (innerWidth < 640) document.querySelector("#warnings details")?.removeAttribute("open");
+state.changed = render;
 begin();
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

@@ -1,47 +1,55 @@
 // The table of all cells: sorted by a column, within a protection unless asked otherwise.
 
-const interval = (low, high, format) => (low === undefined ? "" : `${format(low)} to ${format(high)}`);
+import { refusalLabel, refusalText } from "./bars.js";
+import { GROUPS, grouped, refusalsOf, run, written } from "./data.js";
+import { h, scrolling } from "./dom.js";
+import { count } from "./format.js";
+import { badge, cellLink, conditions, failureMark, taskTitle } from "./labels.js";
+import { state } from "./state.js";
 
-/** Key, heading, figure, text, and whether larger is better. */
+/** Key and heading of each column. @type {[keyof Cell & string, string][]} */
 const COLUMNS = [
-  ["online_wall_ns", "Latency, online", (c) => c.online_wall_ns, duration, false],
-  ["offline_wall_ns", "Offline", (c) => c.offline_wall_ns, duration, false],
-  ["setup_wall_ns", "Set-up", (c) => c.setup_wall_ns, duration, false],
-  ["images_per_second_sustained", "Images a second, offline and online", (c) => c.images_per_second_sustained, figures, true],
-  ["online_bytes", "Bytes, online", (c) => c.online_bytes, size, false],
-  ["offline_bytes", "Bytes, offline", (c) => c.offline_bytes, size, false],
-  ["online_rounds", "Rounds", (c) => c.online_rounds, count, false],
-  ["peak_rss_bytes", "Memory, largest role", (c) => c.peak_rss_bytes, size, false],
-  ["agreement", "Agreement", (c) => c.agreement, percent, true],
-  ["accuracy", "Accuracy", (c) => c.accuracy, percent, true],
-  ["max_logit_error", "Logit error", (c) => c.max_logit_error, small, false],
-  ["security_bits", "Security bits", (c) => c.security_bits, String, true],
+  ["online_wall_ns", "Latency, online"],
+  ["offline_wall_ns", "Offline"],
+  ["setup_wall_ns", "Set-up"],
+  ["images_per_second_sustained", "Images a second, offline and online"],
+  ["online_bytes", "Bytes, online"],
+  ["offline_bytes", "Bytes, offline"],
+  ["online_rounds", "Rounds"],
+  ["peak_rss_bytes", "Memory, largest role"],
+  ["agreement", "Agreement"],
+  ["accuracy", "Accuracy"],
+  ["max_logit_error", "Logit error"],
+  ["security_bits", "Security bits"],
 ];
 
 const MOST_ROWS = 60;
 
+/** What stands below a figure. @param {Cell} cell @param {string} key */
 function under(cell, key) {
-  if (key === "online_wall_ns") {
-    if (cell.online_wall_ns === undefined && cell.cold_online_wall_ns !== undefined) return `cold only: ${duration(cell.cold_online_wall_ns)}`;
-    const outliers = cell.outliers > 0 ? `${count(cell.outliers)} outlier${cell.outliers === 1 ? "" : "s"}, kept` : "";
-    return [interval(cell.online_wall_ns_low, cell.online_wall_ns_high, duration), outliers].filter(Boolean).join("; ");
-  }
-  if (key === "accuracy") return interval(cell.accuracy_low, cell.accuracy_high, percent);
-  if (key === "agreement") return interval(cell.agreement_low, cell.agreement_high, percent);
-  return "";
+  if (key !== "online_wall_ns") return cell.text[`${key}_interval`];
+  if (cell.online_wall_ns === undefined && cell.text.cold_online_wall_ns) return `cold only: ${cell.text.cold_online_wall_ns}`;
+  const outliers = cell.outliers > 0 ? `${count(cell.outliers)} outlier${cell.outliers === 1 ? "" : "s"}, kept` : "";
+  return [cell.text.online_wall_ns_interval, outliers].filter(Boolean).join("; ");
 }
 
-/** Sorts by a column; what has no figure comes last either way. */
-function sorted(cells, key, down) {
-  const column = COLUMNS.find(([name]) => name === key);
+/** Sorts by a column; what has no figure comes last either way. @param {Cell[]} cells */
+function sorted(cells) {
+  const column = COLUMNS.find(([name]) => name === state.get("sort"));
   if (!column) return cells;
-  const of = (cell) => (typeof column[2](cell) === "number" ? column[2](cell) : undefined);
-  return cells.map((cell, index) => [of(cell), index, cell]).sort(([a, i], [b, j]) => {
-    if (a === undefined || b === undefined) return (a === undefined) - (b === undefined) || i - j;
-    return (down ? b - a : a - b) || i - j;
-  }).map(([, , cell]) => cell);
+  const down = state.get("dir") === "down";
+  const value = (/** @type {Cell} */ cell) => {
+    const figure = cell[column[0]];
+    return typeof figure === "number" ? figure : undefined;
+  };
+  return [...cells].sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === undefined || y === undefined) return Number(x === undefined) - Number(y === undefined);
+    return down ? y - x : x - y;
+  });
 }
 
+/** @param {[string, string]} column */
 function sortButton([key, text]) {
   const active = state.get("sort") === key;
   const down = state.get("dir") === "down";
@@ -50,33 +58,27 @@ function sortButton([key, text]) {
   return h("th", { scope: "col", class: "n", "aria-sort": active ? (down ? "descending" : "ascending") : undefined },
     h("button", { type: "button", "data-sort": key, onclick: () => {
       state.set({ sort: key, dir: next });
-      document.querySelector(`[data-sort="${key}"]`)?.focus();
+      const button = document.querySelector(`[data-sort="${key}"]`);
+      if (button instanceof HTMLElement) button.focus();
     } }, text, arrow && h("span", { "aria-hidden": "true" }, arrow)));
 }
 
-/** Blocks of cells that may be ranked among each other, each with a heading. */
-function blocks(cells) {
-  const found = new Map();
+/** A block for each task and protection, whose cells may be ranked among each other. @param {Cell[]} cells */
+export function cellTable(cells) {
   const across = state.get("across") === "1";
-  for (const cell of cells) {
-    const key = across ? field(cell) : `${field(cell)}\n${cell.group}`;
-    if (!found.has(key)) found.set(key, []);
-    found.get(key).push(cell);
-  }
-  return [...found.values()];
-}
-
-function cellTable(cells) {
-  const [key, down] = [state.get("sort"), state.get("dir") === "down"];
-  const across = state.get("across") === "1";
-  const label = conditions(cells);
+  const label = conditions(run(cells));
+  /** @type {(() => HTMLElement)[]} */
   const rows = [];
-  for (const block of blocks(cells)) {
+  for (const block of grouped(cells, (cell) => (across ? `${cell.task}` : `${cell.task}\n${cell.group}`)).values()) {
     const [first] = block;
     rows.push(() => h("tr", { class: "head" }, h("th", { colspan: COLUMNS.length + 2, scope: "rowgroup" },
-      h("strong", {}, field(first)), " ",
-      across ? "all protections in one order" : [badge(first), GROUPS[first.group]?.protection])));
-    for (const cell of sorted(block, key, down)) rows.push(() => cellRow(cell, label));
+      h("strong", {}, taskTitle(first)), " ",
+      across ? "all protections in one order" : [badge(first), first.group === undefined ? "" : GROUPS[first.group].protection])));
+    for (const cell of sorted(run(block))) rows.push(() => cellRow(cell, label));
+    for (const refusal of refusalsOf(block)) {
+      rows.push(() => h("tr", { class: "refused" }, h("th", { scope: "row" }, refusalLabel(refusal)),
+        h("td", { class: "wrap", colspan: COLUMNS.length + 1 }, refusalText(refusal))));
+    }
   }
   const body = h("tbody");
   const table = scrolling("All cells", h("table", { class: "sticky" },
@@ -93,12 +95,13 @@ function cellTable(cells) {
   return [table, more];
 }
 
+/** @param {Cell} cell @param {(cell: Cell) => string} label */
 function cellRow(cell, label) {
   return h("tr", {},
     h("th", { scope: "row" }, badge(cell), cellLink(cell), " ", h("small", {}, label(cell))),
-    COLUMNS.map(([name, , of, format]) => {
+    COLUMNS.map(([name]) => {
       const note = under(cell, name);
-      return h("td", { class: "n", "data-column": name }, given(of(cell), format), note && [h("br"), h("small", {}, note)]);
+      return h("td", { class: "n", "data-column": name }, written(cell, name), note && [h("br"), h("small", {}, note)]);
     }),
-    h("td", { class: "wrap" }, cell.status === "ok" ? "ok" : [failureMark(cell), h("br"), h("small", {}, cell.detail)]));
+    h("td", { class: "wrap" }, cell.ending === undefined ? cell.busy ?? "ok" : [failureMark(cell), h("br"), h("small", {}, cell.detail)]));
 }

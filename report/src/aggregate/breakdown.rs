@@ -1,7 +1,7 @@
 //! What a cell's time, traffic and memory are made of: by span, by pair of roles, by role.
 
 use crate::{
-    aggregate::statistics::{median, outliers},
+    aggregate::statistics::{median, outliers, outlying},
     aggregate::summarise::{Sessions, by_cell},
 };
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +40,8 @@ pub(crate) struct Point {
     pub(crate) iteration: usize,
     pub(crate) wall_ns: u64,
     pub(crate) warm: bool,
+    /// Far from the other warm batches?
+    pub(crate) outlier: bool,
 }
 
 /// Everything about one cell that is not in its summary row.
@@ -92,13 +94,14 @@ fn breakdown(run: &Run, samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown 
             *largest = peak.max(*largest);
         }
     }
-    let points: Vec<Point> = batches
+    let mut points: Vec<Point> = batches
         .timed(Phase::Online)
         .filter_map(|row| {
             let Sample { repetition, iteration, warm, .. } = *row;
-            Some(Point { repetition, iteration, wall_ns: row.wall_ns?, warm })
+            Some(Point { repetition, iteration, wall_ns: row.wall_ns?, warm, outlier: false })
         })
         .collect();
+    mark_outliers(&mut points);
     let all = points.len();
     let points = thinned(points);
     Breakdown {
@@ -166,6 +169,13 @@ fn pairs(traffic: &[&Traffic], counts: &impl Fn(&Occasion) -> bool) -> Vec<PairT
     pairs.into_iter().filter_map(of).collect()
 }
 
+fn mark_outliers(points: &mut [Point]) {
+    let warm: Vec<u64> = points.iter().filter(|point| point.warm).map(|point| point.wall_ns).collect();
+    for (point, outlier) in points.iter_mut().filter(|point| point.warm).zip(outlying(&warm)) {
+        point.outlier = outlier;
+    }
+}
+
 /// At most so many points, with every one that is far from the others.
 fn thinned(points: Vec<Point>) -> Vec<Point> {
     if points.len() <= MOST_POINTS {
@@ -191,8 +201,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cold_batch_is_no_outlier_and_does_not_hide_one() {
+        let times = [(90_000, false), (10, true), (11, true), (12, true), (10, true), (500, true)];
+        let mut points: Vec<Point> = (times.iter().enumerate())
+            .map(|(iteration, (wall_ns, warm))| Point {
+                repetition: 0,
+                iteration,
+                wall_ns: *wall_ns,
+                warm: *warm,
+                outlier: false,
+            })
+            .collect();
+        mark_outliers(&mut points);
+        let found: Vec<usize> =
+            points.iter().filter(|point| point.outlier).map(|point| point.iteration).collect();
+        assert_eq!(found, [5]);
+    }
+
+    #[test]
     fn thinning_keeps_the_stalls() {
-        let point = |iteration: usize, wall_ns| Point { repetition: 0, iteration, wall_ns, warm: true };
+        let point = |iteration: usize, wall_ns| Point {
+            repetition: 0,
+            iteration,
+            wall_ns,
+            warm: true,
+            outlier: false,
+        };
         let mut points: Vec<Point> =
             (0..5_000).map(|index| point(index, 1_000 + index as u64 % 17)).collect();
         points[777].wall_ns = 90_000;

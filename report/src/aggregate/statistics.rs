@@ -41,13 +41,20 @@ pub fn quantile(ascending: &[f64], share: f64) -> Option<f64> {
 /// Values further from the median than 3.5 scaled median absolute deviations; none if more than half are equal.
 #[must_use]
 pub fn outliers(values: &[u64]) -> usize {
-    let Some(middle) = median(values) else { return 0 };
+    outlying(values).into_iter().filter(|far| *far).count()
+}
+
+/// Which values [`outliers`] counts.
+#[must_use]
+pub fn outlying(values: &[u64]) -> Vec<bool> {
+    let none = vec![false; values.len()];
+    let Some(middle) = median(values) else { return none };
     let deviations: Vec<u64> = values.iter().map(|value| value.abs_diff(middle)).collect();
     let spread = median(&deviations).unwrap_or(0) as f64 * MAD_TO_SIGMA;
     if spread == 0.0 {
-        return 0;
+        return none;
     }
-    deviations.iter().filter(|deviation| **deviation as f64 > OUTLIER_SIGMAS * spread).count()
+    deviations.iter().map(|deviation| *deviation as f64 > OUTLIER_SIGMAS * spread).collect()
 }
 
 /// The 95 % Wilson score interval of a share of `trials`, which may be a mean over repeated trials.
@@ -281,5 +288,6 @@ mod tests {
         assert_eq!(outliers(&[10, 11, 12, 10, 11, 500]), 1);
         assert_eq!(outliers(&[7, 7, 7, 7, 900]), 0);
         assert_eq!(outliers(&[]), 0);
+        assert_eq!(outlying(&[500, 11, 12, 10, 11, 10]), [true, false, false, false, false, false]);
     }
 }

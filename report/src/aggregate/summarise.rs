@@ -1,4 +1,7 @@
-use crate::aggregate::statistics::{median, outliers, session_interval, wilson};
+use crate::aggregate::{
+    links::rank,
+    statistics::{median, outliers, session_interval, wilson},
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use veilbench_results::{
     ALL_ROLES, Answer, Cell, FEWEST_IMAGES, Phase, Run, RunData, Sample, Status, Summary,
@@ -7,7 +10,8 @@ use veilbench_results::{
 /// The technology of what has no protection: it comes first, for the others to be seen against.
 const BASELINE: &str = "none";
 
-/// One row a cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions.
+/// One row a cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions
+/// (loopback before other links).
 ///
 /// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
 /// the full size.
@@ -27,10 +31,10 @@ pub fn summarise(data: &RunData) -> Vec<Summary> {
         .collect();
     rows.sort_by(|a, b| {
         let order = |row: &Summary| {
-            let names =
-                [&row.technology, &row.threat_model, &row.backend, &row.network, &row.dataset, &row.link];
+            let names = [&row.technology, &row.threat_model, &row.backend, &row.network, &row.dataset];
             let protects = row.technology != BASELINE;
-            (protects, names.map(Clone::clone), row.threads, row.batch, row.images, row.seed)
+            let link = (rank(&row.link), row.link.clone());
+            (protects, names.map(Clone::clone), link, row.threads, row.batch, row.images, row.seed)
         };
         order(a).cmp(&order(b))
     });

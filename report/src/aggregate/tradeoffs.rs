@@ -10,9 +10,9 @@ pub(crate) struct Efficient<'a> {
     pub(crate) row: &'a Summary,
     /// Index of the group.
     pub(crate) group: usize,
-    /// Offline and online time of one image, nanoseconds.
+    /// Time of one image, nanoseconds.
     pub(crate) image_ns: f64,
-    /// Offline and online bytes of one image.
+    /// Bytes of one image.
     pub(crate) image_bytes: f64,
 }
 
@@ -29,20 +29,37 @@ pub(crate) struct BreakEven<'a> {
     pub(crate) same_protection: bool,
 }
 
+/// What an image costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// The offline and the online phase of all roles.
+    Work,
+    /// The online phase alone, as the data owner waits for it.
+    Online,
+}
+
+impl Cost {
+    /// Time in nanoseconds and bytes of one image; none if either was not measured.
+    pub(crate) fn of(self, row: &Summary) -> Option<(f64, f64)> {
+        let (time, bytes) = match self {
+            Self::Work => (row.work_ns()?, row.work_bytes()?),
+            Self::Online => (row.online_wall_ns?, row.online_bytes?),
+        };
+        let images = row.batch.max(1) as f64;
+        Some((time as f64 / images, bytes as f64 / images))
+    }
+}
+
 /// The Pareto fronts of time against bytes of one image: one for every network, data set, link and group.
 ///
 /// Backends, batches and threads compete; cells that failed do not.
-pub(crate) fn pareto<'a>(rows: &'a [Summary], groups: &[Group]) -> Vec<Efficient<'a>> {
+pub(crate) fn pareto<'a>(rows: &'a [Summary], groups: &[Group], cost: Cost) -> Vec<Efficient<'a>> {
     let mut fields: BTreeMap<(&str, &str, &str, usize), Vec<Efficient<'a>>> = BTreeMap::new();
     for row in rows {
-        let Some((group, time, bytes)) =
-            group_of(groups, row).zip(row.work_ns()).zip(row.work_bytes()).map(|((g, t), b)| (g, t, b))
-        else {
+        let Some((group, (image_ns, image_bytes))) = group_of(groups, row).zip(cost.of(row)) else {
             continue;
         };
-        let images = row.batch.max(1) as f64;
-        let point =
-            Efficient { row, group, image_ns: time as f64 / images, image_bytes: bytes as f64 / images };
+        let point = Efficient { row, group, image_ns, image_bytes };
         fields.entry((&row.network, &row.dataset, &row.link, group)).or_default().push(point);
     }
     fields.into_values().flat_map(front).collect()
@@ -131,8 +148,21 @@ mod tests {
             row("e", "y", 1, 1_000, 1_000),
         ];
         let groups = groups(&rows);
-        let names: Vec<&str> = pareto(&rows, &groups).iter().map(|point| &*point.row.backend).collect();
+        let names: Vec<&str> =
+            pareto(&rows, &groups, Cost::Work).iter().map(|point| &*point.row.backend).collect();
         assert_eq!(names, ["a", "b", "e"], "c and d are dominated by b, e by nothing of its kind");
+    }
+
+    #[test]
+    fn a_front_of_the_online_phase_leaves_offline_work_out() {
+        let offline =
+            Summary { offline_wall_ns: Some(100), offline_bytes: Some(100), ..row("a", "x", 1, 10, 10) };
+        let rows = [offline, row("b", "x", 1, 20, 20)];
+        let groups = groups(&rows);
+        let names = |cost| {
+            pareto(&rows, &groups, cost).iter().map(|point| point.row.backend.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((names(Cost::Work), names(Cost::Online)), (vec!["b".to_owned()], vec!["a".to_owned()]));
     }
 
     #[test]

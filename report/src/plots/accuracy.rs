@@ -1,14 +1,16 @@
 use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
+    links,
     palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour},
-    panels::{Panel, PanelRow, failure, failure_mark, panels},
+    panels::{Panel, PanelRow, panels},
 };
 use crate::{
     aggregate::groups::groups,
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
     text::format::percent,
+    text::outcome::{failure, failure_mark},
 };
 use plotters::style::RGBColor;
 use veilbench_results::{Run, Summary};
@@ -27,6 +29,7 @@ pub(crate) fn accuracy(run: &Run, rows: &[Summary]) -> Figure {
         return figure;
     }
     key(&mut figure);
+    links::key(&mut figure, &panels.links);
     let shares = panels.panels.iter().flat_map(|panel| &panel.rows).flat_map(|row| {
         let row = row.summary;
         [row.accuracy, row.accuracy_low, row.agreement, row.agreement_low].into_iter().flatten()
@@ -102,7 +105,9 @@ fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field) {
     let accuracy_text = match summary.accuracy {
         Some(accuracy) => {
             whisker(figure, field, summary.accuracy_low.zip(summary.accuracy_high), upper, colour);
-            filled(figure, (field.x(accuracy), upper), colour);
+            let mark = (field.x(accuracy), upper);
+            filled(figure, mark, colour);
+            links::cut_mark(figure, mark, PAPER, row.style);
             format!("accuracy {}", percent(accuracy))
         }
         None if summary.synthetic == Some(true) => "no accuracy: synthetic images".to_owned(),
@@ -111,7 +116,9 @@ fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field) {
     let at = field.right + 12.0;
     figure.text((at, upper), 11.0, INK, accuracy_text).fit(VALUE_WIDTH - 14.0);
     whisker(figure, field, summary.agreement_low.zip(summary.agreement_high), lower, colour);
-    hollow(figure, (field.x(agreement), lower), colour);
+    let mark = (field.x(agreement), lower);
+    hollow(figure, mark, colour);
+    links::cut_mark(figure, mark, colour, row.style);
     let mut text = format!("agreement {}, n = {}", percent(agreement), summary.images_answered);
     if let Some(mark) = failure_mark(summary) {
         text = format!("{text} {mark}");

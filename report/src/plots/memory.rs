@@ -1,14 +1,16 @@
 use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, grid, nothing, titled},
-    palette::{FAILURE, INK, MUTED, group_colour},
-    panels::{Panel, failure, panels},
+    links,
+    palette::{FAILURE, INK, MUTED, PANEL, group_colour},
+    panels::{Panel, panels},
 };
 use crate::{
     aggregate::groups::groups,
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
     text::format::bytes,
+    text::outcome::failure,
 };
 use veilbench_results::{Run, Summary};
 
@@ -27,6 +29,7 @@ pub(crate) fn memory(run: &Run, rows: &[Summary]) -> Figure {
         nothing(&mut figure, "no cell has been measured yet");
         return figure;
     }
+    links::key(&mut figure, &panels.links);
     let all = || panels.panels.iter().flat_map(|panel| &panel.rows);
     let axis = Axis::logarithmic(all().filter_map(|row| Some(row.summary.peak_rss_bytes? as f64)));
     let widest = all().map(|row| text_width(&row.label, LABEL_SIZE, false)).fold(0.0, f64::max);
@@ -61,8 +64,9 @@ fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field) {
         match row.summary.peak_rss_bytes {
             Some(peak) => {
                 let end = field.x(peak as f64);
-                let from = (field.left, middle - BAR / 2.0);
-                figure.rectangle(from, (end, middle + BAR / 2.0), group_colour(row.group));
+                let ends = ((field.left, middle - BAR / 2.0), (end, middle + BAR / 2.0));
+                figure.rectangle(ends.0, ends.1, group_colour(row.group));
+                links::cut_bar(figure, ends, PANEL, row.style);
                 figure.text((end + 6.0, middle), 11.0, INK, bytes(peak as f64)).fit(room(end + 6.0));
             }
             None => {

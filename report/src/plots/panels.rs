@@ -1,8 +1,12 @@
-//! Small multiples: one panel a network, one row a backend under its conditions.
+//! Small multiples: one panel a task, one row a backend and network under its conditions.
 
-use crate::aggregate::groups::{Group, group_of};
+use crate::aggregate::{
+    groups::{Group, group_of},
+    links::{Link, links, style},
+    tasks::{Task, dataset, is_twin},
+};
 use std::collections::{BTreeMap, BTreeSet};
-use veilbench_results::{Run, Status, Summary};
+use veilbench_results::{Run, Summary};
 
 /// Rows a plot shows at most; the tables have all.
 const MOST_ROWS: usize = 160;
@@ -11,6 +15,8 @@ pub(crate) struct PanelRow<'a> {
     pub(crate) label: String,
     /// Index of the row's group.
     pub(crate) group: usize,
+    /// Style of the row's link.
+    pub(crate) style: usize,
     pub(crate) summary: &'a Summary,
 }
 
@@ -23,9 +29,10 @@ pub(crate) struct Panel<'a> {
 pub(crate) struct Panels<'a> {
     pub(crate) panels: Vec<Panel<'a>>,
     pub(crate) notes: Vec<String>,
+    pub(crate) links: Vec<Link>,
 }
 
-/// One row for each backend and network, under the plainest conditions it was measured in.
+/// One row for each backend and network, under the plainest conditions it was measured in; twins with polynomials are named `poly`.
 pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     let mut notes = Vec::new();
     let mut shown = plainest(rows, |row| (row.link != "loopback", row.threads, row.batch));
@@ -41,18 +48,24 @@ pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     }
     let one_backend = shown.iter().map(|row| &row.backend).collect::<BTreeSet<_>>().len() == 1;
     let vary = Varying::of(&shown);
-    let mut panels: BTreeMap<(&str, &str), Panel<'_>> = BTreeMap::new();
+    let links = links(shown.iter().copied());
+    let mut panels: BTreeMap<Option<Task>, Panel<'_>> = BTreeMap::new();
     for summary in shown {
-        let network = format!("{} · {}", summary.network, dataset(summary));
-        let key = if one_backend { ("", "") } else { (&*summary.network, &*summary.dataset) };
-        let (title, name) =
-            if one_backend { (summary.backend.clone(), network) } else { (network, summary.backend.clone()) };
+        let task = Task::of(summary);
+        let (title, name) = if one_backend {
+            (summary.backend.clone(), format!("{} · {}", summary.network, dataset(summary)))
+        } else {
+            let twin = if is_twin(summary) { " poly" } else { "" };
+            (task.title(), format!("{}{twin}", summary.backend))
+        };
+        let key = (!one_backend).then_some(task);
         let label = vary.label(&name, summary);
         let group = group_of(groups, summary).unwrap_or(0);
         let panel = panels.entry(key).or_insert_with(|| Panel { title, rows: Vec::new() });
-        panel.rows.push(PanelRow { label, group, summary });
+        let style = style(&links, &summary.link);
+        panel.rows.push(PanelRow { label, group, style, summary });
     }
-    Panels { panels: panels.into_values().collect(), notes }
+    Panels { panels: panels.into_values().collect(), notes, links }
 }
 
 /// Of each backend on each network the rows whose conditions come first.
@@ -112,30 +125,6 @@ impl Varying {
         }
         label
     }
-}
-
-/// The data set's id, marked if its images are generated.
-pub(crate) fn dataset(row: &Summary) -> String {
-    if row.synthetic == Some(true) { format!("{} (synthetic)", row.dataset) } else { row.dataset.clone() }
-}
-
-/// Why a row has no figures, if its sessions failed.
-pub(crate) fn failure(row: &Summary) -> Option<String> {
-    (row.status != Status::Ok).then(|| {
-        let status = row.status;
-        let of_all = if row.repetitions_failed < row.repetitions {
-            format!("{status} in {} of {} sessions", row.repetitions_failed, row.repetitions)
-        } else {
-            status.to_string()
-        };
-        if row.detail.is_empty() { of_all } else { format!("{of_all}: {}", row.detail) }
-    })
-}
-
-/// The same, short enough to stand after a figure of the sessions that did not fail.
-pub(crate) fn failure_mark(row: &Summary) -> Option<String> {
-    let Summary { status, repetitions_failed, repetitions, .. } = row;
-    (*status != Status::Ok).then(|| format!("✕ {repetitions_failed}/{repetitions} {status}"))
 }
 
 /// The machine in one line.

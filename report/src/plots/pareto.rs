@@ -1,12 +1,14 @@
 use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, WIDTH, grid, nothing, titled},
-    palette::{GRID, INK, MUTED, group_colour, marker},
-    panels::dataset,
+    links as look,
+    palette::{GRID, INK, MUTED, PAPER, group_colour, marker},
 };
 use crate::{
     aggregate::groups::groups,
-    aggregate::tradeoffs::{Efficient, pareto as fronts},
+    aggregate::links::{Link, links, style},
+    aggregate::tasks::dataset,
+    aggregate::tradeoffs::{Cost, Efficient, pareto as fronts},
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
     text::format::{bytes, decimal_duration},
@@ -17,10 +19,11 @@ use veilbench_results::{Run, Summary};
 const PLOT_HEIGHT: f64 = 280.0;
 const TICKS_WIDTH: f64 = 78.0;
 
-/// The Pareto fronts of time against bytes of one image on loopback, one for each protection.
+/// The Pareto fronts of time against bytes of one image, one for each protection and link.
 pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
-    let explained = "of one protection and network on loopback, no other cell is better in both; beaten cells are not drawn";
+    let explained =
+        "of one protection, network and link, no other cell is better in both; beaten cells are not drawn";
     let mut figure = titled(
         run,
         "Time against bytes of one image, offline and online: Pareto fronts",
@@ -28,22 +31,22 @@ pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
         &[],
         &groups,
     );
-    let efficient = fronts(rows, &groups);
-    let efficient: Vec<&Efficient<'_>> =
-        efficient.iter().filter(|point| point.row.link == "loopback").collect();
+    let efficient = fronts(rows, &groups, Cost::Work);
     if efficient.is_empty() {
-        nothing(&mut figure, "no cell has been measured on loopback yet");
+        nothing(&mut figure, "no cell has been measured yet");
         return figure;
     }
     let mut backends: Vec<(&str, usize)> = Vec::new();
     let mut panels: BTreeMap<String, Vec<&Efficient<'_>>> = BTreeMap::new();
-    for point in efficient {
+    for point in &efficient {
         if backends.iter().all(|(name, _)| *name != point.row.backend) {
             backends.push((&point.row.backend, point.group));
         }
         panels.entry(format!("{} · {}", point.row.network, dataset(point.row))).or_default().push(point);
     }
     key(&mut figure, &backends);
+    let links = links(efficient.iter().map(|point| point.row));
+    look::key(&mut figure, &links);
     let across = Axis::logarithmic(panels.values().flatten().map(|point| point.image_ns));
     let upwards = Axis::logarithmic(panels.values().flatten().map(|point| point.image_bytes));
     let places = grid(&mut figure, &vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()]);
@@ -51,7 +54,7 @@ pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
         figure.text((left, top + HEAD - 13.0), 14.5, INK, title.as_str()).bold().fit(width);
         let (left, right) = (left + TICKS_WIDTH, left + width - 12.0);
         let field = Field { left, right, top: top + HEAD, bottom: top + HEAD + PLOT_HEIGHT, axis: across };
-        draw_panel(&mut figure, field, upwards, points, &backends);
+        draw_panel(&mut figure, (field, upwards), points, &backends, &links);
     }
     figure
 }
@@ -74,29 +77,32 @@ fn key(figure: &mut Figure, backends: &[(&str, usize)]) {
 
 fn draw_panel(
     figure: &mut Figure,
-    field: Field,
-    upwards: Axis,
+    (field, upwards): (Field, Axis),
     points: &[&Efficient<'_>],
     backends: &[(&str, usize)],
+    links: &[Link],
 ) {
-    field.draw(figure, "online time of an image (logarithmic)", decimal_duration);
+    field.draw(figure, "time of an image (logarithmic)", decimal_duration);
     let y = |value: f64| field.bottom - upwards.share(value) * (field.bottom - field.top);
     for value in upwards.ticks() {
         figure.line((field.left, y(value)), (field.right, y(value)), GRID, 1.0);
         figure.text((field.left - 6.0, y(value)), 11.5, MUTED, bytes(value)).align(Align::Right);
     }
     let side = (field.left - TICKS_WIDTH + 8.0, f64::midpoint(field.top, field.bottom));
-    figure.text(side, 12.0, MUTED, "online bytes of an image").align(Align::Centre).upwards();
-    for pair in points.windows(2).filter(|pair| pair[0].group == pair[1].group) {
+    figure.text(side, 12.0, MUTED, "bytes of an image").align(Align::Centre).upwards();
+    let one_front = |a: &Efficient<'_>, b: &Efficient<'_>| a.group == b.group && a.row.link == b.row.link;
+    for pair in points.windows(2).filter(|pair| one_front(pair[0], pair[1])) {
+        let style = style(links, &pair[0].row.link);
         let [from, to] = [pair[0], pair[1]].map(|point| (field.x(point.image_ns), y(point.image_bytes)));
         let colour = group_colour(pair[0].group);
-        figure.line(from, (to.0, from.1), colour, 1.0);
-        figure.line((to.0, from.1), to, colour, 1.0);
+        look::line(figure, (from, (to.0, from.1)), colour, 1.0, style);
+        look::line(figure, ((to.0, from.1), to), colour, 1.0, style);
     }
     for point in points {
         let index = backends.iter().position(|(name, _)| *name == point.row.backend).unwrap_or(0);
         let at = (field.x(point.image_ns), y(point.image_bytes));
         marker(figure, index, at, group_colour(point.group));
+        look::cut_mark(figure, at, PAPER, style(links, &point.row.link));
         let label = format!("b{}", point.row.batch);
         if at.0 + 9.0 + text_width(&label, 10.5, false) <= field.right {
             figure.text((at.0 + 9.0, at.1 - 7.0), 10.5, INK, label);

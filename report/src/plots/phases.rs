@@ -3,13 +3,15 @@
 use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
-    palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour, tint},
-    panels::{Panel, PanelRow, failure, failure_mark, panels},
+    links,
+    palette::{FAILURE, GRID, INK, MUTED, PANEL, PAPER, group_colour, tint},
+    panels::{Panel, PanelRow, panels},
 };
 use crate::{
     aggregate::groups::groups,
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
+    text::outcome::{failure, failure_mark},
 };
 use plotters::style::RGBColor;
 use veilbench_results::{Run, Summary};
@@ -68,6 +70,7 @@ pub(crate) fn phase_figure(run: &Run, rows: &[Summary], quantity: &Quantity) -> 
         return figure;
     }
     key(&mut figure, quantity.whiskers);
+    links::key(&mut figure, &panels.links);
     let all = panels.panels.iter().flat_map(|panel| &panel.rows).flat_map(|row| (quantity.bars)(row.summary));
     let ends = all.flat_map(|bar| [bar.value, bar.interval.map(|i| i.0), bar.interval.map(|i| i.1)]);
     let axis = Axis::logarithmic(ends.flatten().map(|value| value as f64));
@@ -158,6 +161,7 @@ fn draw_row(figure: &mut Figure, row: &PanelRow<'_>, top: f64, field: Field, qua
         };
         let length = field.x(value as f64) - field.left;
         draw_bar(figure, (field.left, y), length, colour, fill);
+        links::cut_bar(figure, ((field.left, y), (field.left + length, y + BAR)), PANEL, row.style);
         let mut end = field.left + length;
         if let Some((low, high)) = bar.interval {
             let (from, to) = (field.x(low as f64), field.x(high as f64));

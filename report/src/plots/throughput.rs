@@ -1,11 +1,14 @@
 use super::{
     axis::Axis,
     frame::{FOOT, HEAD, MARGIN, WIDTH, background, grid, nothing, titled},
-    palette::{FAILURE, GRID, INK, MUTED, group_colour, marker},
-    panels::{Varying, dataset, plainest},
+    links as look,
+    palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour, marker},
+    panels::{Varying, plainest},
 };
 use crate::{
     aggregate::groups::{Group, group_of, groups},
+    aggregate::links::{Link, links, style},
+    aggregate::tasks::dataset,
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
     text::format::figures,
@@ -25,6 +28,8 @@ const HEADROOM: f64 = 8.0;
 struct Series {
     name: String,
     group: usize,
+    /// Style of the link.
+    style: usize,
 }
 
 /// Images a second of offline and online time against the batch.
@@ -38,7 +43,8 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     }
     let mut figure = titled(run, "Throughput against batch size", explained, &notes, &groups);
     let vary = Varying::of(&shown).except_batch();
-    let series = all_series(&shown, &groups, &vary);
+    let links = links(shown.iter().copied());
+    let series = all_series(&shown, &groups, &vary, &links);
     let mut panels: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
     for &row in &shown {
         panels.entry(format!("{} · {}", row.network, dataset(row))).or_default().push(row);
@@ -48,6 +54,7 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
         return figure;
     }
     key(&mut figure, &series);
+    look::key(&mut figure, &links);
     let vertical = Axis::logarithmic(shown.iter().filter_map(|row| row.images_per_second_sustained));
     let heights = vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()];
     let places = grid(&mut figure, &heights);
@@ -72,12 +79,13 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     figure
 }
 
-fn all_series(rows: &[&Summary], groups: &[Group], vary: &Varying) -> Vec<Series> {
+fn all_series(rows: &[&Summary], groups: &[Group], vary: &Varying, links: &[Link]) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     for row in rows {
         let name = vary.label(&row.backend, row);
         if series.iter().all(|known| known.name != name) {
-            series.push(Series { name, group: group_of(groups, row).unwrap_or(0) });
+            let group = group_of(groups, row).unwrap_or(0);
+            series.push(Series { name, group, style: style(links, &row.link) });
         }
     }
     series
@@ -93,8 +101,9 @@ fn key(figure: &mut Figure, series: &[Series]) {
             y += 22.0;
         }
         let colour = group_colour(series.group);
-        figure.line((x, y), (x + 30.0, y), colour, 2.0);
+        look::line(figure, ((x, y), (x + 30.0, y)), colour, 2.0, series.style);
         marker(figure, index, (x + 15.0, y), colour);
+        look::cut_mark(figure, (x + 15.0, y), PAPER, series.style);
         figure.text((x + 38.0, y), 12.5, INK, series.name.as_str()).fit(WIDTH - MARGIN - x - 38.0);
         x += width;
     }
@@ -152,10 +161,11 @@ impl Plot {
         let places: Vec<(f64, f64)> =
             points.iter().map(|(batch, value)| (self.x(*batch), self.y(*value))).collect();
         for pair in places.windows(2) {
-            figure.line(pair[0], pair[1], colour, 2.0);
+            look::line(figure, (pair[0], pair[1]), colour, 2.0, series.style);
         }
         for place in places {
             marker(figure, index, place, colour);
+            look::cut_mark(figure, place, PAPER, series.style);
         }
     }
 

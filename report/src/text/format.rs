@@ -101,6 +101,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_read_as_they_do_in_the_page() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/format.json")).unwrap();
+        for (name, vectors) in vectors.as_object().unwrap() {
+            for vector in vectors.as_array().unwrap() {
+                let (value, text) = (vector[0].as_f64().unwrap(), vector[1].as_str().unwrap());
+                let made = match name.as_str() {
+                    "figures" => figures(value),
+                    "duration" => duration(value),
+                    "size" => bytes(value),
+                    "count" => count(value as u64),
+                    "percent" => percent(value),
+                    "small" => small(value),
+                    other => panic!("no format is called {other}"),
+                };
+                assert_eq!(made, text, "{name} of {value}");
+            }
+        }
+    }
+
+    #[test]
     fn powers_of_ten_stay_powers_of_ten_on_an_axis() {
         let texts = [1e-1, 1e2, 1e3, 1e6, 1e9, 1e12, 1e14].map(decimal_duration);
         assert_eq!(texts, ["0.1 ns", "100 ns", "1 µs", "1 ms", "1 s", "1,000 s", "100,000 s"]);

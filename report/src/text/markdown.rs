@@ -3,20 +3,28 @@
 use crate::{
     aggregate::groups::groups,
     plots::machine,
-    text::table::{HEAD, LEGEND, letter, tables},
+    text::table::{HEAD, LEGEND, TaskTable, letter, tables},
 };
 use veilbench_results::{Finding, Run, Severity, Summary};
 
-/// A table a network, rows grouped by what protects them, and what the letters of the groups stand for.
+/// A table a task with rows grouped by what protects them, what was not run and why, and what the letters of the groups stand for.
 pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> String {
     let groups = groups(rows);
     let mut text = format!("# Run {}\n\n{}.\n\n{LEGEND}\n", escaped(&run.name), escaped(&machine(run)));
-    for (title, rows) in tables(rows, &groups) {
+    for TaskTable { title, rows, refusals } in tables(rows, &groups) {
         text += &format!("\n## {}\n\n", escaped(&title));
-        text += &line(&HEAD.map(str::to_owned));
-        text += &line(&HEAD.map(|_| "---".to_owned()));
-        for cells in rows {
-            text += &line(&cells.map(|cell| escaped(&cell)));
+        if !rows.is_empty() {
+            text += &line(&HEAD.map(str::to_owned));
+            text += &line(&HEAD.map(|_| "---".to_owned()));
+        }
+        for cells in &rows {
+            text += &line(&cells.each_ref().map(|cell| escaped(cell)));
+        }
+        if !refusals.is_empty() {
+            text += if rows.is_empty() { "Not run:\n\n" } else { "\nNot run:\n\n" };
+        }
+        for refusal in refusals {
+            text += &format!("- {}\n", escaped(&refusal.sentence()));
         }
     }
     if !groups.is_empty() {

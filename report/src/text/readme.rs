@@ -2,27 +2,15 @@
 
 use crate::{
     aggregate::groups::{group_of, groups},
-    plots::{dataset, failure, machine},
+    aggregate::tasks::{Task, is_twin, preference},
+    plots::machine,
     text::format::{bytes, count, duration, percent},
     text::markdown::{escaped, line},
+    text::outcome::failure,
     text::table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use veilbench_results::{Run, Status, Summary};
-
-/// End of the name of a network with polynomials in place of its ReLUs.
-const TWIN: &str = "-poly";
-
-/// What a network is asked to do: its data set, and its name without what tells twins apart.
-type Task = (String, String);
-
-fn task(row: &Summary) -> Task {
-    (row.network.strip_suffix(TWIN).unwrap_or(&row.network).to_owned(), dataset(row))
-}
-
-fn is_twin(row: &Summary) -> bool {
-    row.network.ends_with(TWIN)
-}
 
 /// A row for each backend, a column for each task, the accuracy of every network, and what the letters of protection stand for.
 ///
@@ -30,11 +18,11 @@ fn is_twin(row: &Summary) -> bool {
 /// that was measured.
 pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     let groups = groups(rows);
-    let tasks: BTreeSet<Task> = rows.iter().map(task).collect();
+    let tasks: BTreeSet<Task> = rows.iter().map(Task::of).collect();
     let mut fields: BTreeMap<(usize, &str), BTreeMap<Task, &Summary>> = BTreeMap::new();
     for row in rows {
         let backend = (group_of(&groups, row).unwrap_or(0), row.backend.as_str());
-        let place = fields.entry(backend).or_default().entry(task(row)).or_insert(row);
+        let place = fields.entry(backend).or_default().entry(Task::of(row)).or_insert(row);
         if preference(row) < preference(place) {
             *place = row;
         }
@@ -48,7 +36,7 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
         let fields = std::iter::once(escaped(first)).chain(tasks.iter().map(|task| escaped(&field(task))));
         line(&fields.collect::<Vec<_>>())
     };
-    text += &named("", &|(network, dataset)| format!("{network}, {dataset}"));
+    text += &named("", &|task| format!("{}, {}", task.network, task.dataset));
     text += &line(&vec!["---".to_owned(); tasks.len() + 1]);
     for ((group, backend), fields) in &fields {
         text += &named(&format!("{backend} ({})", letter(*group)), &|task| {
@@ -63,19 +51,6 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
         text += if index + 1 < groups.len() { "  \n" } else { "\n" };
     }
     text
-}
-
-/// Loopback before other links, then what is told: the network as it is, what went wrong with it, its twin, what the backend cannot run;
-/// of each the smallest batch and the fewest threads.
-fn preference(row: &Summary) -> (bool, u8, usize, usize, &str) {
-    let told = match (row.status, is_twin(row)) {
-        (Status::Ok, false) => 0,
-        (Status::Unsupported, false) => 3,
-        (_, false) => 1,
-        (Status::Ok, true) => 2,
-        (_, true) => 4,
-    };
-    (row.link != "loopback", told, row.batch, row.threads, &row.cell)
 }
 
 /// Time and bytes of one image, or why there are none.
@@ -97,7 +72,7 @@ fn cost(row: &Summary) -> String {
 fn accuracies(rows: &[Summary], of: &Task) -> String {
     let most = |twin: bool| {
         let measured =
-            rows.iter().filter(|row| task(row) == *of && is_twin(row) == twin && row.accuracy.is_some());
+            rows.iter().filter(|row| Task::of(row) == *of && is_twin(row) == twin && row.accuracy.is_some());
         let row = measured.max_by_key(|row| row.images_answered)?;
         let name = if twin { "with polynomials " } else { "" };
         Some(format!("{name}{} of {}", percent(row.accuracy?), count(row.images_answered as u64)))

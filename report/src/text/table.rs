@@ -1,15 +1,18 @@
-//! The summary as tables of text: a table a network, a row a cell.
+//! The summary as tables of text: a table a task, a row a cell.
 
 use crate::{
     aggregate::groups::{Group, group_of},
-    plots::{dataset, failure},
-    text::format::{bytes, count, duration, figures, percent, small},
+    aggregate::tasks::{Task, by_task},
+    text::figures::figure,
+    text::format::count,
+    text::outcome::{busy, failure},
+    text::refusals::{Refusal, is_refused, refusals},
 };
-use std::collections::BTreeMap;
 use veilbench_results::Summary;
 
-pub(crate) const HEAD: [&str; 20] = [
+pub(crate) const HEAD: [&str; 21] = [
     "backend",
+    "network",
     "protection",
     "batch",
     "threads",
@@ -39,67 +42,60 @@ pub(crate) const LEGEND: &str = "Times and bytes are of one batch, set-up of one
     nothing to do; accuracy is stated from 50 images on. Rows marked busy shared the machine with other work. Rows of \
     different protection do not compare.";
 
-/// The rows of each network and data set, as text.
-pub(crate) fn tables(rows: &[Summary], groups: &[Group]) -> BTreeMap<String, Vec<[String; HEAD.len()]>> {
-    let mut tables: BTreeMap<String, Vec<[String; HEAD.len()]>> = BTreeMap::new();
-    for row in rows {
-        let letter = group_of(groups, row).map_or_else(String::new, letter);
-        tables.entry(format!("{}, {}", row.network, dataset(row))).or_default().push(cells(row, letter));
-    }
-    tables
+/// What a report says of one task: a network and its twin with polynomials.
+pub(crate) struct TaskTable<'a> {
+    pub(crate) title: String,
+    /// A row a cell that was run.
+    pub(crate) rows: Vec<[String; HEAD.len()]>,
+    /// What was not run, once for each backend and network.
+    pub(crate) refusals: Vec<Refusal<'a>>,
 }
 
-fn cells(row: &Summary, protection: String) -> [String; HEAD.len()] {
-    let time = |ns: Option<u64>| or_dash(ns, |ns| duration(ns as f64));
-    let size = |size: Option<u64>| or_dash(size, |size| bytes(size as f64));
-    let interval = |low: Option<String>, high: Option<String>| {
-        low.zip(high).map_or_else(String::new, |(low, high)| format!(" ({low} to {high})"))
+/// The rows as text, task by task.
+pub(crate) fn tables<'a>(rows: &'a [Summary], groups: &[Group]) -> Vec<TaskTable<'a>> {
+    by_task(rows)
+        .chunk_by(|a, b| Task::of(a) == Task::of(b))
+        .map(|rows| TaskTable {
+            title: Task::of(rows[0]).title(),
+            rows: rows.iter().filter(|row| !is_refused(row)).map(|row| cells(row, groups)).collect(),
+            refusals: refusals(rows),
+        })
+        .collect()
+}
+
+fn cells(row: &Summary, groups: &[Group]) -> [String; HEAD.len()] {
+    let text = |column| figure(row, column).unwrap_or_else(|| "–".to_owned());
+    let with_interval = |column, interval| match figure(row, interval) {
+        Some(interval) => format!("{} ({interval})", text(column)),
+        None => text(column),
     };
-    let online = match (row.online_wall_ns, row.cold_online_wall_ns) {
-        (None, Some(cold)) => format!("cold only: {}", duration(cold as f64)),
-        _ => {
-            let ends = [row.online_wall_ns_low, row.online_wall_ns_high];
-            let [low, high] = ends.map(|end| end.map(|ns| duration(ns as f64)));
-            time(row.online_wall_ns) + &interval(low, high)
-        }
+    let online = match (row.online_wall_ns, figure(row, "cold_online_wall_ns")) {
+        (None, Some(cold)) => format!("cold only: {cold}"),
+        _ => with_interval("online_wall_ns", "online_wall_ns_interval"),
     };
-    let accuracy = or_dash(row.accuracy, percent)
-        + &interval(row.accuracy_low.map(percent), row.accuracy_high.map(percent));
     [
         row.backend.clone(),
-        protection,
+        row.network.clone(),
+        group_of(groups, row).map_or_else(String::new, letter),
         count(row.batch as u64),
         count(row.threads as u64),
         row.link.clone(),
-        time(row.setup_wall_ns),
-        time(row.offline_wall_ns),
+        text("setup_wall_ns"),
+        text("offline_wall_ns"),
         online,
-        or_dash(row.images_per_second, figures),
-        or_dash(row.images_per_second_sustained, figures),
-        size(row.setup_bytes),
-        size(row.offline_bytes),
-        size(row.online_bytes),
-        size(row.online_bytes_max_party),
-        or_dash(row.online_rounds, count),
-        size(row.peak_rss_bytes),
-        accuracy,
-        or_dash(row.agreement, percent),
-        or_dash(row.max_logit_error, small),
-        failure(row).unwrap_or_else(|| busy(row).unwrap_or_else(|| "ok".to_owned())),
+        text("images_per_second"),
+        text("images_per_second_sustained"),
+        text("setup_bytes"),
+        text("offline_bytes"),
+        text("online_bytes"),
+        text("online_bytes_max_party"),
+        text("online_rounds"),
+        text("peak_rss_bytes"),
+        with_interval("accuracy", "accuracy_interval"),
+        text("agreement"),
+        text("max_logit_error"),
+        failure(row).or_else(|| busy(row)).unwrap_or_else(|| "ok".to_owned()),
     ]
-}
-
-/// Share of the machine's processor time that others may take before a row is marked.
-const BUSY_SHARE: f64 = 0.1;
-
-/// The mark of a row that was measured while other work took more than a tenth of the machine.
-pub(crate) fn busy(row: &Summary) -> Option<String> {
-    let share = row.others_cpu_share.filter(|share| *share > BUSY_SHARE)?;
-    Some(format!("ok, busy: other work took {} of the machine", percent(share)))
-}
-
-fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
-    value.map_or_else(|| "–".to_owned(), format)
 }
 
 /// A, B, C, ... for groups.

@@ -1,9 +1,9 @@
 //! The summary as a table for a terminal.
 
 use crate::{
-    plots::failure,
-    text::format::{bytes, count, duration, figures, percent},
-    text::table::busy,
+    text::figures::figure,
+    text::format::count,
+    text::outcome::{busy, failure},
 };
 use veilbench_results::Summary;
 
@@ -55,9 +55,7 @@ pub fn terminal_table(rows: &[Summary]) -> String {
 }
 
 fn cells(row: &Summary) -> [String; HEAD.len()] {
-    fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
-        value.map_or_else(|| "-".to_owned(), format)
-    }
+    let text = |column| figure(row, column).unwrap_or_else(|| "-".to_owned());
     [
         row.network.clone(),
         row.dataset.clone(),
@@ -65,14 +63,14 @@ fn cells(row: &Summary) -> [String; HEAD.len()] {
         count(row.batch as u64),
         count(row.threads as u64),
         row.link.clone(),
-        or_dash(row.online_wall_ns, |ns| duration(ns as f64)),
-        or_dash(row.images_per_second_sustained, figures),
-        or_dash(row.offline_bytes, |size| bytes(size as f64)),
-        or_dash(row.online_bytes, |size| bytes(size as f64)),
-        or_dash(row.online_rounds, count),
-        or_dash(row.peak_rss_bytes, |size| bytes(size as f64)),
-        or_dash(row.accuracy, percent),
-        or_dash(row.agreement, percent),
+        text("online_wall_ns"),
+        text("images_per_second_sustained"),
+        text("offline_bytes"),
+        text("online_bytes"),
+        text("online_rounds"),
+        text("peak_rss_bytes"),
+        text("accuracy"),
+        text("agreement"),
     ]
 }
 

@@ -1,11 +1,13 @@
 // The report in a real browser. SYNTHETIC, DAMAGED and LARGE are run folders that the runner made.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { Chromium } from "./chromium.js";
 
 const folders = Object.fromEntries(["SYNTHETIC", "DAMAGED", "LARGE"].map((name) => {
@@ -35,6 +37,12 @@ function csv(name, file) {
     .map((line) => [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map((match) => match[1].replace(/^"|"$/g, "")));
   return lines.map((line) => Object.fromEntries(head.map((column, index) => [column, line[index]])));
 }
+
+/** What the rows of `summary.csv` that their backend does not run have in common: backend and network. */
+const refused = (name) => new Set(csv(name, "summary.csv").filter(({ status }) => status === "unsupported").map(({ backend, network }) => `${backend} ${network}`));
+
+/** Shows every row of lists that grow on demand. */
+const grown = (page) => page.eval(`(() => { for (const more of document.querySelectorAll("main .more")) while (!more.hidden) more.click(); })()`);
 
 const text = (page, selector) => page.eval(`document.querySelector(${JSON.stringify(selector)})?.innerText`);
 const texts = (page, selector) => page.eval(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.innerText)`);
@@ -236,6 +244,79 @@ describe("the address", () => {
   });
 });
 
+describe("tasks", () => {
+  test("a network and its twin are one row of the matrix and one block of bars", async () => {
+    const page = await opened("SYNTHETIC", "#view=overview");
+    const tasks = new Set(csv("SYNTHETIC", "summary.csv").map(({ network, dataset }) => `${network.replace(/-poly$/, "")} ${dataset}`));
+    const heads = (await texts(page, ".matrix tbody th")).map((head) => head.replace(/\s+/g, " "));
+    assert.deepEqual(heads.sort(), [...tasks].sort());
+    const twins = await page.eval(`[...document.querySelectorAll(".matrix tbody tr")].map((row) => row.querySelectorAll(".twin").length)`);
+    assert.deepEqual(twins, heads.map(() => 7), "every backend says something about every twin");
+    await page.open(address("SYNTHETIC", "#view=time&batch=1&threads=1&link=loopback"));
+    assert.equal((await texts(page, ".bars .group")).length, tasks.size);
+    assert.ok((await texts(page, ".bars .label small")).some((label) => label.includes("polynomials")));
+    await page.close();
+  });
+
+  for (const view of ["overview", "time", "time&split=span", "communication", "communication&split=span", "networks"]) {
+    test(`what a backend does not run is said once for it and the network, with the reason, in ${view}`, async () => {
+      const page = await opened("SYNTHETIC", `#view=${view}`);
+      await grown(page);
+      const expected = refused("SYNTHETIC");
+      assert.ok(expected.size >= 4 && csv("SYNTHETIC", "summary.csv").filter(({ status }) => status === "unsupported").length > 5 * expected.size);
+      const found = await page.eval(`[...document.querySelectorAll("main .refused")].map((row) => [row.querySelector("a").innerText + " " + row.querySelector("small").innerText.trim(), row.innerText])`);
+      assert.deepEqual(found.map(([name]) => name).sort(), [...expected].sort());
+      for (const [, row] of found) assert.match(row, /unsupported: ReLU is no polynomial/);
+      const others = await page.eval(`[...document.querySelectorAll("main li:not(.refused), main .sticky:not(.matrix) tr:not(.refused)")].filter((row) => row.innerText.includes("unsupported")).length`);
+      assert.equal(others, 0);
+      await page.close();
+    });
+  }
+});
+
+describe("links", () => {
+  const all = "network=mnist-mlp&batch=1&threads=1";
+  const names = ["loopback", "lan", "wan"];
+
+  test("look different in bars, with a legend", async () => {
+    const page = await browser.page();
+    for (const view of ["time", "time&log=", "communication", "memory", "networks"]) {
+      await page.open(address("SYNTHETIC", `#view=${view}&${all}`));
+      const masks = await page.eval(`Object.fromEntries([...document.querySelectorAll(".bars li[data-link]")].map((row) => [row.dataset.link, row.querySelector(".seg:not(.modelled)")]).filter(([, bar]) => bar)
+        .map(([link, bar]) => [link, getComputedStyle(bar).maskImage || getComputedStyle(bar).webkitMaskImage]))`);
+      assert.deepEqual(Object.keys(masks).sort(), [...names].sort(), view);
+      assert.equal(new Set(Object.values(masks)).size, 3, `${view}: ${JSON.stringify(masks)}`);
+      assert.equal(masks.loopback, "none");
+      assert.deepEqual(await texts(page, ".legend.links li"), names.map((name) => `over ${name}`), view);
+    }
+    await page.close();
+  });
+
+  test("look different as marks and lines, with a legend", async () => {
+    const page = await browser.page();
+    for (const view of ["batches", "tradeoffs"]) {
+      await page.open(address("SYNTHETIC", `#view=${view}&network=mnist-mlp&threads=1`));
+      assert.deepEqual(await texts(page, ".legend.links li"), names.map((name) => `over ${name}`), view);
+      const dashes = await page.eval(`[...new Set([...document.querySelectorAll(".chart path[fill=none]:not(.cut)")].map((line) => line.getAttribute("stroke-dasharray")))]`);
+      // A front of one mark has no line.
+      if (view === "batches") assert.equal(dashes.length, 3, `${view}: ${dashes}`);
+      const cut = await page.eval(`["a:not(:has(.cut)) .mark", "a:has(.cut1) .mark", "a:has(.cut2) .mark"].map((kind) => document.querySelectorAll(".chart " + kind).length)`);
+      assert.ok(cut.every((count) => count > 0), `${view}: ${cut}`);
+    }
+    await page.open(address("SYNTHETIC", `#view=accuracy&${all}`));
+    const dots = await page.eval(`["", "1", "2"].map((style) => document.querySelectorAll(style ? ".dot.cut" + style : ".dot:not(.cut1):not(.cut2)").length)`);
+    assert.ok(dots.every((count) => count > 0), `${dots}`);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("need no legend where loopback is the only one", async () => {
+    const page = await opened("SYNTHETIC", `#view=time&${all}&link=loopback`);
+    assert.deepEqual(await texts(page, ".legend.links"), []);
+    await page.close();
+  });
+});
+
 describe("trust", () => {
   test("sorting stays within a protection until asked otherwise, and then warns", async () => {
     const page = await opened("SYNTHETIC", "#view=overview&network=mnist-mlp-poly&batch=1&link=loopback&sort=online_wall_ns&dir=down");
@@ -259,6 +340,17 @@ describe("trust", () => {
     await page.close();
   });
 
+  test("the front is the run's, whatever the filter hides", async () => {
+    const page = await opened("SYNTHETIC", "#view=tradeoffs&batch=4");
+    await page.eval("document.querySelectorAll('main details').forEach((details) => { details.open = true; })");
+    await page.until("document.querySelectorAll('main details table').length === document.querySelectorAll('main details').length");
+    const drawn = await page.eval("[...document.querySelectorAll('main details tbody tr')].filter((row) => row.lastChild.innerText === 'yes').map((row) => row.firstChild.innerText)");
+    const fronts = csv("SYNTHETIC", "tables/pareto.csv").map(({ cell }) => cell);
+    assert.deepEqual(drawn.sort(), fronts.filter((cell) => cell.includes("/b4/")).sort());
+    assert.ok(drawn.length > 0 && drawn.length < fronts.length);
+    await page.close();
+  });
+
   test("failures stand where their figure would", async () => {
     const page = await opened("SYNTHETIC", "#view=overview");
     const matrix = await text(page, "table.matrix");
@@ -273,6 +365,14 @@ describe("trust", () => {
     await page.close();
   });
 
+  test("every backend's threat model stands in the provenance", async () => {
+    const page = await opened("SYNTHETIC", "#view=provenance");
+    const backends = new Set(csv("SYNTHETIC", "summary.csv").map(({ backend }) => backend));
+    assert.deepEqual((await texts(page, "main details summary")).map((line) => line.split(":")[0]).sort(), [...backends].sort());
+    assert.ok(!(await text(page, "main")).includes("[object"));
+    await page.close();
+  });
+
   test("damage is named by file and line, and the rest is shown", async () => {
     const page = await opened("DAMAGED", "#view=provenance");
     const findings = (await texts(page, "main tbody tr")).filter((row) => row.startsWith("samples.csv"));
@@ -284,6 +384,22 @@ describe("trust", () => {
     assert.match(await text(page, ".shown"), /All \d/);
     await page.close();
   });
+});
+
+test("numbers that the page makes read like those that Rust makes", async () => {
+  const format = await import(`data:text/javascript,${encodeURIComponent(readFileSync(new URL("../../page/js/format.js", import.meta.url), "utf8"))}`);
+  const vectors = JSON.parse(readFileSync(new URL("../format.json", import.meta.url), "utf8"));
+  for (const [name, values] of Object.entries(vectors)) {
+    for (const [value, text] of values) assert.equal(format[name](value), text, `${name} of ${value}`);
+  }
+});
+
+test("a picture for documents is a PNG of moderate size", async () => {
+  const out = join(folders.SYNTHETIC, "screenshot.png");
+  await promisify(execFile)(new URL("screenshot", import.meta.url).pathname, [folders.SYNTHETIC, out]);
+  const picture = readFileSync(out);
+  assert.equal(picture.subarray(0, 4).toString("latin1"), "\x89PNG");
+  assert.ok(picture.length > 20_000 && picture.length < 300_000, `${picture.length} bytes`);
 });
 
 test("100,000 samples open within two seconds", async (context) => {

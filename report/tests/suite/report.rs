@@ -4,7 +4,7 @@ use crate::fixture::{Costs, cell, failed, run, session};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tempfile::TempDir;
 use veilbench_report::{Error, generate, splice};
-use veilbench_results::{Finding, Run, Status, Store, Summary, Table};
+use veilbench_results::{Cell, Finding, Run, Status, Store, Summary, Table};
 
 /// A folder that stays after the test, to be looked at.
 fn kept(name: &str) -> PathBuf {
@@ -78,6 +78,64 @@ fn a_plot_says_machine_threat_models_failures_and_which_data_are_synthetic() {
     }
     let svg = fs::read_to_string(folder.join("plots/accuracy.svg")).unwrap();
     assert!(svg.contains("no accuracy: synthetic images"));
+}
+
+#[test]
+fn what_a_backend_does_not_run_is_said_once_for_each_network_and_twins_share_a_table() {
+    let folder = kept("refusals");
+    crate::fixture::write(&folder, 7, 8, &[1, 8, 64]);
+    let rows = generate(&folder).unwrap().summaries;
+    let refused = rows.iter().filter(|row| row.status == Status::Unsupported);
+    let refused: BTreeSet<_> = refused.map(|row| (&row.backend, &row.network)).collect();
+    assert_eq!(refused.len(), 8, "two backends without ReLU, four networks with it");
+    let summary = fs::read_to_string(folder.join("summary.md")).unwrap();
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    let static_part = page.split_once("<noscript>").unwrap().1.split_once("</noscript>").unwrap().0;
+    for text in [&*summary, static_part] {
+        assert_eq!(text.matches("relu has no exact polynomial").count(), refused.len());
+        assert!(!text.contains("unsupported"));
+        assert!(text.contains("ckks, mnist-mlp: relu has no exact polynomial"));
+    }
+    let titles: Vec<&str> = summary.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let tasks = [
+        "malaria-cnn · malaria",
+        "melanoma-lenet · melanoma-sample (synthetic)",
+        "mnist-cnn · mnist",
+        "mnist-mlp · mnist",
+    ];
+    assert_eq!(titles, [&tasks[..], &["Protection"]].concat());
+    let table = summary.split_once("## mnist-mlp").unwrap().1;
+    assert!(table.contains("| clear | mnist-mlp | A |") && table.contains("| clear | mnist-mlp-poly | A |"));
+}
+
+#[test]
+fn plots_tell_links_apart_and_name_them_where_there_is_another_than_loopback() {
+    let costs = Costs {
+        setup: (9_000, 10),
+        offline: (5_000, 10),
+        online: vec![(80_000, 900), (70_000, 900)],
+        rounds: 1,
+        wrong_every: 3,
+    };
+    let plots = |name: &str, links: [&str; 2]| {
+        let folder = kept(name);
+        let mut store = Store::create(&folder, &run(2)).unwrap();
+        for (backend, link) in ["clear", "tee"].into_iter().zip(links) {
+            let cell = Cell { link: link.to_owned(), ..cell(backend, "mnist-mlp", "mnist", 1) };
+            store.append_session(&session(&cell, 0, &costs)).unwrap();
+        }
+        assert_eq!(generate(&folder).unwrap().findings, []);
+        let plots = ["runtime", "communication", "accuracy", "throughput", "memory", "pareto"];
+        plots.map(|plot| fs::read_to_string(folder.join("plots").join(plot).with_extension("svg")).unwrap())
+    };
+    let shapes = |svg: &String| {
+        svg.matches("<line").count() + svg.matches("<rect").count() + svg.matches("<polyline").count()
+    };
+    let (one, two) = (plots("one-link", ["loopback", "loopback"]), plots("two-links", ["loopback", "wan"]));
+    for (one, two) in one.iter().zip(&two) {
+        assert!(!one.contains("over loopback") && two.contains("over loopback") && two.contains("over wan"));
+        assert!(shapes(two) > shapes(one) + 3, "what was measured over the other link is cut");
+    }
 }
 
 #[test]

@@ -42,6 +42,9 @@ const DEPTH: usize = 1;
 /// Largest error of a logit a plan may expect.
 const LOGIT_ERROR: f64 = 1.0 / 1024.0;
 
+/// Of what a round takes, one in so many bytes is kept by every thread but the first when it is freed.
+const KEPT_SHARE: usize = 8;
+
 /// Memory of the model owner's process and its messages beside ciphertexts: there are no keys and few buffers.
 const PROCESS_BYTES: usize = 30 << 20;
 
@@ -85,7 +88,9 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     let held = |round: &Round| {
         round.map.inputs * scheme.memory_bytes(1) + round.map.outputs() * scheme.wire_bytes(0, false)
     };
-    let peak_rss_bytes = PROCESS_BYTES + rounds.iter().map(held).max().unwrap_or(0);
+    let held = rounds.iter().map(held).max().unwrap_or(0);
+    let kept = job.threads.saturating_sub(1) * (held / KEPT_SHARE);
+    let peak_rss_bytes = PROCESS_BYTES + held + kept;
     let images = job.batch * architecture.input.len() * size_of::<f32>();
     let session_peak_rss_bytes = peak_rss_bytes + CLIENT_BYTES + IMAGE_COPIES * images;
     if session_peak_rss_bytes > memory {

@@ -14,13 +14,16 @@ const PS_PER_RANDOM_BYTE: u64 = 800;
 const PS_PER_PRODUCT: u64 = 100;
 /// A message on an unshaped link, with the wake-up of its receiver.
 const NS_PER_MESSAGE: u64 = 20_000;
-/// A process before it holds anything: the program and its libraries, and stacks.
-const PROCESS_BYTES: usize = 10 << 20;
+/// A process before it holds anything: the program and its libraries, and stacks. Between 10 and 15 MB, by how much of the program
+/// the kernel maps at once.
+const PROCESS_BYTES: usize = 12 << 20;
 /// Buffers of a role's links, besides.
 const LINK_BYTES: usize = 2 << 20;
 /// Copies of the weights that reading a model file leaves to the allocator, and the most that it keeps of what is freed.
 const COPIES_READ: usize = 4;
 const KEPT_BYTES: usize = 64 << 20;
+/// One in so many bytes that a batch takes is kept by another thread, up to half of what one keeps.
+const KEPT_SHARE: usize = 4;
 /// One in so many bytes more: vectors that grew, values of one message.
 const UNCOUNTED: usize = 16;
 
@@ -57,8 +60,8 @@ impl Predictor<'_> {
         let phases = self.memory(ahead);
         let most = phases.into_iter().fold(Memory::default(), Memory::max);
         let kept = (COPIES_READ * self.cost.parameters() * size_of::<f32>()).min(KEPT_BYTES);
-        let model_owner = with_overhead(most.model_owner).saturating_add(kept);
-        let others = [with_overhead(most.data_owner), with_overhead(most.dealer)];
+        let model_owner = with_overhead(most.model_owner, self.job).saturating_add(kept);
+        let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
             setup_bytes: Some(self.cost.setup().bytes as u64),
             online_bytes: Some(online.bytes.saturating_add(dealt_late.bytes) as u64),
@@ -140,7 +143,9 @@ impl Predictor<'_> {
     }
 }
 
-/// What a process takes that holds so much.
-fn with_overhead(bytes: usize) -> usize {
-    bytes.saturating_add(bytes / UNCOUNTED).saturating_add(PROCESS_BYTES + LINK_BYTES)
+/// What a process takes that holds so much. Threads that share a batch free memory that each of them keeps.
+fn with_overhead(bytes: usize, job: &Job) -> usize {
+    let others = if job.batch > 1 { job.threads.saturating_sub(1) } else { 0 };
+    let kept = others.saturating_mul((bytes / KEPT_SHARE).min(KEPT_BYTES / 2));
+    bytes.saturating_add(bytes / UNCOUNTED).saturating_add(kept).saturating_add(PROCESS_BYTES + LINK_BYTES)
 }

@@ -191,7 +191,7 @@ impl<'a> Cost<'a> {
         Work {
             client_ns: inputs as f64 * self.encrypt() + self.degree * DECRYPT,
             server_ns: receive + evaluate,
-            streamed: false,
+            streamed: None,
         }
     }
 
@@ -212,36 +212,47 @@ impl<'a> Cost<'a> {
 
     /// A ciphertext full of images, every layer: names with nanoseconds of one thread of the model owner.
     pub(crate) fn throughput_layers(&self, circuit: &Circuit, schedule: &Schedule) -> Vec<(String, f64)> {
-        let depth = self.scheme.depth();
         let mut times = vec![0.0; circuit.stages.len()];
-        for step in &schedule.steps {
-            match step {
-                Step::Receive(_) => {}
-                Step::DenseBlock { stage, block } => {
-                    times[*stage] +=
-                        self.block(&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage);
-                }
-                Step::Squares { stage, sums } => {
-                    let terms = circuit.stages[*stage].activation.as_ref().map_or(1, |own| own.terms);
-                    let level = depth - 2 * stage - 1;
-                    times[*stage] += sums.len() as f64 * self.squares(level, terms, CACHED_KEY_PRODUCT);
-                }
-            }
+        for (stage, time) in schedule.steps.iter().filter_map(|step| self.step(circuit, step)) {
+            times[stage] += time;
         }
         circuit.stages.iter().map(|stage| stage.name.clone()).zip(times).collect()
     }
 
-    /// A ciphertext full of images from pixels to logits: both parties work at once. `held` bytes of ciphertexts are
-    /// in memory together.
+    /// The stage that a step computes a part of, and nanoseconds of one thread.
+    fn step(&self, circuit: &Circuit, step: &Step) -> Option<(usize, f64)> {
+        let depth = self.scheme.depth();
+        match step {
+            Step::Receive(_) => None,
+            Step::DenseBlock { stage, block } => {
+                Some((*stage, self.block(&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage)))
+            }
+            Step::Squares { stage, sums } => {
+                let terms = circuit.stages[*stage].activation.as_ref().map_or(1, |own| own.terms);
+                let level = depth - 2 * stage - 1;
+                Some((*stage, sums.len() as f64 * self.squares(level, terms, CACHED_KEY_PRODUCT)))
+            }
+        }
+    }
+
+    /// A ciphertext full of images from pixels to logits: while ciphertexts come, both parties work at once. `held` bytes of
+    /// ciphertexts are in memory together.
     pub(crate) fn throughput(&self, circuit: &Circuit, schedule: &Schedule, held: usize) -> Work {
-        let evaluate: f64 = self.throughput_layers(circuit, schedule).iter().map(|(_, time)| time).sum();
+        let time = |steps: &[Step]| -> f64 {
+            steps.iter().filter_map(|step| self.step(circuit, step)).map(|(_, time)| time).sum()
+        };
+        let is_receipt = |step: &Step| matches!(step, Step::Receive(_));
+        let all_there = schedule.steps.iter().rposition(is_receipt).map_or(0, |last| last + 1);
+        let (early, late) = schedule.steps.split_at(all_there);
         let inputs = schedule.messages().map(<[u32]>::len).sum::<usize>() as f64;
         let classes = circuit.stages.last().map_or(0, |last| last.map.outputs()) as f64;
         let copied = inputs * self.scheme.wire_bytes(self.scheme.depth(), true) as f64 * COPY;
+        let tail_ns = self.share(time(late));
+        let received = self.share(inputs * self.receive() + time(early) + held as f64 * FIRST_USE);
         Work {
             client_ns: self.share(inputs * self.encrypt() + classes * self.degree * DECRYPT) + copied,
-            server_ns: self.share(inputs * self.receive() + evaluate + held as f64 * FIRST_USE) + copied,
-            streamed: true,
+            server_ns: received + copied + tail_ns,
+            streamed: Some(tail_ns),
         }
     }
 
@@ -285,20 +296,21 @@ fn trip(job: &Job) -> f64 {
 pub(crate) struct Work {
     pub(crate) client_ns: f64,
     pub(crate) server_ns: f64,
-    /// Whether both parties, and the link, work at once.
-    pub(crate) streamed: bool,
+    /// If both parties and the link work at once while ciphertexts come: the part of the server's work that needs all of them.
+    pub(crate) streamed: Option<f64>,
 }
 
 impl Work {
     /// Wall time of a pass, given how many bytes go up and down.
     pub(crate) fn wall_ns(&self, job: &Job, [up, down]: [usize; 2]) -> f64 {
         let Self { client_ns, server_ns, streamed } = *self;
-        if !streamed {
+        let Some(tail_ns) = streamed else {
             return client_ns + server_ns + transmit(job, up) + transmit(job, down) + trip(job);
-        }
+        };
         let threads = job.threads.clamp(1, CORES) as f64;
-        let compute = client_ns.max(server_ns).max((client_ns + server_ns) * threads / CORES as f64);
-        compute.max(transmit(job, up)) + transmit(job, down) + trip(job)
+        let received = server_ns - tail_ns;
+        let compute = client_ns.max(received).max((client_ns + received) * threads / CORES as f64);
+        compute.max(transmit(job, up)) + tail_ns + transmit(job, down) + trip(job)
     }
 }
 

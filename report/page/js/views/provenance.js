@@ -1,8 +1,15 @@
 // With what every number was made, and what is wrong with the files.
 
+import { DATA, RUN } from "../data.js";
+import { h, plainTable } from "../dom.js";
+import { count, given, size } from "../format.js";
+import { register } from "../registry.js";
+
+/** @param {string} name @param {Child[]} value */
 const line = (name, ...value) => [h("dt", {}, name), h("dd", {}, value.flat().some((part) => part !== "" && part !== null && part !== undefined) ? value : "not stated")];
 
-function facts() {
+/** The run, its build and its machine. */
+export function facts() {
   const machine = RUN.machine;
   const dirty = RUN.git_dirty === true ? ", with changes in no commit" : RUN.git_dirty === false ? ", clean" : "";
   return h("dl", { class: "facts2" },
@@ -13,7 +20,8 @@ function facts() {
     line("Seed", String(RUN.seed)));
 }
 
-const provenance = {
+register({
+  key: "provenance",
   title: "Provenance",
   filterless: true,
   mount(root) {
@@ -24,11 +32,11 @@ const provenance = {
         [name, count(network.parameters), count(network.macs), network.sha256]), [1, 2]),
       h("h3", {}, "Data"), plainTable("Data sets", ["Data set", "Images", "Kind", "SHA-256"], Object.entries(RUN.datasets).map(([name, dataset]) =>
         [name, count(dataset.images), dataset.synthetic ? "generated" : "real", dataset.fingerprint]), [1]),
-      h("h3", {}, "Backends"), Object.entries(RUN.backends).map(([name, backend]) => h("details", {}, h("summary", {}, name, ": ", backend.threat_model_summary || backend.technology), threat(backend))),
+      h("h3", {}, "Backends"), ...Object.entries(RUN.backends).map(([name, backend]) => h("details", {}, h("summary", {}, name, ": ", backend.threat_model_summary || backend.technology), threat(name, backend))),
       h("h3", {}, "Damage"), damage());
     return () => {};
   },
-};
+});
 
 function damage() {
   if (!DATA.findings.length) return h("p", {}, "The run's files are whole: nothing is damaged, doubled or contradictory.");
@@ -38,16 +46,16 @@ function damage() {
     DATA.findings_unlisted > 0 && h("p", { class: "note" }, `${count(DATA.findings_unlisted)} more are not listed.`));
 }
 
-/** A threat model as its backend wrote it. */
-function threat(backend) {
+/** A threat model as its backend wrote it. @param {string} name @param {BackendRecord} backend */
+export function threat(name, backend) {
   const model = backend.threat_model;
   if (!model || typeof model !== "object") return h("p", { class: "note" }, backend.threat_model_summary);
-  const list = (items) => h("ul", {}, items.map((item) => h("li", {}, String(item))));
-  const said = (value) => (value === true || value === "yes" ? "yes" : value?.derivable ? `derivable after ${value.derivable}` : "no");
-  const title = (item) => item[0].toUpperCase() + item.slice(1);
-  const items = ["images", "weights", "activations", "logits", "ranges", "architecture"].filter((item) => Array.isArray(model.learns) && model.learns.some((role) => item in role));
+  const list = (/** @type {unknown[]} */ items) => h("ul", {}, items.map((item) => h("li", {}, String(item))));
+  const said = (/** @type {any} */ value) => (value === true || value === "yes" ? "yes" : value?.derivable ? `derivable after ${value.derivable}` : "no");
+  const title = (/** @type {string} */ item) => item[0].toUpperCase() + item.slice(1);
+  const items = ["images", "weights", "activations", "logits", "ranges", "architecture"].filter((item) => Array.isArray(model.learns) && model.learns.some((/** @type {object} */ role) => item in role));
   return h("div", {}, h("dl", { class: "facts2" }, line("Adversary", model.adversary ?? ""), line("May collude", String(model.colluding ?? "")),
     line("Roles", backend.roles.join(", ")), line("Trusted", Array.isArray(model.trusted) ? list(model.trusted) : "")),
-    Array.isArray(model.learns) && plainTable("What each role learns", ["Role", ...items.map(title)], model.learns.map((role) =>
+    Array.isArray(model.learns) && plainTable(`What each role of ${name} learns`, ["Role", ...items.map(title)], model.learns.map((/** @type {any} */ role) =>
       [String(role.role), ...items.map((item) => said(role[item]))])));
 }

@@ -1,6 +1,15 @@
 // The largest resident set of every role.
 
-const memory = {
+import { barList, headed, scale, segment } from "../bars.js";
+import { toggle } from "../controls.js";
+import { asTable, h, nothing } from "../dom.js";
+import { count, size } from "../format.js";
+import { cellLabel, colour, conditions, linkLegend } from "../labels.js";
+import { register } from "../registry.js";
+import { state } from "../state.js";
+
+register({
+  key: "memory",
   title: "Memory",
   mount(root) {
     root.append(h("h2", {}, "Memory of each role"),
@@ -15,10 +24,10 @@ const memory = {
       const label = conditions(measured);
       const rows = headed(measured, (cell) => cell.memory.map((role, index) => ({
         label: index === 0 ? cellLabel(cell) : "", sub: [role.role, index === 0 ? label(cell) : ""].filter(Boolean).join(", "), value: size(role.bytes),
-        marks: [segment(axis, 0, role.bytes, "online", colour(cell), `${role.role}: ${size(role.bytes)}`)],
+        marks: segment(axis, 0, role.bytes, "online", colour(cell), `${role.role}: ${size(role.bytes)}`), link: cell.link,
       })));
-      body.replaceChildren(h("figure", {}, barList("Memory by role", rows, axis),
+      body.replaceChildren(h("figure", {}, linkLegend(measured), barList("Memory by role", rows, axis),
         asTable("Memory by role", ["Cell", "Role", "Bytes"], () => measured.flatMap((cell) => cell.memory.map((role) => [cell.cell, role.role, count(role.bytes)])), [2])));
     };
   },
-};
+});

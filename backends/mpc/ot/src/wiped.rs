@@ -1,0 +1,72 @@
+//! Vectors of secrets that are zeroed, at the speed of a fill, before their memory is given back.
+
+use std::ops::{Deref, DerefMut};
+
+/// Vector whose memory is zeros before it is given back. One that grows leaves copies behind, so these are made in full length.
+#[derive(Clone)]
+pub(crate) struct Wiped<T: Copy + Default>(Vec<T>);
+
+impl<T: Copy + Default> Wiped<T> {
+    /// Default values, to be overwritten.
+    pub(crate) fn new(count: usize) -> Self {
+        Self(vec![T::default(); count])
+    }
+
+    /// Empty, with room for so many.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    fn wipe(&mut self) {
+        self.0.clear();
+        self.0.resize(self.0.capacity(), T::default());
+        zeroize::optimization_barrier(self.0.as_slice());
+    }
+}
+
+impl<T: Copy + Default> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl<T: Copy + Default> Default for Wiped<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy + Default> From<Vec<T>> for Wiped<T> {
+    fn from(secrets: Vec<T>) -> Self {
+        Self(secrets)
+    }
+}
+
+impl<T: Copy + Default> Deref for Wiped<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T: Copy + Default> DerefMut for Wiped<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_the_memory_is_wiped_where_it_is() {
+        let mut secrets = Wiped::from(vec![u64::MAX; 1000]);
+        secrets.truncate(300);
+        let place = secrets.as_ptr();
+        secrets.wipe();
+        assert_eq!((secrets.as_ptr(), secrets.len()), (place, 1000));
+        assert!(secrets.iter().all(|word| *word == 0));
+    }
+}

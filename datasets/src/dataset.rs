@@ -78,20 +78,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::TooFewImages`] if there are fewer than `count`.
     pub fn draw(&self, count: usize, seed: u64) -> Result<Vec<usize>, Error> {
-        if count > self.len() {
-            return Err(Error::TooFewImages { id: self.id.clone(), wanted: count, present: self.len() });
-        }
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut stream = ChaCha20Rng::from_seed(key);
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        for position in 0..count {
-            let left = (self.len() - position) as u128;
-            let step = (u128::from(stream.next_u64()) * left) >> 64;
-            order.swap(position, position + step as usize);
-        }
-        order.truncate(count);
-        Ok(order)
+        draw(&self.id, self.len(), count, seed)
     }
 
     /// The images [`draw`](Self::draw) names.
@@ -126,6 +113,24 @@ impl Dataset {
         hash.update(&self.pixels);
         hex(&hash.finalize())
     }
+}
+
+/// Places of `count` of `present` images; see [`Dataset::draw`].
+pub(crate) fn draw(id: &str, present: usize, count: usize, seed: u64) -> Result<Vec<usize>, Error> {
+    if count > present {
+        return Err(Error::TooFewImages { id: id.into(), wanted: count, present });
+    }
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut stream = ChaCha20Rng::from_seed(key);
+    let mut order: Vec<usize> = (0..present).collect();
+    for position in 0..count {
+        let left = (present - position) as u128;
+        let step = (u128::from(stream.next_u64()) * left) >> 64;
+        order.swap(position, position + step as usize);
+    }
+    order.truncate(count);
+    Ok(order)
 }
 
 #[cfg(test)]

@@ -81,9 +81,43 @@ pub enum Error {
         /// Images there are.
         present: usize,
     },
+    /// Neither a path nor kept data.
+    #[error("{} is neither a file or folder nor data that was added{}", wanted.display(), names(kept))]
+    NoData {
+        /// What was asked for.
+        wanted: PathBuf,
+        /// Names of the data that was added.
+        kept: Vec<String>,
+    },
+    /// A path and kept data of one name.
+    #[error(
+        "`{name}` is a path and data that was added: say ./{name} for the path, or go elsewhere for the other"
+    )]
+    TwoData {
+        /// The name of both.
+        name: String,
+    },
+    /// Data cannot be kept under this name.
+    #[error("`{name}` cannot be the name of data: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A user's data has no training part.
+    #[error("`{name}` has no training part")]
+    NoTraining {
+        /// The data.
+        name: String,
+    },
     /// Neither the environment nor the platform names a place for data.
     #[error("no folder for data: set VEILBENCH_DATA (and VEILBENCH_CACHE), or HOME")]
     NoFolder,
+}
+
+fn names(kept: &[String]) -> String {
+    if kept.is_empty() { String::new() } else { format!(" ({})", kept.join(", ")) }
 }
 
 impl Error {

@@ -1,6 +1,7 @@
 //! Arrays of bytes in NumPy's `.npz` archives.
 
 use crate::Error;
+use crate::npy::Npy;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -26,8 +27,25 @@ impl Npz {
         Ok(Npz { path: path.into(), archive })
     }
 
+    /// Names of the arrays in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.archive.file_names().filter_map(Result::ok);
+        names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect()
+    }
+
     /// The array called `name`, of at most `limit_bytes`.
     pub(crate) fn bytes(&mut self, name: &str, limit_bytes: u64) -> Result<ByteArray, Error> {
+        let file = self.file(name, limit_bytes)?;
+        parse(&file).map_err(|reason| self.unusable(name, &reason))
+    }
+
+    /// An error about one of its arrays.
+    pub(crate) fn unusable(&self, name: &str, reason: &str) -> Error {
+        Error::unusable(&self.path, format!("array `{name}`: {reason}"))
+    }
+
+    /// The `.npy` file of the array called `name`, of at most `limit_bytes`.
+    pub(crate) fn file(&mut self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         let path = self.path.clone();
         let unusable = |reason: String| Error::unusable(&path, format!("array `{name}`: {reason}"));
         let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| unusable(e.to_string()))?;
@@ -36,50 +54,19 @@ impl Npz {
         if file.len() as u64 > limit_bytes {
             return Err(unusable(format!("it has more than {limit_bytes} bytes")));
         }
-        parse(&file).map_err(unusable)
+        Ok(file)
     }
 }
 
-/// Reads an `.npy` file that is in memory: magic, version, length of the header, the header (a Python
-/// dictionary as NumPy writes it), values.
-/// Source: NumPy Enhancement Proposal 1.
+/// Reads an `.npy` file of unsigned bytes in C order that is in memory.
 fn parse(file: &[u8]) -> Result<ByteArray, String> {
-    let (start, length) = match file {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
-            (10, usize::from(u16::from_le_bytes([*a, *b])))
-        }
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
-            (12, u32::from_le_bytes([*a, *b, *c, *d]) as usize)
-        }
-        _ => return Err("it is not an .npy file".into()),
-    };
-    let (header, values) = file[start..]
-        .split_at_checked(length)
-        .ok_or(format!("it ends within its header of {length} bytes"))?;
-    let header = std::str::from_utf8(header).map_err(|error| error.to_string())?;
-    for (key, expected) in [("descr", "'|u1'"), ("fortran_order", "False")] {
-        let found = value_of(header, key)?;
-        if !found.starts_with(expected) {
-            let found: String = found.chars().take(20).collect();
-            return Err(format!("`{key}` is {found}, not {expected}"));
-        }
+    let npy = Npy::parse(file)?;
+    if npy.descr != "|u1" || npy.fortran {
+        let order = if npy.fortran { "Fortran" } else { "C" };
+        return Err(format!("it is of `{}` in {order} order, not of `|u1` in C order", npy.descr));
     }
-    let axes = value_of(header, "shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')'));
-    let (axes, _) = axes.ok_or("`shape` is not a tuple")?;
-    let axes = axes.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-    let shape: Vec<u64> =
-        axes.map(str::parse).collect::<Result<_, _>>().map_err(|error| format!("`shape`: {error}"))?;
-    let expected = shape.iter().try_fold(1u64, |size, &axis| size.checked_mul(axis));
-    if expected != Some(values.len() as u64) {
-        return Err(format!("its shape is {shape:?} and it has {} bytes", values.len()));
-    }
-    Ok(ByteArray { shape, values: values.to_vec() })
-}
-
-/// What stands behind `'key':`.
-fn value_of<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
-    let (_, rest) = header.split_once(&format!("'{key}':")).ok_or(format!("its header has no `{key}`"))?;
-    Ok(rest.trim_start())
+    npy.count(1)?;
+    Ok(ByteArray { values: npy.values.to_vec(), shape: npy.shape })
 }
 
 #[cfg(test)]

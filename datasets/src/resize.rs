@@ -9,9 +9,33 @@
 const FRACTION_BITS: u32 = 22;
 
 /// What one output pixel takes from a line: the first source pixel and the weights from there on.
-struct Tap {
+pub(crate) struct Tap {
     first: usize,
     weights: Vec<i64>,
+}
+
+/// A value of a channel that can be weighed.
+pub(crate) trait Level: Copy {
+    /// Sum of the pixels under a tap, each times its weight.
+    fn weigh(tap: &Tap, pixel: impl Fn(usize) -> Self) -> Self;
+}
+
+impl Level for u8 {
+    fn weigh(tap: &Tap, pixel: impl Fn(usize) -> u8) -> u8 {
+        let half = 1 << (FRACTION_BITS - 1);
+        let sum: i64 =
+            tap.weights.iter().enumerate().map(|(i, weight)| weight * i64::from(pixel(tap.first + i))).sum();
+        ((sum + half) >> FRACTION_BITS).clamp(0, 255) as u8
+    }
+}
+
+impl Level for f32 {
+    fn weigh(tap: &Tap, pixel: impl Fn(usize) -> f32) -> f32 {
+        let weights = || tap.weights.iter().map(|&weight| weight as f64);
+        let sum: f64 =
+            weights().enumerate().map(|(i, weight)| weight * f64::from(pixel(tap.first + i))).sum();
+        (sum / weights().sum::<f64>()) as f32
+    }
 }
 
 /// `pixels` (interleaved RGB, `height` x `width`) as three planes of `side` x `side`.
@@ -19,35 +43,35 @@ struct Tap {
 /// # Panics
 /// If `pixels` is shorter than that or a size is zero.
 pub(crate) fn rgb_planes(pixels: &[u8], height: usize, width: usize, side: usize) -> Vec<u8> {
-    let across = taps(width, side);
-    let down = taps(height, side);
-    let columns_first = height + side > 2 * width;
     let mut planes = Vec::with_capacity(3 * side * side);
     for channel in 0..3 {
-        let plane: Vec<u8> = pixels.iter().skip(channel).step_by(3).take(height * width).copied().collect();
-        planes.extend(if columns_first {
-            along_rows(&along_columns(&plane, width, &down), width, &across)
-        } else {
-            along_columns(&along_rows(&plane, width, &across), side, &down)
-        });
+        let one: Vec<u8> = pixels.iter().skip(channel).step_by(3).take(height * width).copied().collect();
+        planes.extend(plane(&one, [height, width], [side, side]));
     }
     planes
 }
 
-fn along_rows(plane: &[u8], width: usize, taps: &[Tap]) -> Vec<u8> {
+/// One channel of `from` (rows, columns) at the size `to`.
+///
+/// # Panics
+/// If `pixels` is shorter than that or a size is zero.
+pub(crate) fn plane<L: Level>(pixels: &[L], from: [usize; 2], to: [usize; 2]) -> Vec<L> {
+    let ([height, width], [rows, columns]) = (from, to);
+    let (across, down) = (taps(width, columns), taps(height, rows));
+    if height + rows > 2 * width {
+        along_rows(&along_columns(pixels, width, &down), width, &across)
+    } else {
+        along_columns(&along_rows(pixels, width, &across), columns, &down)
+    }
+}
+
+fn along_rows<L: Level>(plane: &[L], width: usize, taps: &[Tap]) -> Vec<L> {
     let rows = plane.chunks_exact(width);
-    rows.flat_map(|row| taps.iter().map(move |tap| weigh(tap, |x| row[x]))).collect()
+    rows.flat_map(|row| taps.iter().map(move |tap| L::weigh(tap, |x| row[x]))).collect()
 }
 
-fn along_columns(plane: &[u8], width: usize, taps: &[Tap]) -> Vec<u8> {
-    taps.iter().flat_map(|tap| (0..width).map(move |x| weigh(tap, |y| plane[y * width + x]))).collect()
-}
-
-fn weigh(tap: &Tap, pixel: impl Fn(usize) -> u8) -> u8 {
-    let half = 1 << (FRACTION_BITS - 1);
-    let sum: i64 =
-        tap.weights.iter().enumerate().map(|(i, weight)| weight * i64::from(pixel(tap.first + i))).sum();
-    ((sum + half) >> FRACTION_BITS).clamp(0, 255) as u8
+fn along_columns<L: Level>(plane: &[L], width: usize, taps: &[Tap]) -> Vec<L> {
+    taps.iter().flat_map(|tap| (0..width).map(move |x| L::weigh(tap, |y| plane[y * width + x]))).collect()
 }
 
 fn taps(source: usize, target: usize) -> Vec<Tap> {
@@ -82,6 +106,18 @@ mod tests {
         let planes = rgb_planes(&pixels, 4, 4, 4);
         for (index, pixel) in pixels.chunks(3).enumerate() {
             assert_eq!([planes[index], planes[16 + index], planes[32 + index]], pixel);
+        }
+    }
+
+    #[test]
+    fn levels_in_floating_point_are_within_rounding_of_bytes() {
+        let bytes: Vec<u8> = (0..90 * 70u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
+        for to in [[32, 32], [20, 64], [128, 16]] {
+            let (fixed, real) = (plane(&bytes, [90, 70], to), plane(&reals, [90, 70], to));
+            assert_eq!(fixed.len(), to[0] * to[1]);
+            // Two roundings to a level.
+            assert!(fixed.iter().zip(&real).all(|(a, b)| (f32::from(*a) - b).abs() <= 1.01), "{to:?}");
         }
     }
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// No image of these data sets comes near.
-const MAX_SIDE: u32 = 8192;
+pub(crate) const MAX_SIDE: u32 = 8192;
 /// Nor has any this many bytes.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 25;
-const MAX_DECODE_BYTES: u64 = 1 << 28;
+pub(crate) const MAX_DECODE_BYTES: u64 = 1 << 28;
 
 /// One image of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]

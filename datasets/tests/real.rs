@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 use std::{env, fs};
-use veilbench_datasets::{Dataset, Error, Split, State, Store, list, load, load_or_sample};
+use veilbench_datasets::{
+    Dataset, Error, Input, Options, OwnData, Pixels, Split, State, Step, Store, list, load, load_or_sample,
+};
 
 fn real(id: &str, split: Split) -> Option<Dataset> {
     let Some(data) = env::var_os("VEILBENCH_DATA") else {
@@ -110,4 +112,47 @@ fn everything_is_listed_as_complete() {
         assert_eq!(listing.state, State::Complete, "{}", listing.id);
         assert!(listing.size_bytes > 1_000_000);
     }
+}
+
+/// Class names and pixels of all images, sorted.
+fn sorted(
+    classes: &[String],
+    labels: impl Iterator<Item = usize>,
+    pixels: &[u8],
+    size: usize,
+) -> Vec<(String, Vec<u8>)> {
+    let images =
+        labels.zip(pixels.chunks_exact(size)).map(|(label, image)| (classes[label].clone(), image.to_vec()));
+    let mut images: Vec<_> = images.collect();
+    images.sort_unstable();
+    images
+}
+
+#[test]
+fn published_files_brought_as_own_data_have_the_published_pixels_and_labels() {
+    let (Some(digits), Some(cells)) = (real("mnist", Split::Test), real("malaria", Split::Test)) else {
+        return;
+    };
+    let data = PathBuf::from(env::var_os("VEILBENCH_DATA").unwrap());
+    let mnist = OwnData::open(&data.join("mnist"), &Options::default()).unwrap();
+    assert_eq!((mnist.name(), mnist.len(Split::Train)), ("own-mnist", 60_000));
+    let mnist = mnist.fit(Split::Test, Input::Flat(784), 10).unwrap().images;
+    assert_eq!(mnist.pixels, Pixels::Bytes(digits.pixels));
+    assert_eq!(mnist.labels, Some(digits.labels.iter().map(|&label| u32::from(label)).collect()));
+
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["Parasitized", "Uninfected"] {
+        std::os::unix::fs::symlink(data.join("malaria").join(class), folder.path().join(class)).unwrap();
+    }
+    let input = Input::Image { channels: 3, height: 32, width: 32 };
+    let refused = OwnData::open(folder.path(), &Options::default()).unwrap().fit(Split::Test, input, 2);
+    assert!(refused.unwrap_err().to_string().contains("--allow stretch"));
+    let options = Options { allow: vec![Step::Stretch], pixel_max: None };
+    let own = OwnData::open(folder.path(), &options).unwrap().fit(Split::Test, input, 2).unwrap().images;
+    let (Pixels::Bytes(pixels), Some(labels)) = (&own.pixels, &own.labels) else {
+        panic!("bytes and labels")
+    };
+    let own = sorted(&own.classes, labels.iter().map(|&label| label as usize), pixels, 3 * 32 * 32);
+    let labels = cells.labels.iter().map(|&label| usize::from(label));
+    assert!(own == sorted(&cells.classes, labels, &cells.pixels, 3 * 32 * 32), "not the published cells");
 }

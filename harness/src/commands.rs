@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod annotate;
 mod backends;
 mod completions;
 mod conformance;
@@ -38,9 +39,9 @@ enum Command {
     List(list::List),
     /// Run each cell briefly and check its answers against the clear network
     Verify(verify::Verify),
-    /// Show, fetch or import data sets
+    /// Show, fetch or import data sets, or keep images of your own
     Data(data::Data),
-    /// Show the networks, or check one of your own
+    /// Show the networks, or check or annotate one of your own
     Networks(networks::Networks),
     /// Show how backends would run a network: parameters, layer by layer, and what they predict
     Plan(plan::Plan),

@@ -21,6 +21,8 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 pub(crate) enum Error {
     #[error("no cell matches these patterns together; `veilbench list --profile full` shows all there are")]
     NothingSelected,
+    #[error("{reason}")]
+    Own { reason: String },
     #[error("--set {choice}: {reason}")]
     Choice { choice: String, reason: String },
     #[error(
@@ -78,6 +80,7 @@ impl Error {
             | Self::NoMatch { .. }
             | Self::NoBackend { .. }
             | Self::NoNetwork { .. }
+            | Self::Own { .. }
             | Self::Choice { .. }
             | Self::TooManyThreads { .. } => EXIT_USAGE,
             _ => EXIT_ERROR,

@@ -23,15 +23,20 @@
 
 mod campaign;
 mod choices;
+mod classes;
 mod clock;
 mod commands;
 mod control;
+mod counts;
 mod error;
 mod interrupt;
 mod machine_watch;
 mod matrix;
 mod odd;
+mod own;
 mod party;
+mod pixels;
+mod preparation;
 mod private_folder;
 mod process;
 mod progress;

@@ -10,7 +10,9 @@ use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
 use crate::choices::{self, Choice};
+use crate::counts::Counts;
 use crate::error::Error;
+use crate::own::OwnOptions;
 use crate::provenance;
 use crate::select::Selection;
 use crate::subject::{Draw, Subject};
@@ -44,11 +46,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     batches: Option<NonZeroUsize>,
     /// Images a batch, one cell each; a batch larger than the images at hand is filled by repeating them
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
-    batch: Vec<NonZeroUsize>,
+    #[arg(long, value_name = "N,N,...")]
+    batch: Vec<Counts>,
     /// Threads a party, one cell each [default of a profile with two: over loopback alone]
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
-    threads: Vec<NonZeroUsize>,
+    #[arg(long, value_name = "N,N,...")]
+    threads: Vec<Counts>,
     /// Sessions a cell
     #[arg(long, value_name = "N")]
     repetitions: Option<NonZeroUsize>,
@@ -64,6 +66,8 @@ pub(crate) struct Options {
     /// An ONNX file of your own, as one more network (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) own: OwnOptions,
 }
 
 /// Threads a party may have for each core of the machine.
@@ -146,7 +150,8 @@ impl Profile {
 impl Options {
     /// Images to prepare of each data set: no cell needs more.
     pub(crate) fn draw(&self) -> Draw {
-        let largest_batch = self.batch.iter().map(|batch| batch.get()).max().unwrap_or(0);
+        let batches = self.batch.iter().flat_map(|batches| batches.iter());
+        let largest_batch = batches.map(|batch| batch.get()).max().unwrap_or(0);
         let profile = self.profile.amounts().images.max(largest_batch);
         Draw { images: self.asked_images().unwrap_or(profile), seed: self.seed }
     }
@@ -158,15 +163,16 @@ impl Options {
 
     /// The most threads a party, if the user says how many.
     pub(crate) fn asked_threads(&self) -> Option<usize> {
-        self.threads.iter().map(|threads| threads.get()).max()
+        self.threads.iter().flat_map(|threads| threads.iter()).map(|threads| threads.get()).max()
     }
 
     /// Every pattern for links has to match one, every choice to be offered by a backend, and threads to have cores.
     ///
     /// # Errors
-    /// [`Error::NoMatch`], [`Error::Choice`], [`Error::TooManyThreads`].
+    /// [`Error::NoMatch`], [`Error::Choice`], [`Error::TooManyThreads`], [`Error::Own`].
     pub(crate) fn check(&self, backends: &[Box<dyn Backend>]) -> Result<(), Error> {
         choices::check(&self.choices, backends)?;
+        self.own.check(self.model.len(), self.selection.names_networks())?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = THREADS_PER_CORE * cores;
         if let Some(asked) = self.asked_threads().filter(|asked| *asked > most) {
@@ -218,8 +224,9 @@ impl Options {
 
     fn jobs(&self) -> Vec<Job> {
         let amounts = self.profile.amounts();
-        let or = |given: &[NonZeroUsize], default: &[usize]| -> Vec<usize> {
-            let mut values: Vec<_> = given.iter().map(|value| value.get()).collect();
+        let or = |given: &[Counts], default: &[usize]| -> Vec<usize> {
+            let given = given.iter().flat_map(|given| given.iter());
+            let mut values: Vec<_> = given.map(|value| value.get()).collect();
             if values.is_empty() {
                 values.extend(default);
             }

@@ -113,6 +113,11 @@ impl Selection {
         chosen(&self.backends, &self.not_backends, &[name])
     }
 
+    /// Whether a pattern says which networks to take.
+    pub(crate) fn names_networks(&self) -> bool {
+        !self.networks.is_empty()
+    }
+
     /// Whether a network is in.
     pub(crate) fn network(&self, name: &str) -> bool {
         chosen(&self.networks, &self.not_networks, &[name])

@@ -6,13 +6,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use veilbench_datasets::{Dataset, Split, Store, load_or_sample};
+use veilbench_datasets::{ImageSet, Split, Store, load_or_sample};
+use veilbench_networks::annotate::AnnotateError;
 use veilbench_networks::evaluate::{EvaluateError, evaluate, ranges};
-use veilbench_networks::text::shown;
-use veilbench_networks::{Architecture, Network, Normalisation, Shape, Tensor, import, zoo};
+use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
+use crate::classes::{class_assumption, logits_by_name, misfit_of_classes};
 use crate::error::Error;
+use crate::own::{CALIBRATION_IMAGES, Calibrating, OwnOptions, fit};
+use crate::pixels::normalise;
+use crate::preparation::Preparation;
 use crate::provenance::hex;
 use crate::workspace::Unfit;
 
@@ -21,7 +25,7 @@ pub(crate) struct Subject {
     network: Network,
     sha256: String,
     calibrated_images: usize,
-    dataset: Dataset,
+    dataset: ImageSet,
     /// Images of the whole test set, of which `dataset` has some.
     test_images: usize,
     /// Place of each image in the whole test set.
@@ -72,6 +76,8 @@ pub(crate) struct Candidate {
     bytes: Vec<u8>,
     network: Network,
     calibrated_images: usize,
+    /// What was said or taken for granted about it so far.
+    assumptions: Vec<String>,
     users: bool,
 }
 
@@ -98,10 +104,11 @@ pub(crate) fn network(wanted: &str) -> Result<Network, Error> {
     Ok(network)
 }
 
-/// Training images whose activations give the ranges of a network that states none.
-const CALIBRATION_IMAGES: usize = 1000;
-
 impl Candidate {
+    fn new(name: String, bytes: Vec<u8>, network: Network, users: bool) -> Self {
+        Self { name, bytes, network, calibrated_images: 0, assumptions: Vec::new(), users }
+    }
+
     /// The zoo's networks and the user's files, and apart those of the files that cannot be read as a network.
     ///
     /// # Errors
@@ -112,7 +119,7 @@ impl Candidate {
             let bytes = zoo::bytes(name)?.to_vec();
             let network = import::parse(&bytes, name)?;
             let name = name.to_owned();
-            candidates.push(Self { name, bytes, network, calibrated_images: 0, users: false });
+            candidates.push(Self::new(name, bytes, network, false));
         }
         for path in files {
             let name = name_of(path);
@@ -123,7 +130,7 @@ impl Candidate {
                     return Err(SubjectError::NameTaken { path: path.clone(), name: name.clone() });
                 }
                 network.architecture.name.clone_from(&name);
-                Ok(Self { name: name.clone(), bytes, network, calibrated_images: 0, users: true })
+                Ok(Self::new(name.clone(), bytes, network, true))
             };
             match read() {
                 Ok(candidate) => candidates.push(candidate),
@@ -155,16 +162,51 @@ impl Candidate {
         input_range.is_some() && layers.iter().all(|layer| layer.range.is_some())
     }
 
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Puts what the command line says in the place of what the file says.
+    ///
+    /// # Errors
+    /// If it does not fit the network.
+    pub(crate) fn say(&mut self, preparation: &Preparation) -> Result<(), SubjectError> {
+        let misfit = |reason| SubjectError::Fit { network: self.name.clone(), reason };
+        let said = preparation.apply(&mut self.network).map_err(misfit)?;
+        self.assumptions.extend(said);
+        Ok(())
+    }
+
+    /// Adds lines to what is told of it.
+    pub(crate) fn assume(&mut self, lines: Vec<String>) {
+        self.assumptions.extend(lines);
+    }
+
     /// Takes the ranges from training images instead, as the model's owner would, who has them; says from how many.
     ///
     /// # Errors
     /// If images and network do not fit, or a value is not finite.
-    pub(crate) fn calibrate(&mut self, training: &Dataset, seed: u64) -> Result<usize, SubjectError> {
-        let images = training.subset(CALIBRATION_IMAGES.min(training.len()), seed)?;
+    pub(crate) fn calibrate(
+        &mut self,
+        training: &ImageSet,
+        count: usize,
+        seed: u64,
+    ) -> Result<(), SubjectError> {
+        let images = training.subset(count.min(training.len()), seed)?;
+        let from = format!("{} training images of {}", images.len(), images.id);
         let images = normalise(&images, &self.network)?;
-        ranges(&mut self.network, &images)?;
-        self.calibrated_images = images.images();
-        Ok(self.calibrated_images)
+        self.calibrate_on(&Calibrating { images, from })
+    }
+
+    /// Takes the ranges from these images.
+    ///
+    /// # Errors
+    /// If a value is not finite.
+    pub(crate) fn calibrate_on(&mut self, calibrating: &Calibrating) -> Result<(), SubjectError> {
+        ranges(&mut self.network, &calibrating.images)?;
+        self.calibrated_images = calibrating.images.images();
+        self.assumptions.push(format!("ranges of its activations from {}", calibrating.from));
+        Ok(())
     }
 
     /// Draws the images and, given a folder, asks the oracle and writes there what the parties will
@@ -174,19 +216,20 @@ impl Candidate {
     /// If images and network do not fit, or the folder cannot be written.
     pub(crate) fn prepare(
         self,
-        dataset: &Dataset,
+        dataset: &ImageSet,
         draw: &Draw,
         folder: Option<&Path>,
     ) -> Result<Subject, SubjectError> {
-        let Self { name, bytes, network, calibrated_images, users: _ } = self;
+        let Self { name, bytes, network, calibrated_images, assumptions: mut assumed, users: _ } = self;
         let (outputs, classes) = (network.architecture.classes(), dataset.classes.len());
-        if outputs != classes {
-            let reason = format!("it tells {outputs} classes apart, {} has {classes}", dataset.id);
+        let by_name = logits_by_name(&network.metadata.classes, dataset);
+        if by_name.is_none() && outputs != classes {
+            let reason = misfit_of_classes(outputs, &network.metadata.classes, dataset);
             return Err(SubjectError::Fit { network: name, reason });
         }
-        let mut assumptions = assumptions(&network, dataset, calibrated_images);
-        let by_name = logits_by_name(&network.metadata.classes, &dataset.classes);
-        if by_name.is_none() {
+        let mut assumptions = assumptions(&network, dataset);
+        assumptions.append(&mut assumed);
+        if by_name.is_none() && dataset.labels.is_some() {
             assumptions.push(class_assumption(&network.metadata.classes, dataset));
         }
         let logit_of_class = by_name.unwrap_or_else(|| (0..classes).collect());
@@ -217,39 +260,10 @@ impl Candidate {
     }
 }
 
-/// For each class of a data set the logit of that name; `None` unless both sides name the same classes, each once.
-fn logits_by_name(logits: &[String], classes: &[String]) -> Option<Vec<usize>> {
-    let key = |name: &str| name.trim().to_lowercase();
-    let logits: Vec<_> = logits.iter().map(|name| key(name)).collect();
-    let places: Vec<usize> = classes
-        .iter()
-        .map(|class| logits.iter().position(|logit| *logit == key(class)))
-        .collect::<Option<_>>()?;
-    let mut distinct = places.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    (distinct.len() == logits.len()).then_some(places)
-}
-
-/// What is taken for granted where classes cannot be matched by name.
-fn class_assumption(logits: &[String], dataset: &Dataset) -> String {
-    let id = &dataset.id;
-    let theirs = shown(&dataset.classes.join(", "));
-    match logits {
-        [] => format!(
-            "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); `veilbench.classes` says otherwise"
-        ),
-        named => format!(
-            "classes by index: its names ({}) are not those of {id} ({theirs})",
-            shown(&named.join(", "))
-        ),
-    }
-}
-
 /// What a file does not state about its images, and what is taken for granted instead.
-fn assumptions(network: &Network, dataset: &Dataset, calibrated_images: usize) -> Vec<String> {
+fn assumptions(network: &Network, dataset: &ImageSet) -> Vec<String> {
     let mut assumptions = Vec::new();
-    if network.metadata.dataset.is_none() {
+    if network.metadata.dataset.is_none() && !dataset.is_own() {
         let id = &dataset.id;
         assumptions.push(format!(
             "data set {id}, by the shape of its input and its number of classes; `veilbench.dataset` says otherwise"
@@ -261,28 +275,30 @@ fn assumptions(network: &Network, dataset: &Dataset, calibrated_images: usize) -
                 .into(),
         );
     }
-    if calibrated_images > 0 {
-        assumptions.push(format!(
-            "ranges of its activations from {calibrated_images} training images of {}",
-            dataset.id
-        ));
-    }
     assumptions
 }
 
-/// Takes the ranges of a network that states none from training images of its data set, as a run would.
+/// Takes the ranges of a network that states none, or whose ranges are not wanted, as a run would.
 ///
 /// # Errors
 /// If no data set fits, or its images cannot be loaded.
-pub(crate) fn calibrate_if_needed(network: &mut Network) -> Result<(), SubjectError> {
+pub(crate) fn calibrate_if_needed(network: &mut Network, own: &OwnOptions) -> Result<(), Error> {
     let Architecture { input_range, layers, .. } = &network.architecture;
-    if input_range.is_some() && layers.iter().all(|layer| layer.range.is_some()) {
+    let states_ranges = input_range.is_some() && layers.iter().all(|layer| layer.range.is_some());
+    if states_ranges && !own.recalibrates() {
         return Ok(());
     }
-    let id = dataset_of(network, &network.architecture.name)?;
-    let training = load_or_sample(&Store::from_env()?, id, Split::Train)?.dataset;
-    let images = normalise(&training.subset(CALIBRATION_IMAGES.min(training.len()), 0)?, network)?;
-    Ok(ranges(network, &images)?)
+    let store = Store::from_env()?;
+    let data = own.open(&store)?;
+    let images = match own.calibrating(&store, data.as_ref(), network, 0)? {
+        Some(calibrating) => calibrating.images,
+        None => {
+            let id = dataset_of(network, &network.architecture.name)?;
+            let training = load_or_sample(&store, id, Split::Train)?.dataset;
+            normalise(&training.subset(CALIBRATION_IMAGES.min(training.len()), 0)?.into(), network)?
+        }
+    };
+    Ok(ranges(network, &images).map_err(SubjectError::from)?)
 }
 
 /// Id of the data set a network says it is for, or the one whose images and number of classes fit.
@@ -299,47 +315,27 @@ fn dataset_of<'a>(network: &'a Network, name: &str) -> Result<&'a str, SubjectEr
     }
 }
 
-/// One image of the test set of a network's data set, as the network takes it, and the id of the set, `-sample`
-/// included.
+/// One image of the user's own or of the test set of a network's data set, as the network takes it, and the id of the set,
+/// `-sample` included.
 ///
 /// # Errors
 /// If there is no such image, or it does not fit the network.
-pub(crate) fn test_image(network: &Network, index: usize) -> Result<(Tensor, String), SubjectError> {
+pub(crate) fn test_image(
+    network: &Network,
+    own: &OwnOptions,
+    index: usize,
+) -> Result<(Tensor, String), Error> {
     let name = &network.architecture.name;
     let store = Store::from_env()?;
-    let dataset = load_or_sample(&store, dataset_of(network, name)?, Split::Test)?.dataset;
+    let dataset: ImageSet = match own.open(&store)? {
+        Some(data) => fit(&data, Split::Test, network)?.images,
+        None => load_or_sample(&store, dataset_of(network, name)?, Split::Test)?.dataset.into(),
+    };
     if index >= dataset.len() {
         let reason = format!("there is no image {index}: {} has {} test images", dataset.id, dataset.len());
-        return Err(SubjectError::Fit { network: name.clone(), reason });
+        return Err(SubjectError::Fit { network: name.clone(), reason }.into());
     }
     Ok((normalise(&dataset.select(&[index]), network)?, dataset.id))
-}
-
-/// Pixels as the network wants them.
-fn normalise(dataset: &Dataset, network: &Network) -> Result<Tensor, SubjectError> {
-    let input = network.architecture.input;
-    let misfit = |reason: String| SubjectError::Fit { network: network.architecture.name.clone(), reason };
-    let (channels, pixels) = (dataset.channels, dataset.height * dataset.width);
-    let image = Shape::Image { channels, height: dataset.height, width: dataset.width };
-    if input != image && input != Shape::Flat(image.len()) {
-        let id = &dataset.id;
-        return Err(misfit(format!("it takes images of {input}, {id} has images of {image}")));
-    }
-    let plain = Normalisation { mean: vec![0.0; channels], deviation: vec![1.0; channels] };
-    let Normalisation { mean, deviation } = network.metadata.normalisation.as_ref().unwrap_or(&plain);
-    if mean.len() != channels || deviation.len() != channels {
-        return Err(misfit(format!("its normalisation is not for {channels} channel(s)")));
-    }
-    let values = dataset
-        .pixels
-        .chunks_exact(pixels)
-        .enumerate()
-        .flat_map(|(plane, values)| {
-            let (mean, deviation) = (mean[plane % channels], deviation[plane % channels]);
-            values.iter().map(move |&pixel| (f32::from(pixel) / 255.0 - mean) / deviation)
-        })
-        .collect();
-    Tensor::new(dataset.len(), input, values).ok_or_else(|| misfit("pixels are missing".into()))
 }
 
 /// Writes images as parties read them: little-endian `f32`, image after image.
@@ -395,11 +391,10 @@ impl Subject {
         &self.files().images
     }
 
-    /// Place of image `at` in the test set, and the logit of its class unless the images are generated.
+    /// Place of image `at` in the test set, and the logit of its class unless the images are generated or have no labels.
     pub(crate) fn image(&self, at: usize) -> (usize, Option<usize>) {
-        let label =
-            (!self.dataset.synthetic).then(|| self.logit_of_class[usize::from(self.dataset.labels[at])]);
-        (self.indices[at], label)
+        let labels = self.dataset.labels.as_ref().filter(|_| !self.dataset.synthetic);
+        (self.indices[at], labels.map(|labels| self.logit_of_class[labels[at] as usize]))
     }
 
     /// The images at hand as the network takes them.
@@ -470,6 +465,8 @@ pub(crate) enum SubjectError {
     #[error(transparent)]
     Import(#[from] import::ImportError),
     #[error(transparent)]
+    Metadata(#[from] AnnotateError),
+    #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     #[error(transparent)]
     Zoo(#[from] zoo::ZooError),
@@ -477,7 +474,7 @@ pub(crate) enum SubjectError {
     NameTaken { path: PathBuf, name: String },
     #[error(
         "{network} takes images of {input} and tells {classes} classes apart, which no data set has; set \
-         `veilbench.dataset` in the model's metadata"
+         `veilbench.dataset` in the model's metadata, or name images of your own with --data"
     )]
     NoDataset { network: String, input: Shape, classes: usize },
     #[error("{network}: {reason}")]

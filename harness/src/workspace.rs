@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use veilbench_api::Backend;
-use veilbench_datasets::{Dataset, Loaded, Split, Store, load_or_sample};
+use veilbench_datasets::{ImageSet, Loaded, OwnData, Split, Store, load_or_sample};
 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell, cells};
+use crate::own;
 use crate::private_folder::PrivateFolder;
 use crate::progress::{Event, Progress};
 use crate::select::Axis;
@@ -15,7 +16,7 @@ use crate::subject::{Candidate, Subject, SubjectError};
 
 /// What networks and images are prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preparation {
+pub(crate) enum Purpose {
     /// To say which cells there are.
     List,
     /// To measure them: the oracle is asked and the parties' files are written.
@@ -45,7 +46,7 @@ impl Workspace {
     pub(crate) fn prepare(
         backends: &[Box<dyn Backend>],
         options: &Options,
-        depth: Preparation,
+        depth: Purpose,
         progress: &mut Progress,
     ) -> Result<Self, Error> {
         let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
@@ -56,14 +57,18 @@ impl Workspace {
         options.selection.check(Axis::Networks, names)?;
         unfit.retain(|unfit| options.selection.network(&unfit.network));
         let folder = PrivateFolder::new().map_err(Error::Folder)?;
-        let mut images = Images { store: Store::from_env()?, loaded: BTreeMap::new() };
+        let store = Store::from_env()?;
+        let mut images = Images { own: options.own.open(&store)?, store, loaded: BTreeMap::new() };
+        // Own images are for the user's files, unless networks are named.
+        let only_users =
+            images.own.is_some() && !options.model.is_empty() && !options.selection.names_networks();
         let mut subjects = Vec::new();
         for candidate in candidates {
-            if !options.selection.network(candidate.name()) {
+            if !options.selection.network(candidate.name()) || (only_users && !candidate.is_users()) {
                 continue;
             }
             let (network, users) = (candidate.name().to_owned(), candidate.is_users());
-            let files = (depth == Preparation::Measure).then_some(folder.path());
+            let files = (depth == Purpose::Measure).then_some(folder.path());
             match prepare(candidate, &mut images, options, files, progress) {
                 Ok(subject) => subjects.extend(subject),
                 Err(Error::Subject(error)) if users => {
@@ -72,7 +77,8 @@ impl Workspace {
                 Err(error) => return Err(error),
             }
         }
-        options.selection.check(Axis::Datasets, images.loaded.values().map(|dataset| &*dataset.id))?;
+        let ids = images.loaded.values().map(|dataset| &*dataset.id);
+        options.selection.check(Axis::Datasets, ids.chain(images.own.as_ref().map(OwnData::name)))?;
         for Unfit { network, reason } in &unfit {
             progress.tell(&Event::Note { text: &format!("{network} cannot be measured: {reason}") });
         }
@@ -103,10 +109,11 @@ impl Workspace {
     }
 }
 
-/// Test images that were loaded, by the id that was asked for.
+/// Test images that were loaded, by the id that was asked for, and the user's own.
 struct Images {
     store: Store,
-    loaded: BTreeMap<String, Dataset>,
+    own: Option<OwnData>,
+    loaded: BTreeMap<String, ImageSet>,
 }
 
 /// One network with its images; `None` if its data set is not selected.
@@ -117,22 +124,41 @@ fn prepare(
     files: Option<&Path>,
     progress: &mut Progress,
 ) -> Result<Option<Subject>, Error> {
-    let id = candidate.dataset()?.to_owned();
-    if !images.loaded.contains_key(&id) {
-        let Loaded { dataset, notes } =
-            load_or_sample(&images.store, &id, Split::Test).map_err(SubjectError::from)?;
-        for text in notes.iter().filter(|_| options.selection.dataset(&dataset.id)) {
-            progress.tell(&Event::Note { text });
-        }
-        images.loaded.insert(id.clone(), dataset);
+    if candidate.is_users() {
+        candidate.say(&options.own.preparation)?;
     }
-    let dataset = &images.loaded[&id];
+    let Images { store, own, loaded } = images;
+    let fitted;
+    let dataset = if let Some(data) = own {
+        if !options.selection.dataset(data.name()) {
+            return Ok(None);
+        }
+        fitted = own::fit(data, Split::Test, candidate.network())?;
+        candidate.assume(own::told(data, &fitted.images, &fitted.notes));
+        &fitted.images
+    } else {
+        let id = candidate.dataset()?.to_owned();
+        if !loaded.contains_key(&id) {
+            let Loaded { dataset, notes } =
+                load_or_sample(store, &id, Split::Test).map_err(SubjectError::from)?;
+            for text in notes.iter().filter(|_| options.selection.dataset(&dataset.id)) {
+                progress.tell(&Event::Note { text });
+            }
+            loaded.insert(id.clone(), dataset.into());
+        }
+        &loaded[&id]
+    };
     if !options.selection.dataset(&dataset.id) {
         return Ok(None);
     }
-    if !candidate.states_ranges() {
-        let training = load_or_sample(&images.store, &id, Split::Train)?.dataset;
-        candidate.calibrate(&training, options.seed)?;
+    if !candidate.states_ranges() || options.own.recalibrates() {
+        match options.own.calibrating(store, own.as_ref(), candidate.network(), options.seed)? {
+            Some(calibrating) => candidate.calibrate_on(&calibrating)?,
+            None => {
+                let training = load_or_sample(store, candidate.dataset()?, Split::Train)?.dataset;
+                candidate.calibrate(&training.into(), options.own.calibration_images(), options.seed)?;
+            }
+        }
     }
     let subject = candidate.prepare(dataset, &options.draw(), files)?;
     let (network, dataset, count) = (subject.name(), subject.dataset(), subject.images());

@@ -4,6 +4,7 @@
 //! * [`Architecture`] is what both sides of a private inference may know: layers and shapes.
 //! * [`Network`] adds what only the model owner knows: the weights.
 //! * [`import`] reads ONNX files nobody here made, [`export`] writes ours.
+//! * [`annotate`] writes into a file what it does not say of its images and classes.
 //! * [`evaluate`] is the oracle, in `f32` or `f64`; [`Reference`] asks tract for a second opinion.
 //! * [`zoo`] holds the eight trained reference networks.
 //!
@@ -11,6 +12,7 @@
 //! Training (see `networks/train`), speed beyond what a test set needs, recurrent or residual
 //! networks: a network here is a chain of layers.
 
+pub mod annotate;
 pub mod architecture;
 pub mod evaluate;
 #[cfg(feature = "onnx")]

@@ -116,17 +116,23 @@ interface Published {
   paper: string;
   year: number;
   system: string;
+  commit: string;
   technology: string;
   network: string;
   dataset: string;
   hardware: string;
+  threads: number | null;
   batch: number | null;
   online_wall_ns: number | null;
   images_per_hour: number | null;
   online_bytes: number | null;
+  memory_bytes: number | null;
   accuracy: number | null;
   security_bits: number | null;
+  security_enforced: "yes" | "no" | "unknown";
+  key_on_server: "yes" | "no" | "unknown";
   citation: string;
+  address: string;
   not_comparable_because: string;
   /** Time of one image, nanoseconds. */
   image_ns: number | null;

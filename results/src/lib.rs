@@ -29,7 +29,7 @@ pub use plan::{ModelledHardware, ModelledRange, PlanFigures, Predicted};
 pub use rows::answer::Answer;
 pub use rows::modelled::{Modelled, ModelledSize};
 pub use rows::prediction::Prediction;
-pub use rows::published::Published;
+pub use rows::published::{Known, Published, PublishedTechnology};
 pub use rows::sample::{ALL_ROLES, Phase, Sample, Status};
 pub use rows::summary::{FEWEST_IMAGES, Summary};
 pub use rows::traffic::Traffic;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use veilbench_datasets::{Imported, Progress, State, Store, fetch, import, list};
+use veilbench_datasets::{
+    Imported, KeptData, Options, Progress, State, Step, Store, add, fetch, import, kept, list, remove,
+};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 
@@ -35,6 +37,24 @@ enum Action {
         /// IDX files, an .npz, a .zip, or a folder of class folders
         path: PathBuf,
     },
+    /// Keep a copy of your own images under a name, for --data NAME
+    Add {
+        /// What to call them
+        name: String,
+        /// A folder per class, a folder with a CSV, an .npz, .npy or IDX files
+        path: PathBuf,
+        /// Value of a white pixel, where bytes, 16 bits or floats from 0 to 1 do not say it
+        #[arg(long, value_name = "X")]
+        pixel_max: Option<f32>,
+        /// Steps to consent to, as of `veilbench run --data`
+        #[arg(long, value_name = "STEP,...", value_delimiter = ',')]
+        allow: Vec<Step>,
+    },
+    /// Remove images that were added
+    Remove {
+        /// What they are called
+        name: String,
+    },
 }
 
 impl Data {
@@ -49,6 +69,19 @@ impl Data {
                 conclude(&fetched?)?;
             }
             Action::Import { id, path } => conclude(&import(&store, id, path)?)?,
+            Action::Add { name, path, pixel_max, allow } => {
+                let options = Options { allow: allow.clone(), pixel_max: *pixel_max };
+                let KeptData { files, folder, size_bytes, .. } = add(&store, name, path, &options)?;
+                let folder = folder.display();
+                writeln!(
+                    std::io::stdout(),
+                    "{files} files, {size_bytes} bytes, in {folder}: use --data {name}"
+                )?;
+            }
+            Action::Remove { name } => {
+                remove(&store, name)?;
+                writeln!(std::io::stdout(), "{name} was removed")?;
+            }
         }
         Ok(EXIT_OK)
     }
@@ -78,6 +111,11 @@ fn show(store: &Store) -> Result<u8, Error> {
             set.folder.display()
         )?;
         writeln!(out, "  licence: {}\n  cite: {}", set.licence, set.citation)?;
+    }
+    for KeptData { name, folder, files, size_bytes, damage } in kept(store)? {
+        unusable |= damage.is_some();
+        let state = damage.map_or_else(|| "your own".to_owned(), |damage| format!("unusable: {damage}"));
+        writeln!(out, "{name}  {state}\n  {files} files, {size_bytes} bytes in {}", folder.display())?;
     }
     Ok(if unusable { EXIT_FAILED } else { EXIT_OK })
 }

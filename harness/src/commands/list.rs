@@ -8,7 +8,7 @@ use veilbench_api::Backend;
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::matrix::Options;
 use crate::progress::Progress;
-use crate::workspace::{Preparation, Unfit, Workspace};
+use crate::workspace::{Purpose, Unfit, Workspace};
 
 #[derive(Args, Debug)]
 pub(super) struct List {
@@ -19,7 +19,7 @@ pub(super) struct List {
 impl List {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         let workspace =
-            Workspace::prepare(backends, &self.options, Preparation::List, &mut Progress::new(false))?;
+            Workspace::prepare(backends, &self.options, Purpose::List, &mut Progress::new(false))?;
         let mut out = std::io::stdout().lock();
         for planned in workspace.cells(backends, &self.options)? {
             match planned.plan {

@@ -2,22 +2,35 @@
 
 use std::io::Write;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use veilbench_networks::text::shown;
 use veilbench_networks::{Network, zoo};
 
+use super::annotate::Annotate;
 use crate::error::{EXIT_OK, Error};
 use crate::subject::network;
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Networks {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// A network of the zoo, or an ONNX file, to show layer by layer
     #[arg(value_name = "NAME|FILE")]
     network: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write into an ONNX file what it does not say of its images and classes
+    Annotate(Annotate),
+}
+
 impl Networks {
     pub(super) fn run(&self) -> Result<u8, Error> {
+        if let Some(Action::Annotate(command)) = &self.action {
+            return command.run();
+        }
         match &self.network {
             Some(wanted) => show(&network(wanted)?)?,
             None => list()?,

@@ -10,7 +10,8 @@ use veilbench_networks::{Network, Range, Tensor};
 
 use crate::choices::{self, Choice};
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
-use crate::subject::{calibrate_if_needed, network, test_image};
+use crate::own::OwnOptions;
+use crate::subject::{SubjectError, calibrate_if_needed, network, test_image};
 
 #[derive(Args, Debug)]
 pub(super) struct Plan {
@@ -36,17 +37,23 @@ pub(super) struct Plan {
     /// The image to trace, by its place in the test set (default: a made-up one)
     #[arg(long, value_name = "N", requires = "trace")]
     image: Option<usize>,
+    #[command(flatten)]
+    own: OwnOptions,
 }
 
 impl Plan {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         choices::check(&self.choices, backends)?;
+        // Here the network is always named, and what is said of it is about the one.
+        self.own.check(1, true)?;
         let mut network = network(&self.network)?;
-        calibrate_if_needed(&mut network)?;
+        let misfit = |reason| SubjectError::Fit { network: self.network.clone(), reason };
+        self.own.preparation.apply(&mut network).map_err(misfit)?;
+        calibrate_if_needed(&mut network, &self.own)?;
         let job = Job::new(self.batch.get(), self.threads.get(), LinkProfile::loopback());
         let (image, source) = match self.image {
             Some(index) => {
-                let (image, dataset) = test_image(&network, index)?;
+                let (image, dataset) = test_image(&network, &self.own, index)?;
                 (image, format!("test image {index} of {dataset}"))
             }
             None => (made_up(&network), "a made-up image".to_owned()),

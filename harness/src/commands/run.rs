@@ -17,7 +17,7 @@ use crate::machine_watch::busy_cores;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::provenance;
-use crate::workspace::{Preparation, Unfit, Workspace};
+use crate::workspace::{Purpose, Unfit, Workspace};
 
 /// More than a quiet machine's housekeeping.
 const BUSY_CORES: f64 = 0.25;
@@ -50,7 +50,7 @@ impl Run {
             });
         }
         self.warn_of_the_machine(&mut progress);
-        let workspace = Workspace::prepare(backends, &self.options, Preparation::Measure, &mut progress)?;
+        let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let mut store = self.open()?;
         if !store.damaged().is_empty() {

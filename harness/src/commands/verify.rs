@@ -14,7 +14,7 @@ use crate::matrix::{Options, PlannedCell};
 use crate::odd;
 use crate::progress::Progress;
 use crate::provenance;
-use crate::workspace::{Preparation, Unfit, Workspace};
+use crate::workspace::{Purpose, Unfit, Workspace};
 
 /// Least share of images whose prediction has to be the clear network's, however close its logits lie.
 const LEAST_AGREEMENT: f64 = 0.95;
@@ -44,7 +44,7 @@ impl Verify {
         self.options.verify_once();
         let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(false);
-        let workspace = Workspace::prepare(backends, &self.options, Preparation::Measure, &mut progress)?;
+        let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
         let cells = workspace.cells(backends, &self.options)?;
         let folder = TempDir::with_prefix("veilbench-verify-").map_err(Error::Folder)?;
         let description =

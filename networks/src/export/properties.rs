@@ -24,10 +24,10 @@ use crate::{Architecture, Metadata, Network, Normalisation, Range};
 const LAYERS: &str = "veilbench.layers";
 const INPUT_RANGE: &str = "veilbench.input_range";
 const RANGE: &str = "veilbench.range.";
-const DATASET: &str = "veilbench.dataset";
-const CLASSES: &str = "veilbench.classes";
-const MEAN: &str = "veilbench.normalisation.mean";
-const DEVIATION: &str = "veilbench.normalisation.deviation";
+pub(crate) const DATASET: &str = "veilbench.dataset";
+pub(crate) const CLASSES: &str = "veilbench.classes";
+pub(crate) const MEAN: &str = "veilbench.normalisation.mean";
+pub(crate) const DEVIATION: &str = "veilbench.normalisation.deviation";
 const NOTE: &str = "veilbench.note.";
 
 /// The properties of a network, in a fixed order.
@@ -128,7 +128,7 @@ impl Properties {
     }
 }
 
-fn list<S: AsRef<str>>(items: &[S]) -> String {
+pub(crate) fn list<S: AsRef<str>>(items: &[S]) -> String {
     serde_json::Value::from(items.iter().map(AsRef::as_ref).collect::<Vec<&str>>()).to_string()
 }
 
@@ -136,11 +136,12 @@ fn parse_list(text: &str) -> Option<Vec<String>> {
     serde_json::from_str(text).ok()
 }
 
-fn numbers(values: &[f32]) -> String {
+pub(crate) fn numbers(values: &[f32]) -> String {
     values.iter().map(f32::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn parse_numbers(text: &str) -> Option<Vec<f32>> {
+/// Finite numbers with blanks or commas between them, or a JSON list of them.
+pub fn parse_numbers(text: &str) -> Option<Vec<f32>> {
     let text = text.trim();
     let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
     let numbers: Vec<f32> = inside

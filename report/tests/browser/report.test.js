@@ -362,6 +362,9 @@ describe("trust", () => {
     const page = await opened("SYNTHETIC", "#view=published");
     assert.ok((await page.eval("document.querySelectorAll('.dot.hollow.diamond').length")) >= 2);
     assert.match(await text(page, "main"), /Not comparable because\s+the abstract names neither/);
+    const heads = await texts(page, "main li.group");
+    for (const technology of ["fhe", "mpc", "tee"]) assert.ok(heads.includes(`Published: ${technology}`), `${technology} in ${heads}`);
+    assert.match(await text(page, "main"), /security switched off, decrypts on the server/);
     await page.close();
   });
 

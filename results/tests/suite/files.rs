@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use std::{fmt::Debug, fs, path::Path};
 use tempfile::TempDir;
 use veilbench_results::{
-    Answer, Cell, Error, Phase, Published, Row, Run, Sample, Status, Summary, Table, Traffic, write_table,
+    Answer, Cell, Error, Known, Phase, Published, Row, Run, Sample, Status, Summary, Table, Traffic,
+    write_table,
 };
 
 /// Any text on one line, with what CSV has to quote.
@@ -217,10 +218,12 @@ fn published_figures_are_readable_cited_and_say_why_they_do_not_compare() {
     let (rows, findings) = Published::load_all(&folder).unwrap();
     assert_eq!(findings, []);
     assert!(!rows.is_empty());
-    let technologies = ["none", "tee", "mpc", "fhe", "hybrid"];
     for row in &rows {
-        assert!(technologies.contains(&&*row.technology), "{} is no technology", row.technology);
-        assert!(row.citation.contains("doi") && !row.not_comparable_because.is_empty(), "{row:?}");
+        assert!(row.address.starts_with("https://"), "{row:?}");
+        assert!(!row.citation.is_empty() && !row.not_comparable_because.is_empty(), "{row:?}");
+        let switched_off = row.security_enforced == Known::No || row.key_on_server == Known::Yes;
+        let says_so = ["security", "decrypts"].iter().any(|word| row.not_comparable_because.contains(word));
+        assert!(!switched_off || says_so, "{row:?}");
         let measured = [row.online_wall_ns.is_some(), row.images_per_hour.is_some(), row.accuracy.is_some()];
         assert!(measured.contains(&true), "{row:?}");
         assert!(row.accuracy.is_none_or(|share| (0.0..=1.0).contains(&share)), "{row:?}");

@@ -1,0 +1,36 @@
+//! Backends in any language. A folder with a `backend.toml` becomes a [`Backend`](veilbench_api::Backend): each role is a
+//! command, started in a process group of its own, that speaks the party protocol (`PROTOCOL.md`).
+//!
+//! The party's messages to its peers pass through this process, which carries them over the metered
+//! [`Link`](veilbench_api::Link)s of every other backend. Bytes and rounds are therefore counted exactly as for
+//! built-in backends, and cannot be misreported.
+//!
+//! ```no_run
+//! # use std::path::Path;
+//! let backend = veilbench_external::External::load(Path::new("backends/external/clear-numpy"), Path::new("/tmp/environments"))?;
+//! backend.install(|line| println!("{line}"))?;
+//! veilbench_api::conformance::check(&backend).map_err(|failure| failure.to_string())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Non-goals
+//! Protection of the machine from a backend: its commands run with the user's rights. Sockets of the backend's own, whose
+//! bytes the kernel would have to count.
+
+mod architecture;
+mod backend;
+mod briefing;
+mod error;
+mod install;
+mod manifest;
+mod npy;
+mod party;
+mod process;
+mod protocol;
+mod tail;
+mod weights;
+
+pub use backend::External;
+pub use error::{ExternalError, InstallError, ManifestError};
+pub use manifest::{Install, Limits, Manifest, ManifestRole, OPERATORS};
+pub use protocol::PROTOCOL_VERSION;

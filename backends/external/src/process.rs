@@ -1,0 +1,209 @@
+//! A party's process: started in a group of its own, spoken to over its standard input, and ended on every path together
+//! with whatever it started.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command as Program, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::error::ExternalError;
+use crate::protocol::{Command, Control, Event, Interruption};
+use crate::tail::Tail;
+
+/// How long a process may take to leave when it was told to, or to say how it ended when its socket closed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Ends a process group when standard input is closed: that is when this process is gone, however it ended. The number
+/// of the group is the first line.
+const WATCHDOG: &str = "read -r group || exit 0; read -r word; kill -s KILL -- \"-$group\"";
+
+/// Where programs are looked for. A party's environment holds this, the number of threads and nothing of the user's.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Variables by which numerical libraries are told how many threads to use.
+const THREADS: [&str; 4] =
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"];
+
+/// How a role's process is started.
+pub(crate) struct Start<'a> {
+    pub(crate) command: &'a [String],
+    pub(crate) folder: &'a Path,
+    pub(crate) threads: usize,
+    /// What the backend needs, for the message when the program is not there.
+    pub(crate) hint: &'a str,
+}
+
+/// A running party.
+pub(crate) struct PartyProcess {
+    child: Child,
+    watchdog: Child,
+    control: Control,
+    stderr: Tail,
+    _stdout: Tail,
+    /// How the process ended, once it has.
+    ended: Option<String>,
+}
+
+impl PartyProcess {
+    pub(crate) fn start(start: &Start<'_>) -> Result<Self, ExternalError> {
+        let (program, arguments) = start
+            .command
+            .split_first()
+            .ok_or_else(|| ExternalError::Protocol("the role has no command".into()))?;
+        let failed = |source| {
+            let hint = if start.hint.is_empty() { String::new() } else { format!("; {}", start.hint) };
+            ExternalError::Start { command: start.command.join(" "), source, hint }
+        };
+        // The watchdog first: from the party's first instant on there is somebody to end it.
+        let mut watchdog = Program::new("/bin/sh")
+            .args(["-c", WATCHDOG])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(&failed)?;
+        match Self::spawn(start, program, arguments, &mut watchdog) {
+            Ok((child, control, stdout, stderr)) => {
+                Ok(Self { child, watchdog, control, stderr, _stdout: stdout, ended: None })
+            }
+            Err(error) => {
+                dismiss(&mut watchdog);
+                Err(failed(error))
+            }
+        }
+    }
+
+    fn spawn(
+        start: &Start<'_>,
+        program: &str,
+        arguments: &[String],
+        watchdog: &mut Child,
+    ) -> std::io::Result<(Child, Control, Tail, Tail)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let control = Control::new(ours)?;
+        let threads = start.threads.to_string();
+        let mut child = Program::new(program)
+            .args(arguments)
+            .current_dir(start.folder)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LANG", "C.UTF-8")
+            .envs(THREADS.iter().map(|name| (name, &threads)))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        match attach(&mut child, watchdog) {
+            Ok([stdout, stderr]) => Ok((child, control, stdout, stderr)),
+            Err(error) => {
+                end(&mut child, Duration::ZERO);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a message; on failure the process is ended.
+    pub(crate) fn send(
+        &mut self,
+        command: &Command<'_>,
+        payload: &[u8],
+        limit: Duration,
+    ) -> Result<(), ExternalError> {
+        let sent = self.control.send(command, payload, Instant::now() + limit);
+        sent.map_err(|interruption| self.explain(interruption, limit))
+    }
+
+    /// Receives a message; on failure the process is ended.
+    pub(crate) fn receive(&mut self, limit: Duration) -> Result<Event, ExternalError> {
+        let received = self.control.receive(Instant::now() + limit);
+        received.map_err(|interruption| self.explain(interruption, limit))
+    }
+
+    /// Receives the bytes behind a message; on failure the process is ended.
+    pub(crate) fn payload(&mut self, bytes: usize, limit: Duration) -> Result<Vec<u8>, ExternalError> {
+        let received = self.control.payload(bytes, Instant::now() + limit);
+        received.map_err(|interruption| self.explain(interruption, limit))
+    }
+
+    fn explain(&mut self, interruption: Interruption, limit: Duration) -> ExternalError {
+        match interruption {
+            Interruption::Closed => {
+                let status = self.end(GRACE);
+                let text = self.stderr.text();
+                let last_words = if text.is_empty() { text } else { format!(": {text}") };
+                ExternalError::Ended { status, last_words }
+            }
+            Interruption::Silent => {
+                self.end(Duration::ZERO);
+                ExternalError::Silent { seconds: limit.as_secs() }
+            }
+            Interruption::Nonsense(what) => {
+                self.end(Duration::ZERO);
+                ExternalError::Protocol(what)
+            }
+            Interruption::Io(error) => {
+                self.end(Duration::ZERO);
+                ExternalError::Control(error)
+            }
+        }
+    }
+
+    /// Tells the process that the session is over, and ends it.
+    pub(crate) fn leave(&mut self) {
+        if self.ended.is_none() {
+            let told = self.control.send(&Command::Leave, &[], Instant::now() + GRACE);
+            self.end(if told.is_ok() { GRACE } else { Duration::ZERO });
+        }
+    }
+
+    /// Ends the process and all it started, after waiting for it to end by itself, and returns how it ended.
+    pub(crate) fn end(&mut self, patience: Duration) -> String {
+        if let Some(ended) = &self.ended {
+            return ended.clone();
+        }
+        let status = end(&mut self.child, patience);
+        dismiss(&mut self.watchdog);
+        self.ended = Some(status.clone());
+        status
+    }
+}
+
+impl Drop for PartyProcess {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Puts a process under the watchdog's eyes and begins to read its two outputs.
+fn attach(child: &mut Child, watchdog: &mut Child) -> std::io::Result<[Tail; 2]> {
+    let missing = || std::io::Error::other("a pipe is missing");
+    writeln!(watchdog.stdin.as_mut().ok_or_else(missing)?, "{}", child.id())?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    Ok([Tail::of(stdout.ok_or_else(missing)?), Tail::of(stderr.ok_or_else(missing)?)])
+}
+
+fn end(child: &mut Child, patience: Duration) -> String {
+    let pid = Pid::from_child(child);
+    let until = Instant::now() + patience;
+    let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), exited), Ok(None)) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The group's number is nobody else's as long as its first process is not waited for. Fails if the group is empty.
+    let _empty = kill_process_group(pid, Signal::KILL);
+    child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+fn dismiss(watchdog: &mut Child) {
+    // It has no other child than itself to end, and may have ended.
+    let _ended = watchdog.kill();
+    let _reaped = watchdog.wait();
+}

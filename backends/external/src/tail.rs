@@ -1,0 +1,45 @@
+//! The end of what a process prints, kept while it runs so that its pipes never fill.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Bytes that are kept.
+const KEPT: usize = 4096;
+
+/// How long the rest of the output is waited for when the process has ended: something it started may hold the pipe.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Reads a stream to its end on a thread of its own.
+pub(crate) struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Tail {
+    pub(crate) fn of(mut stream: impl Read + Send + 'static) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&kept);
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; KEPT];
+            while let Ok(read @ 1..) = stream.read(&mut chunk) {
+                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&chunk[..read]);
+                let excess = kept.len().saturating_sub(KEPT);
+                kept.drain(..excess);
+            }
+        });
+        Self { kept, reader }
+    }
+
+    /// Returns the text so far, of a process that has ended.
+    pub(crate) fn text(&self) -> String {
+        let until = Instant::now() + PATIENCE;
+        while !self.reader.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).trim().to_owned()
+    }
+}

@@ -1,0 +1,264 @@
+//! Whatever an external party does, the session ends in time with an error that says what happened, and no process of it
+//! is left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use veilbench_api::conformance::test_networks;
+use veilbench_api::local_session::{LocalSession, PartyOutcome};
+use veilbench_api::{Backend, Error};
+use veilbench_external::External;
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{Network, Tensor};
+
+/// Where the test that is killed finds its folder.
+const FOLDER: &str = "VEILBENCH_TEST_FOLDER";
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A copy of the faulty backend: its parties write the numbers of their processes there.
+fn faulty(start: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in
+        ["tests/fixtures/faulty/backend.toml", "tests/fixtures/faulty/roles.py", "python/veilbench_party.py"]
+    {
+        let name = Path::new(file).file_name().unwrap();
+        fs::copy(here(file), folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("start"), start).unwrap();
+    folder
+}
+
+fn network() -> Network {
+    let network = test_networks::all().remove(0);
+    assert_eq!(network.architecture.name, "dense-relu");
+    network
+}
+
+/// Runs a session of two images in which the model owner misbehaves; what each role did, and how long it took.
+fn session(folder: &Path, fault: &str) -> (Vec<PartyOutcome>, Duration) {
+    let backend = External::load(folder, folder).unwrap();
+    let network = network();
+    let mut session = LocalSession::new(&backend, &network, 2);
+    session.job.settings.insert("fault".into(), fault.into());
+    let began = Instant::now();
+    let done = session.run(&[images(&network)]).unwrap();
+    (done, began.elapsed())
+}
+
+fn images(network: &Network) -> Tensor {
+    test_networks::images(network, 2, 2)
+}
+
+fn noted(folder: &Path) -> Vec<u32> {
+    let noted = fs::read_to_string(folder.join("pids")).unwrap_or_default();
+    noted.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn is_alive(pid: u32) -> bool {
+    // The state follows the program's name, which is in parentheses.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Waits for processes to be gone: killing is instant, the kernel's work after it is not.
+fn assert_gone(pids: &[u32]) {
+    let until = Instant::now() + Duration::from_secs(5);
+    while pids.iter().any(|pid| is_alive(*pid)) {
+        assert!(Instant::now() < until, "of {pids:?} some are left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn expected_logits() -> Tensor<f64> {
+    let network = network();
+    evaluate(&network, &images(&network)).unwrap()
+}
+
+fn assert_answered(done: &[PartyOutcome]) {
+    for outcome in done {
+        assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    }
+    let logits = &done[0].logits[0];
+    for (clear, logit) in expected_logits().data().iter().zip(logits.data()) {
+        assert!((clear - f64::from(*logit)).abs() < 1e-5, "{logit} for {clear}");
+    }
+}
+
+#[test]
+fn plain_python_answers_as_the_clear_network_and_bytes_are_counted_by_the_link() {
+    let folder = faulty("");
+    let (done, _) = session(folder.path(), "none");
+    assert_answered(&done);
+    let network = network();
+    let (input, classes) = (network.architecture.input.len() as u64, network.architecture.classes() as u64);
+    let online = |role: usize| &done[role].phases[2];
+    let [upload, download] = [online(0), online(1)].map(|phase| phase.exchanged[0].sent_bytes);
+    assert_eq!((upload, download), (2 * 4 * input, 2 * 4 * classes));
+    assert_eq!(online(0).rounds, 2);
+    let span = |role: usize, phase: usize| {
+        done[role].phases[phase].spans.iter().map(|span| span.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(span(1, 2), ["evaluate"]);
+    assert_eq!(span(1, 0), ["start"]);
+    assert_eq!(noted(folder.path()).len(), 2);
+    assert_gone(&noted(folder.path()));
+}
+
+#[test]
+fn what_a_party_prints_and_what_its_children_read_disturbs_nothing() {
+    let folder = faulty("");
+    let (done, _) = session(folder.path(), "chatter");
+    assert_answered(&done);
+}
+
+#[test]
+fn every_misbehaviour_is_an_error_that_says_so() {
+    let cases = [
+        ("hang", "said nothing for 3 s"),
+        ("crash", "ended with exit status: 3: the last words"),
+        ("gives-up", "gave up: RuntimeError: no more"),
+        ("no-such-image", "images [7] of a batch of 2"),
+        ("nonsense", "does not allow"),
+        ("no-such-peer", "no peer `nobody`"),
+        ("early", "monotonic clock"),
+        ("backwards", "monotonic clock"),
+        ("endless-span", "span evaluate took"),
+        ("four-gigabytes", "exceeds the limit"),
+        ("orphan", "leaves a child behind"),
+    ];
+    for (fault, word) in cases {
+        let folder = faulty("");
+        let (done, took) = session(folder.path(), fault);
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains(word), "{fault}: {error}");
+        // Spans come with the word that the phase is done, when the answer has gone.
+        let answered = fault == "endless-span";
+        assert_eq!(done[0].logits.len(), usize::from(answered), "{fault}");
+        assert_eq!(done[0].error.is_none(), answered, "{fault}: {:?}", done[0].error);
+        assert!(took < Duration::from_secs(15), "{fault}: took {took:?}");
+        let pids = noted(folder.path());
+        assert_eq!(pids.len(), if fault == "orphan" { 3 } else { 2 }, "{fault}");
+        assert_gone(&pids);
+    }
+}
+
+#[test]
+fn out_of_range_names_the_images() {
+    let folder = faulty("");
+    let (done, _) = session(folder.path(), "out-of-range");
+    match &done[1].error {
+        Some(Error::OutOfRange { images, reason }) => {
+            assert_eq!((images.as_slice(), reason.as_str()), ([1].as_slice(), "image 1 is too bright"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn wrong_answers_are_refused() {
+    for (fault, word) in [("wrong-count", "28 bytes of logits"), ("not-a-number", "no finite number")] {
+        let folder = faulty("");
+        let (done, _) = session(folder.path(), fault);
+        match &done[0].error {
+            Some(Error::Answer(reason)) => assert!(reason.contains(word), "{fault}: {reason}"),
+            other => panic!("{fault}: {other:?}"),
+        }
+        assert!(done[0].logits.is_empty());
+        assert_gone(&noted(folder.path()));
+    }
+}
+
+#[test]
+fn a_party_that_never_says_hello_or_speaks_another_version_is_ended() {
+    for (start, word) in [("old-version", "speaks version 0"), ("silent-start", "said nothing for 2 s")] {
+        let folder = faulty(start);
+        let manifest = folder.path().join("backend.toml");
+        let text = fs::read_to_string(&manifest).unwrap().replace("start_seconds = 20", "start_seconds = 2");
+        fs::write(&manifest, text).unwrap();
+        let (done, _) = session(folder.path(), "none");
+        for outcome in &done {
+            let error = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(error.contains(word), "{start}: {error}");
+        }
+        assert_gone(&noted(folder.path()));
+    }
+}
+
+#[test]
+fn a_missing_interpreter_is_an_error_that_names_it_and_what_is_needed() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let text = fs::read_to_string(&manifest).unwrap().replace("\"python3\"", "\"python-of-the-future\"");
+    fs::write(&manifest, text).unwrap();
+    let (done, _) = session(folder.path(), "none");
+    let error = done[0].error.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("starting `python-of-the-future ") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn what_is_not_installed_is_refused_by_the_plan_with_what_it_needs() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let text = fs::read_to_string(&manifest).unwrap()
+        + "\n[install]\nneeds = \"a shell\"\ncommands = [[\"/bin/sh\", \"-c\", \"echo made; mkdir '{environment}/lib'\"]]\n";
+    fs::write(&manifest, text).unwrap();
+    let environments = tempfile::tempdir().unwrap();
+    let backend = External::load(folder.path(), environments.path()).unwrap();
+    let network = network();
+    let job = LocalSession::new(&backend, &network, 2).job;
+    let refused = backend.plan(&network.architecture, &job).unwrap_err();
+    assert!(refused.reason.contains("not installed") && refused.reason.contains("a shell"), "{refused}");
+    let mut lines = Vec::new();
+    backend.install(|line| lines.push(line.to_owned())).unwrap();
+    assert_eq!(lines, ["made"]);
+    assert!(environments.path().join("faulty/lib").is_dir());
+    backend.plan(&network.architecture, &job).unwrap();
+    // `mkdir` would fail if it ran again.
+    backend.install(|_| panic!("installed twice")).unwrap();
+    let text = fs::read_to_string(&manifest).unwrap().replace("echo made", "echo broken >&2; exit 4");
+    fs::write(&manifest, text).unwrap();
+    let backend = External::load(folder.path(), environments.path()).unwrap();
+    assert!(!backend.is_installed(), "other commands make another environment");
+    let error = backend.install(|_| {}).unwrap_err().to_string();
+    assert!(error.contains("exit status: 4: broken"), "{error}");
+    assert!(!backend.is_installed());
+}
+
+#[test]
+#[ignore = "killed by the test below"]
+fn hangs_until_it_is_killed() {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    session(&folder, "hang");
+}
+
+#[test]
+fn parties_do_not_outlive_a_harness_that_is_killed() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let text = fs::read_to_string(&manifest).unwrap().replace("silence_seconds = 3", "silence_seconds = 600");
+    fs::write(&manifest, text).unwrap();
+    let mut harness = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hangs_until_it_is_killed", "--ignored"])
+        .env(FOLDER, folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while noted(folder.path()).len() < 2 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pids = noted(folder.path());
+    assert!(pids.len() == 2 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
+    // Long enough for the model owner to be in its sleep, in which it sees nothing of a closed socket.
+    std::thread::sleep(Duration::from_secs(2));
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    assert_gone(&pids);
+}

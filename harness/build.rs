@@ -22,7 +22,10 @@ fn main() {
         dirty.map_or(String::new(), |dirty| dirty.to_string())
     );
     println!("cargo::rustc-env=VEILBENCH_RUSTC={}", rustc.trim());
-    println!("cargo::rustc-env=VEILBENCH_CRATES={}", direct_dependencies(&root).expect("every member has a manifest"));
+    println!(
+        "cargo::rustc-env=VEILBENCH_CRATES={}",
+        direct_dependencies(&root).expect("every member has a manifest")
+    );
 
     // Not `results` as a whole: runs are written there.
     for watched in

@@ -22,12 +22,7 @@ fn weight(at: usize) -> f32 {
 fn squares(input: Shape, widths: &[usize], last_scale: f32) -> Network {
     let (mut layers, mut parameters) = (Vec::new(), Vec::new());
     let mut add = |op, width, of: Parameters| {
-        layers.push(Layer {
-            name: format!("l{}", layers.len()),
-            op,
-            output: Shape::Flat(width),
-            range: None,
-        });
+        layers.push(Layer::new(format!("l{}", layers.len()), op, Shape::Flat(width)));
         parameters.push(of);
     };
     let mut inputs = input.len();

@@ -1,13 +1,19 @@
-//! The public half of a network: its layers and their shapes, without a single weight.
+//! The public half of a network: its layers, what they read and their shapes, without a single weight.
 
+mod activation;
 mod check;
 mod cost;
+mod graph;
+mod output;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use activation::ActivationKind;
+pub(crate) use activation::{GELU_TANH_CUBE, GELU_TANH_SCALE};
 pub use check::{ArchitectureError, limits};
+pub use graph::Source;
 
 /// The shape of one image's activation; the batch is never part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -151,7 +157,7 @@ pub struct Polynomial {
 }
 
 /// What a layer computes. Weights are in [`Parameters`](crate::Parameters).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Op {
@@ -165,10 +171,17 @@ pub enum Op {
     MaxPool(Window),
     /// `max(x, 0)`.
     Relu,
-    /// A trained polynomial.
+    /// A trained polynomial; of degree 1 it is a scale and an offset for every channel.
     Polynomial(Polynomial),
+    /// Any other function applied value by value.
+    Activation(ActivationKind),
     /// Image to vector in storage order (channels, rows, columns).
     Flatten,
+    /// Sum, value by value, of two different layers of equal shape.
+    Add,
+    /// The channels of one layer after those of another, of two or more of equal height and width; or the
+    /// features of vectors.
+    Concat,
 }
 
 impl fmt::Display for Window {
@@ -203,26 +216,47 @@ impl fmt::Display for Op {
             Op::MaxPool(window) => write!(f, "max pool {window}"),
             Op::Relu => f.write_str("ReLU"),
             Op::Polynomial(Polynomial { degree, .. }) => write!(f, "polynomial of degree {degree}"),
+            Op::Activation(kind) => kind.fmt(f),
             Op::Flatten => f.write_str("flatten"),
+            Op::Add => f.write_str("add"),
+            Op::Concat => f.write_str("concatenate"),
         }
     }
 }
 
-/// One layer of a chain.
+/// One layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     /// Unique within the network, e.g. `conv1`.
     pub name: String,
     /// What it computes.
     pub op: Op,
+    /// What it reads, in order; nothing stated, as in a chain, means the layer before it (or the image):
+    /// see [`Architecture::sources`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Source>,
     /// Shape of one image's output.
     pub output: Shape,
     /// Output range over the calibration images, if the model carries it.
     pub range: Option<Range>,
 }
 
-/// The public half of a network. It passes between parties as data and is checked on arrival:
-/// see [`Architecture::check`].
+impl Layer {
+    /// A layer that reads the one before it, without a range.
+    pub fn new(name: impl Into<String>, op: Op, output: Shape) -> Self {
+        Self { name: name.into(), op, inputs: Vec::new(), output, range: None }
+    }
+
+    /// The same layer reading `inputs`.
+    #[must_use]
+    pub fn reading(self, inputs: impl Into<Vec<Source>>) -> Self {
+        Self { inputs: inputs.into(), ..self }
+    }
+}
+
+/// The public half of a network: a directed graph without cycles, its layers in an order in which they can
+/// be computed; the last gives the logits. It passes between parties as data and is checked on arrival: see
+/// [`Architecture::check`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
     /// Name of the network, e.g. `mnist-mlp-poly`.
@@ -231,7 +265,7 @@ pub struct Architecture {
     pub input: Shape,
     /// Range of the normalised input over the calibration images.
     pub input_range: Option<Range>,
-    /// The layers, first to last.
+    /// The layers, first to last, each after those it reads.
     pub layers: Vec<Layer>,
 }
 
@@ -251,11 +285,5 @@ impl Architecture {
     pub fn without_ranges(&self) -> Self {
         let layers = self.layers.iter().map(|layer| Layer { range: None, ..layer.clone() }).collect();
         Self { input_range: None, layers, ..self.clone() }
-    }
-
-    /// Every layer with the shape of its input.
-    pub fn steps(&self) -> impl Iterator<Item = (Shape, &Layer)> {
-        let inputs = std::iter::once(self.input).chain(self.layers.iter().map(|layer| layer.output));
-        inputs.zip(&self.layers)
     }
 }

@@ -2,16 +2,18 @@
 //! is checked against.
 //!
 //! Images are spread over the ambient rayon pool; the result does not depend on the number of
-//! threads.
+//! threads. Of one image, the output of a layer is kept until the last layer that reads it is computed.
 
 mod kernels;
 mod real;
+mod step;
 
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::network::NetworkError;
-use crate::{Network, Op, Parameters, Range, Shape, Tensor};
+use crate::{Network, Range, Shape, Tensor};
+use step::{Live, Step};
 
 pub use real::Real;
 
@@ -71,31 +73,11 @@ pub struct Evaluator<T> {
     steps: Vec<Step<T>>,
 }
 
-#[derive(Debug)]
-struct Step<T> {
-    name: String,
-    op: Op,
-    input: Shape,
-    output: Shape,
-    /// Weights, or coefficients.
-    weights: Vec<T>,
-    bias: Vec<T>,
-}
-
 impl<T: Real> Evaluator<T> {
     /// Checks the network and converts its weights.
     pub fn new(network: &Network) -> Result<Self, EvaluateError> {
         network.check()?;
-        let convert = |values: &[f32]| values.iter().map(|&value| T::from_f32(value)).collect();
-        let steps = network.architecture.steps().zip(&network.parameters).map(|((input, layer), own)| {
-            let (weights, bias) = match own {
-                Parameters::None => (Vec::new(), Vec::new()),
-                Parameters::Affine { weights, bias } => (convert(weights), convert(bias)),
-                Parameters::Polynomial { coefficients } => (convert(coefficients), Vec::new()),
-            };
-            Step { name: layer.name.clone(), op: layer.op, input, output: layer.output, weights, bias }
-        });
-        Ok(Self { input: network.architecture.input, steps: steps.collect() })
+        Ok(Self { input: network.architecture.input, steps: step::steps(network) })
     }
 
     /// The logits of a batch.
@@ -161,46 +143,17 @@ impl<T: Real> Evaluator<T> {
 
     /// Evaluates one image, shows every layer's output to `see` and returns the last.
     fn walk(&self, image: &[f32], mut see: impl FnMut(usize, &[T])) -> Vec<T> {
-        let mut values: Vec<T> = image.iter().map(|&value| T::from_f32(value)).collect();
+        let mut live = Live::new(image.iter().map(|&value| T::from_f32(value)).collect(), self.steps.len());
         for (index, step) in self.steps.iter().enumerate() {
-            values = step.apply(values);
+            let values = step.apply(&mut live);
             see(index, &values);
+            live.keep(index, values);
         }
-        values
+        live.into_last()
     }
 
     fn batch(&self, images: usize, layer: usize, values: Vec<T>) -> Tensor<T> {
         Tensor::from_images(images, self.steps[layer].output, values)
-    }
-}
-
-impl<T: Real> Step<T> {
-    fn apply(&self, mut values: Vec<T>) -> Vec<T> {
-        let Step { weights, bias, .. } = self;
-        match (&self.op, self.input) {
-            (Op::Dense(_), _) => kernels::dense(&values, weights, bias),
-            (Op::Conv2d(conv), Shape::Image { height, width, .. }) => {
-                kernels::conv2d(conv, [height, width], &values, weights, bias)
-            }
-            (Op::AveragePool(window), Shape::Image { height, width, .. }) => {
-                kernels::average_pool(window, [height, width], &values)
-            }
-            (Op::MaxPool(window), Shape::Image { height, width, .. }) => {
-                kernels::max_pool(window, [height, width], &values)
-            }
-            (Op::Relu, _) => {
-                kernels::relu(&mut values);
-                values
-            }
-            (Op::Polynomial(polynomial), input) => {
-                kernels::polynomial(polynomial.degree, input.values_per_channel(), weights, &mut values);
-                values
-            }
-            (Op::Flatten, _) => values,
-            (Op::Conv2d(_) | Op::AveragePool(_) | Op::MaxPool(_), Shape::Flat(_)) => {
-                unreachable!("a checked network has windows over images only")
-            }
-        }
     }
 }
 

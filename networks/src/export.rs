@@ -1,9 +1,11 @@
 //! Networks as ONNX files: IR version 8, operator set 13, weights as raw little-endian `f32`, a
 //! symbolic batch dimension `N`, input `image`, output `logits`.
 //!
-//! The bytes are a function of the network alone, and [`import`](crate::import) reads back exactly
+//! Activations that operator set 13 lacks are written as the sums and products that exporters of its time
+//! wrote for them. The bytes are a function of the network alone, and [`import`](crate::import) reads back exactly
 //! what was written: names, shapes, ranges, metadata, and weights bit for bit.
 
+mod activations;
 mod graph;
 mod nodes;
 pub(crate) mod properties;

@@ -3,7 +3,9 @@
 //! The graph is lowered symbolically. A value that depends on the image is an *activation*: the output
 //! of a layer, seen through a per-channel polynomial and a layout of axes. Arithmetic with constants
 //! changes the polynomial, transposes and reshapes change the layout, and only an operator that
-//! cannot be expressed so makes a layer. So a batch normalisation, a bias, a square written as `x * x`
+//! cannot be expressed so makes a layer: one that reads one layer, or a sum or concatenation that reads
+//! several. Slices, splits and channels in another order become convolutions with constant weights; products
+//! that exporters write for an activation become that activation. So a batch normalisation, a bias, a square written as `x * x`
 //! and a flatten in NHWC order need no special cases: they are settled when the next layer consumes
 //! the value.
 //!
@@ -18,13 +20,15 @@ mod binary;
 mod budget;
 mod constant;
 mod error;
+mod functions;
 mod graph;
 mod integers;
+mod layers;
 mod layout;
 mod lower;
 mod operators;
-mod tree;
 mod value;
+mod views;
 mod window;
 
 use std::fs::File;

@@ -8,9 +8,12 @@
 //! * [`evaluate`] is the oracle, in `f32` or `f64`; [`Reference`] asks tract for a second opinion.
 //! * [`zoo`] holds the eight trained reference networks.
 //!
+//! A network is a graph without cycles whose layers each read one layer, the image, or several that they
+//! add or concatenate; a chain, in which each reads the one before, states no inputs at all.
+//!
 //! # Non-goals
-//! Training (see `networks/train`), speed beyond what a test set needs, recurrent or residual
-//! networks: a network here is a chain of layers.
+//! Training (see `networks/train`), speed beyond what a test set needs, recurrent networks, and products
+//! of activations with each other.
 
 pub mod annotate;
 pub mod architecture;
@@ -27,7 +30,9 @@ pub mod text;
 #[cfg(feature = "onnx")]
 pub mod zoo;
 
-pub use architecture::{Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
+pub use architecture::{
+    ActivationKind, Architecture, Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Source, Window,
+};
 pub use network::{Metadata, Network, Normalisation, Parameters};
 #[cfg(feature = "onnx")]
 pub use reference::Reference;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::architecture::ArchitectureError;
-use crate::{Architecture, Layer, Op};
+use crate::{ActivationKind, Architecture, Layer, Op};
 
 /// A trained network. Only the model owner holds one.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,11 @@ pub enum Parameters {
     Polynomial {
         /// Coefficients, row-major.
         coefficients: Vec<f32>,
+    },
+    /// Of a [PReLU](crate::ActivationKind::PRelu): one for each channel.
+    Slopes {
+        /// Slopes below 0.
+        slopes: Vec<f32>,
     },
 }
 
@@ -88,7 +93,7 @@ pub enum NetworkError {
     Length {
         /// Name of the layer.
         layer: String,
-        /// `weights`, `biases` or `coefficients`.
+        /// `weights`, `biases`, `coefficients` or `slopes`.
         what: &'static str,
         /// By the architecture.
         expected: usize,
@@ -100,7 +105,7 @@ pub enum NetworkError {
     NotFinite {
         /// Name of the layer.
         layer: String,
-        /// `weights`, `biases` or `coefficients`.
+        /// `weights`, `biases`, `coefficients` or `slopes`.
         what: &'static str,
     },
     /// The metadata contradicts the architecture.
@@ -164,7 +169,10 @@ fn check_parameters(layer: &Layer, parameters: &Parameters) -> Result<(), Networ
         (Op::Polynomial(_), Parameters::Polynomial { coefficients }) => {
             check("coefficients", total, coefficients)
         }
-        (Op::AveragePool(_) | Op::MaxPool(_) | Op::Relu | Op::Flatten, Parameters::None) => Ok(()),
+        (Op::Activation(ActivationKind::PRelu { .. }), Parameters::Slopes { slopes }) => {
+            check("slopes", total, slopes)
+        }
+        (_, Parameters::None) if total == 0 => Ok(()),
         _ => Err(NetworkError::Kind { layer: layer.name.clone() }),
     }
 }

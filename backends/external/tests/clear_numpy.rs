@@ -1,4 +1,5 @@
 //! The reference backend in Python keeps the promises of the built-in ones. Skipped, with a word, where NumPy cannot be had.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::OnceLock;

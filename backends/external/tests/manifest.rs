@@ -1,4 +1,5 @@
 //! A `backend.toml` that says something impossible is refused by field.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +24,7 @@ fn the_reference_backend_reads_as_a_profile() {
     let backend = External::load(&folder, Path::new("/nowhere")).unwrap();
     let profile = backend.profile();
     assert_eq!((&*profile.name, profile.technology.name()), ("clear-numpy", "none"));
-    let roles: Vec<_> = profile.roles.iter().map(|role| (&*role.name, role.holds)).collect();
+    let roles: Vec<_> = profile.roles.iter().map(|role| (&*role.name, role.private_input)).collect();
     assert_eq!(roles, [("data-owner", PrivateInput::Images), ("model-owner", PrivateInput::Network)]);
     assert_eq!(profile.protection.adversary, Adversary::Unprotected);
     assert_eq!(profile.protection.learns[1].images, Learned::Yes);

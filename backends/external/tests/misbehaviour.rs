@@ -1,5 +1,6 @@
 //! Whatever an external party does, the session ends in time with an error that says what happened, and no process of it
 //! is left.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

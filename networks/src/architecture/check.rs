@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::text::is_deceptive;
 
-use super::{Architecture, Conv2d, Op, Range, Shape, Window};
+use super::{Architecture, Op, Range, Shape, Source};
 
 /// Bounds that every architecture keeps, so that sizes derived from one neither overflow nor exhaust
 /// memory.
@@ -23,6 +23,10 @@ pub mod limits {
     pub const WORK: usize = 1 << 36;
     /// Degree of a polynomial.
     pub const DEGREE: usize = 64;
+    /// Inputs of one layer.
+    pub const INPUTS: usize = 256;
+    /// Values of one image at all layers that something is still to read, together.
+    pub const LIVE_VALUES: usize = 1 << 27;
 }
 
 /// Why an architecture cannot be used.
@@ -75,6 +79,52 @@ pub enum ArchitectureError {
         /// Which attribute does not fit.
         reason: &'static str,
     },
+    /// The layer reads more or fewer layers than its operator joins.
+    #[error("layer {layer:?} reads {found} layers, its operator {expected}")]
+    Inputs {
+        /// Name of the layer.
+        layer: String,
+        /// How many the operator reads.
+        expected: &'static str,
+        /// How many it states.
+        found: usize,
+    },
+    /// The layer reads itself, a later layer or none that there is.
+    #[error("layer {layer:?} reads layer number {source_index}, which does not come before it")]
+    Reference {
+        /// Name of the layer.
+        layer: String,
+        /// What it names.
+        source_index: usize,
+    },
+    /// Layers of different shapes are joined.
+    #[error(
+        "layer {layer:?} joins {first} and {other}: a sum needs equal shapes, a concatenation vectors or images of one \
+         height and width"
+    )]
+    Join {
+        /// Name of the layer.
+        layer: String,
+        /// Shape of its first input.
+        first: Shape,
+        /// Shape of the input that differs.
+        other: Shape,
+    },
+    /// A layer is computed for nothing.
+    #[error("no layer reads the output of layer {layer:?}, and it is not the last: leave it out")]
+    Unused {
+        /// Name of the layer.
+        layer: String,
+    },
+    /// An activation's parameters are not finite, out of order or those of a simpler operator.
+    #[error(
+        "layer {layer:?} has unusable parameters: they must be finite, a clip needs bounds in order, and one from 0 \
+         upwards is a ReLU"
+    )]
+    Activation {
+        /// Name of the layer.
+        layer: String,
+    },
     /// The stated output shape is not the computed one.
     #[error("layer {layer:?} claims an output of {claimed} but computes {computed}")]
     Output {
@@ -105,8 +155,9 @@ pub enum ArchitectureError {
 
 impl Architecture {
     /// Checks everything a user of the architecture relies on: at least one layer, usable and unique
-    /// names, shapes that follow from each other, sound ranges, and sizes within [`limits`], so that
-    /// no size computed from a checked architecture overflows.
+    /// names, every layer after those it reads and read by another unless it is the last, shapes that follow
+    /// from each other, sound ranges, and sizes within [`limits`], so that no size computed from a checked
+    /// architecture overflows.
     pub fn check(&self) -> Result<(), ArchitectureError> {
         if self.layers.is_empty() {
             return Err(ArchitectureError::NoLayers);
@@ -120,13 +171,13 @@ impl Architecture {
 
         let mut names = HashSet::new();
         let (mut parameters, mut work) = (0_usize, 0_usize);
-        for (index, (input, layer)) in self.steps().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate() {
             let place = || format!("layer {:?}", layer.name);
             check_name(&layer.name, || format!("layer {index}"))?;
             if !names.insert(&layer.name) {
                 return Err(ArchitectureError::DuplicateName { layer: layer.name.clone() });
             }
-            let computed = layer.op.output(input, &layer.name)?;
+            let computed = layer.op.output(&self.input_shapes(index)?, &layer.name)?;
             if layer.output != computed {
                 let (layer, claimed) = (layer.name.clone(), layer.output);
                 return Err(ArchitectureError::Output { layer, claimed, computed });
@@ -145,66 +196,61 @@ impl Architecture {
             )?;
             work = add(work, layer.op.checked_work(computed), "the work for an image so far", limits::WORK)?;
         }
-        Ok(())
+        self.check_uses()
     }
-}
 
-impl Op {
-    /// Output shape for an input shape; `layer` names the layer in errors.
-    pub(crate) fn output(&self, input: Shape, layer: &str) -> Result<Shape, ArchitectureError> {
-        let expected = |expected: String| ArchitectureError::Input { layer: layer.into(), expected, input };
-        let geometry = |reason| ArchitectureError::Geometry { layer: layer.into(), input, reason };
-        match *self {
-            Op::Dense(dense) if input == Shape::Flat(dense.inputs) => Ok(Shape::Flat(dense.outputs)),
-            Op::Dense(dense) => Err(expected(format!("{} features", dense.inputs))),
-            Op::Conv2d(conv) => match input {
-                Shape::Image { channels, height, width } if channels == conv.inputs => {
-                    check_groups(&conv).map_err(geometry)?;
-                    let size = conv.window.output(height, width, conv.dilation);
-                    let [height, width] = size.ok_or_else(|| geometry(WINDOW_DOES_NOT_FIT))?;
-                    Ok(Shape::Image { channels: conv.outputs, height, width })
-                }
-                _ => Err(expected(format!("an image of {} channels", conv.inputs))),
-            },
-            Op::AveragePool(window) | Op::MaxPool(window) => match input {
-                Shape::Image { channels, height, width } => {
-                    if !padding_is_smaller_than_kernel(&window) {
-                        return Err(geometry("a pooling window may lie in the padding alone"));
-                    }
-                    let size = window.output(height, width, [1, 1]);
-                    let [height, width] = size.ok_or_else(|| geometry(WINDOW_DOES_NOT_FIT))?;
-                    Ok(Shape::Image { channels, height, width })
-                }
-                Shape::Flat(_) => Err(expected("an image".into())),
-            },
-            Op::Relu => Ok(input),
-            Op::Polynomial(polynomial) if polynomial.channels != input.channels() => {
-                Err(expected(format!("{} channels", polynomial.channels)))
+    /// Shapes of what a layer reads, all of them images or layers before it.
+    fn input_shapes(&self, index: usize) -> Result<Vec<Shape>, ArchitectureError> {
+        let layer = &self.layers[index];
+        let refusal = |expected| {
+            let (layer, found) = (layer.name.clone(), layer.inputs.len());
+            Err(ArchitectureError::Inputs { layer, expected, found })
+        };
+        if layer.inputs.len() > limits::INPUTS {
+            return refusal("no more than 256");
+        }
+        if layer.op == Op::Add && matches!(layer.inputs[..], [a, b] if a == b) {
+            return refusal("two different ones");
+        }
+        let shape = |source| match source {
+            Source::Layer(before) if before >= index => {
+                Err(ArchitectureError::Reference { layer: layer.name.clone(), source_index: before })
             }
-            Op::Polynomial(polynomial) if (1..=limits::DEGREE).contains(&polynomial.degree) => Ok(input),
-            Op::Polynomial(_) => Err(ArchitectureError::Size {
-                place: format!("layer {layer:?}"),
-                what: "the degree of the polynomial",
-                limit: limits::DEGREE,
-            }),
-            Op::Flatten if matches!(input, Shape::Flat(_)) => Err(expected("an image".into())),
-            Op::Flatten => Ok(Shape::Flat(input.len())),
+            Source::Layer(before) => Ok(self.layers[before].output),
+            Source::Image => Ok(self.input),
+        };
+        self.sources(index).into_iter().map(shape).collect()
+    }
+
+    /// Every layer but the last is read, and what is to be kept for later layers fits [`limits::LIVE_VALUES`].
+    fn check_uses(&self) -> Result<(), ArchitectureError> {
+        let last_uses = self.last_uses();
+        let mut is_read = vec![false; self.layers.len()];
+        let mut live = self.input.len();
+        for (layer, uses) in self.layers.iter().zip(&last_uses) {
+            live += layer.output.len();
+            if live > limits::LIVE_VALUES {
+                return Err(ArchitectureError::Size {
+                    place: format!("layer {:?}", layer.name),
+                    what: "the number of values that wait for later layers",
+                    limit: limits::LIVE_VALUES,
+                });
+            }
+            for &source in uses {
+                live -= self.shape_of(source).map_or(0, |shape| shape.len());
+                if let Source::Layer(index) = source {
+                    is_read[index] = true;
+                }
+            }
+        }
+        match is_read.iter().rev().skip(1).position(|&read| !read) {
+            None => Ok(()),
+            Some(from_end) => {
+                let unread = self.layers.len() - 2 - from_end;
+                Err(ArchitectureError::Unused { layer: self.layers[unread].name.clone() })
+            }
         }
     }
-}
-
-const WINDOW_DOES_NOT_FIT: &str = "the window does not fit, or its stride is zero";
-
-fn check_groups(conv: &Conv2d) -> Result<(), &'static str> {
-    let divides = |channels: usize| channels.checked_rem(conv.groups) == Some(0);
-    if !divides(conv.inputs) || !divides(conv.outputs) {
-        return Err("the groups do not divide its channels");
-    }
-    if conv.dilation.contains(&0) { Err("a dilation is zero") } else { Ok(()) }
-}
-
-fn padding_is_smaller_than_kernel(window: &Window) -> bool {
-    window.padding.iter().enumerate().all(|(side, &padding)| padding < window.kernel[side % 2])
 }
 
 fn check_name(name: &str, what: impl Fn() -> String) -> Result<(), ArchitectureError> {
@@ -235,102 +281,4 @@ fn check_range(range: Option<Range>, place: impl Fn() -> String) -> Result<(), A
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Dense, Layer, Polynomial};
-
-    fn chain(input: Shape, layers: &[(&str, Op, Shape)]) -> Architecture {
-        let layer =
-            |&(name, op, output): &(&str, Op, Shape)| Layer { name: name.into(), op, output, range: None };
-        Architecture {
-            name: "test".into(),
-            input,
-            input_range: None,
-            layers: layers.iter().map(layer).collect(),
-        }
-    }
-
-    fn window(kernel: usize, stride: usize, padding: usize) -> Window {
-        Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 4] }
-    }
-
-    const IMAGE: Shape = Shape::Image { channels: 1, height: 8, width: 8 };
-
-    #[test]
-    fn a_dense_layer_of_the_right_size_passes() {
-        let op = Op::Dense(Dense { inputs: 4, outputs: 2 });
-        assert_eq!(chain(Shape::Flat(4), &[("fc1", op, Shape::Flat(2))]).check(), Ok(()));
-    }
-
-    #[test]
-    fn an_empty_network_is_refused() {
-        assert_eq!(chain(IMAGE, &[]).check(), Err(ArchitectureError::NoLayers));
-    }
-
-    #[test]
-    fn a_dense_layer_on_an_image_is_refused_by_name() {
-        let op = Op::Dense(Dense { inputs: 64, outputs: 2 });
-        let error = chain(IMAGE, &[("fc1", op, Shape::Flat(2))]).check().unwrap_err();
-        assert_eq!(error.to_string(), "layer \"fc1\" expects 64 features as its input but gets 1x8x8");
-    }
-
-    #[test]
-    fn a_claimed_output_must_be_the_computed_one() {
-        let error = chain(IMAGE, &[("act", Op::Relu, Shape::Flat(64))]).check().unwrap_err();
-        assert!(matches!(error, ArchitectureError::Output { .. }), "{error}");
-    }
-
-    #[test]
-    fn names_are_unique_and_usable() {
-        let twice = chain(IMAGE, &[("act", Op::Relu, IMAGE), ("act", Op::Relu, IMAGE)]);
-        assert_eq!(twice.check(), Err(ArchitectureError::DuplicateName { layer: "act".into() }));
-        for name in ["", "a\nb", "\u{202e}tca"] {
-            let named = chain(IMAGE, &[(name, Op::Relu, IMAGE)]);
-            assert!(matches!(named.check(), Err(ArchitectureError::Name { .. })), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_that_overflow_are_refused() {
-        let huge = Shape::Image { channels: usize::MAX, height: 2, width: 2 };
-        assert!(matches!(
-            chain(huge, &[("act", Op::Relu, huge)]).check(),
-            Err(ArchitectureError::Size { .. })
-        ));
-        let op = Op::Dense(Dense { inputs: 1 << 26, outputs: 1 << 26 });
-        let wide = chain(Shape::Flat(1 << 26), &[("fc1", op, Shape::Flat(1 << 26))]);
-        assert!(matches!(wide.check(), Err(ArchitectureError::Size { .. })));
-    }
-
-    #[test]
-    fn a_degree_beyond_the_limit_is_refused() {
-        let op = Op::Polynomial(Polynomial { channels: 1, degree: usize::MAX });
-        assert!(matches!(chain(IMAGE, &[("act", op, IMAGE)]).check(), Err(ArchitectureError::Size { .. })));
-    }
-
-    #[test]
-    fn windows_that_do_not_fit_are_refused() {
-        for window in [window(9, 1, 0), window(2, 0, 0), window(0, 1, 0), window(2, 2, 2)] {
-            let output = Shape::Image { channels: 1, height: 4, width: 4 };
-            let error = chain(IMAGE, &[("pool", Op::MaxPool(window), output)]).check().unwrap_err();
-            assert!(matches!(error, ArchitectureError::Geometry { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn groups_must_divide_the_channels() {
-        for groups in [0, 2] {
-            let conv = Conv2d { inputs: 1, outputs: 2, groups, dilation: [1, 1], window: window(3, 1, 1) };
-            let output = Shape::Image { channels: 2, height: 8, width: 8 };
-            let error = chain(IMAGE, &[("conv", Op::Conv2d(conv), output)]).check().unwrap_err();
-            assert!(matches!(error, ArchitectureError::Geometry { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_range_upside_down_is_refused() {
-        let mut network = chain(IMAGE, &[("act", Op::Relu, IMAGE)]);
-        network.layers[0].range = Some(Range { low: 1.0, high: 0.0 });
-        assert!(matches!(network.check(), Err(ArchitectureError::Range { .. })));
-    }
-}
+mod tests;

@@ -1,15 +1,22 @@
 //! What a network costs in the clear, counted from its architecture.
 
-use super::{Architecture, Op, Shape};
+use super::{ActivationKind, Architecture, Op, Shape};
 
 impl Op {
-    /// Weights, biases and coefficients, or `None` on overflow.
+    /// Weights, biases, coefficients and slopes, or `None` on overflow.
     pub(super) fn checked_parameters(&self) -> Option<usize> {
         match *self {
             Op::Dense(dense) => dense.inputs.checked_add(1)?.checked_mul(dense.outputs),
             Op::Conv2d(conv) => conv.checked_taps()?.checked_add(1)?.checked_mul(conv.outputs),
             Op::Polynomial(polynomial) => polynomial.channels.checked_mul(polynomial.degree.checked_add(1)?),
-            Op::AveragePool(_) | Op::MaxPool(_) | Op::Relu | Op::Flatten => Some(0),
+            Op::Activation(ActivationKind::PRelu { channels }) => Some(channels),
+            Op::AveragePool(_)
+            | Op::MaxPool(_)
+            | Op::Relu
+            | Op::Activation(_)
+            | Op::Flatten
+            | Op::Add
+            | Op::Concat => Some(0),
         }
     }
 
@@ -32,7 +39,7 @@ impl Op {
         }
     }
 
-    /// Weights, biases and coefficients of the layer (of a [checked](Architecture::check) architecture).
+    /// Weights, biases, coefficients and slopes of the layer (of a [checked](Architecture::check) architecture).
     pub fn parameters(&self) -> usize {
         self.checked_parameters().unwrap_or(usize::MAX)
     }
@@ -43,9 +50,9 @@ impl Op {
         self.checked_macs(output).unwrap_or(usize::MAX)
     }
 
-    /// True of the nonlinear, value by value operators: ReLU and polynomials.
+    /// True of the operators that work value by value on one input: ReLU, polynomials and all other activations.
     pub fn is_activation(&self) -> bool {
-        matches!(self, Op::Relu | Op::Polynomial(_))
+        matches!(self, Op::Relu | Op::Polynomial(_) | Op::Activation(_))
     }
 }
 
@@ -59,7 +66,7 @@ impl super::Conv2d {
 }
 
 impl Architecture {
-    /// Weights, biases and coefficients of all layers.
+    /// Weights, biases, coefficients and slopes of all layers.
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|layer| layer.op.parameters()).sum()
     }
@@ -70,7 +77,7 @@ impl Architecture {
         self.layers.iter().map(|layer| layer.op.macs(layer.output)).sum()
     }
 
-    /// Values of one image that pass through a ReLU or polynomial.
+    /// Values of one image that pass through a ReLU, a polynomial or another activation.
     pub fn activations(&self) -> usize {
         self.layers.iter().filter(|layer| layer.op.is_activation()).map(|layer| layer.output.len()).sum()
     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::Real;
-use crate::{Conv2d, Window};
+use crate::{ActivationKind, Conv2d, Window};
 
 /// Partial sums a dot product keeps, so that it is not one long chain of additions.
 const LANES: usize = 16;
@@ -165,6 +165,23 @@ pub(super) fn polynomial<T: Real>(degree: usize, per_channel: usize, coefficient
         for x in channel {
             *x = coefficients.iter().rev().fold(T::default(), |sum, &coefficient| sum * *x + coefficient);
         }
+    }
+}
+
+/// In double precision whatever the type, so that the function's value is its rounding alone. `slopes` are
+/// those of [`ActivationKind::PRelu`], one for each channel.
+pub(super) fn activation<T: Real>(kind: ActivationKind, per_channel: usize, slopes: &[T], values: &mut [T]) {
+    for (channel, values) in values.chunks_exact_mut(per_channel).enumerate() {
+        let slope = slopes.get(channel).map_or(0.0, |slope| slope.to_f64());
+        for x in values {
+            *x = T::from_f64(kind.value(x.to_f64(), slope));
+        }
+    }
+}
+
+pub(super) fn add<T: Real>(values: &mut [T], other: &[T]) {
+    for (value, &other) in values.iter_mut().zip(other) {
+        *value += other;
     }
 }
 

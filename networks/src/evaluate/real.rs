@@ -28,6 +28,10 @@ pub trait Real:
     fn from_f32(value: f32) -> Self;
     /// Rounded to the nearest, from `f64`.
     fn to_f32(self) -> f32;
+    /// Rounded to the nearest, to `f32`.
+    fn from_f64(value: f64) -> Self;
+    /// Exact.
+    fn to_f64(self) -> f64;
 }
 
 impl Real for f32 {
@@ -37,6 +41,12 @@ impl Real for f32 {
     fn to_f32(self) -> f32 {
         self
     }
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
 }
 
 impl Real for f64 {
@@ -45,5 +55,11 @@ impl Real for f64 {
     }
     fn to_f32(self) -> f32 {
         self as f32
+    }
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
     }
 }

@@ -8,7 +8,7 @@ use tract_onnx::pb::{
     GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
-use crate::{Network, Shape};
+use crate::{Network, Shape, Source};
 
 const INPUT: &str = "image";
 const OUTPUT: &str = "logits";
@@ -32,8 +32,16 @@ pub(super) fn graph(network: &Network) -> GraphProto {
         names: layers.chain([INPUT.to_owned(), OUTPUT.to_owned()]).collect(),
         value: INPUT.to_owned(),
     };
+    let mut outputs: Vec<String> = Vec::with_capacity(architecture.layers.len());
     for ((input, layer), parameters) in architecture.steps().zip(&network.parameters) {
-        super::nodes::layer(&mut builder, input, layer, parameters);
+        let name = |source| match source {
+            Source::Image => INPUT.to_owned(),
+            Source::Layer(index) => outputs[index].clone(),
+        };
+        let mut sources = architecture.sources(outputs.len()).into_iter().map(name);
+        builder.value = sources.next().unwrap_or_default();
+        super::nodes::layer(&mut builder, input, layer, parameters, sources.collect());
+        outputs.push(builder.value.clone());
     }
     builder.rename_last_output();
     GraphProto {
@@ -47,29 +55,23 @@ pub(super) fn graph(network: &Network) -> GraphProto {
 }
 
 impl Builder {
-    /// Appends the node that ends layer `name`. It reads the current value, then `constants`, and its
+    /// Appends the node that ends layer `name`. It reads the current value, then `others`, and its
     /// output becomes the current value.
-    pub(super) fn layer(&mut self, name: &str, op_type: &str, constants: Vec<String>) -> &mut NodeProto {
+    pub(super) fn layer(&mut self, name: &str, op_type: &str, others: Vec<String>) -> &mut NodeProto {
         let taken = name == INPUT || name == OUTPUT;
         let output = if taken { self.unique(name) } else { name.to_owned() };
-        self.node(name.to_owned(), output, op_type, constants)
+        self.node(name.to_owned(), output, op_type, others)
     }
 
     /// Appends a node inside a layer.
-    pub(super) fn step(&mut self, name: &str, op_type: &str, constants: Vec<String>) {
+    pub(super) fn step(&mut self, name: &str, op_type: &str, others: Vec<String>) -> &mut NodeProto {
         let name = self.unique(name);
-        self.node(name.clone(), name, op_type, constants);
+        self.node(name.clone(), name, op_type, others)
     }
 
-    fn node(
-        &mut self,
-        name: String,
-        output: String,
-        op_type: &str,
-        constants: Vec<String>,
-    ) -> &mut NodeProto {
+    fn node(&mut self, name: String, output: String, op_type: &str, others: Vec<String>) -> &mut NodeProto {
         let mut input = vec![std::mem::replace(&mut self.value, output.clone())];
-        input.extend(constants);
+        input.extend(others);
         let op_type = op_type.to_owned();
         self.nodes.push(NodeProto { input, output: vec![output], name, op_type, ..Default::default() });
         let last = self.nodes.len() - 1;

@@ -6,7 +6,14 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use super::graph::Builder;
 use crate::{Conv2d, Dense, Layer, Op, Parameters, Shape, Window};
 
-pub(super) fn layer(builder: &mut Builder, input: Shape, layer: &Layer, parameters: &Parameters) {
+/// `others` names what the layer reads besides the builder's current value, whose shape is `input`.
+pub(super) fn layer(
+    builder: &mut Builder,
+    input: Shape,
+    layer: &Layer,
+    parameters: &Parameters,
+    others: Vec<String>,
+) {
     let name = layer.name.as_str();
     match (&layer.op, parameters) {
         (Op::Dense(op), Parameters::Affine { weights, bias }) => dense(builder, name, op, weights, bias),
@@ -29,6 +36,14 @@ pub(super) fn layer(builder: &mut Builder, input: Shape, layer: &Layer, paramete
         }
         (Op::Relu, _) => {
             builder.layer(name, "Relu", Vec::new());
+        }
+        (Op::Activation(kind), own) => super::activations::activation(builder, name, *kind, input, own),
+        (Op::Add, _) => {
+            builder.layer(name, "Add", others);
+        }
+        (Op::Concat, _) => {
+            let node = builder.layer(name, "Concat", others);
+            node.attribute.push(int("axis", 1));
         }
         (Op::Dense(_) | Op::Conv2d(_) | Op::Polynomial(_), _) => {
             unreachable!("a checked network has the parameters of its operators")
@@ -56,16 +71,12 @@ fn conv(builder: &mut Builder, name: &str, op: &Conv2d, weights: &[f32], bias: &
 
 /// Horner's rule: `(c_n x + c_(n-1)) x + ...`, with one constant of `channels` values a power.
 fn polynomial(builder: &mut Builder, name: &str, input: Shape, coefficients: &[f32]) {
-    let channels = input.channels();
-    let dims: &[usize] = match input {
-        Shape::Image { .. } => &[channels, 1, 1],
-        Shape::Flat(_) => &[channels],
-    };
-    let powers = coefficients.len() / channels;
+    let dims = per_channel(input);
+    let powers = coefficients.len() / input.channels();
     let x = builder.value.clone();
     for power in (0..powers).rev() {
         let values: Vec<f32> = coefficients.iter().skip(power).step_by(powers).copied().collect();
-        let constant = builder.constant(&format!("{name}.c{power}"), dims, &values);
+        let constant = builder.constant(&format!("{name}.c{power}"), &dims, &values);
         if power == powers - 1 {
             builder.step(&format!("{name}/scale"), "Mul", vec![constant]);
         } else if power > 0 {
@@ -77,6 +88,14 @@ fn polynomial(builder: &mut Builder, name: &str, input: Shape, coefficients: &[f
     }
 }
 
+/// Dimensions of a constant of one value for each channel.
+pub(super) fn per_channel(input: Shape) -> Vec<usize> {
+    match input {
+        Shape::Image { channels, .. } => vec![channels, 1, 1],
+        Shape::Flat(features) => vec![features],
+    }
+}
+
 fn window_attributes(window: &Window) -> [AttributeProto; 3] {
     [ints("kernel_shape", &window.kernel), ints("pads", &window.padding), ints("strides", &window.stride)]
 }
@@ -84,6 +103,11 @@ fn window_attributes(window: &Window) -> [AttributeProto; 3] {
 fn int(name: &str, value: usize) -> AttributeProto {
     let (name, kind) = (name.to_owned(), AttributeType::Int as i32);
     AttributeProto { name, r#type: kind, i: value as i64, ..Default::default() }
+}
+
+pub(super) fn float(name: &str, value: f32) -> AttributeProto {
+    let (name, kind) = (name.to_owned(), AttributeType::Float as i32);
+    AttributeProto { name, r#type: kind, f: value, ..Default::default() }
 }
 
 fn ints(name: &str, values: &[usize]) -> AttributeProto {

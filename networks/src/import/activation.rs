@@ -4,7 +4,7 @@ use super::error::Reason;
 use super::layout::Layout;
 use crate::architecture::limits;
 
-/// Which layer of the [`Tree`](super::tree::Tree); the first is the input.
+/// Which layer of the [`Layers`](super::layers::Layers); the first is the input.
 pub(super) type LayerId = usize;
 
 /// A symbolic activation.
@@ -65,6 +65,28 @@ impl Polynomial {
 
     pub(super) fn degree(&self) -> usize {
         self.powers.len() - 1
+    }
+
+    /// True of `x` itself.
+    pub(super) fn is_identity(&self) -> bool {
+        *self == Self::identity()
+    }
+
+    /// Constant and slope, if it is affine and all channels share it.
+    pub(super) fn affine(&self) -> Option<[f64; 2]> {
+        let is_affine = self.degree() == 1 && self.is_uniform();
+        is_affine.then(|| [0, 1].map(|power| self.coefficient(power, 0)))
+    }
+
+    /// True if every coefficient is within a share of itself of the other's.
+    pub(super) fn is_close(&self, other: &Self, share: f64) -> bool {
+        let channels = [self, other].iter().flat_map(|own| own.powers.iter().flatten().map(Vec::len)).max();
+        (0..=self.degree().max(other.degree())).all(|power| {
+            (0..channels.unwrap_or(1)).all(|channel| {
+                let (a, b) = (self.coefficient(power, channel), other.coefficient(power, channel));
+                (a - b).abs() <= share * a.abs().max(b.abs())
+            })
+        })
     }
 
     /// Number of values, for memory accounting.

@@ -4,7 +4,7 @@ use super::activation::{Activation, Lanes};
 use super::budget::Budget;
 use super::constant::{Constant, Values};
 use super::error::Reason;
-use super::tree::Tree;
+use super::layers::Layers;
 use crate::Shape;
 
 /// The dimensions of a constant over the axes of an activation of `rank` axes besides the batch.
@@ -61,7 +61,7 @@ pub(super) fn constants(
     }
 }
 
-impl Tree {
+impl Layers {
     /// A constant of `dims` broadcast over an activation's axes, as one value for each of its channels (or
     /// one for all). Flattens an image whose values have constants of their own.
     pub(super) fn lanes(

@@ -3,7 +3,7 @@
 
 use super::activation::LayerId;
 use super::error::Reason;
-use super::tree::Tree;
+use super::layers::Layers;
 use crate::{Conv2d, Dense, Layer, Metadata, Op, Parameters, Range};
 
 /// Value of the note `import.binary`.
@@ -12,11 +12,11 @@ pub(super) const NOTE: &str = "one logit z in the file, read as -z/2 and z/2: \
 
 /// Doubles the last layer with weights, and repeats the flattens and average pools behind it. Returns the
 /// new last layer, and how many layers have two channels in place of one.
-pub(super) fn split(tree: &mut Tree, last: LayerId) -> Result<(LayerId, usize), Reason> {
+pub(super) fn split(layers: &mut Layers, last: LayerId) -> Result<(LayerId, usize), Reason> {
     let mut behind = Vec::new();
     let mut id = last;
     let (parent, layer, weights, bias) = loop {
-        match tree.layer(id) {
+        match layers.layer(id) {
             Some((parent, layer, Parameters::Affine { weights, bias })) if bias.len() == 1 => {
                 break (parent, layer, weights, bias);
             }
@@ -33,7 +33,7 @@ pub(super) fn split(tree: &mut Tree, last: LayerId) -> Result<(LayerId, usize), 
             }
         }
     };
-    tree.budget.spend(2 * (weights.len() + 1))?;
+    layers.budget.spend(2 * (weights.len() + 1))?;
     let halves =
         |values: &[f32]| [-0.5, 0.5].iter().flat_map(|h| values.iter().map(move |v| v * h)).collect();
     let op = match layer.op {
@@ -42,10 +42,10 @@ pub(super) fn split(tree: &mut Tree, last: LayerId) -> Result<(LayerId, usize), 
         _ => return Err("its only logit does not come from a linear layer".into()),
     };
     let parameters = Parameters::Affine { weights: halves(&weights), bias: halves(&bias) };
-    let mut last = tree.push(parent, &layer.name, op, parameters)?;
+    let mut last = layers.push(&[parent], &layer.name, op, parameters)?;
     let doubled = behind.len() + 1;
     for layer in behind.into_iter().rev() {
-        last = tree.push(last, &layer.name, layer.op, Parameters::None)?;
+        last = layers.push(&[last], &layer.name, layer.op, Parameters::None)?;
     }
     Ok((last, doubled))
 }

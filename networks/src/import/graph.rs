@@ -200,13 +200,30 @@ fn output<'m>(
     Err(Refusal::model(passed_over.unwrap_or_else(|| "none of its outputs depends on the image".into())))
 }
 
-/// The nodes a value depends on, each after those it depends on itself. An explicit stack: a chain of a
-/// million nodes must not overflow ours.
+/// The nodes a value depends on, each after those it depends on itself: in the file's order, if that is one.
 fn ancestors<'m>(
     graph: &'m GraphProto,
     producers: &HashMap<&str, usize>,
     value: &str,
 ) -> Result<Vec<&'m NodeProto>, Refusal> {
+    let found = depth_first(graph, producers, value)?;
+    let mut sorted = found.clone();
+    sorted.sort_unstable();
+    let reads_earlier = |&index: &usize| {
+        let inputs = graph.node[index].input.iter();
+        inputs.filter_map(|input| producers.get(input.as_str())).all(|&producer| producer < index)
+    };
+    let order = if sorted.iter().all(reads_earlier) { sorted } else { found };
+    Ok(order.into_iter().map(|index| &graph.node[index]).collect())
+}
+
+/// Indices of the nodes a value depends on, each after those it depends on itself. An explicit stack: a chain
+/// of a million nodes must not overflow ours.
+fn depth_first(
+    graph: &GraphProto,
+    producers: &HashMap<&str, usize>,
+    value: &str,
+) -> Result<Vec<usize>, Refusal> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,
@@ -238,7 +255,7 @@ fn ancestors<'m>(
             }
             State::Open => {
                 states[index] = State::Done;
-                order.push(node);
+                order.push(index);
                 stack.pop();
             }
             State::Done => {

@@ -30,6 +30,14 @@ impl Sizes {
         Ok(Self { values, is_scalar: false })
     }
 
+    /// The values of a constant list, however long.
+    pub(super) fn from_list(constant: &Constant) -> Result<Vec<i64>, Reason> {
+        match &constant.values {
+            Values::Integers(values) if constant.dims.len() == 1 => Ok(values.to_vec()),
+            _ => Err("its indices must be a list of integers".into()),
+        }
+    }
+
     pub(super) fn from_constant(constant: &Constant) -> Result<Self, Reason> {
         let Values::Integers(values) = &constant.values else {
             return Err("a shape must be of integers".into());

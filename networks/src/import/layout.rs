@@ -99,6 +99,21 @@ impl Layout {
         self.is_in_order() && self.dims() == shape.dims()
     }
 
+    /// If the axes are those of an image of `shape` whose channels are in another order: the channel at each place.
+    pub(super) fn channel_order(&self, shape: Shape) -> Option<Vec<usize>> {
+        let Shape::Image { channels, height, width } = shape else { return None };
+        let [across, rest @ ..] = &self.axes[..] else { return None };
+        let plain = Self::of(shape);
+        if rest != &plain.axes[1..] || self.dims() != shape.dims() {
+            return None;
+        }
+        let positions = Self { axes: vec![across.clone()] }.positions();
+        let per_channel = height * width;
+        let order: Vec<usize> = positions.iter().map(|position| position / per_channel).collect();
+        let is_across = positions.iter().all(|position| position % per_channel == 0);
+        (is_across && order.len() == channels).then_some(order)
+    }
+
     /// The storage position of every value, in the order of the axes.
     pub(super) fn positions(&self) -> Vec<usize> {
         let mut positions = vec![0];
@@ -151,6 +166,15 @@ mod tests {
         let there = Layout::of(IMAGE).transpose(&[1, 2, 0]);
         assert_eq!(there.dims(), [3, 4, 2]);
         assert!(there.transpose(&[2, 0, 1]).is(IMAGE));
+    }
+
+    #[test]
+    fn shuffled_channels_have_an_order_and_transposed_images_have_none() {
+        let shape = Shape::Image { channels: 6, height: 3, width: 4 };
+        let grouped = Layout::of(shape).reshape(&[2, 3, 3, 4]).unwrap();
+        let shuffled = grouped.transpose(&[1, 0, 2, 3]).reshape(&[6, 3, 4]).unwrap();
+        assert_eq!(shuffled.channel_order(shape), Some(vec![0, 3, 1, 4, 2, 5]));
+        assert_eq!(Layout::of(shape).transpose(&[0, 2, 1]).channel_order(shape), None);
     }
 
     #[test]

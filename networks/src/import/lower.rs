@@ -1,4 +1,4 @@
-//! From the graph to a chain of layers.
+//! From the graph of a file to the layers of a network.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,12 +11,12 @@ use super::budget::Budget;
 use super::constant::Constant;
 use super::error::{Reason, Refusal, quote};
 use super::graph::{Graph, label};
+use super::layers::{Layers, Settle};
 use super::layout::Layout;
 use super::operators;
-use super::tree::{Settle, Tree};
 use super::value::Value;
 use crate::export::properties::Properties;
-use crate::{Network, Parameters, Range, Shape};
+use crate::{ActivationKind, Network, Op, Parameters, Range, Shape};
 
 /// How the file's input tensor is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,19 +95,20 @@ fn attempt(
     file: &str,
     declaration: &Declaration,
 ) -> Result<Network, Refusal> {
-    let mut tree = Tree::new(declaration.shape, Budget::new(file_bytes));
+    let mut layers = Layers::new(declaration.shape, Budget::new(file_bytes));
     let mut notes = BTreeMap::new();
     let mut values: HashMap<&str, Value> = HashMap::new();
     values.insert(graph.input, Activation::of(0, declaration.layout.clone()).into());
     for node in &graph.nodes {
-        let value = lower(graph, &mut tree, &mut values, &mut notes, node)
-            .and_then(|value| {
-                if properties.names_layer(&node.name) { keep(&mut tree, node, value) } else { Ok(value) }
+        let computed = lower(graph, &mut layers, &mut values, &mut notes, node)
+            .and_then(|computed| {
+                if !properties.names_layer(&node.name) {
+                    return Ok(computed);
+                }
+                computed.into_iter().map(|value| keep(&mut layers, node, value)).collect()
             })
             .map_err(|reason| in_node(node, reason))?;
-        if let Some(output) = node.output.first() {
-            values.insert(output, value);
-        }
+        values.extend(node.output.iter().map(String::as_str).zip(computed));
     }
 
     let Some(Value::Activation(output)) = values.remove(graph.output) else {
@@ -116,16 +117,17 @@ fn attempt(
             quote(graph.output)
         )));
     };
-    let (last, doubled) =
-        logits(&mut tree, output, properties).map_err(|reason| match (reason, graph.nodes.last()) {
+    let (last, doubled) = logits(&mut layers, &mut notes, output, properties).map_err(|reason| {
+        match (reason, graph.nodes.last()) {
             (reason, Some(node)) => in_node(node, reason),
             (Reason::Text(text), None) => Refusal::Model(text),
             (Reason::InputIsImage(_), None) => Refusal::model("its output is its input"),
-        })?;
+        }
+    })?;
 
     let stem = std::path::Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("network");
     let name = if graph.name.is_empty() { stem } else { graph.name };
-    let (architecture, parameters) = tree.chain(name, last)?;
+    let (architecture, parameters) = layers.network(name, last)?;
     let mut network = Network { architecture, parameters, metadata: properties.metadata.clone() };
     properties.fill_ranges(&mut network.architecture);
     check_points(&network)?;
@@ -149,45 +151,72 @@ fn attempt(
 
 /// Refuses a stated range of one value for a layer whose weights and inputs make it vary.
 fn check_points(network: &Network) -> Result<(), Refusal> {
-    let mut input = network.architecture.input_range;
-    for (layer, parameters) in network.architecture.layers.iter().zip(&network.parameters) {
+    let architecture = &network.architecture;
+    for (index, (layer, parameters)) in architecture.layers.iter().zip(&network.parameters).enumerate() {
         let is_point = |range: Option<Range>| range.is_some_and(|range| range.low == range.high);
         let varies = match parameters {
             Parameters::Affine { weights, .. } => weights.iter().any(|&weight| weight != 0.0),
             _ => false,
         };
-        if varies && is_point(layer.range) && !is_point(input) {
+        let mut sources = architecture.sources(index).into_iter();
+        if varies && is_point(layer.range) && !sources.all(|source| is_point(architecture.range_of(source))) {
             let name = quote(&layer.name);
             return Err(Refusal::model(format!(
                 "its metadata states a range of one value for layer {name}, which is not constant: state its \
                  lowest and highest value over training images, or remove the ranges to have them measured"
             )));
         }
-        input = layer.range;
     }
     Ok(())
 }
 
 /// The layer that computes the logits, flattened if the file does so, and how many layers were doubled to
 /// make two logits of one. Our own export writes a network of one output as it is.
-fn logits(tree: &mut Tree, output: Activation, properties: &Properties) -> Result<(usize, usize), Reason> {
+fn logits(
+    layers: &mut Layers,
+    notes: &mut Notes,
+    output: Activation,
+    properties: &Properties,
+) -> Result<(usize, usize), Reason> {
+    let output = without_sigmoid(layers, notes, output, properties);
     let is_binary = output.layout.len() == 1 && (output.end.is_some() || !properties.is_ours());
-    let output = tree.settle(output, Settle::Fold)?;
+    let output = layers.settle(output, Settle::Fold)?;
     if !output.layout.is_in_order() {
         return Err("the network's output is a transposed image".into());
     }
     let flattens = is_binary || output.layout.rank() <= 1;
-    let last = if flattens { tree.flatten(output)?.base } else { output.base };
-    if is_binary { binary::split(tree, last) } else { Ok((last, 0)) }
+    let last = if flattens { layers.flatten(output)?.base } else { output.base };
+    if is_binary { binary::split(layers, last) } else { Ok((last, 0)) }
+}
+
+/// The argument of a sigmoid at the end, which is dropped: it changes no choice among the logits.
+fn without_sigmoid(
+    layers: &Layers,
+    notes: &mut Notes,
+    output: Activation,
+    properties: &Properties,
+) -> Activation {
+    match layers.layer(output.base) {
+        Some((base, layer, _))
+            if layer.op == Op::Activation(ActivationKind::Sigmoid)
+                && output.form.is_none()
+                && !properties.names_layer(&layer.name) =>
+        {
+            notes.insert("import.dropped", "Sigmoid at the end: the outputs are logits".into());
+            Activation { base, end: Some("Sigmoid".into()), ..output }
+        }
+        _ => output,
+    }
 }
 
 /// Settles what veilbench's own export wrote as a layer of its own.
-fn keep(tree: &mut Tree, node: &NodeProto, value: Value) -> Result<Value, Reason> {
+fn keep(layers: &mut Layers, node: &NodeProto, value: Value) -> Result<Value, Reason> {
     let Value::Activation(activation) = value else { return Ok(value) };
-    let activation = tree.settle(activation, Settle::Keep)?;
+    let activation = layers.settle(activation, Settle::Keep)?;
+    layers.composed.remove(&activation.base);
     let flattens =
         activation.flatten.as_deref() == Some(node.name.as_str()) && activation.layout.is_in_order();
-    Ok(if flattens { tree.flatten(activation)? } else { activation }.into())
+    Ok(if flattens { layers.flatten(activation)? } else { activation }.into())
 }
 
 fn in_node(node: &NodeProto, reason: Reason) -> Refusal {
@@ -214,20 +243,20 @@ pub(super) type Notes = BTreeMap<&'static str, String>;
 
 fn lower<'m>(
     graph: &Graph<'m>,
-    tree: &mut Tree,
+    layers: &mut Layers,
     values: &mut HashMap<&'m str, Value>,
     notes: &mut Notes,
     node: &'m NodeProto,
-) -> Result<Value, Reason> {
+) -> Result<Vec<Value>, Reason> {
     let mut inputs = Vec::with_capacity(node.input.len());
     for name in &node.input {
         inputs.push(match name.as_str() {
             "" => None,
-            name => Some(operand(graph, tree, values, name)?),
+            name => Some(operand(graph, layers, values, name)?),
         });
     }
     operators::lower(operators::Call {
-        tree,
+        layers,
         notes,
         node,
         attributes: Attributes::of(node)?,
@@ -241,7 +270,7 @@ fn lower<'m>(
 /// The value of a name; constants are decoded when first used.
 fn operand<'m>(
     graph: &Graph<'m>,
-    tree: &mut Tree,
+    layers: &mut Layers,
     values: &mut HashMap<&'m str, Value>,
     name: &'m str,
 ) -> Result<Value, Reason> {
@@ -253,7 +282,7 @@ fn operand<'m>(
     }
     let tensor = graph.initializers.get(name);
     let tensor = tensor.ok_or_else(|| format!("its input {} is not defined", quote(name)))?;
-    let constant = Constant::decode(tensor, &mut tree.budget).map_err(|reason| match reason {
+    let constant = Constant::decode(tensor, &mut layers.budget).map_err(|reason| match reason {
         Reason::Text(text) => Reason::Text(format!("its input {}: {text}", quote(name))),
         other => other,
     })?;

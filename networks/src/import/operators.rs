@@ -4,10 +4,14 @@ mod activations;
 mod convolution;
 mod dense;
 mod elementwise;
+mod joins;
 mod normalisation;
+mod padding;
 mod pooling;
 mod shapes;
+mod slices;
 mod structure;
+mod unsupported;
 
 use tract_onnx::pb::NodeProto;
 
@@ -15,16 +19,13 @@ use super::activation::Activation;
 use super::attributes::Attributes;
 use super::constant::Constant;
 use super::error::{Reason, quote};
+use super::layers::Layers;
 use super::lower::Notes;
-use super::tree::Tree;
 use super::value::Value;
-
-const UNSUPPORTED: &str = "this operator is not supported; of activations Relu, Clip, Max with 0 and \
-    polynomials are: train with one of these instead, or leave the operator out of the exported graph";
 
 /// A node to lower: its inputs as symbolic values, and what it may change.
 pub(super) struct Call<'c, 'm> {
-    pub(super) tree: &'c mut Tree,
+    pub(super) layers: &'c mut Layers,
     pub(super) notes: &'c mut Notes,
     pub(super) node: &'m NodeProto,
     pub(super) attributes: Attributes<'m>,
@@ -37,11 +38,16 @@ pub(super) struct Call<'c, 'm> {
     pub(super) inputs: Vec<Option<Value>>,
 }
 
-/// The value of a node's first output.
-pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
+/// The values of a node's outputs, as far as they are of use.
+pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Vec<Value>, Reason> {
     let domain = call.node.domain.as_str();
     if !domain.is_empty() && domain != "ai.onnx" {
         return Err(format!("operators of domain {} are not supported", quote(domain)).into());
+    }
+    if call.node.op_type == "Split" {
+        let values = slices::split(&mut call)?;
+        call.attributes.finish()?;
+        return Ok(values);
     }
     let value = match call.node.op_type.as_str() {
         "Gemm" => dense::gemm(&mut call),
@@ -55,11 +61,14 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "ReduceMean" => pooling::reduce_mean(&mut call),
         "Relu" => activations::relu(&mut call),
         "Clip" => activations::clip(&mut call),
-        "Max" => activations::max(&mut call),
+        "Max" | "Min" => activations::bound(&mut call),
         "Softmax" | "LogSoftmax" => activations::softmax(&mut call),
         "Log" => activations::log(&mut call),
-        "Sigmoid" => activations::sigmoid(&mut call),
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" => elementwise::binary(&mut call),
+        "PRelu" => activations::prelu(&mut call),
+        "LeakyRelu" | "Elu" | "Celu" | "Selu" | "HardSigmoid" | "HardSwish" | "Sigmoid" | "Tanh"
+        | "Swish" | "Gelu" | "Mish" | "Softplus" | "Erf" => activations::function(&mut call),
+        "Add" | "Sub" | "Mul" | "Div" => elementwise::binary(&mut call),
+        "Sum" => elementwise::sum(&mut call),
         "Neg" => elementwise::negate(&mut call),
         "Pow" => elementwise::power(&mut call),
         "Sqrt" => elementwise::square_root(&mut call),
@@ -70,16 +79,19 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Value, Reason> {
         "Reshape" => shapes::reshape(&mut call),
         "Squeeze" => shapes::squeeze(&mut call),
         "Unsqueeze" => shapes::unsqueeze(&mut call),
-        "Pad" => shapes::pad(&mut call),
+        "Pad" => padding::pad(&mut call),
         "Transpose" => shapes::transpose(&mut call),
         "Shape" => structure::shape(&mut call),
+        "Gather" if call.reads_image() => slices::gather(&mut call),
         "Gather" => structure::gather(&mut call),
+        "Slice" if call.reads_image() => slices::slice(&mut call),
         "Slice" => structure::slice(&mut call),
+        "Concat" if call.reads_image() => joins::concat(&mut call),
         "Concat" => structure::concat(&mut call),
-        _ => Err(UNSUPPORTED.into()),
+        other => Err(unsupported::reason(other).into()),
     }?;
     call.attributes.finish()?;
-    Ok(value)
+    Ok(vec![value])
 }
 
 impl Call<'_, '_> {
@@ -89,12 +101,24 @@ impl Call<'_, '_> {
         value.ok_or_else(|| format!("its input {index} is missing").into())
     }
 
-    /// Takes an input that must depend on the image.
-    pub(super) fn activation(&mut self, index: usize) -> Result<Activation, Reason> {
+    /// Whether any of its inputs depends on the image.
+    fn reads_image(&self) -> bool {
+        self.inputs.iter().flatten().any(|input| matches!(input, Value::Activation(_)))
+    }
+
+    /// Takes an input, which must be there and not behind the end of the network.
+    pub(super) fn operand(&mut self, index: usize) -> Result<Value, Reason> {
         match self.value(index)? {
             Value::Activation(Activation { end: Some(end), .. }) => {
                 Err(format!("it comes after {end}, which must be the last operator").into())
             }
+            value => Ok(value),
+        }
+    }
+
+    /// Takes an input that must depend on the image.
+    pub(super) fn activation(&mut self, index: usize) -> Result<Activation, Reason> {
+        match self.operand(index)? {
             Value::Activation(activation) => Ok(activation),
             _ => Err(format!("its input {} does not depend on the image", self.input_name(index)).into()),
         }

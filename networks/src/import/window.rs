@@ -32,6 +32,15 @@ pub(super) fn take(
     Ok(Window { kernel, stride, padding: padding.unwrap_or([0; 4]) })
 }
 
+/// Padding of a window within padding around the image.
+pub(super) fn sum(padding: [usize; 4], around: [usize; 4]) -> Option<[usize; 4]> {
+    let mut sum = [0; 4];
+    for (side, sum) in sum.iter_mut().enumerate() {
+        *sum = padding[side].checked_add(around[side])?;
+    }
+    Some(sum)
+}
+
 /// Padding with which the output has `ceil(size / stride)` positions.
 fn same_padding(size: usize, kernel: usize, stride: usize, dilation: usize) -> Option<usize> {
     let positions = size.checked_add(stride.checked_sub(1)?)?.checked_div(stride)?;

@@ -1,6 +1,8 @@
 //! The four architectures, in both forms, without weights.
 
-use crate::{Architecture, Conv2d, Dense, Layer, Network, Op, Parameters, Polynomial, Shape, Window};
+use crate::{
+    ActivationKind, Architecture, Conv2d, Dense, Layer, Network, Op, Parameters, Polynomial, Shape, Window,
+};
 
 /// The nonlinearity of a reference network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub fn melanoma_lenet(activation: Activation) -> Architecture {
 /// The architecture with small weights that are a function of `seed` alone: for tests, benchmarks and
 /// as a carrier of trained weights. Useless as a classifier.
 ///
-/// Weights are uniform in `±1/sqrt(inputs of the layer)`; polynomials are `0.1 x^2 + 0.5 x` plus as much.
+/// Weights are uniform in `±1/sqrt(inputs of the layer)`; polynomials are `0.1 x^2 + 0.5 x` plus as much; slopes
+/// are uniform in `±0.3`.
 pub fn untrained(architecture: Architecture, seed: u64) -> Network {
     let mut noise = SplitMix(seed);
     let parameters = architecture
@@ -70,6 +73,9 @@ pub fn untrained(architecture: Architecture, seed: u64) -> Network {
                         }
                     }
                     Parameters::Polynomial { coefficients }
+                }
+                Op::Activation(ActivationKind::PRelu { .. }) => {
+                    Parameters::Slopes { slopes: uniform(count, 0.3) }
                 }
                 _ => Parameters::None,
             }
@@ -133,10 +139,10 @@ impl Chain {
 
     fn append(mut self, name: String, op: Op) -> Self {
         let input = self.architecture.output();
-        let Ok(output) = op.output(input, &name) else {
+        let Ok(output) = op.output(&[input], &name) else {
             unreachable!("the reference geometries are sound, and a test says so")
         };
-        self.architecture.layers.push(Layer { name, op, output, range: None });
+        self.architecture.layers.push(Layer::new(name, op, output));
         self
     }
 

@@ -1,10 +1,11 @@
 //! The bytes that onnx's checker and onnxruntime have accepted are still the bytes we write.
 
-use crate::support::{append, images};
+use crate::support::{activation, append, images};
 use veilbench_networks::evaluate::ranges;
 use veilbench_networks::zoo::untrained;
 use veilbench_networks::{
-    Architecture, Conv2d, Dense, Network, Normalisation, Op, Polynomial, Shape, Window, export, import,
+    Architecture, Conv2d, Dense, Layer, Network, Normalisation, Op, Polynomial, Shape, Source, Window,
+    export, import,
 };
 
 /// A small network with every operator and all metadata.
@@ -43,19 +44,46 @@ fn every_operator() -> Network {
     network
 }
 
+/// Every activation, a sum and a concatenation.
+fn every_join() -> Network {
+    let input = Shape::Image { channels: 3, height: 5, width: 4 };
+    let mut architecture =
+        Architecture { name: "every-join".into(), input, input_range: None, layers: Vec::new() };
+    for kind in 0..16 {
+        append(&mut architecture, Op::Activation(activation(kind + 80, 3)));
+    }
+    let joined = [Source::Layer(3), Source::Layer(15)];
+    architecture.layers.push(Layer::new("sum", Op::Add, input).reading(joined));
+    let doubled = Shape::Image { channels: 6, height: 5, width: 4 };
+    let joined = [Source::Image, Source::Layer(16)];
+    architecture.layers.push(Layer::new("both", Op::Concat, doubled).reading(joined));
+    append(&mut architecture, Op::Flatten);
+    append(&mut architecture, Op::Dense(Dense { inputs: 120, outputs: 3 }));
+    let mut network = untrained(architecture, 12);
+    ranges(&mut network, &images(4, input)).unwrap();
+    network
+}
+
 #[test]
-fn the_export_is_the_one_that_was_validated() {
-    let bytes = export::to_bytes(&every_operator()).unwrap();
-    let validated: &[u8] = include_bytes!("../fixtures/exported-every-operator.onnx");
-    if bytes != validated {
-        let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/exported-every-operator.onnx");
-        std::fs::write(path, &bytes).unwrap();
-        panic!("the export has changed: move {path} to tests/fixtures and run `make.py exports` there");
+fn the_exports_are_those_that_were_validated() {
+    let validated: [(&str, &[u8], Network); 2] = [
+        ("every-operator", include_bytes!("../fixtures/exported-every-operator.onnx"), every_operator()),
+        ("every-join", include_bytes!("../fixtures/exported-every-join.onnx"), every_join()),
+    ];
+    for (name, validated, network) in validated {
+        let bytes = export::to_bytes(&network).unwrap();
+        if bytes != validated {
+            let path = format!("{}/exported-{name}.onnx", env!("CARGO_TARGET_TMPDIR"));
+            std::fs::write(&path, &bytes).unwrap();
+            panic!("the export has changed: move {path} to tests/fixtures and run `make.py exports` there");
+        }
     }
 }
 
 #[test]
-fn the_validated_export_is_read_back_with_everything_in_it() {
+fn the_validated_exports_are_read_back_with_everything_in_them() {
     let validated = include_bytes!("../fixtures/exported-every-operator.onnx");
     assert_eq!(import::parse(validated, "exported.onnx").unwrap(), every_operator());
+    let validated = include_bytes!("../fixtures/exported-every-join.onnx");
+    assert_eq!(import::parse(validated, "exported.onnx").unwrap(), every_join());
 }

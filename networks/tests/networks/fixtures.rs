@@ -61,9 +61,13 @@ fn softmax(logits: &[f32], end: Option<&str>) -> Vec<f32> {
         None => logits.to_vec(),
         Some("LogSoftmax") => logits.iter().map(log).collect(),
         Some("Softmax") => logits.iter().map(|logit| log(logit).exp()).collect(),
-        Some("Sigmoid") => vec![1.0 / (1.0 + (logits[0] - logits[1]).exp())],
+        Some("Sigmoid") => logits.iter().copied().map(sigmoid).collect(),
         Some(other) => panic!("unknown end {other}"),
     }
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 #[test]
@@ -76,6 +80,7 @@ fn imported_models_compute_what_onnxruntime_computed() {
         for (index, expected) in logits.iter().enumerate() {
             let ours = match (ours.image(index), expected.len()) {
                 (&[negative, positive], 1) if end.is_none() => vec![positive - negative],
+                (&[negative, positive], 1) => vec![sigmoid(positive - negative)],
                 (logits, _) => softmax(logits, end.as_deref()),
             };
             let difference = difference(expected, &ours);

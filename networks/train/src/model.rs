@@ -105,6 +105,13 @@ impl Model {
             parameters: Vec::new(),
             statistics: Vec::new(),
         };
+        if let Some(layer) = architecture.first_branch() {
+            return Err(Error::UnsupportedLayer {
+                network: architecture.name.clone(),
+                layer: layer.name.clone(),
+                reason: "only chains of layers are trained",
+            });
+        }
         for (index, (layer, parameters)) in architecture.layers.iter().zip(layers).enumerate() {
             let unsupported = |reason| Error::UnsupportedLayer {
                 network: architecture.name.clone(),

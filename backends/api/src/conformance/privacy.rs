@@ -100,6 +100,7 @@ fn secret_parameters(network: &Network) -> Vec<&[f32]> {
         match parameters {
             Parameters::Affine { weights, bias } => secrets.extend([weights.as_slice(), bias.as_slice()]),
             Parameters::Polynomial { coefficients } => secrets.push(coefficients),
+            Parameters::Slopes { slopes } => secrets.push(slopes),
             _ => {}
         }
     }

@@ -3,8 +3,8 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use veilbench_networks::{
-    Architecture, Conv2d, Dense, Layer, Metadata, Network, Op, Parameters, Polynomial, Range, Shape, Tensor,
-    Window,
+    ActivationKind, Architecture, Conv2d, Dense, Layer, Metadata, Network, Op, Parameters, Polynomial, Range,
+    Shape, Source, Tensor, Window,
 };
 
 use crate::{Backend, Job, LinkProfile};
@@ -36,7 +36,44 @@ pub fn all() -> Vec<Network> {
             image,
             &[conv(2, 4, 3, 2), Op::Relu, Op::MaxPool(window(2, 2)), Op::Flatten, dense(16, 2)],
         ),
+        test_network(
+            "conv-piecewise",
+            image,
+            &[
+                conv(2, 3, 3, 2),
+                Op::Activation(ActivationKind::Clip { low: 0.0, high: 0.5 }),
+                Op::Flatten,
+                dense(48, 8),
+                Op::Activation(ActivationKind::PRelu { channels: 8 }),
+                dense(8, 3),
+            ],
+        ),
+        residual("residual", image, &[conv(2, 2, 3, 2), Op::Relu]),
     ]
+}
+
+/// Two layers of one shape, their sum, the sum beside the first, and a dense layer.
+fn residual(name: &str, input: Shape, ops: &[Op; 2]) -> Network {
+    let start = test_network(name, input, ops);
+    let shape = start.architecture.output();
+    let Shape::Image { channels, height, width } = shape else { unreachable!("joins are of images") };
+    let both = Shape::Image { channels: 2 * channels, height, width };
+    let end = test_network(name, both, &[Op::Flatten, Op::Dense(Dense { inputs: both.len(), outputs: 3 })]);
+    let range = Some(Range { low: -8.0, high: 8.0 });
+    let join = |name: &str, op, output, inputs: [Source; 2]| Layer {
+        range,
+        ..Layer::new(name, op, output).reading(inputs)
+    };
+    let mut network = start;
+    let layers = &mut network.architecture.layers;
+    layers.push(join("sum", Op::Add, shape, [Source::Layer(0), Source::Layer(1)]));
+    layers.push(join("both", Op::Concat, both, [Source::Layer(2), Source::Layer(0)]));
+    for layer in end.architecture.layers {
+        layers.push(Layer { name: format!("layer{}", layers.len()), ..layer });
+    }
+    network.parameters.extend([Parameters::None, Parameters::None]);
+    network.parameters.extend(end.parameters);
+    network
 }
 
 /// Returns the first test network `backend` supports with batches of `batch`.
@@ -92,11 +129,14 @@ pub fn test_network(name: &str, input: Shape, ops: &[Op]) -> Network {
             Op::Polynomial(Polynomial { channels, degree }) => {
                 (shape, Parameters::Polynomial { coefficients: draw(channels * (degree + 1), 4) })
             }
+            Op::Activation(ActivationKind::PRelu { channels }) => {
+                (shape, Parameters::Slopes { slopes: draw(channels, 4) })
+            }
             Op::Flatten => (Shape::Flat(shape.len()), Parameters::None),
             _ => (shape, Parameters::None),
         };
         let range = Some(Range { low: -8.0, high: 8.0 });
-        layers.push(Layer { name: format!("layer{index}"), op, output, range });
+        layers.push(Layer { range, ..Layer::new(format!("layer{index}"), op, output) });
         parameters.push(weights);
         shape = output;
     }

@@ -91,6 +91,38 @@ pub enum Gate {
         /// Fractional bits it removes.
         shift: u32,
     },
+    /// Local: later gates may read the wire once more.
+    Keep {
+        /// Values it keeps.
+        units: usize,
+        /// Whether the wire is open or held.
+        open: bool,
+    },
+    /// Local: the wire is what was kept.
+    Recall {
+        /// Number of the [`Gate::Keep`].
+        kept: usize,
+        /// Values that were kept.
+        units: usize,
+    },
+    /// Open to open, straight after a linear layer, whose message it makes its own: adds `kept << shift`.
+    Add {
+        /// Number of the [`Gate::Keep`].
+        kept: usize,
+        /// Values it adds.
+        units: usize,
+        /// Fractional bits that what was kept lacks.
+        shift: u32,
+    },
+    /// Held to held, local: what was kept, and then the wire.
+    Concat {
+        /// Number of the [`Gate::Keep`].
+        kept: usize,
+        /// Values of either.
+        units: [usize; 2],
+        /// Channels of either.
+        channels: [usize; 2],
+    },
     /// The data owner learns the wire.
     Output {
         /// Number of logits.
@@ -115,7 +147,13 @@ impl Gate {
             Gate::Linear { shape } => shape.inputs(),
             Gate::Sum(pool) => pool.inputs(),
             Gate::Max { inputs, .. } => *inputs,
-            Gate::Relu { units, .. } | Gate::Truncate { units, .. } | Gate::Output { units, .. } => *units,
+            Gate::Relu { units, .. }
+            | Gate::Truncate { units, .. }
+            | Gate::Keep { units, .. }
+            | Gate::Recall { units, .. }
+            | Gate::Add { units, .. }
+            | Gate::Output { units, .. } => *units,
+            Gate::Concat { units: [_, units], .. } => *units,
             Gate::Quadratic { channels, positions, .. } => channels * positions,
         }
     }
@@ -129,7 +167,12 @@ impl Gate {
             Gate::Relu { pools, .. } | Gate::Quadratic { pools, .. } => {
                 pools.last().map_or(self.inputs(), Pool::outputs)
             }
-            Gate::Truncate { units, .. } | Gate::Output { units, .. } => *units,
+            Gate::Truncate { units, .. }
+            | Gate::Keep { units, .. }
+            | Gate::Recall { units, .. }
+            | Gate::Add { units, .. }
+            | Gate::Output { units, .. } => *units,
+            Gate::Concat { units: [kept, units], .. } => kept + units,
         }
     }
 }
@@ -172,6 +215,11 @@ impl Circuit {
     /// Values of one image.
     pub fn inputs(&self) -> usize {
         self.inputs
+    }
+
+    /// Whether the gate of an index is a linear layer whose output the data owner learns with the sum that follows, or as logits.
+    pub(crate) fn is_merged(&self, index: usize) -> bool {
+        matches!(self.gates.get(index + 1), Some(Gate::Output { .. } | Gate::Add { .. }))
     }
 
     /// Logits of one image.

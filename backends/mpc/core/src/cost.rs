@@ -271,7 +271,9 @@ impl Cost<'_> {
             let spans = if self.products_ahead { 0 } else { WORDS_OF_SPANS * WORD * compared };
             (WORD + self.element()) * images * (gate.inputs() + gate.outputs()) + spans
         };
-        let both = self.circuit.gates.iter().map(values).max().unwrap_or(0) + self.patches_memory();
+        let kept = |gate: &Gate| if let Gate::Keep { units, .. } = gate { WORD * images * units } else { 0 };
+        let kept: usize = self.circuit.gates.iter().map(kept).sum();
+        let both = kept + self.circuit.gates.iter().map(values).max().unwrap_or(0) + self.patches_memory();
         Memory { data_owner: both, model_owner: both, dealer: 0 }
     }
 

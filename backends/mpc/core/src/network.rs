@@ -138,6 +138,16 @@ pub enum Layer {
     Quadratic,
     /// Image to vector, in storage order.
     Flatten,
+    /// What it reads, which later layers may read once more: the first of these is number 0.
+    Keep,
+    /// What was kept, by its number.
+    Recall(usize),
+    /// What it reads, in the format of activations: layers of one format can be concatenated.
+    Hold,
+    /// What was kept, added to the output of the linear layer just before.
+    Add(usize),
+    /// What was kept, which must be in the format of activations, and then the channels it reads.
+    Concat(usize),
 }
 
 impl Layer {
@@ -161,7 +171,14 @@ impl Layer {
             Layer::SumPool(window) | Layer::AveragePool(window) | Layer::MaxPool(window) => {
                 area(window)?.checked_mul(output.len())?.max(padded(window)?)
             }
-            Layer::Relu | Layer::Quadratic | Layer::Flatten => input.len(),
+            Layer::Relu
+            | Layer::Quadratic
+            | Layer::Flatten
+            | Layer::Keep
+            | Layer::Recall(_)
+            | Layer::Hold
+            | Layer::Add(_)
+            | Layer::Concat(_) => input.len(),
         })
     }
 }
@@ -197,6 +214,7 @@ impl Architecture {
         }
         let mut shape = self.input;
         let mut shapes = Vec::with_capacity(self.layers.len());
+        let mut kept: Vec<Shape> = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
             let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
             let slide = |window: &Window, dilation| {
@@ -209,7 +227,27 @@ impl Architecture {
             shape = match layer {
                 Layer::Dense { outputs } => Shape::vector(*outputs),
                 Layer::Flatten => Shape::vector(shape.len()),
-                Layer::Relu | Layer::Quadratic => shape,
+                Layer::Relu | Layer::Quadratic | Layer::Hold => shape,
+                Layer::Keep => {
+                    kept.push(shape);
+                    shape
+                }
+                Layer::Recall(number) | Layer::Add(number) | Layer::Concat(number) => {
+                    let of_kept =
+                        *kept.get(*number).ok_or_else(|| refuse("nothing is kept under its number"))?;
+                    match layer {
+                        Layer::Add(_) if of_kept != shape => {
+                            return Err(refuse("it adds values of other shapes"));
+                        }
+                        Layer::Concat(_) => {
+                            if [of_kept.height, of_kept.width] != [shape.height, shape.width] {
+                                return Err(refuse("it puts images of different sizes together"));
+                            }
+                            Shape { channels: of_kept.channels.saturating_add(shape.channels), ..shape }
+                        }
+                        _ => of_kept,
+                    }
+                }
                 Layer::Conv2d(conv) => {
                     if conv.groups == 0
                         || !shape.channels.is_multiple_of(conv.groups)

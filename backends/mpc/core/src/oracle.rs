@@ -22,6 +22,7 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
         ((ring.signed(value) + half) >> shift) as u64
     };
     let mut wire = inputs.to_vec();
+    let mut kept = Vec::new();
     for (gate, parameters) in circuit.gates.iter().zip(&model.gates) {
         wire = match (gate, parameters) {
             (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
@@ -51,6 +52,16 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 sums.into_iter().map(|x| rounded(x, *square_shift)).collect()
             }
             (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| rounded(x, *shift)).collect(),
+            (Gate::Keep { .. }, _) => {
+                kept.push(wire.clone());
+                wire
+            }
+            (Gate::Recall { kept: number, .. }, _) => kept[*number].clone(),
+            (Gate::Add { kept: number, shift, .. }, _) => {
+                add_shifted(&mut wire, &kept[*number], *shift);
+                wire
+            }
+            (Gate::Concat { kept: number, units, .. }, _) => concatenated(*units, &kept[*number], &wire),
             (Gate::Output { .. }, _) => {
                 wire.into_iter().map(|x| ring.reduce(rounded(x, circuit.output_shift))).collect()
             }
@@ -67,6 +78,19 @@ fn larger(image: &[u64], slot: Slot, ring: crate::ring::Ring) -> u64 {
         Slot::Keep(a) => image[a],
         Slot::Larger(a, b) => ring.signed(image[a]).max(ring.signed(image[b])) as u64,
     }
+}
+
+/// Adds `addends << shift`.
+pub(crate) fn add_shifted(values: &mut [u64], addends: &[u64], shift: u32) {
+    for (value, addend) in values.iter_mut().zip(addends) {
+        *value = value.wrapping_add(addend << shift);
+    }
+}
+
+/// Of every image of a batch, the values of `first` and then those of `second`, so many of either.
+pub(crate) fn concatenated(units: [usize; 2], first: &[u64], second: &[u64]) -> Vec<u64> {
+    let images = first.chunks_exact(units[0]).zip(second.chunks_exact(units[1]));
+    images.flat_map(|(first, second)| first.iter().chain(second)).copied().collect()
 }
 
 /// Adds `addends[channel]` to all values of a channel, in every image of a batch.

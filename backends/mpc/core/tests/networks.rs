@@ -37,6 +37,9 @@ fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
         ("no-activation", 8, 16),
         ("ends-in-a-pool", 7, 16),
         ("ends-in-a-pool-poly", 8, 13),
+        ("residual", 8, 16),
+        ("residual", 6, 13),
+        ("residual-poly", 8, 12),
     ] {
         promise_is_kept(name, format(ring_bytes, bits));
     }
@@ -46,6 +49,8 @@ fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
         ("malaria-cnn", 8, 16),
         ("max-pools", 8, 16),
         ("max-pools", 6, 14),
+        ("residual", 8, 16),
+        ("residual", 6, 13),
     ] {
         promise_is_kept(name, by_function(format(ring_bytes, bits)));
     }
@@ -107,7 +112,7 @@ fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Infe
 
 #[test]
 fn what_every_protocol_sends_is_counted_beforehand() {
-    for name in ["max-pools", "mnist-cnn-poly", "no-activation"] {
+    for name in ["max-pools", "mnist-cnn-poly", "no-activation", "residual", "residual-poly"] {
         let (circuit, model) = compile(name, format(8, 12));
         let (of_function, _) = compile(name, by_function(format(8, 12)));
         let of_function_model = Model::encode(&of_function, &parameters(&architecture(name), 1)).unwrap();

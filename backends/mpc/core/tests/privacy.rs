@@ -31,6 +31,8 @@ fn each_partys_transcript_is_uniform_though_the_input_never_changes() {
         ("mnist-cnn-poly", format(8, 12)),
         ("max-pools", format(6, 12)),
         ("ends-in-a-pool", by_function(format(8, 12))),
+        ("residual", format(8, 12)),
+        ("residual-poly", format(8, 12)),
     ] {
         let (circuit, model) = compile(name, format);
         let images = vec![0.0; circuit.inputs()];
@@ -97,17 +99,19 @@ fn lengths_and_counts_do_not_depend_on_the_image() {
 
 #[test]
 fn two_runs_on_one_image_share_nothing() {
-    let (circuit, model) = compile("mnist-cnn", format(8, 16));
-    let images = images(&circuit, 1, 1);
-    let mut session = Session::fresh(&circuit, &model);
-    let mut seen: HashSet<[u8; 16]> = HashSet::new();
-    for _ in 0..3 {
-        let inference = session.infer(&images);
-        let online = [inference.to_model_owner, inference.to_data_owner].concat();
-        let offline = [to_parties(&inference.corrections), vec![inference.differences]].concat();
-        let bodies = online.iter().map(Vec::as_slice).chain(offline.iter().map(|message| body(message)));
-        for block in bodies.flat_map(|message| message.chunks_exact(16)) {
-            assert!(seen.insert(block.try_into().unwrap()), "sixteen bytes came twice");
+    for name in ["mnist-cnn", "residual"] {
+        let (circuit, model) = compile(name, format(8, 16));
+        let images = images(&circuit, 1, 1);
+        let mut session = Session::fresh(&circuit, &model);
+        let mut seen: HashSet<[u8; 16]> = HashSet::new();
+        for _ in 0..3 {
+            let inference = session.infer(&images);
+            let online = [inference.to_model_owner, inference.to_data_owner].concat();
+            let offline = [to_parties(&inference.corrections), vec![inference.differences]].concat();
+            let bodies = online.iter().map(Vec::as_slice).chain(offline.iter().map(|message| body(message)));
+            for block in bodies.flat_map(|message| message.chunks_exact(16)) {
+                assert!(seen.insert(block.try_into().unwrap()), "{name}: sixteen bytes came twice");
+            }
         }
     }
 }

@@ -66,6 +66,9 @@ fn logits_are_the_oracles<P: Protocol>() {
         ("no-activation", 8, 16),
         ("ends-in-a-pool", 7, 16),
         ("ends-in-a-pool-poly", 8, 13),
+        ("residual", 8, 14),
+        ("residual", 6, 13),
+        ("residual-poly", 8, 12),
     ] {
         let (circuit, model) = compile(name, format(ring_bytes, bits));
         let images = images(&circuit, 2, 3);
@@ -80,7 +83,7 @@ fn logits_are_the_oracles<P: Protocol>() {
 
 /// Every message of the online phase, a byte shorter, a byte longer, empty, and cut to any half.
 fn other_lengths_end_the_run<P: Protocol>() {
-    for name in ["ends-in-a-pool", "ends-in-a-pool-poly", "max-pools"] {
+    for name in ["ends-in-a-pool", "ends-in-a-pool-poly", "max-pools", "residual"] {
         let (circuit, model) = compile(name, format(8, 13));
         let images = images(&circuit, 1, 3);
         let turns = std::cell::Cell::new(0);

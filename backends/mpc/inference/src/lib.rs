@@ -2,12 +2,14 @@
 //! messages meet links, batches are cut into messages, and spans are timed.
 
 mod batches;
+mod branches;
 mod data_owner;
 mod dealer;
 mod format;
 mod layers;
 mod lowering;
 mod model_owner;
+mod piecewise;
 mod prediction;
 #[cfg(test)]
 mod tests;

@@ -3,106 +3,47 @@
 use veilbench_mpc as core;
 use veilbench_mpc::model::LayerParameters;
 use veilbench_mpc::network::Layer;
-use veilbench_networks::{Architecture, Conv2d, Network, Op, Parameters, Polynomial, Range, Shape, Window};
+use veilbench_networks::{Architecture, Conv2d, Network, Parameters, Range, Shape, Source, Window};
 
-use super::format::rounded_up;
+use super::branches::Lowering;
+use super::piecewise::Given;
 use veilbench_api::{Error, Unsupported};
 
 /// An architecture as the protocols see it.
 pub(super) struct Lowered {
     pub(super) architecture: core::network::Architecture,
     /// What each of its layers stands for.
-    sources: Vec<Source>,
+    pub(super) sources: Vec<Origin>,
     /// Names of the network's layers.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Largest magnitude of an input value, if the architecture states it.
     pub(super) input_magnitude: Option<f64>,
 }
 
 /// Where a layer comes from.
 #[derive(Clone, Copy)]
-struct Source {
+pub(super) struct Origin {
     /// Number of the network's layer.
-    layer: usize,
-    parameters: Given,
-}
-
-/// Where the parameters of a layer come from.
-#[derive(Clone, Copy)]
-enum Given {
-    /// The network's layer.
-    Layer,
-    /// The network's polynomial `b x + c`, which is linear.
-    Affine { degree: usize },
-    /// None: `x` of so many channels, exactly.
-    Identity { channels: usize },
+    pub(super) layer: usize,
+    pub(super) parameters: Given,
 }
 
 /// The layers. Protocols begin with products by weights and continue after an activation with them, so an activation or a pool
 /// that has neither before it is given an identity, whose fixed-point product is exact. A polynomial of degree one is a product by
-/// weights itself, so that its coefficients stay the model owner's.
+/// weights itself, so that its coefficients stay the model owner's. Piecewise linear activations become ReLUs between products by
+/// public weights.
 ///
 /// # Errors
-/// For a polynomial of degree three or more.
+/// For a polynomial of degree three or more, and for activations that are not piecewise linear.
 pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported> {
-    let magnitude =
-        |range: Option<Range>| range.map(|range| f64::from(range.low.abs().max(range.high.abs())));
-    let power_above = |magnitude: f64| f64::from(rounded_up(magnitude)).exp2();
-    let input_magnitude = magnitude(architecture.input_range);
     refuse_constants(architecture)?;
-    let mut lowered = Lowered {
-        architecture: core::network::Architecture {
-            input: shape(architecture.input),
-            layers: Vec::new(),
-            magnitudes: Vec::new(),
-        },
-        sources: Vec::new(),
-        names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
-        input_magnitude,
-    };
-    let mut wire = Wire::Held;
-    let mut reached = input_magnitude.map(power_above);
-    for (index, (input, layer)) in architecture.steps().enumerate() {
-        let channels = shape(input).channels;
-        let mut parameters = Given::Layer;
-        let own = match layer.op {
-            Op::Dense(dense) => Layer::Dense { outputs: dense.outputs },
-            Op::Conv2d(conv) => Layer::Conv2d(convolution(conv)),
-            Op::AveragePool(pool) => Layer::AveragePool(window(pool)),
-            Op::MaxPool(pool) => Layer::MaxPool(window(pool)),
-            Op::Relu => Layer::Relu,
-            Op::Polynomial(Polynomial { degree: degree @ 0..=1, .. }) => {
-                parameters = Given::Affine { degree };
-                each_channel(channels)
-            }
-            Op::Polynomial(Polynomial { degree: 2, .. }) => Layer::Quadratic,
-            Op::Flatten => Layer::Flatten,
-            other => {
-                let reason = match other {
-                    Op::Polynomial(Polynomial { degree, .. }) => {
-                        format!("its polynomial has degree {degree}; this backend runs degrees up to 2")
-                    }
-                    _ => "this backend does not run such a layer".into(),
-                };
-                return Err(Unsupported { layer: Some(layer.name.clone()), reason });
-            }
-        };
-        if wire.lacks_a_linear_layer(own) {
-            let identity = Source { layer: index, parameters: Given::Identity { channels } };
-            lowered.push(each_channel(channels), identity, reached);
-            wire = Wire::Open;
-        }
-        reached = magnitude(layer.range).map(power_above);
-        lowered.push(own, Source { layer: index, parameters }, reached);
-        wire = wire.after(own);
+    let mut lowering = Lowering::new(architecture);
+    lowering.keep(Source::Image, 0);
+    for index in 0..architecture.layers.len() {
+        lowering.layer(index)?;
+        lowering.keep(Source::Layer(index), index);
     }
-    Ok(lowered)
-}
-
-/// A product of every channel by a weight of its own, with a bias.
-fn each_channel(channels: usize) -> Layer {
-    let window = core::network::Window::tiles(1);
-    Layer::Conv2d(core::network::Conv2d { outputs: channels, groups: channels, dilation: [1; 2], window })
+    Ok(lowering.lowered)
 }
 
 /// A layer that writes nothing but zeros leaves all that follow constant: ranges that say otherwise are wrong.
@@ -121,45 +62,8 @@ fn refuse_constants(architecture: &Architecture) -> Result<(), Unsupported> {
     Ok(())
 }
 
-/// What the protocols have where a layer begins.
-#[derive(Clone, Copy, PartialEq)]
-enum Wire {
-    /// The input, or what follows a pooled input.
-    Held,
-    /// After a linear layer.
-    Open,
-    /// After a ReLU behind which max-pools may still be moved.
-    Rectified,
-    /// After an activation.
-    Activated,
-}
-
-impl Wire {
-    fn lacks_a_linear_layer(self, layer: Layer) -> bool {
-        match layer {
-            Layer::Relu | Layer::Quadratic => self != Wire::Open,
-            Layer::MaxPool(_) => !matches!(self, Wire::Open | Wire::Rectified),
-            Layer::AveragePool(_) | Layer::SumPool(_) => self == Wire::Held,
-            Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Flatten => false,
-        }
-    }
-
-    fn after(self, layer: Layer) -> Wire {
-        match layer {
-            Layer::Dense { .. } | Layer::Conv2d(_) => Wire::Open,
-            Layer::Relu => Wire::Rectified,
-            Layer::Quadratic => Wire::Activated,
-            Layer::MaxPool(_) => self,
-            Layer::AveragePool(_) | Layer::SumPool(_) | Layer::Flatten if self == Wire::Rectified => {
-                Wire::Activated
-            }
-            Layer::AveragePool(_) | Layer::SumPool(_) | Layer::Flatten => self,
-        }
-    }
-}
-
 impl Lowered {
-    fn push(&mut self, layer: Layer, source: Source, magnitude: Option<f64>) {
+    pub(super) fn push(&mut self, layer: Layer, source: Origin, magnitude: Option<f64>) {
         self.architecture.layers.push(layer);
         self.architecture.magnitudes.push(magnitude);
         self.sources.push(source);
@@ -209,9 +113,20 @@ impl Lowered {
     /// The weights of every layer.
     pub(super) fn parameters(&self, network: Network) -> Vec<LayerParameters> {
         let Network { mut parameters, .. } = network;
-        let convert = |source: &Source| {
-            if let Given::Identity { channels } = source.parameters {
-                return LayerParameters::Affine { weights: vec![1.0; channels], bias: vec![0.0; channels] };
+        let convert = |source: &Origin| {
+            let public = |weights: Vec<f32>, bias: Vec<f32>| LayerParameters::Affine { weights, bias };
+            match source.parameters {
+                Given::Nothing => return LayerParameters::None,
+                Given::Public { channels, weight, bias } => {
+                    return public(vec![weight; channels], vec![bias; channels]);
+                }
+                Given::Mirrored { channels } => {
+                    return public([1.0, -1.0].repeat(channels), vec![0.0; 2 * channels]);
+                }
+                Given::Slope { channels, slope } => {
+                    return public([1.0, -slope].repeat(channels), vec![0.0; channels]);
+                }
+                Given::Layer | Given::Affine { .. } | Given::Slopes => {}
             }
             let given = parameters
                 .get_mut(source.layer)
@@ -224,6 +139,10 @@ impl Lowered {
                         bias: power(&coefficients, degree, 0),
                     }
                 }
+                (_, Parameters::Slopes { slopes }) => LayerParameters::Affine {
+                    weights: slopes.iter().flat_map(|&slope| [1.0, -slope]).collect(),
+                    bias: vec![0.0; slopes.len()],
+                },
                 (_, Parameters::Polynomial { coefficients }) => LayerParameters::Quadratic {
                     a: power(&coefficients, 2, 2),
                     b: power(&coefficients, 2, 1),
@@ -241,18 +160,18 @@ fn power(coefficients: &[f32], degree: usize, power: usize) -> Vec<f32> {
     coefficients.chunks_exact(degree + 1).map(|row| row.get(power).copied().unwrap_or(0.0)).collect()
 }
 
-fn shape(shape: Shape) -> core::network::Shape {
+pub(super) fn shape(shape: Shape) -> core::network::Shape {
     match shape {
         Shape::Image { channels, height, width } => core::network::Shape::image(channels, height, width),
         Shape::Flat(features) => core::network::Shape::vector(features),
     }
 }
 
-fn window(window: Window) -> core::network::Window {
+pub(super) fn window(window: Window) -> core::network::Window {
     core::network::Window { kernel: window.kernel, stride: window.stride, padding: window.padding }
 }
 
-fn convolution(conv: Conv2d) -> core::network::Conv2d {
+pub(super) fn convolution(conv: Conv2d) -> core::network::Conv2d {
     core::network::Conv2d {
         outputs: conv.outputs,
         groups: conv.groups,

@@ -68,7 +68,7 @@ fn network(input: Shape, layers: &[(Op, Shape, usize, usize)]) -> Network {
         metadata: Metadata::default(),
     };
     for (at, (op, output, weights, biases)) in layers.iter().enumerate() {
-        let layer = Layer { name: format!("layer{at}"), op: *op, output: *output, range: None };
+        let layer = Layer::new(format!("layer{at}"), *op, *output);
         network.architecture.layers.push(layer);
         let small = |count: usize| (0..count).map(|at| (at % 7) as f32 / 4096.0 - 1.0 / 2048.0).collect();
         network.parameters.push(match op {

@@ -2,9 +2,9 @@
 
 use super::Call;
 use crate::import::error::Reason;
-use crate::import::tree::{Settle, fold_before};
+use crate::import::layers::{Settle, fold_before};
 use crate::import::value::Value;
-use crate::import::window;
+use crate::import::window::{self, sum};
 use crate::{Conv2d, Op, Parameters};
 
 pub(super) fn conv(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
@@ -31,15 +31,18 @@ pub(super) fn conv(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     if values.is_empty() {
         return Err("its weights are empty".into());
     }
-    call.tree.budget.spend(values.len() + outputs)?;
+    call.layers.budget.spend(values.len() + outputs)?;
     let mut weights = values.to_vec();
 
     let activation = call.activation(0)?;
     let (mut activation, [_, height, width]) = call.image(activation)?;
-    let window = window::take(&mut call.attributes, kernel, [height, width], dilation)?;
+    let mut window = window::take(&mut call.attributes, kernel, [height, width], dilation)?;
+    let (unpadded, padding) = call.layers.without_padding(activation);
+    activation = unpadded;
+    window.padding = sum(window.padding, padding).ok_or("its padding is too large")?;
     let inputs = group_inputs.checked_mul(groups).ok_or("attribute group is too large")?;
-    if call.tree.shape(activation.base).channels() != inputs {
-        let channels = call.tree.shape(activation.base).channels();
+    if call.layers.shape(activation.base).channels() != inputs {
+        let channels = call.layers.shape(activation.base).channels();
         return Err(format!(
             "its weights are for {inputs} channels (attribute group included), it gets {channels}"
         )
@@ -51,9 +54,9 @@ pub(super) fn conv(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 
     // Padded values are zeros after the polynomial, so an offset cannot move past padding.
     if window.padding == [0; 4] {
-        activation = call.tree.settle_unless_foldable(activation)?;
+        activation = call.layers.settle_unless_foldable(activation)?;
     } else {
-        activation = call.tree.settle(activation, Settle::Fold)?;
+        activation = call.layers.settle(activation, Settle::Fold)?;
     }
     if let Some(form) = &activation.form {
         let taps = rows * columns;
@@ -65,6 +68,6 @@ pub(super) fn conv(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
         }
     }
     let op = Op::Conv2d(Conv2d { inputs, outputs, groups, dilation, window });
-    let id = call.tree.push(activation.base, call.name, op, Parameters::Affine { weights, bias })?;
-    Ok(call.tree.output_of(id).into())
+    let id = call.layers.push(&[activation.base], call.name, op, Parameters::Affine { weights, bias })?;
+    Ok(call.layers.output_of(id).into())
 }

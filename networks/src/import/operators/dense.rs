@@ -21,7 +21,7 @@ pub(super) fn gemm(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     };
     weights.iter_mut().for_each(|weight| *weight *= alpha);
     bias.iter_mut().for_each(|bias| *bias *= beta);
-    Ok(call.tree.dense(activation, call.name, weights, bias)?.into())
+    Ok(call.layers.dense(activation, call.name, weights, bias)?.into())
 }
 
 pub(super) fn mat_mul(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
@@ -31,7 +31,7 @@ pub(super) fn mat_mul(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let activation = call.activation(0)?;
     let weights = call.constant(1)?;
     let (outputs, weights) = rows(call, &weights, false)?;
-    Ok(call.tree.dense(activation, call.name, weights, vec![0.0; outputs])?.into())
+    Ok(call.layers.dense(activation, call.name, weights, vec![0.0; outputs])?.into())
 }
 
 /// Number of outputs, and the weights with a row for each.
@@ -47,7 +47,7 @@ fn rows(
     if values.is_empty() {
         return Err("its weights are empty".into());
     }
-    call.tree.budget.spend(values.len())?;
+    call.layers.budget.spend(values.len())?;
     if is_transposed {
         return Ok((first, values.to_vec()));
     }

@@ -1,6 +1,7 @@
-//! Arithmetic value by value: constants change the polynomial an activation is seen through.
+//! Arithmetic value by value: constants change the polynomial an activation is seen through, sums of different
+//! activations join them.
 
-use super::Call;
+use super::{Call, joins};
 use crate::import::activation::{Activation, Polynomial};
 use crate::import::arithmetic;
 use crate::import::constant::{Constant, Values};
@@ -11,48 +12,67 @@ pub(super) fn binary(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     if call.inputs.len() != 2 {
         return Err(format!("it has {} inputs: only two are supported", call.inputs.len()).into());
     }
-    match (&call.inputs[0], &call.inputs[1]) {
-        (Some(Value::Activation(_)), Some(Value::Activation(_))) => {
-            let (a, b) = (call.activation(0)?, call.activation(1)?);
-            of_activations(call, a, &b)
-        }
-        (Some(Value::Activation(_)), Some(Value::Constant(_))) => {
-            let (activation, constant) = (call.activation(0)?, call.constant(1)?);
+    let (a, b) = (call.operand(0)?, call.operand(1)?);
+    combine(call, a, b)
+}
+
+/// Sum of any number of inputs.
+pub(super) fn sum(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    let mut total = call.operand(0)?;
+    for index in 1..call.inputs.len() {
+        let next = call.operand(index)?;
+        total = combine(call, total, next)?;
+    }
+    Ok(total)
+}
+
+fn combine(call: &mut Call<'_, '_>, a: Value, b: Value) -> Result<Value, Reason> {
+    match (a, b) {
+        (Value::Activation(a), Value::Activation(b)) => of_activations(call, a, b),
+        (Value::Activation(activation), Value::Constant(constant)) => {
             with_constant(call, activation, &constant, false)
         }
-        (Some(Value::Constant(_)), Some(Value::Activation(_))) => {
-            let (activation, constant) = (call.activation(1)?, call.constant(0)?);
+        (Value::Constant(constant), Value::Activation(activation)) => {
             with_constant(call, activation, &constant, true)
         }
-        (Some(Value::Constant(_)), Some(Value::Constant(_))) => {
-            let (a, b) = (call.constant(0)?, call.constant(1)?);
-            Ok(arithmetic::constants(&call.node.op_type, &a, &b, &mut call.tree.budget)?.into())
+        (Value::Constant(a), Value::Constant(b)) => {
+            Ok(arithmetic::constants(&call.node.op_type, &a, &b, &mut call.layers.budget)?.into())
         }
         _ => Err("arithmetic on shapes is not supported".into()),
     }
 }
 
-fn of_activations(call: &mut Call<'_, '_>, a: Activation, b: &Activation) -> Result<Value, Reason> {
-    let (first, second) = (call.input_name(0), call.input_name(1));
-    if a.base != b.base {
-        let verb = call.node.op_type.to_lowercase();
-        return Err(format!(
-            "{verb} of two different activations, {first} and {second}: residual connections and branches \
-             are not supported, a network here is a chain of layers"
-        )
-        .into());
-    }
-    if a.layout != b.layout {
-        return Err(format!("its inputs {first} and {second} are laid out differently").into());
-    }
+fn of_activations(call: &mut Call<'_, '_>, a: Activation, b: Activation) -> Result<Value, Reason> {
     let (p, q) = (a.polynomial(), b.polynomial());
+    let is_same = a.base == b.base && a.layout == b.layout;
     let polynomial = match call.node.op_type.as_str() {
-        "Add" | "Sum" => p.add(&q),
-        "Sub" => p.add(&q.map(|value| -value)),
-        "Mul" => p.multiply(&q)?,
+        "Add" | "Sum" if is_same => p.add(&q),
+        "Sub" if is_same => p.add(&q.map(|value| -value)),
+        "Mul" if is_same => p.multiply(&q)?,
+        "Add" | "Sum" => return Ok(joins::add(call, a, b)?.into()),
+        "Sub" => {
+            let negated = b.with_form(call.name, q.map(|value| -value));
+            return Ok(joins::add(call, a, negated)?.into());
+        }
+        "Mul" => return product(call, &a, &b),
         _ => return Err("an activation as the divisor is not supported".into()),
     };
     finish(call, a, polynomial)
+}
+
+/// Of different activations, one of which may be the gate of the other.
+fn product(call: &mut Call<'_, '_>, a: &Activation, b: &Activation) -> Result<Value, Reason> {
+    for (x, gate) in [(a, b), (b, a)] {
+        if let Some(found) = call.layers.product(call.name, x, gate)? {
+            return Ok(found.into());
+        }
+    }
+    let (first, second) = (call.input_name(0), call.input_name(1));
+    Err(format!(
+        "mul of two different activations, {first} and {second}: of such products SiLU, hard swish, GELU and Mish are \
+         read; train without gates (squeeze-and-excitation, attention) instead"
+    )
+    .into())
 }
 
 fn with_constant(
@@ -63,9 +83,9 @@ fn with_constant(
 ) -> Result<Value, Reason> {
     let values: Vec<f64> =
         constant.as_floats("its constant")?.iter().map(|&value| f64::from(value)).collect();
-    call.tree.budget.spend(values.len())?;
+    call.layers.budget.spend(values.len())?;
     let dims = arithmetic::broadcast_dims(&constant.dims, activation.layout.rank())?;
-    let (activation, lanes) = call.tree.lanes(activation, &dims, &values)?;
+    let (activation, lanes) = call.layers.lanes(activation, &dims, &values)?;
     let x = activation.polynomial();
     let constant = Polynomial::constant(lanes);
     let polynomial = match (call.node.op_type.as_str(), constant_is_first) {
@@ -115,12 +135,12 @@ pub(super) fn square_root(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 
 fn map_floats(call: &mut Call<'_, '_>, constant: &Constant, value: fn(f32) -> f32) -> Result<Value, Reason> {
     let values = constant.as_floats("its input")?;
-    call.tree.budget.spend(values.len())?;
+    call.layers.budget.spend(values.len())?;
     let mapped = values.iter().map(|&old| value(old)).collect();
     Ok(Constant::floats(constant.dims.clone(), mapped).into())
 }
 
 fn finish(call: &mut Call<'_, '_>, activation: Activation, polynomial: Polynomial) -> Result<Value, Reason> {
-    call.tree.budget.spend(polynomial.values())?;
-    Ok(activation.with_form(call.name, polynomial).into())
+    call.layers.budget.spend(polynomial.values())?;
+    Ok(call.layers.finish(activation, call.name, polynomial).into())
 }

@@ -39,10 +39,10 @@ pub(super) fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Value, Reas
 
     let mut dims = vec![1; dims.len()];
     dims[0] = channels;
-    let (activation, slope) = call.tree.lanes(activation, &dims, &slope)?;
-    let (activation, shift) = call.tree.lanes(activation, &dims, &shift)?;
+    let (activation, slope) = call.layers.lanes(activation, &dims, &slope)?;
+    let (activation, shift) = call.layers.lanes(activation, &dims, &shift)?;
     let scaled = activation.polynomial().multiply(&Polynomial::constant(slope))?;
     let polynomial = scaled.add(&Polynomial::constant(shift));
-    call.tree.budget.spend(polynomial.values())?;
+    call.layers.budget.spend(polynomial.values())?;
     Ok(activation.with_form(call.name, polynomial).into())
 }

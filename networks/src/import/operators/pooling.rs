@@ -1,10 +1,11 @@
 //! Pools, and the means that are pools.
 
 use super::Call;
+use crate::import::activation::Activation;
 use crate::import::constant::Constant;
 use crate::import::error::Reason;
 use crate::import::integers::{Sizes, axis};
-use crate::import::tree::Settle;
+use crate::import::layers::Settle;
 use crate::import::value::Value;
 use crate::import::window;
 use crate::{Op, Window};
@@ -54,8 +55,27 @@ fn pool(
     let window = window::take(&mut call.attributes, kernel, [height, width], [1, 1])?;
     let rounded = if ceil_mode { window::round_up(&window, [height, width]) } else { Some(window) };
     let op = op(window, rounded.ok_or("the window does not fit")?)?;
-    let activation = call.tree.settle(activation, Settle::Fold)?;
-    Ok(call.tree.push_plain(activation.base, call.name, op)?.into())
+    let activation = call.layers.settle(activation, Settle::Fold)?;
+    let (activation, op) = with_padding(call, activation, op);
+    Ok(call.layers.push_plain(&[activation.base], call.name, op)?.into())
+}
+
+/// The pool with the zeros around its input as padding of its own, where that computes the same: padding never wins a
+/// maximum, so that there zeros must not either.
+fn with_padding(call: &Call<'_, '_>, activation: Activation, op: Op) -> (Activation, Op) {
+    let (unpadded, padding) = call.layers.without_padding(activation.clone());
+    let is_never_negative = matches!(call.layers.op(unpadded.base), Some(Op::Relu));
+    let padded = |window: Window| {
+        let sum = window::sum(window.padding, padding)?;
+        let fits = sum.iter().enumerate().all(|(side, &padding)| padding < window.kernel[side % 2]);
+        fits.then_some(Window { padding: sum, ..window })
+    };
+    let merged = match op {
+        Op::AveragePool(window) => padded(window).map(Op::AveragePool),
+        Op::MaxPool(window) if is_never_negative => padded(window).map(Op::MaxPool),
+        _ => None,
+    };
+    merged.map_or((activation, op), |op| (unpadded, op))
 }
 
 pub(super) fn global_average(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
@@ -69,9 +89,9 @@ pub(super) fn global_max(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 fn global(call: &mut Call<'_, '_>, op: fn(Window) -> Op) -> Result<Value, Reason> {
     let activation = call.activation(0)?;
     let (activation, [_, height, width]) = call.image(activation)?;
-    let activation = call.tree.settle(activation, Settle::Fold)?;
+    let activation = call.layers.settle(activation, Settle::Fold)?;
     let op = op(Window { kernel: [height, width], stride: [1, 1], padding: [0; 4] });
-    Ok(call.tree.push_plain(activation.base, call.name, op)?.into())
+    Ok(call.layers.push_plain(&[activation.base], call.name, op)?.into())
 }
 
 /// A mean over exactly the rows and columns, wherever their axes are.
@@ -93,11 +113,10 @@ pub(super) fn reduce_mean(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
         _ => return Err("attribute axes: only a mean over rows and columns is supported".into()),
     };
     let layout = activation.layout.transpose(&order);
-    let (activation, [channels, height, width]) =
-        call.image(crate::import::activation::Activation { layout, ..activation })?;
-    let activation = call.tree.settle(activation, Settle::Fold)?;
+    let (activation, [channels, height, width]) = call.image(Activation { layout, ..activation })?;
+    let activation = call.layers.settle(activation, Settle::Fold)?;
     let op = Op::AveragePool(Window { kernel: [height, width], stride: [1, 1], padding: [0; 4] });
-    let mut mean = call.tree.push_plain(activation.base, call.name, op)?;
+    let mut mean = call.layers.push_plain(&[activation.base], call.name, op)?;
     let dims: &[usize] = match (keep_axes, order) {
         (false, _) => &[channels],
         (true, [0, ..]) => &[channels, 1, 1],

@@ -7,23 +7,29 @@ use crate::import::activation::Activation;
 use crate::import::constant::{Constant, MAX_RANK, Values};
 use crate::import::error::Reason;
 use crate::import::integers::{Size, Sizes, axis};
+use crate::import::layers::{Layers, Settle};
 use crate::import::layout::Layout;
-use crate::import::tree::Tree;
 use crate::import::value::Value;
 
 impl Call<'_, '_> {
     /// An activation as an image of `[channels, height, width]` whose axes are in that order.
-    pub(super) fn image(&self, activation: Activation) -> Result<(Activation, [usize; 3]), Reason> {
+    /// Channels in another order are put in it.
+    pub(super) fn image(&mut self, activation: Activation) -> Result<(Activation, [usize; 3]), Reason> {
         let dims = activation.layout.dims();
         let &[channels, height, width] = &dims[..] else {
             return Err(
                 format!("its input has axes {dims:?} besides the batch, not those of an image").into()
             );
         };
-        if activation.layout.is(self.tree.shape(activation.base)) && dims.len() == 3 {
+        if activation.layout.is(self.layers.shape(activation.base)) && dims.len() == 3 {
             return Ok((activation, [channels, height, width]));
         }
-        if self.tree.is_pointwise(activation.base) {
+        if let Some(order) = activation.layout.channel_order(self.layers.shape(activation.base)) {
+            let settled = self.layers.settle(activation, Settle::Fold)?;
+            let base = self.layers.select(settled.base, self.name, order.into_iter().map(Some).collect())?;
+            return Ok((self.layers.output_of(base), [channels, height, width]));
+        }
+        if self.layers.is_pointwise(activation.base) {
             return Err(Reason::InputIsImage([channels, height, width]));
         }
         Err(format!("its input of {dims:?} is not laid out as channels, rows and columns of an image").into())
@@ -187,21 +193,6 @@ fn axes(call: &mut Call<'_, '_>) -> Result<Option<Vec<i64>>, Reason> {
     }
 }
 
-/// Padding by nothing, which some exporters leave before a pool.
-pub(super) fn pad(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
-    call.attributes.text("mode")?;
-    call.attributes.float("value")?;
-    let pads = match (call.attributes.ints("pads")?, call.optional_constant(1)?) {
-        (Some(pads), _) => pads.to_vec(),
-        (None, Some(pads)) => Sizes::from_constant(&pads)?.known()?,
-        (None, None) => return Err("pads are missing".into()),
-    };
-    if pads.iter().any(|&pad| pad != 0) {
-        return Err("pads other than zero are not supported: let the convolution or pool pad".into());
-    }
-    call.value(0)
-}
-
 pub(super) fn transpose(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let order = call.attributes.ints("perm")?.map(<[i64]>::to_vec);
     match call.value(0)? {
@@ -216,7 +207,7 @@ pub(super) fn transpose(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
         }
         Value::Constant(constant) => {
             let order = permutation(order, constant.dims.len())?;
-            Ok(transposed(call.tree, &constant, &order)?.into())
+            Ok(transposed(call.layers, &constant, &order)?.into())
         }
         Value::Sizes(_) => Err("a transpose of a shape is not supported".into()),
     }
@@ -234,12 +225,12 @@ fn permutation(order: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, Reaso
     Err(format!("attribute perm is no permutation of {rank} axes").into())
 }
 
-fn transposed(tree: &mut Tree, constant: &Constant, order: &[usize]) -> Result<Constant, Reason> {
+fn transposed(layers: &mut Layers, constant: &Constant, order: &[usize]) -> Result<Constant, Reason> {
     let dims: Vec<usize> = order.iter().map(|&axis| constant.dims[axis]).collect();
     if constant.len() == 0 {
         return Ok(Constant { dims, ..constant.clone() });
     }
-    tree.budget.spend(3 * constant.len())?;
+    layers.budget.spend(3 * constant.len())?;
     let positions = Layout::in_order(&constant.dims).transpose(order).positions();
     Ok(match &constant.values {
         Values::Floats(values) => {
@@ -257,7 +248,7 @@ fn relaid(call: &mut Call<'_, '_>, activation: Activation, dims: &[usize]) -> Re
     let layout =
         layout.ok_or_else(|| format!("its target shape {dims:?} splits an axis of a transposed image"))?;
     let mut activation = Activation { layout, ..activation };
-    if dims.len() == 1 && matches!(call.tree.shape(activation.base), Shape::Image { .. }) {
+    if dims.len() == 1 && matches!(call.layers.shape(activation.base), Shape::Image { .. }) {
         activation.flatten = Some(call.name.to_owned());
     }
     Ok(activation.into())

@@ -30,7 +30,7 @@ pub(super) fn cast(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
         (Value::Sizes(sizes), DataType::Int64 | DataType::Int32) => Ok(sizes.into()),
         (Value::Constant(constant), DataType::Float | DataType::Double) => {
             let Values::Integers(values) = &constant.values else { return Ok(constant.into()) };
-            call.tree.budget.spend(values.len())?;
+            call.layers.budget.spend(values.len())?;
             let values = values.iter().map(|&value| value as f32).collect();
             Ok(Constant::floats(constant.dims, values).into())
         }
@@ -46,7 +46,7 @@ pub(super) fn cast(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 pub(super) fn constant(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let attributes = &mut call.attributes;
     let constant = if let Some(tensor) = attributes.tensor("value")? {
-        Constant::decode(tensor, &mut call.tree.budget)?
+        Constant::decode(tensor, &mut call.layers.budget)?
     } else if let Some(value) = attributes.float("value_float")? {
         Constant::floats(Vec::new(), vec![value])
     } else if let Some(values) = attributes.floats("value_floats")? {
@@ -111,9 +111,6 @@ pub(super) fn slice(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 }
 
 pub(super) fn concat(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
-    if call.inputs.iter().flatten().any(|input| matches!(input, Value::Activation(_))) {
-        return Err("branches that join are not supported: a network here is a chain of layers".into());
-    }
     axis(call.attributes.int_or("axis", 0)?, 1)?;
     let mut values = Vec::new();
     for index in 0..call.inputs.len() {
@@ -139,7 +136,7 @@ fn known(size: usize) -> Size {
 }
 
 /// A slice bound: negative ones count from the end, all are clamped.
-fn clamp(bound: i64, length: usize) -> usize {
+pub(super) fn clamp(bound: i64, length: usize) -> usize {
     let from_end = usize::try_from(bound.unsigned_abs()).unwrap_or(usize::MAX);
     if bound < 0 { length.saturating_sub(from_end) } else { from_end.min(length) }
 }

@@ -71,6 +71,7 @@ impl Circuit {
         architecture: &Architecture,
         parameters: Option<&[Parameters]>,
     ) -> Result<Self, Unsupported> {
+        refuse_branches(architecture)?;
         ranges::check(architecture)?;
         parameters.map_or(Ok(()), |parameters| ranges::check_weights(architecture, parameters))?;
         let layers = &architecture.layers;
@@ -304,6 +305,15 @@ fn pool_width(shape: Shape) -> usize {
         Shape::Image { width, .. } => width,
         Shape::Flat(values) => values,
     }
+}
+
+/// A circuit is one path of maps and squares.
+pub(crate) fn refuse_branches(architecture: &Architecture) -> Result<(), Unsupported> {
+    let Some(layer) = architecture.first_branch() else { return Ok(()) };
+    let reason = "on ciphertexts only a chain of layers is computed, and it does not read the layer before it alone; the \
+                  backends clear and tee run any network"
+        .to_owned();
+    Err(Unsupported { layer: Some(layer.name.clone()), reason })
 }
 
 /// The range of the values that layer `index` reads.

@@ -1,8 +1,8 @@
 //! The rounds of a network: linear layers up to the next activation, again and again.
 
-use veilbench_networks::{Architecture, Layer, Op, Parameters, Shape};
+use veilbench_networks::{ActivationKind, Architecture, Layer, Op, Parameters, Shape};
 
-use crate::circuits::circuit::{MARGIN, magnitude, uncalibrated};
+use crate::circuits::circuit::{MARGIN, magnitude, refuse_branches, uncalibrated};
 use crate::circuits::map::AffineMap;
 use crate::planning::precision::{Inputs, logit_deviation};
 use crate::planning::ranges;
@@ -43,11 +43,20 @@ impl Round {
     }
 }
 
+/// Whether the data owner can compute a layer: it has no weights.
+fn is_free(op: Op) -> bool {
+    match op {
+        Op::Activation(kind) => !matches!(kind, ActivationKind::PRelu { .. }),
+        _ => matches!(op, Op::Relu | Op::MaxPool(_) | Op::AveragePool(_) | Op::Flatten),
+    }
+}
+
 /// Linear layers up to the next activation, again and again.
 pub(super) fn rounds(
     architecture: &Architecture,
     parameters: Option<&[Parameters]>,
 ) -> Result<Vec<Round>, Unsupported> {
+    refuse_branches(architecture)?;
     ranges::check(architecture)?;
     parameters.map_or(Ok(()), |parameters| ranges::check_weights(architecture, parameters))?;
     let unit = |range: Option<veilbench_networks::Range>, layer: Option<&Layer>| {
@@ -66,7 +75,6 @@ pub(super) fn rounds(
     let mut round = start(architecture.input, unit(architecture.input_range, None)?);
     for (index, (input, layer)) in architecture.steps().enumerate() {
         let own = parameters.and_then(|parameters| parameters.get(index));
-        let is_free = |op: Op| matches!(op, Op::Relu | Op::MaxPool(_) | Op::AveragePool(_) | Op::Flatten);
         let begun = !round.name.is_empty();
         if begun && !round.activations.is_empty() && !is_free(layer.op) {
             let before = index.checked_sub(1).map(|before| &architecture.layers[before]);
@@ -76,12 +84,12 @@ pub(super) fn rounds(
         if is_free(layer.op)
             && (!round.activations.is_empty() || (!round.name.is_empty() && layer.op != Op::Flatten))
         {
-            round.activations.push(layer.clone());
+            round.activations.push(Layer { inputs: Vec::new(), ..layer.clone() });
             continue;
         }
         let Some(map) = AffineMap::of(input, layer, own) else {
             let reason = match layer.op {
-                Op::Polynomial(_) => {
+                Op::Polynomial(_) | Op::Activation(ActivationKind::PRelu { .. }) => {
                     "the data owner applies the activations and must not learn their coefficients; see ckks"
                 }
                 _ => "a network cannot begin with an activation here",

@@ -22,6 +22,7 @@ fn networks_that_are_too_deep_are_refused_with_the_reason() {
             0 => Op::Dense(Dense { inputs: 4, outputs: 4 }),
             _ => Op::Polynomial(Polynomial { channels: 4, degree: 2 }),
         },
+        inputs: Vec::new(),
         output: shape,
         range,
     };
@@ -86,14 +87,14 @@ fn three_convolutions_are_computed_on_single_images() {
         let window = Window { kernel: [3, 3], stride: [1, 1], padding: [0; 4] };
         let inputs = if index == 0 { 1 } else { 2 };
         let convolution = Conv2d { inputs, outputs: 2, window, dilation: [1, 1], groups: 1 };
-        layers.push(Layer { name: format!("conv{index}"), op: Op::Conv2d(convolution), output, range });
+        layers.push(Layer { range, ..Layer::new(format!("conv{index}"), Op::Conv2d(convolution), output) });
         let square = Op::Polynomial(Polynomial { channels: 2, degree: 2 });
-        layers.push(Layer { name: format!("act{index}"), op: square, output, range });
+        layers.push(Layer { range, ..Layer::new(format!("act{index}"), square, output) });
     }
     let outputs = 2 * size * size;
-    layers.push(Layer { name: "flatten".into(), op: Op::Flatten, output: Shape::Flat(outputs), range });
+    layers.push(Layer { range, ..Layer::new("flatten", Op::Flatten, Shape::Flat(outputs)) });
     let dense = Op::Dense(Dense { inputs: outputs, outputs: 2 });
-    layers.push(Layer { name: "fc".into(), op: dense, output: Shape::Flat(2), range });
+    layers.push(Layer { range, ..Layer::new("fc", dense, Shape::Flat(2)) });
     let architecture = Architecture {
         name: "three-convolutions".into(),
         input: Shape::Image { channels: 1, height: 8, width: 8 },

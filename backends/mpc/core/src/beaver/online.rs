@@ -18,7 +18,7 @@ use crate::masked::schedule::incoming;
 use crate::masked::selection::Truncation;
 use crate::masked::{Step, Watch};
 use crate::message::{Reader, Writer};
-use crate::oracle::add_per_channel;
+use crate::oracle::{add_per_channel, add_shifted, concatenated};
 use crate::ring::{add_assign, sub_assign};
 
 /// A gate's parameters at either party.
@@ -43,6 +43,8 @@ pub struct Online {
     parameters: Arc<Vec<Parameters>>,
     /// This party's share of the wire.
     wire: Vec<u64>,
+    /// Its shares of the wires that were kept.
+    kept: Vec<Vec<u64>>,
     stage: Stage,
     checks: Checks,
     writer: Writer,
@@ -128,6 +130,7 @@ impl Online {
             gates,
             parameters,
             wire: Vec::new(),
+            kept: Vec::new(),
             stage,
             checks,
             writer,
@@ -240,6 +243,22 @@ impl Online {
             Gate::Relu { .. } | Gate::Quadratic { .. } | Gate::Truncate { .. } => {
                 let values = std::mem::take(&mut self.wire);
                 self.begin_masked(gate, values, randomness)
+            }
+            Gate::Keep { .. } => {
+                self.kept.push(self.wire.clone());
+                Stage::Ready
+            }
+            Gate::Recall { kept, .. } => {
+                self.wire.clone_from(&self.kept[*kept]);
+                Stage::Ready
+            }
+            Gate::Add { kept, shift, .. } => {
+                add_shifted(&mut self.wire, &self.kept[*kept], *shift);
+                Stage::Ready
+            }
+            Gate::Concat { kept, units, .. } => {
+                self.wire = concatenated(*units, &self.kept[*kept], &self.wire);
+                Stage::Ready
             }
             Gate::Output { .. } => Stage::Logits,
         }

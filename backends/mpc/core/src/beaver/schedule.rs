@@ -18,7 +18,11 @@ pub(super) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
         let sums = elements(gate.guard().map_or(0, |guard| guard.groups()));
         let inputs = elements(gate.inputs());
         match gate {
-            Gate::Sum(_) => {}
+            Gate::Sum(_)
+            | Gate::Keep { .. }
+            | Gate::Recall { .. }
+            | Gate::Add { .. }
+            | Gate::Concat { .. } => {}
             Gate::Linear { .. } | Gate::Truncate { .. } => transfers.push(both(inputs, 0)),
             Gate::Quadratic { .. } => {
                 let given = [both(inputs, 0), both(inputs, 0), both(inputs, sums)];

@@ -19,7 +19,12 @@ pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
     };
     match gate {
         Gate::Linear { .. } => Sizes { values: outputs, opening: inputs, ..Sizes::default() },
-        Gate::Sum(_) | Gate::Output { .. } => Sizes::default(),
+        Gate::Sum(_)
+        | Gate::Keep { .. }
+        | Gate::Recall { .. }
+        | Gate::Add { .. }
+        | Gate::Concat { .. }
+        | Gate::Output { .. } => Sizes::default(),
         Gate::Max { slots, .. } => compare(images * pairs(slots)),
         Gate::Relu { .. } => {
             let compared = compare(inputs);

@@ -53,6 +53,7 @@ impl Circuit {
             divisor: 1.0,
             reached: Vec::new(),
             wire: None,
+            kept: Vec::new(),
         };
         let mut input = architecture.input;
         let layers = relu_after_max(architecture);
@@ -91,6 +92,15 @@ struct Builder<'a> {
     reached: Vec<[Option<f64>; 2]>,
     /// Expected magnitude of the wire.
     wire: Option<f64>,
+    kept: Vec<Kept>,
+}
+
+/// A wire as it was kept.
+#[derive(Clone, Copy)]
+struct Kept {
+    open: bool,
+    divisor: f64,
+    shape: Shape,
 }
 
 /// Fewest fractional bits of open logits.
@@ -101,7 +111,11 @@ const OUTPUT_PRECISION: f64 = 20.0;
 impl Builder<'_> {
     fn push(&mut self, layer: usize, gate: Gate, divisor: f64) {
         let calibrated = match gate {
-            Gate::Linear { .. } | Gate::Relu { .. } | Gate::Quadratic { .. } => self.magnitudes.get(layer),
+            Gate::Linear { .. }
+            | Gate::Relu { .. }
+            | Gate::Quadratic { .. }
+            | Gate::Recall { .. }
+            | Gate::Add { .. } => self.magnitudes.get(layer),
             _ => None,
         };
         let expected = calibrated.copied().flatten().map(|value| value * self.divisor);
@@ -149,6 +163,16 @@ impl Builder<'_> {
         let Format { activation_bits, weight_bits, .. } = self.circuit.format;
         match layer {
             Layer::Flatten => {}
+            Layer::Keep => {
+                self.push(index, Gate::Keep { units: input.len(), open: self.open }, 1.0);
+                self.kept.push(Kept { open: self.open, divisor: self.divisor, shape: input });
+            }
+            Layer::Hold => self.hold(index, input),
+            Layer::Recall(kept) | Layer::Add(kept) | Layer::Concat(kept) => {
+                let known = self.kept.get(kept).copied();
+                let wire = known.ok_or_else(|| refuse("nothing is kept under its number"))?;
+                self.join(index, layer, kept, wire, input)?;
+            }
             Layer::Dense { outputs } => {
                 self.linear(index, LinearShape::Dense { inputs: input.len(), outputs });
             }
@@ -204,6 +228,53 @@ impl Builder<'_> {
                 self.open = false;
             }
         }
+        Ok(())
+    }
+
+    /// Truncates an open wire.
+    fn hold(&mut self, index: usize, input: Shape) {
+        if self.open {
+            let gate = Gate::Truncate { units: input.len(), shift: self.circuit.format.weight_bits };
+            self.push(index, gate, 1.0);
+            self.open = false;
+        }
+    }
+
+    /// Reads what is kept under a number, instead of the wire or with it.
+    fn join(
+        &mut self,
+        index: usize,
+        layer: Layer,
+        kept: usize,
+        wire: Kept,
+        input: Shape,
+    ) -> Result<(), Error> {
+        let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
+        let units = wire.shape.len();
+        if let Layer::Recall(_) = layer {
+            self.push(index, Gate::Recall { kept, units }, 1.0);
+            (self.open, self.divisor) = (wire.open, wire.divisor);
+            return Ok(());
+        }
+        if wire.divisor != self.divisor {
+            return Err(refuse(
+                "a mean is still to be divided on one of its branches: put a linear layer behind the pool",
+            ));
+        }
+        if let Layer::Add(_) = layer {
+            if !matches!(self.circuit.gates.last(), Some(Gate::Linear { .. })) {
+                return Err(refuse("a sum needs a linear layer just before it"));
+            }
+            let shift = if wire.open { 0 } else { self.circuit.format.weight_bits };
+            self.push(index, Gate::Add { kept, units, shift }, 1.0);
+            return Ok(());
+        }
+        if wire.open {
+            return Err(refuse("what was kept is not in the format of activations"));
+        }
+        self.hold(index, input);
+        let channels = [wire.shape.channels, input.channels];
+        self.push(index, Gate::Concat { kept, units: [units, input.len()], channels }, 1.0);
         Ok(())
     }
 

@@ -46,6 +46,11 @@ pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64
             Layer::Relu => number(5),
             Layer::Quadratic => number(6),
             Layer::Flatten => number(7),
+            Layer::Keep => number(8),
+            Layer::Recall(kept) => [9, *kept].into_iter().for_each(&mut number),
+            Layer::Hold => number(10),
+            Layer::Add(kept) => [11, *kept].into_iter().for_each(&mut number),
+            Layer::Concat(kept) => [12, *kept].into_iter().for_each(&mut number),
         }
     }
     let Format { activation_bits, weight_bits, ring, signs, input_magnitude } = *format;

@@ -44,6 +44,14 @@ impl Circuit {
                     let headroom = if first { HEADROOM } else { SQUARE_HEADROOM * passes };
                     bits + self.format.activation_bits + more(written * area * headroom)
                 }
+                Gate::Add { .. } => {
+                    read = self.expected[index]?;
+                    bits + more(read * headroom)
+                }
+                Gate::Recall { .. } => {
+                    read = self.expected[index].unwrap_or(read);
+                    0
+                }
                 Gate::Relu { .. } => bits + more(self.expected[index]? * headroom) - self.format.weight_bits,
                 _ => 0,
             });

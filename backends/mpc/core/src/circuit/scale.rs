@@ -1,7 +1,8 @@
 //! Powers of two that bring what a layer writes to a size that fixed point holds well.
 //!
 //! A scale multiplies the parameters of a linear or quadratic layer, passes ReLUs and pools unchanged and is divided out of the next
-//! parameters, or of the logits by their reader. It follows from public magnitudes alone.
+//! parameters, or of the logits by their reader. It follows from public magnitudes alone. Where branches meet their scales would have
+//! to agree: networks that keep anything have none.
 
 use std::ops::RangeInclusive;
 
@@ -16,6 +17,9 @@ const SMALLEST_COEFFICIENT: i32 = 6;
 
 /// The logarithm of every layer's scale.
 pub(super) fn scales_log2(architecture: &Architecture) -> Vec<i32> {
+    if architecture.layers.contains(&Layer::Keep) {
+        return vec![0; architecture.layers.len()];
+    }
     let power = |layer: usize| {
         let magnitude = architecture.magnitudes.get(layer).copied().flatten()?;
         let power = magnitude.max(f64::MIN_POSITIVE).log2().ceil() as i32;

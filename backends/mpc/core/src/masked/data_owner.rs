@@ -11,6 +11,7 @@ use super::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
 use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
+use crate::oracle::concatenated;
 use crate::random::Seed;
 use crate::wiped::Wiped;
 use crate::{Error, ring};
@@ -129,6 +130,7 @@ impl Reservation {
         header.write(ALL_GATES, &mut writer);
         let input = Wiped::from(input_mask(&circuit, &seed, images));
         let mut held = input.clone();
+        let mut kept: Vec<Wiped<u64>> = Vec::new();
         let mut gates = Vec::with_capacity(circuit.gates.len());
         for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
             let mut randomness = Randomness::of_data_owner(Sizes::of(gate, &circuit, images), index, &seed);
@@ -142,6 +144,11 @@ impl Reservation {
                 (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
                     let inputs = images * gate.inputs();
                     randomness.values = quadratic_shares(gate, a, b, inputs, &randomness.values).into();
+                }
+                (Gate::Keep { .. }, _) => kept.push(held.clone()),
+                (Gate::Recall { kept: number, .. }, _) => held.clone_from(&kept[*number]),
+                (Gate::Concat { kept: number, units, .. }, _) => {
+                    held = concatenated(*units, &kept[*number], &held).into();
                 }
                 (Gate::Output { open: false, .. }, _) => *randomness.held = held.to_vec(),
                 _ => {}

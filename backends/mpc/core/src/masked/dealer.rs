@@ -15,6 +15,7 @@ use crate::circuit::{Circuit, Gate, SignProtocol};
 use crate::dcf;
 use crate::linear::LinearMap;
 use crate::message::Writer;
+use crate::oracle::{add_shifted, concatenated};
 use crate::random::Seed;
 use crate::wiped::Wiped;
 use crate::{Error, ring};
@@ -89,6 +90,7 @@ impl Dealer {
             data_owner,
             header,
             mask,
+            kept: Vec::new(),
             gate: 0,
             keys: None,
             portion: dcf::Corrections::default(),
@@ -132,6 +134,8 @@ pub struct DealerBatch {
     header: Header,
     /// Of the wire before `gate`.
     mask: Vec<u64>,
+    /// Of the wires that were kept.
+    kept: Vec<Vec<u64>>,
     gate: usize,
     /// Of the gate before `gate`, what is left to be made.
     keys: Option<Keys>,
@@ -262,6 +266,25 @@ impl DealerBatch {
             Gate::Truncate { shift, .. } => {
                 self.mask = held_masks(sizes, index, &self.data_owner);
                 Dealt::of_values(deal_truncation(Truncation::new(ring, *shift), &mask))
+            }
+            Gate::Keep { .. } => {
+                self.kept.push(mask.clone());
+                self.mask = mask;
+                Dealt::default()
+            }
+            Gate::Recall { kept, .. } => {
+                self.mask.clone_from(&self.kept[*kept]);
+                Dealt::default()
+            }
+            Gate::Add { kept, shift, .. } => {
+                let mut sum = mask;
+                add_shifted(&mut sum, &self.kept[*kept], *shift);
+                self.mask = sum.into_iter().map(|value| ring.reduce(value)).collect();
+                Dealt::default()
+            }
+            Gate::Concat { kept, units, .. } => {
+                self.mask = concatenated(*units, &self.kept[*kept], &mask);
+                Dealt::default()
             }
             Gate::Output { open: true, .. } => {
                 let shift = self.circuit.output_shift;

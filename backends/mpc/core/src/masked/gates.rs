@@ -41,7 +41,12 @@ impl Sizes {
             SignProtocol::Function => Sizes { compared, keys: compared, ..Self::default() },
         };
         match gate {
-            Gate::Linear { .. } | Gate::Sum(_) => Self::default(),
+            Gate::Linear { .. }
+            | Gate::Sum(_)
+            | Gate::Keep { .. }
+            | Gate::Recall { .. }
+            | Gate::Add { .. }
+            | Gate::Concat { .. } => Self::default(),
             Gate::Max { slots, .. } => {
                 let pairs = images * pairs(slots);
                 Sizes { values: (SELECTION_WORDS + 1) * pairs, opening: pairs, ..compare(pairs) }

@@ -18,6 +18,7 @@ use super::setup_seed::Header;
 use crate::Error;
 use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
 use crate::message::{Reader, Writer};
+use crate::oracle::{add_shifted, concatenated};
 use crate::ring::{Ring, add_assign, sub_assign};
 
 /// What follows a message.
@@ -52,6 +53,8 @@ pub struct Online {
     parameters: Option<Arc<Vec<Parameters>>>,
     /// The masked wire: of open wires at both parties, of held ones at the model owner.
     wire: Vec<u64>,
+    /// The wires that were kept, as far as this party knows them.
+    kept: Vec<Vec<u64>>,
     stage: Stage,
     checks: Checks,
     writer: Writer,
@@ -130,6 +133,7 @@ impl Online {
             gates,
             parameters,
             wire: Vec::new(),
+            kept: Vec::new(),
             stage,
             checks,
             writer,
@@ -264,6 +268,26 @@ impl Online {
                 let share = Truncation::new(ring, *shift).shares(self.role, &self.wire, &randomness.values);
                 self.hold(share, &randomness.held);
             }
+            Gate::Keep { open, .. } => {
+                let knows = *open || self.role == Role::ModelOwner;
+                self.kept.push(if knows { self.wire.clone() } else { Vec::new() });
+            }
+            Gate::Recall { kept, .. } => self.wire.clone_from(&self.kept[*kept]),
+            Gate::Add { kept, shift, units } => {
+                if self.role == Role::ModelOwner {
+                    add_shifted(&mut self.wire, &self.kept[*kept], *shift);
+                    if !circuit.is_merged(index) {
+                        self.writer.elements(self.wire.iter().copied());
+                    }
+                } else if !circuit.is_merged(index) {
+                    self.stage = Stage::Linear { count: self.header.images * units };
+                }
+            }
+            Gate::Concat { kept, units, .. } => {
+                if self.role == Role::ModelOwner {
+                    self.wire = concatenated(*units, &self.kept[*kept], &self.wire);
+                }
+            }
             Gate::Output { open, .. } => {
                 let masks = if *open { randomness.values } else { randomness.held };
                 self.stage = Stage::Logits { masks };
@@ -272,15 +296,15 @@ impl Online {
     }
 
     fn begin_linear(&mut self, circuit: &Circuit, index: usize, randomness: &Randomness) {
-        let is_last = matches!(circuit.gates.get(index + 1), Some(Gate::Output { .. }));
+        let is_merged = circuit.is_merged(index);
         if let Some(Parameters::Linear { map, .. }) = self.parameters.as_ref().map(|all| &all[index]) {
             let mut output = map.apply(&self.wire);
             add_assign(&mut output, &randomness.offset);
-            if !is_last {
+            if !is_merged {
                 self.writer.elements(output.iter().copied());
             }
             self.wire = output;
-        } else if !is_last {
+        } else if !is_merged {
             self.stage = Stage::Linear { count: self.header.images * circuit.gates[index].outputs() };
         }
     }

@@ -73,7 +73,6 @@ pub(crate) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
     let elements = |count: usize| images * count * circuit.ring().bytes();
     let mut transfers = vec![Transfer::ToModelOwner(elements(circuit.inputs))];
     for (index, gate) in circuit.gates.iter().enumerate() {
-        let is_last = matches!(circuit.gates.get(index + 1), Some(Gate::Output { .. }));
         let Sizes { compared, .. } = Sizes::of(gate, circuit, images);
         if compared > 0 && circuit.format.signs == SignProtocol::Tree {
             let plane = compared.div_ceil(8);
@@ -83,10 +82,10 @@ pub(crate) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
         let outputs = elements(gate.outputs());
         let sums = elements(gate.guard().map_or(0, |guard| guard.groups()));
         match gate {
-            Gate::Linear { .. } if is_last => {}
-            Gate::Linear { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
+            Gate::Linear { .. } | Gate::Add { .. } if circuit.is_merged(index) => {}
+            Gate::Linear { .. } | Gate::Add { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
             Gate::Output { .. } => transfers.push(Transfer::ToDataOwner(last_message(circuit, images))),
-            Gate::Sum(_) => {}
+            Gate::Sum(_) | Gate::Keep { .. } | Gate::Recall { .. } | Gate::Concat { .. } => {}
             Gate::Max { .. } if compared == 0 => {}
             Gate::Max { .. } => transfers.push(Transfer::Both(compared * circuit.ring().bytes())),
             Gate::Quadratic { .. } => {

@@ -35,8 +35,9 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
     let unit = f64::from(circuit.format.activation_bits).exp2();
     let mut wire = Wire::symmetric((circuit.format.input_magnitude * unit).ceil() as i128);
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
+    let mut kept: Vec<Wire> = Vec::new();
     for (index, (gate, parameters)) in circuit.gates.iter().zip(&model.gates).enumerate() {
-        wire = Step { circuit, index }.write(gate, parameters, wire)?;
+        wire = Step { circuit, index, kept: &mut kept }.write(gate, parameters, wire)?;
         magnitudes.push(wire.largest());
     }
     Ok(Analysis { magnitudes, logit_error: wire.error })
@@ -46,11 +47,13 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
 struct Step<'a> {
     circuit: &'a Circuit,
     index: usize,
+    /// The wires that were kept.
+    kept: &'a mut Vec<Wire>,
 }
 
 impl Step<'_> {
     /// What the gate writes.
-    fn write(&self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
+    fn write(&mut self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
         let limit = u128::from(self.circuit.ring().limit());
         let is_last = matches!(self.circuit.gates.get(self.index + 1), Some(Gate::Output { .. }));
         match (gate, parameters) {
@@ -91,6 +94,13 @@ impl Step<'_> {
             }
             (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
             (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),
+            (Gate::Keep { .. }, _) => {
+                self.kept.push(wire.clone());
+                Ok(wire)
+            }
+            (Gate::Recall { kept, .. }, _) => Ok(self.kept[*kept].clone()),
+            (Gate::Add { kept, shift, .. }, _) => self.within(wire.plus(&self.kept[*kept], *shift), limit),
+            (Gate::Concat { kept, channels, .. }, _) => Ok(wire.behind(&self.kept[*kept], *channels)),
             (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => Err(Error::OtherCircuit),
         }
     }

@@ -73,6 +73,33 @@ impl Wire {
         Self { channels: self.channels.into_iter().map(change).collect(), guard: None, ..self }
     }
 
+    /// Sums with the values of another wire, `shift` bits further left.
+    pub(super) fn plus(self, other: &Self, shift: u32) -> Self {
+        let count = self.channels.len().max(other.channels.len());
+        let [own, other_channels] = [self.spread(count), other.spread(count)];
+        let factor = 1_i128 << shift;
+        let channels = own.iter().zip(&other_channels).map(|(a, b)| a.plus(b.times(factor))).collect();
+        let error = self.error.saturating_add(other.error.saturating_mul(factor.unsigned_abs()));
+        Self { channels, error, guard: None }
+    }
+
+    /// The channels of another wire and then its own, so many of either.
+    pub(super) fn behind(self, other: &Self, channels: [usize; 2]) -> Self {
+        let mut both = other.spread(channels[0]);
+        both.extend(self.spread(channels[1]));
+        Self { channels: both, error: self.error.max(other.error), guard: None }
+    }
+
+    /// An interval for each of `count` channels: its own if there are as many, or one that holds them all.
+    fn spread(&self, count: usize) -> Vec<Interval> {
+        if self.channels.len() == count {
+            return self.channels.clone();
+        }
+        let all =
+            self.channels.iter().copied().reduce(|a, b| Interval::new(a.low.min(b.low), a.high.max(b.high)));
+        vec![all.unwrap_or(Interval::new(0, 0)); count]
+    }
+
     /// Sums of up to so many values.
     pub(super) fn summed(self, count: usize) -> Self {
         let error = self.error.saturating_mul(count as u128);

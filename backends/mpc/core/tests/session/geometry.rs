@@ -15,6 +15,12 @@ fn conv(outputs: usize, kernel: usize, stride: usize) -> Layer {
     Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1, 1], window })
 }
 
+/// A convolution whose output has the size of its input.
+fn same(outputs: usize, kernel: usize) -> Layer {
+    let window = Window { kernel: [kernel; 2], stride: [1; 2], padding: [kernel / 2; 4] };
+    Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1, 1], window })
+}
+
 pub(crate) fn architecture(name: &str) -> Architecture {
     let dense = |outputs| Layer::Dense { outputs };
     let average = Layer::AveragePool(Window::tiles(2));
@@ -70,6 +76,34 @@ pub(crate) fn architecture(name: &str) -> Architecture {
         "ends-in-a-pool" => {
             (Shape::image(1, 8, 8), vec![conv(3, 3, 1), act, Layer::SumPool(Window::tiles(6))])
         }
+        "residual" => (
+            Shape::image(2, 6, 6),
+            vec![
+                same(4, 3),
+                act,
+                Layer::Keep,
+                same(4, 3),
+                Layer::Add(0),
+                Layer::Keep,
+                act,
+                same(4, 1),
+                Layer::Add(1),
+                Layer::Hold,
+                Layer::Concat(0),
+                same(3, 3),
+                act,
+                Layer::Keep,
+                Layer::Recall(0),
+                same(3, 1),
+                Layer::Add(2),
+                Layer::Flatten,
+                dense(5),
+                Layer::Keep,
+                Layer::Recall(1),
+                dense(5),
+                Layer::Add(3),
+            ],
+        ),
         _ => panic!("no network {name}"),
     };
     Architecture { input, layers, magnitudes: Vec::new() }

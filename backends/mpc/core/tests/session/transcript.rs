@@ -106,8 +106,12 @@ impl Described for Masked {
             }
             let held = item(at, "held wire", Sender::DataOwner, elements(gate.outputs()));
             match gate {
-                Gate::Linear { .. } if matches!(circuit.gates().get(at + 1), Some(Gate::Output { .. })) => {}
-                Gate::Linear { .. } => {
+                Gate::Linear { .. } | Gate::Add { .. }
+                    if matches!(
+                        circuit.gates().get(at + 1),
+                        Some(Gate::Output { .. } | Gate::Add { .. })
+                    ) => {}
+                Gate::Linear { .. } | Gate::Add { .. } => {
                     items.push(item(at, "output", Sender::ModelOwner, elements(gate.outputs())));
                 }
                 Gate::Max { .. } if lanes > 0 => {
@@ -122,7 +126,11 @@ impl Described for Masked {
                 }
                 Gate::Truncate { .. } => items.push(held),
                 Gate::Output { units, .. } => items.extend(answers(circuit, at, *units)),
-                Gate::Max { .. } | Gate::Sum(_) => {}
+                Gate::Max { .. }
+                | Gate::Sum(_)
+                | Gate::Keep { .. }
+                | Gate::Recall { .. }
+                | Gate::Concat { .. } => {}
             }
         }
         items
@@ -160,7 +168,13 @@ impl Described for Beaver {
                     items.push(item(at, "polynomial", Sender::Both, elements(gate.outputs())));
                 }
                 Gate::Output { units, .. } => items.extend(answers(circuit, at, *units)),
-                Gate::Relu { .. } | Gate::Max { .. } | Gate::Sum(_) => {}
+                Gate::Relu { .. }
+                | Gate::Max { .. }
+                | Gate::Sum(_)
+                | Gate::Keep { .. }
+                | Gate::Recall { .. }
+                | Gate::Add { .. }
+                | Gate::Concat { .. } => {}
             }
         }
         items

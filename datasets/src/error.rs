@@ -14,7 +14,7 @@ pub enum Error {
         id: String,
     },
     /// The files of the data set are not there.
-    #[error("the data of `{id}` is not in {}: get it with `veilbench data fetch {base}`", folder.display())]
+    #[error("the data of `{id}` is not in {}: {}", folder.display(), crate::catalog::remedy(base))]
     Missing {
         /// The data set asked for.
         id: String,
@@ -34,6 +34,15 @@ pub enum Error {
         split: &'static str,
         /// Where the other images are.
         folder: PathBuf,
+    },
+    /// No file of the data set has an address and a fixed checksum.
+    #[error(
+        "`{id}` cannot be fetched, as no archive of it has a fixed checksum: {}",
+        crate::catalog::remedy(id)
+    )]
+    NotFetched {
+        /// The data set.
+        id: String,
     },
     /// A file is damaged, or of something else, or takes more memory than there is or is allowed.
     #[error("cannot use {}: {reason}", path.display())]

@@ -1,8 +1,8 @@
 //! Downloading published files: checksummed, resumable, bounded.
 
-use crate::catalog::{self, CELLS_ZIP, RemoteFile, Size};
+use crate::catalog::{self, RemoteFile, Size};
 use crate::import::{self, Imported};
-use crate::{Error, Store, bounded, malaria};
+use crate::{Error, Store, bounded, cifar, malaria};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -37,14 +37,19 @@ pub struct Progress<'a> {
 /// errors of [`import`](crate::import()).
 pub fn fetch(store: &Store, id: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Imported, Error> {
     let source = catalog::source(id)?;
-    let folder = store.data().join(source.id);
-    if source.id == "malaria" && malaria::is_complete(&folder)? {
+    let folder = store.data().join(source.folder());
+    let is_complete = match source.id {
+        "malaria" => malaria::is_complete(&folder)?,
+        "cifar10" => cifar::is_complete(&folder),
+        _ => false,
+    };
+    if is_complete {
         return import::import(store, id, &folder);
     }
     let files = catalog::remote_files(id)?;
     download_all(&files, &folder, progress)?;
-    if source.id == "malaria" {
-        let archive = folder.join(CELLS_ZIP);
+    if let Some(archive) = catalog::archive(source.id) {
+        let archive = folder.join(archive);
         let imported = import::import(store, id, &archive)?;
         fs::remove_file(&archive).map_err(Error::io("remove", &archive))?;
         return Ok(imported);

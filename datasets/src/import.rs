@@ -2,7 +2,9 @@
 
 use crate::malaria::{self, Division};
 use crate::tree::{self, ImageFile};
-use crate::{Error, Split, Store, archive, bounded, catalog, idx, melanoma, mnist, splits};
+use crate::{
+    Error, Split, Store, archive, bounded, catalog, cifar, cifar_jpeg, idx, load, melanoma, mnist, splits,
+};
 use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,17 +24,16 @@ pub struct Imported {
     pub verified: usize,
 }
 
-/// Recognises the files of a data set in `path` (a file, a `.zip`, or a folder), checks them and puts
+/// Recognises the files of a data set in `path` (a file, a `.zip`, a `.tar.gz`, or a folder), checks them and puts
 /// them into the store's data folder, by hard link where that is possible.
 ///
 /// # Errors
 /// [`Error::Unrecognised`] if there is nothing of the data set, [`Error::Unusable`] with the first file
 /// that is not what it should be; then nothing is taken over.
 pub fn import(store: &Store, id: &str, path: &Path) -> Result<Imported, Error> {
-    let base = catalog::source(id)?.id;
-    let folder = store.data().join(base);
-    let extension = path.extension().map(|end| end.to_ascii_lowercase());
-    if path.is_dir() || extension.is_none_or(|end| end != "zip") {
+    let source = catalog::source(id)?;
+    let (base, folder) = (source.id, store.data().join(source.folder()));
+    if path.is_dir() || !archive::is_archive(path) {
         fs::metadata(path).map_err(Error::io("read", path))?;
         return take_over(base, path, &folder);
     }
@@ -54,7 +55,9 @@ pub fn import(store: &Store, id: &str, path: &Path) -> Result<Imported, Error> {
 fn is_data(name: &Path) -> bool {
     let lower = name.to_string_lossy().to_lowercase();
     let known = [".png", ".jpg", ".jpeg", ".npz", ".csv", "-ubyte", "-ubyte.gz"];
-    known.iter().any(|end| lower.ends_with(end)) && !lower.starts_with("__macosx")
+    let is_batch =
+        || [Split::Train, Split::Test].iter().flat_map(|&half| cifar::batches(half)).any(|b| b.is_at(name));
+    (known.iter().any(|end| lower.ends_with(end)) && !lower.starts_with("__macosx")) || is_batch()
 }
 
 fn take_over(base: &str, path: &Path, folder: &Path) -> Result<Imported, Error> {
@@ -64,6 +67,15 @@ fn take_over(base: &str, path: &Path, folder: &Path) -> Result<Imported, Error> 
         "malaria" => {
             let expected = "malaria_32x32_rgb.npz, or the folders `Parasitized` and `Uninfected`";
             cells(path, folder)?.ok_or_else(|| unrecognised(expected))
+        }
+        "cifar10" => {
+            let expected =
+                "the batches `data_batch_1` to `data_batch_5` and `test_batch`, with or without `.bin`";
+            cifar_batches(path, folder)?.ok_or_else(|| unrecognised(expected))
+        }
+        cifar_jpeg::ID => {
+            let expected = "cifar10_train_jpeg.npz, cifar10_test_jpeg.npz, or the folders `train` and `test`";
+            cifar_jpegs(path, folder)?.ok_or_else(|| unrecognised(expected))
         }
         _ => lesions(path, folder)?.ok_or_else(|| unrecognised("the folders `benign` and `malignant`")),
     }
@@ -151,6 +163,52 @@ fn lesions(path: &Path, folder: &Path) -> Result<Option<Imported>, Error> {
         place(&manifest, &folder.join(melanoma::MANIFEST))?;
     }
     take_images(&files, &melanoma::CLASSES, folder, verified)
+}
+
+fn cifar_batches(path: &Path, folder: &Path) -> Result<Option<Imported>, Error> {
+    let found = if path.is_dir() { files_below(path, DEPTH)? } else { vec![path.to_path_buf()] };
+    let mut taken = Vec::new();
+    let mut verified = 0;
+    for batch in [Split::Train, Split::Test].into_iter().flat_map(cifar::batches) {
+        let Some(file) = found.iter().find(|file| batch.is_at(file)) else { continue };
+        verified += usize::from(batch.is_published(&cifar::records(file)?));
+        taken.push(file);
+    }
+    for file in &taken {
+        place(file, &folder.join(file.file_name().unwrap_or_default()))?;
+    }
+    let files = taken.len();
+    Ok((files > 0).then(|| Imported { folder: folder.into(), files, verified }))
+}
+
+fn cifar_jpegs(path: &Path, folder: &Path) -> Result<Option<Imported>, Error> {
+    let found = if path.is_dir() { files_below(path, 1)? } else { vec![path.to_path_buf()] };
+    let root = if path.is_dir() { folder_with(path, "train", DEPTH)? } else { None };
+    let mut taken = Vec::new();
+    let mut verified = 0;
+    for split in [Split::Train, Split::Test] {
+        let name = cifar_jpeg::archive_name(split);
+        let archive = found.iter().find(|file| file.file_name().is_some_and(|found| found == name.as_str()));
+        let (dataset, files) = if let Some(archive) = archive {
+            (cifar_jpeg::from_archive(archive)?, vec![(archive.clone(), folder.join(name))])
+        } else if let Some(root) = &root {
+            let files = cifar_jpeg::photographs(root, split)?;
+            let target = |file: &ImageFile| {
+                folder.join(split.name()).join(cifar::CLASSES[file.class]).join(&file.name)
+            };
+            let places = files.iter().map(|file| (file.path.clone(), target(file))).collect();
+            (cifar_jpeg::from_files(&files)?, places)
+        } else {
+            continue;
+        };
+        verified += if load::is_published(&dataset, split) { files.len() } else { 0 };
+        taken.extend(files);
+    }
+    for (file, target) in &taken {
+        place(file, target)?;
+    }
+    let files = taken.len();
+    Ok((files > 0).then(|| Imported { folder: folder.into(), files, verified }))
 }
 
 fn decode_all(files: &[ImageFile], side: usize) -> Result<(), Error> {

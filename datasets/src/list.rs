@@ -49,7 +49,8 @@ fn published_images(id: &str) -> [usize; 2] {
         "mnist" => [60_000, 10_000],
         "malaria" => [24_802, 2_756],
         "malaria-patient" => [22_149, 3_334],
-        _ => [2_657, 653],
+        "melanoma" => [2_657, 653],
+        _ => [50_000, 10_000],
     }
 }
 
@@ -63,7 +64,7 @@ pub fn list(store: &Store) -> Result<Vec<Listing>, Error> {
 
 fn listing(store: &Store, id: &'static str) -> Result<Listing, Error> {
     let source = catalog::source(id)?;
-    let folder = store.data().join(source.id);
+    let folder = store.data().join(source.folder());
     let loaded = [Split::Train, Split::Test].map(|split| load_noted(store, id, split));
     let mut images = loaded.each_ref().map(|half| half.as_ref().map_or(0, |loaded| loaded.dataset.len()));
     let state = state(id, images, loaded);

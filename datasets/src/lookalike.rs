@@ -1,14 +1,15 @@
-//! Generated images that look enough like cells and skin to exercise everything but accuracy.
+//! Generated images that look enough like cells, skin and objects to exercise everything but accuracy.
 //!
 //! Only exact operations (integers, and `+ - * /` and `sqrt` of IEEE 754), so that every platform
 //! makes the same pixels.
 
-use crate::{Dataset, Split, malaria, melanoma};
+use crate::{Dataset, Split, cifar, malaria, melanoma};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const CELLS: usize = 200;
 const LESIONS: usize = 100;
+const OBJECTS: usize = 200;
 
 type Colour = [f64; 3];
 
@@ -55,6 +56,31 @@ pub(crate) fn lesions(split: Split) -> Dataset {
     })
 }
 
+/// Objects before a background: those with an even label are one part, the others several, and every pair of labels
+/// has a colour of its own.
+pub(crate) fn objects(split: Split) -> Dataset {
+    const COLOURS: [Colour; 5] = [
+        [200.0, 205.0, 215.0],
+        [170.0, 60.0, 50.0],
+        [120.0, 90.0, 60.0],
+        [70.0, 120.0, 60.0],
+        [60.0, 80.0, 140.0],
+    ];
+    fill(cifar::empty("cifar10"), split, OBJECTS, |draw, label| {
+        let side = cifar::SIDE as f64;
+        let parts = if label % 2 == 0 { 1 } else { 4 };
+        let (x, y) = (draw.between(0.4, 0.6) * side, draw.between(0.4, 0.6) * side);
+        let blobs = (0..parts).map(|_| {
+            let (dx, dy) = draw.in_disc(0.2 * side);
+            let radius = draw.between(0.3, 0.4) * side / f64::from(parts).sqrt();
+            let colour = draw.near(COLOURS[usize::from(label / 2) % COLOURS.len()], 20.0);
+            Blob { x: x + dx, y: y + dy, radius, edge: draw.between(1.0, 3.0), colour }
+        });
+        let blobs = blobs.collect();
+        Scene { background: draw.near([130.0, 140.0, 140.0], 60.0), blobs, noise: 8.0 }
+    })
+}
+
 fn fill(
     mut dataset: Dataset,
     split: Split,
@@ -63,7 +89,7 @@ fn fill(
 ) -> Dataset {
     let mut draw = Draw::new(split);
     for _ in 0..images {
-        let label = draw.below(2) as u8;
+        let label = draw.below(dataset.classes.len() as u32) as u8;
         let scene = scene(&mut draw, label);
         scene.paint(&mut draw, dataset.height, &mut dataset.pixels);
         dataset.labels.push(label);
@@ -156,22 +182,32 @@ mod tests {
 
     #[test]
     fn the_same_images_are_made_everywhere() {
-        let made = [cells(Split::Train), cells(Split::Test), lesions(Split::Train), lesions(Split::Test)];
+        let made = [
+            cells(Split::Train),
+            cells(Split::Test),
+            lesions(Split::Train),
+            lesions(Split::Test),
+            objects(Split::Train),
+            objects(Split::Test),
+        ];
         let expected = [
             "db163cd6cd65dd35d4e0d4fa10b8cd91641a609f2c98faf3667af138352b3207",
             "1f549938d26634030268d0f226fdfb1bac09f8655bd59ad7bb0aa7805bd75ceb",
             "d0be1e5d3bb441070b81d1127fd3b145e51492d4a5a4bc032c5ad2686b0b8be0",
             "29909b804944366569a03fc907e91bf5b2b3709e954902a230858933ea1aea9a",
+            "1f671e258d320ea9787a6fb45521f4758c8a37498a067dd3b3058000c66545c4",
+            "67aa7e6313cf41a5d74acb181598e8a41e986720088763d93d9ef8885431fd42",
         ];
         assert_eq!(made.map(|dataset| dataset.fingerprint()), expected);
     }
 
     #[test]
-    fn look_alikes_say_that_they_are_synthetic_and_have_both_classes() {
-        for dataset in [cells(Split::Test), lesions(Split::Test)] {
+    fn look_alikes_say_that_they_are_synthetic_and_have_every_class() {
+        for dataset in [cells(Split::Test), lesions(Split::Test), objects(Split::Test)] {
             assert!(dataset.synthetic);
             assert_eq!(dataset.pixels.len(), dataset.len() * dataset.image_len());
-            assert!(dataset.labels.contains(&0) && dataset.labels.contains(&1));
+            let all = 0..dataset.classes.len() as u8;
+            assert!(all.into_iter().all(|label| dataset.labels.contains(&label)));
         }
     }
 

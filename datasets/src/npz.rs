@@ -1,7 +1,7 @@
 //! Arrays of bytes in NumPy's `.npz` archives.
 
 use crate::Error;
-use crate::npy::Npy;
+use crate::npy::{Npy, Values};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,20 @@ impl Npz {
     pub(crate) fn bytes(&mut self, name: &str, limit_bytes: u64) -> Result<ByteArray, Error> {
         let file = self.file(name, limit_bytes)?;
         parse(&file).map_err(|reason| self.unusable(name, &reason))
+    }
+
+    /// The list of whole numbers called `name`, each of 32 bits and none negative, of at most `limit_bytes`.
+    pub(crate) fn words(&mut self, name: &str, limit_bytes: u64) -> Result<Vec<u32>, Error> {
+        let file = self.file(name, limit_bytes)?;
+        let array = Npy::parse(&file).and_then(|npy| npy.array());
+        let words = array.and_then(|array| match array.values {
+            Values::Integers(values) => values
+                .into_iter()
+                .map(|value| u32::try_from(value).map_err(|_| format!("{value} is no number of 32 bits")))
+                .collect(),
+            _ => Err("it is no list of numbers of 32 bits".into()),
+        });
+        words.map_err(|reason| self.unusable(name, &reason))
     }
 
     /// An error about one of its arrays.

@@ -1,6 +1,6 @@
 //! What stands in for data that is not there: real digits, and generated look-alikes.
 
-use crate::{Dataset, Error, Split, lookalike, mnist};
+use crate::{Dataset, Error, Split, cifar_jpeg, lookalike, mnist};
 use std::path::Path;
 
 /// The sample of the data set called `base`, with `-sample` behind its id.
@@ -11,6 +11,7 @@ pub(crate) fn dataset(base: &str, split: Split) -> Result<Dataset, Error> {
         "mnist" => digits(split)?,
         "malaria" | "malaria-patient" => lookalike::cells(split),
         "melanoma" => lookalike::lesions(split),
+        "cifar10" | cifar_jpeg::ID => lookalike::objects(split),
         _ => return Err(Error::UnknownDataset { id: format!("{base}-sample") }),
     };
     dataset.id = format!("{base}-sample");

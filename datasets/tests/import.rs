@@ -6,7 +6,7 @@ use image::RgbImage;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use veilbench_datasets::{Error, Split, State, Store, import, list, load, load_or_sample};
+use veilbench_datasets::{Error, Split, State, Store, fetch, import, list, load, load_or_sample};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -237,7 +237,7 @@ fn lesions_bring_their_manifest() {
 fn nothing_recognisable_is_said_with_what_was_expected() {
     let place = place();
     let text = place.write("in/readme.txt", b"hello");
-    for id in ["mnist", "malaria", "melanoma"] {
+    for id in ["mnist", "malaria", "melanoma", "cifar10", "cifar10-jpeg"] {
         for path in [text.as_path(), text.parent().unwrap()] {
             let error = import(&place.store, id, path).unwrap_err();
             assert!(matches!(error, Error::Unrecognised { .. }), "{id}: {error}");
@@ -263,6 +263,78 @@ fn missing_data_is_replaced_by_the_sample_with_a_line_that_says_so() {
     let sample = load(&place.store, "mnist-sample", Split::Test).unwrap();
     assert_eq!(sample, load_or_sample(&place.store, "mnist", Split::Test).unwrap().dataset);
     assert!(matches!(load(&place.store, "cifar-sample", Split::Test), Err(Error::UnknownDataset { .. })));
+}
+
+#[test]
+fn cifar_without_files_is_replaced_by_look_alikes_and_says_how_to_get_the_jpegs() {
+    let place = place();
+    for (id, way) in [("cifar10", "data fetch cifar10`"), ("cifar10-jpeg", "data import cifar10-jpeg ")] {
+        let loaded = load_or_sample(&place.store, id, Split::Train).unwrap();
+        assert_eq!((loaded.dataset.id, loaded.dataset.synthetic), (format!("{id}-sample"), true));
+        assert!(loaded.notes[0].contains(way), "{:?}", loaded.notes);
+    }
+    let error = fetch(&place.store, "cifar10-jpeg", &mut |_| ()).unwrap_err();
+    assert!(matches!(error, Error::NotFetched { .. }), "{error}");
+}
+
+#[test]
+fn batches_of_cifar_come_from_a_tar_archive_of_either_format_or_a_folder() {
+    let python = include_bytes!("fixtures/cifar10-data_batch_1.pickle");
+    let record: Vec<u8> = std::iter::once(8).chain((0..3072u32).map(|k| (k / 1024) as u8)).collect();
+    let place = place();
+    let archive = place.folder.path().join("cifar-10-mixed.tar.gz");
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
+        File::create(&archive).unwrap(),
+        flate2::Compression::default(),
+    ));
+    for (name, bytes) in [
+        ("cifar-10-batches-py/data_batch_1", &python[..]),
+        ("cifar-10-batches-py/batches.meta", b"not looked at"),
+        ("cifar-10-batches-bin/test_batch.bin", &record),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        tar.append_data(&mut header, name, bytes).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+    let imported = import(&place.store, "cifar10", &archive).unwrap();
+    assert_eq!((imported.files, imported.verified), (2, 0));
+    place.assert_no_leftovers();
+    let test = load(&place.store, "cifar10", Split::Test).unwrap();
+    assert_eq!((test.id.as_str(), test.labels.as_slice()), ("cifar10-unverified", &[8][..]));
+    assert_eq!([test.image(0)[0], test.image(0)[1024], test.image(0)[2048]], [0, 1, 2]);
+    let train = load_or_sample(&place.store, "cifar10", Split::Train).unwrap();
+    assert_eq!(train.dataset.labels, [6, 9, 4]);
+    assert!(train.notes.iter().any(|note| note.contains("1 of the 5 train batches")), "{:?}", train.notes);
+    assert!(matches!(place.state("cifar10"), State::Incomplete(_)));
+
+    let single = place.write("in/data_batch_2.bin", &record);
+    assert_eq!(import(&place.store, "cifar10", &single).unwrap().files, 1);
+    assert_eq!(load(&place.store, "cifar10", Split::Train).unwrap().labels, [6, 9, 4, 8]);
+    let damaged = place.write("in/data_batch_3.bin", &record[1..]);
+    let error = import(&place.store, "cifar10", damaged.parent().unwrap()).unwrap_err();
+    assert!(matches!(&error, Error::Unusable { path, .. } if *path == damaged), "{error}");
+}
+
+#[test]
+fn jpegs_of_cifar_come_from_a_clone_of_their_folders() {
+    let place = place();
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    let pixels = RgbImage::from_pixel(32, 32, image::Rgb([90, 90, 90]));
+    pixels.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    for name in ["train/ship/0000.jpg", "train/cat/0000.jpg", "train/cat/0001.jpg", "test/dog/0000.jpg"] {
+        place.write(&format!("CIFAR-10-images/{name}"), jpeg.get_ref());
+    }
+    let clone = place.folder.path().join("CIFAR-10-images");
+    let imported = import(&place.store, "cifar10-jpeg", &clone).unwrap();
+    assert_eq!((imported.files, imported.verified), (4, 0));
+    let train = load(&place.store, "cifar10-jpeg", Split::Train).unwrap();
+    assert_eq!((train.id.as_str(), train.labels), ("cifar10-jpeg-unverified", vec![3, 8, 3]));
+    assert!(matches!(place.state("cifar10-jpeg"), State::Incomplete(_)));
+    let broken = place.write("CIFAR-10-images/test/dog/0001.jpg", b"\xff\xd8\xff no image");
+    let error = import(&place.store, "cifar10-jpeg", &clone).unwrap_err();
+    assert!(matches!(&error, Error::Unusable { path, .. } if *path == broken), "{error}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(crate) enum Error {
     #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
     NoNetwork { name: String },
     #[error(transparent)]
-    Subject(#[from] SubjectError),
+    Subject(Box<SubjectError>),
     #[error(transparent)]
     Dataset(#[from] veilbench_datasets::Error),
     #[error(transparent)]
@@ -66,6 +66,12 @@ pub(crate) enum Error {
     Runtime(io::Error),
     #[error("writing output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<SubjectError> for Error {
+    fn from(error: SubjectError) -> Self {
+        Self::Subject(Box::new(error))
+    }
 }
 
 impl Error {

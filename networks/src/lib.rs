@@ -15,6 +15,7 @@
 //! Training (see `networks/train`), speed beyond what a test set needs, recurrent networks, and products
 //! of activations with each other.
 
+#[cfg(feature = "onnx")]
 pub mod annotate;
 pub mod architecture;
 pub mod evaluate;

@@ -7,10 +7,12 @@
 //! `<name>-poly`.
 
 mod geometry;
+mod resnet;
 
 use thiserror::Error;
 
 pub use geometry::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp, untrained};
+pub use resnet::{Order, WIDTH, cifar_resnet20, fixed, residual};
 
 use crate::Network;
 use crate::import::{self, ImportError};

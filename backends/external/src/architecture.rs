@@ -2,11 +2,11 @@
 //! inside veilbench changes nothing for parties.
 
 use serde_json::{Value, json};
-use veilbench_networks::{Architecture, Op, Range, Shape, Window};
+use veilbench_networks::{Architecture, Op, Range, Shape, Source, Window};
 
 /// Operators by their names in `backend.toml` and in briefings.
-pub const OPERATORS: [&str; 7] =
-    ["dense", "conv2d", "average-pool", "max-pool", "relu", "polynomial", "flatten"];
+pub const OPERATORS: [&str; 9] =
+    ["dense", "conv2d", "average-pool", "max-pool", "relu", "polynomial", "flatten", "add", "concat"];
 
 /// Returns the name of an operator, or `None` for one the protocol does not know.
 pub(crate) fn operator(op: &Op) -> Option<&'static str> {
@@ -18,6 +18,8 @@ pub(crate) fn operator(op: &Op) -> Option<&'static str> {
         Op::Relu => "relu",
         Op::Polynomial(_) => "polynomial",
         Op::Flatten => "flatten",
+        Op::Add => "add",
+        Op::Concat => "concat",
         _ => return None,
     })
 }
@@ -32,6 +34,9 @@ pub(crate) fn describe(architecture: &Architecture) -> Value {
             described["name"] = json!(layer.name);
             described["op"] = json!(operator(&layer.op));
             described["output"] = shape(layer.output);
+            if !layer.inputs.is_empty() {
+                described["reads"] = layer.inputs.iter().copied().map(source).collect();
+            }
             if let Some(range) = layer.range {
                 described["range"] = pair(range);
             }
@@ -48,6 +53,14 @@ pub(crate) fn describe(architecture: &Architecture) -> Value {
         described["input_range"] = pair(range);
     }
     described
+}
+
+/// The image, or the index of a layer.
+fn source(source: Source) -> Value {
+    match source {
+        Source::Image => json!("image"),
+        Source::Layer(index) => json!(index),
+    }
 }
 
 fn parameters(op: &Op) -> Value {
@@ -91,9 +104,10 @@ mod tests {
             let layers = described["layers"].as_array().unwrap();
             assert_eq!(layers.len(), network.architecture.layers.len());
             for (layer, op) in layers.iter().zip(&network.architecture.layers) {
-                let name = layer["op"].as_str().unwrap();
-                assert!(OPERATORS.contains(&name));
-                assert_eq!(operator(&op.op), Some(name));
+                let name = layer["op"].as_str();
+                assert_eq!(operator(&op.op), name);
+                // The plan refuses what has no name.
+                assert!(name.map_or(matches!(op.op, Op::Activation(_)), |name| OPERATORS.contains(&name)));
             }
         }
         let conv = &describe(&test_networks::all()[2].architecture)["layers"][0];
@@ -102,6 +116,16 @@ mod tests {
             "dilation": [1, 1], "name": "layer0", "op": "conv2d", "output": [3, 7, 7], "range": [-8.0, 8.0],
         });
         assert_eq!(*conv, expected);
+    }
+
+    #[test]
+    fn a_join_says_what_it_reads_and_a_chain_does_not() {
+        let networks = test_networks::all();
+        let joined = networks.iter().find(|network| network.architecture.first_branch().is_some()).unwrap();
+        let described = describe(&joined.architecture);
+        let sum = described["layers"].as_array().unwrap().iter().find(|layer| layer["op"] == "add").unwrap();
+        assert_eq!(sum["reads"], json!([0, 1]));
+        assert!(describe(&networks[0].architecture)["layers"][1].get("reads").is_none());
     }
 
     #[test]

@@ -27,14 +27,14 @@ enum Action {
     List,
     /// Download a data set, check it and put it where runs look for it
     Fetch {
-        /// mnist, malaria or melanoma
+        /// mnist, malaria, melanoma or cifar10
         id: String,
     },
     /// Take over a file, archive or folder you have already
     Import {
-        /// mnist, malaria or melanoma
+        /// mnist, malaria, melanoma, cifar10 or cifar10-jpeg
         id: String,
-        /// IDX files, an .npz, a .zip, or a folder of class folders
+        /// IDX files, CIFAR-10 batches, an .npz, a .zip or .tar.gz, or a folder of any of them
         path: PathBuf,
     },
     /// Keep a copy of your own images under a name, for --data NAME

@@ -53,7 +53,11 @@ pub fn untrained(architecture: Architecture, seed: u64) -> Network {
     let parameters = architecture
         .layers
         .iter()
-        .map(|Layer { op, output, .. }| {
+        .map(|layer| {
+            if let Some(fixed) = super::fixed(layer) {
+                return fixed;
+            }
+            let Layer { op, output, .. } = layer;
             let count = op.parameters();
             let mut uniform = |count: usize, bound: f32| -> Vec<f32> {
                 (0..count).map(|_| (2.0 * noise.unit() - 1.0) * bound).collect()

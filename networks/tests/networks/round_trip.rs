@@ -3,7 +3,9 @@
 use crate::support::{difference, images, networks};
 use proptest::prelude::*;
 use veilbench_networks::evaluate::{evaluate, ranges, trace};
-use veilbench_networks::zoo::{Activation, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp, untrained};
+use veilbench_networks::zoo::{
+    Activation, cifar_resnet20, malaria_cnn, melanoma_lenet, mnist_cnn, mnist_mlp, untrained,
+};
 use veilbench_networks::{Parameters, Reference, Tensor, export, import};
 
 const FORMS: [Activation; 2] = [Activation::Relu, Activation::Polynomial { degree: 2 }];
@@ -32,7 +34,7 @@ proptest! {
 
 #[test]
 fn tract_agrees_on_the_reference_networks() {
-    for build in [mnist_mlp, mnist_cnn, malaria_cnn, melanoma_lenet] {
+    for build in [mnist_mlp, mnist_cnn, malaria_cnn, melanoma_lenet, cifar_resnet20] {
         for form in FORMS {
             let network = untrained(build(form), 1);
             let images = images(3, network.architecture.input);
@@ -41,6 +43,16 @@ fn tract_agrees_on_the_reference_networks() {
             let difference = difference(ours.data(), theirs.data());
             assert!(difference < 1e-5, "{}: {difference}", network.architecture.name);
         }
+    }
+}
+
+#[test]
+fn residual_networks_survive_export_and_import_bit_for_bit() {
+    for form in FORMS {
+        let network = untrained(cifar_resnet20(form), 5);
+        let bytes = export::to_bytes(&network).unwrap();
+        assert!(bytes.len() < 2_000_000, "{} bytes", bytes.len());
+        assert_eq!(import::parse(&bytes, "residual.onnx").unwrap(), network);
     }
 }
 

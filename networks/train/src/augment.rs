@@ -18,6 +18,14 @@ pub struct Augmentation {
     pub zoom: f32,
     /// Brightness of each channel, and contrast, changed by up to this share of the full range.
     pub colour: f32,
+    /// Mirrored from left to right, every other image.
+    pub flip: bool,
+    /// Moved by up to this many whole pixels along each axis; what comes in is the mean of the training pixels.
+    pub crop: usize,
+    /// Contrast about the mean of the training pixels divided or multiplied by up to this factor; 0 or 1: kept.
+    pub contrast: f32,
+    /// Largest standard deviation of the noise on every value, in deviations of the training pixels.
+    pub noise: f32,
 }
 
 /// Channels, rows and columns of an image.
@@ -74,6 +82,9 @@ impl Augmentation {
                 }
             }
         }
+        if self.flip || self.crop > 0 {
+            self.shifted(image, size, rng);
+        }
         if self.colour > 0.0 {
             // Normalised values span about four units.
             let mut draw = |unit: f32| unit * self.colour * rng.random_range(-1.0..=1.0);
@@ -81,6 +92,37 @@ impl Augmentation {
             for plane in image.chunks_exact_mut(height * width) {
                 let brightness = draw(2.0);
                 plane.iter_mut().for_each(|value| *value = *value * contrast + brightness);
+            }
+        }
+        if self.contrast > 1.0 {
+            let factor = self.contrast.powf(rng.random_range(-1.0..=1.0));
+            image.iter_mut().for_each(|value| *value *= factor);
+        }
+        if self.noise > 0.0 {
+            // Uniform noise of standard deviation 1 spans the root of three either way.
+            let reach = rng.random_range(0.0..=self.noise) * 3.0_f32.sqrt();
+            image.iter_mut().for_each(|value| *value += reach * rng.random_range(-1.0..=1.0));
+        }
+    }
+
+    fn shifted(&self, image: &mut [f32], [_, height, width]: Size, rng: &mut impl Rng) {
+        let is_flipped = self.flip && rng.random_range(0..2u8) == 1;
+        let mut draw = || rng.random_range(0..=2 * self.crop);
+        let (down, right) = (draw(), draw());
+        let source = image.to_vec();
+        for (plane, source) in image.chunks_exact_mut(height * width).zip(source.chunks_exact(height * width))
+        {
+            for (row, line) in plane.chunks_exact_mut(width).enumerate() {
+                let from_row = (row + down).checked_sub(self.crop).filter(|&row| row < height);
+                for (column, value) in line.iter_mut().enumerate() {
+                    let column = if is_flipped { width - 1 - column } else { column };
+                    let from_column =
+                        (column + right).checked_sub(self.crop).filter(|&column| column < width);
+                    *value = match (from_row, from_column) {
+                        (Some(row), Some(column)) => source[row * width + column],
+                        _ => 0.0,
+                    };
+                }
             }
         }
     }
@@ -191,7 +233,7 @@ mod tests {
             rotation_degrees: 180.0,
             shift_pixels: 20.0,
             zoom: 1.0,
-            colour: 0.0,
+            ..Augmentation::default()
         };
         for view in views(bold, 100) {
             assert!(view[..36].iter().all(|&value| (-1e-5..=2.18751).contains(&value)));
@@ -213,5 +255,35 @@ mod tests {
         let mut out = [0.0; 2];
         normalise(&[0, 255], [1, 1, 2], &normalisation, &mut out);
         assert_eq!(out, [-2.0, 2.0]);
+    }
+
+    #[test]
+    fn crops_move_whole_pixels_and_flips_mirror_rows() {
+        let mut seen = views(Augmentation { flip: true, crop: 1, ..Augmentation::default() }, 300);
+        let source = image();
+        for view in &seen {
+            // Every value is the mean or stands in the source, a row of which runs one way or the other.
+            let row: Vec<f32> = view[6 * 2 + 1..6 * 2 + 5].to_vec();
+            let step = row[1] - row[0];
+            assert!(step.abs() == 1.0 / 16.0 && row.windows(2).all(|pair| pair[1] - pair[0] == step));
+            assert!(view[7..11].iter().all(|value| source.contains(value)));
+            assert_eq!(view[36 + 14] - view[14], 36.0 / 16.0, "channels move together");
+        }
+        seen.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        seen.dedup();
+        assert_eq!(seen.len(), 2 * 3 * 3);
+    }
+
+    #[test]
+    fn contrast_scales_within_its_factor_and_noise_keeps_its_deviation() {
+        for view in views(Augmentation { contrast: 2.0, ..Augmentation::default() }, 50) {
+            let factor = view[71] / image()[71];
+            assert!((0.5..=2.0).contains(&factor) && (view[7] - factor * image()[7]).abs() < 1e-5);
+        }
+        let noisy = views(Augmentation { noise: 0.5, ..Augmentation::default() }, 200);
+        let squares = noisy.iter().flat_map(|view| view.iter().zip(image()).map(|(a, b)| (a - b).powi(2)));
+        let mean = squares.sum::<f32>() / (200.0 * 72.0);
+        // The deviation is uniform between 0 and 0.5, so that its square has the mean 0.25 / 3.
+        assert!((mean - 0.25 / 3.0).abs() < 0.02, "{mean}");
     }
 }

@@ -16,6 +16,12 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// A network that is small enough to be tried as it is.
+    #[error("{network} has no pilot: try it as it is, with --validate")]
+    NoPilot {
+        /// Name of the network.
+        network: &'static str,
+    },
     /// The trainer has no counterpart of a layer.
     #[error("layer {layer} of {network} cannot be trained: {reason}")]
     UnsupportedLayer {
@@ -81,9 +87,19 @@ pub enum Error {
     #[error("{network} was not written: {reason}")]
     Disagreement {
         /// Name of the network.
-        network: &'static str,
+        network: String,
         /// How it differs.
         reason: String,
+    },
+    /// A twin whose values grow too large for a ciphertext.
+    #[error("{network} does not ship: {reason}; it is kept as {}", path.display())]
+    OutOfBounds {
+        /// Name of the network.
+        network: String,
+        /// What is too large.
+        reason: String,
+        /// Where it was written to be looked at.
+        path: PathBuf,
     },
     /// Data set errors.
     #[error(transparent)]

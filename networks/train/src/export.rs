@@ -6,10 +6,12 @@ use veilbench_datasets::Dataset;
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{Architecture, Metadata, Network, Shape, Tensor, export, import};
 
+use crate::activations::{Seen, survey};
 use crate::agreement::disagreement;
 use crate::augment::normalise_all;
 use crate::error::Error;
 use crate::model::Model;
+use crate::odd::{contrasted, inverted};
 use crate::recipes::Recipe;
 use crate::score::{Score, predictions};
 use crate::training::logits;
@@ -30,7 +32,7 @@ pub fn fold_and_score(
     let normalisation = recipe.normalisation();
     let network = Network {
         architecture: architecture.clone(),
-        parameters: model.folded(),
+        parameters: model.folded()?,
         metadata: Metadata {
             dataset: Some(recipe.dataset.into()),
             classes: test.classes.clone(),
@@ -45,7 +47,7 @@ pub fn fold_and_score(
     }
     let theirs = logits(model, test, &normalisation);
     disagreement(&own, &theirs, classes)
-        .map_or(Ok(()), |reason| Err(Error::Disagreement { network: recipe.network, reason }))?;
+        .map_or(Ok(()), |reason| Err(Error::Disagreement { network: architecture.name.clone(), reason }))?;
     Ok((network, Score::new(classes, &test.labels, &predictions(&own, classes))))
 }
 
@@ -56,6 +58,54 @@ pub fn fold_and_score(
 pub fn calibrate(network: &mut Network, recipe: &Recipe, training: &Dataset) -> Result<(), Error> {
     let mut whole = batches(recipe, training, training.len());
     whole.try_for_each(|tensor| ranges(network, &tensor).map_err(network_error))
+}
+
+/// What the activations of a network see, on its training images and on images that no training set has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspection {
+    /// Over all training images.
+    pub training: Vec<Seen>,
+    /// Over test images changed in some way: which way, what is seen, and whether all logits are finite.
+    pub odd: Vec<(&'static str, Vec<Seen>, bool)>,
+}
+
+impl Inspection {
+    /// Inspects a model before its batch norms are folded away.
+    pub fn new(recipe: &Recipe, model: &Model, training: &Dataset, test: &Dataset) -> Self {
+        let normalisation = recipe.normalisation();
+        let odd = [("inverted", inverted(test)), ("twice the contrast", contrasted(test, 2.0))];
+        let look = |(name, images): (&'static str, Dataset)| {
+            let (seen, logits) = survey(model, &images, &normalisation, 1.0);
+            (name, seen, logits.iter().all(|logit| logit.is_finite()))
+        };
+        let (seen, _) = survey(model, training, &normalisation, 1.0);
+        Self { training: seen, odd: odd.into_iter().map(look).collect() }
+    }
+
+    /// Why a network must not ship by the bounds of its recipe, if so.
+    pub fn refusal(&self, recipe: &Recipe) -> Option<String> {
+        let twin = recipe.twin?;
+        for seen in &self.training {
+            if seen.largest().is_nan() || seen.largest() > twin.largest {
+                let (layer, largest) = (&seen.layer, seen.largest());
+                let limit = twin.largest;
+                return Some(format!("{layer} sees {largest:.2} over the training images, above {limit}"));
+            }
+        }
+        let (name, ..) = self.odd.iter().find(|(_, _, is_finite)| !is_finite)?;
+        Some(format!("a logit is not finite for a test image that is {name}"))
+    }
+
+    /// `inverted 9.1, twice the contrast 15.2`: the largest magnitude that any activation sees.
+    pub fn odd_magnitudes(&self) -> String {
+        let each = self.odd.iter().map(|(name, seen, is_finite)| {
+            let largest =
+                seen.iter().map(Seen::largest).fold(0.0, |a: f64, b| if b > a || b.is_nan() { b } else { a });
+            let logits = if *is_finite { "" } else { " (logits not finite)" };
+            format!("{name} {largest:.1}{logits}")
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The normalised images, `count` at a time.
@@ -74,10 +124,11 @@ fn batches(recipe: &Recipe, images: &Dataset, count: usize) -> impl Iterator<Ite
 /// # Errors
 /// [`Error::Disagreement`] if the file would not read back as exactly this network; the file on
 /// disk is then left as it was.
-pub fn write(network: &Network, name: &'static str, folder: &Path) -> Result<PathBuf, Error> {
+pub fn write(network: &Network, name: &str, folder: &Path) -> Result<PathBuf, Error> {
     let bytes = export::to_bytes(network).map_err(network_error)?;
     if import::parse(&bytes, name).map_err(network_error)? != *network {
-        return Err(Error::Disagreement { network: name, reason: "it does not read back as written".into() });
+        let (network, reason) = (name.into(), "it does not read back as written".into());
+        return Err(Error::Disagreement { network, reason });
     }
     let path = folder.join(format!("{name}.onnx"));
     let failed = |error: std::io::Error| Error::Write { path: path.clone(), reason: error.to_string() };

@@ -1,7 +1,7 @@
-//! Batch norms vanish into the affine layer before them.
+//! Batch norms vanish into the affine layer before them, or into the quadratic behind them.
 
 /// A batch norm as it acts after training: `(x - mean) / sqrt(variance + epsilon) * gain + shift`,
-/// one of each for every output (channel) of the affine layer before it.
+/// one of each for every output (channel) of the layer before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNorm {
     /// Running mean.
@@ -36,6 +36,27 @@ impl BatchNorm {
             bias[output] = (centred * scale + f64::from(self.shift[output])) as f32;
         }
     }
+
+    /// Changes quadratics of the normalised value (`c_0`, `c_1`, `c_2` for every channel) into those of the value
+    /// itself: with `z = s x + t`, `c_0 + c_1 z + c_2 z^2` is `(c_0 + c_1 t + c_2 t^2) + s (c_1 + 2 c_2 t) x + c_2 s^2 x^2`.
+    /// Computed in `f64`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn fold_into_quadratic(&self, coefficients: &mut [f32]) {
+        let channels = self.mean.len();
+        let fits = [&self.variance, &self.gain, &self.shift].iter().all(|part| part.len() == channels);
+        assert!(fits && coefficients.len() == 3 * channels, "one batch norm a channel");
+        for (channel, quadratic) in coefficients.chunks_exact_mut(3).enumerate() {
+            let deviation = (f64::from(self.variance[channel]) + self.epsilon).sqrt();
+            let scale = f64::from(self.gain[channel]) / deviation;
+            let offset = f64::from(self.shift[channel]) - f64::from(self.mean[channel]) * scale;
+            let [constant, linear, square] = [0, 1, 2].map(|power| f64::from(quadratic[power]));
+            quadratic[0] = (constant + linear * offset + square * offset * offset) as f32;
+            quadratic[1] = (scale * (linear + 2.0 * square * offset)) as f32;
+            quadratic[2] = (square * scale * scale) as f32;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +86,29 @@ mod tests {
             let normed = (affine(&weights, &bias, output) - norm.mean[output]) / deviation;
             let expected = normed * norm.gain[output] + norm.shift[output];
             assert!((affine(&folded_weights, &folded_bias, output) - expected).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_folded_quadratic_computes_what_norm_and_quadratic_did() {
+        let norm = BatchNorm {
+            mean: vec![0.5, -1.0],
+            variance: vec![4.0, 0.25],
+            gain: vec![1.5, -2.0],
+            shift: vec![0.1, 0.2],
+            epsilon: 1e-5,
+        };
+        let quadratics = [0.3, 0.5, 0.05, -0.2, 0.4, 0.1];
+        let mut folded = quadratics;
+        norm.fold_into_quadratic(&mut folded);
+        let value = |c: &[f32], x: f32| c[0] + c[1] * x + c[2] * x * x;
+        for (channel, x) in [0, 1].into_iter().flat_map(|channel| [-3.0, 0.0, 0.7, 5.0].map(|x| (channel, x)))
+        {
+            let deviation = (norm.variance[channel] + 1e-5).sqrt();
+            let z = (x - norm.mean[channel]) / deviation * norm.gain[channel] + norm.shift[channel];
+            let expected = value(&quadratics[3 * channel..], z);
+            let found = value(&folded[3 * channel..], x);
+            assert!((found - expected).abs() < 1e-4 * expected.abs().max(1.0), "{found} for {expected}");
         }
     }
 }

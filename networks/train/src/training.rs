@@ -17,6 +17,7 @@ use crate::model::{Mode, Model, values};
 use crate::random::{Purpose, stream};
 use crate::recipes::Recipe;
 use crate::schedule::one_cycle;
+use crate::twin::Phase;
 
 /// Images that are evaluated at once.
 const EVALUATION_BATCH: usize = 500;
@@ -32,6 +33,7 @@ pub struct Training<'a> {
     done: u64,
     model: Model,
     average: Model,
+    teacher: Option<Model>,
     adam: Adam,
     order: (u64, Vec<usize>),
 }
@@ -69,7 +71,7 @@ impl<'a> Training<'a> {
                 batch: recipe.batch,
             });
         }
-        let model = Model::new(architecture, seed)?;
+        let model = Model::new(architecture, recipe.norms, recipe.coefficients(), seed)?;
         let average = model.detached()?;
         let adam = Adam::new(model.parameters(), recipe.weight_decay, recipe.gradient_norm);
         let epoch_steps = (images.len() / recipe.batch) as u64;
@@ -81,10 +83,22 @@ impl<'a> Training<'a> {
             done: 0,
             model,
             average,
+            teacher: None,
             adam,
             order: (0, epoch_order(&images.labels, recipe.balanced, seed, 0)),
             recipe: recipe.clone(),
         })
+    }
+
+    /// Begins with the weights of `teacher` wherever the layers agree, and learns its logits as the recipe's twin says.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`].
+    pub fn learn_from(&mut self, teacher: &Model) -> Result<(), Error> {
+        self.model.copy_from(teacher);
+        self.average = self.model.detached()?;
+        self.teacher = Some(teacher.detached()?);
+        Ok(())
     }
 
     /// Steps done and steps in all.
@@ -103,15 +117,28 @@ impl<'a> Training<'a> {
     /// # Errors
     /// [`Error::Diverged`] if the loss is not a number any more.
     pub fn step(&mut self) -> Result<Step, Error> {
-        let (inputs, labels) = self.batch();
+        let phase = self.phase();
+        let (inputs, labels) = self.batch(phase);
         let mut dropout = stream(self.seed, Purpose::Dropout, self.done);
         tch::manual_seed(dropout.random::<u32>().into());
-        let logits = self.model.forward(&inputs, Mode::Training { dropout: self.recipe.dropout });
+        let mode = Mode {
+            dropout: self.recipe.dropout,
+            batch_statistics: !phase.is_frozen,
+            polynomial: phase.polynomial,
+        };
+        let limit = self.recipe.twin.map(|twin| twin.limit);
+        let mut excesses = Vec::new();
+        let logits = self.model.forward_watched(&inputs, mode, &mut |_, z| {
+            if let Some(limit) = limit {
+                excesses.push((z - z.clamp(-limit, limit)).square().sum(Kind::Float));
+            }
+        });
         let smoothing = self.recipe.label_smoothing;
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, smoothing);
+        let labelled = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, smoothing);
+        let loss = self.loss(&labelled, &logits, &inputs, &excesses);
         loss.backward();
         let shown = Step {
-            loss: loss.double_value(&[]),
+            loss: labelled.double_value(&[]),
             accuracy: logits
                 .argmax(1, false)
                 .eq_tensor(&labels)
@@ -119,18 +146,43 @@ impl<'a> Training<'a> {
                 .mean(Kind::Float)
                 .double_value(&[]),
         };
-        if !shown.loss.is_finite() {
-            return Err(Error::Diverged { network: self.recipe.network, loss: shown.loss, step: self.done });
+        let loss = loss.double_value(&[]);
+        if !loss.is_finite() {
+            return Err(Error::Diverged { network: self.recipe.network, loss, step: self.done });
         }
         let rate = one_cycle(self.recipe.peak_rate, self.done, self.total);
         self.done += 1;
         self.adam.step(self.model.parameters(), rate, self.done);
+        if let Some(twin) = self.recipe.twin {
+            self.model.bound_quadratics(twin.bounds);
+        }
         self.average();
         Ok(shown)
     }
 
+    /// What the next step is like.
+    pub fn phase(&self) -> Phase {
+        self.recipe.phase(self.done, self.total)
+    }
+
+    /// The cross-entropy with the labels and, of a twin, with its teacher, and the price of large values.
+    fn loss(&self, labelled: &Tensor, logits: &Tensor, inputs: &Tensor, excesses: &[Tensor]) -> Tensor {
+        let Some(twin) = self.recipe.twin else { return labelled.shallow_clone() };
+        let mut loss = labelled.shallow_clone();
+        if let Some(teacher) = &self.teacher {
+            let taught = tch::no_grad(|| teacher.forward(inputs, Mode::INFERENCE));
+            let log_share = |logits: &Tensor| (logits / twin.temperature).log_softmax(1, Kind::Float);
+            let (theirs, ours) = (log_share(&taught), log_share(logits));
+            let divergence = (theirs.exp() * (theirs - ours)).sum(Kind::Float) / inputs.size()[0] as f64;
+            let weight = twin.distillation * twin.temperature * twin.temperature;
+            loss = loss * (1.0 - twin.distillation) + divergence * weight;
+        }
+        let price = twin.penalty / inputs.size()[0] as f64;
+        loss + Tensor::stack(excesses, 0).sum(Kind::Float) * price
+    }
+
     /// The batch of the next step: normalised, augmented images and their labels.
-    fn batch(&mut self) -> (Tensor, Tensor) {
+    fn batch(&mut self, phase: Phase) -> (Tensor, Tensor) {
         let (epoch, position) = (self.done / self.epoch_steps(), self.done % self.epoch_steps());
         if self.order.0 != epoch {
             self.order = (epoch, epoch_order(&self.images.labels, self.recipe.balanced, self.seed, epoch));
@@ -140,10 +192,11 @@ impl<'a> Training<'a> {
         let start = position as usize * self.recipe.batch;
         let indices = &self.order.1[start..(start + self.recipe.batch).min(self.order.1.len())];
         let mut rng = stream(self.seed, Purpose::Augmentation, self.done);
+        let augmentation = self.recipe.augmentation(phase);
         let mut inputs = vec![0.0; indices.len() * image_len];
         for (&index, input) in indices.iter().zip(inputs.chunks_exact_mut(image_len)) {
             normalise(self.images.image(index), size, &self.normalisation, input);
-            self.recipe.augmentation.apply(input, size, &mut rng);
+            augmentation.apply(input, size, &mut rng);
         }
         let labels: Vec<i64> = indices.iter().map(|&index| self.images.labels[index].into()).collect();
         (batch_tensor(&inputs, size), Tensor::from_slice(&labels))
@@ -213,19 +266,41 @@ impl<'a> Training<'a> {
 
     fn identity(&self) -> String {
         let Self { recipe, seed, total, images, .. } = self;
-        format!("{recipe:?}, seed {seed}, {total} steps, images {}", images.fingerprint())
+        let teacher = self.teacher.as_ref().map_or(0, checksum);
+        format!(
+            "{recipe:?}, seed {seed}, {total} steps, images {}, teacher {teacher:x}",
+            images.fingerprint()
+        )
     }
 }
 
 /// Logits of all images, `images x classes`, from a model in inference mode.
 pub fn logits(model: &Model, images: &Dataset, normalisation: &Normalisation) -> Vec<f32> {
+    each_batch(images, normalisation, |batch| model.forward(batch, Mode::INFERENCE))
+}
+
+/// What `evaluate` makes of all images, a batch of normalised ones at a time, without gradients.
+pub(crate) fn each_batch(
+    images: &Dataset,
+    normalisation: &Normalisation,
+    mut evaluate: impl FnMut(&Tensor) -> Tensor,
+) -> Vec<f32> {
     let size = size(images);
-    let mut logits = Vec::new();
+    let mut all = Vec::new();
     for pixels in images.pixels.chunks(EVALUATION_BATCH * images.image_len()) {
         let inputs = normalise_all(pixels, size, normalisation);
-        tch::no_grad(|| logits.extend(values(&model.forward(&batch_tensor(&inputs, size), Mode::Inference))));
+        tch::no_grad(|| all.extend(values(&evaluate(&batch_tensor(&inputs, size)))));
     }
-    logits
+    all
+}
+
+/// Checksum of all weights: FNV-1a over their bits.
+fn checksum(model: &Model) -> u64 {
+    let tensors = model.parameters().iter().chain(model.statistics());
+    let values = tensors.flat_map(|named| values(&named.tensor));
+    values.fold(0xcbf2_9ce4_8422_2325, |hash, value| {
+        (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn batch_tensor(inputs: &[f32], [channels, height, width]: Size) -> Tensor {

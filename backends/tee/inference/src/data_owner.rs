@@ -17,7 +17,7 @@ pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let release = Release::from_bytes(&release).map_err(failure)?;
         let configuration = configuration(&role.architecture, &role.job, release.model)?;
         policy.check_release(&release, &program, &configuration).map_err(failure)?;
-        Ok::<_, Error>(Verifier::new(Client::DataOwner, policy, release).map_err(failure)?)
+        Verifier::new(Client::DataOwner, policy, release).map_err(failure)
     })?;
     host.send(verifier.nonce())?;
     let evidence = recorder.span("wait-for-evidence", || host.receive())?;

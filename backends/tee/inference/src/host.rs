@@ -107,8 +107,8 @@ fn measure(enclave: &mut Link, job: &Job) -> Result<Measurement, Error> {
         .ok_or_else(|| Error::protocol("the kernel does not say which process the enclave is"))?;
     let shown =
         enclave.take_shown().ok_or_else(|| Error::protocol("the enclave shows nothing of its process"))?;
-    Ok(Measurement::of_process(process, &ShownProcess::from_descriptors(shown), measuring_threads(job))
-        .map_err(failure)?)
+    Measurement::of_process(process, &ShownProcess::from_descriptors(shown), measuring_threads(job))
+        .map_err(failure)
 }
 
 /// Puts the sealed model on disk and reads it back, as after a restart. The file has no name and goes

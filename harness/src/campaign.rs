@@ -12,7 +12,6 @@ use veilbench_results::{ALL_ROLES, BackendRecord, Cell, Phase, Sample, Session, 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
-use crate::provenance;
 use crate::rows::SessionRows;
 use crate::session::{Batch, SessionSpec, run_session};
 use crate::workspace::Unfit;
@@ -174,10 +173,6 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
     let records = cells.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Error::Record)?;
     Ok(store.update_run(|run| {
         run.commands.push(command_line());
-        let load_average = provenance::machine().load_average;
-        if load_average[0] > run.machine.load_average[0] {
-            run.machine.load_average = load_average;
-        }
         for (planned, (threat_model, plan_record)) in cells.iter().zip(records) {
             let (profile, subject) = (planned.backend.profile(), planned.subject);
             run.networks.insert(subject.name().to_owned(), subject.network_record());

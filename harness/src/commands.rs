@@ -7,10 +7,12 @@ mod conformance;
 mod data;
 mod diff;
 mod list;
+mod merge;
 mod networks;
 mod plan;
 mod report;
 mod run;
+mod submit;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +55,10 @@ enum Command {
     Report(report::Report),
     /// Compare two runs
     Diff(diff::Diff),
+    /// Put the runs of shards together into one
+    Merge(merge::Merge),
+    /// Print a script that measures shards on many machines; submits nothing
+    Submit(submit::Submit),
     /// Print a shell's completion script
     Completions(completions::Completions),
     /// One role of a session (the harness starts these itself)
@@ -73,6 +79,8 @@ impl Cli {
             Command::Conformance(command) => command.run(backends),
             Command::Report(command) => command.run(),
             Command::Diff(command) => command.run(),
+            Command::Merge(command) => command.run(),
+            Command::Submit(command) => command.run(),
             Command::Completions(command) => command.run(),
             // The harness has the error already.
             Command::Party => Ok(party::serve(backends).map_or(crate::EXIT_ERROR, |()| EXIT_OK)),

@@ -48,6 +48,14 @@ pub(crate) enum Error {
     Results(#[from] veilbench_results::Error),
     #[error(transparent)]
     Report(#[from] veilbench_report::Error),
+    #[error("{option} is for `run` alone: `submit` decides it for every shard")]
+    Placed { option: &'static str },
+    #[error("{}", .0.to_string().trim_start_matches("error: ").trim_end())]
+    RunOptions(Box<clap::Error>),
+    #[error(
+        "--shard auto/{of}: {reason}; a launcher of many tasks sets it, or give the shard's number: --shard 1/{of}"
+    )]
+    ShardIndex { of: usize, reason: String },
     #[error("{} was measured with {}; choose another --out, or remove it", folder.display(), differences.join(" and "))]
     OtherRun { folder: PathBuf, differences: Vec<String> },
     #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
@@ -88,6 +96,9 @@ impl Error {
             | Self::NoNetwork { .. }
             | Self::Own { .. }
             | Self::Choice { .. }
+            | Self::ShardIndex { .. }
+            | Self::Placed { .. }
+            | Self::RunOptions(_)
             | Self::TooManyThreads { .. } => EXIT_USAGE,
             _ => EXIT_ERROR,
         }

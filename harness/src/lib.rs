@@ -18,8 +18,8 @@
 //! ```
 //!
 //! # Non-goals
-//! Measuring on several hosts at once, profiling inside a backend beyond its spans, ranking
-//! backends of different threat models.
+//! One session on several hosts (the sessions of a matrix may be dealt to many), profiling inside a backend beyond its
+//! spans, ranking backends of different threat models.
 
 mod campaign;
 mod choices;
@@ -44,6 +44,7 @@ mod provenance;
 mod rows;
 mod select;
 mod session;
+mod shard;
 mod subject;
 mod workspace;
 

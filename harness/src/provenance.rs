@@ -1,6 +1,6 @@
 //! What a run was made with: the machine, the executable and what it was built from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use sha2::{Digest, Sha256};
@@ -25,6 +25,28 @@ pub(crate) fn machine() -> Machine {
         kernel: uname.release().to_string_lossy().into_owned(),
         os: os_name().unwrap_or_else(|| uname.sysname().to_string_lossy().into_owned()),
         load_average: load_average(),
+    }
+}
+
+/// Variables in which launchers name the node a task runs on.
+const NODE_NAMES: [&str; 2] = ["SLURMD_NODENAME", "NODE_NAME"];
+
+/// What tells this machine from others in a run: the name that a launcher gives it, if any, and a digest of host name,
+/// processor, cores and kernel.
+pub(crate) fn machine_id(machine: &Machine) -> String {
+    let named = NODE_NAMES.iter().find_map(|name| std::env::var(name).ok());
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    id(named.as_deref(), &host, machine)
+}
+
+fn id(named: Option<&str>, host: &str, machine: &Machine) -> String {
+    let Machine { cpu_model, cores, kernel, .. } = machine;
+    let identity = format!("{}\n{cpu_model}\n{cores}\n{kernel}", named.unwrap_or(host));
+    let digest: String = hex(&Sha256::digest(identity)).chars().take(8).collect();
+    let legal = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    match named.map(|name| name.chars().filter(legal).take(40).collect::<String>()) {
+        Some(name) if !name.is_empty() => format!("{name}-{digest}"),
+        _ => digest,
     }
 }
 
@@ -90,7 +112,7 @@ pub(crate) fn describe(seed: u64, warmup: usize) -> io::Result<Run> {
             + if cfg!(debug_assertions) { " (debug build)" } else { "" },
         seed,
         fingerprint,
-        machine,
+        machines: [(machine_id(&machine), machine)].into(),
         rustc: env!("VEILBENCH_RUSTC").to_owned(),
         git_revision: (!revision.is_empty()).then(|| revision.to_owned()),
         git_dirty: env!("VEILBENCH_GIT_DIRTY").parse().ok(),
@@ -111,8 +133,14 @@ pub(crate) fn differences(recorded: &Run, present: &Run) -> Vec<String> {
         format!("{} ({revision}{dirty}, executable {})", run.veilbench_version, short(&run.executable_sha256))
     };
     let machine = |run: &Run| {
-        let machine = &run.machine;
-        format!("{}, {} cores, kernel {}", machine.cpu_model, machine.cores, machine.kernel)
+        let kinds: BTreeSet<String> = run
+            .machines
+            .values()
+            .map(|machine| {
+                format!("{}, {} cores, kernel {}", machine.cpu_model, machine.cores, machine.kernel)
+            })
+            .collect();
+        kinds.into_iter().collect::<Vec<_>>().join(" and ")
     };
     let said = [
         ("build", build(recorded), build(present)),
@@ -135,12 +163,30 @@ mod tests {
     #[test]
     fn a_run_names_machine_software_and_dependencies() {
         let run = describe(7, 1).unwrap();
-        assert!(run.machine.cores >= 1 && run.machine.memory_bytes > 0);
+        let machine = run.first_machine();
+        assert!(run.machines.len() == 1 && machine.cores >= 1 && machine.memory_bytes > 0);
         assert_eq!(run.executable_sha256.len(), 64);
         assert!(run.crates.contains_key("tract-onnx") && run.crates.contains_key("tfhe-ntt"));
         assert!(!run.crates.contains_key("criterion") && !run.crates.contains_key("tch"));
         assert!(run.rustc.starts_with("rustc 1."));
         assert_ne!(run.fingerprint, describe(8, 1).unwrap().fingerprint);
         assert_ne!(run.fingerprint, describe(7, 2).unwrap().fingerprint);
+    }
+    #[test]
+    fn a_machine_is_known_by_its_node_or_else_its_host_and_never_named_after_the_host() {
+        let machine = Machine { cpu_model: "made up".into(), cores: 2, ..Machine::default() };
+        let on = |named, host| id(named, host, &machine);
+        assert!(on(Some("node1"), "a").starts_with("node1-"));
+        assert_eq!(
+            on(Some("node1"), "a"),
+            on(Some("node1"), "b"),
+            "pods of one node have hosts of their own"
+        );
+        assert_ne!(on(Some("node1"), "a"), on(Some("node2"), "a"));
+        assert_ne!(on(None, "a"), on(None, "b"));
+        assert!(on(None, "secret-host").len() == 8);
+        assert!(on(Some("n/o,d\ne"), "a").starts_with("node-"));
+        let other = Machine { cores: 4, ..machine.clone() };
+        assert_ne!(id(None, "a", &machine), id(None, "a", &other));
     }
 }

@@ -18,6 +18,8 @@ interface ShippedCell {
   seed: number;
   status: string;
   detail?: string;
+  /** Where it was measured, if the run has several machines. */
+  machine?: string;
   repetitions: number;
   repetitions_failed: number;
   warm_samples: number;
@@ -106,7 +108,8 @@ type Cell = Omit<ShippedCell, "spans" | "pairs" | "memory" | "points" | "texts">
 };
 
 interface Group { letter: string; technology: string; protection: string; simulated: boolean }
-interface Task { network: string; dataset: string; title: string }
+/** The machine is empty where a run has but one. */
+interface Task { network: string; dataset: string; machine: string; title: string }
 /** Strokes and gaps of a line or bar; both figures are null if the name does not tell, the rate alone if nothing limits it. */
 interface Link { name: string; style: number; pattern: number[]; round_trip_ns: number | null; bits_per_second: number | null }
 interface Refusal { backend: string; network: string; cell: string; reasons: string[] }
@@ -150,6 +153,8 @@ interface BackendRecord {
   simulated: boolean;
 }
 
+interface Machine { cpu_model: string; cores: number; memory_bytes: number; kernel: string; os: string; load_average: number[] }
+interface Shards { plan_sha256: string; of: number; present: number[]; repetitions: number; cells: string[] }
 interface Run {
   schema_version: number;
   name: string;
@@ -158,7 +163,10 @@ interface Run {
   commands: string[];
   seed: number;
   fingerprint: string;
-  machine: { cpu_model: string; cores: number; memory_bytes: number; kernel: string; os: string; load_average: number[] };
+  /** By the id that cells name them by, where a run has several. */
+  machines: Record<string, Machine>;
+  /** Null unless the run is of a matrix that was dealt to several. */
+  shards: Shards | null;
   rustc: string;
   git_revision: string | null;
   git_dirty: boolean | null;

@@ -22,7 +22,7 @@ use crate::{
 use minijinja::{AutoEscape, Environment, context};
 use payload::payload;
 use std::{collections::BTreeMap, path::Path};
-use veilbench_results::{Finding, Published, Run, Severity, Summary};
+use veilbench_results::{Finding, Machine, Published, Run, Severity, Summary};
 
 const TEMPLATES: [(&str, &str); 2] = [
     ("index.html", include_str!("../page/index.html")),
@@ -98,20 +98,32 @@ fn moment(rfc3339: &str) -> String {
 /// What a reader must know before any number.
 pub(crate) fn warnings(run: &Run, rows: &[Summary]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let (cores, load) = (run.machine.cores, run.machine.load_average[0]);
-    if cores > 0 && load > cores as f64 {
+    let several = run.machines.len() > 1;
+    if several {
         warnings.push(format!(
-            "the machine was busy when the run began: load {load:.2} on {cores} cores. Times are too long by an unknown share"
+            "measured on {} machines: times of different machines do not compare, and stand under headings of their own",
+            run.machines.len()
         ));
     }
+    for (id, Machine { cores, load_average: [load, ..], .. }) in &run.machines {
+        if *cores > 0 && *load > *cores as f64 {
+            let machine = if several { format!("machine {id}") } else { "machine".to_owned() };
+            warnings.push(format!(
+                "the {machine} was busy when the run began: load {load:.2} on {cores} cores. Times are too long by an unknown share"
+            ));
+        }
+    }
+    let cores_of = |row: &Summary| run.machines.get(&row.machine).map(|machine| machine.cores);
+    let cores = |row: &Summary| cores_of(row).unwrap_or_else(|| run.first_machine().cores);
     let roles =
         |row: &Summary| run.backends.get(&row.backend).map_or(1, |backend| backend.roles.len().max(1));
-    let crowded = rows.iter().filter(|row| cores > 0 && row.threads * roles(row) > cores).count();
+    let crowded = rows.iter().filter(|row| cores(row) > 0 && row.threads * roles(row) > cores(row)).count();
     if crowded > 0 {
         warnings.push(format!(
-            "in {} cells the roles together may use more threads than the machine's {cores} cores: parties that would \
+            "in {} cells the roles together may use more threads than the machine{}: parties that would \
              have a machine each wait for each other here",
-            count(crowded as u64)
+            count(crowded as u64),
+            if several { " has cores".to_owned() } else { format!("'s {} cores", run.first_machine().cores) }
         ));
     }
     if run.git_dirty == Some(true) {

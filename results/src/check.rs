@@ -87,6 +87,11 @@ fn conditions(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
             ("backend", &sample.backend, run.backends.contains_key(&sample.backend)),
             ("network", &sample.network, run.networks.contains_key(&sample.network)),
             ("dataset", &sample.dataset, run.datasets.contains_key(&sample.dataset)),
+            (
+                "machine",
+                &sample.machine,
+                sample.machine.is_empty() || run.machines.contains_key(&sample.machine),
+            ),
         ];
         for (kind, name, described) in named {
             if !described && said.insert((kind, name)) {
@@ -167,7 +172,8 @@ fn digests(run: &Run, described: bool, tables: &Tables, findings: &mut Findings)
             let message = format!("rows of {session} are missing or were changed after they were written");
             findings.error::<Sample>(*line, message);
         }
-        let expected = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
+        let expected =
+            mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell, &mark.machine).ok());
         if described && expected.is_some_and(|expected| expected != mark.run_sha256) {
             let message = format!("what run.json says about {session} was changed after it was measured");
             findings.error::<Sample>(*line, message);

@@ -74,6 +74,49 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A folder to be merged holds a run that was not measured as a shard.
+    #[error("{} is no shard: measure it with `veilbench run --shard I/N`", folder.display())]
+    NoShard {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Two runs are not shards of one matrix.
+    #[error("{} and {} do not merge: {}", first.display(), second.display(), differences.join(", "))]
+    Apart {
+        /// One folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// What differs, each with both values.
+        differences: Vec<String>,
+    },
+    /// Two folders hold the same session.
+    #[error("{cell} repetition {repetition} is in both {} and {}: leave one of them out", first.display(), second.display())]
+    Twice {
+        /// The cell's id.
+        cell: String,
+        /// The repetition.
+        repetition: usize,
+        /// One folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A folder was named twice, or as source and target of a merge.
+    #[error("{} is named twice: name every shard once, and another folder to merge them into", folder.display())]
+    Named {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No folder was named to be merged.
+    #[error("there is nothing to merge: name the folders of the shards")]
+    NothingToMerge,
+    /// A merge would replace files that are no run.
+    #[error("{} holds other files: choose another folder", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A row could not be written as CSV.
     #[error("cannot write a row of {file}: {cause}")]
     Row {

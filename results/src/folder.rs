@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod digest;
+pub(crate) mod merge;
 pub(crate) mod recovery;
 pub(crate) mod run_data;
 pub(crate) mod store;

@@ -19,9 +19,11 @@ mod plan;
 mod rows;
 mod run;
 mod session;
+mod shard;
 
 pub use cell::Cell;
 pub use error::Error;
+pub use folder::merge::{Merged, merge};
 pub use folder::run_data::{RunData, validate};
 pub use folder::store::Store;
 pub use folder::table::{Finding, Row, Severity, Table, write_table};
@@ -35,3 +37,4 @@ pub use rows::summary::{FEWEST_IMAGES, Summary};
 pub use rows::traffic::Traffic;
 pub use run::{BackendRecord, DatasetRecord, Machine, NetworkRecord, Run, SCHEMA_VERSION};
 pub use session::{Session, SessionKey};
+pub use shard::{MOST_SHARDS, ShardRecord, partition};

@@ -1,12 +1,16 @@
-use crate::{Cell, Error, Finding, Row, Sample, Severity, folder::digest::hex, folder::table::replace_file};
+use crate::{
+    Cell, Error, Finding, Row, Sample, Severity, ShardRecord, folder::digest::hex,
+    folder::table::replace_file,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 /// Version of the files this crate writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// The oldest version it reads. What version 1 does not say is empty: starts of phases, receivers' counts, shared
-/// memory apart, other work on the machine, digests, settings, assumptions.
+/// memory apart, other work on the machine, digests, settings, assumptions. Versions 1 and 2 name one machine, which
+/// is then the one with an empty id, and know no shards.
 const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`: what was measured, by which software and on which machine.
@@ -27,10 +31,12 @@ pub struct Run {
     pub commands: Vec<String>,
     /// Seed of everything that is drawn and not secret.
     pub seed: u64,
-    /// Hash of what must not change when the run is resumed, hexadecimal.
+    /// Hash of what must not change when the run is resumed, hexadecimal; empty after a merge of machines of several kinds.
     pub fingerprint: String,
-    /// Where it ran.
-    pub machine: Machine,
+    /// Where it ran, by the ids that samples carry.
+    pub machines: BTreeMap<String, Machine>,
+    /// Which part of a matrix it holds, if the matrix was dealt to shards.
+    pub shards: Option<ShardRecord>,
     /// `rustc --version` of the build.
     pub rustc: String,
     /// Commit the harness was built from.
@@ -141,7 +147,8 @@ impl Default for Run {
             commands: Vec::new(),
             seed: 0,
             fingerprint: String::new(),
-            machine: Machine::default(),
+            machines: BTreeMap::new(),
+            shards: None,
             rustc: String::new(),
             git_revision: None,
             git_dirty: None,
@@ -180,16 +187,37 @@ impl Run {
         if !(OLDEST_SCHEMA_VERSION..=SCHEMA_VERSION).contains(&schema_version) {
             return Err(Error::SchemaVersion { path, found: schema_version, supported: SCHEMA_VERSION });
         }
-        serde_json::from_slice(&text).map_err(rejected)
+        Self::parse(&text).map_err(rejected)
     }
 
-    /// SHA-256, hexadecimal, of what this description says about a cell: software, machine but for its load, network,
-    /// data set, backend and plan.
+    /// Reads a description of any version, the one machine of earlier versions under an empty id.
+    fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Earlier {
+            machine: Option<Machine>,
+        }
+        let mut run: Self = serde_json::from_slice(text)?;
+        let Earlier { machine } = serde_json::from_slice(text)?;
+        if let Some(machine) = machine.filter(|_| run.machines.is_empty()) {
+            run.machines.insert(String::new(), machine);
+        }
+        Ok(run)
+    }
+
+    /// The machine that a run is described by where only one fits: its first.
+    #[must_use]
+    pub fn first_machine(&self) -> Machine {
+        self.machines.values().next().cloned().unwrap_or_default()
+    }
+
+    /// SHA-256, hexadecimal, of what this description says about a cell: software, the machine it was measured on but
+    /// for its load, network, data set, backend and plan.
     ///
     /// # Errors
     /// A plan or protection that JSON cannot hold.
-    pub fn cell_sha256(&self, cell: &Cell) -> Result<String, serde_json::Error> {
-        let machine = Machine { load_average: [0.0; 3], ..self.machine.clone() };
+    pub fn cell_sha256(&self, cell: &Cell, machine: &str) -> Result<String, serde_json::Error> {
+        let machine = self.machines.get(machine).cloned().unwrap_or_default();
+        let machine = Machine { load_average: [0.0; 3], ..machine };
         let software = (&self.veilbench_version, &self.rustc, &self.git_revision, &self.executable_sha256);
         let conditions = (self.schema_version, self.seed, self.warmup, &self.fingerprint, &self.environment);
         let backend = self.backends.get(&cell.backend).cloned();
@@ -220,7 +248,7 @@ impl Run {
             _ => (error.to_string(), line_of(&text, "\"schema_version\"")),
         };
         let finding = Finding { file: Self::FILE.to_owned(), line, message, severity: Severity::Error };
-        let mut run: Self = serde_json::from_slice(&text).unwrap_or_default();
+        let mut run = Self::parse(&text).unwrap_or_default();
         if run.name.is_empty() {
             let name = folder.canonicalize().ok();
             let name =

@@ -26,6 +26,11 @@ pub(crate) trait SessionRow: Row {
         let (cell, repetition) = self.session();
         SessionKey { cell: cell.to_owned(), repetition }
     }
+
+    /// Whether the last column is empty because the version that wrote the row had none: digests then leave it out.
+    fn lacks_last_column(&self) -> bool {
+        false
+    }
 }
 
 /// Every row of one session; the last of `samples` is the commit mark, whose status is the session's.

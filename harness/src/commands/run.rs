@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use veilbench_api::Backend;
 use veilbench_report::{generate, terminal_table};
-use veilbench_results::{RunData, SessionKey, Severity, Status, Store, Summary};
+use veilbench_results::{RunData, SessionKey, Severity, ShardRecord, Status, Store, Summary};
 
 use super::report::say_findings;
 use crate::campaign::{Tally, measure, unfit_cell};
@@ -17,6 +17,7 @@ use crate::machine_watch::busy_cores;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::provenance;
+use crate::shard::{self, ShardChoice};
 use crate::workspace::{Purpose, Unfit, Workspace};
 
 /// More than a quiet machine's housekeeping.
@@ -26,7 +27,8 @@ const BUSY_CORES: f64 = 0.25;
 pub(super) struct Run {
     #[command(flatten)]
     options: Options,
-    /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine, seed and warm-up]
+    /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine, seed and warm-up, or
+    /// results/runs/PROFILE-PLAN-shard-I-of-N]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Measure the selected cells again instead of going on
@@ -35,6 +37,10 @@ pub(super) struct Run {
     /// Measure those sessions again that ended in an error, a timeout or for want of memory
     #[arg(long)]
     retry_failed: bool,
+    /// Measure one of N equal parts of the cells, for `veilbench merge`; auto/N takes the number from a Slurm job array or
+    /// an indexed Job of Kubernetes
+    #[arg(long, value_name = "I/N")]
+    shard: Option<ShardChoice>,
     /// Progress as JSON lines on standard output
     #[arg(long)]
     json: bool,
@@ -42,6 +48,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let shard = self.shard.map(ShardChoice::resolve).transpose()?;
         let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(self.json);
         if cfg!(debug_assertions) {
@@ -51,8 +58,16 @@ impl Run {
         }
         self.warn_of_the_machine(&mut progress);
         let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
-        let cells = workspace.cells(backends, &self.options)?;
-        let mut store = self.open()?;
+        let mut cells = workspace.cells(backends, &self.options)?;
+        let mut unfit = workspace.unfit();
+        let mut description =
+            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
+        if let Some(shard) = shard {
+            cells = shard::deal(shard, cells, self.options.repetitions(), &mut description);
+            // One shard says of them why they cannot be measured.
+            unfit = if shard.index == 1 { unfit } else { &[] };
+        }
+        let mut store = open(&self.folder(&description), description)?;
         if !store.damaged().is_empty() {
             let count = store.damaged().len();
             let text =
@@ -65,13 +80,13 @@ impl Run {
             let failed = failed_sessions(store.folder())?;
             discard(&mut store, &cells, |session| failed.contains(session))?;
         }
-        let tally = conduct(&cells, workspace.unfit(), &self.options, &mut store, &mut progress, &interrupt)?;
+        let tally = conduct(&cells, unfit, &self.options, &mut store, &mut progress, &interrupt)?;
         let folder = store.folder().to_owned();
         drop(store);
         let report = generate(&folder)?;
         say_findings(&report.findings);
         let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
-        let unfit = workspace.unfit().iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id());
+        let unfit = unfit.iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id());
         let ids: BTreeSet<String> = ids(&cells).into_iter().chain(unfit).collect();
         let selected: Vec<Summary> =
             report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
@@ -103,35 +118,60 @@ impl Run {
         }
     }
 
-    fn open(&self) -> Result<Store, Error> {
-        let description =
-            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
-        let folder = self.out.clone().unwrap_or_else(|| {
-            let name = format!("{}-{}", self.options.profile.name(), &description.fingerprint[..8]);
-            Path::new("results").join("runs").join(name)
-        });
-        open(&folder, description)
+    fn folder(&self, description: &veilbench_results::Run) -> PathBuf {
+        let short = |hash: &str| hash.chars().take(8).collect::<String>();
+        self.out.clone().unwrap_or_else(|| {
+            let part = match &description.shards {
+                Some(ShardRecord { plan_sha256, of, present, .. }) => {
+                    let index = present.first().copied().unwrap_or_default();
+                    format!("{}-shard-{index}-of-{of}", short(plan_sha256))
+                }
+                None => short(&description.fingerprint),
+            };
+            Path::new("results").join("runs").join(format!("{}-{part}", self.options.profile.name()))
+        })
+    }
+
+    /// An option that says where or how often to measure, which a script for many machines decides itself.
+    pub(super) fn placed(&self) -> Option<&'static str> {
+        let given = [
+            (self.out.is_some(), "--out"),
+            (self.shard.is_some(), "--shard"),
+            (self.fresh, "--fresh"),
+            (self.json, "--json"),
+        ];
+        given.into_iter().find_map(|(given, name)| given.then_some(name))
     }
 }
 
-/// Opens a run folder to go on with it, or begins one.
+/// Opens a run folder to go on with it on this machine, or begins one.
 ///
 /// # Errors
-/// If it belongs to another build, machine, seed or warm-up.
+/// If it belongs to another build, kind of machine, seed, warm-up or shard.
 pub(super) fn open(folder: &Path, mut description: veilbench_results::Run) -> Result<Store, Error> {
-    match Store::open(folder) {
-        Ok(store) if store.run().fingerprint == description.fingerprint => Ok(store),
+    let here = description.machines.clone();
+    let mut store = match Store::open(folder) {
         Ok(store) => {
-            let differences = provenance::differences(store.run(), &description);
-            Err(Error::OtherRun { folder: folder.to_owned(), differences })
+            let mut differences = Vec::from_iter(shard::difference(store.run(), &description));
+            if store.run().fingerprint != description.fingerprint {
+                differences.extend(provenance::differences(store.run(), &description));
+            }
+            if !differences.is_empty() {
+                return Err(Error::OtherRun { folder: folder.to_owned(), differences });
+            }
+            store
         }
         Err(veilbench_results::Error::NoRun { .. }) => {
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
             description.name = name.unwrap_or_else(|| "run".into());
-            Ok(Store::create(folder, &description)?)
+            Store::create(folder, &description)?
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    for (id, machine) in here {
+        store.measure_on(&id, &machine)?;
     }
+    Ok(store)
 }
 
 /// Forgets those sessions of the cells that `which` names, so that they are measured again.

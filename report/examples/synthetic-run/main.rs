@@ -1,6 +1,6 @@
 //! Writes a run folder that nobody measured, to try the report on: many backends, threat models, links, batches, failures.
 //!
-//! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged]` makes the folder with about so many rows in
+//! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged|machines]` makes the folder with about so many rows in
 //! `samples.csv` (20,000 if not given) and derives its report. The same arguments give the same bytes.
 
 mod subjects;
@@ -36,8 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = arguments.get(1).map_or(Ok(20_000), |rows| rows.parse())?;
     let networks = arguments.get(2).map_or(Ok(NETWORKS.len()), |networks| networks.parse())?;
     fs::create_dir_all(folder)?;
-    let tables = tables(rows, networks);
-    run().save(folder)?;
+    let mut tables = tables(rows, networks);
+    let mut run = run();
+    if arguments.get(3).is_some_and(|word| word == "machines") {
+        deal(&mut run, &mut tables.samples);
+    }
+    run.save(folder)?;
     write_table(&folder.join("samples.csv"), &tables.samples)?;
     write_table(&folder.join("traffic.csv"), &tables.traffic)?;
     write_table(&folder.join("answers.csv"), &tables.answers)?;
@@ -52,6 +56,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         report.findings.len()
     );
     Ok(())
+}
+
+/// Gives a second machine, which is twice as large, the sessions of large batches.
+fn deal(run: &mut Run, samples: &mut [Sample]) {
+    for machine in std::mem::take(&mut run.machines).into_values() {
+        let large = Machine { cores: 2 * machine.cores, ..machine.clone() };
+        run.machines = [("node-a".to_owned(), machine), ("node-b".to_owned(), large)].into();
+    }
+    for sample in samples {
+        sample.machine = if sample.batch > BATCHES[0] { "node-b" } else { "node-a" }.to_owned();
+    }
 }
 
 /// One line cut in two, one repeated and one with letters for a number.
@@ -75,15 +90,19 @@ fn run() -> Run {
         git_revision: Some("0000000000000000000000000000000000000000".to_owned()),
         git_dirty: Some(true),
         rustc: "rustc 0.0.0 (made up)".to_owned(),
-        machine: Machine {
-            cpu_model: "Made-up CPU @ 3.00GHz".to_owned(),
-            cores: 4,
-            memory_bytes: 16_000_000_000,
-            kernel: "0.0".to_owned(),
-            os: "made up".to_owned(),
-            load_average: [4.75, 3.5, 2.0],
-            ..Machine::default()
-        },
+        machines: [(
+            String::new(),
+            Machine {
+                cpu_model: "Made-up CPU @ 3.00GHz".to_owned(),
+                cores: 4,
+                memory_bytes: 16_000_000_000,
+                kernel: "0.0".to_owned(),
+                os: "made up".to_owned(),
+                load_average: [4.75, 3.5, 2.0],
+                ..Machine::default()
+            },
+        )]
+        .into(),
         ..Run::default()
     };
     for backend in &BACKENDS {

@@ -10,7 +10,7 @@ export const GROUPS = DATA.groups;
 /** @type {Phase[]} */
 export const PHASES = ["setup", "offline", "online"];
 
-/** By task, protection and backend, then from the fastest link, the fewest threads and the smallest batch upwards. */
+/** By task, which has one machine, protection and backend, then from the fastest link, the fewest threads and the smallest batch upwards. */
 export const ORDERED = DATA.cells.map(read);
 
 export const CELLS = new Map(ORDERED.map((cell) => [cell.cell, cell]));

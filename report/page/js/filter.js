@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { count } from "./format.js";
 import { state } from "./state.js";
 
-/** @typedef {"network" | "backend" | "protection" | "dataset" | "link" | "batch" | "threads" | "status"} FacetKey */
+/** @typedef {"network" | "backend" | "protection" | "dataset" | "link" | "batch" | "threads" | "machine" | "status"} FacetKey */
 
 /** @type {[FacetKey, string, (cell: Cell) => string][]} */
 const FACETS = [
@@ -17,6 +17,7 @@ const FACETS = [
   ["link", "Link", (cell) => cell.link],
   ["batch", "Batch", (cell) => String(cell.batch)],
   ["threads", "Threads", (cell) => String(cell.threads)],
+  ["machine", "Machine", (cell) => cell.machine ?? ""],
   ["status", "Status", (cell) => cell.status],
 ];
 

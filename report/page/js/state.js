@@ -1,7 +1,7 @@
 // What is shown stands in the address after `#`, so that a view can be shared, kept and gone back to.
 
 const DEFAULTS = {
-  view: "overview", q: "", network: "", backend: "", dataset: "", protection: "", link: "", batch: "", threads: "",
+  view: "overview", q: "", network: "", backend: "", dataset: "", protection: "", link: "", batch: "", threads: "", machine: "",
   status: "", metric: "online_wall_ns", sort: "", dir: "up", across: "", log: "1", split: "phase", phase: "online",
   setup: "1", offline: "1", online: "1", rtt: "20", bw: "100", offlinecounts: "1", foreign: "", cell: "", theme: "",
 };

@@ -119,7 +119,7 @@ pub fn compare(before: &RunData, after: &RunData, settings: Settings) -> Compari
         differences,
         missing: only(&first, &second),
         added: only(&second, &first),
-        warnings: warnings(&before.run, &after.run),
+        warnings: warnings((&before.run, &first), (&after.run, &second)),
         damage,
     }
 }
@@ -181,19 +181,54 @@ fn shown<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "not measured".to_owned(), format)
 }
 
-fn warnings(before: &Run, after: &Run) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let (first, second) = (&before.machine, &after.machine);
-    let another = (&first.cpu_model, first.cores) != (&second.cpu_model, second.cores);
-    if another {
-        warnings.push("measured on different machines: times do not compare".to_owned());
+/// A run and its summary by cell.
+type Summarised<'a> = (&'a Run, &'a BTreeMap<String, Summary>);
+
+/// Cells that both runs have and that are known to have been measured on different machines.
+fn elsewhere(before: Summarised<'_>, after: Summarised<'_>) -> usize {
+    // Rows name the machine only where a run has several.
+    fn machine<'a>(run: &'a Run, row: &'a Summary) -> Option<&'a str> {
+        let only = run.machines.keys().next().filter(|_| run.machines.len() == 1);
+        let named = Some(&row.machine).filter(|machine| !machine.is_empty()).or(only);
+        named.map(String::as_str).filter(|machine| !machine.is_empty())
     }
-    for (which, machine) in [("first", first), ("second", second)] {
-        let load = machine.load_average[0];
-        if machine.cores > 0 && load > machine.cores as f64 {
-            let cores = machine.cores;
-            warnings
-                .push(format!("the machine of the {which} run was busy: load {load:.2} on {cores} cores"));
+    let cells = before.1.iter().filter_map(|(cell, row)| Some((row, after.1.get(cell)?)));
+    let machines = cells.filter_map(|(row, other)| machine(before.0, row).zip(machine(after.0, other)));
+    machines.filter(|(first, second)| first != second).count()
+}
+
+fn warnings(first: Summarised<'_>, second: Summarised<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let elsewhere = elsewhere(first, second);
+    let (before, after) = (first.0, second.0);
+    for (which, run) in [("first", before), ("second", after)] {
+        if run.machines.len() > 1 {
+            let count = run.machines.len();
+            warnings.push(format!("the {which} run was measured on {count} machines"));
+        }
+    }
+    let (first, second) = (&before.first_machine(), &after.first_machine());
+    let another = (&first.cpu_model, first.cores) != (&second.cpu_model, second.cores);
+    match warnings.is_empty() {
+        true if another || elsewhere > 0 => {
+            warnings.push("measured on different machines: times do not compare".to_owned());
+        }
+        false if elsewhere > 0 => {
+            warnings.push(format!(
+                "{elsewhere} cells were measured on different machines: their times do not compare"
+            ));
+        }
+        _ => {}
+    }
+    for (which, run) in [("first", before), ("second", after)] {
+        for machine in run.machines.values() {
+            let load = machine.load_average[0];
+            if machine.cores > 0 && load > machine.cores as f64 {
+                let cores = machine.cores;
+                warnings.push(format!(
+                    "the machine of the {which} run was busy: load {load:.2} on {cores} cores"
+                ));
+            }
         }
     }
     let mut differ = |what: &str, first: &str, second: &str| {

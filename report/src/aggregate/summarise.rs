@@ -14,10 +14,12 @@ const BASELINE: &str = "none";
 /// (loopback before other links).
 ///
 /// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
-/// the full size.
+/// the full size, and all of them from one machine: of sessions on several, from the one that has most.
 #[must_use]
 pub fn summarise(data: &RunData) -> Vec<Summary> {
     let samples = by_cell(data);
+    let machines: BTreeSet<&str> = data.samples.iter().map(|sample| &*sample.machine).collect();
+    let several = machines.len() > 1;
     let mut answers: HashMap<&str, Vec<&Answer>> = HashMap::new();
     for answer in &data.answers {
         answers.entry(&answer.cell).or_default().push(answer);
@@ -26,7 +28,8 @@ pub fn summarise(data: &RunData) -> Vec<Summary> {
         .iter()
         .filter_map(|(id, samples)| {
             let cell = id.parse().ok()?;
-            Some(cell_row(&data.run, &cell, samples, answers.get(id).map_or(&[], Vec::as_slice)))
+            let row = cell_row(&data.run, &cell, samples, answers.get(id).map_or(&[], Vec::as_slice));
+            Some(if several { row } else { Summary { machine: String::new(), ..row } })
         })
         .collect();
     rows.sort_by(|a, b| {
@@ -85,6 +88,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         repetitions: sessions.recorded,
         repetitions_failed: sessions.recorded - sessions.ok.len(),
         detail: sessions.detail.clone(),
+        machine: sessions.machine.clone(),
         ..Summary::default()
     };
     let batches = sessions.full_batches(run, samples);
@@ -93,6 +97,13 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
     if row.detail.is_empty() && batches.images.is_some_and(|images| images > cell.images) {
         row.detail =
             format!("the {} images are repeated to fill a batch: all of it is computed", cell.images);
+    }
+    let elsewhere = sessions.ok.len() - sessions.timed.len();
+    if elsewhere > 0 {
+        let timed = sessions.timed.len();
+        let said =
+            format!("times are of {timed} sessions on {}; {elsewhere} ran elsewhere", sessions.machine);
+        row.detail = if row.detail.is_empty() { said } else { format!("{}; {said}", row.detail) };
     }
     row.peak_rss_bytes = peak_rss(samples, &sessions);
     row.others_cpu_share = others_cpu_share(run, samples, &sessions);
@@ -114,6 +125,9 @@ fn security_bits(run: &Run, cell: &Cell) -> Option<u32> {
 pub(crate) struct Sessions {
     recorded: usize,
     pub(crate) ok: BTreeSet<usize>,
+    /// Those of them on the machine that times are taken from.
+    timed: BTreeSet<usize>,
+    machine: String,
     worst: Status,
     detail: String,
 }
@@ -125,16 +139,25 @@ impl Sessions {
         let said = marks.iter().find(|mark| mark.status == worst).map(|mark| mark.detail.clone());
         let ok: BTreeSet<usize> =
             marks.iter().filter(|mark| mark.status == Status::Ok).map(|mark| mark.repetition).collect();
-        Self { recorded: marks.len(), ok, worst, detail: said.unwrap_or_default() }
+        let mut machines: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for mark in &marks {
+            let timed = machines.entry(&mark.machine).or_default();
+            timed.extend(Some(mark.repetition).filter(|repetition| ok.contains(repetition)));
+        }
+        // The first of those that have most sessions.
+        let most = machines.into_iter().rev().max_by_key(|(_, timed)| timed.len());
+        let (machine, timed) = most.unwrap_or_default();
+        let machine = machine.to_owned();
+        Self { recorded: marks.len(), ok, timed, machine, worst, detail: said.unwrap_or_default() }
     }
 
-    /// The rows of whole phases of `ok` sessions: set-ups, and the batches of the full size.
+    /// The rows of whole phases of `ok` sessions on one machine: set-ups, and the batches of the full size.
     pub(crate) fn full_batches<'a>(&self, run: &'a Run, samples: &[&'a Sample]) -> Batches<'a> {
         let whole: Vec<&Sample> = samples
             .iter()
             .copied()
             .filter(|sample| sample.phase != Phase::Session && sample.span.is_empty())
-            .filter(|sample| sample.status == Status::Ok && self.ok.contains(&sample.repetition))
+            .filter(|sample| sample.status == Status::Ok && self.timed.contains(&sample.repetition))
             .collect();
         let images = whole.iter().filter_map(|sample| sample.images).max();
         let partial: BTreeSet<(usize, usize)> = whole
@@ -264,11 +287,12 @@ fn peak_rss(samples: &[&Sample], sessions: &Sessions) -> Option<u64> {
 /// The busiest session's share: other work's processor time by what the machine has in the session's time.
 fn others_cpu_share(run: &Run, samples: &[&Sample], sessions: &Sessions) -> Option<f64> {
     let marks = samples.iter().filter(|sample| sample.is_commit_mark());
-    let cores = run.machine.cores.max(1) as f64;
+    let cores =
+        |mark: &Sample| run.machines.get(&mark.machine).map_or(1, |machine| machine.cores.max(1)) as f64;
     marks
         .filter(|mark| sessions.ok.contains(&mark.repetition))
         .filter_map(|mark| {
-            Some(mark.others_cpu_ns? as f64 / (mark.wall_ns.filter(|ns| *ns > 0)? as f64 * cores))
+            Some(mark.others_cpu_ns? as f64 / (mark.wall_ns.filter(|ns| *ns > 0)? as f64 * cores(mark)))
         })
         .reduce(f64::max)
 }

@@ -5,24 +5,37 @@ use veilbench_results::{Status, Summary};
 /// End of the name of a network with polynomials in place of its ReLUs.
 const TWIN: &str = "-poly";
 
-/// A network, by its name without what tells twins apart, on its data set.
+/// A network, by its name without what tells twins apart, on its data set and, where a run has several, on one machine:
+/// times of different machines do not compare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Task {
     pub(crate) network: String,
     /// Marked if its images are generated.
     pub(crate) dataset: String,
+    /// Empty where a run has but one.
+    pub(crate) machine: String,
 }
 
 impl Task {
     pub(crate) fn of(row: &Summary) -> Self {
         let network = row.network.strip_suffix(TWIN).unwrap_or(&row.network).to_owned();
-        Self { network, dataset: dataset(row) }
+        Self { network, dataset: dataset(row), machine: row.machine.clone() }
     }
 
-    /// Network and data set in one line.
+    /// Network, data set and machine in one line.
     pub(crate) fn title(&self) -> String {
-        format!("{} · {}", self.network, self.dataset)
+        title(&self.network, &self.dataset, &self.machine)
     }
+}
+
+/// The same of a network that its twin is told apart from.
+pub(crate) fn heading(row: &Summary) -> String {
+    title(&row.network, &dataset(row), &row.machine)
+}
+
+fn title(network: &str, dataset: &str, machine: &str) -> String {
+    let machine = if machine.is_empty() { String::new() } else { format!(" · on {machine}") };
+    format!("{network} · {dataset}{machine}")
 }
 
 /// Has the row's network polynomials in place of its ReLUs?
@@ -79,6 +92,15 @@ mod tests {
         let generated = Summary { synthetic: Some(true), ..rows[0].clone() };
         assert_ne!(Task::of(&generated), Task::of(&rows[0]), "generated images are another task");
         assert_eq!(Task::of(&generated).title(), "b · d (synthetic)");
+    }
+
+    #[test]
+    fn what_was_measured_on_two_machines_is_two_tasks() {
+        let rows = [("n", "b"), ("m", "b-poly"), ("m", "b"), ("m", "a")]
+            .map(|(machine, network)| Summary { machine: machine.to_owned(), ..row(network, Status::Ok, 1) });
+        let titles: Vec<String> = by_task(&rows).iter().map(|row| Task::of(row).title()).collect();
+        assert_eq!(titles, ["a · d · on m", "b · d · on m", "b · d · on m", "b · d · on n"]);
+        assert_eq!(heading(&rows[1]), "b-poly · d · on m");
     }
 
     #[test]

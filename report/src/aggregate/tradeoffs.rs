@@ -50,17 +50,17 @@ impl Cost {
     }
 }
 
-/// The Pareto fronts of time against bytes of one image: one for every network, data set, link and group.
+/// The Pareto fronts of time against bytes of one image: one for every network, data set, link, machine and group.
 ///
 /// Backends, batches and threads compete; cells that failed do not.
 pub(crate) fn pareto<'a>(rows: &'a [Summary], groups: &[Group], cost: Cost) -> Vec<Efficient<'a>> {
-    let mut fields: BTreeMap<(&str, &str, &str, usize), Vec<Efficient<'a>>> = BTreeMap::new();
+    let mut fields: BTreeMap<(&str, &str, &str, &str, usize), Vec<Efficient<'a>>> = BTreeMap::new();
     for row in rows {
         let Some((group, (image_ns, image_bytes))) = group_of(groups, row).zip(cost.of(row)) else {
             continue;
         };
         let point = Efficient { row, group, image_ns, image_bytes };
-        fields.entry((&row.network, &row.dataset, &row.link, group)).or_default().push(point);
+        fields.entry((&row.network, &row.dataset, &row.link, &row.machine, group)).or_default().push(point);
     }
     fields.into_values().flat_map(front).collect()
 }
@@ -78,13 +78,14 @@ fn front(mut points: Vec<Efficient<'_>>) -> Vec<Efficient<'_>> {
 
 /// Every pair of backends whose order by offline and online time an image changes once, and for good, as the batch grows.
 ///
-/// Measured batches only: the true point is above `still_slower_at` and at most the winner's batch.
+/// Measured batches of one machine only: the true point is above `still_slower_at` and at most the winner's batch.
 pub(crate) fn break_even<'a>(rows: &'a [Summary], groups: &[Group]) -> Vec<BreakEven<'a>> {
-    type Conditions<'a> = (&'a str, &'a str, &'a str, usize);
+    type Conditions<'a> = (&'a str, &'a str, &'a str, &'a str, usize);
     type ByBatch<'a> = BTreeMap<usize, &'a Summary>;
     let mut fields: BTreeMap<Conditions<'a>, BTreeMap<&str, ByBatch<'a>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.work_ns().is_some()) {
-        let field = fields.entry((&row.network, &row.dataset, &row.link, row.threads)).or_default();
+        let field =
+            fields.entry((&row.network, &row.dataset, &row.link, &row.machine, row.threads)).or_default();
         field.entry(&row.backend).or_default().entry(row.batch).or_insert(row);
     }
     let mut found = Vec::new();
@@ -151,6 +152,27 @@ mod tests {
         let names: Vec<&str> =
             pareto(&rows, &groups, Cost::Work).iter().map(|point| &*point.row.backend).collect();
         assert_eq!(names, ["a", "b", "e"], "c and d are dominated by b, e by nothing of its kind");
+    }
+
+    #[test]
+    fn neither_fronts_nor_break_even_points_cross_machines() {
+        let on = |machine: &str, row: Summary| Summary { machine: machine.to_owned(), ..row };
+        let rows = |other: &str| {
+            [
+                on("m", row("a", "x", 1, 10, 100)),
+                on(other, row("a", "x", 8, 200, 800)),
+                on("m", row("b", "x", 1, 20, 200)),
+                on(other, row("b", "x", 8, 100, 1_000)),
+            ]
+        };
+        for (other, front, crossings) in [("m", 1, 1), ("n", 3, 0)] {
+            let rows = rows(other);
+            let groups = groups(&rows);
+            assert_eq!(
+                (pareto(&rows, &groups, Cost::Work).len(), break_even(&rows, &groups).len()),
+                (front, crossings)
+            );
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use veilbench_results::Summary;
 const ELSEWHERE: [&str; 4] = ["threat_model", "technology", "simulated", "synthetic"];
 
 /// Everything but the link that cells share.
-type Family<'a> = (&'a str, &'a str, &'a str, [usize; 3], u64);
+type Family<'a> = ([&'a str; 4], [usize; 3], u64);
 
 /// What is known of a run's cells together.
 pub(super) struct Cells<'a> {
@@ -122,7 +122,8 @@ impl<'a> Cells<'a> {
 }
 
 fn family(row: &Summary) -> Family<'_> {
-    (&row.backend, &row.network, &row.dataset, [row.batch, row.threads, row.images], row.seed)
+    let names = [&*row.backend, &row.network, &row.dataset, &row.machine];
+    (names, [row.batch, row.threads, row.images], row.seed)
 }
 
 /// `[phase, role, span, wall, cpu, samples]`, names as numbers.

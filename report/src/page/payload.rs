@@ -17,7 +17,7 @@ use crate::{
         table::letter,
     },
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use veilbench_results::{Finding, Published, Run, Severity};
 
 /// Findings that are listed one by one.
@@ -56,7 +56,8 @@ pub(super) fn payload(page: &Page<'_>, groups: &[Group]) -> String {
 
 fn run(run: &Run) -> Value {
     let mut value = serde_json::to_value(run).unwrap_or_default();
-    if let Some(machine) = value.get_mut("machine").and_then(Value::as_object_mut) {
+    let machines = value.get_mut("machines").and_then(Value::as_object_mut);
+    for machine in machines.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
         machine.remove("cpu_flags");
     }
     value
@@ -72,7 +73,7 @@ fn group_value(index: usize, group: &Group) -> Value {
 }
 
 fn task(task: &Task) -> Value {
-    json!({ "network": task.network, "dataset": task.dataset, "title": task.title() })
+    json!({ "network": task.network, "dataset": task.dataset, "machine": task.machine, "title": task.title() })
 }
 
 fn link(link: &Link) -> Value {

@@ -3,10 +3,10 @@
 use crate::aggregate::{
     groups::{Group, group_of},
     links::{Link, links, style},
-    tasks::{Task, dataset, is_twin},
+    tasks::{Task, heading, is_twin},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use veilbench_results::{Run, Summary};
+use veilbench_results::{Machine, Run, Summary};
 
 /// Rows a plot shows at most; the tables have all.
 const MOST_ROWS: usize = 160;
@@ -53,7 +53,7 @@ pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     for summary in shown {
         let task = Task::of(summary);
         let (title, name) = if one_backend {
-            (summary.backend.clone(), format!("{} · {}", summary.network, dataset(summary)))
+            (summary.backend.clone(), heading(summary))
         } else {
             let twin = if is_twin(summary) { " poly" } else { "" };
             (task.title(), format!("{}{twin}", summary.backend))
@@ -127,14 +127,22 @@ impl Varying {
     }
 }
 
-/// The machine in one line.
+/// The machine in one line, or how many and of what kinds.
 pub(crate) fn machine(run: &Run) -> String {
-    let machine = &run.machine;
+    if run.machines.len() < 2 {
+        return format!("{} · run {}", kind(&run.first_machine()), run.name);
+    }
+    let kinds: BTreeSet<String> = run.machines.values().map(kind).collect();
+    let (count, kinds) = (run.machines.len(), kinds.into_iter().collect::<Vec<_>>().join("; "));
+    format!("{count} machines, times of which do not compare ({kinds}) · run {}", run.name)
+}
+
+fn kind(machine: &Machine) -> String {
     let cpu = if machine.cpu_model.is_empty() { "unnamed processor" } else { &machine.cpu_model };
     let cores = match machine.cores {
         0 => "cores not stated".to_owned(),
         1 => "1 core".to_owned(),
         cores => format!("{cores} cores"),
     };
-    format!("{cpu}, {cores} · run {}", run.name)
+    format!("{cpu}, {cores}")
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     aggregate::groups::groups,
     aggregate::links::{Link, links, style},
-    aggregate::tasks::dataset,
+    aggregate::tasks::heading,
     aggregate::tradeoffs::{Cost, Efficient, pareto as fronts},
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
@@ -42,7 +42,7 @@ pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
         if backends.iter().all(|(name, _)| *name != point.row.backend) {
             backends.push((&point.row.backend, point.group));
         }
-        panels.entry(format!("{} · {}", point.row.network, dataset(point.row))).or_default().push(point);
+        panels.entry(heading(point.row)).or_default().push(point);
     }
     key(&mut figure, &backends);
     let links = links(efficient.iter().map(|point| point.row));

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     aggregate::groups::{Group, group_of, groups},
     aggregate::links::{Link, links, style},
-    aggregate::tasks::dataset,
+    aggregate::tasks::heading,
     drawing::figure::{Align, Figure},
     drawing::render::text_width,
     text::format::figures,
@@ -47,7 +47,7 @@ pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     let series = all_series(&shown, &groups, &vary, &links);
     let mut panels: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
     for &row in &shown {
-        panels.entry(format!("{} · {}", row.network, dataset(row))).or_default().push(row);
+        panels.entry(heading(row)).or_default().push(row);
     }
     if panels.is_empty() {
         nothing(&mut figure, "no cell has been measured yet");

@@ -36,7 +36,10 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
         let fields = std::iter::once(escaped(first)).chain(tasks.iter().map(|task| escaped(&field(task))));
         line(&fields.collect::<Vec<_>>())
     };
-    text += &named("", &|task| format!("{}, {}", task.network, task.dataset));
+    text += &named("", &|task| match &*task.machine {
+        "" => format!("{}, {}", task.network, task.dataset),
+        machine => format!("{}, {} on {machine}", task.network, task.dataset),
+    });
     text += &line(&vec!["---".to_owned(); tasks.len() + 1]);
     for ((group, backend), fields) in &fields {
         text += &named(&format!("{backend} ({})", letter(*group)), &|task| {

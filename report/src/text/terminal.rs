@@ -1,6 +1,7 @@
 //! The summary as a table for a terminal.
 
 use crate::{
+    aggregate::tasks::dataset,
     text::figures::figure,
     text::format::count,
     text::outcome::{busy, failure},
@@ -32,7 +33,7 @@ const NAMES: [usize; 4] = [0, 1, 2, 5];
 #[must_use]
 pub fn terminal_table(rows: &[Summary]) -> String {
     let mut rows: Vec<&Summary> = rows.iter().collect();
-    rows.sort_by_key(|row| (&row.network, &row.dataset));
+    rows.sort_by_key(|row| (&row.network, &row.dataset, &row.machine));
     let lines: Vec<[String; HEAD.len()]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(|row| cells(row))).collect();
     let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
@@ -58,7 +59,10 @@ fn cells(row: &Summary) -> [String; HEAD.len()] {
     let text = |column| figure(row, column).unwrap_or_else(|| "-".to_owned());
     [
         row.network.clone(),
-        row.dataset.clone(),
+        match row.machine.is_empty() {
+            true => row.dataset.clone(),
+            false => format!("{} on {}", dataset(row), row.machine),
+        },
         row.backend.clone(),
         count(row.batch as u64),
         count(row.threads as u64),

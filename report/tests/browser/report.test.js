@@ -1,4 +1,4 @@
-// The report in a real browser. SYNTHETIC, DAMAGED and LARGE are run folders that the runner made.
+// The report in a real browser. SYNTHETIC, DAMAGED, LARGE and MACHINES are run folders that the runner made.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Chromium } from "./chromium.js";
 
-const folders = Object.fromEntries(["SYNTHETIC", "DAMAGED", "LARGE"].map((name) => {
+const folders = Object.fromEntries(["SYNTHETIC", "DAMAGED", "LARGE", "MACHINES"].map((name) => {
   assert.ok(process.env[name], `${name} names no run folder: start the tests with ./run`);
   return [name, resolve(process.env[name])];
 }));
@@ -49,7 +49,7 @@ const texts = (page, selector) => page.eval(`[...document.querySelectorAll(${JSO
 const hash = (page) => page.eval("location.hash");
 
 describe("every view", () => {
-  for (const [name, views] of [["SYNTHETIC", VIEWS], ["DAMAGED", ["overview", "provenance"]], ["LARGE", VIEWS.slice(0, -1)]]) {
+  for (const [name, views] of [["SYNTHETIC", VIEWS], ["DAMAGED", ["overview", "provenance"]], ["LARGE", VIEWS.slice(0, -1)], ["MACHINES", VIEWS.slice(0, -1)]]) {
     test(`of the ${name.toLowerCase()} run draws without a console message and asks the network for nothing`, async () => {
       const page = await browser.page();
       for (const view of views) {
@@ -272,6 +272,66 @@ describe("tasks", () => {
       await page.close();
     });
   }
+});
+
+describe("machines", () => {
+  const cells = () => csv("MACHINES", "summary.csv");
+
+  test("of a run with several are told apart by every heading", async () => {
+    const page = await opened("MACHINES", "#view=overview");
+    const tasks = new Set(cells().map(({ network, dataset, machine }) => `${network.replace(/-poly$/, "")} ${dataset} · on ${machine}`));
+    assert.ok([...tasks].some((task) => task.endsWith("node-a")) && [...tasks].some((task) => task.endsWith("node-b")));
+    assert.deepEqual((await texts(page, ".matrix tbody th")).map((head) => head.replace(/\s+/g, " ")), [...tasks].sort());
+    const titles = [...tasks].sort().map((task) => task.replace(" ", " · "));
+    for (const [view, heads] of [["time", ".bars .group"], ["batches", "figure h3"], ["tradeoffs", "figure h3"]]) {
+      await page.open(address("MACHINES", `#view=${view}&log=`));
+      await grown(page);
+      const found = new Set(await texts(page, `main ${heads}`));
+      assert.deepEqual([...found].filter((head) => head.includes("node-")), titles, view);
+    }
+    await page.close();
+  });
+
+  test("are a facet, which a run with one does not have", async () => {
+    const page = await opened("MACHINES", "#view=overview&machine=node-b");
+    const [own, all] = [cells().filter(({ machine }) => machine === "node-b"), cells()];
+    assert.ok(own.length > 0 && own.length < all.length);
+    assert.equal(await text(page, ".shown"), `${own.length} of ${all.length} cells`);
+    assert.ok((await texts(page, ".matrix tbody th")).every((head) => head.endsWith("on node-b")));
+    assert.ok((await texts(page, ".facet summary")).includes("Machine: node-b"));
+    await page.open(address("SYNTHETIC", "#view=overview"));
+    assert.ok(!(await texts(page, ".facet summary")).some((name) => name.startsWith("Machine")));
+    await page.close();
+  });
+
+  test("have fronts and break-even points of their own", async () => {
+    const page = await opened("MACHINES", "#view=tradeoffs");
+    await page.eval("document.querySelectorAll('main details').forEach((details) => { details.open = true; })");
+    await page.until("document.querySelectorAll('main details table').length === document.querySelectorAll('main details').length");
+    const drawn = await page.eval("[...document.querySelectorAll('main details tbody tr')].filter((row) => row.lastChild.innerText === 'yes').map((row) => row.firstChild.innerText)");
+    assert.deepEqual(drawn.sort(), csv("MACHINES", "tables/pareto.csv").map(({ cell }) => cell).sort());
+    const machineOf = Object.fromEntries(cells().map(({ cell, machine }) => [cell, machine]));
+    assert.deepEqual([...new Set(drawn.map((cell) => machineOf[cell]))].sort(), ["node-a", "node-b"]);
+    await page.open(address("MACHINES", "#view=batches&foreign=1"));
+    const fields = await page.eval("[...document.querySelectorAll('main table tbody tr')].map((row) => [...row.children].map((field) => field.innerText))");
+    const points = fields.filter(([task]) => task.includes("node-"));
+    assert.ok(points.length > 0);
+    for (const [, , , from, until] of points) {
+      assert.ok(from !== "batch 1" && until !== "batch 1", "the batch of 1 was measured on another machine");
+    }
+    await page.close();
+  });
+
+  test("stand in the provenance, each by its name", async () => {
+    const page = await opened("MACHINES", "#view=provenance");
+    const facts = await text(page, "main dl");
+    for (const [machine, cores] of [["node-a", 4], ["node-b", 8]]) {
+      assert.match(facts, new RegExp(`Processor of ${machine}\\s+Made-up CPU @ 3.00GHz, ${cores} cores`));
+      assert.match(facts, new RegExp(`Load when it began of ${machine}\\s+4.75, 3.50, 2.00`));
+    }
+    assert.match(await text(page, "#warnings"), /2 machines/);
+    await page.close();
+  });
 });
 
 describe("links", () => {

@@ -44,12 +44,16 @@ pub(crate) const BACKENDS: [Backend; 7] = [
     ("hybrid", "ckks+mpc", "semi-honest, client and one server", Some(128), false, 7_000),
 ];
 
+pub(crate) fn machine() -> Machine {
+    Machine { cpu_model: "Made-up CPU @ 3.00GHz".to_owned(), cores: 2, ..Machine::default() }
+}
+
 /// A run description of a made-up machine with the first so many backends.
 pub(crate) fn run(backends: usize) -> Run {
     let mut run = Run {
         name: "fixture".to_owned(),
         created: "2026-01-01T00:00:00Z".to_owned(),
-        machine: Machine { cpu_model: "Made-up CPU @ 3.00GHz".to_owned(), cores: 2, ..Machine::default() },
+        machines: [(String::new(), machine())].into(),
         ..Run::default()
     };
     for (name, technology, summary, security_bits, simulated, _) in BACKENDS.into_iter().take(backends) {

@@ -3,7 +3,7 @@
 use crate::fixture::{Costs, cell, failed, run, session};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tempfile::TempDir;
-use veilbench_report::{Error, generate, splice};
+use veilbench_report::{Error, generate, splice, terminal_table};
 use veilbench_results::{Cell, Finding, Run, Status, Store, Summary, Table};
 
 /// A folder that stays after the test, to be looked at.
@@ -219,13 +219,13 @@ fn a_description_of_another_schema_version_is_reported_by_line_and_the_rows_are_
     let whole = generate(&folder).unwrap().summaries;
     let path = folder.join("run.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema_version\": 2", "\"schema_version\": 7")).unwrap();
+    fs::write(&path, text.replace("\"schema_version\": 3", "\"schema_version\": 7")).unwrap();
     let report = generate(&folder).unwrap();
     assert_eq!(report.findings.len(), 1);
     assert_eq!((report.findings[0].file.as_str(), report.findings[0].line), ("run.json", Some(2)));
     assert!(report.findings[0].message.contains("schema version 7"));
     assert_eq!(report.summaries, whole, "fields that read as those of this version are kept");
-    fs::write(&path, "{\n  \"schema_version\": 2,\n  \"name\": [\n").unwrap();
+    fs::write(&path, "{\n  \"schema_version\": 3,\n  \"name\": [\n").unwrap();
     let report = generate(&folder).unwrap();
     let finding = report.findings.iter().find(|finding| finding.file == "run.json").unwrap();
     assert_eq!(finding.line, Some(4), "{finding}");
@@ -266,7 +266,7 @@ fn the_page_says_when_load_exceeded_the_cores_and_its_data_read_as_json() {
     generate(&folder).unwrap();
     assert!(!page().contains("the machine was busy"));
     let mut run = Run::load(&folder).unwrap();
-    run.machine.load_average = [2.5, 0.0, 0.0];
+    run.machines.get_mut("").unwrap().load_average = [2.5, 0.0, 0.0];
     run.name = "</script><b>".to_owned();
     run.save(&folder).unwrap();
     generate(&folder).unwrap();
@@ -356,4 +356,41 @@ fn the_tables_hold_what_the_summary_is_made_of() {
         let peaks = memory.iter().filter(of_cell).map(|role| role[2].parse::<u64>().unwrap());
         assert_eq!(peaks.max(), row.peak_rss_bytes);
     }
+}
+
+#[test]
+fn rows_of_different_machines_stand_under_headings_of_their_own() {
+    let folder = kept("machines");
+    let mut store = Store::create(&folder, &Run { machines: [].into(), ..run(2) }).unwrap();
+    for (machine, network) in [("node-a", "mnist-mlp"), ("node-b", "mnist-cnn")] {
+        store.measure_on(machine, &crate::fixture::machine()).unwrap();
+        for backend in ["clear", "tee"] {
+            let costs = Costs {
+                setup: (5_000, 400),
+                offline: (700, 40),
+                online: vec![(9_000, 100), (1_000, 100)],
+                rounds: 3,
+                wrong_every: 4,
+            };
+            store.append_session(&session(&cell(backend, network, "mnist", 8), 0, &costs)).unwrap();
+        }
+    }
+    drop(store);
+    let report = generate(&folder).unwrap();
+    assert_eq!(report.findings, []);
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+    let text = read("summary.md");
+    assert!(
+        text.contains("2 machines, times of which do not compare (Made-up CPU @ 3.00GHz, 2 cores)"),
+        "{text}"
+    );
+    for heading in ["mnist-cnn · mnist · on node-b", "mnist-mlp · mnist · on node-a"] {
+        assert!(text.contains(&format!("## {heading}\n")), "{text}");
+    }
+    assert!(read("plots/runtime.svg").contains("mnist-cnn · mnist · on node-b"));
+    assert!(terminal_table(&report.summaries).contains("mnist on node-a"));
+    assert!(
+        read("index.html").contains("measured on 2 machines: times of different machines do not compare")
+    );
+    assert!(read("summary.csv").lines().nth(1).unwrap().ends_with("node-b"));
 }

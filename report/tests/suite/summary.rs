@@ -4,7 +4,7 @@ use crate::fixture::{Costs, cell, failed, run, session};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 use veilbench_report::{Settings, compare, summarise};
-use veilbench_results::{Phase, RunData, Session, Status, Store, Summary};
+use veilbench_results::{Phase, Run, RunData, Session, Status, Store, Summary};
 
 fn data(sessions: &[Session]) -> RunData {
     let folder = TempDir::new().unwrap();
@@ -211,8 +211,9 @@ fn offline_time_that_grows_is_a_regression_too() {
 fn another_machine_is_warned_of() {
     let before = data(&timed("clear", 1_000));
     let mut after = before.clone();
-    after.run.machine.cpu_model = "Another CPU".to_owned();
-    after.run.machine.cores = 64;
+    let machine = after.run.machines.get_mut("").unwrap();
+    machine.cpu_model = "Another CPU".to_owned();
+    machine.cores = 64;
     let comparison = compare(&before, &after, Settings::default());
     assert_eq!(comparison.warnings.len(), 3);
     assert_eq!(comparison.warnings[0], "measured on different machines: times do not compare");
@@ -223,11 +224,63 @@ fn another_machine_is_warned_of() {
     );
 }
 
+/// Sessions of one cell, each on the machine named beside it.
+fn placed(sessions: &[(Session, &str)]) -> RunData {
+    let folder = TempDir::new().unwrap();
+    let run = Run { machines: [].into(), ..run(5) };
+    let mut store = Store::create(folder.path(), &run).unwrap();
+    for (session, machine) in sessions {
+        store.measure_on(machine, &crate::fixture::machine()).unwrap();
+        store.append_session(session).unwrap();
+    }
+    RunData::load(folder.path()).unwrap()
+}
+
+#[test]
+fn times_of_two_machines_are_never_put_together() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 20);
+    let [fast, slow] = [1_000, 9_000].map(|ns| costs(&[ns, ns, ns]));
+    let sessions = [
+        (session(&cell, 0, &slow), "node-b"),
+        (session(&cell, 1, &fast), "node-a"),
+        (session(&cell, 2, &slow), "node-b"),
+    ];
+    let data = placed(&sessions);
+    assert_eq!(data.findings, []);
+    let row = only(&data);
+    assert_eq!((row.machine.as_str(), row.online_wall_ns, row.repetitions), ("node-b", Some(9_000), 3));
+    assert_eq!(row.detail, "times are of 2 sessions on node-b; 1 ran elsewhere");
+    assert_eq!(row.answers, 180, "answers do not depend on the machine");
+    let one = placed(&[(session(&cell, 0, &slow), "node-b"), (session(&cell, 2, &slow), "node-b")]);
+    assert_eq!((only(&one).machine.as_str(), only(&one).detail.as_str()), ("", ""));
+}
+
+#[test]
+fn a_comparison_of_runs_of_several_machines_says_which_cells_moved() {
+    let [a, b] = [cell("clear", "mnist-mlp", "mnist", 20), cell("clear", "mnist-cnn", "mnist", 20)];
+    let sessions = |first, second| {
+        let costs = costs(&[1_000, 1_000, 1_000]);
+        placed(&[(session(&a, 0, &costs), first), (session(&b, 0, &costs), second)])
+    };
+    let warned = |before: &RunData, after: &RunData| compare(before, after, Settings::default()).warnings;
+    let (one, two, turned) = (sessions("m", "m"), sessions("m", "n"), sessions("n", "m"));
+    assert_eq!(warned(&one, &one), [""; 0]);
+    assert_eq!(
+        warned(&two, &two),
+        ["the first run was measured on 2 machines", "the second run was measured on 2 machines"]
+    );
+    let moved =
+        |cells| format!("{cells} cells were measured on different machines: their times do not compare");
+    assert_eq!(warned(&one, &two), ["the second run was measured on 2 machines".to_owned(), moved(1)]);
+    assert_eq!(warned(&two, &turned)[2], moved(2));
+    assert_eq!(warned(&one, &sessions("n", "n")), ["measured on different machines: times do not compare"]);
+}
+
 #[test]
 fn a_busy_machine_is_warned_of() {
     let run = data(&timed("clear", 1_000));
     let mut busy = run.clone();
-    busy.run.machine.load_average = [3.0, 1.0, 1.0];
+    busy.run.machines.get_mut("").unwrap().load_average = [3.0, 1.0, 1.0];
     let comparison = compare(&run, &busy, Settings::default());
     assert_eq!(comparison.warnings, ["the machine of the second run was busy: load 3.00 on 2 cores"]);
 }

@@ -42,7 +42,13 @@ impl Digests {
         let rows: Vec<&R> = rows.into_iter().collect();
         for session in rows.chunk_by(|one, next| one.session() == next.session()) {
             let bytes = row_lines(session.iter().copied())?;
-            self.sessions.entry(session[0].key()).or_default()[table].update(bytes);
+            let digest = &mut self.sessions.entry(session[0].key()).or_default()[table];
+            for (row, line) in session.iter().zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+                match line.strip_suffix(b",\n").filter(|_| row.lacks_last_column()) {
+                    Some(earlier) => digest.update([earlier, b"\n"].concat()),
+                    None => digest.update(line),
+                }
+            }
         }
         Ok(())
     }

@@ -24,7 +24,8 @@ pub(crate) fn committed(folder: &Path, run: &Run) -> Result<Committed, Error> {
     let mut committed = Committed::default();
     for mark in samples.iter().filter(|sample| sample.is_commit_mark()) {
         let key = mark.key();
-        let described = mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell).ok());
+        let described =
+            mark.cell.parse::<Cell>().ok().and_then(|cell| run.cell_sha256(&cell, &mark.machine).ok());
         if mark.status == Status::Interrupted {
             continue;
         }
@@ -37,7 +38,7 @@ pub(crate) fn committed(folder: &Path, run: &Run) -> Result<Committed, Error> {
     Ok(committed)
 }
 
-fn readable<R: SessionRow>(folder: &Path) -> Result<Vec<R>, Error> {
+pub(crate) fn readable<R: SessionRow>(folder: &Path) -> Result<Vec<R>, Error> {
     let (bytes, header) = (read_or_empty(&folder.join(R::FILE))?, header::<R>());
     Ok(lines(&bytes).skip(1).filter_map(|line| row::<R>(line, &header).ok()).collect())
 }

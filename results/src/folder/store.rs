@@ -1,5 +1,5 @@
 use crate::{
-    Answer, Error, Row, Run, SCHEMA_VERSION, Sample, Session, SessionKey, Status, Traffic,
+    Answer, Error, Machine, Row, Run, SCHEMA_VERSION, Sample, Session, SessionKey, Status, Traffic,
     folder::archive,
     folder::digest::Digests,
     folder::recovery::{Committed, committed, retain},
@@ -27,6 +27,7 @@ pub struct Store {
     completed: BTreeSet<SessionKey>,
     recorded: BTreeSet<SessionKey>,
     damaged: BTreeSet<SessionKey>,
+    machine: String,
     _lock: File,
 }
 
@@ -79,6 +80,7 @@ impl Store {
             completed,
             recorded,
             damaged,
+            machine: String::new(),
             _lock: lock,
         })
     }
@@ -107,6 +109,22 @@ impl Store {
         Ok(())
     }
 
+    /// Says on which machine the sessions are measured that are appended from now on; what is known of it stays as it was
+    /// first described, but for a higher load.
+    ///
+    /// # Errors
+    /// `run.json` could not be written.
+    pub fn measure_on(&mut self, id: &str, machine: &Machine) -> Result<(), Error> {
+        self.update_run(|run| {
+            let known = run.machines.entry(id.to_owned()).or_insert_with(|| machine.clone());
+            if machine.load_average[0] > known.load_average[0] {
+                known.load_average = machine.load_average;
+            }
+        })?;
+        id.clone_into(&mut self.machine);
+        Ok(())
+    }
+
     /// The sessions that are recorded and need not be measured again, failed ones included.
     #[must_use]
     pub fn completed(&self) -> &BTreeSet<SessionKey> {
@@ -132,15 +150,13 @@ impl Store {
         if self.recorded.contains(&key) {
             return Err(rejected(&key, "it is already recorded"));
         }
-        let digests = Digests::of(&session.traffic, &session.answers, &session.samples)?;
-        let mut samples = session.samples.clone();
-        if let Some(mark) = samples.last_mut() {
-            let described = self.run.cell_sha256(&key.cell.parse()?);
-            let description = |cause| Error::RunDescription { path: self.folder.join(Run::FILE), cause };
-            mark.run_sha256 = described.map_err(description)?;
-            mark.rows_sha256 = digests.get(&key);
+        let mut measured = session.clone();
+        for sample in &mut measured.samples {
+            self.machine.clone_into(&mut sample.machine);
         }
-        let rows = [row_lines(&session.traffic)?, row_lines(&session.answers)?, row_lines(&samples)?];
+        seal(&mut measured, &key, &self.run, &self.folder)?;
+        let Session { samples, traffic, answers } = &measured;
+        let rows = [row_lines(traffic)?, row_lines(answers)?, row_lines(samples)?];
         let files = [&mut self.traffic, &mut self.answers, &mut self.samples];
         append_all(&self.folder, files, &rows)?;
         if session.samples.last().is_some_and(|mark| mark.status != Status::Interrupted) {
@@ -160,6 +176,21 @@ impl Store {
         (self.samples, self.traffic, self.answers) = tables(&self.folder, &self.completed)?;
         Ok(())
     }
+}
+
+/// Puts the digests of a session of a run into its commit mark.
+///
+/// # Errors
+/// A row that CSV cannot hold, or a plan that JSON cannot.
+pub(crate) fn seal(session: &mut Session, key: &SessionKey, run: &Run, folder: &Path) -> Result<(), Error> {
+    let digests = Digests::of(&session.traffic, &session.answers, &session.samples)?;
+    if let Some(mark) = session.samples.last_mut() {
+        let described = run.cell_sha256(&key.cell.parse()?, &mark.machine);
+        let description = |cause| Error::RunDescription { path: folder.join(Run::FILE), cause };
+        mark.run_sha256 = described.map_err(description)?;
+        mark.rows_sha256 = digests.get(key);
+    }
+    Ok(())
 }
 
 /// Brings the three tables to the given sessions, samples first because its commit marks decide, and opens them.
@@ -192,7 +223,8 @@ fn append_all(folder: &Path, files: [&mut File; 3], rows: &[Vec<u8>; 3]) -> Resu
     Ok(())
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
+/// Holds a run folder for this process, until the file is closed.
+pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join("lock");
     let file = OpenOptions::new()
         .create(true)

@@ -153,6 +153,9 @@ pub struct Sample {
     /// SHA-256 of what `run.json` says about the cell, hexadecimal; on the commit mark.
     #[serde(default)]
     pub run_sha256: String,
+    /// Where it was measured, a key of [`Run::machines`](crate::Run::machines); empty in files of schema versions 1 and 2.
+    #[serde(default)]
+    pub machine: String,
 }
 
 impl Sample {
@@ -191,6 +194,7 @@ impl Sample {
             involuntary_switches: None,
             rows_sha256: String::new(),
             run_sha256: String::new(),
+            machine: String::new(),
         }
     }
 
@@ -235,6 +239,7 @@ impl Row for Sample {
         "involuntary_switches",
         "rows_sha256",
         "run_sha256",
+        "machine",
     ];
     const ADDED: &'static [&'static str] = &[
         "start_ns",
@@ -244,11 +249,17 @@ impl Row for Sample {
         "involuntary_switches",
         "rows_sha256",
         "run_sha256",
+        "machine",
     ];
+    const ADDED_LAST: &'static [&'static str] = &["machine"];
 }
 
 impl SessionRow for Sample {
     fn session(&self) -> (&str, usize) {
         (&self.cell, self.repetition)
+    }
+
+    fn lacks_last_column(&self) -> bool {
+        self.machine.is_empty()
     }
 }

@@ -115,6 +115,9 @@ pub struct Summary {
     /// Largest share of the machine's processor time that other work took during a session, 0 to 1.
     #[serde(default)]
     pub others_cpu_share: Option<f64>,
+    /// Where the sessions were measured that times and bytes are from, a key of [`Run::machines`](crate::Run::machines).
+    #[serde(default)]
+    pub machine: String,
 }
 
 /// Different images below which no accuracy is stated.
@@ -190,7 +193,14 @@ impl Row for Summary {
         "images_per_second_sustained",
         "online_local_bytes",
         "others_cpu_share",
+        "machine",
     ];
-    const ADDED: &'static [&'static str] =
-        &["online_occupancy_ns", "images_per_second_sustained", "online_local_bytes", "others_cpu_share"];
+    const ADDED: &'static [&'static str] = &[
+        "online_occupancy_ns",
+        "images_per_second_sustained",
+        "online_local_bytes",
+        "others_cpu_share",
+        "machine",
+    ];
+    const ADDED_LAST: &'static [&'static str] = &["machine"];
 }

@@ -200,10 +200,10 @@ fn other_schema_versions_and_other_files_are_told_apart() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("run.json");
     assert!(matches!(Run::load(folder.path()), Err(Error::NoRun { .. })));
-    fs::write(&path, r#"{"schema_version": 3, "name": {"in": "another shape"}}"#).unwrap();
+    fs::write(&path, r#"{"schema_version": 4, "name": {"in": "another shape"}}"#).unwrap();
     let error = Run::load(folder.path()).unwrap_err();
     assert!(
-        error.to_string().contains("has schema version 3 and this veilbench reads versions up to 2"),
+        error.to_string().contains("has schema version 4 and this veilbench reads versions up to 3"),
         "{error}"
     );
     for text in ["", "{", "[]", r#"{"name": "no version"}"#, r#"{"schema_version": 1, "seed": "x"}"#] {

@@ -3,5 +3,6 @@
 
 mod files;
 mod fixture;
+mod merge;
 mod store;
 mod validate;

@@ -138,7 +138,7 @@ function modelCheck(cells) {
 function bandwidthTable(cells, rttNs) {
   const bases = [...grouped(cells, (cell) => cell.family).values()].flatMap(([first]) => baseOf(first) ?? []);
   const rows = [];
-  for (const rivals of grouped(bases, ({ cell }) => [cell.network, cell.dataset, cell.batch, cell.threads].join("/")).values()) {
+  for (const rivals of grouped(bases, ({ cell }) => [cell.network, cell.dataset, cell.machine, cell.batch, cell.threads].join("/")).values()) {
     for (const [index, a] of rivals.entries()) {
       for (const b of rivals.slice(index + 1)) {
         const bits = crossing(a, b, rttNs);

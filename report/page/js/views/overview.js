@@ -38,7 +38,7 @@ function matrix(cells) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Network"),
       columns.map((cell) => h("th", { scope: "col" }, badge(cell), cell.backend)))),
     h("tbody", {}, [...byTask(cells)].map(([task, own]) => h("tr", {},
-      h("th", { scope: "row" }, DATA.tasks[task].network, h("br"), h("small", {}, DATA.tasks[task].dataset)),
+      h("th", { scope: "row" }, DATA.tasks[task].network, h("br"), h("small", {}, DATA.tasks[task].dataset, DATA.tasks[task].machine && ` · on ${DATA.tasks[task].machine}`)),
       columns.map(({ backend }) => h("td", {}, field(own.filter((cell) => cell.backend === backend), key))))))));
 }
 

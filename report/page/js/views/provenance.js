@@ -8,15 +8,17 @@ import { register } from "../registry.js";
 /** @param {string} name @param {Child[]} value */
 const line = (name, ...value) => [h("dt", {}, name), h("dd", {}, value.flat().some((part) => part !== "" && part !== null && part !== undefined) ? value : "not stated")];
 
-/** The run, its build and its machine. */
+/** The run, its build and the machines it was measured on. */
 export function facts() {
-  const machine = RUN.machine;
+  const machines = Object.entries(RUN.machines);
+  /** @param {string} name @param {string} id */
+  const named = (name, id) => (machines.length > 1 ? `${name} of ${id}` : name);
   const dirty = RUN.git_dirty === true ? ", with changes in no commit" : RUN.git_dirty === false ? ", clean" : "";
   return h("dl", { class: "facts2" },
     line("Run", RUN.name), line("Begun", RUN.created), line("Commit", RUN.git_revision ? h("code", {}, RUN.git_revision + dirty) : ""),
     line("Version", RUN.veilbench_version), line("Compiler", RUN.rustc), line("Executable, SHA-256", h("code", {}, RUN.executable_sha256 || "not stated")),
-    line("Processor", machine.cpu_model, machine.cores ? `, ${machine.cores} cores` : ""), line("Memory", machine.memory_bytes ? size(machine.memory_bytes) : ""),
-    line("System", [machine.os, machine.kernel].filter(Boolean).join(", ")), line("Load when it began", machine.load_average.map((load) => load.toFixed(2)).join(", ")),
+    machines.map(([id, machine]) => [line(named("Processor", id), machine.cpu_model, machine.cores ? `, ${machine.cores} cores` : ""), line(named("Memory", id), machine.memory_bytes ? size(machine.memory_bytes) : ""),
+      line(named("System", id), [machine.os, machine.kernel].filter(Boolean).join(", ")), line(named("Load when it began", id), machine.load_average.map((load) => load.toFixed(2)).join(", "))]),
     line("Seed", String(RUN.seed)));
 }
 

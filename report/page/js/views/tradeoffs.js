@@ -23,7 +23,7 @@ register({
   title: "Trade-offs",
   mount(root) {
     root.append(h("h2", {}, "Time against bytes"),
-      h("p", { class: "note" }, "Costs of one image. Full marks with a line are a Pareto front: of their protection, network and link, no other cell of the run is better in both, whether the filter shows it or not. Hollow marks are beaten. No line joins two letters, because less trust is not a cost that either axis shows."),
+      h("p", { class: "note" }, "Costs of one image. Full marks with a line are a Pareto front: of their protection, network, link and machine, no other cell of the run is better in both, whether the filter shows it or not. Hollow marks are beaten. No line joins two letters, because less trust is not a cost that either axis shows."),
       h("div", { class: "controls" }, toggle("Online and offline", "offlinecounts")));
     const [bytes, trust] = [h("div"), h("div")];
     root.append(bytes, h("h2", {}, "Time against trust"),
@@ -56,7 +56,7 @@ function paretoCharts(points) {
   }));
 }
 
-/** Of one protection, network and link the front with its line, and behind it what is beaten. @param {Costs[]} points @param {(cell: Cell) => string} label @returns {Series[]} */
+/** Of one protection, network, link and machine the front with its line, and behind it what is beaten. @param {Costs[]} points @param {(cell: Cell) => string} label @returns {Series[]} */
 function frontSeries(points, label) {
   const front = points.filter(({ best }) => best).sort((a, b) => a.x - b.x);
   const beaten = points.filter(({ best }) => !best);
@@ -79,7 +79,7 @@ function trustFigure(points) {
     const own = points.filter((point) => point.cell.group === index);
     if (!own.length) return;
     rows.push({ head: [badge(own[0].cell), `${group.technology}: `, h("span", { class: "note" }, group.protection)] });
-    const fastest = [...grouped(own, ({ cell }) => `${cell.network}\n${cell.dataset}\n${cell.backend}`).values()]
+    const fastest = [...grouped(own, ({ cell }) => `${cell.task}\n${cell.network}\n${cell.backend}`).values()]
       .map((points) => points.reduce((best, point) => (point.x < best.x ? point : best)));
     for (const { cell, x } of fastest.sort((a, b) => a.cell.task - b.cell.task || a.x - b.x)) {
       rows.push({ label: cellLink(cell), sub: [taskTitle(cell), label(cell)].filter(Boolean).join(", "), value: duration(x), marks: dot(axis.at(x), cell), link: cell.link });

@@ -1,0 +1,88 @@
+//! `veilbench merge`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use veilbench_report::{generate, terminal_table};
+use veilbench_results::{Merged, Severity};
+
+use super::report::say_findings;
+use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+
+/// Cells with missing sessions that are named one by one.
+const NAMED_CELLS: usize = 20;
+
+#[derive(Args, Debug)]
+pub(super) struct Merge {
+    /// Folders of the shards' runs, in any order; also of earlier merges
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Folder of the merged run; an earlier merge is replaced if nothing of it would be lost
+    #[arg(long, value_name = "RUN")]
+    into: PathBuf,
+}
+
+impl Merge {
+    pub(super) fn run(&self) -> Result<u8, Error> {
+        let merged = veilbench_results::merge(&self.folders, &self.into)?;
+        let report = generate(&self.into)?;
+        say_findings(&report.findings);
+        let mut out = std::io::stdout().lock();
+        write!(out, "{}", terminal_table(&report.summaries))?;
+        write!(out, "{}", conclusion(&merged, report.run.machines.len()))?;
+        writeln!(out, "results: {}", self.into.display())?;
+        let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let whole = merged.missing.is_empty() && merged.absent.is_empty();
+        Ok(if whole && !damaged { EXIT_OK } else { EXIT_FAILED })
+    }
+}
+
+/// What was merged and what is missing, a line each.
+fn conclusion(merged: &Merged, machines: usize) -> String {
+    let Merged { sessions, missing, absent, damaged } = merged;
+    let places = if machines == 1 { "one machine".to_owned() } else { format!("{machines} machines") };
+    let mut text = format!("{sessions} sessions merged, measured on {places}\n");
+    if machines > 1 {
+        text += "times of different machines do not compare: rows say where they were measured\n";
+    }
+    if !absent.is_empty() {
+        let absent: Vec<String> = absent.iter().take(NAMED_CELLS).map(usize::to_string).collect();
+        text += &format!("no folder of shard {}\n", absent.join(", "));
+    }
+    if !damaged.is_empty() {
+        text += &format!("{} sessions are left out: they are not as they were written\n", damaged.len());
+    }
+    if !missing.is_empty() {
+        let (sessions, cells) = (missing.values().sum::<usize>(), missing.len());
+        text += &format!(
+            "{sessions} sessions of {cells} cells are missing: run their shards again, then merge again\n"
+        );
+        for (cell, sessions) in missing.iter().take(NAMED_CELLS) {
+            text += &format!("  {cell}: {sessions}\n");
+        }
+        if cells > NAMED_CELLS {
+            text += &format!("  and {} cells more\n", cells - NAMED_CELLS);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_by_shard_and_cell() {
+        let whole = Merged { sessions: 4, missing: [].into(), absent: [].into(), damaged: [].into() };
+        assert_eq!(conclusion(&whole, 1), "4 sessions merged, measured on one machine\n");
+        let missing = (0..30).map(|index| (format!("cell-{index:02}"), 2)).collect();
+        let part = Merged { missing, absent: [3, 5].into(), ..whole };
+        let text = conclusion(&part, 2);
+        assert!(text.contains("no folder of shard 3, 5\n") && text.contains("  cell-19: 2\n"), "{text}");
+        assert!(
+            text.contains("60 sessions of 30 cells") && text.ends_with("  and 10 cells more\n"),
+            "{text}"
+        );
+    }
+}

@@ -32,8 +32,11 @@ impl PrivateFolder {
     fn in_folder(parent: &Path) -> io::Result<Self> {
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
-        let lock = File::create(folder.path().join(LOCK))?;
+        // Under its name only once it is held: another harness may look for abandoned folders at any moment.
+        let unnamed = folder.path().join("being-made");
+        let lock = File::create(&unnamed)?;
         lock.lock()?;
+        fs::rename(unnamed, folder.path().join(LOCK))?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -77,5 +80,21 @@ mod tests {
         let path = used.path().to_owned();
         drop(used);
         assert!(!path.exists());
+    }
+    #[test]
+    fn a_folder_that_is_being_made_is_never_taken_for_an_abandoned_one() {
+        let parent = tempfile::tempdir().unwrap();
+        let make = || {
+            for _ in 0..200 {
+                let folder = PrivateFolder::in_folder(parent.path()).unwrap();
+                sweep(parent.path());
+                assert!(folder.path().join(LOCK).exists());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(make);
+            }
+        });
     }
 }

@@ -294,7 +294,7 @@ fn found(path: &Path, options: &Options) -> Result<Found, Error> {
     match ending.as_str() {
         "npz" => arrays::archive(path, options),
         "npy" => arrays::file(path, options),
-        "csv" | "tsv" => table::read(&[path.to_path_buf()]),
+        "csv" | "tsv" => table::read(&[path.to_path_buf()], true),
         "png" | "jpg" | "jpeg" => {
             let test = Part { source: Source::Files(vec![path.into()]), labels: None };
             let notes = vec!["no labels: it is one image".into()];

@@ -242,6 +242,16 @@ fn parts_are_told_apart_and_a_training_part_alone_is_refused() {
 }
 
 #[test]
+fn a_training_table_alone_in_a_folder_is_refused_unless_it_is_named() {
+    let place = Place::new();
+    place.png("a.png", 1);
+    let table = place.file("train.csv", b"file,label\na.png,cat\n");
+    let error = OwnData::open(place.path(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("training part alone"), "{error}");
+    assert_eq!(OwnData::open(&table, &Options::default()).unwrap().len(Split::Test), 1);
+}
+
+#[test]
 fn a_table_gives_labels_as_names_or_numbers_and_parts() {
     let place = Place::new();
     for (name, level) in [("a.png", 1), ("images/b.png", 2), ("c.png", 3), ("d.png", 4)] {

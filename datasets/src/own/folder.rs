@@ -74,7 +74,7 @@ pub(super) fn find(folder: &Path, options: &Options) -> Result<Found, Error> {
     let (archives, arrays) = (with_ending(&["npz"]), with_ending(&["npy"]));
     let digits: Vec<&PathBuf> = files.iter().filter(|file| idx_files::are_images(file)).collect();
     let mut found = match (tables.as_slice(), archives.as_slice(), digits.as_slice(), arrays.as_slice()) {
-        ([_, ..], ..) => table::read(one_set(folder, &tables)?)?,
+        ([_, ..], ..) => table::read(one_set(folder, &tables)?, false)?,
         (_, [archive], ..) => arrays::archive(archive, options)?,
         (_, [_, ..], ..) => return Err(several(folder, "archives", &archives)),
         (_, _, [_, ..], _) => idx_files::read(folder, &digits)?,

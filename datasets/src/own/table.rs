@@ -91,7 +91,9 @@ struct Row {
 
 /// Reads tables into one set of images: one table, with or without a column that says which part a row is of, or several, each
 /// named as the part it is of.
-pub(super) fn read(tables: &[PathBuf]) -> Result<Found, Error> {
+///
+/// A table that was found in a folder is that part which its name says; one that was `named` is what the user says it is.
+pub(super) fn read(tables: &[PathBuf], named: bool) -> Result<Found, Error> {
     let mut found = Found::default();
     let mut rows: Vec<(usize, Row)> = Vec::new();
     for (at, path) in tables.iter().enumerate() {
@@ -99,11 +101,8 @@ pub(super) fn read(tables: &[PathBuf]) -> Result<Found, Error> {
         let Some(columns) = header(&bytes) else {
             return Err(Error::unusable(path, format!("expected {}", expected())));
         };
-        let whole = if tables.len() > 1 {
-            path.file_stem().and_then(|stem| part_named(&stem.to_string_lossy()))
-        } else {
-            None
-        };
+        let whole =
+            if !named { path.file_stem().and_then(|stem| part_named(&stem.to_string_lossy())) } else { None };
         let of_this = rows_of(path, &bytes, &columns, whole)?;
         if of_this.is_empty() {
             return Err(Error::unusable(path, "it names no image"));

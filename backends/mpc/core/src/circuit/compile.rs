@@ -45,6 +45,7 @@ impl Circuit {
             let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
             return Err(Error::Unsupported { layer, reason });
         }
+        refuse_unscaled(architecture)?;
         let mut builder = Builder {
             circuit,
             magnitudes,
@@ -68,6 +69,29 @@ impl Circuit {
         }
         Ok(builder.finish(input.len(), architecture.layers.len()))
     }
+}
+
+/// Magnitudes that keep their digits without a scale of their own.
+const UNSCALED: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=4096.0;
+
+/// Where wires meet, layers have no scales of their own: one whose values are far from one would lose its digits, or all of them.
+fn refuse_unscaled(architecture: &Architecture) -> Result<(), Error> {
+    if !architecture.layers.contains(&Layer::Keep) {
+        return Ok(());
+    }
+    let magnitude =
+        |layer: usize| architecture.magnitudes.get(layer).copied().flatten().filter(|value| *value > 0.0);
+    for (index, layer) in architecture.layers.iter().enumerate() {
+        let scaled = matches!(layer, Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Quadratic);
+        if let Some(value) = magnitude(index).filter(|value| scaled && !UNSCALED.contains(value)) {
+            let reason = format!(
+                "its values reach {value:.1e}: a network with joins keeps digits of layers that reach 1/64 to 4096; scale \
+                 its weights, and those that follow the other way"
+            );
+            return Err(Error::Unsupported { layer: index, reason });
+        }
+    }
+    Ok(())
 }
 
 /// The layers with their indices, every ReLU moved behind the max-pools that follow it.

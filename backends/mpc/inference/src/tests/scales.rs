@@ -4,6 +4,7 @@ use veilbench_networks::Parameters;
 use veilbench_networks::evaluate::{evaluate, ranges};
 
 use super::*;
+use veilbench_api::LinkProfile;
 
 /// Changes parameters, calibrates anew, and compares relative to the largest logit.
 fn agrees(which: usize, change: impl Fn(usize, &mut Parameters)) {
@@ -40,6 +41,30 @@ fn logits_of_a_millionth_keep_their_digits() {
             }
         });
     }
+}
+
+#[test]
+fn a_network_with_joins_whose_logits_are_a_millionth_is_refused_by_the_layer() {
+    let joined = test_networks::all().into_iter().filter(|one| one.architecture.first_branch().is_some());
+    let mut refused = 0;
+    for mut network in joined {
+        let last = network.parameters.len() - 1;
+        let job = Job::new(1, 1, LinkProfile::loopback());
+        let images = test_networks::images(&network, 60, 12);
+        ranges(&mut network, &images).unwrap();
+        if comparison_tree().plan(&network.architecture, &job).is_err() {
+            continue;
+        }
+        scaled(&mut network.parameters[last], 1e-6);
+        ranges(&mut network, &images).unwrap();
+        for backend in backends() {
+            let reason = backend.plan(&network.architecture, &job).unwrap_err().to_string();
+            let layer = &network.architecture.layers[last].name;
+            assert!(reason.contains(layer.as_str()) && reason.contains("keeps digits"), "{reason}");
+        }
+        refused += 1;
+    }
+    assert!(refused > 0, "no network with joins can be run at all");
 }
 
 #[test]

@@ -126,9 +126,9 @@ pub(super) fn open(store: &Store, name: &str, options: &Options) -> Result<OwnDa
     let data = folder.join(DATA);
     let kept = folder.join(OPTIONS);
     let text = bounded::read(&kept, LIMIT_BYTES)?;
-    let kept = Options::from_text(&String::from_utf8_lossy(&text))
+    let options = &Options::from_text(&String::from_utf8_lossy(&text))
+        .and_then(|known| known.with(options))
         .map_err(|reason| Error::unusable(&kept, reason))?;
-    let options = if *options == Options::default() { &kept } else { options };
     // A file that is in no list would be read all the same.
     if let Some(stranger) = found(&data, options)?.files.into_iter().find(|file| !listed.contains(file)) {
         return Err(Error::unusable(stranger, format!("it is not in {}", folder.join(SUMS).display())));

@@ -107,6 +107,15 @@ impl Options {
         format!("allow {}\n{white}", allow.join(","))
     }
 
+    /// These and those given later, which decide where both do.
+    pub(crate) fn with(&self, given: &Self) -> Result<Self, String> {
+        let mut allow = self.allow.clone();
+        allow.extend_from_slice(&given.allow);
+        let both = Self { allow, pixel_max: given.pixel_max.or(self.pixel_max) };
+        both.check()?;
+        Ok(both)
+    }
+
     /// What [`to_text`](Self::to_text) wrote.
     pub(crate) fn from_text(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
@@ -131,6 +140,17 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_kept_holds_beside_what_is_given_later() {
+        let kept = Options { allow: vec![Step::Crop], pixel_max: Some(4095.0) };
+        let given = Options { allow: vec![Step::Rotate], pixel_max: None };
+        let both = kept.with(&given).unwrap();
+        assert!(both.allows(Step::Crop) && both.allows(Step::Rotate) && both.pixel_max == Some(4095.0));
+        let white = Options { allow: Vec::new(), pixel_max: Some(1023.0) };
+        assert_eq!(kept.with(&white).unwrap().pixel_max, Some(1023.0));
+        assert!(kept.with(&Options { allow: vec![Step::Stretch], pixel_max: None }).is_err());
+    }
 
     #[test]
     fn steps_go_by_their_names_and_contradictions_are_refused() {

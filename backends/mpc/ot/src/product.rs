@@ -61,9 +61,12 @@ impl Shape {
 /// [`Error::Count`] if there are not as many transfers.
 pub fn choose(shape: &Shape, received: Receiver, numbers: &[u64]) -> Result<(Chosen, Vec<u8>), Error> {
     expect_count("transfers for products", shape.transfers() * numbers.len(), received.len())?;
-    let bits =
-        numbers.iter().flat_map(|number| (0..shape.transfers()).map(move |bit| (number >> bit) as u8 & 1));
-    received.choose(&Zeroizing::new(bits.collect::<Vec<u8>>()))
+    // In full length from the start: a vector that grew would leave copies behind that nothing wipes.
+    let mut bits = Zeroizing::new(Vec::with_capacity(shape.transfers() * numbers.len()));
+    bits.extend(
+        numbers.iter().flat_map(|number| (0..shape.transfers()).map(move |bit| (number >> bit) as u8 & 1)),
+    );
+    received.choose(&bits)
 }
 
 /// Sends these numbers to the receiver that sent `flips`. Returns this party's shares of the products, and the message, of [`Shape::bits`] per
@@ -78,8 +81,8 @@ pub fn send(
     numbers: &[u64],
 ) -> Result<(Zeroizing<Vec<u64>>, Vec<u8>), Error> {
     expect_count("transfers for products", shape.transfers() * numbers.len(), sent.len())?;
-    let repeated = numbers.iter().flat_map(|number| std::iter::repeat_n(*number, shape.transfers()));
-    let repeated = Zeroizing::new(repeated.collect::<Vec<_>>());
+    let mut repeated = Zeroizing::new(Vec::with_capacity(shape.transfers() * numbers.len()));
+    repeated.extend(numbers.iter().flat_map(|number| std::iter::repeat_n(*number, shape.transfers())));
     let (shares, message) = sent.send(&shape.widths, flips, &repeated)?;
     Ok((shape.sums(&Zeroizing::new(shares)), message))
 }

@@ -91,13 +91,6 @@ impl Model {
             parameters: Vec::new(),
             statistics: Vec::new(),
         };
-        if let Some(layer) = architecture.first_branch() {
-            return Err(Error::UnsupportedLayer {
-                network: architecture.name.clone(),
-                layer: layer.name.clone(),
-                reason: "only chains of layers are trained",
-            });
-        }
         for (index, (layer, parameters)) in architecture.layers.iter().zip(layers).enumerate() {
             let stage = model.stage(index, layer, parameters).map_err(|reason| Error::UnsupportedLayer {
                 network: architecture.name.clone(),

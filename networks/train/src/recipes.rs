@@ -83,6 +83,8 @@ pub struct Recipe {
     pub norms: Norms,
     /// How it is made of another network, if it is.
     pub twin: Option<Twin>,
+    /// Whether tensors lie in memory pixel by pixel instead of channel by channel: a quarter faster for deep networks.
+    pub channels_last: bool,
     /// One image in so many is kept from training and shows after every epoch how it goes; 0: none.
     pub watched: usize,
 }
@@ -123,6 +125,7 @@ const MNIST: Recipe = Recipe {
     },
     norms: Norms::BeforeActivations,
     twin: None,
+    channels_last: false,
     watched: 0,
 };
 
@@ -144,6 +147,7 @@ const MALARIA: Recipe = Recipe {
     augmentation: Augmentation { symmetries: true, ..NO_AUGMENTATION },
     norms: Norms::BeforeActivations,
     twin: None,
+    channels_last: false,
     watched: 0,
 };
 
@@ -172,6 +176,7 @@ const MELANOMA: Recipe = Recipe {
     },
     norms: Norms::BeforeActivations,
     twin: None,
+    channels_last: false,
     watched: 0,
 };
 

@@ -199,7 +199,11 @@ impl<'a> Training<'a> {
             augmentation.apply(input, size, &mut rng);
         }
         let labels: Vec<i64> = indices.iter().map(|&index| self.images.labels[index].into()).collect();
-        (batch_tensor(&inputs, size), Tensor::from_slice(&labels))
+        let mut inputs = batch_tensor(&inputs, size);
+        if self.recipe.channels_last {
+            inputs = inputs.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+        }
+        (inputs, Tensor::from_slice(&labels))
     }
 
     /// Moves the averaged model towards the current one, faster in the first steps.

@@ -24,6 +24,7 @@ const CIFAR: Recipe = Recipe {
     augmentation: Augmentation { flip: true, crop: 4, ..NO_AUGMENTATION },
     norms: Norms::AfterConvolutions,
     twin: None,
+    channels_last: true,
     watched: 50,
 };
 

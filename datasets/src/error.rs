@@ -14,7 +14,7 @@ pub enum Error {
         id: String,
     },
     /// The files of the data set are not there.
-    #[error("the data of `{id}` is not in {}: {}", folder.display(), crate::catalog::remedy(base))]
+    #[error("the data of `{id}` is not in {}: {}", folder.display(), crate::store::catalog::remedy(base))]
     Missing {
         /// The data set asked for.
         id: String,
@@ -38,7 +38,7 @@ pub enum Error {
     /// No file of the data set has an address and a fixed checksum.
     #[error(
         "`{id}` cannot be fetched, as no archive of it has a fixed checksum: {}",
-        crate::catalog::remedy(id)
+        crate::store::catalog::remedy(id)
     )]
     NotFetched {
         /// The data set.

@@ -166,7 +166,8 @@ fn gathered<T: Copy>(values: &[T], size: usize, indices: &[usize]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Split, sample};
+    use crate::Split;
+    use crate::sets::sample;
 
     #[test]
     fn a_published_set_keeps_its_fingerprint_draw_and_values() {

@@ -13,42 +13,23 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod archive;
-mod bounded;
-mod cache;
-mod catalog;
-mod cifar;
-mod cifar_jpeg;
 mod dataset;
 mod digest;
 mod error;
-mod fetch;
-mod idx;
+mod formats;
 mod image_set;
-mod import;
-mod list;
 mod load;
-mod lookalike;
-mod malaria;
-mod melanoma;
-mod mnist;
-mod npy;
-mod npz;
 mod own;
-mod pickle;
-mod resize;
-mod sample;
-mod splits;
+mod sets;
 mod store;
-mod tree;
 
-pub use catalog::{RemoteFile, Size, Source, remote_files, source, sources};
 pub use dataset::{Dataset, Split};
 pub use error::Error;
-pub use fetch::{Progress, download_all, fetch};
 pub use image_set::{ImageSet, Pixels};
-pub use import::{Imported, import};
-pub use list::{Listing, State, list};
 pub use load::{IDS, Loaded, load, load_or_sample};
 pub use own::{Fitted, Input, KeptData, Options, OwnData, Step, add, kept, remove};
 pub use store::Store;
+pub use store::catalog::{RemoteFile, Size, Source, remote_files, source, sources};
+pub use store::fetch::{Progress, download_all, fetch};
+pub use store::import::{Imported, import};
+pub use store::list::{Listing, State, list};

@@ -1,7 +1,8 @@
 //! From a name to images.
 
-use crate::malaria::{self, Division};
-use crate::{Dataset, Error, Split, Store, cifar, cifar_jpeg, melanoma, mnist, sample};
+use crate::sets::malaria::{self, Division};
+use crate::sets::{cifar, cifar_jpeg, melanoma, mnist, sample};
+use crate::{Dataset, Error, Split, Store};
 
 /// Names of the data sets; each also exists with `-sample` behind it.
 pub const IDS: [&str; 6] = ["mnist", "malaria", "malaria-patient", "melanoma", "cifar10", cifar_jpeg::ID];

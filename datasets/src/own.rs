@@ -22,9 +22,10 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
+use crate::formats::bounded;
 use crate::image_set::{ImageSet, Pixels};
-use crate::tree::MAX_FILE_BYTES;
-use crate::{Error, Split, Store, bounded};
+use crate::sets::tree::MAX_FILE_BYTES;
+use crate::{Error, Split, Store};
 use part::{Found, Part, Source};
 use picture::Picture;
 

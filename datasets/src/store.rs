@@ -1,5 +1,11 @@
 //! Where data is on this machine.
 
+pub(crate) mod cache;
+pub(crate) mod catalog;
+pub(crate) mod fetch;
+pub(crate) mod import;
+pub(crate) mod list;
+
 use crate::Error;
 use std::env;
 use std::ffi::OsString;

@@ -12,9 +12,9 @@ use veilbench_results::{ALL_ROLES, BackendRecord, Cell, Phase, Sample, Session, 
 use crate::error::Error;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
-use crate::rows::SessionRows;
+use crate::record::rows::SessionRows;
 use crate::session::{Batch, SessionSpec, run_session};
-use crate::workspace::Unfit;
+use crate::workload::workspace::Unfit;
 
 /// How a campaign went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,11 +69,11 @@ pub(crate) async fn measure(
             Ok(plan) => {
                 let spec = SessionSpec {
                     profile: &profile,
-                    architecture: planned.subject.architecture(),
+                    architecture: planned.workload.architecture(),
                     plan,
                     job: &planned.job,
-                    weights: planned.subject.weights_file(),
-                    images: planned.subject.images_file(),
+                    weights: planned.workload.weights_file(),
+                    images: planned.workload.images_file(),
                     batches: &batches,
                     timeout: options.timeout(),
                 };
@@ -151,12 +151,14 @@ fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
     let run = store.run();
     let recorded: Vec<Cell> =
         store.completed().iter().filter_map(|session| session.cell.parse().ok()).collect();
-    cells.iter().map(|planned| planned.subject).find_map(|subject| {
-        let (network, dataset) = (subject.name(), subject.dataset());
-        let other_network = run.networks.get(network).is_some_and(|known| *known != subject.network_record())
-            && recorded.iter().any(|cell| cell.network == network);
-        let other_dataset = run.datasets.get(dataset).is_some_and(|known| *known != subject.dataset_record())
-            && recorded.iter().any(|cell| cell.dataset == dataset);
+    cells.iter().map(|planned| planned.workload).find_map(|workload| {
+        let (network, dataset) = (workload.name(), workload.dataset());
+        let other_network =
+            run.networks.get(network).is_some_and(|known| *known != workload.network_record())
+                && recorded.iter().any(|cell| cell.network == network);
+        let other_dataset =
+            run.datasets.get(dataset).is_some_and(|known| *known != workload.dataset_record())
+                && recorded.iter().any(|cell| cell.dataset == dataset);
         other_network.then(|| network.to_owned()).or_else(|| other_dataset.then(|| dataset.to_owned()))
     })
 }
@@ -174,9 +176,9 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
     Ok(store.update_run(|run| {
         run.commands.push(command_line());
         for (planned, (threat_model, plan_record)) in cells.iter().zip(records) {
-            let (profile, subject) = (planned.backend.profile(), planned.subject);
-            run.networks.insert(subject.name().to_owned(), subject.network_record());
-            run.datasets.insert(subject.dataset().to_owned(), subject.dataset_record());
+            let (profile, workload) = (planned.backend.profile(), planned.workload);
+            run.networks.insert(workload.name().to_owned(), workload.network_record());
+            run.datasets.insert(workload.dataset().to_owned(), workload.dataset_record());
             let security_bits = planned.plan.as_ref().ok().and_then(|plan| plan.security_bits);
             let data_owner = profile.roles.iter().find(|role| role.private_input == PrivateInput::Images);
             let backend = run.backends.entry(planned.cell.backend.clone()).or_insert_with(|| BackendRecord {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::subject::SubjectError;
+use crate::workload::WorkloadError;
 
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
@@ -37,7 +37,7 @@ pub(crate) enum Error {
     #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
     NoNetwork { name: String },
     #[error(transparent)]
-    Subject(Box<SubjectError>),
+    Workload(Box<WorkloadError>),
     #[error(transparent)]
     Dataset(#[from] veilbench_datasets::Error),
     #[error(transparent)]
@@ -76,9 +76,9 @@ pub(crate) enum Error {
     Output(#[from] io::Error),
 }
 
-impl From<SubjectError> for Error {
-    fn from(error: SubjectError) -> Self {
-        Self::Subject(Box::new(error))
+impl From<WorkloadError> for Error {
+    fn from(error: WorkloadError) -> Self {
+        Self::Workload(Box::new(error))
     }
 }
 

@@ -4,7 +4,7 @@
 //! time, communication, memory and answers of each cell: backend x network x data set x batch x
 //! threads x link. It knows no technology: what a backend is, [`veilbench_backends`] says.
 //!
-//! The way of the data is one line: `matrix` (which cells) -> `session` (processes, the clock) -> `rows` -> the run
+//! The way of the data is one line: `matrix` (which cells) -> `session` (processes, the clock) -> `record` -> the run
 //! folder ([`veilbench_results`]) -> tables and plots ([`veilbench_report`]).
 //!
 //! A crate with backends of its own gets every command:
@@ -22,31 +22,14 @@
 //! spans, ranking backends of different threat models.
 
 mod campaign;
-mod choices;
-mod classes;
-mod clock;
-mod commands;
-mod control;
-mod counts;
+mod cli;
 mod error;
 mod interrupt;
-mod machine_watch;
 mod matrix;
-mod odd;
-mod own;
-mod party;
-mod pixels;
-mod preparation;
-mod private_folder;
-mod process;
 mod progress;
-mod provenance;
-mod rows;
-mod select;
+mod record;
 mod session;
-mod shard;
-mod subject;
-mod workspace;
+mod workload;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -59,7 +42,7 @@ pub use error::{EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
 /// The whole program, for these backends.
 #[expect(clippy::needless_pass_by_value, reason = "callers give up their list and write less")]
 pub fn main(backends: Vec<Box<dyn Backend>>) -> ExitCode {
-    match commands::Cli::parse().run(&backends) {
+    match cli::Cli::parse().run(&backends) {
         Ok(code) => ExitCode::from(code),
         // Whoever reads the output has read enough, e.g. `head`.
         Err(error) if error.is_closed_output() => ExitCode::from(EXIT_OK),

@@ -1,5 +1,10 @@
 //! The cells to measure: every backend on every network under every condition that was chosen.
 
+pub(crate) mod choices;
+pub(crate) mod counts;
+pub(crate) mod select;
+pub(crate) mod shard;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +14,13 @@ use veilbench_api::{Backend, Job, Plan, Unsupported};
 use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
-use crate::choices::{self, Choice};
-use crate::counts::Counts;
 use crate::error::Error;
-use crate::own::OwnOptions;
-use crate::provenance;
-use crate::select::Selection;
-use crate::subject::{Draw, Subject};
+use crate::matrix::choices::Choice;
+use crate::matrix::counts::Counts;
+use crate::matrix::select::Selection;
+use crate::record::provenance;
+use crate::workload::own::OwnOptions;
+use crate::workload::{Draw, Workload};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -253,7 +258,7 @@ impl Options {
 pub(crate) struct PlannedCell<'a> {
     pub(crate) cell: Cell,
     pub(crate) backend: &'a dyn Backend,
-    pub(crate) subject: &'a Subject,
+    pub(crate) workload: &'a Workload,
     pub(crate) job: Job,
     pub(crate) plan: Result<Plan, Unsupported>,
 }
@@ -278,7 +283,7 @@ fn fits(job: &Job, architecture: &Architecture, memory_bytes: u64) -> Result<(),
 /// hand are left to the largest one that is filled; those the user asks for stay as they are.
 pub(crate) fn cells<'a>(
     backends: &'a [Box<dyn Backend>],
-    subjects: &'a [Subject],
+    workloads: &'a [Workload],
     options: &Options,
 ) -> Vec<PlannedCell<'a>> {
     // Who says how many images gets them all: the profile's bound on batches is for its own images.
@@ -287,22 +292,22 @@ pub(crate) fn cells<'a>(
     let batches = options.batches.map_or(profile_batches, NonZeroUsize::get);
     let memory = provenance::machine_memory_bytes();
     let mut cells: Vec<PlannedCell<'a>> = Vec::new();
-    for subject in subjects {
+    for workload in workloads {
         for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
             for mut job in options.jobs() {
-                let available = subject.images();
+                let available = workload.images();
                 if options.batch.is_empty() {
                     job.batch = job.batch.min(available);
                 }
                 job.settings = choices::settings(&options.choices, backend.as_ref());
-                let plan = fits(&job, subject.architecture(), memory)
-                    .and_then(|()| options.affordable(backend.plan(subject.architecture(), &job)));
+                let plan = fits(&job, workload.architecture(), memory)
+                    .and_then(|()| options.affordable(backend.plan(workload.architecture(), &job)));
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));
                 let cell = Cell {
                     backend: choices::label(&backend.profile().name, &job.settings),
-                    network: subject.name().to_owned(),
-                    dataset: subject.dataset().to_owned(),
+                    network: workload.name().to_owned(),
+                    dataset: workload.dataset().to_owned(),
                     batch: job.batch,
                     threads: job.threads,
                     link: job.link.name().to_owned(),
@@ -312,7 +317,7 @@ pub(crate) fn cells<'a>(
                 if cells.iter().any(|known| known.cell == cell) {
                     continue;
                 }
-                cells.push(PlannedCell { cell, backend: backend.as_ref(), subject, job, plan });
+                cells.push(PlannedCell { cell, backend: backend.as_ref(), workload, job, plan });
             }
         }
     }

@@ -1,5 +1,12 @@
 //! One session: the processes of one cell, stepped through their phases, and always ended.
 
+pub(crate) mod clock;
+pub(crate) mod control;
+pub(crate) mod machine_watch;
+pub(crate) mod party;
+pub(crate) mod private_folder;
+pub(crate) mod process;
+
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 use std::net::SocketAddr;
@@ -14,10 +21,9 @@ use veilbench_api::link::Token;
 use veilbench_api::{Job, Plan, PrivateInput, Profile};
 use veilbench_networks::Architecture;
 
-use crate::clock;
-use crate::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
-use crate::machine_watch::{MachineWatch, OtherWork};
-use crate::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, reap};
+use crate::session::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::machine_watch::{MachineWatch, OtherWork};
+use crate::session::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, reap};
 
 /// From the order to go to the common start: long enough for every party to wake up.
 const LEAD_NS: u64 = 1_000_000;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::options::Options;
 use super::part::{Found, Part, Source};
 use super::picture::Picture;
+use crate::Error;
+use crate::formats::bounded;
+use crate::formats::npy::{Array, Npy, Values};
+use crate::formats::npz::Npz;
 use crate::image_set::Pixels;
-use crate::npy::{Array, Npy, Values};
-use crate::npz::Npz;
-use crate::{Error, bounded};
 
 /// Most bytes an array may have, unpacked.
 pub(super) const LIMIT_BYTES: u64 = 1 << 31;

@@ -2,8 +2,8 @@
 
 use super::options::{Options, Step};
 use super::picture::{Picture, consent};
+use crate::formats::resize::{Level, plane};
 use crate::image_set::Pixels;
-use crate::resize::{Level, plane};
 
 /// What a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::arrays::{LIMIT_BYTES, Stack};
 use super::folder::{assemble, name, several};
 use super::part::{Found, Part, Source};
-use crate::{Error, bounded, idx};
+use crate::Error;
+use crate::formats::{bounded, idx};
 
 /// Whether a file is named as IDX files of images are: `t10k-images-idx3-ubyte`, `...images.idx3-ubyte.gz`.
 pub(super) fn are_images(path: &Path) -> bool {

@@ -11,7 +11,9 @@ use std::process;
 use rayon::prelude::*;
 
 use super::{Options, OwnData, found};
-use crate::{Error, IDS, Store, bounded, cache};
+use crate::formats::bounded;
+use crate::store::cache;
+use crate::{Error, IDS, Store};
 
 const SUMS: &str = "SHA256SUMS";
 const DATA: &str = "data";

@@ -9,9 +9,9 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::options::{Options, Step};
-use crate::bounded;
+use crate::formats::bounded;
 use crate::image_set::Pixels;
-use crate::tree::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE};
+use crate::sets::tree::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
 /// A decoded image.
 #[derive(Clone, Debug, PartialEq)]

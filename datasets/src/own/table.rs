@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use super::part::{Found, Part, Source, label};
-use crate::{Error, bounded};
+use crate::Error;
+use crate::formats::bounded;
 
 const FILE: [&str; 10] = [
     "file",

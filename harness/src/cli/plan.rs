@@ -1,0 +1,166 @@
+//! `veilbench plan`.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use serde_json::Value;
+use veilbench_api::{Backend, Job, LinkProfile};
+use veilbench_networks::{Network, Range, Tensor};
+
+use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+use crate::matrix::choices::{self, Choice};
+use crate::workload::model::{calibrate_if_needed, network};
+use crate::workload::own::OwnOptions;
+use crate::workload::{WorkloadError, test_image};
+
+#[derive(Args, Debug)]
+pub(super) struct Plan {
+    /// A network of the zoo, or an ONNX file
+    #[arg(value_name = "NAME|FILE")]
+    network: String,
+    /// The backend whose plan to show (default: every one that can run the network)
+    #[arg(short, long, value_name = "NAME")]
+    backend: Option<String>,
+    /// Images a batch
+    #[arg(long, value_name = "N", default_value = "1")]
+    batch: NonZeroUsize,
+    /// Threads a party
+    #[arg(long, value_name = "N", default_value = "1")]
+    threads: NonZeroUsize,
+    /// Choose about a backend, e.g. ckks.layout=latency (repeatable)
+    #[arg(long = "set", value_name = "BACKEND.KEY=VALUE")]
+    choices: Vec<Choice>,
+    /// Also compute an image with all secrets in this process, and show how precise every layer is: an
+    /// insecure-debug mode, never for images that need protection
+    #[arg(long)]
+    trace: bool,
+    /// The image to trace, by its place in the test set (default: a made-up one)
+    #[arg(long, value_name = "N", requires = "trace")]
+    image: Option<usize>,
+    #[command(flatten)]
+    own: OwnOptions,
+}
+
+impl Plan {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        choices::check(&self.choices, backends)?;
+        // Here the network is always named, and what is said of it is about the one.
+        self.own.check(1, true)?;
+        let mut network = network(&self.network)?;
+        let misfit = |reason| WorkloadError::Fit { network: self.network.clone(), reason };
+        self.own.preparation.apply(&mut network).map_err(misfit)?;
+        calibrate_if_needed(&mut network, &self.own)?;
+        let job = Job::new(self.batch.get(), self.threads.get(), LinkProfile::loopback());
+        let (image, source) = match self.image {
+            Some(index) => {
+                let (image, dataset) = test_image(&network, &self.own, index)?;
+                (image, format!("test image {index} of {dataset}"))
+            }
+            None => (made_up(&network), "a made-up image".to_owned()),
+        };
+        let mut out = std::io::stdout().lock();
+        let mut shown = false;
+        for backend in backends {
+            let name = backend.profile().name;
+            if self.backend.as_ref().is_some_and(|wanted| *wanted != name) {
+                continue;
+            }
+            let settings = choices::settings(&self.choices, backend.as_ref());
+            let job = Job { settings, ..job.clone() };
+            match backend.plan(&network.architecture, &job) {
+                Ok(plan) => {
+                    shown = true;
+                    writeln!(out, "{name}: {} in batches of {}", network.architecture.name, job.batch)?;
+                    if let Some(bits) = plan.security_bits {
+                        writeln!(out, "  security: {bits} bits")?;
+                    }
+                    show(&mut out, &plan.parameters, 1)?;
+                    for note in &plan.notes {
+                        writeln!(out, "  note: {note}")?;
+                    }
+                    if self.trace {
+                        let traced = backend.insecure_debug_trace(&network, &image).transpose();
+                        if let Some(trace) = traced.map_err(Error::Trace)? {
+                            writeln!(
+                                out,
+                                "  insecure-debug trace of {source}, keys and weights in one process:"
+                            )?;
+                            show(&mut out, &trace, 2)?;
+                        }
+                    }
+                }
+                Err(unsupported) => writeln!(out, "{name}: not possible: {unsupported}")?,
+            }
+        }
+        Ok(if shown { EXIT_OK } else { EXIT_FAILED })
+    }
+}
+
+/// An image of waves across the calibrated range.
+fn made_up(network: &Network) -> Tensor {
+    let shape = network.architecture.input;
+    let range = network.architecture.input_range.unwrap_or(Range { low: -1.0, high: 1.0 });
+    let wave = |index: usize| 0.5 + 0.5 * (index as f32 * 0.37).sin();
+    let values = (0..shape.len()).map(|index| range.low + (range.high - range.low) * wave(index)).collect();
+    Tensor::new(1, shape, values).unwrap_or_else(|| unreachable!("as many values as the shape has"))
+}
+
+/// Parameters line by line; a list of objects as a table.
+fn show(out: &mut impl Write, value: &Value, depth: usize) -> Result<(), Error> {
+    let Value::Object(fields) = value else { return Ok(()) };
+    let indent = "  ".repeat(depth);
+    for (name, value) in fields {
+        let title = name.replace('_', " ");
+        match value {
+            Value::Object(_) => {
+                writeln!(out, "{indent}{title}:")?;
+                show(out, value, depth + 1)?;
+            }
+            Value::Array(rows) if rows.first().is_some_and(Value::is_object) => table(out, &indent, rows)?,
+            _ => writeln!(out, "{indent}{title}: {}", text(name, value))?,
+        }
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, indent: &str, rows: &[Value]) -> Result<(), Error> {
+    let Some(Value::Object(first)) = rows.first() else { return Ok(()) };
+    let names: Vec<&String> = first.keys().collect();
+    let header: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
+    let body: Vec<Vec<String>> =
+        rows.iter().map(|row| names.iter().map(|name| text(name, &row[name.as_str()])).collect()).collect();
+    let widths: Vec<usize> = (0..names.len())
+        .map(|column| {
+            let cells = body.iter().map(|row| row[column].chars().count());
+            cells.chain([header[column].len()]).max().unwrap_or(0)
+        })
+        .collect();
+    for row in std::iter::once(&header).chain(&body) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{indent}{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A value with the unit its name ends in.
+fn text(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            if name.ends_with("_ns") {
+                format!("{number:.0} ({:.2} ms)", number / 1e6)
+            } else if name.ends_with("_bytes") && number >= 1e6 {
+                format!("{number:.0} ({:.1} MB)", number / 1e6)
+            } else if number.fract() == 0.0 {
+                format!("{number:.0}")
+            } else if number.abs() < 0.01 {
+                format!("{number:.1e}")
+            } else {
+                format!("{number:.2}")
+            }
+        }
+        other => other.to_string(),
+    }
+}

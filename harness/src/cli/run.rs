@@ -1,0 +1,229 @@
+//! `veilbench run`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use veilbench_api::Backend;
+use veilbench_report::{generate, terminal_table};
+use veilbench_results::{RunData, SessionKey, Severity, ShardRecord, Status, Store, Summary};
+
+use super::report::say_findings;
+use crate::campaign::{Tally, measure, unfit_cell};
+use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
+use crate::interrupt::Interrupt;
+use crate::matrix::shard::{self, ShardChoice};
+use crate::matrix::{Options, PlannedCell};
+use crate::progress::{Event, Progress};
+use crate::record::provenance;
+use crate::session::machine_watch::busy_cores;
+use crate::workload::workspace::{Purpose, Unfit, Workspace};
+
+/// More than a quiet machine's housekeeping.
+const BUSY_CORES: f64 = 0.25;
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    options: Options,
+    /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine, seed and warm-up, or
+    /// results/runs/PROFILE-PLAN-shard-I-of-N]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Measure the selected cells again instead of going on
+    #[arg(long)]
+    fresh: bool,
+    /// Measure those sessions again that ended in an error, a timeout or for want of memory
+    #[arg(long)]
+    retry_failed: bool,
+    /// Measure one of N equal parts of the cells, for `veilbench merge`; auto/N takes the number from a Slurm job array or
+    /// an indexed Job of Kubernetes
+    #[arg(long, value_name = "I/N")]
+    shard: Option<ShardChoice>,
+    /// Progress as JSON lines on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+        let shard = self.shard.map(ShardChoice::resolve).transpose()?;
+        let interrupt = Interrupt::install()?;
+        let mut progress = Progress::new(self.json);
+        if cfg!(debug_assertions) {
+            progress.tell(&Event::Note {
+                text: "this is a debug build: its times say nothing; use `cargo run --release`",
+            });
+        }
+        self.warn_of_the_machine(&mut progress);
+        let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
+        let mut cells = workspace.cells(backends, &self.options)?;
+        let mut unfit = workspace.unfit();
+        let mut description =
+            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
+        if let Some(shard) = shard {
+            cells = shard::deal(shard, cells, self.options.repetitions(), &mut description);
+            // One shard says of them why they cannot be measured.
+            unfit = if shard.index == 1 { unfit } else { &[] };
+        }
+        let mut store = open(&self.folder(&description), description)?;
+        if !store.damaged().is_empty() {
+            let count = store.damaged().len();
+            let text =
+                format!("{count} sessions on record are not as they were written: they are measured again");
+            progress.tell(&Event::Note { text: &text });
+        }
+        if self.fresh {
+            discard(&mut store, &cells, |_| true)?;
+        } else if self.retry_failed {
+            let failed = failed_sessions(store.folder())?;
+            discard(&mut store, &cells, |session| failed.contains(session))?;
+        }
+        let tally = conduct(&cells, unfit, &self.options, &mut store, &mut progress, &interrupt)?;
+        let folder = store.folder().to_owned();
+        drop(store);
+        let report = generate(&folder)?;
+        say_findings(&report.findings);
+        let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let unfit = unfit.iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id());
+        let ids: BTreeSet<String> = ids(&cells).into_iter().chain(unfit).collect();
+        let selected: Vec<Summary> =
+            report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
+        let failed = selected.iter().filter(|row| is_failure(row.status)).count();
+        if !self.json {
+            let mut out = std::io::stdout().lock();
+            write!(out, "{}", terminal_table(&selected))?;
+            writeln!(out, "{}", conclusion(&tally, failed, &folder))?;
+        }
+        Ok(match tally.interrupted {
+            true => EXIT_INTERRUPTED,
+            false if failed == 0 && !damaged => EXIT_OK,
+            false => EXIT_FAILED,
+        })
+    }
+
+    /// What would make the figures say less than they seem to.
+    fn warn_of_the_machine(&self, progress: &mut Progress) {
+        let busy = busy_cores().unwrap_or(0.0);
+        if busy > BUSY_CORES {
+            let text =
+                format!("other work keeps {busy:.1} cores busy: times will be longer and vary more for it");
+            progress.tell(&Event::Note { text: &text });
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if let Some(threads) = self.options.asked_threads().filter(|threads| *threads > cores) {
+            let text = format!("{threads} threads a party share {cores} cores");
+            progress.tell(&Event::Note { text: &text });
+        }
+    }
+
+    fn folder(&self, description: &veilbench_results::Run) -> PathBuf {
+        let short = |hash: &str| hash.chars().take(8).collect::<String>();
+        self.out.clone().unwrap_or_else(|| {
+            let part = match &description.shards {
+                Some(ShardRecord { plan_sha256, of, present, .. }) => {
+                    let index = present.first().copied().unwrap_or_default();
+                    format!("{}-shard-{index}-of-{of}", short(plan_sha256))
+                }
+                None => short(&description.fingerprint),
+            };
+            Path::new("results").join("runs").join(format!("{}-{part}", self.options.profile.name()))
+        })
+    }
+
+    /// An option that says where or how often to measure, which a script for many machines decides itself.
+    pub(super) fn placed(&self) -> Option<&'static str> {
+        let given = [
+            (self.out.is_some(), "--out"),
+            (self.shard.is_some(), "--shard"),
+            (self.fresh, "--fresh"),
+            (self.json, "--json"),
+        ];
+        given.into_iter().find_map(|(given, name)| given.then_some(name))
+    }
+}
+
+/// Opens a run folder to go on with it on this machine, or begins one.
+///
+/// # Errors
+/// If it belongs to another build, kind of machine, seed, warm-up or shard.
+pub(super) fn open(folder: &Path, mut description: veilbench_results::Run) -> Result<Store, Error> {
+    let here = description.machines.clone();
+    let mut store = match Store::open(folder) {
+        Ok(store) => {
+            let mut differences = Vec::from_iter(shard::difference(store.run(), &description));
+            if store.run().fingerprint != description.fingerprint {
+                differences.extend(provenance::differences(store.run(), &description));
+            }
+            if !differences.is_empty() {
+                return Err(Error::OtherRun { folder: folder.to_owned(), differences });
+            }
+            store
+        }
+        Err(veilbench_results::Error::NoRun { .. }) => {
+            let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+            description.name = name.unwrap_or_else(|| "run".into());
+            Store::create(folder, &description)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for (id, machine) in here {
+        store.measure_on(&id, &machine)?;
+    }
+    Ok(store)
+}
+
+/// Forgets those sessions of the cells that `which` names, so that they are measured again.
+fn discard(
+    store: &mut Store,
+    cells: &[PlannedCell<'_>],
+    which: impl Fn(&SessionKey) -> bool,
+) -> Result<(), Error> {
+    let ids = ids(cells);
+    let chosen = |session: &&SessionKey| ids.contains(&session.cell) && which(session);
+    let sessions: BTreeSet<SessionKey> = store.completed().iter().filter(chosen).cloned().collect();
+    Ok(store.discard(&sessions)?)
+}
+
+fn ids(cells: &[PlannedCell<'_>]) -> BTreeSet<String> {
+    cells.iter().map(|planned| planned.cell.id()).collect()
+}
+
+fn failed_sessions(folder: &Path) -> Result<BTreeSet<SessionKey>, Error> {
+    let samples = RunData::load(folder)?.samples;
+    let failed = samples.into_iter().filter(|sample| sample.is_commit_mark() && is_failure(sample.status));
+    Ok(failed.map(|mark| SessionKey { cell: mark.cell, repetition: mark.repetition }).collect())
+}
+
+fn is_failure(status: Status) -> bool {
+    matches!(status, Status::Error | Status::Timeout | Status::OutOfMemory | Status::OutOfRange)
+}
+
+/// Measures until done or until the user wants to stop.
+pub(super) fn conduct(
+    cells: &[PlannedCell<'_>],
+    unfit: &[Unfit],
+    options: &Options,
+    store: &mut Store,
+    progress: &mut Progress,
+    interrupt: &Interrupt,
+) -> Result<Tally, Error> {
+    interrupt
+        .supervise(|mut stop| async move { measure(cells, unfit, options, store, progress, &mut stop).await })
+}
+
+fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {
+    let Tally { measured, before, left, interrupted } = tally;
+    let mut text = format!("{measured} sessions measured");
+    if *before > 0 {
+        text += &format!(", {before} were on record already (--fresh measures them again)");
+    }
+    if failed > 0 {
+        text += &format!("; {failed} cells failed (--retry-failed measures their failed sessions again)");
+    }
+    if *interrupted {
+        text += &format!("; stopped with {left} to go: the same command goes on from here");
+    }
+    format!("{text}\nresults: {}", folder.display())
+}

@@ -1,0 +1,216 @@
+//! From what a session left behind to the rows of its files.
+
+use veilbench_api::{Exchanged, Role};
+use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
+
+use crate::matrix::PlannedCell;
+use crate::session::control::{Finished, Phase};
+use crate::session::{Batch, Failure, PhaseRecord, Record};
+
+/// Images out of range that are named one by one.
+const NAMED_IMAGES: usize = 20;
+
+/// Builds the rows of one session.
+pub(crate) struct SessionRows<'a> {
+    pub(crate) run: &'a str,
+    pub(crate) planned: &'a PlannedCell<'a>,
+    pub(crate) repetition: usize,
+    pub(crate) roles: &'a [Role],
+    pub(crate) batches: &'a [Batch],
+}
+
+impl SessionRows<'_> {
+    /// All rows, the commit mark last.
+    pub(crate) fn session(&self, record: &Record, failure: Option<&Failure>) -> Session {
+        let mut session = Session::default();
+        for phase in &record.phases {
+            self.phase(phase, &mut session);
+        }
+        for (role, usage) in self.roles.iter().zip(&record.usage) {
+            session.samples.push(Sample {
+                cpu_ns: Some(usage.cpu_ns),
+                peak_rss_bytes: usage.figures.peak_rss_bytes,
+                involuntary_switches: usage.figures.involuntary_switches,
+                ..self.sample(PhaseName::Session, &role.name)
+            });
+        }
+        let (status, detail) = self.status(failure);
+        let peak_rss_bytes = record.usage.iter().filter_map(|usage| usage.figures.peak_rss_bytes).max();
+        let cpu_ns: Option<u64> =
+            (!record.usage.is_empty()).then(|| record.usage.iter().map(|usage| usage.cpu_ns).sum());
+        let switches = record.usage.iter().filter_map(|usage| usage.figures.involuntary_switches).sum();
+        let mark = self.sample(PhaseName::Session, ALL_ROLES);
+        session.samples.push(Sample {
+            status,
+            detail,
+            wall_ns: Some(record.wall_ns),
+            peak_rss_bytes,
+            cpu_ns,
+            others_cpu_ns: record.machine.others_cpu_ns,
+            steal_ns: record.machine.steal_ns,
+            involuntary_switches: Some(switches),
+            ..mark
+        });
+        session
+    }
+
+    /// How a session ended; of images out of range, where they stand in the test set.
+    fn status(&self, failure: Option<&Failure>) -> (Status, String) {
+        match failure {
+            None => (Status::Ok, String::new()),
+            Some(Failure::Error(detail)) => (Status::Error, detail.clone()),
+            Some(Failure::Timeout(detail)) => (Status::Timeout, detail.clone()),
+            Some(Failure::OutOfMemory(detail)) => (Status::OutOfMemory, detail.clone()),
+            Some(Failure::Interrupted) => (Status::Interrupted, "stopped by the user".into()),
+            Some(Failure::OutOfRange { detail, images }) => {
+                let workload = self.planned.workload;
+                let named = images.iter().take(NAMED_IMAGES);
+                let named: Vec<_> =
+                    named.map(|at| workload.image(at % workload.images()).0.to_string()).collect();
+                let more = images.len().saturating_sub(named.len());
+                let concerned = match (named.is_empty(), more) {
+                    (true, _) => String::new(),
+                    (false, 0) => format!("; test images {}", named.join(", ")),
+                    (false, more) => format!("; test images {} and {more} more", named.join(", ")),
+                };
+                (Status::OutOfRange, format!("{detail}{concerned}"))
+            }
+        }
+    }
+
+    /// The only row of a cell its backend cannot run.
+    pub(crate) fn unsupported(&self, reason: &str) -> Session {
+        let mark = self.sample(PhaseName::Session, ALL_ROLES);
+        let mark = Sample { status: Status::Unsupported, detail: reason.to_owned(), ..mark };
+        Session { samples: vec![mark], ..Session::default() }
+    }
+
+    fn sample(&self, phase: PhaseName, role: &str) -> Sample {
+        Sample::new(self.run, &self.planned.cell, self.repetition, phase, role)
+    }
+
+    fn phase(&self, record: &PhaseRecord, session: &mut Session) {
+        let (phase, images) = match record.phase {
+            Phase::Setup => (PhaseName::Setup, None),
+            Phase::Offline { images } => (PhaseName::Offline, Some(images)),
+            Phase::Online { images, .. } => (PhaseName::Online, Some(images)),
+        };
+        let iteration = record.batch.unwrap_or(0);
+        let warm = record.batch.is_some_and(|batch| self.batches[batch].warm);
+        let row = |role: &str| Sample { iteration, warm, images, ..self.sample(phase, role) };
+        // Of a phase without work the time is how far apart the parties began it.
+        let idle =
+            phase == PhaseName::Offline && !record.parties.iter().any(|party| party.metrics.has_work());
+        let timed = |sample: Sample| match idle {
+            true => Sample { wall_ns: None, cpu_ns: None, start_ns: None, ..sample },
+            false => sample,
+        };
+        for (role, party) in self.roles.iter().zip(&record.parties) {
+            let network = || party.metrics.exchanged.iter().filter(|peer| !peer.local);
+            let local = party.metrics.exchanged.iter().filter(|peer| peer.local);
+            session.samples.push(timed(Sample {
+                start_ns: Some(party.started_ns.saturating_sub(record.at_ns)),
+                wall_ns: Some(party.ended_ns - party.started_ns),
+                cpu_ns: Some(party.cpu_ns),
+                sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
+                received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
+                messages: Some(network().map(|peer| peer.sent_messages).sum()),
+                rounds: Some(u64::from(party.metrics.rounds)),
+                local_bytes: Some(local.map(|peer| peer.sent_bytes).sum()),
+                ..row(&role.name)
+            }));
+            session.samples.extend(party.metrics.spans.iter().map(|span| Sample {
+                span: span.name.clone(),
+                wall_ns: Some(span.wall_ns),
+                ..row(&role.name)
+            }));
+            session.traffic.extend(party.metrics.exchanged.iter().map(|exchanged| {
+                let counted = self.counted_by(&record.parties, &exchanged.peer, &role.name);
+                Traffic {
+                    run: self.run.to_owned(),
+                    cell: self.planned.cell.id(),
+                    repetition: self.repetition,
+                    iteration,
+                    phase,
+                    from: role.name.to_string(),
+                    to: exchanged.peer.clone(),
+                    bytes: exchanged.sent_bytes,
+                    messages: exchanged.sent_messages,
+                    received_bytes: counted.map(|peer| peer.received_bytes),
+                    received_messages: counted.map(|peer| peer.received_messages),
+                    local: exchanged.local,
+                }
+            }));
+        }
+        session.samples.push(timed(whole(&record.parties, row(ALL_ROLES))));
+        let counted = record.batch.is_some_and(|batch| self.batches[batch].counted);
+        if let (Phase::Online { first, images }, true) = (record.phase, counted) {
+            let logits = record.parties.iter().find_map(|party| party.logits.as_deref());
+            session.answers.extend(self.answers(iteration, first, images, logits.unwrap_or(&[])));
+        }
+    }
+
+    /// What `receiver` counted on its link to `sender`.
+    fn counted_by<'p>(&self, parties: &'p [Finished], receiver: &str, sender: &str) -> Option<&'p Exchanged> {
+        let at = self.roles.iter().position(|role| role.name == receiver)?;
+        parties.get(at)?.metrics.exchanged.iter().find(|peer| peer.peer == sender)
+    }
+
+    fn answers(&self, iteration: usize, first: usize, images: usize, logits: &[f32]) -> Vec<Answer> {
+        let workload = self.planned.workload;
+        let classes = logits.len() / images.max(1);
+        let answer = |(offset, logits): (usize, &[f32])| {
+            let (image, label) = workload.image(first + offset);
+            let clear = workload.clear_logits(first + offset);
+            let error = clear.iter().zip(logits).map(|(clear, private)| (clear - f64::from(*private)).abs());
+            Answer {
+                run: self.run.to_owned(),
+                cell: self.planned.cell.id(),
+                repetition: self.repetition,
+                iteration,
+                image,
+                label,
+                clear: prediction(clear),
+                private: prediction(logits),
+                max_logit_error: error.fold(0.0, f64::max),
+            }
+        };
+        let distinct = images.min(self.planned.cell.images - first);
+        logits.chunks(classes.max(1)).take(distinct).enumerate().map(answer).collect()
+    }
+}
+
+/// The whole cell: from the first start to the last end, every byte once.
+fn whole(parties: &[Finished], row: Sample) -> Sample {
+    let started = parties.iter().map(|party| party.started_ns).min();
+    let ended = parties.iter().map(|party| party.ended_ns).max();
+    let exchanged = || parties.iter().flat_map(|party| &party.metrics.exchanged);
+    let network = || exchanged().filter(|peer| !peer.local);
+    Sample {
+        wall_ns: started.zip(ended).map(|(started, ended)| ended - started),
+        cpu_ns: Some(parties.iter().map(|party| party.cpu_ns).sum()),
+        sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
+        received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
+        messages: Some(network().map(|peer| peer.sent_messages).sum()),
+        local_bytes: Some(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes).sum()),
+        rounds: parties.iter().map(|party| u64::from(party.metrics.rounds)).max(),
+        ..row
+    }
+}
+
+/// Index of the largest value; the first of equal ones.
+pub(crate) fn prediction<T: PartialOrd + Copy>(logits: &[T]) -> usize {
+    let best = logits.iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map_or(0, |(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prediction_is_the_first_of_the_largest_logits() {
+        assert_eq!(prediction(&[0.5, 2.0, 2.0, -1.0]), 1);
+        assert_eq!(prediction::<f64>(&[]), 0);
+    }
+}

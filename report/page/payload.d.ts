@@ -78,6 +78,8 @@ interface ShippedCell {
   agreement_low?: number;
   agreement_high?: number;
   max_logit_error?: number | string;
+  /** How far a logit may be off, as a text. */
+  tolerance?: string;
   security_bits?: number;
   others_cpu_share?: number;
   /** Phase, role, span, wall-clock and processor time, samples. */

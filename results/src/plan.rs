@@ -3,6 +3,47 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// How far a logit may be from the clear network's and still count as the same network: absolute where the logits of a
+/// test set spread by one or more, else a share of their spread (their standard deviation).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Tolerance(f64);
+
+impl Tolerance {
+    /// A tolerance; `None` unless it is finite and above zero.
+    #[must_use]
+    pub fn new(largest: f64) -> Option<Self> {
+        (largest.is_finite() && largest > 0.0).then_some(Self(largest))
+    }
+
+    /// The largest distance.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for Tolerance {
+    /// 2^-8: coarser than the stated precision of every backend that computes in fixed point.
+    fn default() -> Self {
+        Self(1.0 / 256.0)
+    }
+}
+
+impl TryFrom<f64> for Tolerance {
+    type Error = &'static str;
+
+    fn try_from(largest: f64) -> Result<Self, Self::Error> {
+        Self::new(largest).ok_or("a tolerance is finite and above zero")
+    }
+}
+
+impl From<Tolerance> for f64 {
+    fn from(tolerance: Tolerance) -> Self {
+        tolerance.0
+    }
+}
+
 /// Figures that a plan predicts of a batch, by the names of columns of `summary.csv`. What is not predicted is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -73,6 +114,8 @@ pub struct PlanFigures {
     pub prediction: Option<Predicted>,
     /// What it models.
     pub modelled: Option<ModelledHardware>,
+    /// How far off its logits may be; plans of earlier versions do not say.
+    pub tolerance: Option<Tolerance>,
 }
 
 impl PlanFigures {
@@ -86,6 +129,7 @@ impl PlanFigures {
         Self {
             prediction: find(plan, ["prediction", "predicted"]),
             modelled: find(plan, ["modelled", "modelled"]),
+            tolerance: find(plan, ["tolerance", "tolerance"]),
         }
     }
 }
@@ -106,6 +150,16 @@ mod tests {
             assert_eq!((figures.prediction, figures.modelled), (Some(expected), None));
         }
         assert_eq!(PlanFigures::of(&json!({ "parameters": null })), PlanFigures::default());
+    }
+
+    #[test]
+    fn a_tolerance_is_a_number_above_zero() {
+        let tolerance = |value| PlanFigures::of(&json!({ "tolerance": value })).tolerance;
+        assert_eq!(tolerance(json!(0.5)), Tolerance::new(0.5));
+        for wrong in [json!(0.0), json!(-1.0), json!(null), json!("0.5")] {
+            assert_eq!(tolerance(wrong), None);
+        }
+        assert_eq!(Tolerance::new(f64::NAN), None);
     }
 
     #[test]

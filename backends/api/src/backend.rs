@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
-use veilbench_results::{ModelledHardware, Predicted};
+use veilbench_results::{ModelledHardware, Predicted, Tolerance};
 
 use crate::{Learned, LinkError, LinkProfile, Links, Protection, Recorder};
 
@@ -236,6 +236,9 @@ impl Job {
 pub struct Plan {
     /// Computational security of the weakest component in bits; `None` without cryptography.
     pub security_bits: Option<u32>,
+    /// How far its logits may be from the clear network's: what it is held to by `verify` and conformance.
+    #[serde(default)]
+    pub tolerance: Tolerance,
     /// The backend's own parameters: nobody else reads them.
     pub parameters: serde_json::Value,
     /// What it predicts, to be held against the measurement.

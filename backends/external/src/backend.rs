@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use veilbench_api::link::MESSAGE_LIMIT;
 use veilbench_api::{
-    Backend, Error, Job, Leakage, Party, Plan, Profile, Protection, Role, RoleContext, Setting, Unsupported,
+    Backend, Error, Job, Leakage, Party, Plan, Profile, Protection, Role, RoleContext, Setting, Tolerance,
+    Unsupported,
 };
 use veilbench_networks::Architecture;
 
@@ -151,10 +152,16 @@ impl Backend for External {
             "protocol": self.manifest.protocol,
             "licence": self.manifest.licence,
             "bytes": "link",
-            "tolerance": self.manifest.tolerance,
         });
         let notes = self.manifest.licence_note.iter().chain(&self.manifest.citation).cloned().collect();
-        Ok(Plan { security_bits: self.manifest.security_bits, parameters, notes, ..Plan::default() })
+        let tolerance = self.manifest.tolerance.and_then(Tolerance::new).unwrap_or_default();
+        Ok(Plan {
+            security_bits: self.manifest.security_bits,
+            tolerance,
+            parameters,
+            notes,
+            ..Plan::default()
+        })
     }
 
     fn settings(&self) -> &'static [Setting] {

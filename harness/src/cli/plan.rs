@@ -75,6 +75,7 @@ impl Plan {
                     if let Some(bits) = plan.security_bits {
                         writeln!(out, "  security: {bits} bits")?;
                     }
+                    writeln!(out, "  logits within {:.1e} of the clear network's", plan.tolerance.get())?;
                     show(&mut out, &plan.parameters, 1)?;
                     for note in &plan.notes {
                         writeln!(out, "  note: {note}")?;

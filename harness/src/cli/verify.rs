@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use tempfile::TempDir;
 use veilbench_api::Backend;
-use veilbench_results::{RunData, Severity, Status};
+use veilbench_results::{RunData, Severity, Status, Tolerance};
 
 use super::run::{conduct, open};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
@@ -23,9 +23,10 @@ const LEAST_AGREEMENT: f64 = 0.95;
 pub(super) struct Verify {
     #[command(flatten)]
     options: Options,
-    /// Largest difference of a logit from the clear network, and as a share of the logits' spread where that is below one
-    #[arg(long, value_name = "X", default_value_t = 1.0 / 256.0)]
-    tolerance: f64,
+    /// Largest difference of a logit from the clear network, and as a share of the logits' spread where that is below
+    /// one; by default what the backend's plan states
+    #[arg(long, value_name = "X", value_parser = tolerance)]
+    tolerance: Option<Tolerance>,
     /// Leave out the odd images (black, white, inverted, striped, noise, hill-climbed), each of which has to be
     /// answered rightly or refused
     #[arg(long)]
@@ -68,7 +69,7 @@ impl Verify {
         }
         for pair in self.cells_for_odd_images(&cells) {
             let (terms, workspace) =
-                ((self.tolerance, self.options.seed, self.options.timeout()), &workspace);
+                ((self.tolerance_of(pair.single), self.options.seed, self.options.timeout()), &workspace);
             let verdict = interrupt
                 .supervise(|mut stop| async move { odd::judge(pair, workspace, terms, &mut stop).await })?;
             if verdict.interrupted {
@@ -78,6 +79,11 @@ impl Verify {
             tally.tell(&format!("{}/{}, odd images", cell.backend, cell.network), odd_outcome(&verdict))?;
         }
         tally.conclude()
+    }
+
+    fn tolerance_of(&self, planned: &PlannedCell<'_>) -> f64 {
+        let stated = planned.plan.as_ref().map_or_else(|_| Tolerance::default(), |plan| plan.tolerance);
+        self.tolerance.unwrap_or(stated).get()
     }
 
     /// For every backend and network the cells with the smallest and the largest batch.
@@ -117,7 +123,7 @@ impl Verify {
         if answers.len() != planned.cell.images {
             return failed(format!("{} answers for {} images", answers.len(), planned.cell.images));
         }
-        let tolerance = self.tolerance * planned.workload.logit_spread().min(1.0);
+        let tolerance = self.tolerance_of(planned) * planned.workload.logit_spread().min(1.0);
         let worst = answers.iter().map(|answer| answer.max_logit_error).fold(0.0, f64::max);
         if worst > tolerance {
             return failed(format!("a logit is off by {worst:.2e}, more than {tolerance:.2e}"));
@@ -138,6 +144,11 @@ impl Verify {
         }
         Outcome::Passed(text)
     }
+}
+
+fn tolerance(text: &str) -> Result<Tolerance, String> {
+    let number = text.parse().map_err(|_| format!("{text} is not a number"))?;
+    Tolerance::new(number).ok_or_else(|| format!("{text} is not a number above zero"))
 }
 
 fn odd_outcome(verdict: &odd::Verdict) -> Outcome {

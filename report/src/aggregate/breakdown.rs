@@ -5,7 +5,7 @@ use crate::{
     aggregate::summarise::{Sessions, by_cell},
 };
 use std::collections::{BTreeMap, HashMap};
-use veilbench_results::{ALL_ROLES, Phase, Run, RunData, Sample, Status, Traffic};
+use veilbench_results::{ALL_ROLES, Phase, PlanFigures, Run, RunData, Sample, Status, Tolerance, Traffic};
 
 /// Batches of one cell that are listed one by one at most; of more, every outlier and an even choice of the rest.
 const MOST_POINTS: usize = 240;
@@ -45,7 +45,7 @@ pub(crate) struct Point {
 }
 
 /// Everything about one cell that is not in its summary row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Breakdown {
     pub(crate) spans: Vec<SpanTime>,
     pub(crate) pairs: Vec<PairTraffic>,
@@ -55,6 +55,8 @@ pub(crate) struct Breakdown {
     pub(crate) points: Vec<Point>,
     /// Batches that `points` leaves out.
     pub(crate) unlisted: usize,
+    /// What the plan says of its logits.
+    pub(crate) tolerance: Option<Tolerance>,
 }
 
 /// The breakdown of every cell, by its id.
@@ -64,7 +66,9 @@ pub(crate) fn breakdowns(data: &RunData) -> BTreeMap<&str, Breakdown> {
         traffic.entry(&row.cell).or_default().push(row);
     }
     let of = |(cell, samples): (&'_ str, Vec<&Sample>)| {
-        breakdown(&data.run, &samples, traffic.get(cell).map_or(&[], Vec::as_slice))
+        let traffic = traffic.get(cell).map_or(&[][..], Vec::as_slice);
+        let tolerance = data.run.plans.get(cell).and_then(|plan| PlanFigures::of(plan).tolerance);
+        breakdown(&data.run, &samples, traffic, tolerance)
     };
     by_cell(data).into_iter().map(|(cell, samples)| (cell, of((cell, samples)))).collect()
 }
@@ -72,7 +76,12 @@ pub(crate) fn breakdowns(data: &RunData) -> BTreeMap<&str, Breakdown> {
 /// One set-up or one batch: repetition, iteration, phase.
 type Occasion = (usize, usize, Phase);
 
-fn breakdown(run: &Run, samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown {
+fn breakdown(
+    run: &Run,
+    samples: &[&Sample],
+    traffic: &[&Traffic],
+    tolerance: Option<Tolerance>,
+) -> Breakdown {
     let sessions = Sessions::of(samples);
     let batches = sessions.full_batches(run, samples);
     let whole = || batches.rows.iter().filter(|sample| sample.role == ALL_ROLES);
@@ -110,6 +119,7 @@ fn breakdown(run: &Run, samples: &[&Sample], traffic: &[&Traffic]) -> Breakdown 
         memory,
         unlisted: all - points.len(),
         points,
+        tolerance,
     }
 }
 

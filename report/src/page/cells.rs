@@ -10,6 +10,7 @@ use crate::{
     },
     text::{
         figures::{COLUMNS, figure},
+        format::small,
         outcome::{busy, ending},
         refusals::{Refusal, is_refused},
     },
@@ -108,6 +109,7 @@ impl<'a> Cells<'a> {
                 |(ns, bytes): (f64, f64)| json!([ns, bytes, u8::from(front.contains(row.cell.as_str()))]);
             add(name, cost.of(row).map(value));
         }
+        add("tolerance", breakdown.tolerance.map(|tolerance| json!(small(tolerance.get()))));
         add("texts", Some(COLUMNS.iter().map(|column| json!(figure(row, column))).collect()));
         add("modelled", (!modelled.is_empty()).then_some(Value::Object(modelled)));
         let listed = |list: Vec<Value>| (!list.is_empty()).then_some(Value::Array(list));

@@ -2,6 +2,7 @@
 
 use veilbench_networks::Tensor;
 use veilbench_networks::evaluate::evaluate;
+use veilbench_results::Tolerance;
 
 use super::{Check, ensure, test_networks};
 use crate::local_session::{LocalSession, PartyOutcome};
@@ -13,10 +14,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "only the data owner gets logits, and rounds and bytes are counted", run: counters },
 ];
 
-/// Largest difference of a logit that still counts as the same network: test_networks' logits are
-/// of order one, and every backend's stated precision is finer.
-const TOLERANCE: f64 = 1.0 / 256.0;
-
 pub(super) fn all_well(outcomes: Vec<PartyOutcome>) -> Result<Vec<PartyOutcome>, String> {
     match outcomes.iter().enumerate().find_map(|(role, done)| done.error.as_ref().map(|error| (role, error)))
     {
@@ -25,7 +22,13 @@ pub(super) fn all_well(outcomes: Vec<PartyOutcome>) -> Result<Vec<PartyOutcome>,
     }
 }
 
-fn compare(network: &veilbench_networks::Network, images: &Tensor, logits: &Tensor) -> Result<(), String> {
+/// Logits of the test networks are of order one: the tolerance is absolute.
+fn compare(
+    network: &veilbench_networks::Network,
+    images: &Tensor,
+    logits: &Tensor,
+    tolerance: Tolerance,
+) -> Result<(), String> {
     let clear: Tensor<f64> = evaluate(network, images).map_err(|error| error.to_string())?;
     let name = &network.architecture.name;
     ensure!(
@@ -35,7 +38,7 @@ fn compare(network: &veilbench_networks::Network, images: &Tensor, logits: &Tens
         images.images()
     );
     ensure!(logits.shape() == clear.shape(), "{name}: logits of shape {}", logits.shape());
-    let near = |clear: f64, logit: f32| (clear - f64::from(logit)).abs() <= TOLERANCE;
+    let near = |clear: f64, logit: f32| (clear - f64::from(logit)).abs() <= tolerance.get();
     let far = clear.data().iter().zip(logits.data()).find(|&(&clear, &logit)| !near(clear, logit));
     if let Some((clear, logit)) = far {
         return Err(format!("{name}: a logit is {logit} where the clear network has {clear}"));
@@ -47,15 +50,13 @@ fn logits(backend: &dyn Backend) -> Result<(), String> {
     for network in test_networks::all() {
         for batch in [1, 3] {
             let session = LocalSession::new(backend, &network, batch);
-            if backend.plan(&network.architecture, &session.job).is_err() {
-                continue;
-            }
+            let Ok(plan) = backend.plan(&network.architecture, &session.job) else { continue };
             let images = test_networks::images(&network, batch, 2);
             let done =
                 all_well(session.run(std::slice::from_ref(&images)).map_err(|error| error.to_string())?)?;
             let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
             ensure!(answers.len() == 1, "{} sets of logits for one batch", answers.len());
-            compare(&network, &images, answers[0])?;
+            compare(&network, &images, answers[0], plan.tolerance)?;
         }
     }
     Ok(())
@@ -68,11 +69,13 @@ fn many_batches(backend: &dyn Backend) -> Result<(), String> {
         .zip(3..)
         .map(|(count, seed)| test_networks::images(&network, count, seed))
         .collect();
-    let done =
-        all_well(LocalSession::new(backend, &network, 4).run(&batches).map_err(|error| error.to_string())?)?;
+    let session = LocalSession::new(backend, &network, 4);
+    let plan = backend.plan(&network.architecture, &session.job).map_err(|error| error.to_string())?;
+    let done = all_well(session.run(&batches).map_err(|error| error.to_string())?)?;
     let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
     ensure!(answers.len() == batches.len(), "{} sets of logits for {} batches", answers.len(), batches.len());
-    batches.iter().zip(answers).try_for_each(|(images, logits)| compare(&network, images, logits))
+    let mut pairs = batches.iter().zip(answers);
+    pairs.try_for_each(|(images, logits)| compare(&network, images, logits, plan.tolerance))
 }
 
 fn counters(backend: &dyn Backend) -> Result<(), String> {

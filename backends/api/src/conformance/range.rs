@@ -13,9 +13,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "an odd image in a batch spoils no other's answer", run: mixed },
 ];
 
-/// Largest difference of a logit, as a share of the largest one of the image, or absolute below one.
-const TOLERANCE: f64 = 1.0 / 256.0;
-
 /// Polynomials ten times as steep as the test_networks', calibrated on images a tenth as bright as what is legal: white
 /// is far beyond every range.
 fn tight(mut network: Network) -> Result<Network, String> {
@@ -76,10 +73,13 @@ fn pick(images: &Tensor, places: &[usize]) -> Result<Tensor, String> {
     Tensor::new(places.len(), images.shape(), values).ok_or_else(|| "an image has the wrong size".into())
 }
 
-/// A batch is answered as by the clear network, or the role that holds the images refuses it.
+/// A batch is answered as by the clear network, logits within the plan's tolerance (as a share of the image's largest
+/// logit where that is above one), or the role that holds the images refuses it.
 fn judge(backend: &dyn Backend, network: &Network, batch: &Tensor, what: &str) -> Result<(), String> {
     let name = &network.architecture.name;
-    let done = LocalSession::new(backend, network, batch.images()).run(std::slice::from_ref(batch));
+    let session = LocalSession::new(backend, network, batch.images());
+    let plan = backend.plan(&network.architecture, &session.job).map_err(|error| error.to_string())?;
+    let done = session.run(std::slice::from_ref(batch));
     let done = done.map_err(|error| error.to_string())?;
     let roles = backend.profile().roles;
     let owner = roles
@@ -105,7 +105,7 @@ fn judge(backend: &dyn Backend, network: &Network, batch: &Tensor, what: &str) -
         let largest = clear.image(image).iter().fold(1.0f64, |largest, logit| largest.max(logit.abs()));
         for (clear, &logit) in clear.image(image).iter().zip(logits.image(image)) {
             let off = (clear - f64::from(logit)).abs();
-            if off.is_nan() || off > TOLERANCE * largest {
+            if off.is_nan() || off > plan.tolerance.get() * largest {
                 return Err(format!(
                     "{name}, {what}: a logit of image {image} is {logit} where the clear network has {clear}, and nobody \
                      refused"

@@ -49,7 +49,7 @@ function cellParts(cell) {
       figure("Memory, largest role", "peak_rss_bytes"),
       figure("Accuracy", "accuracy", cell.synthetic ? "generated images" : text.accuracy_interval),
       figure("Agreement", "agreement", text.agreement_interval),
-      figure("Largest logit error", "max_logit_error")),
+      figure("Largest logit error", "max_logit_error", cell.tolerance && `the backend states ${cell.tolerance}`)),
     cell.modelled && modelledPart(cell.modelled),
     cell.points.length > 0 && batches(cell, samples),
     h("h3", {}, "Time by role and span"),

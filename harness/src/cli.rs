@@ -73,7 +73,7 @@ impl Cli {
             Command::List(command) => command.run(backends),
             Command::Verify(command) => command.run(backends),
             Command::Data(command) => command.run(),
-            Command::Networks(command) => command.run(),
+            Command::Networks(command) => command.run(backends),
             Command::Plan(command) => command.run(backends),
             Command::Backends(command) => command.run(backends),
             Command::Conformance(command) => command.run(backends),

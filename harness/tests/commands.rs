@@ -133,6 +133,14 @@ fn networks_and_backends_are_described() {
     let layers = bench.command(&["networks", "mnist-cnn"]).stdout;
     let convolution = layers.lines().find(|line| line.contains("conv1")).unwrap();
     assert!(convolution.contains("5x12x12") && convolution.contains("convolution 1 -> 5, 5x5"), "{layers}");
+    assert!(layers.contains("19240 parameters, 37000 multiply-accumulates, 820 activations"), "{layers}");
+    let told = |backend: &str| {
+        let line = layers.lines().find(|line| line.trim_start().starts_with(&format!("{backend} ")));
+        line.unwrap_or_else(|| panic!("{backend}: {layers}")).to_owned()
+    };
+    assert!(told("clear").contains("logits within") && !told("clear").contains("bits of security"));
+    assert!(told("mpc").contains("kB online") && told("mpc").contains("128 bits of security"), "{layers}");
+    assert!(told("ckks").contains("not possible: layer act1"), "{layers}");
     let backends = bench.command(&["backends"]).stdout;
     assert!(backends.contains("clear") && backends.contains("sees every image"), "{backends}");
     let profiles: serde_json::Value =

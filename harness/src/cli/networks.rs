@@ -3,21 +3,27 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
+use veilbench_api::{Backend, Job, LinkProfile, Plan};
 use veilbench_networks::text::shown;
 use veilbench_networks::{Network, zoo};
+use veilbench_report::{bytes, duration};
 
 use super::annotate::Annotate;
 use crate::error::{EXIT_OK, Error};
-use crate::workload::model::network;
+use crate::workload::WorkloadError;
+use crate::workload::model::{calibrate_if_needed, network};
+use crate::workload::own::OwnOptions;
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Networks {
     #[command(subcommand)]
     action: Option<Action>,
-    /// A network of the zoo, or an ONNX file, to show layer by layer
+    /// A network of the zoo, or an ONNX file, to show layer by layer, with what each backend would do with it
     #[arg(value_name = "NAME|FILE")]
     network: Option<String>,
+    #[command(flatten)]
+    own: OwnOptions,
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,12 +33,26 @@ enum Action {
 }
 
 impl Networks {
-    pub(super) fn run(&self) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
         if let Some(Action::Annotate(command)) = &self.action {
             return command.run();
         }
         match &self.network {
-            Some(wanted) => show(&network(wanted)?)?,
+            Some(wanted) => {
+                self.own.check(1, true)?;
+                let mut network = network(wanted)?;
+                let misfit = |reason| WorkloadError::Fit { network: wanted.clone(), reason };
+                self.own.preparation.apply(&mut network).map_err(misfit)?;
+                let calibrated = calibrate_if_needed(&mut network, &self.own);
+                show(&network)?;
+                match calibrated {
+                    Ok(()) => prospects(backends, &network)?,
+                    Err(error) => writeln!(
+                        std::io::stdout(),
+                        "what each backend would do with it depends on the ranges of its activations: {error}"
+                    )?,
+                }
+            }
             None => list()?,
         }
         Ok(EXIT_OK)
@@ -60,18 +80,25 @@ fn show(network: &Network) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     let architecture = &network.architecture;
     writeln!(out, "{}: {} -> {} classes", architecture.name, architecture.input, architecture.classes())?;
+    let (parameters, macs, activations) =
+        (architecture.parameters(), architecture.macs(), architecture.activations());
+    writeln!(out, "{parameters} parameters, {macs} multiply-accumulates, {activations} activations")?;
     let layers = architecture.steps().map(|(input, layer)| {
         let range = layer.range.map(|range| format!("{:.3} .. {:.3}", range.low, range.high));
         let shapes = format!("{input} -> {}", layer.output);
-        [layer.name.clone(), shapes, layer.op.to_string(), range.unwrap_or_default()]
+        let macs = Some(layer.op.macs(layer.output)).filter(|macs| *macs > 0);
+        let macs = macs.map_or_else(String::new, |macs| macs.to_string());
+        [layer.name.clone(), shapes, layer.op.to_string(), macs, range.unwrap_or_default()]
     });
-    let header = ["layer", "shape", "computes", "range"].map(str::to_owned);
-    let lines: Vec<[String; 4]> = std::iter::once(header).chain(layers).collect();
+    let header = ["layer", "shape", "computes", "MACs", "range"].map(str::to_owned);
+    let lines: Vec<[String; 5]> = std::iter::once(header).chain(layers).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    for [name, shapes, computes, range] in &lines {
-        let line =
-            format!("  {name:<0$}  {shapes:<1$}  {computes:<2$}  {range}", widths[0], widths[1], widths[2]);
+    let widths = [width(0), width(1), width(2), width(3)];
+    for [name, shapes, computes, macs, range] in &lines {
+        let line = format!(
+            "  {name:<0$}  {shapes:<1$}  {computes:<2$}  {macs:>3$}  {range}",
+            widths[0], widths[1], widths[2], widths[3]
+        );
         writeln!(out, "{}", line.trim_end())?;
     }
     let metadata = &network.metadata;
@@ -83,4 +110,35 @@ fn show(network: &Network) -> Result<(), Error> {
         writeln!(out, "{}: {}", shown(key), shown(value))?;
     }
     Ok(())
+}
+
+/// What each backend would do with one image at a time on one thread over loopback, as its plan predicts, or why it cannot.
+fn prospects(backends: &[Box<dyn Backend>], network: &Network) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "one image, one thread, loopback, predicted:")?;
+    let width = backends.iter().map(|backend| backend.profile().name.len()).max().unwrap_or(0);
+    for backend in backends {
+        let job = Job::new(1, 1, LinkProfile::loopback());
+        let told = match backend.plan(&network.architecture, &job) {
+            Ok(plan) => figures(&plan),
+            Err(unsupported) => format!("not possible: {unsupported}"),
+        };
+        writeln!(out, "  {:<width$}  {told}", backend.profile().name)?;
+    }
+    Ok(())
+}
+
+/// The figures of a plan in one line; what it does not predict is left out.
+fn figures(plan: &Plan) -> String {
+    let prediction = plan.prediction.clone().unwrap_or_default();
+    let size = |figure: Option<u64>, what: &str| Some(format!("{} {what}", bytes(figure? as f64)));
+    let told = [
+        prediction.online_wall_ns.map(|ns| format!("{} online", duration(ns as f64))),
+        size(prediction.online_bytes, "online"),
+        size(prediction.setup_bytes, "in setup"),
+        size(prediction.session_peak_rss_bytes, "of memory for all roles"),
+        plan.security_bits.map(|bits| format!("{bits} bits of security")),
+        Some(format!("logits within {:.1e}", plan.tolerance.get())),
+    ];
+    told.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -33,7 +33,8 @@ pub(crate) fn count(value: u64) -> String {
 }
 
 /// A time given in nanoseconds.
-pub(crate) fn duration(ns: f64) -> String {
+#[must_use]
+pub fn duration(ns: f64) -> String {
     const MINUTE: f64 = 60e9;
     const HOUR: f64 = 3600e9;
     let units = [
@@ -52,7 +53,8 @@ pub(crate) fn decimal_duration(ns: f64) -> String {
 }
 
 /// A size in bytes, in decimal units.
-pub(crate) fn bytes(bytes: f64) -> String {
+#[must_use]
+pub fn bytes(bytes: f64) -> String {
     let units =
         [(1e15, 1e15, "PB"), (1e12, 1e12, "TB"), (1e9, 1e9, "GB"), (1e6, 1e6, "MB"), (1e3, 1e3, "kB")];
     scaled(bytes, &units, "B")

@@ -2,9 +2,9 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::keys::{KeyId, expand_mask};
 use crate::parameters::ParameterId;
-use crate::random::Seed;
-use crate::ring::{Ntt, Polynomial};
 use std::fmt;
+use veilbench_ring::random::Seed;
+use veilbench_ring::{Ntt, Polynomial};
 
 /// An encrypted vector: `c0 + c1 s` is a plaintext polynomial and noise.
 #[derive(Clone)]

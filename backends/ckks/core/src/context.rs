@@ -1,12 +1,13 @@
+use crate::chain::Chain;
 use crate::embedding::Embedding;
 use crate::error::{Error, Result};
-use crate::kernels::{Instructions, Kernels};
-use crate::modulus::Factor;
 use crate::parameters::{ParameterId, Parameters};
-use crate::ring::{BaseConversion, Ring};
-use crate::scratch::ScratchPool;
 use std::fmt;
 use std::sync::Arc;
+use veilbench_ring::kernels::{Instructions, Kernels};
+use veilbench_ring::modulus::Factor;
+use veilbench_ring::scratch::ScratchPool;
+use veilbench_ring::{BaseConversion, Ring};
 
 /// Parameters with everything computed from them once. Clones share it.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub struct Context {
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) parameters: Parameters,
-    pub(crate) ring: Ring,
+    pub(crate) ring: Chain,
     pub(crate) embedding: Embedding,
     /// Division by each data prime.
     pub(crate) divisions: Vec<Division>,
@@ -82,7 +83,7 @@ impl Context {
     }
 
     fn with_kernels(parameters: Parameters, kernels: Kernels) -> Self {
-        let ring = Ring::new(&parameters, kernels);
+        let ring = Chain::new(&parameters, kernels);
         let data = ring.data();
         let digits = (0..data)
             .step_by(parameters.digit_primes())
@@ -117,7 +118,7 @@ impl Context {
         &self.tables
     }
 
-    pub(crate) fn ring(&self) -> &Ring {
+    pub(crate) fn ring(&self) -> &Chain {
         &self.tables.ring
     }
 

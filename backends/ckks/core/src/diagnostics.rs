@@ -6,7 +6,7 @@ use crate::encoding::Plaintext;
 use crate::error::Result;
 use crate::evaluator::same_level;
 use crate::keys::SecretKey;
-use crate::sampling::ERROR_DEVIATION;
+use veilbench_ring::sampling::ERROR_DEVIATION;
 
 /// The variance of what rounding to integers discards.
 const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;

@@ -4,9 +4,9 @@ use crate::context::Context;
 use crate::embedding::ComplexVector;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
-use crate::ring::{Coefficients, Ntt, Polynomial};
 use std::fmt;
 use std::mem::take;
+use veilbench_ring::{Coefficients, Ntt, Polynomial};
 use zeroize::Zeroizing;
 
 /// The bits of a coefficient that go into its low part when it does not fit one word-sized reduction.

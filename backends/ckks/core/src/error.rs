@@ -194,3 +194,15 @@ pub enum Error {
 
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<veilbench_ring::Error> for Error {
+    fn from(error: veilbench_ring::Error) -> Self {
+        use veilbench_ring::Error as Ring;
+        match error {
+            Ring::Degree { degree, min, max } => Self::Degree { degree, min, max },
+            Ring::Prime { .. } => Self::PrimeChain { reason: error.to_string() },
+            Ring::TooFewPrimes { degree, bits } => Self::TooFewPrimes { degree, bits },
+            Ring::Randomness { reason } => Self::Randomness { reason },
+        }
+    }
+}

@@ -62,15 +62,14 @@
 //! vectors are the caller's. Levels, scales, sizes, the key id and whether a coefficient exceeds 50 bits are public.
 //!
 //! # Safety contract
-//! `unsafe` stands in the vector kernels alone: calls of code compiled for instructions the processor was seen to
-//! have, and loads and stores of whole blocks. Each kernel has a portable twin (transforms: `tfhe-ntt`) and tests that
-//! hold one to the other, value for value.
+//! There is no `unsafe` here: the vector kernels are those of `veilbench-ring`.
 //!
 //! # Non-goals
 //! Bootstrapping, exact schemes (BFV, BGV), threshold keys, circuit privacy (the noise of a result may tell its decryptor
 //! more about the circuit than the values do; [`PublicKey::rerandomise`] hides what the ciphertext itself would tell),
 //! verifiable computation, and primes longer than 50 bits.
 
+mod chain;
 mod ciphertext;
 mod context;
 mod diagnostics;
@@ -78,17 +77,10 @@ mod embedding;
 mod encoding;
 mod error;
 mod evaluator;
-mod kernels;
 mod keys;
 mod matrix;
-mod modulus;
-mod parallel;
 mod parameters;
 mod polynomial_evaluation;
-mod random;
-mod ring;
-mod sampling;
-mod scratch;
 mod transform;
 mod wire;
 
@@ -98,11 +90,11 @@ pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Hoisted};
-pub use kernels::Instructions;
 pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use polynomial_evaluation::polynomial_depth;
-pub use random::Randomness;
-pub use sampling::ERROR_DEVIATION;
 pub use transform::{Diagonals, Transform, TransformOutline};
+pub use veilbench_ring::kernels::Instructions;
+pub use veilbench_ring::random::Randomness;
+pub use veilbench_ring::sampling::ERROR_DEVIATION;

@@ -4,14 +4,14 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, switch};
-use crate::kernels::BLOCK;
-use crate::parallel;
 use crate::parameters::ParameterId;
-use crate::ring::{Ntt, Polynomial, zeroed};
-use crate::scratch::Scratch;
 use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::parallel;
+use veilbench_ring::scratch::Scratch;
+use veilbench_ring::{Ntt, Polynomial, zeroed};
 
 /// What a giant step costs in baby steps: it decomposes a polynomial of its own.
 const GIANT_COST: usize = 2;
@@ -29,7 +29,7 @@ pub struct Matrix {
 }
 
 /// The diagonals of one giant step. For each prime their residues are one stream, block by block, as
-/// [`Kernels::dot_picked`](crate::kernels::Kernels::dot_picked) reads them: dozens of separate rows at distances
+/// [`Kernels::dot_picked`](veilbench_ring::kernels::Kernels::dot_picked) reads them: dozens of separate rows at distances
 /// of a power of two would share a few cache sets.
 struct Giant {
     shift: usize,
@@ -265,7 +265,7 @@ impl Evaluator {
             let partials = parallel::map(words * giants.len(), giants, |giant| {
                 let parts = self.giant_step(giant, limbs, babies);
                 if giant.shift == 0 {
-                    return Ok((parts, None));
+                    return Ok::<_, Error>((parts, None));
                 }
                 let key = self.keys().rotation(ring.degree(), giant.shift as i64, limbs - 1)?;
                 let product = switch(context, &parts[1], &key.switching);

@@ -1,36 +1,16 @@
 //! Which ring, which primes, how many digits, and whether that is secure.
 
-mod primes;
-
 use crate::error::{Error, Result};
-use crate::kernels::LAZY_TERMS;
-use crate::modulus::MAX_PRIME_BITS;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use veilbench_ring::kernels::LAZY_TERMS;
+use veilbench_ring::modulus::MAX_PRIME_BITS;
+pub use veilbench_ring::security::{SECURITY_BITS, max_modulus_bits};
+use veilbench_ring::{MAX_DEGREE, MIN_DEGREE, primes};
 
-/// The security level the table of [`max_modulus_bits`] stands for.
-pub const SECURITY_BITS: u32 = 128;
-
-/// The smallest degree of insecure test parameters.
-const MIN_DEGREE: usize = 16;
-const MAX_DEGREE: usize = 65_536;
 const MIN_PRIME_BITS: u32 = 18;
 /// Bounds what a decoder of parameters makes room for; far above what the security table admits.
 pub(crate) const MAX_PRIMES: usize = 96;
-
-/// The largest `log2` of the product of all primes that keeps 128 bits of security against classical attacks
-/// with a ternary secret and errors of deviation 3.2 ([`ERROR_DEVIATION`](crate::ERROR_DEVIATION) is a little more): Bossuat et al., "Security guidelines for implementing
-/// homomorphic encryption" (eprint 2024/463). `None` for degrees without an entry.
-pub const fn max_modulus_bits(degree: usize) -> Option<u32> {
-    match degree {
-        4096 => Some(106),
-        8192 => Some(214),
-        16_384 => Some(430),
-        32_768 => Some(868),
-        65_536 => Some(1747),
-        _ => None,
-    }
-}
 
 /// What to build parameters from: lengths of primes; the primes themselves follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,20 +83,14 @@ impl Parameters {
     /// As [`Parameters::new`], without [`Error::Insecure`].
     pub fn new_insecure(request: &ParameterRequest<'_>) -> Result<Self> {
         check_degree(request.degree)?;
-        let mut found: Vec<(u32, u64)> = Vec::new();
-        for &bits in request.data_prime_bits.iter().chain(request.special_prime_bits).take(MAX_PRIMES + 1) {
-            if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) {
-                return Err(prime_chain(format!(
-                    "a prime of {bits} bits is outside {MIN_PRIME_BITS} to {MAX_PRIME_BITS} bits"
-                )));
-            }
-            let previous = found.iter().rev().find(|(other, _)| *other == bits).map(|(_, prime)| *prime);
-            let prime = primes::ntt_primes(request.degree, bits)
-                .find(|&prime| previous.is_none_or(|previous| prime < previous))
-                .ok_or(Error::TooFewPrimes { degree: request.degree, bits })?;
-            found.push((bits, prime));
+        let lengths = request.data_prime_bits.iter().chain(request.special_prime_bits).take(MAX_PRIMES + 1);
+        let lengths: Vec<u32> = lengths.copied().collect();
+        if let Some(bits) = lengths.iter().find(|bits| !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(bits)) {
+            return Err(prime_chain(format!(
+                "a prime of {bits} bits is outside {MIN_PRIME_BITS} to {MAX_PRIME_BITS} bits"
+            )));
         }
-        let primes: Vec<u64> = found.into_iter().map(|(_, prime)| prime).collect();
+        let primes = primes::find(request.degree, &lengths)?;
         let (data, special) = primes.split_at(request.data_prime_bits.len().min(primes.len()));
         if !(1..=data.len()).contains(&request.digits) {
             return Err(prime_chain(format!(

@@ -5,13 +5,13 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, same_scale, switch};
 use crate::matrix::interleave;
-use crate::parallel;
 use crate::parameters::ParameterId;
-use crate::ring::{Ntt, Polynomial, zeroed};
-use crate::scratch::Scratch;
 use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use veilbench_ring::parallel;
+use veilbench_ring::scratch::Scratch;
+use veilbench_ring::{Ntt, Polynomial, zeroed};
 
 /// What steps cost, in halves of a baby step.
 const BABY_COST: usize = 2;

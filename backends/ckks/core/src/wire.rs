@@ -18,9 +18,9 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::keys::{KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededSwitchingKey, expand_mask};
 use crate::parameters::{ParameterId, Parameters};
-use crate::ring::GaloisElement;
 use limbs::{write_limbs, write_rows};
 use reader::Reader;
+use veilbench_ring::GaloisElement;
 
 const MAGIC: &[u8; 4] = b"VBCK";
 const VERSION: u8 = 3;

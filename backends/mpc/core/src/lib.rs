@@ -126,6 +126,5 @@ mod error;
 mod message;
 #[cfg(test)]
 mod reuse;
-mod wiped;
 
 pub use error::Error;

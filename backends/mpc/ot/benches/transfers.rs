@@ -23,8 +23,8 @@ fn set_up(c: &mut Criterion) {
     for depth in [Depth::FOUR, Depth::EIGHT] {
         group.bench_function(format!("both-parties/k={}", depth.levels()), |b| {
             b.iter(|| {
-                let (chooser, first) = setup::Chooser::start(SESSION, depth).unwrap();
-                let (offerer, second) = setup::Offerer::start(SESSION, depth, &first).unwrap();
+                let (chooser, first) = setup::Chooser::start(depth).unwrap();
+                let (offerer, second) = setup::Offerer::start(depth, &first).unwrap();
                 let (chooser, third) = chooser.finish(&second).unwrap();
                 black_box((chooser, offerer.finish(&third).unwrap()))
             });

@@ -22,7 +22,7 @@ use crate::Error;
 use crate::error::expect_length;
 use crate::keys::{ChosenKeys, KeyPairs};
 use crate::session::{Session, fill};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Transfers per session.
 pub const COUNT: usize = 128;

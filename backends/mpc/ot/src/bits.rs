@@ -2,14 +2,14 @@
 
 use crate::Error;
 use crate::error::expect_length;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Bits of a word.
 pub(crate) const WORD: usize = 64;
 
-/// The low `bits` bits of a word, 0 to 64.
+/// The low `bits` bits of a word, 0 to 64; all of them for more.
 pub(crate) fn low(bits: u32) -> u64 {
-    u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0)
+    u64::MAX.checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0)
 }
 
 /// All ones if the lowest bit is one.
@@ -32,7 +32,7 @@ pub(crate) fn plane(bits: impl ExactSizeIterator<Item = u64>) -> Wiped<u64> {
 }
 
 /// A message being written.
-pub(crate) struct Writer {
+pub struct Writer {
     bytes: Vec<u8>,
     pending: u128,
     fill: u32,
@@ -40,12 +40,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// For a message of so many bits.
-    pub(crate) fn new(bits: usize) -> Self {
+    pub fn new(bits: usize) -> Self {
         Self { bytes: Vec::with_capacity(bits.div_ceil(8)), pending: 0, fill: 0 }
     }
 
-    /// Appends the low `bits` bits of `value`.
-    pub(crate) fn push(&mut self, value: u64, bits: u32) {
+    /// Appends the low `bits` bits of `value`, 0 to 64.
+    pub fn push(&mut self, value: u64, bits: u32) {
         self.pending |= u128::from(value & low(bits)) << self.fill;
         self.fill += bits;
         if self.fill >= u64::BITS {
@@ -56,14 +56,14 @@ impl Writer {
     }
 
     /// Appends the first `count` bits of a plane.
-    pub(crate) fn plane(&mut self, plane: &[u64], count: usize) {
+    pub fn plane(&mut self, plane: &[u64], count: usize) {
         for (index, word) in plane.iter().take(count.div_ceil(WORD)).enumerate() {
             self.push(*word, (count - WORD * index).min(WORD) as u32);
         }
     }
 
     /// The message, the last byte filled up with zeros.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         let rest = (self.pending as u64).to_le_bytes();
         self.bytes.extend_from_slice(&rest[..self.fill.div_ceil(8) as usize]);
         self.bytes
@@ -71,7 +71,7 @@ impl Writer {
 }
 
 /// A message being read.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
     pending: u128,
     fill: u32,
@@ -79,13 +79,16 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads a message that has so many bits.
-    pub(crate) fn new(what: &'static str, bits: usize, message: &'a [u8]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Length`] for a message of other bytes.
+    pub fn new(what: &'static str, bits: usize, message: &'a [u8]) -> Result<Self, Error> {
         expect_length(what, bits.div_ceil(8), message)?;
         Ok(Self { rest: message, pending: 0, fill: 0 })
     }
 
-    /// Takes the next `bits` bits; zeros beyond the message's end.
-    pub(crate) fn pop(&mut self, bits: u32) -> u64 {
+    /// Takes the next `bits` bits, 0 to 64; zeros beyond the message's end.
+    pub fn pop(&mut self, bits: u32) -> u64 {
         if self.fill < bits {
             let mut word = [0; 8];
             let (next, rest) = self.rest.split_at(self.rest.len().min(8));
@@ -101,7 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a plane of `count` bits.
-    pub(crate) fn plane(&mut self, count: usize) -> Vec<u64> {
+    pub fn plane(&mut self, count: usize) -> Vec<u64> {
         let widths = (0..count).step_by(WORD).map(|at| (count - at).min(WORD) as u32);
         widths.map(|bits| self.pop(bits)).collect()
     }

@@ -12,7 +12,7 @@ use aes::cipher::{BlockEncrypt, KeyInit};
 use crate::kernel::{Kernel, Set};
 use crate::strip::{BLOCKS, Strip, add};
 #[cfg(target_arch = "x86_64")]
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Levels of the deepest tree.
 pub(crate) const MOST_LEVELS: usize = 8;

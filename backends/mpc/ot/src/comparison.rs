@@ -8,10 +8,11 @@
 
 use std::vec::IntoIter;
 
+use crate::Error;
 use crate::bits::{Reader, Writer, low, plane};
 use crate::gates::{Opening, Triple};
 use crate::lookup::{CHOICE_BITS, Shape, Tables};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Public size of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Digits {
     /// Size of the lookup of every digit, from the lowest.
     pub(crate) fn shapes(self) -> Vec<Shape> {
         let digits = (0..self.bits).step_by(CHOICE_BITS as usize);
-        digits.map(|at| Shape::new(self.bits - at, if at == 0 { 1 } else { 2 })).collect()
+        digits.map(|at| Shape::of((self.bits - at).min(CHOICE_BITS), if at == 0 { 1 } else { 2 })).collect()
     }
 
     /// The digits of numbers, all of one after those of the other.
@@ -97,7 +98,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Begins to join neighbours with the next triples.
-    pub(crate) fn new(nodes: Vec<Node>, triples: &mut IntoIter<Triple>) -> Self {
+    pub(crate) fn new(nodes: Vec<Node>, triples: &mut IntoIter<Triple>) -> Result<Self, Error> {
         let (mut pairs, mut single) = (Vec::with_capacity(nodes.len() / 2), None);
         let mut nodes = nodes.into_iter();
         while let Some(lower) = nodes.next() {
@@ -107,9 +108,14 @@ impl Opened {
             };
             let factors: Vec<&[u64]> =
                 std::iter::once(&lower.less).chain(&lower.equal).map(|plane| plane.as_slice()).collect();
-            pairs.extend(triples.next().map(|triple| (triple.open(&equal, &factors), less)));
+            let triple = triples.next().ok_or(Error::Count {
+                what: "triples of a level",
+                expected: pairs.len() + 1,
+                actual: pairs.len(),
+            })?;
+            pairs.push((triple.open(&equal, &factors), less));
         }
-        Self { pairs, single }
+        Ok(Self { pairs, single })
     }
 
     pub(crate) fn write(&self, message: &mut Writer) {

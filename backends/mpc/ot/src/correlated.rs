@@ -12,7 +12,7 @@ use crate::Error;
 use crate::bits::{Reader, Writer, bit, low, mask};
 use crate::correlation::{ReceiverRows, SenderRows};
 use crate::error::expect_count;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Party that has the numbers.
 pub struct Sender {

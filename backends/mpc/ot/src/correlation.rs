@@ -8,7 +8,7 @@ use crate::error::expect_count;
 use crate::kernel::Kernel;
 use crate::keys::{ChosenKeys, KeyPairs, split_off};
 use crate::strip::{BLOCKS, Strip};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Key of the hash of a portion, and the number of its first transfer.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +97,7 @@ impl SenderRows {
 
     /// The rows themselves, correlated transfers over F_2^128: a row of the receiver is that of the sender plus the difference of its choice. What
     /// is given away about them is given away about the differences, which all transfers of the extension share.
+    #[cfg(any(test, feature = "ideal"))]
     pub fn into_rows(mut self) -> CorrelatedRows {
         CorrelatedRows {
             rows: std::mem::take(&mut self.rows),
@@ -106,11 +107,13 @@ impl SenderRows {
 }
 
 /// Correlated transfers over F_2^128 at the sender. Wiped on drop.
+#[cfg(any(test, feature = "ideal"))]
 pub struct CorrelatedRows {
     rows: Wiped<u128>,
     differences: Zeroizing<Vec<u128>>,
 }
 
+#[cfg(any(test, feature = "ideal"))]
 impl CorrelatedRows {
     /// Row of every transfer at choice 0.
     pub fn rows(&self) -> &[u128] {
@@ -157,6 +160,7 @@ impl ReceiverRows {
     }
 
     /// The rows themselves, as [`SenderRows::into_rows`].
+    #[cfg(any(test, feature = "ideal"))]
     pub fn rows(&self) -> &[u128] {
         &self.rows
     }

@@ -50,6 +50,25 @@ pub enum Error {
         /// How many were given.
         actual: usize,
     },
+    /// An index beyond the table that is looked up. The index itself is secret.
+    #[error("index {lookup} is beyond its table")]
+    Index {
+        /// Number of the lookup.
+        lookup: usize,
+    },
+    /// An extension that an earlier message was wrong for.
+    #[error("an earlier message of this session was none of the protocol's; the session is over")]
+    Broken,
+    /// Transfers were asked for and finished in different orders.
+    #[error(
+        "portion {expected} of an extension is due, not portion {actual}; finish requests in their order"
+    )]
+    Order {
+        /// The portion that is due.
+        expected: u64,
+        /// The one that was given.
+        actual: u64,
+    },
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy: {0}")]
     Entropy(String),

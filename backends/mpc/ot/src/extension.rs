@@ -31,7 +31,7 @@ use crate::keys::{ChosenKeys, KeyPairs};
 use crate::session::{Direction, Domain, Name, Session};
 use crate::strip::{self, ROWS, Strip};
 use crate::trees;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// What both parties of an extension agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +83,13 @@ struct Forest {
     transfers: u64,
     portions: u64,
     blocks: u64,
+    /// A message for it was none: what follows would not fit the other party.
+    broken: bool,
 }
 
 impl Forest {
     fn new(parameters: Parameters, kernel: Kernel, leaves: Leaves) -> Self {
-        Self { parameters, kernel, leaves, transfers: 0, portions: 0, blocks: 0 }
+        Self { parameters, kernel, leaves, transfers: 0, portions: 0, blocks: 0, broken: false }
     }
 
     /// Numbers of a new portion.
@@ -162,11 +164,15 @@ impl Sender {
     /// The next `transfers` transfers, given the receiver's message for them.
     ///
     /// # Errors
-    /// [`Error::Length`] if the message is none.
+    /// [`Error::Length`] if the message is none, and [`Error::Broken`] from then on.
     pub fn extend(&mut self, transfers: usize, message: &[u8]) -> Result<SenderRows, Error> {
         let code = self.forest.parameters.code();
+        if std::mem::replace(&mut self.forest.broken, true) {
+            return Err(Error::Broken);
+        }
         let bits = self.forest.parameters.portion_bits(transfers);
         let mut corrections = Reader::new("corrections of an extension", bits, message)?;
+        self.forest.broken = false;
         let numbering = self.forest.begin(transfers);
         let mut columns: Wiped<Strip> = Wiped::new(code.columns());
         let mut unused: Wiped<Strip> = Wiped::new(code.trees());

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::bits::{Reader, WORD, Writer};
 use crate::correlation::{ReceiverRows, SenderRows};
 use crate::error::expect_count;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Bits that are multiplied by the same bit.
 pub const MOST_FACTORS: usize = 2;

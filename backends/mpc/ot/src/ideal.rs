@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::keys::{ChosenKeys, KeyPairs};
 use crate::lookup::Tables;
 use crate::session::{fill, random_block};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Random 1-of-2 transfers: two random keys each, and one of them at random.
 ///

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::error::expect_count;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Both keys of every transfer, at its sender. Wiped on drop.
 pub struct KeyPairs(Wiped<[u128; 2]>);

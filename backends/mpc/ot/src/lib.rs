@@ -6,18 +6,18 @@
 //! - An extension hands out portions of random transfers, 1-of-2 or 1-of-16 ([`Kind`]), as [`SenderRows`] and [`ReceiverRows`].
 //! - What is built on them takes them by value: [`transfer`] (1-of-2, of blocks), [`lookup`] (1-of-16, of bits), [`gates`] (products of shared bits), [`correlated`] (a number times the
 //!   peer's bit), [`multiplexer`], [`product`] (Gilboa), and [`relu`], which puts all but the last together.
-//! - [`ideal`]: the same from a trusted party, which every protocol is tested against.
+//! - `ideal`, with the feature of that name: the same from a trusted party, which every protocol is tested against.
 //!
 //! # A session
 //! The chooser holds one share of each number and the offerer the other.
 //! ```
 //! use veilbench_ot::relu::{self, Layout, Output, Turn};
-//! use veilbench_ot::{Depth, Session, setup};
+//! use veilbench_ot::{Depth, setup};
 //!
 //! // Set-up: three messages.
-//! let (session, depth) = (Session::new(*b"agreed on before"), Depth::default());
-//! let (chooser, first) = setup::Chooser::start(session, depth)?;
-//! let (offerer, second) = setup::Offerer::start(session, depth, &first)?;
+//! let depth = Depth::default();
+//! let (chooser, first) = setup::Chooser::start(depth)?;
+//! let (offerer, second) = setup::Offerer::start(depth, &first)?;
 //! let (mut chooser, third) = chooser.finish(&second)?;
 //! let mut offerer = offerer.finish(&third)?;
 //!
@@ -66,7 +66,7 @@
 //!   allocated. A message of the right length that is forged is not noticed: the links must do that.
 //! - Whatever serves once is consumed by value: base transfers, rows, keys, triples, parties. After an error a party is gone, and the session
 //!   with it.
-//! - Both parties must extend by the same numbers in the same order, per extension. A session's name must be new.
+//! - Both parties must extend by the same numbers in the same order, per extension. A session's name must be new: [`setup`] draws a random one.
 //! - Secrets come from the operating system or are AES and SHA-512 of such; each stream and each number of the hash is used once. Keys, rows, trees and shares under
 //!   way are wiped on drop; messages, blocks on the stack, and results that are handed out as plain vectors are not.
 //! - Nothing branches on or indexes by a secret bit, choice, index or share. [`Kernel::PORTABLE`] is as constant in time as the `aes` crate.
@@ -77,9 +77,11 @@
 //! long messages, no more than two parties, no sockets, no threads.
 
 pub mod base;
+pub mod bits;
 pub mod correlated;
 pub mod extension;
 pub mod gates;
+#[cfg(any(test, feature = "ideal"))]
 pub mod ideal;
 pub mod lookup;
 pub mod multiplexer;
@@ -88,7 +90,6 @@ pub mod relu;
 pub mod setup;
 pub mod transfer;
 
-mod bits;
 mod cipher;
 mod code;
 mod comparison;
@@ -100,10 +101,11 @@ mod keys;
 mod session;
 mod strip;
 mod trees;
-mod wiped;
 
 pub use code::{Depth, Kind};
-pub use correlation::{CorrelatedRows, ReceiverRows, SenderRows};
+#[cfg(any(test, feature = "ideal"))]
+pub use correlation::CorrelatedRows;
+pub use correlation::{ReceiverRows, SenderRows};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use keys::{ChosenKeys, KeyPairs};

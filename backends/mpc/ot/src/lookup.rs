@@ -12,7 +12,7 @@ use crate::Error;
 use crate::bits::{Reader, Writer, mask};
 use crate::correlation::{ReceiverRows, SenderRows};
 use crate::error::expect_count;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Bits of a choice among sixteen.
 pub(crate) const CHOICE_BITS: u32 = 4;
@@ -31,9 +31,19 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A table of `2^index_bits` entries, up to sixteen, of `outputs` bits, one or two; larger numbers are taken as these.
-    pub fn new(index_bits: u32, outputs: usize) -> Self {
-        Self { index_bits: index_bits.min(CHOICE_BITS), outputs: outputs.min(MOST_OUTPUTS) }
+    /// A table of `2^index_bits` entries, up to sixteen, of `outputs` bits, one or two.
+    ///
+    /// # Errors
+    /// [`Error::Count`] for other sizes.
+    pub fn new(index_bits: u32, outputs: usize) -> Result<Self, Error> {
+        let within = |what, most: usize, size: usize| expect_count(what, size.min(most), size);
+        within("bits of an index, at most,", CHOICE_BITS as usize, index_bits as usize)?;
+        expect_count("results of a lookup", outputs.clamp(1, MOST_OUTPUTS), outputs)?;
+        Ok(Self::of(index_bits, outputs))
+    }
+
+    pub(crate) const fn of(index_bits: u32, outputs: usize) -> Self {
+        Self { index_bits, outputs }
     }
 
     /// Bits that the sender sends.
@@ -44,6 +54,11 @@ impl Shape {
     fn sent_entries(self) -> u32 {
         (1 << self.index_bits) - 1
     }
+}
+
+/// Refuses to look nothing up.
+fn expect_shapes(shapes: &[Shape]) -> Result<(), Error> {
+    expect_count("shapes", shapes.len().max(1), shapes.len())
 }
 
 /// Bits of the sender's message for transfers of these shapes in turn.
@@ -98,6 +113,7 @@ impl TableKeys {
         tables: &[Tables],
     ) -> Result<(Vec<u8>, Vec<u8>), Error> {
         expect_count("tables", self.len(), tables.len())?;
+        expect_shapes(shapes)?;
         let mut choices = Reader::new("choices of lookups", CHOICE_BITS as usize * self.len(), choices)?;
         let mut message = Writer::new(message_bits(shapes, self.len()));
         let mut shares = self.offer_into(&mut choices, shapes, tables.iter().copied(), &mut message);
@@ -166,12 +182,17 @@ impl IndexKeys {
         self.pads.is_empty()
     }
 
-    /// Asks for these indices, each below 16. Returns the message to the sender, of four bits per lookup.
+    /// Asks for these indices into tables of these shapes in turn. Returns the message to the sender, of four bits per lookup.
     ///
     /// # Errors
-    /// [`Error::Count`] for another number of indices.
-    pub fn choose(self, indices: &[u8]) -> Result<(Indexed, Vec<u8>), Error> {
+    /// [`Error::Count`] for another number of indices, [`Error::Index`] for one beyond its table.
+    pub fn choose(self, shapes: &[Shape], indices: &[u8]) -> Result<(Indexed, Vec<u8>), Error> {
         expect_count("indices", self.len(), indices.len())?;
+        expect_shapes(shapes)?;
+        let mut sized = indices.iter().zip(shapes.iter().cycle());
+        if let Some(lookup) = sized.position(|(index, shape)| index >> shape.index_bits != 0) {
+            return Err(Error::Index { lookup });
+        }
         let mut message = Writer::new(CHOICE_BITS as usize * self.len());
         let chosen = self.choose_into(Wiped::from(indices.to_vec()), &mut message);
         Ok((chosen, message.finish()))
@@ -197,6 +218,7 @@ impl Indexed {
     /// # Errors
     /// [`Error::Length`] for a message that is none.
     pub fn look_up(self, shapes: &[Shape], message: &[u8]) -> Result<Vec<u8>, Error> {
+        expect_shapes(shapes)?;
         let bits = message_bits(shapes, self.pads.len());
         let mut message = Reader::new("tables of lookups", bits, message)?;
         Ok(std::mem::take(&mut *self.look_up_in(shapes, &mut message)))

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::bits::{Reader, Writer, bit, low, mask};
 use crate::correlated::{Chosen, Receiver, Sender};
 use crate::error::expect_count;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// A party with as many transfers each way as there are numbers.
 pub struct Multiplexer {

@@ -8,8 +8,21 @@ use crate::Error;
 pub struct Session([u8; 16]);
 
 impl Session {
-    /// The session of this name.
-    pub const fn new(name: [u8; 16]) -> Self {
+    /// Bytes of a name.
+    pub const BYTES: usize = 16;
+
+    /// A session of a name drawn from the operating system.
+    ///
+    /// # Errors
+    /// [`Error::Entropy`].
+    pub fn random() -> Result<Self, Error> {
+        let mut name = [0; Self::BYTES];
+        fill(&mut name)?;
+        Ok(Self(name))
+    }
+
+    /// The session of a name that the other party has drawn. Names that come from elsewhere may come twice.
+    pub const fn new(name: [u8; Self::BYTES]) -> Self {
         Self(name)
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | message | from | what | bytes at k = 8 |
 //! |---|---|---|---|
-//! | 1 | chooser | points of base transfers | 8,192 |
+//! | 1 | chooser | random name of the session; points of base transfers | 16 + 8,192 |
 //! | 2 | offerer | point; sums of the forward trees; corrections of 368 forward transfers | 32 + 4,096 + 690 |
 //! | 3 | chooser | sums of both kinds of backward trees | 4,096 + 7,680 |
 
@@ -43,7 +43,7 @@ impl Extensions {
     fn lengths(self) -> [usize; 3] {
         let second =
             base::ANSWER_BYTES + self.forward.setup_bytes() + self.forward.portion_bytes(self.seeds());
-        [base::CHOICES_BYTES, second, self.pairs.setup_bytes() + self.sixteen.setup_bytes()]
+        [Session::BYTES + base::CHOICES_BYTES, second, self.pairs.setup_bytes() + self.sixteen.setup_bytes()]
     }
 }
 
@@ -60,6 +60,9 @@ pub struct ChooserExtensions {
     pub received: Receiver,
     /// Backward, 1-of-16.
     pub lookups: Receiver,
+    /// Portions of `sent` that requests wait for, and those that have come.
+    pub(crate) requested: u64,
+    pub(crate) finished: u64,
 }
 
 /// Extensions at the offerer.
@@ -83,8 +86,22 @@ impl Chooser {
     ///
     /// # Errors
     /// [`Error::Entropy`].
-    pub fn start(session: Session, depth: Depth) -> Result<(Self, Vec<u8>), Error> {
-        let (base, message) = base::Receiver::start(session)?;
+    pub fn start(depth: Depth) -> Result<(Self, Vec<u8>), Error> {
+        Self::start_as(Session::random()?, depth)
+    }
+
+    /// As [`Chooser::start`], under a name that may have been before.
+    ///
+    /// # Errors
+    /// [`Error::Entropy`].
+    #[cfg(any(test, feature = "ideal"))]
+    pub fn start_in(session: Session, depth: Depth) -> Result<(Self, Vec<u8>), Error> {
+        Self::start_as(session, depth)
+    }
+
+    fn start_as(session: Session, depth: Depth) -> Result<(Self, Vec<u8>), Error> {
+        let (base, points) = base::Receiver::start(session)?;
+        let message = [session.bytes(), &points[..]].concat();
         Ok((Self { extensions: Extensions::new(session, depth), base }, message))
     }
 
@@ -103,7 +120,7 @@ impl Chooser {
         let (received, mut third) = Receiver::new(extensions.pairs, seeds)?;
         let (lookups, sums) = Receiver::new(extensions.sixteen, of_sixteen)?;
         third.extend(sums);
-        Ok((ChooserExtensions { sent, received, lookups }, third))
+        Ok((ChooserExtensions { sent, received, lookups, requested: 0, finished: 0 }, third))
     }
 }
 
@@ -119,7 +136,10 @@ impl Offerer {
     ///
     /// # Errors
     /// Those of [`base::Sender::answer`].
-    pub fn start(session: Session, depth: Depth, message: &[u8]) -> Result<(Self, Vec<u8>), Error> {
+    pub fn start(depth: Depth, message: &[u8]) -> Result<(Self, Vec<u8>), Error> {
+        expect_length("first message of a set-up", Session::BYTES + base::CHOICES_BYTES, message)?;
+        let (name, message) = message.split_at(Session::BYTES);
+        let session = Session::new(name.try_into().unwrap_or_default());
         let extensions = Extensions::new(session, depth);
         let (pairs, mut second) = base::Sender::new(session)?.answer(message)?;
         let (mut received, sums) = Receiver::new(extensions.forward, pairs)?;

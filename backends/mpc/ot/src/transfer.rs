@@ -13,7 +13,7 @@ use crate::Error;
 use crate::bits::{Reader, Writer, bit};
 use crate::error::{expect_count, expect_length};
 use crate::keys::{ChosenKeys, KeyPairs};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 const BLOCK: usize = 16;
 

@@ -20,7 +20,7 @@ use crate::error::expect_length;
 use crate::kernel::Kernel;
 use crate::keys::{ChosenKeys, KeyPairs};
 use crate::session::{Domain, Name, random_block};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 const BLOCK: usize = 16;
 

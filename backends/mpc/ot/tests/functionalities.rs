@@ -75,7 +75,7 @@ fn transfers_prepared_before_choices_give_the_chosen_message() {
 fn lookups_share_the_entry_at_the_index() {
     let shapes: Vec<Shape> = (1..=4)
         .flat_map(|bits| [1, 2].map(|outputs| (bits, outputs)))
-        .map(|(b, o)| Shape::new(b, o))
+        .map(|(b, o)| Shape::new(b, o).unwrap())
         .collect();
     for count in COUNTS {
         with_lookups(count, |(sent, received)| {
@@ -87,7 +87,7 @@ fn lookups_share_the_entry_at_the_index() {
                 .enumerate()
                 .map(|(lookup, word)| *word as u8 & ((1 << width(lookup)) - 1))
                 .collect();
-            let (indexed, choices) = IndexKeys::new(received).unwrap().choose(&indices).unwrap();
+            let (indexed, choices) = IndexKeys::new(received).unwrap().choose(&shapes, &indices).unwrap();
             assert_eq!(choices.len(), (4 * count).div_ceil(8));
             let (at_sender, message) =
                 TableKeys::new(sent).unwrap().offer(&choices, &shapes, &tables).unwrap();
@@ -109,8 +109,8 @@ fn lookups_of_every_index_in_every_table_of_one_entry_are_exact() {
     with_lookups(count, |(sent, received)| {
         let tables: Vec<Tables> = (0..count).map(|at| [1 << (at / 16), !(1 << (at / 16))]).collect();
         let indices: Vec<u8> = (0..count).map(|at| at as u8 % 16).collect();
-        let shapes = [Shape::new(4, 2)];
-        let (indexed, choices) = IndexKeys::new(received).unwrap().choose(&indices).unwrap();
+        let shapes = [Shape::new(4, 2).unwrap()];
+        let (indexed, choices) = IndexKeys::new(received).unwrap().choose(&shapes, &indices).unwrap();
         let (at_sender, message) = TableKeys::new(sent).unwrap().offer(&choices, &shapes, &tables).unwrap();
         let at_receiver = indexed.look_up(&shapes, &message).unwrap();
         for lookup in 0..count {
@@ -283,13 +283,20 @@ fn other_counts_kinds_and_lengths_are_errors() {
     lengths(transfer::send(keys().0, &[0; 3], &[[0; 2]; 9]).map(|_| ()));
     lengths(transfer::choose(keys().1, &[0; 9]).unwrap().0.receive(&[0; 287]).map(|_| ()));
 
-    let shapes = [Shape::new(4, 2)];
+    let shapes = [Shape::new(4, 2).unwrap()];
     let keys = || TableKeys::new(sixteen(3).0).unwrap();
     counts(keys().offer(&[0; 2], &shapes, &[[0; 2]; 2]).map(|_| ()));
     lengths(keys().offer(&[0; 3], &shapes, &[[0; 2]; 3]).map(|_| ()));
     let indices = || IndexKeys::new(sixteen(3).1).unwrap();
-    counts(indices().choose(&[0; 4]).map(|_| ()));
-    lengths(indices().choose(&[0; 3]).unwrap().0.look_up(&shapes, &[0; 11]).map(|_| ()));
+    counts(indices().choose(&shapes, &[0; 4]).map(|_| ()));
+    counts(indices().choose(&[], &[0; 3]).map(|_| ()));
+    assert_eq!(indices().choose(&shapes, &[0, 16, 0]).map(|_| ()), Err(Error::Index { lookup: 1 }));
+    let narrow = [Shape::new(2, 1).unwrap()];
+    assert_eq!(indices().choose(&narrow, &[3, 3, 4]).map(|_| ()), Err(Error::Index { lookup: 2 }));
+    for (index_bits, outputs) in [(5, 1), (4, 0), (4, 3)] {
+        counts(Shape::new(index_bits, outputs).map(|_| ()));
+    }
+    lengths(indices().choose(&shapes, &[0; 3]).unwrap().0.look_up(&shapes, &[0; 11]).map(|_| ()));
 
     let sender = || correlated::Sender::new(pairs(9).0).unwrap();
     counts(sender().send(&[48], &[0; 2], &[0; 8]).map(|_| ()));

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use session::{Extended, numbers};
 use veilbench_ot::relu::{self, Chooser, Layout, Offerer, Output, Shares, Turn};
-use veilbench_ot::{Depth, Error, Session, ideal, setup};
+use veilbench_ot::{Depth, Error, ideal, setup};
 
 fn keys(extended: &mut Extended, layout: Layout) -> (Offerer, Chooser) {
     let (requested, message) = relu::request(&mut extended.chooser, layout);
@@ -66,8 +66,8 @@ fn relus_over_extended_transfers_are_exact_at_every_depth_and_in_every_portion()
 
 #[test]
 fn a_set_up_takes_less_than_25_kilobytes_in_three_messages() {
-    assert_eq!(setup::message_bytes(Depth::EIGHT), [8192, 32 + 4096 + 690, 4096 + 7680]);
-    assert_eq!(setup::message_bytes(Depth::FOUR), [8192, 32 + 4096 + 1426, 4096 + 7680]);
+    assert_eq!(setup::message_bytes(Depth::EIGHT), [8208, 32 + 4096 + 690, 4096 + 7680]);
+    assert_eq!(setup::message_bytes(Depth::FOUR), [8208, 32 + 4096 + 1426, 4096 + 7680]);
 }
 
 #[test]
@@ -94,11 +94,11 @@ fn nothing_of_a_session_comes_again_in_another_of_the_same_name() {
 
 #[test]
 fn hostile_messages_of_a_set_up_are_errors() {
-    let (session, depth) = (Session::new([1; 16]), Depth::EIGHT);
-    let (chooser, first) = setup::Chooser::start(session, depth).unwrap();
-    let short = setup::Offerer::start(session, depth, &first[1..]).map(|_| ());
-    assert!(matches!(short, Err(Error::Length { expected: 8192, actual: 8191, .. })));
-    let (offerer, mut second) = setup::Offerer::start(session, depth, &first).unwrap();
+    let depth = Depth::EIGHT;
+    let (chooser, first) = setup::Chooser::start(depth).unwrap();
+    let short = setup::Offerer::start(depth, &first[1..]).map(|_| ());
+    assert!(matches!(short, Err(Error::Length { expected: 8208, actual: 8207, .. })));
+    let (offerer, mut second) = setup::Offerer::start(depth, &first).unwrap();
     let short = offerer.finish(&[0; 11_775]).map(|_| ());
     assert!(matches!(short, Err(Error::Length { expected: 11_776, .. })));
     second.push(0);
@@ -106,7 +106,7 @@ fn hostile_messages_of_a_set_up_are_errors() {
         chooser.finish(&second).map(|_| ()),
         Err(Error::Length { expected: 4818, actual: 4819, .. })
     ));
-    let (chooser, _) = setup::Chooser::start(session, depth).unwrap();
+    let (chooser, _) = setup::Chooser::start(depth).unwrap();
     second.pop();
     second[..32].fill(0);
     assert_eq!(chooser.finish(&second).map(|_| ()), Err(Error::Identity { index: 0 }));
@@ -124,4 +124,35 @@ fn preparing_a_relu_takes_407_bits_and_another_length_is_an_error() {
     assert_eq!(answer.len() * 8, 7 * 15 * 800);
     let short = requested.finish(&mut extended.chooser, &answer[1..]).map(|_| ());
     assert!(matches!(short, Err(Error::Length { .. })));
+}
+
+#[test]
+fn an_extension_is_over_after_a_message_that_was_none() {
+    let mut extended = Extended::new(Depth::EIGHT);
+    let (_, message) = extended.offerer.received.extend(100);
+    let refused = extended.chooser.sent.extend(100, &message[1..]).map(|_| ());
+    assert!(matches!(refused, Err(Error::Length { .. })));
+    assert_eq!(extended.chooser.sent.extend(100, &message).map(|_| ()), Err(Error::Broken));
+}
+
+#[test]
+fn requests_are_finished_in_their_order() {
+    let mut extended = Extended::new(Depth::EIGHT);
+    let layout = Layout::new(27, Output::Relu { bits: 48 }, 10).unwrap();
+    let mut prepared = [(); 2].map(|()| {
+        let (requested, request) = relu::request(&mut extended.chooser, layout);
+        (Some(requested), relu::answer(&mut extended.offerer, layout, &request).unwrap().1)
+    });
+    let mut finish = |at: usize| {
+        let (requested, answer) = &mut prepared[at];
+        requested.take().unwrap().finish(&mut extended.chooser, answer).map(|_| ())
+    };
+    assert_eq!(finish(1), Err(Error::Order { expected: 0, actual: 1 }));
+    assert_eq!(finish(0), Ok(()));
+}
+
+#[test]
+fn sessions_have_names_of_their_own() {
+    let names = [(); 2].map(|()| setup::Chooser::start(Depth::EIGHT).unwrap().1[..16].to_vec());
+    assert_ne!(names[0], names[1]);
 }

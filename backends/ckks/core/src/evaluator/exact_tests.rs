@@ -7,11 +7,11 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::keys::{KeyRequest, SecretKey, SeededEvaluationKeys};
-use crate::random::Randomness;
-use crate::ring::GaloisElement;
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
+use veilbench_ring::GaloisElement;
+use veilbench_ring::random::Randomness;
 
 struct Fixture {
     context: Context,

@@ -5,14 +5,14 @@
 //! transformed at all.
 
 use crate::context::{Context, Division};
-use crate::kernels::GROUP;
 use crate::keys::SwitchingKey;
-use crate::modulus::Factor;
-use crate::parallel;
 use crate::parameters::MAX_PRIMES;
-use crate::ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring};
-use crate::scratch::Scratch;
 use arrayvec::ArrayVec;
+use veilbench_ring::kernels::GROUP;
+use veilbench_ring::modulus::Factor;
+use veilbench_ring::parallel;
+use veilbench_ring::scratch::Scratch;
+use veilbench_ring::{Automorphism, BaseConversion, Ntt, Polynomial, Ring};
 
 /// Something for each of some primes or digits, on the stack: this is where the hot loops are.
 type Few<T> = ArrayVec<T, MAX_PRIMES>;

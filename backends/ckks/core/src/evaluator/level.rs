@@ -1,7 +1,7 @@
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
-use crate::ring::{Ntt, Polynomial};
+use veilbench_ring::{Ntt, Polynomial};
 
 impl Evaluator {
     /// Divides by the last prime of the level, which lowers level and scale.

@@ -2,8 +2,8 @@ use super::Evaluator;
 use super::key_switch::switch;
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
-use crate::parallel;
-use crate::ring::{Ntt, Polynomial};
+use veilbench_ring::parallel;
+use veilbench_ring::{Ntt, Polynomial};
 
 impl Evaluator {
     /// `left * right`, slot by slot, relinearised; the scales multiply.

@@ -3,8 +3,8 @@ use super::key_switch::{Decomposition, switch};
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
 use crate::keys::GaloisKey;
-use crate::ring::GaloisElement;
 use std::fmt;
+use veilbench_ring::GaloisElement;
 
 /// A ciphertext whose decomposition is done: every rotation of it costs about half.
 ///

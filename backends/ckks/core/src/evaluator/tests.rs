@@ -5,11 +5,11 @@ use super::key_switch::switch;
 use crate::context::Context;
 use crate::keys::{KeyRequest, SecretKey, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
-use crate::random::Randomness;
-use crate::ring::{Coefficients, Ntt, Polynomial};
 use crate::{Ciphertext, KeyId};
 use num_bigint::BigInt;
 use std::sync::Arc;
+use veilbench_ring::random::Randomness;
+use veilbench_ring::{Coefficients, Ntt, Polynomial};
 
 pub(super) const DEGREE: usize = 64;
 

@@ -1,9 +1,9 @@
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
-use crate::kernels::LAZY_TERMS;
-use crate::ring::{Ntt, Polynomial};
 use arrayvec::ArrayVec;
+use veilbench_ring::kernels::LAZY_TERMS;
+use veilbench_ring::{Ntt, Polynomial};
 
 impl Evaluator {
     /// `sum of weights[i] * ciphertexts[i]`, the weights encoded at `scale`: what a layer costs when every slot

@@ -1,12 +1,12 @@
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
-use crate::kernels::{GROUP, Kernels, LAZY_TERMS, SHORT_TERMS, ShortModulus};
-use crate::modulus::Modulus;
-use crate::parallel;
-use crate::ring::{Ntt, Polynomial};
 use arrayvec::ArrayVec;
 use std::ops::Range;
+use veilbench_ring::kernels::{GROUP, Kernels, LAZY_TERMS, SHORT_TERMS, ShortModulus};
+use veilbench_ring::modulus::Modulus;
+use veilbench_ring::parallel;
+use veilbench_ring::{Ntt, Polynomial};
 
 /// Coefficients of every input that are worked on together: a few dozen such pieces fit the second-level cache.
 const STRIP: usize = 256;

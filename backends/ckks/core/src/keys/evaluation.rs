@@ -2,10 +2,10 @@ use super::{KeyId, SecretKey, SeededSwitchingKey, SwitchingKey};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
-use crate::random::Randomness;
-use crate::ring::{Automorphism, GaloisElement, Polynomial};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use veilbench_ring::random::Randomness;
+use veilbench_ring::{Automorphism, GaloisElement, Polynomial};
 
 /// Which evaluation keys a circuit needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

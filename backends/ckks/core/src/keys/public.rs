@@ -4,9 +4,9 @@ use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
-use crate::random::{Randomness, Seed, expand_uniform};
-use crate::ring::{Ntt, Polynomial, Ring};
-use crate::sampling;
+use veilbench_ring::random::{Randomness, Seed, expand_uniform};
+use veilbench_ring::sampling;
+use veilbench_ring::{Ntt, Polynomial, Ring};
 
 /// A key anyone may encrypt with: an encryption of zero under the secret key, over the data primes up to a level.
 ///

@@ -3,10 +3,10 @@ use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::error::Result;
-use crate::random::{Randomness, expand_uniform};
-use crate::ring::{Ntt, Polynomial};
-use crate::sampling;
 use std::fmt;
+use veilbench_ring::random::{Randomness, expand_uniform};
+use veilbench_ring::sampling;
+use veilbench_ring::{Ntt, Polynomial};
 use zeroize::Zeroizing;
 
 /// A uniform ternary secret. It is wiped when dropped and prints as its id alone.

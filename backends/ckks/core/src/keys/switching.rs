@@ -1,13 +1,13 @@
 use super::SecretKey;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::kernels::BLOCK;
-use crate::modulus::Modulus;
-use crate::parallel;
-use crate::random::{Randomness, Seed, expand_uniform};
-use crate::ring::{Ntt, Polynomial, zeroed};
-use crate::sampling;
 use aligned_vec::AVec;
+use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::modulus::Modulus;
+use veilbench_ring::parallel;
+use veilbench_ring::random::{Randomness, Seed, expand_uniform};
+use veilbench_ring::sampling;
+use veilbench_ring::{Ntt, Polynomial, zeroed};
 use zeroize::Zeroizing;
 
 /// A key that takes a product with one secret to a ciphertext under another, as it is sent: the uniform half
@@ -22,7 +22,7 @@ pub(crate) struct SeededSwitchingKey {
 }
 
 /// The same, ready for use: for each prime, both halves of all digits in Montgomery form, in the order in which
-/// [`Kernels::dot_stream`](crate::kernels::Kernels::dot_stream) reads them.
+/// [`Kernels::dot_stream`](veilbench_ring::kernels::Kernels::dot_stream) reads them.
 #[derive(Debug)]
 pub(crate) struct SwitchingKey {
     pub(crate) rows: Vec<AVec<u64>>,

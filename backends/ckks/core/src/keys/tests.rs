@@ -7,9 +7,9 @@ use crate::encoding::Plaintext;
 use crate::keys::switching::expand_row;
 use crate::keys::{KeyRequest, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
-use crate::random::Randomness;
-use crate::ring::{Ntt, Polynomial};
-use crate::sampling::ERROR_DEVIATION;
+use veilbench_ring::random::Randomness;
+use veilbench_ring::sampling::ERROR_DEVIATION;
+use veilbench_ring::{Ntt, Polynomial};
 
 const DEGREE: usize = 1024;
 

@@ -1,7 +1,7 @@
 //! Bit-packed residues.
 
-use crate::modulus::Modulus;
-use crate::ring::{Ntt, Polynomial, Ring};
+use veilbench_ring::modulus::Modulus;
+use veilbench_ring::{Ntt, Polynomial, Ring};
 
 /// The bytes of a limb: the degree is a multiple of 8, so no bits are left over.
 pub(super) fn limb_bytes(degree: usize, m: &Modulus) -> usize {

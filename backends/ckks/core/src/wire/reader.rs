@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::keys::{SeededSwitchingKey, digits};
 use crate::parameters::ParameterId;
-use crate::ring::{Ntt, Polynomial, Ring};
+use veilbench_ring::{Ntt, Polynomial, Ring};
 
 /// The bytes of an object that are still to be read.
 pub(super) struct Reader<'a> {

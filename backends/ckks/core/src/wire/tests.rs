@@ -1,17 +1,14 @@
 use super::limbs::{limb_bytes, read_limb, write_limbs};
-use crate::kernels::Kernels;
-use crate::modulus::Modulus;
-use crate::parameters::{ParameterRequest, Parameters};
-use crate::ring::{Polynomial, Ring};
 use proptest::prelude::*;
+use veilbench_ring::kernels::Kernels;
+use veilbench_ring::modulus::Modulus;
+use veilbench_ring::{Polynomial, Ring, primes};
 
 const DEGREE: usize = 16;
 const BITS: [u32; 8] = [18, 19, 25, 32, 33, 43, 49, 50];
 
 fn ring() -> Ring {
-    let request =
-        ParameterRequest { degree: DEGREE, data_prime_bits: &BITS, special_prime_bits: &[50], digits: 8 };
-    Ring::new(&Parameters::new_insecure(&request).unwrap(), Kernels::portable())
+    Ring::new(DEGREE, &primes::find(DEGREE, &BITS).unwrap(), Kernels::portable()).unwrap()
 }
 
 proptest! {

@@ -5,7 +5,7 @@
 //! `less = less_high ^ equal_high & less_low`, `equal = equal_high & equal_low`: a triple for every "and". Bit-sliced: a word holds one bit of
 //! 64 values.
 
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 use crate::masked::masks::Role;
 use crate::random::Stream;

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::circuit::Guard;
 use crate::message::{Reader, Writer};
 use crate::ring::{Ring, add_assign};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// The guards of one batch at one party.
 pub(crate) struct Checks {

@@ -16,7 +16,7 @@
 use super::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// Words of a table of 256 bits.
 const ROW: usize = 4;

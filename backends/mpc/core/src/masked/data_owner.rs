@@ -13,8 +13,8 @@ use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
 use crate::oracle::concatenated;
 use crate::random::Seed;
-use crate::wiped::Wiped;
 use crate::{Error, ring};
+use veilbench_ring::wiped::Wiped;
 
 /// The data owner of one session.
 pub struct DataOwner {

@@ -17,8 +17,8 @@ use crate::linear::LinearMap;
 use crate::message::Writer;
 use crate::oracle::{add_shifted, concatenated};
 use crate::random::Seed;
-use crate::wiped::Wiped;
 use crate::{Error, ring};
+use veilbench_ring::wiped::Wiped;
 
 /// The dealer of one session.
 pub struct Dealer {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 use super::checks::Checks;
 use super::comparison::{Layout, Leaves};

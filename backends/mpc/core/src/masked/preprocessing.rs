@@ -6,8 +6,8 @@ use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
 use crate::message::Reader;
 use crate::random::Seed;
-use crate::wiped::Wiped;
 use crate::{Error, ring};
+use veilbench_ring::wiped::Wiped;
 
 /// One party's randomness for one gate and one batch.
 #[derive(Default)]

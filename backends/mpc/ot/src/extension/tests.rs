@@ -210,10 +210,11 @@ fn messages_of_other_lengths_and_other_numbers_of_seeds_are_errors() {
         let error = Sender::new(parameters, chosen, &vec![0; length]).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::Length { expected: 4096, actual, .. } if actual == length));
     }
-    let (mut sender, _) = begin(parameters);
     for length in [0, 187, 189, 1 << 20] {
+        let (mut sender, _) = begin(parameters);
         let error = sender.extend(100, &vec![0; length]).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::Length { expected: 188, actual, .. } if actual == length));
+        assert_eq!(sender.extend(100, &[0; 188]).map(|_| ()), Err(Error::Broken));
     }
 }
 

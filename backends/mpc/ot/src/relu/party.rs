@@ -10,7 +10,7 @@ use crate::correlated::{Chosen, Sender};
 use crate::gates::Triple;
 use crate::lookup::{Indexed, TableKeys};
 use crate::multiplexer::{Multiplexer, Selected, Selecting};
-use crate::wiped::Wiped;
+use veilbench_ring::wiped::Wiped;
 
 /// A party that waits for a message. It is consumed by it, also if that is an error: keys never serve twice.
 pub struct Party {
@@ -100,12 +100,12 @@ impl Party {
         };
         let levels = layout.levels();
         if (1..=levels).contains(&number) {
-            let opened = Opened::new(nodes, &mut self.triples);
+            let opened = Opened::new(nodes, &mut self.triples)?;
             opened.write(&mut answer);
             nodes = opened.close(offers, &mut message);
         }
         if number < levels {
-            let opened = Opened::new(nodes, &mut self.triples);
+            let opened = Opened::new(nodes, &mut self.triples)?;
             opened.write(&mut answer);
             self.state = State::Opened(opened);
             self.next += 2;

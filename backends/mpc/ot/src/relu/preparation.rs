@@ -13,6 +13,8 @@ pub struct Requested {
     layout: Layout,
     lookups: ReceiverRows,
     offered: ReceiverRows,
+    /// Number of the portion that the offerer answers with.
+    portion: u64,
 }
 
 /// Begins at the chooser. Returns the message to the offerer.
@@ -20,7 +22,9 @@ pub fn request(extensions: &mut ChooserExtensions, layout: Layout) -> (Requested
     let (lookups, mut message) = extensions.lookups.extend(layout.lookups());
     let (offered, corrections) = extensions.received.extend(layout.offered());
     message.extend(corrections);
-    (Requested { layout, lookups, offered }, message)
+    let portion = extensions.requested;
+    extensions.requested += 1;
+    (Requested { layout, lookups, offered, portion }, message)
 }
 
 /// Takes the chooser's message at the offerer. Returns its keys, and the message to the chooser.
@@ -46,8 +50,13 @@ impl Requested {
     /// Takes the offerer's message. Returns the chooser's keys.
     ///
     /// # Errors
-    /// [`Error::Length`] for a message that is none.
+    /// [`Error::Length`] for a message that is none, [`Error::Order`] if an earlier request is not finished.
     pub fn finish(self, extensions: &mut ChooserExtensions, message: &[u8]) -> Result<Chooser, Error> {
+        let (expected, actual) = (extensions.finished, self.portion);
+        if expected != actual {
+            return Err(Error::Order { expected, actual });
+        }
+        extensions.finished += 1;
         let returned = extensions.sent.extend(self.layout.returned(), message)?;
         Chooser::new(self.layout, self.lookups, self.offered, returned)
     }

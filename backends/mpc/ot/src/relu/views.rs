@@ -120,8 +120,8 @@ fn all_bits_of_relus_on_the_dealers_transfers_are_uniform_and_under_masks_of_the
 #[test]
 fn all_bits_of_relus_of_one_session_are_uniform_and_under_masks_of_their_own() {
     let (session, depth) = (Session::new([5; 16]), Depth::FOUR);
-    let (chooser, first) = setup::Chooser::start(session, depth).unwrap();
-    let (offerer, second) = setup::Offerer::start(session, depth, &first).unwrap();
+    let (chooser, first) = setup::Chooser::start_in(session, depth).unwrap();
+    let (offerer, second) = setup::Offerer::start(depth, &first).unwrap();
     let (mut chooser, third) = chooser.finish(&second).unwrap();
     let mut offerer = offerer.finish(&third).unwrap();
     let [layout, _] = layouts();

@@ -14,8 +14,8 @@ pub(crate) struct Extended {
 impl Extended {
     pub(crate) fn new(depth: Depth) -> Self {
         let session = Session::new([5; 16]);
-        let (chooser, first) = setup::Chooser::start(session, depth).unwrap();
-        let (offerer, second) = setup::Offerer::start(session, depth, &first).unwrap();
+        let (chooser, first) = setup::Chooser::start_in(session, depth).unwrap();
+        let (offerer, second) = setup::Offerer::start(depth, &first).unwrap();
         let (chooser, third) = chooser.finish(&second).unwrap();
         assert_eq!([first.len(), second.len(), third.len()], setup::message_bytes(depth));
         Self { chooser, offerer: offerer.finish(&third).unwrap() }

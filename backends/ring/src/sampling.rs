@@ -10,12 +10,12 @@ const BINOMIAL_BITS: u32 = 21;
 pub const ERROR_DEVIATION: f64 = 3.240_370_349_203_93;
 
 /// Coefficients uniform in -1, 0, 1; the bias is below `2^-62`.
-pub(crate) fn ternary(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {
+pub fn ternary(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {
     sample(random, degree, |word| ((u128::from(word) * 3) >> 64) as i64 - 1)
 }
 
 /// Coefficients from the centred binomial distribution of deviation [`ERROR_DEVIATION`].
-pub(crate) fn error(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {
+pub fn error(random: &mut Randomness, degree: usize) -> Zeroizing<Vec<i64>> {
     const MASK: u64 = (1 << BINOMIAL_BITS) - 1;
     sample(random, degree, |word| {
         i64::from((word & MASK).count_ones()) - i64::from((word >> BINOMIAL_BITS & MASK).count_ones())

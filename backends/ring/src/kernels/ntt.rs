@@ -8,7 +8,7 @@ use tfhe_ntt::prime64::Plan;
 ///
 /// `tfhe-ntt` defines the results. The kernels for AVX-512 IFMA are held to it by tests, value for value.
 #[derive(Debug)]
-pub(crate) struct Transforms {
+pub struct Transforms {
     kernels: Kernels,
     modulus: Modulus,
     degree: usize,
@@ -45,13 +45,13 @@ impl Code {
 
 impl Transforms {
     /// `None` unless the prime is 1 modulo twice the degree.
-    pub(crate) fn new(kernels: Kernels, degree: usize, m: &Modulus) -> Option<Self> {
+    pub fn new(kernels: Kernels, degree: usize, m: &Modulus) -> Option<Self> {
         let plan = Plan::try_new(degree, m.value())?;
         Some(Self { kernels, modulus: *m, degree, code: Code::new(kernels, plan, m) })
     }
 
     /// From reduced coefficients.
-    pub(crate) fn forward(&self, row: &mut [u64]) {
+    pub fn forward(&self, row: &mut [u64]) {
         assert_eq!(row.len(), self.degree);
         match &self.code {
             Code::Library(plan) => plan.fwd(row),
@@ -67,7 +67,7 @@ impl Transforms {
     }
 
     /// To reduced coefficients, times `N` and `factor`.
-    pub(crate) fn inverse(&self, row: &mut [u64], factor: Factor) {
+    pub fn inverse(&self, row: &mut [u64], factor: Factor) {
         assert_eq!(row.len(), self.degree);
         match &self.code {
             Code::Library(plan) => {

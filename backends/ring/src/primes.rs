@@ -1,7 +1,29 @@
 //! Primes congruent to 1 modulo twice the ring degree, found in a fixed order.
 
+use crate::Error;
+use crate::ring::check_degree;
+
+/// Distinct primes of these lengths, the largest first among those of one length.
+///
+/// # Errors
+/// [`Error::TooFewPrimes`] if there are not as many, as for lengths outside of 2 to 63; [`Error::Degree`].
+pub fn find(degree: usize, bits: &[u32]) -> Result<Vec<u64>, Error> {
+    check_degree(degree)?;
+    let mut found: Vec<(u32, u64)> = Vec::with_capacity(bits.len());
+    for &bits in bits {
+        let previous = found.iter().rev().find(|(other, _)| *other == bits).map(|(_, prime)| *prime);
+        let prime = (2..64)
+            .contains(&bits)
+            .then(|| ntt_primes(degree, bits).find(|&prime| previous.is_none_or(|previous| prime < previous)))
+            .flatten()
+            .ok_or(Error::TooFewPrimes { degree, bits })?;
+        found.push((bits, prime));
+    }
+    Ok(found.into_iter().map(|(_, prime)| prime).collect())
+}
+
 /// The primes `1 mod 2 * degree` of exactly `bits` bits, in descending order.
-pub(super) fn ntt_primes(degree: usize, bits: u32) -> impl Iterator<Item = u64> {
+pub fn ntt_primes(degree: usize, bits: u32) -> impl Iterator<Item = u64> {
     let step = 2 * degree as u64;
     let (floor, top) = (1u64 << (bits - 1), (1u64 << bits) - 1);
     let first = top - (top - 1) % step;
@@ -12,7 +34,7 @@ pub(super) fn ntt_primes(degree: usize, bits: u32) -> impl Iterator<Item = u64> 
 
 /// Miller and Rabin's test with the bases that make it exact below `2^64` (Sorenson and Webster,
 /// "Strong pseudoprimes to twelve prime bases", 2015).
-pub(super) fn is_prime(n: u64) -> bool {
+pub fn is_prime(n: u64) -> bool {
     const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
     if n < 2 || BASES.iter().any(|&base| n != base && n.is_multiple_of(base)) {
         return false;

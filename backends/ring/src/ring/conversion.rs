@@ -10,7 +10,7 @@ use std::ops::Range;
 /// Halevi, Polyakov and Shoup, "An improved RNS variant of the BFV scheme" (2018), section 2.2; only numbers
 /// within rounding error of half the product may come out as the other representative.
 #[derive(Debug)]
-pub(crate) struct BaseConversion {
+pub struct BaseConversion {
     source: Range<usize>,
     factors: Vec<Factor>,
     kind: Kind,
@@ -34,7 +34,7 @@ struct Shift {
 
 impl BaseConversion {
     /// From the moduli `source` of the ring to any other of its moduli.
-    pub(crate) fn new(ring: &Ring, source: Range<usize>) -> Self {
+    pub fn new(ring: &Ring, source: Range<usize>) -> Self {
         let primes: Vec<u64> = source.clone().map(|index| ring.modulus(index).value()).collect();
         let without = |skip: usize| {
             let primes = &primes;
@@ -78,18 +78,18 @@ impl BaseConversion {
 
     /// Takes a row from the NTT domain to what [`BaseConversion::convert`] reads: `position` counts the source
     /// primes.
-    pub(crate) fn prepare(&self, ring: &Ring, position: usize, row: &mut [u64]) {
+    pub fn prepare(&self, ring: &Ring, position: usize, row: &mut [u64]) {
         let index = self.source.start + position;
         ring.inverse_scaled(index, row, self.factors[position]);
     }
 
     /// Whether [`BaseConversion::convert`] reads the row that [`BaseConversion::count_overflow`] writes.
-    pub(crate) fn needs_overflow(&self) -> bool {
+    pub fn needs_overflow(&self) -> bool {
         matches!(self.kind, Kind::Several { .. })
     }
 
     /// Finds, for every coefficient, by how many multiples of the source product the plain sum is off.
-    pub(crate) fn count_overflow(&self, ring: &Ring, prepared: &[&[u64]], overflow: &mut [u64]) {
+    pub fn count_overflow(&self, ring: &Ring, prepared: &[&[u64]], overflow: &mut [u64]) {
         if let Kind::Several { reciprocals, .. } = &self.kind {
             ring.kernels().overflow(prepared, reciprocals, overflow);
         }
@@ -97,7 +97,7 @@ impl BaseConversion {
 
     /// The coefficients modulo one target. `rows` are the prepared source rows, followed by the overflow row
     /// if that is needed.
-    pub(crate) fn convert(&self, ring: &Ring, rows: &[&[u64]], target: usize, out: &mut [u64]) {
+    pub fn convert(&self, ring: &Ring, rows: &[&[u64]], target: usize, out: &mut [u64]) {
         debug_assert!(!self.source.contains(&target));
         let (m, kernels) = (ring.modulus(target), ring.kernels());
         match &self.kind {
@@ -113,7 +113,7 @@ impl BaseConversion {
     }
 
     /// [`BaseConversion::convert`] for many targets: `out` holds one row for each.
-    pub(crate) fn convert_many(&self, ring: &Ring, sources: &[&[u64]], targets: &[usize], out: &mut [u64]) {
+    pub fn convert_many(&self, ring: &Ring, sources: &[&[u64]], targets: &[usize], out: &mut [u64]) {
         let degree = ring.degree();
         let Kind::Several { weights, .. } = &self.kind else {
             for (&target, out) in targets.iter().zip(out.chunks_exact_mut(degree)) {

@@ -10,11 +10,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRef
 const MIN_WORDS: usize = 1 << 17;
 
 /// Runs `work` on every item; together they touch about `words` residues.
-pub(crate) fn for_each<T: Send>(
-    words: usize,
-    items: impl IntoIterator<Item = T>,
-    work: impl Fn(T) + Sync + Send,
-) {
+pub fn for_each<T: Send>(words: usize, items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync + Send) {
     if words < MIN_WORDS || rayon::current_num_threads() == 1 {
         items.into_iter().for_each(work);
     } else {
@@ -24,11 +20,7 @@ pub(crate) fn for_each<T: Send>(
 }
 
 /// What `work` makes of every item, in their order; together they touch about `words` residues.
-pub(crate) fn map<T: Sync, R: Send>(
-    words: usize,
-    items: &[T],
-    work: impl Fn(&T) -> R + Sync + Send,
-) -> Vec<R> {
+pub fn map<T: Sync, R: Send>(words: usize, items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     if words < MIN_WORDS || rayon::current_num_threads() == 1 {
         items.iter().map(work).collect()
     } else {
@@ -37,6 +29,6 @@ pub(crate) fn map<T: Sync, R: Send>(
 }
 
 /// How many threads there are to share work among.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     rayon::current_num_threads()
 }

@@ -2,11 +2,11 @@ use crate::kernels::{BLOCK, PermutedBlock};
 
 /// The exponent `g` of an automorphism `X -> X^g`: odd, below `2N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct GaloisElement(pub(crate) u32);
+pub struct GaloisElement(pub u32);
 
 impl GaloisElement {
     /// Rotates the slots left by `steps` modulo their number, so right for negative steps.
-    pub(crate) fn rotation(degree: usize, steps: i64) -> Self {
+    pub fn rotation(degree: usize, steps: i64) -> Self {
         let slots = degree as i64 / 2;
         let mask = 2 * degree as u64 - 1;
         let (mut square, mut element) = (5, 1);
@@ -22,12 +22,12 @@ impl GaloisElement {
     }
 
     /// Conjugates every slot.
-    pub(crate) fn conjugation(degree: usize) -> Self {
+    pub fn conjugation(degree: usize) -> Self {
         Self(2 * degree as u32 - 1)
     }
 
     /// The element of the inverse automorphism.
-    pub(crate) fn inverse(self, degree: usize) -> Self {
+    pub fn inverse(self, degree: usize) -> Self {
         let mask = 2 * degree as u32 - 1;
         let mut inverse = self.0;
         for _ in 0..5 {
@@ -43,12 +43,13 @@ impl GaloisElement {
 /// the low bits of that exponent, and those decide the low bits of its product with `g` alone: aligned blocks
 /// go to aligned blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Automorphism {
+pub struct Automorphism {
     blocks: Vec<PermutedBlock>,
 }
 
 impl Automorphism {
-    pub(crate) fn new(degree: usize, element: GaloisElement) -> Self {
+    /// The permutation for an exponent.
+    pub fn new(degree: usize, element: GaloisElement) -> Self {
         let bits = degree.trailing_zeros();
         let reverse = |i: usize| i.reverse_bits() >> (usize::BITS - bits);
         let source = |i: usize| {
@@ -65,7 +66,8 @@ impl Automorphism {
         Self { blocks: (0..degree / BLOCK).map(block).collect() }
     }
 
-    pub(crate) fn blocks(&self) -> &[PermutedBlock] {
+    /// What [`Kernels::permute`](crate::kernels::Kernels::permute) reads.
+    pub fn blocks(&self) -> &[PermutedBlock] {
         &self.blocks
     }
 }

@@ -13,7 +13,7 @@ mod swaps;
 
 use super::avx512::{Block, blocks, blocks_mut, load, splat, store};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
-use crate::ring::zeroed;
+use crate::zeroed;
 use aligned_vec::AVec;
 use std::arch::x86_64::*;
 use swaps::{deal, swap_fours, swap_ones, swap_pairs, weave};

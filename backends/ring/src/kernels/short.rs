@@ -4,14 +4,14 @@ use crate::modulus::Modulus;
 
 /// The most sources of [`Kernels::short_sums`](super::Kernels::short_sums): what keeps its second reduction below
 /// any prime of the parameters.
-pub(crate) const SHORT_TERMS: usize = 64;
+pub const SHORT_TERMS: usize = 64;
 
 const WORD_BITS: u32 = 32;
 pub(super) const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
 
 /// A prime of 8 to 32 bits, with Montgomery's radix `2^32` applied twice: weights are `weight * 2^64 mod p`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShortModulus {
+pub struct ShortModulus {
     pub(super) value: u64,
     /// `p^-1 mod 2^32`.
     pub(super) inverse: u64,
@@ -21,7 +21,7 @@ pub(crate) struct ShortModulus {
 
 impl ShortModulus {
     /// `None` if the prime is too long, or shorter than any that parameters have.
-    pub(crate) fn new(m: &Modulus) -> Option<Self> {
+    pub fn new(m: &Modulus) -> Option<Self> {
         let largest = m.value() - 1;
         let run = u64::MAX.checked_div(largest.checked_mul(largest)?)?.min(SHORT_TERMS as u64);
         let short = (8..=WORD_BITS).contains(&m.bits());
@@ -29,7 +29,7 @@ impl ShortModulus {
     }
 
     /// A residue as a weight.
-    pub(crate) fn prepare(&self, weight: u64) -> u64 {
+    pub fn prepare(&self, weight: u64) -> u64 {
         ((u128::from(weight) << (2 * WORD_BITS)) % u128::from(self.value)) as u64
     }
 

@@ -2,15 +2,16 @@
 
 /// Primes stay below `2^MAX_PRIME_BITS` so that every product, quotient and lazy sum of the kernels fits the
 /// 52-bit multipliers of AVX-512 IFMA.
-pub(crate) const MAX_PRIME_BITS: u32 = 50;
+pub const MAX_PRIME_BITS: u32 = 50;
 
 /// The radix of Montgomery form and of Shoup quotients is `2^RADIX_BITS`.
-pub(crate) const RADIX_BITS: u32 = 52;
-pub(crate) const RADIX_MASK: u64 = (1 << RADIX_BITS) - 1;
+pub const RADIX_BITS: u32 = 52;
+/// The low [`RADIX_BITS`] bits.
+pub const RADIX_MASK: u64 = (1 << RADIX_BITS) - 1;
 
 /// An odd prime below `2^50`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Modulus {
+pub struct Modulus {
     value: u64,
     bits: u32,
     /// `floor(2^(bits + 51) / p)`, below `2^52`.
@@ -23,14 +24,16 @@ pub(crate) struct Modulus {
 
 /// A residue one multiplies by many times, with its Shoup quotient `floor(value * 2^52 / p)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Factor {
-    pub(crate) value: u64,
-    pub(crate) quotient: u64,
+pub struct Factor {
+    /// The residue.
+    pub value: u64,
+    /// Its Shoup quotient.
+    pub quotient: u64,
 }
 
 impl Modulus {
     /// `value` is an odd prime below `2^50`; the parameters check that.
-    pub(crate) fn new(value: u64) -> Self {
+    pub fn new(value: u64) -> Self {
         let bits = u64::BITS - value.leading_zeros();
         // Newton's iteration doubles the correct low bits: 3, 6, 12, 24, 48, 96.
         let mut inverse = value;
@@ -44,59 +47,77 @@ impl Modulus {
         modulus
     }
 
-    pub(crate) const fn value(&self) -> u64 {
+    /// The prime.
+    #[inline]
+    pub const fn value(&self) -> u64 {
         self.value
     }
 
     /// The length of the prime in bits.
-    pub(crate) const fn bits(&self) -> u32 {
+    #[inline]
+    pub const fn bits(&self) -> u32 {
         self.bits
     }
 
-    pub(crate) const fn barrett(&self) -> u64 {
+    /// `floor(2^(bits + 51) / p)`.
+    #[inline]
+    pub const fn barrett(&self) -> u64 {
         self.barrett
     }
 
-    pub(crate) const fn radix_inverse(&self) -> u64 {
+    /// `p^-1 mod 2^52`.
+    #[inline]
+    pub const fn radix_inverse(&self) -> u64 {
         self.radix_inverse
     }
 
     /// The factor that takes a residue into Montgomery form.
-    pub(crate) const fn radix(&self) -> Factor {
+    #[inline]
+    pub const fn radix(&self) -> Factor {
         self.radix
     }
 
     /// The smallest multiple of the prime that is at least `2^50`: makes a number of at most 50 bits and a sign
     /// positive without changing its residue.
-    pub(crate) const fn signed_offset(&self) -> u64 {
+    #[inline]
+    pub const fn signed_offset(&self) -> u64 {
         (1u64 << MAX_PRIME_BITS).div_ceil(self.value) * self.value
     }
 
     /// Prepares a reduced residue as a fixed factor.
-    pub(crate) fn factor(&self, value: u64) -> Factor {
+    #[inline]
+    pub fn factor(&self, value: u64) -> Factor {
         debug_assert!(value < self.value);
         Factor { value, quotient: ((u128::from(value) << RADIX_BITS) / u128::from(self.value)) as u64 }
     }
 
     /// A reduced residue in Montgomery form: `value * 2^52 mod p`.
-    pub(crate) fn montgomery(&self, value: u64) -> u64 {
+    #[inline]
+    pub fn montgomery(&self, value: u64) -> u64 {
         self.multiply(value, self.radix.value)
     }
 
-    pub(crate) const fn reduce_once(&self, value: u64) -> u64 {
+    /// Reduces a number below `2p`.
+    #[inline]
+    pub const fn reduce_once(&self, value: u64) -> u64 {
         let less = value.wrapping_sub(self.value);
         if less < value { less } else { value }
     }
 
-    pub(crate) fn subtract(&self, a: u64, b: u64) -> u64 {
+    /// The difference of two residues.
+    #[inline]
+    pub fn subtract(&self, a: u64, b: u64) -> u64 {
         self.reduce_once(a + self.value - b)
     }
 
-    pub(crate) fn multiply(&self, a: u64, b: u64) -> u64 {
+    /// The product of two residues.
+    #[inline]
+    pub fn multiply(&self, a: u64, b: u64) -> u64 {
         (u128::from(a) * u128::from(b) % u128::from(self.value)) as u64
     }
 
-    pub(crate) fn power(&self, base: u64, mut exponent: u64) -> u64 {
+    /// A power of a number.
+    pub fn power(&self, base: u64, mut exponent: u64) -> u64 {
         let (mut square, mut result) = (base % self.value, 1);
         while exponent > 0 {
             if exponent & 1 == 1 {
@@ -109,17 +130,18 @@ impl Modulus {
     }
 
     /// The inverse of a residue that is not zero, by Fermat.
-    pub(crate) fn invert(&self, value: u64) -> u64 {
+    pub fn invert(&self, value: u64) -> u64 {
         self.power(value, self.value - 2)
     }
 
     /// The residue of a product of word-sized numbers.
-    pub(crate) fn product(&self, factors: impl IntoIterator<Item = u64>) -> u64 {
+    pub fn product(&self, factors: impl IntoIterator<Item = u64>) -> u64 {
         factors.into_iter().fold(1, |product, factor| self.multiply(product, factor % self.value))
     }
 
     /// The residue of a signed number.
-    pub(crate) fn signed(&self, value: i128) -> u64 {
+    #[inline]
+    pub fn signed(&self, value: i128) -> u64 {
         value.rem_euclid(i128::from(self.value)) as u64
     }
 }

@@ -1,6 +1,6 @@
 //! Where all randomness comes from: ChaCha20, seeded by the operating system.
 
-use crate::error::{Error, Result};
+use crate::Error;
 use crate::modulus::Modulus;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
@@ -8,7 +8,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// What a public uniform polynomial is expanded from; it is sent in its place.
-pub(crate) type Seed = [u8; 32];
+pub type Seed = [u8; 32];
 
 /// A cryptographic generator. Its state is wiped when it is dropped.
 pub struct Randomness {
@@ -26,7 +26,7 @@ impl Randomness {
     ///
     /// # Errors
     /// [`Error::Randomness`] if the system has none to give.
-    pub fn from_system() -> Result<Self> {
+    pub fn from_system() -> Result<Self, Error> {
         let mut seed = Zeroizing::new(Seed::default());
         getrandom::fill(seed.as_mut_slice())
             .map_err(|error| Error::Randomness { reason: error.to_string() })?;
@@ -41,23 +41,26 @@ impl Randomness {
 
     /// Goes on from a key drawn from its own stream: whoever reads the memory of the process later can no longer
     /// compute what was drawn before. Every key and every encryption ends with it.
-    pub(crate) fn erase_past(&mut self) {
+    pub fn erase_past(&mut self) {
         let mut seed = Zeroizing::new(Seed::default());
         self.generator.fill_bytes(seed.as_mut_slice());
         self.generator = ChaCha20Rng::from_seed(*seed);
     }
 
-    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+    /// Draws bytes.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
         self.generator.fill_bytes(bytes);
     }
 
-    pub(crate) fn word(&mut self) -> u64 {
+    /// Draws a word.
+    #[inline]
+    pub fn word(&mut self) -> u64 {
         self.generator.next_u64()
     }
 
     /// What the generator draws first if it is wound back as far as its state allows.
-    #[cfg(test)]
-    pub(crate) fn rewound(&mut self) -> [u8; 32] {
+    #[cfg(feature = "inspection")]
+    pub fn rewound(&mut self) -> [u8; 32] {
         let position = self.generator.get_word_pos();
         self.generator.set_word_pos(0);
         let first = self.array();
@@ -66,7 +69,7 @@ impl Randomness {
     }
 
     /// Public bytes: knowing them says nothing about the rest of the stream.
-    pub(crate) fn array<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
+    pub fn array<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         self.fill(&mut bytes);
         bytes
@@ -75,7 +78,7 @@ impl Randomness {
 
 /// Fills a row with public residues, uniform below the modulus: little-endian words of ChaCha20 with this seed
 /// and stream number, cut to the length of the modulus and rejected where they reach it.
-pub(crate) fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
+pub fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
     const WORDS: usize = 256;
     let mut generator = ChaCha20Rng::from_seed(*seed);
     generator.set_stream(stream);

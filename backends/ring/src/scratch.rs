@@ -1,6 +1,6 @@
 //! Buffers that are used again, so that hot loops neither allocate nor touch fresh pages.
 
-use crate::ring::zeroed;
+use crate::zeroed;
 use aligned_vec::AVec;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -14,13 +14,13 @@ const MAX_IDLE_WORDS: usize = 1 << 23;
 /// They have held ciphertexts and what is computed from them; whatever depends on a secret key is wiped before it
 /// comes here or kept out.
 #[derive(Debug, Default)]
-pub(crate) struct ScratchPool {
+pub struct ScratchPool {
     idle: Mutex<Vec<AVec<u64>>>,
 }
 
 /// A buffer on loan; its contents are what its last user left.
 #[derive(Debug)]
-pub(crate) struct Scratch<'a> {
+pub struct Scratch<'a> {
     pool: &'a ScratchPool,
     buffer: AVec<u64>,
     length: usize,
@@ -28,14 +28,14 @@ pub(crate) struct Scratch<'a> {
 
 impl ScratchPool {
     /// A buffer of `length` words.
-    pub(crate) fn take(&self, length: usize) -> Scratch<'_> {
+    pub fn take(&self, length: usize) -> Scratch<'_> {
         let buffer = self.idle_buffer(length, usize::MAX).unwrap_or_else(|| zeroed(length));
         Scratch { pool: self, buffer, length }
     }
 
     /// How many buffers wait, and whether all that stands in them is zero.
-    #[cfg(test)]
-    pub(crate) fn idle_and_wiped(&self) -> (usize, bool) {
+    #[cfg(feature = "inspection")]
+    pub fn idle_and_wiped(&self) -> (usize, bool) {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         (idle.len(), idle.iter().all(|buffer| buffer.iter().all(|&word| word == 0)))
     }
@@ -72,7 +72,7 @@ impl Drop for Scratch<'_> {
 }
 
 /// The rows of a polynomial. They go back to the pool they came from, as long as that does not hold too much.
-pub(crate) struct Rows {
+pub struct Rows {
     pool: Arc<ScratchPool>,
     buffer: AVec<u64>,
     length: usize,
@@ -80,13 +80,13 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// With unspecified contents.
-    pub(crate) fn unspecified(pool: &Arc<ScratchPool>, length: usize) -> Self {
+    pub fn unspecified(pool: &Arc<ScratchPool>, length: usize) -> Self {
         let buffer = pool.idle_buffer(length, 2 * length).unwrap_or_else(|| zeroed(length));
         Self { pool: Arc::clone(pool), buffer, length }
     }
 
     /// A copy of the first `length` words.
-    pub(crate) fn prefix(&self, length: usize) -> Self {
+    pub fn prefix(&self, length: usize) -> Self {
         let mut copy = Self::unspecified(&self.pool, length);
         copy.copy_from_slice(&self[..length]);
         copy

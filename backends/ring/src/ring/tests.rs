@@ -1,18 +1,12 @@
 use super::*;
-use crate::parameters::ParameterRequest;
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;
 
 const DEGREE: usize = 64;
 
 fn ring() -> Ring {
-    let request = ParameterRequest {
-        degree: DEGREE,
-        data_prime_bits: &[50, 27, 27, 40, 40],
-        special_prime_bits: &[50, 49, 48],
-        digits: 2,
-    };
-    Ring::new(&Parameters::new_insecure(&request).unwrap(), Kernels::detect())
+    let primes = crate::primes::find(DEGREE, &[50, 27, 27, 40, 40, 50, 49, 48]).unwrap();
+    Ring::new(DEGREE, &primes, Kernels::detect()).unwrap()
 }
 
 fn small() -> impl Strategy<Value = Vec<i64>> {
@@ -140,4 +134,17 @@ fn rotations_compose_and_wrap_around() {
     assert_eq!(element(-1), element(31));
     assert_eq!(element(1).inverse(DEGREE), element(-1));
     assert_eq!(BigInt::from_bytes_le(Sign::Plus, &[5]), BigInt::from(element(1).0));
+}
+
+#[test]
+fn degrees_and_numbers_that_make_no_ring_are_refused() {
+    let new = |degree, primes: &[u64]| Ring::new(degree, primes, Kernels::portable()).map(|_| ());
+    for degree in [0, 8, 48, 131_072, usize::MAX] {
+        assert!(matches!(new(degree, &[97]), Err(Error::Degree { .. })), "{degree}");
+    }
+    // 1 modulo 32: two primes, a composite, a prime that is not, one that is too long, one of them twice.
+    assert_eq!(new(16, &[97, 193]), Ok(()));
+    for primes in [&[33][..], &[101], &[0], &[1], &[97, 97], &[(1 << 61) - 1]] {
+        assert!(matches!(new(16, primes), Err(Error::Prime { .. })), "{primes:?}");
+    }
 }

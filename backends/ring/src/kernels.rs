@@ -17,21 +17,21 @@ mod short;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ntt::Transforms;
+pub use ntt::Transforms;
 
 use crate::modulus::{Factor, Modulus};
-pub(crate) use short::{SHORT_TERMS, ShortModulus};
+pub use short::{SHORT_TERMS, ShortModulus};
 use std::fmt;
 
 /// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
 /// reduction then stays below `4p`.
-pub(crate) const LAZY_TERMS: usize = 12;
+pub const LAZY_TERMS: usize = 12;
 
 /// The most targets [`Kernels::combine_group`] should serve at once: as many as registers hold sums for.
-pub(crate) const GROUP: usize = 4;
+pub const GROUP: usize = 4;
 
 /// Residues are handled in blocks of this many; every slice is a whole number of blocks.
-pub(crate) const BLOCK: usize = 8;
+pub const BLOCK: usize = 8;
 
 /// Which instructions the element-wise kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +69,8 @@ impl Instructions {
         self == Self::Portable
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// A name for reports.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "AVX2",
@@ -88,18 +89,18 @@ impl fmt::Display for Instructions {
 ///
 /// All slices of a call have the same length, a multiple of [`BLOCK`]; residues are below the modulus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kernels {
+pub struct Kernels {
     /// Only [`Kernels::new`] sets this, after it has seen that the processor has them.
     instructions: Instructions,
 }
 
 /// One output block of an automorphism in the NTT domain: where its eight residues come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PermutedBlock {
+pub struct PermutedBlock {
     /// The block that is read.
-    pub(crate) source: u32,
+    pub source: u32,
     /// Byte `i` is the lane of that block that becomes lane `i`.
-    pub(crate) lanes: u64,
+    pub lanes: u64,
 }
 
 macro_rules! dispatch {
@@ -128,79 +129,81 @@ macro_rules! dispatch {
 
 impl Kernels {
     /// Kernels with these instructions, if the processor has them.
-    pub(crate) fn new(instructions: Instructions) -> Option<Self> {
+    pub fn new(instructions: Instructions) -> Option<Self> {
         instructions.are_available().then_some(Self { instructions })
     }
 
-    pub(crate) const fn portable() -> Self {
+    /// Kernels in plain Rust.
+    pub const fn portable() -> Self {
         Self { instructions: Instructions::Portable }
     }
 
     /// The fastest path of this processor.
-    pub(crate) fn detect() -> Self {
+    pub fn detect() -> Self {
         Instructions::ALL.into_iter().rev().find_map(Self::new).unwrap_or_else(Self::portable)
     }
 
-    pub(crate) fn instructions(self) -> Instructions {
+    /// The instructions they use.
+    pub fn instructions(self) -> Instructions {
         self.instructions
     }
 
     /// `a += b`.
-    pub(crate) fn add_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+    pub fn add_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
         check([a.len(), b.len()]);
         dispatch!(self, add_assign(m, a, b));
     }
 
     /// `a -= b`.
-    pub(crate) fn subtract_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+    pub fn subtract_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
         check([a.len(), b.len()]);
         dispatch!(self, subtract_assign(m, a, b));
     }
 
     /// `a = -a`.
-    pub(crate) fn negate(self, m: &Modulus, a: &mut [u64]) {
+    pub fn negate(self, m: &Modulus, a: &mut [u64]) {
         check([a.len()]);
         dispatch!(self, negate(m, a));
     }
 
     /// Adds a residue to every element.
-    pub(crate) fn add_constant(self, m: &Modulus, a: &mut [u64], constant: u64) {
+    pub fn add_constant(self, m: &Modulus, a: &mut [u64], constant: u64) {
         check([a.len()]);
         dispatch!(self, add_constant(m, a, constant));
     }
 
     /// `a *= b`.
-    pub(crate) fn multiply_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
+    pub fn multiply_assign(self, m: &Modulus, a: &mut [u64], b: &[u64]) {
         check([a.len(), b.len()]);
         dispatch!(self, multiply_assign(m, a, b));
     }
 
     /// `sum += a * b`.
-    pub(crate) fn multiply_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+    pub fn multiply_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
         check([sum.len(), a.len(), b.len()]);
         dispatch!(self, multiply_add(m, sum, a, b));
     }
 
     /// Multiplies every element by a fixed factor; elements may be any number below `2^52`.
-    pub(crate) fn scale_assign(self, m: &Modulus, a: &mut [u64], factor: Factor) {
+    pub fn scale_assign(self, m: &Modulus, a: &mut [u64], factor: Factor) {
         check([a.len()]);
         dispatch!(self, scale_assign(m, a, factor));
     }
 
     /// `sum += a * factor`.
-    pub(crate) fn scale_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
+    pub fn scale_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
         check([sum.len(), a.len()]);
         dispatch!(self, scale_add(m, sum, a, factor));
     }
 
     /// `[a0 b0, a0 b1 + a1 b0, a1 b1]`.
-    pub(crate) fn tensor(self, m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    pub fn tensor(self, m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
         check([a[0].len(), a[1].len(), b[0].len(), b[1].len(), out[0].len(), out[1].len(), out[2].len()]);
         dispatch!(self, tensor(m, a, b, out));
     }
 
     /// `[a0 a0, 2 a0 a1, a1 a1]`.
-    pub(crate) fn square(self, m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
+    pub fn square(self, m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
         check([a[0].len(), a[1].len(), out[0].len(), out[1].len(), out[2].len()]);
         dispatch!(self, square(m, a, out));
     }
@@ -211,7 +214,7 @@ impl Kernels {
     /// The keys are one stream that is read from front to back: for every block of positions, for each of
     /// `terms` values, [`BLOCK`] residues of the first key and [`BLOCK`] of the second. There may be fewer values
     /// than terms.
-    pub(crate) fn dot_stream(
+    pub fn dot_stream(
         self,
         m: &Modulus,
         values: &[&[u64]],
@@ -227,7 +230,7 @@ impl Kernels {
 
     /// As [`Kernels::dot_stream`], with the values in a stream too, block by block, and value `i` meeting key
     /// `picks[i]` of the `terms`.
-    pub(crate) fn dot_picked(
+    pub fn dot_picked(
         self,
         m: &Modulus,
         (values, picks): (&[u64], &[usize]),
@@ -242,7 +245,7 @@ impl Kernels {
     }
 
     /// [`Kernels::combine`] for one target or several, in one pass over the sources.
-    pub(crate) fn combine_group<const TARGETS: usize>(
+    pub fn combine_group<const TARGETS: usize>(
         self,
         sources: &[&[u64]],
         moduli: [&Modulus; TARGETS],
@@ -258,7 +261,7 @@ impl Kernels {
 
     /// `sum of sources[i] * weights[i]`: sources are any numbers below `2^50`, weights in Montgomery form, at
     /// most [`LAZY_TERMS`] of them.
-    pub(crate) fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
+    pub fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
         assert!(sources.len() == weights.len() && sources.len() <= LAZY_TERMS);
         check([out.len()]);
         assert!(sources.iter().all(|source| source.len() == out.len()));
@@ -266,13 +269,13 @@ impl Kernels {
     }
 
     /// Whether sums modulo a short prime are faster by [`Kernels::short_sums`]: multipliers of 52 bits take any prime.
-    pub(crate) fn prefers_short(self) -> bool {
+    pub fn prefers_short(self) -> bool {
         self.instructions != Instructions::Avx512Ifma
     }
 
     /// `out[t] = sum of sources[i] * weights[t][i]`: sources are residues, weights are
     /// [prepared](ShortModulus::prepare), at most [`SHORT_TERMS`] of them.
-    pub(crate) fn short_sums<const TARGETS: usize>(
+    pub fn short_sums<const TARGETS: usize>(
         self,
         m: &ShortModulus,
         sources: &[&[u64]],
@@ -297,7 +300,7 @@ impl Kernels {
     }
 
     /// The nearest integer to `sum of sources[i] * reciprocals[i]`, in doubles, the same on every path.
-    pub(crate) fn overflow(self, sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
+    pub fn overflow(self, sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
         assert!(sources.len() == reciprocals.len());
         check([out.len()]);
         assert!(sources.iter().all(|source| source.len() == out.len()));
@@ -305,38 +308,31 @@ impl Kernels {
     }
 
     /// Copies, adding `shift` (modulo `2^64`) to every element that is at least `half`.
-    pub(crate) fn recentre(self, source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
+    pub fn recentre(self, source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
         check([source.len(), out.len()]);
         dispatch!(self, recentre(source, half, shift, out));
     }
 
     /// `a = (a - b) * factor`.
-    pub(crate) fn subtract_scale(self, m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+    pub fn subtract_scale(self, m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
         check([a.len(), b.len()]);
         dispatch!(self, subtract_scale(m, a, b, factor));
     }
 
     /// `sum += (a - b) * factor`.
-    pub(crate) fn subtract_scale_add(
-        self,
-        m: &Modulus,
-        sum: &mut [u64],
-        a: &[u64],
-        b: &[u64],
-        factor: Factor,
-    ) {
+    pub fn subtract_scale_add(self, m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
         check([sum.len(), a.len(), b.len()]);
         dispatch!(self, subtract_scale_add(m, sum, a, b, factor));
     }
 
     /// Applies an automorphism in the NTT domain.
-    pub(crate) fn permute(self, table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
+    pub fn permute(self, table: &[PermutedBlock], source: &[u64], out: &mut [u64]) {
         check([source.len(), out.len(), table.len() * BLOCK]);
         dispatch!(self, permute(table, source, out));
     }
 
     /// Applies an automorphism to `(a - b) * factor + c`.
-    pub(crate) fn permute_subtract_scale_add(
+    pub fn permute_subtract_scale_add(
         self,
         m: &Modulus,
         table: &[PermutedBlock],
@@ -349,7 +345,7 @@ impl Kernels {
     }
 
     /// The residues of numbers whose magnitude is below `2^50`.
-    pub(crate) fn reduce_signed(self, m: &Modulus, source: &[i64], out: &mut [u64]) {
+    pub fn reduce_signed(self, m: &Modulus, source: &[i64], out: &mut [u64]) {
         check([source.len(), out.len()]);
         dispatch!(self, reduce_signed(m, source, out));
     }

@@ -40,7 +40,7 @@ fn main() {
 }
 
 /// The crates of the workspace that the executable is linked from.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 18] = [
     "harness",
     "backends",
     "backends/api",
@@ -48,7 +48,11 @@ const MEMBERS: [&str; 14] = [
     "backends/ckks/core",
     "backends/ckks/inference",
     "backends/mpc/core",
+    "backends/external",
     "backends/mpc/inference",
+    "backends/mpc/ot",
+    "backends/mpc/two_party",
+    "backends/ring",
     "backends/tee/core",
     "backends/tee/inference",
     "networks",

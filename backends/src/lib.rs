@@ -15,6 +15,7 @@ pub fn all() -> Vec<Box<dyn Backend>> {
         Box::new(mpc::comparison_tree()),
         Box::new(mpc::fss()),
         Box::new(mpc::beaver()),
+        Box::new(mpc::TwoParty),
         Box::new(ckks::Ckks),
         Box::new(ckks::CkksClientAided),
     ]

@@ -28,6 +28,7 @@ conforms! {
     mpc_conforms: "mpc",
     mpc_fss_conforms: "mpc-fss",
     mpc_beaver_conforms: "mpc-beaver",
+    mpc_2pc_conforms: "mpc-2pc",
     ckks_conforms: "ckks",
     ckks_client_aided_conforms: "ckks-client-aided",
 }

@@ -61,6 +61,8 @@ pub struct ImageSet {
     /// Of a user's own images: checksum of the files and of how they are prepared.
     pub(crate) checksum: Option<String>,
     pub(crate) images: usize,
+    /// Whether `classes` are names, and not the numbers that a user's data has for labels.
+    pub(crate) named: bool,
 }
 
 impl From<Dataset> for ImageSet {
@@ -69,7 +71,19 @@ impl From<Dataset> for ImageSet {
         let Dataset { id, classes, channels, height, width, pixels, labels, synthetic } = dataset;
         let labels = Some(labels.into_iter().map(u32::from).collect());
         let pixels = Pixels::Bytes(pixels);
-        Self { id, classes, channels, height, width, pixels, labels, synthetic, checksum: None, images }
+        Self {
+            id,
+            classes,
+            channels,
+            height,
+            width,
+            pixels,
+            labels,
+            synthetic,
+            checksum: None,
+            images,
+            named: true,
+        }
     }
 }
 
@@ -92,6 +106,11 @@ impl ImageSet {
     /// Whether they are a user's own.
     pub fn is_own(&self) -> bool {
         self.checksum.is_some()
+    }
+
+    /// Whether labels stand for classes by name; else they are numbers, and [`classes`](Self::classes) repeats them.
+    pub fn names_classes(&self) -> bool {
+        self.named
     }
 
     /// Places of `count` images, as [`Dataset::draw`] has them.

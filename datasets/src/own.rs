@@ -173,6 +173,7 @@ impl OwnData {
             labels: part.labels.clone(),
             synthetic: false,
             checksum: Some(hex(&checksum.finalize())),
+            named: self.classes().is_some(),
         };
         Ok(Fitted { images, notes })
     }
@@ -296,7 +297,8 @@ fn found(path: &Path, options: &Options) -> Result<Found, Error> {
         "npz" => arrays::archive(path, options),
         "npy" => arrays::file(path, options),
         "csv" | "tsv" => table::read(&[path.to_path_buf()], true),
-        "png" | "jpg" | "jpeg" => {
+        _ if folder::is_other_image(path) => Err(folder::unread(path)),
+        _ if folder::is_image(path) => {
             let test = Part { source: Source::Files(vec![path.into()]), labels: None };
             let notes = vec!["no labels: it is one image".into()];
             Ok(Found { test, notes, files: vec![path.into()], ..Found::default() })

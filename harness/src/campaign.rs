@@ -10,9 +10,11 @@ use veilbench_api::PrivateInput;
 use veilbench_results::{ALL_ROLES, BackendRecord, Cell, Phase, Sample, Session, SessionKey, Status, Store};
 
 use crate::error::Error;
+use crate::external::note_external;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::record::rows::SessionRows;
+use crate::session::hosts::Hosts;
 use crate::session::{Batch, SessionSpec, run_session};
 use crate::workload::workspace::Unfit;
 
@@ -38,6 +40,7 @@ pub(crate) async fn measure(
     cells: &[PlannedCell<'_>],
     unfit: &[Unfit],
     options: &Options,
+    hosts: Option<&Hosts>,
     store: &mut Store,
     progress: &mut Progress,
     interrupt: &mut watch::Receiver<bool>,
@@ -60,15 +63,17 @@ pub(crate) async fn measure(
 
     let run = store.run().name.clone();
     for (planned, repetition) in schedule {
-        let profile = planned.backend.profile();
+        let profile = planned.backend.profile_under(&planned.job.settings);
         let batches = batches(planned, options.warmup);
-        let rows = SessionRows { run: &run, planned, repetition, roles: &profile.roles, batches: &batches };
+        let rows =
+            SessionRows { run: &run, planned, repetition, roles: &profile.roles, batches: &batches, hosts };
         let started = Instant::now();
         let session = match &planned.plan {
             Err(unsupported) => rows.unsupported(&unsupported.to_string()),
             Ok(plan) => {
                 let spec = SessionSpec {
                     profile: &profile,
+                    origin: planned.backend.origin(),
                     architecture: planned.workload.architecture(),
                     plan,
                     job: &planned.job,
@@ -76,6 +81,7 @@ pub(crate) async fn measure(
                     images: planned.workload.images_file(),
                     batches: &batches,
                     timeout: options.timeout(),
+                    hosts,
                 };
                 let (record, failure) = run_session(&spec, interrupt).await;
                 rows.session(&record, failure.as_ref())
@@ -146,12 +152,12 @@ fn command_line() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A network or data set that sessions on record were measured with and that is another one now.
+/// A network, data set or backend that sessions on record were measured with and that is another one now.
 fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
     let run = store.run();
     let recorded: Vec<Cell> =
         store.completed().iter().filter_map(|session| session.cell.parse().ok()).collect();
-    cells.iter().map(|planned| planned.workload).find_map(|workload| {
+    let workload = cells.iter().map(|planned| planned.workload).find_map(|workload| {
         let (network, dataset) = (workload.name(), workload.dataset());
         let other_network =
             run.networks.get(network).is_some_and(|known| *known != workload.network_record())
@@ -160,6 +166,15 @@ fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
             run.datasets.get(dataset).is_some_and(|known| *known != workload.dataset_record())
                 && recorded.iter().any(|cell| cell.dataset == dataset);
         other_network.then(|| network.to_owned()).or_else(|| other_dataset.then(|| dataset.to_owned()))
+    });
+    workload.or_else(|| {
+        // What is compiled in is the run's executable; of other backends the plan says what they are.
+        let mut external = cells.iter().filter(|planned| planned.backend.origin().is_some());
+        external.find_map(|planned| {
+            let plan = serde_json::to_value(planned.plan.as_ref().ok()?).ok()?;
+            let known = run.plans.get(&planned.cell.id())?;
+            (*known != plan && recorded.contains(&planned.cell)).then(|| planned.cell.backend.clone())
+        })
     })
 }
 
@@ -169,16 +184,19 @@ fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
         return Err(Error::Changed { name, folder: store.folder().to_owned() });
     }
     let record = |planned: &PlannedCell<'_>| -> Result<_, serde_json::Error> {
-        let threat_model = serde_json::to_value(&planned.backend.profile().protection)?;
+        let threat_model =
+            serde_json::to_value(&planned.backend.profile_under(&planned.job.settings).protection)?;
         Ok((threat_model, planned.plan.as_ref().ok().map(serde_json::to_value).transpose()?))
     };
     let records = cells.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Error::Record)?;
     Ok(store.update_run(|run| {
         run.commands.push(command_line());
         for (planned, (threat_model, plan_record)) in cells.iter().zip(records) {
-            let (profile, workload) = (planned.backend.profile(), planned.workload);
+            let (profile, workload) =
+                (planned.backend.profile_under(&planned.job.settings), planned.workload);
             run.networks.insert(workload.name().to_owned(), workload.network_record());
             run.datasets.insert(workload.dataset().to_owned(), workload.dataset_record());
+            note_external(planned, run);
             let security_bits = planned.plan.as_ref().ok().and_then(|plan| plan.security_bits);
             let data_owner = profile.roles.iter().find(|role| role.private_input == PrivateInput::Images);
             let backend = run.backends.entry(planned.cell.backend.clone()).or_insert_with(|| BackendRecord {

@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use veilbench_api::Backend;
 
 use crate::error::{EXIT_OK, Error};
-use crate::session::party;
+use crate::session::{launched, party};
 
 /// Compares ways to classify an image without showing it to the server.
 #[derive(Debug, Parser)]
@@ -63,11 +63,15 @@ enum Command {
     Completions(completions::Completions),
     /// One role of a session (the harness starts these itself)
     #[command(hide = true)]
-    Party,
+    Party {
+        /// Started by a launcher, whose environment is not a party's
+        #[arg(long)]
+        launched: bool,
+    },
 }
 
 impl Cli {
-    pub(crate) fn run(self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(crate) fn run(self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         match self.command {
             Command::Run(command) => command.run(backends),
             Command::List(command) => command.run(backends),
@@ -83,7 +87,10 @@ impl Cli {
             Command::Submit(command) => command.run(),
             Command::Completions(command) => command.run(),
             // The harness has the error already.
-            Command::Party => Ok(party::serve(backends).map_or(crate::EXIT_ERROR, |()| EXIT_OK)),
+            Command::Party { launched: true } => Err(Error::Executable(launched::begin_anew())),
+            Command::Party { launched: false } => {
+                Ok(party::serve(&backends).map_or(crate::EXIT_ERROR, |()| EXIT_OK))
+            }
         }
     }
 }

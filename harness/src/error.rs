@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use veilbench_external::{InstallError, ManifestError};
+
 use crate::workload::WorkloadError;
 
 /// Everything went well.
@@ -34,8 +36,20 @@ pub(crate) enum Error {
     NoMatch { option: &'static str, pattern: String, known: Vec<String> },
     #[error("no backend is called {name}; there are {}", known.join(", "))]
     NoBackend { name: String, known: Vec<String> },
+    #[error("{name} is neither a folder with a backend.toml nor a system that comes with the program: {}", known.join(", "))]
+    NoSystem { name: String, known: Vec<&'static str> },
+    #[error("{} is called {name}, and so is another backend: its backend.toml has to give it another name", folder.display())]
+    SameName { name: String, folder: PathBuf },
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("installing {name}: {source}")]
+    Install { name: String, source: InstallError },
     #[error("{name} is neither a network of the zoo ({}) nor a file", veilbench_networks::zoo::names().collect::<Vec<_>>().join(", "))]
     NoNetwork { name: String },
+    #[error("{0}")]
+    HostOptions(String),
+    #[error("host {host}: {reason}")]
+    Host { host: String, reason: String },
     #[error(transparent)]
     Workload(Box<WorkloadError>),
     #[error(transparent)]
@@ -50,6 +64,11 @@ pub(crate) enum Error {
     Report(#[from] veilbench_report::Error),
     #[error("{option} is for `run` alone: `submit` decides it for every shard")]
     Placed { option: &'static str },
+    #[error(
+        "`{word}`: GNU parallel would put something else in place of braces; write it without, e.g. `aa` for the pattern `a{{2}}`, \
+         or choose folders without them"
+    )]
+    Braces { word: String },
     #[error("{}", .0.to_string().trim_start_matches("error: ").trim_end())]
     RunOptions(Box<clap::Error>),
     #[error(
@@ -94,10 +113,15 @@ impl Error {
             | Self::NoMatch { .. }
             | Self::NoBackend { .. }
             | Self::NoNetwork { .. }
+            | Self::NoSystem { .. }
+            | Self::SameName { .. }
+            | Self::Manifest(_)
             | Self::Own { .. }
             | Self::Choice { .. }
             | Self::ShardIndex { .. }
             | Self::Placed { .. }
+            | Self::HostOptions(_)
+            | Self::Braces { .. }
             | Self::RunOptions(_)
             | Self::TooManyThreads { .. } => EXIT_USAGE,
             _ => EXIT_ERROR,

@@ -24,6 +24,7 @@
 mod campaign;
 mod cli;
 mod error;
+mod external;
 mod interrupt;
 mod matrix;
 mod progress;
@@ -40,9 +41,8 @@ use veilbench_api::Backend;
 pub use error::{EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
 
 /// The whole program, for these backends.
-#[expect(clippy::needless_pass_by_value, reason = "callers give up their list and write less")]
 pub fn main(backends: Vec<Box<dyn Backend>>) -> ExitCode {
-    match cli::Cli::parse().run(&backends) {
+    match cli::Cli::parse().run(backends) {
         Ok(code) => ExitCode::from(code),
         // Whoever reads the output has read enough, e.g. `head`.
         Err(error) if error.is_closed_output() => ExitCode::from(EXIT_OK),

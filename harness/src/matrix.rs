@@ -15,9 +15,11 @@ use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
 use crate::error::Error;
+use crate::external::BackendFiles;
 use crate::matrix::choices::Choice;
 use crate::matrix::counts::Counts;
 use crate::matrix::select::Selection;
+use crate::progress::Progress;
 use crate::record::provenance;
 use crate::workload::own::OwnOptions;
 use crate::workload::{Draw, Workload};
@@ -31,6 +33,8 @@ pub(crate) enum Profile {
     Standard,
     /// As long as it takes: whole test sets
     Full,
+    /// Hours: the systems of others that come with the program beside the built-in backends; installs what is missing
+    Peers,
 }
 
 /// Options of every command that deals with cells.
@@ -41,7 +45,8 @@ pub(crate) struct Options {
     /// How much to measure; single options override it
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) profile: Profile,
-    /// Choose about a backend, e.g. ckks.layout=latency; `veilbench backends` lists what there is (repeatable)
+    /// Choose about a backend, e.g. ckks.layout=latency, or link.tls=on about all links; `veilbench backends` lists what there is
+    /// (repeatable)
     #[arg(long = "set", value_name = "BACKEND.KEY=VALUE")]
     pub(crate) choices: Vec<Choice>,
     /// Images a session classifies, drawn from the test set by the seed
@@ -73,6 +78,8 @@ pub(crate) struct Options {
     pub(crate) model: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) own: OwnOptions,
+    #[command(flatten)]
+    backend_files: BackendFiles,
 }
 
 /// Threads a party may have for each core of the machine.
@@ -109,6 +116,7 @@ impl Profile {
             Profile::Quick => "quick",
             Profile::Standard => "standard",
             Profile::Full => "full",
+            Profile::Peers => "peers",
         }
     }
 
@@ -148,11 +156,39 @@ impl Profile {
                 longest_batch: minutes(240),
                 timeout: minutes(720),
             },
+            // Fifty images are the fewest over which an accuracy is stated.
+            Profile::Peers => Amounts {
+                images: 50,
+                batches: 50,
+                batch: &[1, 50],
+                threads: &[1],
+                links: &["loopback"],
+                repetitions: 3,
+                session: minutes(10),
+                longest_batch: minutes(30),
+                timeout: minutes(60),
+            },
         }
     }
 }
 
 impl Options {
+    /// Adds to the backends those that the user or the profile names. Under the profile for systems of others, those that
+    /// are missing are installed if there is somebody to tell of it.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has the name of another.
+    pub(crate) fn with_external(
+        &self,
+        backends: Vec<Box<dyn Backend>>,
+        installing: Option<&mut Progress>,
+    ) -> Result<Vec<Box<dyn Backend>>, Error> {
+        match self.profile {
+            Profile::Peers => self.backend_files.add_peers_to(backends, installing),
+            _ => self.backend_files.add_to(backends),
+        }
+    }
+
     /// Images to prepare of each data set: no cell needs more.
     pub(crate) fn draw(&self) -> Draw {
         let batches = self.batch.iter().flat_map(|batches| batches.iter());
@@ -241,7 +277,9 @@ impl Options {
         };
         let (batches, threads) = (or(&self.batch, amounts.batch), or(&self.threads, amounts.threads));
         let mut jobs = Vec::new();
+        let tls = choices::encrypts_links(&self.choices);
         for link in self.selection.links(amounts.links) {
+            let link = if tls { link.with_tls() } else { link };
             // What threads change is computing: a profile has them over loopback, users where they ask for them.
             let few = if self.threads.is_empty() && link.name() != "loopback" { 1 } else { usize::MAX };
             for &threads in threads.iter().filter(|threads| **threads <= few) {

@@ -2,12 +2,17 @@
 
 pub(crate) mod clock;
 pub(crate) mod control;
+pub(crate) mod hosts;
+pub(crate) mod inspection;
+pub(crate) mod launched;
 pub(crate) mod machine_watch;
 pub(crate) mod party;
 pub(crate) mod private_folder;
 pub(crate) mod process;
+pub(crate) mod remote;
+pub(crate) mod transfer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem::{Discriminant, discriminant};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -17,11 +22,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use veilbench_api::link::Token;
-use veilbench_api::{Job, Plan, PrivateInput, Profile};
+use veilbench_api::link::{Authority, Credentials, LinkFigures, Token};
+use veilbench_api::{Job, Origin, Plan, PrivateInput, Profile, Reveals};
+use veilbench_external::{KILLED, MEMORY_SHORT};
 use veilbench_networks::Architecture;
 
-use crate::session::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::hosts::Hosts;
+use crate::session::launched::Place;
 use crate::session::machine_watch::{MachineWatch, OtherWork};
 use crate::session::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, reap};
 
@@ -38,6 +46,8 @@ const LONG_PHASE_NS: u64 = 20_000_000;
 /// What a session is to do.
 pub(crate) struct SessionSpec<'a> {
     pub(crate) profile: &'a Profile,
+    /// Where the backend is read from, if it is not compiled in.
+    pub(crate) origin: Option<Origin>,
     pub(crate) architecture: &'a Architecture,
     pub(crate) plan: &'a Plan,
     pub(crate) job: &'a Job,
@@ -47,6 +57,8 @@ pub(crate) struct SessionSpec<'a> {
     pub(crate) images: &'a Path,
     pub(crate) batches: &'a [Batch],
     pub(crate) timeout: Duration,
+    /// Where the roles run, if not all here.
+    pub(crate) hosts: Option<&'a Hosts>,
 }
 
 /// One batch of a session.
@@ -75,7 +87,8 @@ pub(crate) struct PhaseRecord {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) figures: StatusFigures,
-    pub(crate) cpu_ns: u64,
+    /// Empty for a process on another host that ended before it could say.
+    pub(crate) cpu_ns: Option<u64>,
 }
 
 /// What a session left behind, finished or not.
@@ -88,6 +101,8 @@ pub(crate) struct Record {
     pub(crate) wall_ns: u64,
     /// What else the machine did meanwhile.
     pub(crate) machine: OtherWork,
+    /// What the links between hosts carried before the session's work, in the order of the roles.
+    pub(crate) links: Vec<Vec<LinkFigures>>,
 }
 
 /// Why a session ended early.
@@ -109,6 +124,9 @@ pub(crate) enum Failure {
     /// The user wants to stop.
     Interrupted,
 }
+
+/// What a party is refused with that reports times or amounts that no session has.
+const IMPLAUSIBLE: &str = "reported figures that cannot be";
 
 /// Stands for the reason of a party that ended without giving one, until the kernel tells.
 const SILENT: &str = "ended without a word";
@@ -150,9 +168,12 @@ pub(crate) async fn run_session(
             *detail += &format!("; {stalled}");
         }
     }
-    let report = parties.end(&mut record, failure.is_none()).await;
+    let report = parties.end(&mut record, failure.is_none(), spec.hosts.is_some()).await;
     record.wall_ns = clock::now_ns() - began_ns;
-    record.machine = watch.end(record.usage.iter().map(|usage| usage.cpu_ns).sum());
+    if spec.hosts.is_none() {
+        record.machine =
+            watch.end(record.usage.iter().filter_map(|usage| usage.cpu_ns).fold(0, u64::saturating_add));
+    }
     if let Some(Failure::Error(detail)) = &mut failure {
         for (role, cause) in &report.causes {
             let silent = format!("{role}: {SILENT}");
@@ -163,7 +184,8 @@ pub(crate) async fn run_session(
                 *detail += &format!("; {role}: {cause}");
             }
         }
-        if report.memory_short || (report.killed && oom_kills() > kills_before) {
+        let killed = report.killed || detail.contains(KILLED);
+        if report.memory_short || detail.contains(MEMORY_SHORT) || (killed && oom_kills() > kills_before) {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
         }
     }
@@ -180,11 +202,16 @@ async fn run_phases(
     record: &mut Record,
 ) -> Result<(), Failure> {
     let token = Token::new(random_bytes()?);
+    let mut credentials = credentials(spec)?;
+    if spec.hosts.is_some() {
+        parties.compare_programs().await?;
+    }
     for (role, party) in parties.processes.iter_mut().enumerate() {
         let own = spec.profile.roles[role].private_input;
-        let path = |input, path: &Path| (own == input).then(|| path.to_owned());
+        let path = |input, path: &Path| (own == input && spec.hosts.is_none()).then(|| path.to_owned());
         let briefing = RoleBriefing {
             backend: spec.profile.name.to_string(),
+            origin: spec.origin.clone(),
             role,
             architecture: spec.profile.briefed(role, spec.architecture),
             plan: spec.plan.clone(),
@@ -193,6 +220,8 @@ async fn run_phases(
             timeout_seconds: spec.timeout.as_secs().max(1),
             weights: path(PrivateInput::Network, spec.weights),
             images: path(PrivateInput::Images, spec.images),
+            credentials: credentials.next(),
+            place: place(spec, role),
         };
         party.command(&Command::RoleBriefing(Box::new(briefing))).await;
     }
@@ -202,29 +231,66 @@ async fn run_phases(
             _ => None,
         })
         .await?;
+    if spec.hosts.is_some() {
+        parties.hand_over_files(spec).await?;
+    }
     let names = spec.profile.roles.iter().map(|role| role.name.to_string());
     parties.broadcast(&Command::Connect(names.zip(addresses).collect())).await;
     parties.gather(|answer| matches!(answer, Event::Connected).then_some(())).await?;
+    if spec.hosts.is_some() {
+        record.links = parties.measure_links().await?;
+        parties.compare_clocks().await?;
+    }
 
     record.phases.push(parties.phase(Phase::Setup, None).await?);
     for (index, batch) in spec.batches.iter().enumerate() {
         let Batch { first, images, .. } = *batch;
         record.phases.push(parties.phase(Phase::Offline { images }, Some(index)).await?);
         let online = parties.phase(Phase::Online { first, images }, Some(index)).await?;
-        check_logits(spec, &online, images)?;
+        check_answers(spec, &online, images)?;
         record.phases.push(online);
     }
     Ok(())
 }
 
-/// Exactly the role that holds the images has logits, one for each class and image.
-fn check_logits(spec: &SessionSpec<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
+/// What each party shows on encrypted links, in the order of the roles; nothing where links are not encrypted. The authority
+/// that issues it is gone when this returns.
+fn credentials(spec: &SessionSpec<'_>) -> Result<impl Iterator<Item = Credentials> + use<>, Failure> {
+    let parties = if spec.job.link.has_tls() { spec.profile.roles.len() } else { 0 };
+    let issued = match parties {
+        0 => Ok(Vec::new()),
+        _ => Authority::new().and_then(|authority| authority.issue(parties)),
+    };
+    issued.map(Vec::into_iter).map_err(|error| Failure::Error(error.to_string()))
+}
+
+fn place(spec: &SessionSpec<'_>, role: usize) -> Option<Place> {
+    let hosts = spec.hosts?;
+    let host = hosts.of(&spec.profile.roles[role].name);
+    let parties = hosts.count(host, &spec.profile.roles);
+    Some(Place { listen: hosts.listen(host), folder: hosts.folder(host), parties })
+}
+
+/// Exactly the role that holds the images has answers, of the kind that the plan says: a logit for each class and image, or a label
+/// for each image.
+fn check_answers(spec: &SessionSpec<'_>, online: &PhaseRecord, images: usize) -> Result<(), Failure> {
+    let (what, each) = match spec.plan.reveals {
+        Reveals::Logits => ("logits", spec.architecture.classes()),
+        Reveals::Labels => ("labels", 1),
+    };
     for (role, party) in spec.profile.roles.iter().zip(&online.parties) {
-        let logits = party.logits.as_ref().map_or(0, Vec::len);
-        let due =
-            if role.private_input == PrivateInput::Images { images * spec.architecture.classes() } else { 0 };
-        if logits != due {
-            let reason = format!("{}: returned {logits} logits where {due} were due", role.name);
+        let came = match (&party.answers, spec.plan.reveals) {
+            (None, _) => 0,
+            (Some(answers @ Answered::Logits(_)), Reveals::Logits)
+            | (Some(answers @ Answered::Labels(_)), Reveals::Labels) => answers.len(),
+            (Some(_), _) => {
+                let reason = format!("{}: returned other answers than {what}, which were due", role.name);
+                return Err(Failure::Error(reason));
+            }
+        };
+        let due = if role.private_input == PrivateInput::Images { images * each } else { 0 };
+        if came != due {
+            let reason = format!("{}: returned {came} {what} where {due} were due", role.name);
             return Err(Failure::Error(reason));
         }
     }
@@ -255,15 +321,34 @@ struct Parties {
     owing: Vec<usize>,
     /// Place of the present batch's first image in the prepared file.
     first: usize,
+    /// How many images that batch has; 0 before the first.
+    images: usize,
+    /// From the order to go to the common start.
+    lead_ns: u64,
 }
 
 impl Parties {
     fn start(spec: &SessionSpec<'_>) -> std::io::Result<Self> {
         let (sender, events) = mpsc::channel(64);
-        let mut parties =
-            Self { processes: Vec::new(), events, owing: Vec::new(), first: 0, lengths_ns: HashMap::new() };
+        let mut parties = Self {
+            processes: Vec::new(),
+            events,
+            owing: Vec::new(),
+            first: 0,
+            images: 0,
+            lengths_ns: HashMap::new(),
+            lead_ns: LEAD_NS,
+        };
         for (index, role) in spec.profile.roles.iter().enumerate() {
-            match PartyProcess::start(&role.name, index, sender.clone()) {
+            let started = match spec.hosts {
+                None => PartyProcess::start(&role.name, index, sender.clone()),
+                Some(hosts) => {
+                    let host = hosts.of(&role.name);
+                    let name = format!("{} on {host}", role.name);
+                    PartyProcess::launch(hosts.command(host), &name, index, sender.clone())
+                }
+            };
+            match started {
                 Ok(party) => parties.processes.push(party),
                 Err(error) => {
                     for party in parties.processes {
@@ -290,9 +375,19 @@ impl Parties {
 
     /// One answer of every party, in the order of the roles.
     async fn gather<T>(&mut self, accept: impl Fn(Event) -> Option<T>) -> Result<Vec<T>, Failure> {
+        let all: Vec<usize> = (0..self.processes.len()).collect();
+        self.gather_from(&all, accept).await
+    }
+
+    /// One answer of each of these parties, in their order.
+    async fn gather_from<T>(
+        &mut self,
+        asked: &[usize],
+        accept: impl Fn(Event) -> Option<T>,
+    ) -> Result<Vec<T>, Failure> {
         let mut answers: Vec<Option<T>> = self.processes.iter().map(|_| None).collect();
-        while answers.iter().any(Option::is_none) {
-            self.owing = (0..answers.len()).filter(|&party| answers[party].is_none()).collect();
+        while asked.iter().any(|&party| answers[party].is_none()) {
+            self.owing = asked.iter().copied().filter(|&party| answers[party].is_none()).collect();
             let (index, event) = self.next_event().await.unwrap_or((0, PartyEvent::Silent(None)));
             match event {
                 PartyEvent::Said(Event::Failed(reason)) => {
@@ -300,7 +395,7 @@ impl Parties {
                 }
                 PartyEvent::Silent(reason) => return Err(self.failure(index, reason).await),
                 PartyEvent::Said(answer) => match accept(answer) {
-                    Some(value) if answers[index].is_none() => answers[index] = Some(value),
+                    Some(value) if self.owing.contains(&index) => answers[index] = Some(value),
                     _ => return Err(self.failure(index, Some("an answer came out of turn".into())).await),
                 },
             }
@@ -331,7 +426,15 @@ impl Parties {
         });
         if let Some((index, text, images)) = out_of_range {
             let detail = format!("{}: {text}", self.processes[index].role);
-            return Failure::OutOfRange { detail, images: images.iter().map(|at| self.first + at).collect() };
+            return match images.iter().find(|at| **at >= self.images) {
+                None => Failure::OutOfRange {
+                    detail,
+                    images: images.iter().map(|at| self.first.saturating_add(*at)).collect(),
+                },
+                Some(at) => {
+                    Failure::Error(format!("{detail}; of {} images it names image {at}", self.images))
+                }
+            };
         }
         let told = reasons.into_iter().map(|(index, reason)| {
             let role = &self.processes[index].role;
@@ -359,44 +462,66 @@ impl Parties {
     }
 
     async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
-        if let Phase::Online { first, .. } = phase {
-            self.first = first;
+        match phase {
+            Phase::Setup => {}
+            Phase::Offline { images } => self.images = images,
+            Phase::Online { first, images } => (self.first, self.images) = (first, images),
         }
         self.broadcast(&Command::Prepare(phase)).await;
         self.gather(|answer| matches!(answer, Event::Ready).then_some(())).await?;
-        let at_ns = clock::now_ns() + LEAD_NS;
+        let at_ns = clock::now_ns() + self.lead_ns;
         let length_ns = self.lengths_ns.get(&discriminant(&phase)).copied().unwrap_or(0);
         let report_ns = at_ns + length_ns.min(LONG_PHASE_NS) + REPORT_AFTER_NS;
-        self.broadcast(&Command::Go { at_ns, report_ns }).await;
+        for party in &mut self.processes {
+            let [at_ns, report_ns] =
+                [at_ns, report_ns].map(|time| time.saturating_add_signed(party.ahead_ns));
+            party.command(&Command::Go { at_ns, report_ns }).await;
+        }
         let parties: Vec<Finished> = self
             .gather(|answer| match answer {
                 Event::Finished(finished) => Some(*finished),
                 _ => None,
             })
             .await?;
-        let ended_ns = parties.iter().map(|party| party.ended_ns).max().unwrap_or(at_ns);
-        self.lengths_ns.insert(discriminant(&phase), ended_ns.saturating_sub(at_ns));
+        if let Some(index) = parties.iter().position(|party| !party.is_plausible()) {
+            return Err(Failure::Error(format!("{}: {IMPLAUSIBLE}", self.processes[index].role)));
+        }
+        let ended = parties.iter().zip(&self.processes);
+        let ended_ns = ended
+            .map(|(party, process)| party.ended_ns.saturating_add_signed(process.ahead_ns.saturating_neg()))
+            .max();
+        self.lengths_ns.insert(discriminant(&phase), ended_ns.unwrap_or(at_ns).saturating_sub(at_ns));
         Ok(PhaseRecord { phase, batch, at_ns, parties })
     }
 
     /// Lets the parties leave, or ends them, and reaps them all.
-    async fn end(mut self, record: &mut Record, in_peace: bool) -> ExitReport {
+    async fn end(mut self, record: &mut Record, in_peace: bool, launched: bool) -> ExitReport {
+        let mut report = ExitReport::default();
         if in_peace {
             self.broadcast(&Command::Leave).await;
             let until = Instant::now() + 4 * GRACE;
-            let mut gone = 0;
-            while gone < self.processes.len() {
+            let mut gone = BTreeSet::new();
+            while gone.len() < self.processes.len() {
                 match tokio::time::timeout_at(until, self.next_event()).await {
                     Ok(Some((index, PartyEvent::Said(Event::Left(figures))))) => {
-                        self.processes[index].figures = Some(figures);
+                        if figures.are_plausible() {
+                            self.processes[index].figures = Some(figures);
+                        } else {
+                            report.causes.push((self.processes[index].role.clone(), IMPLAUSIBLE.into()));
+                        }
+                        // A launcher may outlast its party by seconds, and is not waited for.
+                        if launched {
+                            gone.insert(index);
+                        }
                     }
-                    Ok(Some((_, PartyEvent::Silent(_)))) => gone += 1,
+                    Ok(Some((index, PartyEvent::Silent(_)))) => {
+                        gone.insert(index);
+                    }
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
             }
         }
-        let mut report = ExitReport::default();
         for party in self.processes {
             let (role, told) = (party.role, party.figures);
             drop(party.commands);
@@ -407,9 +532,17 @@ impl Parties {
                 continue;
             };
             let cpu_ns = (exit.usage.rusage.utime + exit.usage.rusage.stime).as_nanos() as u64;
-            let figures = told.unwrap_or(exit.figures);
+            // On another host the process that ends here is the launcher's.
+            let (figures, cpu_ns) = match launched {
+                true => (told.unwrap_or_default(), told.and_then(|told| told.cpu_ns)),
+                false => (told.unwrap_or(exit.figures), Some(cpu_ns)),
+            };
             record.usage.push(Usage { figures, cpu_ns });
             let errors = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
+            if launched && in_peace && told.is_some() {
+                // The party is done; how its launcher ends says nothing of it.
+                continue;
+            }
             report.memory_short |= errors.contains("memory allocation of");
             let status = exit.usage.status;
             report.killed |= exit.by_itself && status.signal() == Some(Signal::KILL.as_raw());

@@ -32,6 +32,7 @@ pub(crate) struct Workload {
     network: Network,
     sha256: String,
     calibrated_images: usize,
+    calibration_sha256: String,
     dataset: ImageSet,
     /// Images of the whole test set, of which `dataset` has some.
     test_images: usize,
@@ -106,7 +107,15 @@ impl Workload {
         draw: &Draw,
         folder: Option<&Path>,
     ) -> Result<Self, WorkloadError> {
-        let Model { name, bytes, network, calibrated_images, assumptions: mut assumed, .. } = model;
+        let Model {
+            name,
+            bytes,
+            network,
+            calibrated_images,
+            calibration_sha256,
+            assumptions: mut assumed,
+            ..
+        } = model;
         let (outputs, classes) = (network.architecture.classes(), dataset.classes.len());
         let by_name = logits_by_name(&network.metadata.classes, dataset);
         if by_name.is_none() && outputs != classes {
@@ -135,6 +144,7 @@ impl Workload {
             network,
             sha256,
             calibrated_images,
+            calibration_sha256,
             dataset,
             test_images,
             indices,
@@ -226,6 +236,7 @@ impl Workload {
             parameters: self.network.architecture.parameters() as u64,
             macs: self.network.architecture.macs() as u64,
             calibrated_images: self.calibrated_images,
+            calibration_sha256: self.calibration_sha256.clone(),
             classes: self.network.metadata.classes.clone(),
             assumptions: self.assumptions.clone(),
         }
@@ -246,6 +257,8 @@ impl Workload {
 pub(crate) enum WorkloadError {
     #[error(transparent)]
     Dataset(#[from] veilbench_datasets::Error),
+    #[error("images of --calibrate, of which --calibrate-pixel-max says which value is white: {0}")]
+    Calibration(veilbench_datasets::Error),
     #[error(transparent)]
     Import(#[from] import::ImportError),
     #[error(transparent)]
@@ -268,6 +281,10 @@ pub(crate) enum WorkloadError {
 }
 
 impl WorkloadError {
+    fn to_calibrate(error: veilbench_datasets::Error) -> Self {
+        Self::Calibration(error)
+    }
+
     fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
     }

@@ -50,7 +50,9 @@ fn a_run_leaves_every_phase_every_answer_and_no_finding() {
     assert!(peaks.len() == 6 && peaks.iter().all(|&bytes| bytes > 1 << 20), "{peaks:?}");
     assert_eq!(data.answers.len(), 12);
     assert!(
-        data.answers.iter().all(|answer| answer.clear == answer.private && answer.max_logit_error < 1e-4)
+        data.answers
+            .iter()
+            .all(|answer| answer.clear == answer.private && answer.max_logit_error.unwrap() < 1e-4)
     );
     assert!(data.answers.iter().all(|answer| answer.label.is_some()));
     assert_eq!(data.run.backends["clear"].roles, ["data-owner", "model-owner"]);

@@ -280,3 +280,92 @@ fn options_that_run_does_not_take_or_the_script_decides_are_refused() {
     let help = bench.command(&["submit", "slurm", "--shards", "2", "-b", "clear", "--help"]);
     assert!(help.code == 0 && help.stdout.contains("--repetitions"), "{}{}", help.stdout, help.stderr);
 }
+
+#[test]
+fn fewer_shards_at_once_are_fewer_machines_of_gnu_parallel() {
+    let bench = Bench::new();
+    let line = |more: &[&str]| {
+        let output =
+            bench.command(&[&["submit", "parallel", "--shards", "4"], more, &["-b", "clear"]].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(reads(&output.stdout), "{}", output.stdout);
+        output.stdout
+    };
+    // What bash makes of the machines in the line.
+    let machines = |line: &str, hosts: &str| {
+        let word = line.split("--sshlogin ").nth(1).unwrap().split(" --workdir").next().unwrap();
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!("printf %s {word}")]).env_remove("HOSTS");
+        if !hosts.is_empty() {
+            bash.env("HOSTS", hosts);
+        }
+        String::from_utf8(bash.output().unwrap().stdout).unwrap()
+    };
+    let (all, two) = (line(&[]), line(&["--at-once", "2"]));
+    assert_eq!((machines(&all, ""), machines(&two, "")), (":".into(), ":".into()));
+    assert_eq!(machines(&all, "alice,bob,carol"), "alice,bob,carol");
+    assert_eq!(machines(&two, "alice,bob,carol"), "alice,bob");
+}
+
+/// GNU parallel would put words of its own in place of `{}`, `{2}`, `{.}` and their like in a pattern.
+#[test]
+fn braces_that_gnu_parallel_would_change_are_refused_for_it_alone() {
+    let bench = Bench::new();
+    let braced = ["-n", "mnist-.{2,3}", "-b", "clear"];
+    let output = bench.command(&[&["submit", "parallel", "--shards", "4"][..], &braced].concat());
+    assert!(output.code == 2 && output.stderr.contains("mnist-.{2,3}"), "{}", output.stderr);
+    assert!(output.stdout.is_empty() && output.stderr.contains("GNU parallel"), "{}", output.stderr);
+    let folder = bench.command(&["submit", "parallel", "--shards", "4", "--out", "a{#}", "-b", "clear"]);
+    assert!(folder.code == 2 && folder.stderr.contains("a{#}"), "{}", folder.stderr);
+    let slurm = bench.command(&[&["submit", "slurm", "--shards", "4"][..], &braced].concat());
+    assert!(slurm.code == 0 && slurm.stdout.contains("'mnist-.{2,3}'"), "{}{}", slurm.stdout, slurm.stderr);
+}
+
+#[test]
+fn a_folder_of_shards_merges_and_names_the_shard_that_was_never_begun() {
+    let bench = Bench::new();
+    for index in ["1/3", "2/3"] {
+        let output = shard(&bench, index, &format!("shards/{}", &index[..1]), MATRIX);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+    }
+    fs::create_dir(bench.folder().join("shards/3")).unwrap();
+    let partial = bench.command(&["merge", "shards", "--into", "shards/merged"]);
+    assert!(
+        partial.code == 1 && partial.stdout.contains("no folder of shard 3"),
+        "{}{}",
+        partial.stdout,
+        partial.stderr
+    );
+    assert_eq!(shard(&bench, "3/3", "shards/3", MATRIX).code, 0);
+    let whole = bench.command(&["merge", "shards", "--into", "shards/merged"]);
+    assert!(
+        whole.code == 0 && whole.stdout.contains("16 sessions merged"),
+        "{}{}",
+        whole.stdout,
+        whole.stderr
+    );
+    let none = bench.command(&["merge", "nowhere", "--into", "other"]);
+    assert_eq!(none.code, 3, "{}", none.stdout);
+    let manifest = bench.command(&["submit", "kubernetes", "--shards", "3", "-b", "clear"]).stdout;
+    let merge = r#"args: ["merge", "results/runs/merged.shards", "--into", "results/runs/merged"]"#;
+    assert!(manifest.contains(merge), "{manifest}");
+}
+
+#[test]
+fn shards_whose_networks_are_calibrated_on_other_images_do_not_merge() {
+    let bench = Bench::new();
+    own_images_and_model(&bench);
+    let own = ["-b", "clear", "--model", "my.onnx", "--data", "digits", "--images", "8", "--batch", "2,4"];
+    let calibrated = |count| [&own[..], &["--repetitions", "1", "--calibrate", count]].concat();
+    assert_eq!(shard(&bench, "1/2", "a", &calibrated("20")).code, 0);
+    assert_eq!(shard(&bench, "2/2", "b", &calibrated("20")).code, 0);
+    assert_eq!(shard(&bench, "2/2", "c", &calibrated("21")).code, 0);
+    assert_eq!(bench.command(&["merge", "a", "b", "--into", "merged"]).code, 0);
+    let refused = bench.command(&["merge", "a", "c", "--into", "other"]);
+    assert!(
+        refused.code == 3 && refused.stderr.contains("images that calibrate network `my`"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("another plan"), "{}", refused.stderr);
+}

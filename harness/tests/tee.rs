@@ -85,7 +85,7 @@ fn a_model_of_ones_own_runs_inside_on_one_thread_and_on_two() {
         let answers = |backend: &str| -> Vec<_> {
             let session = format!("{backend}/own/mnist-sample/b70/t{threads}/");
             let rows = data.answers.iter().filter(|row| row.cell.starts_with(&session));
-            rows.map(|row| (row.image, row.private, row.max_logit_error.to_bits())).collect()
+            rows.map(|row| (row.image, row.private, row.max_logit_error.unwrap().to_bits())).collect()
         };
         assert_eq!(answers("tee").len(), 70);
         assert_eq!(answers("tee"), answers("clear"), "{threads} threads");

@@ -9,7 +9,7 @@
 //! and a flatten in NHWC order need no special cases: they are settled when the next layer consumes
 //! the value.
 //!
-//! Operator sets 7 to 22 are read. What cannot be represented is refused by node, operator and
+//! Operator sets 7 to 26 are read. What cannot be represented is refused by node, operator and
 //! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the
 //! import allocate more than a small multiple of the file's own size.
 
@@ -20,8 +20,10 @@ mod binary;
 mod budget;
 mod constant;
 mod error;
+mod external;
 mod functions;
 mod graph;
+mod inlining;
 mod integers;
 mod layers;
 mod layout;
@@ -48,16 +50,18 @@ pub(crate) use error::quote;
 /// Largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Reads a network from an ONNX file. The result passes [`Network::check`].
+/// Reads a network from an ONNX file, and from the files beside it that hold its weights. The result passes [`Network::check`].
 pub fn read(path: &Path) -> Result<Network, ImportError> {
     parse(&read_bytes(path)?, &path.display().to_string())
 }
 
-/// The bytes of an ONNX file, for [`parse`]: for callers that also hash or store them.
+/// The bytes of an ONNX file, for [`parse`]: for callers that also hash or store them. Weights that are in files
+/// beside it (external data) are put into them.
 ///
 /// # Errors
-/// [`ImportError::Io`], or [`ImportError::TooLarge`] above [`MAX_FILE_BYTES`], of which no more than one
-/// byte too many is read.
+/// [`ImportError::Io`]; [`ImportError::TooLarge`] above [`MAX_FILE_BYTES`], of which no more than one
+/// byte too many is read; [`ImportError::Node`] and [`ImportError::Model`] with the tensor whose data is not in a file
+/// within the model's folder.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
@@ -73,7 +77,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ImportError::TooLarge { file });
     }
-    Ok(bytes)
+    external::embed(bytes, path)
 }
 
 /// Reads a network from the bytes of an ONNX file; `name` stands for the file in errors, and for the
@@ -87,8 +91,9 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
     }
     let corrupt = |reason: String| ImportError::Corrupt { file: name.into(), reason };
     budget::check_structure(bytes).map_err(corrupt)?;
-    let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let network = lower(&model, bytes.len(), name).map_err(|refusal| refusal.in_file(name))?;
+    let mut model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
+    let lowered = inlining::inline(&mut model).and_then(|()| lower(&model, bytes.len(), name));
+    let network = lowered.map_err(|refusal| refusal.in_file(name))?;
     network.check().map_err(|source| ImportError::Network { file: name.into(), source })?;
     Ok(network)
 }

@@ -176,7 +176,7 @@ interface Run {
   crates: Record<string, string>;
   environment: Record<string, string>;
   warmup: number;
-  networks: Record<string, { sha256: string; dataset: string; parameters: number; macs: number; calibrated_images: number; classes: string[]; assumptions: string[] }>;
+  networks: Record<string, { sha256: string; dataset: string; parameters: number; macs: number; calibrated_images: number; calibration_sha256?: string; classes: string[]; assumptions: string[] }>;
   datasets: Record<string, { images: number; synthetic: boolean; fingerprint: string; classes: string[] }>;
   backends: Record<string, BackendRecord>;
   plans: Record<string, unknown>;

@@ -4,6 +4,7 @@ mod accuracy;
 mod axis;
 mod communication;
 mod frame;
+mod labels;
 mod links;
 mod memory;
 mod palette;

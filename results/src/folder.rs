@@ -1,6 +1,7 @@
 //! The files of a run folder: written, read, packed, sealed by digests, and mended after a crash.
 
 pub(crate) mod archive;
+pub(crate) mod columns;
 pub(crate) mod digest;
 pub(crate) mod merge;
 pub(crate) mod recovery;

@@ -35,6 +35,8 @@ pub use rows::published::{Known, Published, PublishedTechnology};
 pub use rows::sample::{ALL_ROLES, Phase, Sample, Status};
 pub use rows::summary::{FEWEST_IMAGES, Summary};
 pub use rows::traffic::Traffic;
-pub use run::{BackendRecord, DatasetRecord, Machine, NetworkRecord, Run, SCHEMA_VERSION};
+pub use run::{
+    BackendRecord, DatasetRecord, ExternalRecord, HostRecord, Machine, NetworkRecord, Run, SCHEMA_VERSION,
+};
 pub use session::{Session, SessionKey};
 pub use shard::{MOST_SHARDS, ShardRecord, partition};

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 /// Version of the files this crate writes.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 /// The oldest version it reads. What version 1 does not say is empty: starts of phases, receivers' counts, shared
 /// memory apart, other work on the machine, digests, settings, assumptions. Versions 1 and 2 name one machine, which
-/// is then the one with an empty id, and know no shards.
+/// is then the one with an empty id, and know no shards. Up to version 3 all roles are on one machine.
 const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`: what was measured, by which software and on which machine.
@@ -27,7 +27,7 @@ pub struct Run {
     pub created: String,
     /// Version of the harness.
     pub veilbench_version: String,
-    /// Every command line that added to the run, oldest first.
+    /// Every command line that added to the run, oldest first; of a merged run in the order of their text, each once.
     pub commands: Vec<String>,
     /// Seed of everything that is drawn and not secret.
     pub seed: u64,
@@ -35,6 +35,8 @@ pub struct Run {
     pub fingerprint: String,
     /// Where it ran, by the ids that samples carry.
     pub machines: BTreeMap<String, Machine>,
+    /// Hosts its roles were on, by the names they were given; empty if all were on one machine.
+    pub hosts: BTreeMap<String, HostRecord>,
     /// Which part of a matrix it holds, if the matrix was dealt to shards.
     pub shards: Option<ShardRecord>,
     /// `rustc --version` of the build.
@@ -59,6 +61,9 @@ pub struct Run {
     pub backends: BTreeMap<String, BackendRecord>,
     /// Public parameters each backend chose, by cell id.
     pub plans: BTreeMap<String, serde_json::Value>,
+    /// Backends that are not compiled in, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub external: BTreeMap<String, ExternalRecord>,
 }
 
 /// The machine a run was measured on.
@@ -81,6 +86,16 @@ pub struct Machine {
     pub load_average: [f64; 3],
 }
 
+/// A host on which roles of a run were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostRecord {
+    /// Its machine, a key of [`Run::machines`].
+    pub machine: String,
+    /// Names of the roles.
+    pub roles: Vec<String>,
+}
+
 /// A network as it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -95,6 +110,10 @@ pub struct NetworkRecord {
     pub macs: u64,
     /// Training images that the ranges of its activations were taken from; 0 if the file states them.
     pub calibrated_images: usize,
+    /// SHA-256 of those images as the network takes them, hexadecimal; empty if the file states its ranges, and in runs of
+    /// before it was recorded.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub calibration_sha256: String,
     /// Names of its classes, in the order of its logits; empty if it does not say.
     pub classes: Vec<String>,
     /// What the file does not state and was taken for granted, for people.
@@ -137,6 +156,16 @@ pub struct BackendRecord {
     pub simulated: bool,
 }
 
+/// A backend that is not compiled in: the executable does not say which program it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExternalRecord {
+    /// SHA-256, hexadecimal, of its files.
+    pub files_sha256: String,
+    /// What the installed system says of itself; empty where it is not installed or says nothing.
+    pub version: Option<String>,
+}
+
 impl Default for Run {
     fn default() -> Self {
         Self {
@@ -148,6 +177,7 @@ impl Default for Run {
             seed: 0,
             fingerprint: String::new(),
             machines: BTreeMap::new(),
+            hosts: BTreeMap::new(),
             shards: None,
             rustc: String::new(),
             git_revision: None,
@@ -160,6 +190,7 @@ impl Default for Run {
             datasets: BTreeMap::new(),
             backends: BTreeMap::new(),
             plans: BTreeMap::new(),
+            external: BTreeMap::new(),
         }
     }
 }

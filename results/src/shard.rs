@@ -15,8 +15,8 @@ pub const MOST_SHARDS: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShardRecord {
-    /// SHA-256 of the matrix, hexadecimal: its cells, sessions a cell, seed, warm-up, and the digests of its networks
-    /// and data sets.
+    /// SHA-256 of the matrix, hexadecimal: its cells, sessions a cell, seed, warm-up, and the digests of its networks,
+    /// of the images that calibrate them, and of its data sets.
     pub plan_sha256: String,
     /// Shards it is dealt to.
     pub of: usize,
@@ -29,7 +29,7 @@ pub struct ShardRecord {
 }
 
 impl ShardRecord {
-    /// Describes one shard of a matrix. `run` has the matrix' seed, warm-up, networks and data sets.
+    /// Describes one shard of a matrix. `run` has the matrix' seed, warm-up, networks, data sets and external backends.
     #[must_use]
     pub fn new(run: &Run, cells: &[Cell], repetitions: usize, index: usize, of: usize) -> Self {
         let mut ids: Vec<String> = cells.iter().map(Cell::id).collect();
@@ -75,12 +75,23 @@ fn plan_sha256(run: &Run, ids: &[String], repetitions: usize) -> String {
         let _ = writeln!(text, "{kind} {name} {value}");
     };
     for name in used(|cell| &cell.network) {
-        line("network", name, run.networks.get(name).map_or("", |NetworkRecord { sha256, .. }| sha256));
+        let record = run.networks.get(name);
+        line("network", name, record.map_or("", |NetworkRecord { sha256, .. }| sha256));
+        let calibration = record.map(|record| record.calibration_sha256.as_str()).unwrap_or_default();
+        if !calibration.is_empty() {
+            line("calibration", name, calibration);
+        }
     }
     for name in used(|cell| &cell.dataset) {
         let fingerprint =
             run.datasets.get(name).map(|DatasetRecord { fingerprint, .. }| fingerprint.as_str());
         line("dataset", name, fingerprint.unwrap_or(""));
+    }
+    for name in used(|cell| &cell.backend) {
+        // Of one that is compiled in, the executable says it.
+        if let Some(record) = run.external.get(name) {
+            line("external", name, &record.files_sha256);
+        }
     }
     ids.iter().for_each(|id| line("cell", id, ""));
     hex(&Sha256::digest(text))

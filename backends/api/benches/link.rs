@@ -1,4 +1,4 @@
-//! Round trips over loopback: a [`Link`] on its own thread against the same frames on tokio.
+//! Round trips over loopback: a [`Link`] on its own thread, with TLS and without, against the same frames on tokio.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 
@@ -18,22 +18,25 @@ fn round_trip(criterion: &mut Criterion) {
     group.sample_size(20).measurement_time(Duration::from_secs(2));
     for size in SIZES {
         group.throughput(Throughput::Bytes(2 * size as u64));
-        group.bench_with_input(BenchmarkId::new("link", size), &size, |bencher, &size| {
-            let [(mut near, _), (mut far, _)] =
-                pair(&LinkProfile::loopback(), Duration::from_secs(10)).unwrap();
-            let echo = thread::spawn(move || {
-                while let Ok(message) = far.receive() {
-                    far.send(&message).unwrap();
-                }
+        for (name, profile) in
+            [("link", LinkProfile::loopback()), ("link in TLS", LinkProfile::loopback().with_tls())]
+        {
+            group.bench_with_input(BenchmarkId::new(name, size), &size, |bencher, &size| {
+                let [(mut near, _), (mut far, _)] = pair(&profile, Duration::from_secs(10)).unwrap();
+                let echo = thread::spawn(move || {
+                    while let Ok(message) = far.receive() {
+                        far.send(&message).unwrap();
+                    }
+                });
+                let payload = vec![1; size];
+                bencher.iter(|| {
+                    near.send(&payload).unwrap();
+                    near.receive().unwrap()
+                });
+                drop(near);
+                echo.join().unwrap();
             });
-            let payload = vec![1; size];
-            bencher.iter(|| {
-                near.send(&payload).unwrap();
-                near.receive().unwrap()
-            });
-            drop(near);
-            echo.join().unwrap();
-        });
+        }
         group.bench_with_input(BenchmarkId::new("tokio", size), &size, |bencher, &size| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();

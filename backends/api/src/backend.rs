@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
@@ -13,6 +14,12 @@ use crate::{Learned, LinkError, LinkProfile, Links, Protection, Recorder};
 pub trait Backend: Send + Sync {
     /// Name, roles and protection: constant for a backend.
     fn profile(&self) -> Profile;
+
+    /// The same under choices of a user's, where those change what a role learns.
+    fn profile_under(&self, settings: &Settings) -> Profile {
+        let _ = settings;
+        self.profile()
+    }
 
     /// Whether this backend can run such a network, and with which public parameters.
     ///
@@ -33,6 +40,11 @@ pub trait Backend: Send + Sync {
     /// [`Backend::plan`] and every role by [`Job::settings`]; nothing else changes what is measured.
     fn settings(&self) -> &'static [Setting] {
         &[]
+    }
+
+    /// Where a party's process reads this backend from; `None` for one that is compiled in.
+    fn origin(&self) -> Option<Origin> {
+        None
     }
 
     /// Settings without which a [local session](crate::local_session), all of whose roles are threads of one process, would be refused.
@@ -86,6 +98,67 @@ pub trait Party: Send {
     /// # Errors
     /// If a peer misbehaves or an image has the wrong shape.
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error>;
+
+    /// One batch as [`online`](Party::online), for a party whose answers may be less than logits; this is what is called. A party
+    /// that has only labels overrides it, and its [plan](Plan::reveals) says so.
+    ///
+    /// # Errors
+    /// As [`online`](Party::online).
+    fn answer(&mut self, images: Option<&Tensor>) -> Result<Option<Answers>, Error> {
+        Ok(self.online(images)?.map(Answers::Logits))
+    }
+
+    /// What other processes have used so far that work for this party; nothing if it works in the process it is called in.
+    fn workers(&self) -> Option<WorkerFigures> {
+        None
+    }
+}
+
+/// What the role that holds the images gets of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answers {
+    /// `images x classes`.
+    Logits(Tensor),
+    /// Index of the class with the largest logit, the first of equal ones, for each image: nothing else of the logits.
+    Labels(Vec<u32>),
+}
+
+/// Which [`Answers`] a cell gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reveals {
+    /// All logits.
+    #[default]
+    Logits,
+    /// The label alone.
+    Labels,
+}
+
+impl Reveals {
+    /// Whether it is what backends do unless they say otherwise.
+    pub fn is_logits(&self) -> bool {
+        *self == Reveals::Logits
+    }
+}
+
+/// What the kernel says of the processes that work for a party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerFigures {
+    /// CPU time of all their threads since they started.
+    pub cpu_ns: u64,
+    /// High-water mark of resident memory.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// Folders of a backend that is not compiled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its own folder.
+    pub folder: PathBuf,
+    /// The folder of what is installed for backends.
+    pub environments: PathBuf,
+    /// SHA-256 of the files in its folder that say what is measured, hexadecimal.
+    pub files_sha256: String,
 }
 
 /// What is constant about a backend.
@@ -253,6 +326,9 @@ pub struct Plan {
     /// From it the harness sees how many batches fit a profile.
     #[serde(default)]
     pub predicted_batch_ns: Option<u64>,
+    /// What the role that holds the images gets.
+    #[serde(default, skip_serializing_if = "Reveals::is_logits")]
+    pub reveals: Reveals,
 }
 
 /// Why a backend cannot run a network.

@@ -24,8 +24,8 @@ pub mod runner;
 pub mod wire;
 
 pub use backend::{
-    Backend, Error, Job, Party, Plan, PrivateInput, Profile, Role, RoleContext, RoleInput, Setting, Settings,
-    Technology, Unsupported,
+    Answers, Backend, Error, Job, Origin, Party, Plan, PrivateInput, Profile, Reveals, Role, RoleContext,
+    RoleInput, Setting, Settings, Technology, Unsupported, WorkerFigures,
 };
 pub use link::{Link, LinkError, LinkProfile, Links};
 pub use protection::{Adversary, Leakage, Learned, Protection};

@@ -1,7 +1,7 @@
 //! Metered, framed, optionally shaped byte channels between parties.
 //!
-//! A [`Link`] carries whole messages over one loopback TCP connection, or through shared memory if one
-//! party is attached to the other ([`Topology`]). The sender counts payload
+//! A [`Link`] carries whole messages over one TCP connection, in TLS 1.3 between hosts and where it is asked for, or
+//! through shared memory if one party is attached to the other ([`Topology`]). The sender counts payload
 //! bytes and messages before they leave, the receiver those it takes; every message carries the sender's causal
 //! depth, and a receiver takes `max(own, received + 1)`, so that the depth at the end of a phase is its number
 //! of rounds. Shared memory is no network: what passes it is counted apart and adds no round. A [`LinkProfile`]
@@ -11,20 +11,25 @@
 //! (bench `link`), and protocols stay free of `async`. A send that finds the socket full takes in
 //! what the peer is sending meanwhile, so two parties may send large messages to each other at once.
 
+mod authority;
 mod channel;
 mod connect;
 mod frame;
 mod meter;
 mod pipe;
+mod probe;
 mod profile;
 mod relay;
 mod ring;
 mod stream;
+mod tls;
 mod topology;
 
+pub use authority::{Authority, AuthorityError, Credentials};
 pub use channel::{Link, LinkError, MESSAGE_LIMIT};
 pub use connect::{Endpoint, Token, pair};
 pub use meter::{Count, Meter, Traffic};
+pub use probe::LinkFigures;
 pub use profile::{LinkProfile, LinkProfileError};
 pub(crate) use relay::Relay;
 pub use relay::{Forward, Interceptor};

@@ -11,8 +11,8 @@ use veilbench_networks::{Network, Tensor};
 
 use crate::link::{Endpoint, Interceptor, Relay, Token, Topology};
 use crate::{
-    Backend, Error, Job, LinkError, PartyRunner, PhaseMetrics, Plan, PrivateInput, Recorder, RoleContext,
-    RoleInput,
+    Answers, Backend, Error, Job, LinkError, PartyRunner, PhaseMetrics, Plan, PrivateInput, Recorder,
+    RoleContext, RoleInput,
 };
 
 /// One session, about to run.
@@ -37,8 +37,17 @@ pub struct PartyOutcome {
     pub phases: Vec<PhaseMetrics>,
     /// At the data owner, the logits of each batch.
     pub logits: Vec<Tensor>,
+    /// At the data owner, the labels of each batch where they alone are revealed.
+    pub labels: Vec<Vec<u32>>,
     /// Why it stopped early, if it did.
     pub error: Option<Error>,
+}
+
+impl PartyOutcome {
+    /// Batches that it has answers of, logits or labels.
+    pub fn answered(&self) -> usize {
+        self.logits.len() + self.labels.len()
+    }
 }
 
 impl<'a> LocalSession<'a> {
@@ -113,11 +122,13 @@ impl<'a> LocalSession<'a> {
         book: &[(String, SocketAddr)],
         batches: &[Tensor],
     ) -> PartyOutcome {
-        let mut outcome = PartyOutcome { phases: Vec::new(), logits: Vec::new(), error: None };
+        let mut outcome =
+            PartyOutcome { phases: Vec::new(), logits: Vec::new(), labels: Vec::new(), error: None };
         let run_phases = || -> Result<(), Error> {
             let token = Token::new([7; 16]);
             let (links, meter) = endpoint.connect(index, book, &token, &self.job.link, self.timeout)?;
-            let architecture = self.backend.profile().briefed(index, &self.network.architecture);
+            let architecture =
+                self.backend.profile_under(&self.job.settings).briefed(index, &self.network.architecture);
             let network = || Network { architecture: architecture.clone(), ..self.network.clone() };
             let role = RoleContext {
                 index,
@@ -140,9 +151,13 @@ impl<'a> LocalSession<'a> {
             for batch in batches {
                 outcome.phases.push(runner.offline(batch.images())?);
                 let images = (input == PrivateInput::Images).then_some(batch);
-                let (logits, metrics) = runner.online(images)?;
+                let (answers, metrics) = runner.online(images)?;
                 outcome.phases.push(metrics);
-                outcome.logits.extend(logits);
+                match answers {
+                    None => {}
+                    Some(Answers::Logits(logits)) => outcome.logits.push(logits),
+                    Some(Answers::Labels(labels)) => outcome.labels.push(labels),
+                }
             }
             Ok(())
         };

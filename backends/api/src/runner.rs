@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use veilbench_networks::{Shape, Tensor};
 
 use crate::link::{Count, Meter, Traffic};
-use crate::{Backend, Error, Party, Recorder, RoleContext, Span};
+use crate::{Answers, Backend, Error, Party, Recorder, Reveals, RoleContext, Span, WorkerFigures};
 
 /// Bytes and messages that passed between one party and one peer in one phase, by that party's own count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct PhaseMetrics {
     pub exchanged: Vec<Exchanged>,
     /// Causal depth at the end: the longest chain of messages over the network.
     pub rounds: u32,
+    /// CPU time of [other processes](Party::workers) that worked for the party.
+    pub workers_cpu_ns: u64,
 }
 
 impl PhaseMetrics {
@@ -51,16 +53,18 @@ pub struct PartyRunner {
     input: Shape,
     output: Shape,
     batch: usize,
+    reveals: Reveals,
 }
 
 struct Counters {
     meter: Arc<Meter>,
     traffic: Vec<(String, Arc<Traffic>, [Count; 2])>,
     recorder: Recorder,
+    workers_cpu_ns: u64,
 }
 
 impl Counters {
-    fn metrics(&mut self) -> PhaseMetrics {
+    fn metrics(&mut self, party: &dyn Party) -> PhaseMetrics {
         let exchanged = self
             .traffic
             .iter_mut()
@@ -78,7 +82,14 @@ impl Counters {
                 }
             })
             .collect();
-        PhaseMetrics { spans: self.recorder.take(), exchanged, rounds: self.meter.depth() }
+        let workers_cpu_ns = party.workers().map_or(0, |workers| workers.cpu_ns);
+        let before = std::mem::replace(&mut self.workers_cpu_ns, workers_cpu_ns);
+        PhaseMetrics {
+            spans: self.recorder.take(),
+            exchanged,
+            rounds: self.meter.depth(),
+            workers_cpu_ns: workers_cpu_ns.saturating_sub(before),
+        }
     }
 }
 
@@ -96,14 +107,19 @@ impl PartyRunner {
             .links
             .traffic()
             .into_iter()
-            .map(|(to, traffic)| (to, traffic, [Count::default(); 2]))
+            .map(|(to, traffic)| {
+                // What passed before is none of the session's work.
+                let before = [traffic.sent(), traffic.received()];
+                (to, traffic, before)
+            })
             .collect();
-        let mut counters = Counters { meter, traffic, recorder: role.recorder.clone() };
+        let mut counters = Counters { meter, traffic, recorder: role.recorder.clone(), workers_cpu_ns: 0 };
         counters.meter.begin_phase();
         let (input, output, batch) = (role.architecture.input, role.architecture.output(), role.job.batch);
+        let reveals = role.plan.reveals;
         let party = backend.join(role)?;
-        let metrics = counters.metrics();
-        Ok((Self { party, counters, input, output, batch }, metrics))
+        let metrics = counters.metrics(party.as_ref());
+        Ok((Self { party, counters, input, output, batch, reveals }, metrics))
     }
 
     /// The `offline` phase of the next batch.
@@ -113,23 +129,60 @@ impl PartyRunner {
     pub fn offline(&mut self, images: usize) -> Result<PhaseMetrics, Error> {
         self.counters.meter.begin_phase();
         self.party.offline(images)?;
-        Ok(self.counters.metrics())
+        Ok(self.counters.metrics(self.party.as_ref()))
     }
 
-    /// The `online` phase of one batch, whose images are checked before and whose logits after it.
+    /// The `online` phase of one batch, whose images are checked before and whose answers after it.
     ///
     /// # Errors
-    /// Those of [`Party::online`]; [`Error::Input`] for images of another shape, number or without a finite value,
-    /// [`Error::Answer`] for logits that are not one finite number for every class of every image.
-    pub fn online(&mut self, images: Option<&Tensor>) -> Result<(Option<Tensor>, PhaseMetrics), Error> {
+    /// Those of [`Party::answer`]; [`Error::Input`] for images of another shape, number or without a finite value,
+    /// [`Error::Answer`] for answers that are not those the plan says: one finite number for every class of every image, or one
+    /// class for each.
+    pub fn online(&mut self, images: Option<&Tensor>) -> Result<(Option<Answers>, PhaseMetrics), Error> {
         if let Some(images) = images {
             self.check_images(images)?;
         }
         self.counters.meter.begin_phase();
-        let logits = self.party.online(images)?;
-        let metrics = self.counters.metrics();
-        self.check_logits(images, logits.as_ref())?;
-        Ok((logits, metrics))
+        let answers = self.party.answer(images)?;
+        let metrics = self.counters.metrics(self.party.as_ref());
+        match (images, &answers, self.reveals) {
+            (Some(images), Some(Answers::Labels(labels)), Reveals::Labels) => {
+                self.check_labels(images, labels)?;
+            }
+            (_, Some(Answers::Logits(logits)), Reveals::Logits) => self.check_logits(images, Some(logits))?,
+            (_, None, Reveals::Logits) => self.check_logits(images, None)?,
+            (None, None, Reveals::Labels) => {}
+            (Some(_), None, Reveals::Labels) => return Err(Error::Answer("no labels came".into())),
+            (None, Some(_), Reveals::Labels) => {
+                return Err(Error::Answer("answers came from a role that holds no images".into()));
+            }
+            (_, Some(Answers::Logits(_)), Reveals::Labels) => {
+                return Err(Error::Answer("logits came where labels alone are revealed".into()));
+            }
+            (_, Some(Answers::Labels(_)), Reveals::Logits) => {
+                return Err(Error::Answer("labels came where logits were due".into()));
+            }
+        }
+        Ok((answers, metrics))
+    }
+
+    fn check_labels(&self, images: &Tensor, labels: &[u32]) -> Result<(), Error> {
+        let (due, classes) = (images.images(), self.output.len());
+        if labels.len() != due {
+            return Err(Error::Answer(format!("{} labels came where {due} were due", labels.len())));
+        }
+        match labels.iter().position(|&label| label as usize >= classes) {
+            None => Ok(()),
+            Some(image) => {
+                let reason = format!("the label of image {image} is {} of {classes} classes", labels[image]);
+                Err(Error::Answer(reason))
+            }
+        }
+    }
+
+    /// What [other processes](Party::workers) have used so far that work for the party.
+    pub fn workers(&self) -> Option<WorkerFigures> {
+        self.party.workers()
     }
 
     fn check_images(&self, images: &Tensor) -> Result<(), Error> {

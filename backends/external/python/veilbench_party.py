@@ -134,6 +134,9 @@ def serve(roles):
     except OutOfRange as error:
         channel.write({"type": "failed", "reason": str(error), "out_of_range": error.images})
         sys.exit(1)
+    except MemoryError as error:
+        channel.write({"type": "failed", "reason": str(error), "out_of_memory": True})
+        sys.exit(1)
     except Exception as error:
         traceback.print_exc()
         channel.write({"type": "failed", "reason": f"{type(error).__name__}: {error}"})

@@ -1,26 +1,41 @@
 //! A manifest as a [`Backend`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use veilbench_api::link::MESSAGE_LIMIT;
 use veilbench_api::{
-    Backend, Error, Job, Leakage, Party, Plan, Profile, Protection, Role, RoleContext, Setting, Tolerance,
-    Unsupported,
+    Backend, Error, Job, Leakage, Origin, Party, Plan, Profile, Protection, Role, RoleContext, Setting,
+    Tolerance, Unsupported,
 };
-use veilbench_networks::Architecture;
+use veilbench_networks::{Architecture, Op, Polynomial};
 
 use crate::architecture::operator;
 use crate::error::ManifestError;
-use crate::manifest::{ENVIRONMENT, FOLDER, Manifest};
+use crate::isolation::Network;
+use crate::manifest::{ENVIRONMENT, FOLDER, Install, Manifest, Supports};
 use crate::party::ExternalParty;
+use crate::shipped::Shipped;
 
 /// A backend that is a folder.
 #[derive(Debug)]
 pub struct External {
     manifest: Manifest,
     settings: &'static [Setting],
+    environments: PathBuf,
     environment: PathBuf,
+    /// What `backends install` is told to install it.
+    called: String,
+    /// Why it is not installed, if that was tried.
+    pub(crate) trouble: Mutex<Option<String>>,
+    sha256: OnceLock<String>,
+    /// What the `version` command of a backend without anything to install prints, asked once.
+    pub(crate) version: OnceLock<Option<String>>,
 }
 
 impl External {
@@ -42,7 +57,27 @@ impl External {
                 summary: leaked(&option.summary),
             })
             .collect();
-        Ok(Self { manifest, settings: settings.leak(), environment })
+        Ok(Self {
+            called: manifest.folder.display().to_string(),
+            manifest,
+            settings: settings.leak(),
+            environments: environments.to_owned(),
+            environment,
+            trouble: Mutex::new(None),
+            sha256: OnceLock::new(),
+            version: OnceLock::new(),
+        })
+    }
+
+    /// Reads a system that comes with the program, unpacked below `folders`.
+    ///
+    /// # Errors
+    /// [`ManifestError::Read`] if it cannot be unpacked.
+    pub fn shipped(system: &Shipped, folders: &Path, environments: &Path) -> Result<Self, ManifestError> {
+        let folder = system
+            .unpack(folders)
+            .map_err(|source| ManifestError::Read { path: folders.to_owned(), source })?;
+        Ok(Self { called: system.name.to_owned(), ..Self::load(&folder, environments)? })
     }
 
     /// Returns what the folder says.
@@ -55,6 +90,29 @@ impl External {
         &self.environment
     }
 
+    /// SHA-256 of the manifest, of the folder's files of the same kind and of those its commands name, hexadecimal: what
+    /// is measured is what they say.
+    fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| digest(&self.manifest))
+    }
+
+    /// Holds the folder's files against those of a plan: on another host, or after a change, they may be another program.
+    ///
+    /// # Errors
+    /// [`ManifestError::Another`], with both digests.
+    pub fn check(&self, plan: &Plan) -> Result<(), ManifestError> {
+        let planned = plan.parameters.get(FILES).and_then(Value::as_str).unwrap_or("none");
+        if planned == self.sha256() {
+            return Ok(());
+        }
+        Err(ManifestError::Another {
+            backend: self.manifest.name.clone(),
+            folder: self.manifest.folder.clone(),
+            found: self.sha256().to_owned(),
+            planned: planned.to_owned(),
+        })
+    }
+
     /// Puts folders in the places a command leaves for them.
     pub(crate) fn resolve(&self, command: &[String]) -> Vec<String> {
         let (folder, environment) =
@@ -62,10 +120,79 @@ impl External {
         command.iter().map(|word| word.replace(FOLDER, &folder).replace(ENVIRONMENT, &environment)).collect()
     }
 
+    /// Returns what makes a row of a system that is not installed.
+    fn how_to_install(&self) -> String {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let amount = self.manifest.install.as_ref().map_or_else(String::new, Install::amount);
+        let tried = trouble.as_ref().map_or_else(String::new, |why| format!("; it was tried: {why}"));
+        format!("not installed: `veilbench backends install {}` does it ({amount}){tried}", self.called)
+    }
+
     /// Returns every option with its value under a job.
     pub(crate) fn chosen<'a>(&self, job: &'a Job) -> BTreeMap<&'static str, &'a str> {
         self.settings.iter().map(|setting| (setting.key, job.setting(setting))).collect()
     }
+}
+
+/// What of a network is more than a backend supports: at which layer, and how much more.
+fn beyond<'a>(supports: &Supports, architecture: &'a Architecture) -> Option<(Option<&'a str>, String)> {
+    let values = supports.max_values.unwrap_or(usize::MAX);
+    let most = |count: usize| format!("{count} values are more than the {values} this backend has room for");
+    if architecture.input.len() > values {
+        return Some((None, format!("the image: {}", most(architecture.input.len()))));
+    }
+    let (mut activations, allowed) = (0, supports.max_activations.unwrap_or(usize::MAX));
+    for layer in &architecture.layers {
+        let refuse = |reason| Some((Some(layer.name.as_str()), reason));
+        if layer.output.len() > values {
+            return refuse(most(layer.output.len()));
+        }
+        activations += usize::from(matches!(layer.op, Op::Relu | Op::Polynomial(_)));
+        if activations > allowed {
+            return refuse(format!("activation {activations} is one more than this backend can compute"));
+        }
+        let highest = supports.max_degree.unwrap_or(usize::MAX);
+        match layer.op {
+            Op::Polynomial(Polynomial { degree, .. }) if degree > highest => {
+                return refuse(format!("a polynomial of degree {degree}, of at most {highest} here"));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What a plan calls the digest of the folder's files.
+const FILES: &str = "files_sha256";
+
+/// Files of the folder that say what is measured, beside those that its commands name.
+const SOURCES: [&str; 3] = ["py", "sh", "toml"];
+
+/// Most bytes of the files of a folder that are looked at.
+const MOST_BYTES: u64 = 1 << 26;
+
+fn digest(manifest: &Manifest) -> String {
+    let named: BTreeSet<&Path> = manifest
+        .roles
+        .iter()
+        .flat_map(|role| &role.command)
+        .filter_map(|word| word.strip_prefix(FOLDER).map(|rest| Path::new(rest.trim_start_matches('/'))))
+        .collect();
+    let entries = fs::read_dir(&manifest.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_source =
+        |path: &PathBuf| path.extension().is_some_and(|kind| SOURCES.iter().any(|source| kind == *source));
+    let mut files: BTreeSet<PathBuf> = entries.filter(is_source).collect();
+    files.extend(named.into_iter().map(|path| manifest.folder.join(path)));
+    let (mut hash, mut left) = (Sha256::new(), MOST_BYTES);
+    for path in files.iter().filter(|path| path.is_file()) {
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(left).read_to_end(&mut bytes)).unwrap_or(0);
+        left -= read as u64;
+        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update([0]);
+        hash.update(&bytes);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn leaked(text: &str) -> &'static str {
@@ -119,6 +246,9 @@ impl Backend for External {
                 return refuse(Some(&layer.name), reason);
             }
         }
+        if let Some((layer, reason)) = beyond(supports, architecture) {
+            return refuse(layer, reason);
+        }
         if job.batch > supports.max_batch {
             return refuse(
                 None,
@@ -137,30 +267,33 @@ impl Backend for External {
             }
         }
         if !self.is_installed() {
-            let folder = self.manifest.folder.display();
-            let needs = self.manifest.install.as_ref().map_or(String::new(), |install| install.hint());
-            return refuse(
-                None,
-                format!(
-                    "{} of {folder} is not installed in {}; {needs}",
-                    self.manifest.name,
-                    self.environment.display()
-                ),
-            );
+            return refuse(None, self.how_to_install());
         }
         let parameters = serde_json::json!({
             "protocol": self.manifest.protocol,
             "licence": self.manifest.licence,
             "bytes": "link",
+            "network": Network::possible().name(),
+            "version": self.installed_version(),
+            FILES: self.sha256(),
         });
         let notes = self.manifest.licence_note.iter().chain(&self.manifest.citation).cloned().collect();
-        let tolerance = self.manifest.tolerance.and_then(Tolerance::new).unwrap_or_default();
+        let image_ns = supports.seconds_per_image.map(|seconds| u64::from(seconds) * 1_000_000_000);
         Ok(Plan {
             security_bits: self.manifest.security_bits,
-            tolerance,
+            tolerance: self.manifest.tolerance.and_then(Tolerance::new).unwrap_or_default(),
             parameters,
             notes,
+            predicted_batch_ns: image_ns.map(|image_ns| image_ns.saturating_mul(job.batch as u64)),
             ..Plan::default()
+        })
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin {
+            folder: self.manifest.folder.clone(),
+            environments: self.environments.clone(),
+            files_sha256: self.sha256().to_owned(),
         })
     }
 

@@ -3,6 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+/// Words of an error that say a party had no memory left.
+pub const MEMORY_SHORT: &str = "the party is out of memory";
+
+/// Words of an error that say somebody killed a party's process: the kernel, where memory was short.
+pub const KILLED: &str = "signal: 9 (SIGKILL)";
+
 /// Why a `backend.toml` is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +36,22 @@ pub enum ManifestError {
         path: PathBuf,
         /// What and where.
         source: Box<toml::de::Error>,
+    },
+    /// The folder's files are not those that a session was planned with.
+    #[error(
+        "{}: the files of {backend} have SHA-256 {found} here where {planned} was planned: it is another program; put the \
+         same files there, and change none while a run is under way",
+        folder.display()
+    )]
+    Another {
+        /// The backend.
+        backend: String,
+        /// Its folder.
+        folder: PathBuf,
+        /// Of the files that are there.
+        found: String,
+        /// Of those in the plan.
+        planned: String,
     },
     /// A field reads, and its value cannot be.
     #[error("{}: {field}: {reason}", path.display())]
@@ -67,6 +89,14 @@ pub enum InstallError {
         /// The end of what it printed.
         output: String,
     },
+    /// The `version` command did not end.
+    #[error("`{command}` did not end within {seconds} s and was ended")]
+    Slow {
+        /// The command.
+        command: String,
+        /// How long it may take.
+        seconds: u64,
+    },
     /// The environment's folder cannot be used.
     #[error("{}: {source}", path.display())]
     Folder {
@@ -91,6 +121,12 @@ pub enum ExternalError {
         /// What the backend needs, if it says so.
         hint: String,
     },
+    /// The plan says that the party has no network, and this machine cannot take it away.
+    #[error(
+        "the session was planned with a party that has no network, and this machine allows no namespace for it: allow \
+         `unshare --net` here as where it was planned, or plan it where it is not allowed either"
+    )]
+    NotIsolated,
     /// The network could not be written to files for the party.
     #[error("writing the network for the party: {0}")]
     Weights(String),
@@ -118,6 +154,18 @@ pub enum ExternalError {
         /// This program's.
         ours: u32,
     },
+    /// Something was sent to an address outside, where there is no network.
+    #[error(
+        "the party tried to reach the network ({attempts} times), which a session has not: what was not installed cannot \
+         be fetched, and nothing is reported to anybody"
+    )]
+    Network {
+        /// Packets and connections for which there was no way.
+        attempts: u64,
+    },
+    /// The party had no memory left.
+    #[error("{MEMORY_SHORT}: {0}")]
+    OutOfMemory(String),
     /// What came is no message of the protocol.
     #[error("the party sent what the protocol does not allow: {0}")]
     Protocol(String),

@@ -2,16 +2,32 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 use crate::backend::External;
 use crate::error::InstallError;
+use crate::interpreter;
+use crate::process::{ENVIRONMENT, finish};
 use crate::tail::Tail;
 
 /// Says which commands made an environment, so that other ones make it anew. Written last: an environment without it is
 /// not whole.
 const RECEIPT: &str = ".installed";
+
+/// What the system said of itself when it was installed.
+const VERSION: &str = ".version";
+
+/// How long the `version` command may take: it loads large libraries from a cold disk.
+const VERSION_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of what it prints that are kept.
+const LONGEST_VERSION: usize = 1 << 16;
 
 impl External {
     /// Returns whether what the backend needs is there, made by the commands its manifest has now.
@@ -28,6 +44,13 @@ impl External {
     /// # Errors
     /// The command that could not be started or failed, with the end of what it printed.
     pub fn install(&self, mut progress: impl FnMut(&str)) -> Result<(), InstallError> {
+        let result = self.make(&mut progress);
+        let trouble = result.as_ref().err().map(ToString::to_string);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        result
+    }
+
+    fn make(&self, progress: &mut dyn FnMut(&str)) -> Result<(), InstallError> {
         let Some(install) = &self.manifest().install else { return Ok(()) };
         if self.is_installed() {
             return Ok(());
@@ -39,21 +62,58 @@ impl External {
         }
         fs::create_dir_all(&folder).map_err(at(folder.clone()))?;
         for command in &install.commands {
-            self.run(&self.resolve(command), &install.hint(), &mut progress)?;
+            self.run(&self.resolve(command), &install.hint(), progress)?;
         }
+        let version = self.version()?.unwrap_or_default();
+        fs::write(self.version_file(), version).map_err(at(self.version_file()))?;
         fs::write(self.receipt_file(), self.receipt()).map_err(at(self.receipt_file()))
+    }
+
+    /// Returns what the `version` command printed when it was installed, or prints if there is nothing to install.
+    pub(crate) fn installed_version(&self) -> Option<String> {
+        match &self.manifest().install {
+            Some(_) => fs::read_to_string(self.version_file()).ok().filter(|version| !version.is_empty()),
+            None => self.version.get_or_init(|| self.version().ok().flatten()).clone(),
+        }
     }
 
     /// Returns what the manifest's `version` command prints: the receipt of what was measured. `None` if there is no such
     /// command.
     ///
     /// # Errors
-    /// As [`install`](Self::install).
+    /// As [`install`](Self::install); [`InstallError::Slow`] if it does not end.
     pub fn version(&self) -> Result<Option<String>, InstallError> {
         let Some(command) = &self.manifest().version else { return Ok(None) };
-        let mut lines = Vec::new();
-        self.run(&self.resolve(command), "", &mut |line: &str| lines.push(line.to_owned()))?;
-        Ok(Some(lines.join("\n")))
+        self.ask(&self.resolve(command), VERSION_PATIENCE).map(Some)
+    }
+
+    /// What a command prints that is run as a party is: without the user's environment, and ended with all that it started.
+    fn ask(&self, command: &[String], patience: Duration) -> Result<String, InstallError> {
+        let line = command.join(" ");
+        let failed = |source| InstallError::Start { command: line.clone(), source, hint: String::new() };
+        let mut child = program(command)
+            .map_err(failed)?
+            .current_dir(&self.manifest().folder)
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let output = child.stdout.take().map(|stdout| Tail::keeping(stdout, LONGEST_VERSION));
+        let complaints = child.stderr.take().map(Tail::of);
+        let began = Instant::now();
+        let status = finish(&mut child, patience).map_err(failed)?;
+        let text = |tail: Option<Tail>| tail.map(|tail| tail.text()).unwrap_or_default();
+        if status.success() {
+            return Ok(text(output));
+        }
+        if began.elapsed() >= patience {
+            return Err(InstallError::Slow { command: line, seconds: patience.as_secs() });
+        }
+        Err(InstallError::Failed { command: line, status: status.to_string(), output: text(complaints) })
     }
 
     fn run(
@@ -67,10 +127,8 @@ impl External {
             let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
             InstallError::Start { command: line.clone(), source, hint }
         };
-        let (program, arguments) =
-            command.split_first().ok_or_else(|| start(std::io::ErrorKind::InvalidInput.into()))?;
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut child = program(command)
+            .map_err(start)?
             .current_dir(&self.manifest().folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -105,6 +163,10 @@ impl External {
         })
     }
 
+    fn version_file(&self) -> PathBuf {
+        self.environment().join(VERSION)
+    }
+
     fn receipt_file(&self) -> PathBuf {
         self.environment().join(RECEIPT)
     }
@@ -112,5 +174,58 @@ impl External {
     fn receipt(&self) -> String {
         let commands = self.manifest().install.iter().flat_map(|install| &install.commands);
         commands.map(|command| self.resolve(command).join("\t") + "\n").collect()
+    }
+}
+
+/// A command of the manifest, not started.
+fn program(command: &[String]) -> std::io::Result<Command> {
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+    let program = match interpreter::asked(program) {
+        None => PathBuf::from(program),
+        Some(version) => interpreter::find(version).ok_or_else(|| std::io::Error::from(Errno::NOENT))?,
+    };
+    let mut found = Command::new(program);
+    found.args(arguments);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn asked(script: &str, patience: Duration) -> Result<String, InstallError> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clear-numpy");
+        let backend = External::load(&folder, &folder).unwrap();
+        backend.ask(&["/bin/sh".into(), "-c".into(), script.into()], patience)
+    }
+
+    #[test]
+    fn a_version_is_asked_without_the_users_environment() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(asked("echo one; echo two", minute).unwrap(), "one\ntwo");
+        assert!(std::env::var_os("HOME").is_some() || std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let held = asked("env", minute).unwrap();
+        let names = held.lines().filter_map(|line| line.split('=').next());
+        let foreign: Vec<_> =
+            names.filter(|name| !["PATH", "LANG", "PWD", "_", "SHLVL", "OLDPWD"].contains(name)).collect();
+        assert!(foreign.is_empty(), "{foreign:?}");
+        let error = asked("echo broken >&2; exit 3", minute).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
+    }
+
+    #[test]
+    fn a_version_command_that_does_not_end_is_ended_with_all_that_it_started() {
+        let (note, began) = (tempfile::NamedTempFile::new().unwrap(), Instant::now());
+        let script = format!("sleep 600 & echo $! > {}; wait", note.path().display());
+        let error = asked(&script, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, InstallError::Slow { .. }), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        let started = fs::read_to_string(note.path()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let stat = fs::read_to_string(format!("/proc/{}/stat", started.trim())).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z") || stat.contains(") X"), "{stat}");
     }
 }

@@ -14,23 +14,28 @@
 //! ```
 //!
 //! # Non-goals
-//! Protection of the machine from a backend: its commands run with the user's rights. Sockets of the backend's own, whose
-//! bytes the kernel would have to count.
+//! Protection of the machine from a backend: its commands run with the user's rights, though without a network where
+//! namespaces are allowed. Sockets of the backend's own, whose bytes the kernel would have to count.
 
 mod architecture;
 mod backend;
 mod briefing;
 mod error;
+mod figures;
 mod install;
+mod interpreter;
+mod isolation;
 mod manifest;
 mod npy;
 mod party;
 mod process;
 mod protocol;
+mod shipped;
 mod tail;
 mod weights;
 
 pub use backend::External;
-pub use error::{ExternalError, InstallError, ManifestError};
+pub use error::{ExternalError, InstallError, KILLED, MEMORY_SHORT, ManifestError};
 pub use manifest::{Install, Limits, Manifest, ManifestRole, OPERATORS};
 pub use protocol::PROTOCOL_VERSION;
+pub use shipped::Shipped;

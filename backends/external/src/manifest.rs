@@ -145,6 +145,14 @@ pub struct Supports {
     pub operators: Vec<String>,
     /// Most images of one batch.
     pub max_batch: usize,
+    /// Most values that the image or a layer has.
+    pub max_values: Option<usize>,
+    /// Most activations, one after another.
+    pub max_activations: Option<usize>,
+    /// Highest degree of a polynomial.
+    pub max_degree: Option<usize>,
+    /// Time that one image of the smallest network takes, roughly: how much of it fits into a profile.
+    pub seconds_per_image: Option<u32>,
 }
 
 /// A choice a user has.
@@ -194,6 +202,10 @@ impl Limits {
 pub struct Install {
     /// What has to be on the machine, for people: `Python 3.9 to 3.13`.
     pub needs: String,
+    /// Megabytes that are downloaded.
+    pub download_mb: Option<u32>,
+    /// Megabytes that it takes when it is installed.
+    pub disk_mb: Option<u32>,
     /// Commands, run one after the other in the backend's folder.
     pub commands: Vec<Vec<String>>,
 }
@@ -201,6 +213,16 @@ pub struct Install {
 impl Install {
     pub(crate) fn hint(&self) -> String {
         format!("it needs {}", self.needs)
+    }
+
+    /// Returns what it takes, for people: `needs Python 3.9 or newer with venv, downloads 38 MB, takes 150 MB on disk`.
+    pub fn amount(&self) -> String {
+        let size = |what: &str, megabytes: Option<u32>, place: &str| match megabytes {
+            Some(megabytes) => format!("{what} {megabytes} MB{place}"),
+            None => format!("{what} an amount it does not state{place}"),
+        };
+        let download = size("downloads", self.download_mb, "");
+        format!("needs {}, {download}, {}", self.needs, size("takes", self.disk_mb, " on disk"))
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use veilbench_api::link::MESSAGE_LIMIT;
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext, RoleInput, wire};
+use veilbench_api::{Error, Link, Party, Recorder, RoleContext, RoleInput, WorkerFigures, wire};
 use veilbench_networks::{Shape, Tensor};
 
 use crate::architecture::describe;
 use crate::backend::External;
 use crate::briefing::Briefing;
 use crate::error::ExternalError;
+use crate::isolation::Network;
 use crate::manifest::Limits;
 use crate::process::{PartyProcess, Start};
 use crate::protocol::{Command, Event, PROTOCOL_VERSION, PartySpan};
@@ -61,8 +62,13 @@ impl ExternalParty {
         let links = links.map(|peer| context.links.take(&peer.name)).collect::<Result<Vec<_>, _>>()?;
         let command = backend.resolve(&role.command);
         let hint = manifest.install.as_ref().map_or(String::new(), |install| install.hint());
-        let start =
-            Start { command: &command, folder: &manifest.folder, threads: context.job.threads, hint: &hint };
+        let start = Start {
+            command: &command,
+            folder: &manifest.folder,
+            threads: context.job.threads,
+            hint: &hint,
+            isolated: Network::of(&context.plan) == Network::None,
+        };
         let limits = manifest.limits;
         let began = Instant::now();
         let mut process = PartyProcess::start(&start).map_err(failed)?;
@@ -108,7 +114,11 @@ impl ExternalParty {
         payload: &[u8],
         due: &Logits,
     ) -> Result<Option<Tensor>, Error> {
-        let result = self.serve(command, payload, due);
+        let result =
+            self.serve(command, payload, due).and_then(|logits| match self.process.network_attempts() {
+                0 => Ok(logits),
+                attempts => Err(failed(ExternalError::Network { attempts })),
+            });
         if result.is_err() {
             self.process.end(Duration::ZERO);
         }
@@ -146,7 +156,12 @@ impl ExternalParty {
                     self.record(&spans, ended_ns - started_ns)?;
                     return self.logits(bytes, due);
                 }
-                Event::Failed { reason, out_of_range } => return Err(self.gave_up(&reason, out_of_range)),
+                Event::Failed { reason, out_of_memory: true, .. } => {
+                    return Err(failed(ExternalError::OutOfMemory(shortened(&reason, LONGEST_REASON))));
+                }
+                Event::Failed { reason, out_of_range, .. } => {
+                    return Err(self.gave_up(&reason, out_of_range));
+                }
                 other @ Event::Hello { .. } => {
                     return Err(out_of_turn(&other, "send, receive, done or failed"));
                 }
@@ -234,6 +249,10 @@ impl Party for ExternalParty {
             }
             _ => Err(Error::protocol("images are for the role that holds them, and for no other")),
         }
+    }
+
+    fn workers(&self) -> Option<WorkerFigures> {
+        Some(self.process.figures())
     }
 }
 

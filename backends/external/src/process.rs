@@ -1,17 +1,23 @@
 //! A party's process: started in a group of its own, spoken to over its standard input, and ended on every path together
 //! with whatever it started.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command as Program, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Program, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use veilbench_api::WorkerFigures;
+
 use crate::error::ExternalError;
+use crate::figures::Group;
+use crate::isolation;
 use crate::protocol::{Command, Control, Event, Interruption};
 use crate::tail::Tail;
 
@@ -23,7 +29,10 @@ const GRACE: Duration = Duration::from_millis(500);
 const WATCHDOG: &str = "read -r group || exit 0; read -r word; kill -s KILL -- \"-$group\"";
 
 /// Where programs are looked for. A party's environment holds this, the number of threads and nothing of the user's.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What it holds for every party.
+pub(crate) const ENVIRONMENT: [(&str, &str); 2] = [("PATH", PATH), ("LANG", "C.UTF-8")];
 
 /// Variables by which numerical libraries are told how many threads to use.
 const THREADS: [&str; 4] =
@@ -36,15 +45,19 @@ pub(crate) struct Start<'a> {
     pub(crate) threads: usize,
     /// What the backend needs, for the message when the program is not there.
     pub(crate) hint: &'a str,
+    /// In a network of its own, in which there is nothing.
+    pub(crate) isolated: bool,
 }
 
 /// A running party.
 pub(crate) struct PartyProcess {
     child: Child,
+    group: Group,
     watchdog: Child,
     control: Control,
     stderr: Tail,
     _stdout: Tail,
+    isolated: bool,
     /// How the process ended, once it has.
     ended: Option<String>,
 }
@@ -59,6 +72,7 @@ impl PartyProcess {
             let hint = if start.hint.is_empty() { String::new() } else { format!("; {}", start.hint) };
             ExternalError::Start { command: start.command.join(" "), source, hint }
         };
+        let wrapper = isolation::words(start.isolated, isolation::wrapper())?;
         // The watchdog first: from the party's first instant on there is somebody to end it.
         let mut watchdog = Program::new("/bin/sh")
             .args(["-c", WATCHDOG])
@@ -69,9 +83,10 @@ impl PartyProcess {
             .process_group(0)
             .spawn()
             .map_err(&failed)?;
-        match Self::spawn(start, program, arguments, &mut watchdog) {
+        match Self::spawn(start, wrapper, program, arguments, &mut watchdog) {
             Ok((child, control, stdout, stderr)) => {
-                Ok(Self { child, watchdog, control, stderr, _stdout: stdout, ended: None })
+                let (isolated, group) = (start.isolated, Group::of(child.id()));
+                Ok(Self { child, group, watchdog, control, stderr, _stdout: stdout, isolated, ended: None })
             }
             Err(error) => {
                 dismiss(&mut watchdog);
@@ -82,6 +97,7 @@ impl PartyProcess {
 
     fn spawn(
         start: &Start<'_>,
+        wrapper: &[&str],
         program: &str,
         arguments: &[String],
         watchdog: &mut Child,
@@ -89,12 +105,14 @@ impl PartyProcess {
         let (ours, theirs) = UnixStream::pair()?;
         let control = Control::new(ours)?;
         let threads = start.threads.to_string();
-        let mut child = Program::new(program)
+        let program = find(program, start.folder)?;
+        let mut words = wrapper.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut child = Program::new(words.next().unwrap_or_default())
+            .args(words)
             .args(arguments)
             .current_dir(start.folder)
             .env_clear()
-            .env("PATH", PATH)
-            .env("LANG", "C.UTF-8")
+            .envs(ENVIRONMENT)
             .envs(THREADS.iter().map(|name| (name, &threads)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
@@ -131,6 +149,16 @@ impl PartyProcess {
     pub(crate) fn payload(&mut self, bytes: usize, limit: Duration) -> Result<Vec<u8>, ExternalError> {
         let received = self.control.payload(bytes, Instant::now() + limit);
         received.map_err(|interruption| self.explain(interruption, limit))
+    }
+
+    /// What the kernel says of the process and of those it started, while they run.
+    pub(crate) fn figures(&self) -> WorkerFigures {
+        self.group.figures()
+    }
+
+    /// How often it tried to reach an address outside in vain; 0 where it has the machine's network.
+    pub(crate) fn network_attempts(&self) -> u64 {
+        if self.isolated { isolation::attempts(self.child.id()) } else { 0 }
     }
 
     fn explain(&mut self, interruption: Interruption, limit: Duration) -> ExternalError {
@@ -182,6 +210,16 @@ impl Drop for PartyProcess {
     }
 }
 
+/// Finds a program as the party's own search path has it, so that one that is missing is an error here and not the wrapper's.
+fn find(program: &str, folder: &Path) -> std::io::Result<PathBuf> {
+    if program.contains('/') {
+        let path = folder.join(program);
+        return path.metadata().map(|_| path);
+    }
+    let mut places = PATH.split(':').map(|place| Path::new(place).join(program));
+    places.find(|path| path.is_file()).ok_or_else(|| Errno::NOENT.into())
+}
+
 /// Puts a process under the watchdog's eyes and begins to read its two outputs.
 fn attach(child: &mut Child, watchdog: &mut Child) -> std::io::Result<[Tail; 2]> {
     let missing = || std::io::Error::other("a pipe is missing");
@@ -191,6 +229,11 @@ fn attach(child: &mut Child, watchdog: &mut Child) -> std::io::Result<[Tail; 2]>
 }
 
 fn end(child: &mut Child, patience: Duration) -> String {
+    finish(child, patience).map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+/// Waits for the first process of a group to end by itself, and ends whatever is left of the group.
+pub(crate) fn finish(child: &mut Child, patience: Duration) -> std::io::Result<ExitStatus> {
     let pid = Pid::from_child(child);
     let until = Instant::now() + patience;
     let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -199,7 +242,7 @@ fn end(child: &mut Child, patience: Duration) -> String {
     }
     // The group's number is nobody else's as long as its first process is not waited for. Fails if the group is empty.
     let _empty = kill_process_group(pid, Signal::KILL);
-    child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+    child.wait()
 }
 
 fn dismiss(watchdog: &mut Child) {

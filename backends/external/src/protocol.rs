@@ -64,6 +64,9 @@ pub(crate) enum Event {
         /// Given if values went beyond what the backend represents: the images known to be concerned.
         #[serde(default)]
         out_of_range: Option<Vec<usize>>,
+        /// Whether it is for want of memory.
+        #[serde(default)]
+        out_of_memory: bool,
     },
 }
 

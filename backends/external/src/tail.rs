@@ -18,7 +18,12 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    pub(crate) fn of(mut stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
+        Self::keeping(stream, KEPT)
+    }
+
+    /// Keeps so many bytes.
+    pub(crate) fn keeping(mut stream: impl Read + Send + 'static, most: usize) -> Self {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&kept);
         let reader = thread::spawn(move || {
@@ -26,7 +31,7 @@ impl Tail {
             while let Ok(read @ 1..) = stream.read(&mut chunk) {
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.extend_from_slice(&chunk[..read]);
-                let excess = kept.len().saturating_sub(KEPT);
+                let excess = kept.len().saturating_sub(most);
                 kept.drain(..excess);
             }
         });

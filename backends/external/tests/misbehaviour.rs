@@ -132,6 +132,8 @@ fn every_misbehaviour_is_an_error_that_says_so() {
         ("endless-span", "span evaluate took"),
         ("four-gigabytes", "exceeds the limit"),
         ("orphan", "leaves a child behind"),
+        ("segfault", "ended with signal: 11"),
+        ("memory", "the party is out of memory"),
     ];
     for (fault, word) in cases {
         let folder = faulty("");
@@ -146,6 +148,33 @@ fn every_misbehaviour_is_an_error_that_says_so() {
         let pids = noted(folder.path());
         assert_eq!(pids.len(), if fault == "orphan" { 3 } else { 2 }, "{fault}");
         assert_gone(&pids);
+    }
+}
+
+#[test]
+fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_network() {
+    let folder = faulty("");
+    let backend = External::load(folder.path(), folder.path()).unwrap();
+    let network = network();
+    let plan = backend.plan(&network.architecture, &LocalSession::new(&backend, &network, 2).job).unwrap();
+    let (done, _) = session(folder.path(), "phones-home");
+    if plan.parameters["network"] == "none" {
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains("tried to reach the network"), "{error}");
+    } else {
+        eprintln!("skipped: this machine allows no network namespaces");
+        assert_answered(&done);
+    }
+    assert_gone(&noted(folder.path()));
+}
+
+#[test]
+fn cpu_time_of_a_partys_process_is_seen() {
+    let folder = faulty("");
+    let (done, _) = session(folder.path(), "none");
+    // An interpreter takes longer than ten milliseconds to start.
+    for outcome in &done {
+        assert!(outcome.phases[0].workers_cpu_ns > 5_000_000, "{:?}", outcome.phases[0]);
     }
 }
 
@@ -229,6 +258,21 @@ fn what_is_not_installed_is_refused_by_the_plan_with_what_it_needs() {
     let error = backend.install(|_| {}).unwrap_err().to_string();
     assert!(error.contains("exit status: 4: broken"), "{error}");
     assert!(!backend.is_installed());
+    let refused = backend.plan(&network.architecture, &job).unwrap_err();
+    assert!(refused.reason.contains("it was tried: ") && refused.reason.contains("broken"), "{refused}");
+}
+
+#[test]
+fn an_interpreter_that_no_machine_has_is_named_with_what_is_needed() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let text = fs::read_to_string(&manifest).unwrap()
+        + "\n[install]\nneeds = \"Python 3.999\"\ncommands = [[\"{python3.999}\", \"-m\", \"venv\", \"{environment}\"]]\n";
+    fs::write(&manifest, text).unwrap();
+    let environments = tempfile::tempdir().unwrap();
+    let error =
+        External::load(folder.path(), environments.path()).unwrap().install(|_| {}).unwrap_err().to_string();
+    assert!(error.contains("{python3.999} -m venv") && error.contains("it needs Python 3.999"), "{error}");
 }
 
 #[test]

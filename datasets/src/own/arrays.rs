@@ -139,8 +139,13 @@ pub(super) fn folder(folder: &Path, names: Vec<String>, options: &Options) -> Re
 pub(super) fn file(path: &Path, options: &Options) -> Result<Found, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let labels: Vec<&str> =
-        TEST.iter().chain(&TRAIN).filter(|pair| pair[0] == stem).map(|pair| pair[1]).collect();
+    let labels: Vec<&str> = TEST
+        .iter()
+        .chain(&TRAIN)
+        .chain(&VALIDATION)
+        .filter(|pair| pair[0] == stem)
+        .map(|pair| pair[1])
+        .collect();
     let labels = labels.into_iter().find(|name| folder.join(format!("{name}.npy")).is_file());
     let mut arrays = InFolder(folder, Vec::new());
     let mut found = Found::default();

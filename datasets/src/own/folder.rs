@@ -11,10 +11,13 @@ use crate::Error;
 
 /// How deep images may lie below the folder of their class.
 const DEPTH: usize = 8;
-const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
+const IMAGES: [&str; 9] = ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "jif", "pjpeg", "pjp"];
 /// Endings of images that are not read.
-const OTHER_IMAGES: [&str; 11] =
-    ["gif", "bmp", "webp", "tif", "tiff", "heic", "avif", "dcm", "jp2", "pgm", "ppm"];
+const OTHER_IMAGES: [&str; 43] = [
+    "gif", "bmp", "dib", "webp", "tif", "tiff", "heic", "heif", "hif", "avif", "jxl", "jp2", "j2k", "jpf",
+    "jpx", "dcm", "dicom", "nii", "nrrd", "mha", "mhd", "pbm", "pgm", "ppm", "pnm", "pam", "pcx", "tga",
+    "qoi", "dds", "exr", "hdr", "ico", "svg", "psd", "raw", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2",
+];
 const TRAIN: [&str; 2] = ["train", "training"];
 const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
 const TEST: [&str; 2] = ["test", "testing"];
@@ -45,8 +48,13 @@ fn ending(path: &Path) -> String {
     path.extension().map_or_else(String::new, |end| end.to_string_lossy().to_lowercase())
 }
 
-fn is_image(path: &Path) -> bool {
+pub(super) fn is_image(path: &Path) -> bool {
     IMAGES.contains(&ending(path).as_str()) && !is_hidden(path)
+}
+
+/// Whether a file is named as an image of a format that is not read.
+pub(super) fn is_other_image(path: &Path) -> bool {
+    OTHER_IMAGES.contains(&ending(path).as_str()) && !is_hidden(path)
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -154,9 +162,7 @@ fn images(folder: &Path, folders: &[PathBuf], files: &[PathBuf]) -> Result<Found
     let parts = [called(folders, &TRAIN), called(folders, &VALIDATION), called(folders, &TEST)];
     let mut found = Found::default();
     let loose: Vec<PathBuf> = files.iter().filter(|file| is_image(file)).cloned().collect();
-    if let Some(file) =
-        files.iter().find(|file| OTHER_IMAGES.contains(&ending(file).as_str()) && !is_hidden(file))
-    {
+    if let Some(file) = files.iter().find(|file| is_other_image(file)) {
         return Err(unread(file));
     }
     if parts.iter().any(Option::is_some) {
@@ -182,6 +188,7 @@ fn in_parts(folder: &Path, parts: &[Option<PathBuf>; 3]) -> Result<Found, Error>
     let mut list = |part: &Option<PathBuf>| -> Result<_, Error> {
         let Some(folder) = part else { return Ok(None) };
         let Entries { folders, files } = entries(folder)?;
+        classes_alone(&files)?;
         Ok(Some((folder.clone(), of_classes(folder, &folders, &files, &mut found)?)))
     };
     let listed = [list(&parts[0])?, list(&parts[1])?, list(&parts[2])?];
@@ -224,7 +231,28 @@ fn labelled(classes: Vec<Class>, names: &[String], all: &mut Vec<PathBuf>) -> Pa
     Part { source: Source::Files(files), labels }
 }
 
-fn unread(file: &Path) -> Error {
+/// Files within a part in a format of its own, or of images that are not read, are refused: nobody could tell which of the two is
+/// meant, or that images are missing.
+fn classes_alone(files: &[PathBuf]) -> Result<(), Error> {
+    for file in files.iter().filter(|file| !is_hidden(file)) {
+        if is_other_image(file) {
+            return Err(unread(file));
+        }
+        let is_data = match ending(file).as_str() {
+            "npz" | "npy" => true,
+            "csv" | "tsv" => table::columns(file)?.is_some(),
+            _ => idx_files::are_images(file),
+        };
+        if is_data {
+            let reason = "within the folder of a part, folders of classes are read, and this is beside them: name it itself, or move it \
+                          away";
+            return Err(Error::unusable(file, reason));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn unread(file: &Path) -> Error {
     Error::unusable(file, "PNG and JPEG are read: convert it, or move it away")
 }
 
@@ -280,8 +308,7 @@ fn of_classes(
 fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     all_files(folder, DEPTH, &mut files)?;
-    let other = |file: &&PathBuf| OTHER_IMAGES.contains(&ending(file).as_str()) && !is_hidden(file);
-    if let Some(file) = files.iter().find(other) {
+    if let Some(file) = files.iter().find(|file| is_other_image(file)) {
         return Err(unread(file));
     }
     files.retain(|file| is_image(file));

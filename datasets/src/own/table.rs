@@ -1,6 +1,7 @@
 //! A table of files and labels: CSV with a header, separated by commas, semicolons or tabs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use super::part::{Found, Part, Source, label};
@@ -35,11 +36,21 @@ pub(super) struct Columns {
     others: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
     Train,
     Validation,
     Test,
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Of::Train => "train",
+            Of::Validation => "val",
+            Of::Test => "test",
+        })
+    }
 }
 
 /// The part that a word stands for.
@@ -87,7 +98,17 @@ struct Row {
     line: u64,
     file: PathBuf,
     label: Option<String>,
+    /// What the table says.
     of: Option<Of>,
+    /// Folders between the table and the file, the outermost first.
+    folders: Vec<String>,
+}
+
+impl Row {
+    /// The part whose folder the file is in.
+    fn part_of_folder(&self) -> Option<Of> {
+        self.folders.iter().find_map(|folder| part_named(folder))
+    }
 }
 
 /// Reads tables into one set of images: one table, with or without a column that says which part a row is of, or several, each
@@ -120,6 +141,10 @@ pub(super) fn read(tables: &[PathBuf], named: bool) -> Result<Found, Error> {
         tables.iter().map(|path| name_of(path)).collect::<Vec<_>>().join(", ")
     ));
     let labels = labels(tables, &rows, &mut found)?;
+    if labels.is_none() && !named {
+        no_classes(&tables[0], &rows)?;
+    }
+    divide(tables, named, &mut rows, &mut found.notes)?;
     let mut parts: [Part; 3] = Default::default();
     let mut seen: HashMap<PathBuf, u64> = HashMap::new();
     for (place, (table, row)) in rows.into_iter().enumerate() {
@@ -143,6 +168,71 @@ pub(super) fn read(tables: &[PathBuf], named: bool) -> Result<Found, Error> {
     }
     super::folder::assemble(&mut found, parts.map(Some), &tables[0])?;
     Ok(found)
+}
+
+/// A table without labels must not hide that folders may be classes.
+fn no_classes(table: &Path, rows: &[(usize, Row)]) -> Result<(), Error> {
+    let stem = table.file_stem().unwrap_or_default();
+    let is_class =
+        |folder: &&String| part_named(folder).is_none() && *folder != "images" && stem != folder.as_str();
+    let classes: BTreeSet<&String> =
+        rows.iter().filter_map(|(_, row)| row.folders.iter().find(is_class)).collect();
+    let mut classes = classes.into_iter();
+    match (classes.next(), classes.next()) {
+        (Some(first), Some(second)) => Err(Error::unusable(
+            table,
+            format!(
+                "it has no column of labels, and its images lie in folders that may be classes ({first}, {second}, ...): move it away \
+                 to take them as classes, or name it itself to go without labels"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Settles which part each row is of: what the table says, else the folder of a part that its file is in.
+fn divide(
+    tables: &[PathBuf],
+    named: bool,
+    rows: &mut [(usize, Row)],
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let total = rows.len();
+    if rows.iter().all(|(_, row)| row.of.is_some()) {
+        let elsewhere = |row: &Row| row.part_of_folder().is_some_and(|part| row.of != Some(part));
+        let count = rows.iter().filter(|(_, row)| elsewhere(row)).count();
+        if count > 0 {
+            notes.push(format!(
+                "{count} of {total} images lie in the folder of another part than the table says: the table holds"
+            ));
+        }
+        return Ok(());
+    }
+    let parts: BTreeSet<Option<Of>> = rows.iter().map(|(_, row)| row.part_of_folder()).collect();
+    match Vec::from_iter(parts).as_slice() {
+        [] | [None] => return Ok(()),
+        [Some(only)] if named => {
+            notes.push(format!(
+                "all images are of one part ({only}) and all are read, as the table itself was named"
+            ));
+            return Ok(());
+        }
+        [Some(_)] => {}
+        [None, ..] => {
+            let outside = rows.iter().find(|(_, row)| row.part_of_folder().is_none());
+            let (table, line) = outside.map_or((0, 0), |(table, row)| (*table, row.line));
+            let reason = format!(
+                "line {line} names an image that is below no folder of a part, while others are (train, val, test): a column `split` says \
+                 which part each is of"
+            );
+            return Err(Error::unusable(&tables[table], reason));
+        }
+        [Some(_), ..] => {
+            notes.push("parts by the folders that images lie in, as the table does not say".into());
+        }
+    }
+    rows.iter_mut().for_each(|(_, row)| row.of = row.part_of_folder());
+    Ok(())
 }
 
 fn name_of(path: &Path) -> String {
@@ -186,7 +276,9 @@ fn rows_of(path: &Path, bytes: &[u8], columns: &Columns, whole: Option<Of>) -> R
                 Some(of.ok_or_else(|| unusable(format!("`{word}` is none of train, val and test")))?)
             }
         };
-        rows.push(Row { line, file, label, of });
+        let below = file.strip_prefix(folder).ok().and_then(Path::parent).unwrap_or(Path::new(""));
+        let folders = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        rows.push(Row { line, file, label, of, folders });
     }
     Ok(rows)
 }

@@ -36,7 +36,7 @@ pub struct Progress<'a> {
 ///
 /// # Errors
 /// [`Error::Download`] with what every mirror answered, [`Error::Io`] if the disk refuses, and the
-/// errors of [`import`](crate::store::import()).
+/// errors of [`import`](crate::import()).
 pub fn fetch(store: &Store, id: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Imported, Error> {
     let source = catalog::source(id)?;
     let folder = store.data().join(source.folder());

@@ -7,16 +7,20 @@ use veilbench_api::Backend;
 use veilbench_api::conformance::suite;
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+use crate::external::BackendFiles;
 
 #[derive(Args, Debug)]
 pub(super) struct Conformance {
     /// Backends to check [default: all]
     #[arg(value_name = "BACKEND")]
     names: Vec<String>,
+    #[command(flatten)]
+    backend_files: BackendFiles,
 }
 
 impl Conformance {
-    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
+        let backends = &self.backend_files.add_to(backends)?;
         let known: Vec<String> = backends.iter().map(|backend| backend.profile().name.into_owned()).collect();
         if let Some(name) = self.names.iter().find(|name| !known.contains(name)) {
             return Err(Error::NoBackend { name: name.clone(), known });

@@ -17,7 +17,8 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
+        let backends = &self.options.with_external(backends, None)?;
         let workspace =
             Workspace::prepare(backends, &self.options, Purpose::List, &mut Progress::new(false))?;
         let mut out = std::io::stdout().lock();

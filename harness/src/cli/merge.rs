@@ -1,11 +1,12 @@
 //! `veilbench merge`.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use veilbench_report::{generate, terminal_table};
-use veilbench_results::{Merged, Severity};
+use veilbench_results::{Merged, Run, Severity};
 
 use super::report::say_findings;
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
@@ -15,7 +16,7 @@ const NAMED_CELLS: usize = 20;
 
 #[derive(Args, Debug)]
 pub(super) struct Merge {
-    /// Folders of the shards' runs, in any order; also of earlier merges
+    /// Folders of the shards' runs, in any order; also of earlier merges, or a folder that holds such folders
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
     /// Folder of the merged run; an earlier merge is replaced if nothing of it would be lost
@@ -25,7 +26,9 @@ pub(super) struct Merge {
 
 impl Merge {
     pub(super) fn run(&self) -> Result<u8, Error> {
-        let merged = veilbench_results::merge(&self.folders, &self.into)?;
+        let folders: Vec<PathBuf> =
+            self.folders.iter().flat_map(|folder| runs_in(folder, &self.into)).collect();
+        let merged = veilbench_results::merge(&folders, &self.into)?;
         let report = generate(&self.into)?;
         say_findings(&report.findings);
         let mut out = std::io::stdout().lock();
@@ -36,6 +39,31 @@ impl Merge {
         let whole = merged.missing.is_empty() && merged.absent.is_empty();
         Ok(if whole && !damaged { EXIT_OK } else { EXIT_FAILED })
     }
+}
+
+/// A folder of a run, or those of the runs right below it but for the one they are merged into: a shard that was never begun
+/// has none.
+fn runs_in(folder: &Path, into: &Path) -> Vec<PathBuf> {
+    let is_run = |path: &Path| path.join(Run::FILE).is_file();
+    let target = into.canonicalize().ok();
+    let name = into.file_name().unwrap_or_default();
+    // What a merge that was ended in the middle left beside it is no shard; the next one puts it right.
+    let left: [OsString; 2] = [".merging", ".replaced"].map(|suffix| {
+        let mut left = name.to_owned();
+        left.push(suffix);
+        left
+    });
+    let is_left = |path: &Path| path.file_name().is_some_and(|name| left.iter().any(|left| left == name));
+    let mut runs: Vec<PathBuf> = match std::fs::read_dir(folder) {
+        Ok(entries) if !is_run(folder) => {
+            let paths =
+                entries.flatten().map(|entry| entry.path()).filter(|path| is_run(path) && !is_left(path));
+            paths.filter(|path| target.is_none() || path.canonicalize().ok() != target).collect()
+        }
+        _ => Vec::new(),
+    };
+    runs.sort();
+    if runs.is_empty() { vec![folder.to_owned()] } else { runs }
 }
 
 /// What was merged and what is missing, a line each.
@@ -71,6 +99,19 @@ fn conclusion(merged: &Merged, machines: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_interrupted_merge_left_is_not_taken_for_shards() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "run.merging", "run.replaced"] {
+            let run = folder.path().join(name);
+            std::fs::create_dir(&run).unwrap();
+            std::fs::write(run.join(Run::FILE), "{}").unwrap();
+        }
+        let found = runs_in(folder.path(), &folder.path().join("run"));
+        assert_eq!(found, ["a", "b"].map(|name| folder.path().join(name)));
+        assert_eq!(runs_in(folder.path(), &folder.path().join("other")).len(), 4);
+    }
 
     #[test]
     fn what_is_missing_is_said_by_shard_and_cell() {

@@ -10,6 +10,7 @@ use veilbench_report::{bytes, duration};
 
 use super::annotate::Annotate;
 use crate::error::{EXIT_OK, Error};
+use crate::external::BackendFiles;
 use crate::workload::WorkloadError;
 use crate::workload::model::{calibrate_if_needed, network};
 use crate::workload::own::OwnOptions;
@@ -24,6 +25,8 @@ pub(super) struct Networks {
     network: Option<String>,
     #[command(flatten)]
     own: OwnOptions,
+    #[command(flatten)]
+    backend_files: BackendFiles,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,7 +36,7 @@ enum Action {
 }
 
 impl Networks {
-    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         if let Some(Action::Annotate(command)) = &self.action {
             return command.run();
         }
@@ -43,10 +46,15 @@ impl Networks {
                 let mut network = network(wanted)?;
                 let misfit = |reason| WorkloadError::Fit { network: wanted.clone(), reason };
                 self.own.preparation.apply(&mut network).map_err(misfit)?;
-                let calibrated = calibrate_if_needed(&mut network, &self.own);
+                let calibrated = calibrate_if_needed(&mut network, &self.own, 0);
                 show(&network)?;
                 match calibrated {
-                    Ok(()) => prospects(backends, &network)?,
+                    Ok(assumed) => {
+                        for line in assumed {
+                            writeln!(std::io::stdout(), "assumed: {line}")?;
+                        }
+                        prospects(&self.backend_files.add_to(backends)?, &network)?;
+                    }
                     Err(error) => writeln!(
                         std::io::stdout(),
                         "what each backend would do with it depends on the ranges of its activations: {error}"

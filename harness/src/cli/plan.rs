@@ -9,6 +9,7 @@ use veilbench_api::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+use crate::external::BackendFiles;
 use crate::matrix::choices::{self, Choice};
 use crate::workload::model::{calibrate_if_needed, network};
 use crate::workload::own::OwnOptions;
@@ -38,19 +39,27 @@ pub(super) struct Plan {
     /// The image to trace, by its place in the test set (default: a made-up one)
     #[arg(long, value_name = "N", requires = "trace")]
     image: Option<usize>,
+    /// Draws the images that calibrate, as that of a run does
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
     #[command(flatten)]
     own: OwnOptions,
+    #[command(flatten)]
+    backend_files: BackendFiles,
 }
 
 impl Plan {
-    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
+        let backends = &self.backend_files.add_to(backends)?;
         choices::check(&self.choices, backends)?;
         // Here the network is always named, and what is said of it is about the one.
         self.own.check(1, true)?;
         let mut network = network(&self.network)?;
         let misfit = |reason| WorkloadError::Fit { network: self.network.clone(), reason };
         self.own.preparation.apply(&mut network).map_err(misfit)?;
-        calibrate_if_needed(&mut network, &self.own)?;
+        for line in calibrate_if_needed(&mut network, &self.own, self.seed)? {
+            writeln!(std::io::stderr(), "{}, assumed: {line}", network.architecture.name)?;
+        }
         let job = Job::new(self.batch.get(), self.threads.get(), LinkProfile::loopback());
         let (image, source) = match self.image {
             Some(index) => {

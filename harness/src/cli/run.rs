@@ -13,10 +13,13 @@ use super::report::say_findings;
 use crate::campaign::{Tally, measure, unfit_cell};
 use crate::error::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Error};
 use crate::interrupt::Interrupt;
+use crate::matrix::choices;
 use crate::matrix::shard::{self, ShardChoice};
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::record::provenance;
+use crate::session::hosts::{HostOptions, Hosts};
+use crate::session::inspection::inspect;
 use crate::session::machine_watch::busy_cores;
 use crate::workload::workspace::{Purpose, Unfit, Workspace};
 
@@ -27,6 +30,8 @@ const BUSY_CORES: f64 = 0.25;
 pub(super) struct Run {
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    hosts: HostOptions,
     /// Folder of the run [default: results/runs/PROFILE-FINGERPRINT, one for each build, machine, seed and warm-up, or
     /// results/runs/PROFILE-PLAN-shard-I-of-N]
     #[arg(long, value_name = "FOLDER")]
@@ -47,7 +52,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn run(&self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         let shard = self.shard.map(ShardChoice::resolve).transpose()?;
         let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(self.json);
@@ -57,11 +62,16 @@ impl Run {
             });
         }
         self.warn_of_the_machine(&mut progress);
-        let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
-        let mut cells = workspace.cells(backends, &self.options)?;
+        let backends = &self.options.with_external(backends, Some(&mut progress))?;
+        let (options, hosts) = self.place(backends, &interrupt)?;
+        let workspace = Workspace::prepare(backends, &options, Purpose::Measure, &mut progress)?;
+        let mut cells = workspace.cells(backends, &options)?;
         let mut unfit = workspace.unfit();
         let mut description =
-            provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
+            provenance::describe(options.seed, options.warmup).map_err(Error::Executable)?;
+        if let Some(hosts) = &hosts {
+            hosts.describe(&mut description);
+        }
         if let Some(shard) = shard {
             cells = shard::deal(shard, cells, self.options.repetitions(), &mut description);
             // One shard says of them why they cannot be measured.
@@ -74,13 +84,14 @@ impl Run {
                 format!("{count} sessions on record are not as they were written: they are measured again");
             progress.tell(&Event::Note { text: &text });
         }
+        forget_refusals(&mut store, &cells)?;
         if self.fresh {
             discard(&mut store, &cells, |_| true)?;
         } else if self.retry_failed {
-            let failed = failed_sessions(store.folder())?;
+            let failed = sessions(store.folder(), is_failure)?;
             discard(&mut store, &cells, |session| failed.contains(session))?;
         }
-        let tally = conduct(&cells, unfit, &self.options, &mut store, &mut progress, &interrupt)?;
+        let tally = conduct(&cells, unfit, &options, hosts.as_ref(), &mut store, &mut progress, &interrupt)?;
         let folder = store.folder().to_owned();
         drop(store);
         let report = generate(&folder)?;
@@ -101,6 +112,30 @@ impl Run {
             false if failed == 0 && !damaged => EXIT_OK,
             false => EXIT_FAILED,
         })
+    }
+
+    /// Puts roles on hosts, if the user wants that, and looks at these. The links are then those between the hosts.
+    fn place(
+        &self,
+        backends: &[Box<dyn Backend>],
+        interrupt: &Interrupt,
+    ) -> Result<(Options, Option<Hosts>), Error> {
+        let mut options = self.options.clone();
+        if !self.hosts.are_given() {
+            return Ok((options, None));
+        }
+        options.selection.across_hosts();
+        options.check(backends)?;
+        if choices::bares_links(&options.choices) {
+            let reason = "--set link.tls=off: links between hosts are always encrypted; leave it out";
+            return Err(Error::HostOptions(reason.into()));
+        }
+        let chosen = backends.iter().filter(|backend| options.selection.backend(&backend.profile().name));
+        let mut hosts = self.hosts.resolve(chosen.map(AsRef::as_ref))?;
+        if let Some(hosts) = &mut hosts {
+            interrupt.supervise(|mut stop| async move { inspect(hosts, &mut stop).await })?;
+        }
+        Ok((options, hosts))
     }
 
     /// What would make the figures say less than they seem to.
@@ -139,6 +174,7 @@ impl Run {
             (self.shard.is_some(), "--shard"),
             (self.fresh, "--fresh"),
             (self.json, "--json"),
+            (self.hosts.are_given(), "--host"),
         ];
         given.into_iter().find_map(|(given, name)| given.then_some(name))
     }
@@ -190,10 +226,22 @@ fn ids(cells: &[PlannedCell<'_>]) -> BTreeSet<String> {
     cells.iter().map(|planned| planned.cell.id()).collect()
 }
 
-fn failed_sessions(folder: &Path) -> Result<BTreeSet<SessionKey>, Error> {
+/// Sessions on record that ended in such a way.
+fn sessions(folder: &Path, how: impl Fn(Status) -> bool) -> Result<BTreeSet<SessionKey>, Error> {
     let samples = RunData::load(folder)?.samples;
-    let failed = samples.into_iter().filter(|sample| sample.is_commit_mark() && is_failure(sample.status));
-    Ok(failed.map(|mark| SessionKey { cell: mark.cell, repetition: mark.repetition }).collect())
+    let chosen = samples.into_iter().filter(|sample| sample.is_commit_mark() && how(sample.status));
+    Ok(chosen.map(|mark| SessionKey { cell: mark.cell, repetition: mark.repetition }).collect())
+}
+
+/// Forgets that a system could not be measured if it can be now, as it was installed since.
+fn forget_refusals(store: &mut Store, cells: &[PlannedCell<'_>]) -> Result<(), Error> {
+    let external = |planned: &&PlannedCell<'_>| planned.backend.origin().is_some() && planned.plan.is_ok();
+    let possible: BTreeSet<String> = cells.iter().filter(external).map(|planned| planned.cell.id()).collect();
+    if store.completed().iter().any(|session| possible.contains(&session.cell)) {
+        let refused = sessions(store.folder(), |status| status == Status::Unsupported)?;
+        discard(store, cells, |session| possible.contains(&session.cell) && refused.contains(session))?;
+    }
+    Ok(())
 }
 
 fn is_failure(status: Status) -> bool {
@@ -205,12 +253,14 @@ pub(super) fn conduct(
     cells: &[PlannedCell<'_>],
     unfit: &[Unfit],
     options: &Options,
+    hosts: Option<&Hosts>,
     store: &mut Store,
     progress: &mut Progress,
     interrupt: &Interrupt,
 ) -> Result<Tally, Error> {
-    interrupt
-        .supervise(|mut stop| async move { measure(cells, unfit, options, store, progress, &mut stop).await })
+    interrupt.supervise(|mut stop| async move {
+        measure(cells, unfit, options, hosts, store, progress, &mut stop).await
+    })
 }
 
 fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {

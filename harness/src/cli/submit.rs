@@ -35,7 +35,7 @@ struct Shards {
     /// Parts to deal the cells to
     #[arg(long = "shards", value_name = "N")]
     of: NonZeroUsize,
-    /// Most shards to measure at a time [default: all]
+    /// Most shards to measure at a time, of GNU parallel most machines [default: all]
     #[arg(long, value_name = "N")]
     at_once: Option<NonZeroUsize>,
     /// Folder of the merged run; its shards go to FOLDER.shards, both where all machines see them
@@ -61,7 +61,7 @@ impl Submit {
         let script = match &self.engine {
             Engine::Slurm(slurm) => slurm.script(&program()?),
             Engine::Kubernetes(kubernetes) => kubernetes.manifest(),
-            Engine::Parallel(parallel) => parallel.line(&program()?),
+            Engine::Parallel(parallel) => parallel.line(&program()?)?,
         };
         write!(std::io::stdout(), "{script}")?;
         Ok(EXIT_OK)

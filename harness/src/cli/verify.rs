@@ -41,8 +41,9 @@ enum Outcome {
 }
 
 impl Verify {
-    pub(super) fn run(mut self, backends: &[Box<dyn Backend>]) -> Result<u8, Error> {
+    pub(super) fn run(mut self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         self.options.verify_once();
+        let backends = &self.options.with_external(backends, None)?;
         let interrupt = Interrupt::install()?;
         let mut progress = Progress::new(false);
         let workspace = Workspace::prepare(backends, &self.options, Purpose::Measure, &mut progress)?;
@@ -51,7 +52,8 @@ impl Verify {
         let description =
             provenance::describe(self.options.seed, self.options.warmup).map_err(Error::Executable)?;
         let mut store = open(folder.path(), description)?;
-        let tally = conduct(&cells, workspace.unfit(), &self.options, &mut store, &mut progress, &interrupt)?;
+        let tally =
+            conduct(&cells, workspace.unfit(), &self.options, None, &mut store, &mut progress, &interrupt)?;
         if tally.interrupted {
             return Ok(EXIT_INTERRUPTED);
         }
@@ -124,8 +126,8 @@ impl Verify {
             return failed(format!("{} answers for {} images", answers.len(), planned.cell.images));
         }
         let tolerance = self.tolerance_of(planned) * planned.workload.logit_spread().min(1.0);
-        let worst = answers.iter().map(|answer| answer.max_logit_error).fold(0.0, f64::max);
-        if worst > tolerance {
+        let worst = answers.iter().filter_map(|answer| answer.max_logit_error).reduce(f64::max);
+        if let Some(worst) = worst.filter(|worst| *worst > tolerance) {
             return failed(format!("a logit is off by {worst:.2e}, more than {tolerance:.2e}"));
         }
         let leads = (0..planned.cell.images).map(|at| planned.workload.clear_lead(at));
@@ -138,7 +140,11 @@ impl Verify {
             return failed(format!("{wrong} predictions differ from the clear network's"));
         }
         let agree = answers.iter().filter(|answer| answer.clear == answer.private).count();
-        let text = format!("{agree}/{} agree, logits within {worst:.1e}", answers.len());
+        let within = match worst {
+            Some(worst) => format!("logits within {worst:.1e}"),
+            None => "by labels alone".to_owned(),
+        };
+        let text = format!("{agree}/{} agree, {within}", answers.len());
         if (agree as f64) < LEAST_AGREEMENT * answers.len() as f64 {
             return failed(format!("{text}: at least {:.0} % have to", 100.0 * LEAST_AGREEMENT));
         }

@@ -34,6 +34,20 @@ impl fmt::Display for Choice {
     }
 }
 
+/// What a choice about all links begins with: `link.tls=on`.
+const LINK: &str = "link";
+const TLS: [&str; 2] = ["off", "on"];
+
+/// Whether links are to be encrypted that are not so by themselves.
+pub(crate) fn encrypts_links(choices: &[Choice]) -> bool {
+    choices.iter().any(|choice| choice.backend == LINK && choice.value == TLS[1])
+}
+
+/// Whether links are asked for that are not encrypted.
+pub(crate) fn bares_links(choices: &[Choice]) -> bool {
+    choices.iter().any(|choice| choice.backend == LINK && choice.value == TLS[0])
+}
+
 /// Every choice has to be one that a backend offers, each once.
 ///
 /// # Errors
@@ -41,6 +55,15 @@ impl fmt::Display for Choice {
 pub(crate) fn check(choices: &[Choice], backends: &[Box<dyn Backend>]) -> Result<(), Error> {
     for (place, choice) in choices.iter().enumerate() {
         let refuse = |reason: String| Err(Error::Choice { choice: choice.to_string(), reason });
+        if choices[..place].iter().any(|one| (&one.backend, &one.key) == (&choice.backend, &choice.key)) {
+            return refuse("it is set twice".into());
+        }
+        if choice.backend == LINK {
+            if choice.key != "tls" || !TLS.contains(&&*choice.value) {
+                return refuse(format!("links have tls to set, one of {}", TLS.join(", ")));
+            }
+            continue;
+        }
         let Some(backend) = backends.iter().find(|backend| backend.profile().name == choice.backend) else {
             let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
             return refuse(format!(
@@ -57,9 +80,6 @@ pub(crate) fn check(choices: &[Choice], backends: &[Box<dyn Backend>]) -> Result
         };
         if !setting.values.contains(&&*choice.value) {
             return refuse(format!("it is one of {}", setting.values.join(", ")));
-        }
-        if choices[..place].iter().any(|one| (&one.backend, &one.key) == (&choice.backend, &choice.key)) {
-            return refuse("it is set twice".into());
         }
     }
     Ok(())
@@ -105,6 +125,17 @@ mod tests {
         let refusal = |texts: &[&str]| check(&choices(texts), &backends).unwrap_err().to_string();
         assert!(refusal(&["cklear.a=b"]).contains("there are clear"));
         assert!(refusal(&["clear.a=b"]).contains("clear has nothing to set"));
+    }
+
+    #[test]
+    fn links_are_encrypted_for_all_backends_alike() {
+        let on = choices(&["link.tls=on"]);
+        assert!(check(&on, &[Box::new(Clear)]).is_ok() && encrypts_links(&on));
+        assert!(settings(&on, &Clear).is_empty(), "the link's name says it, not the backend's");
+        assert!(!encrypts_links(&choices(&["link.tls=off"])));
+        for wrong in [&["link.tls=yes"][..], &["link.key=on"], &["link.tls=on", "link.tls=off"]] {
+            assert!(check(&choices(wrong), &[]).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

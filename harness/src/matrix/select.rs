@@ -42,7 +42,13 @@ pub(crate) struct Selection {
     /// No links that match
     #[arg(short = 'L', long = "no-link", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
     not_links: Vec<Regex>,
+    /// Whether roles are on different hosts: the links are then the network between these.
+    #[arg(skip)]
+    across_hosts: bool,
 }
+
+/// What the network between hosts is called unless the user names it.
+const BETWEEN_HOSTS: &str = "hosts";
 
 /// What `--link` takes.
 #[derive(Clone, Debug)]
@@ -128,11 +134,36 @@ impl Selection {
         chosen(&self.datasets, &self.not_datasets, &dataset_names(id))
     }
 
-    /// Every pattern for links has to match a named one.
+    /// From now on roles are on different hosts.
+    pub(crate) fn across_hosts(&mut self) {
+        self.across_hosts = true;
+        if self.links.is_empty() {
+            self.links.extend(LinkProfile::measured(BETWEEN_HOSTS).map(LinkChoice::Profile));
+        }
+    }
+
+    /// Every pattern for links has to match a named one; between hosts, and only there, the network is what it is.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] names the first that matches none.
+    /// [`Error::NoMatch`] names the first that matches none; [`Error::HostOptions`].
     pub(crate) fn check_links(&self) -> Result<(), Error> {
+        let misplaced = self.links.iter().find_map(|choice| match choice {
+            LinkChoice::Profile(profile) if profile.is_measured() != self.across_hosts => {
+                Some(profile.name())
+            }
+            LinkChoice::Pattern(pattern) if self.across_hosts => Some(written(pattern)),
+            _ => None,
+        });
+        if let Some(link) = misplaced {
+            return Err(Error::HostOptions(match self.across_hosts {
+                true => format!(
+                    "--link {link}: between hosts the network is as it is; name it with --link measured:NAME"
+                ),
+                false => {
+                    format!("--link {link}: a network between hosts is measured with --host and --launch")
+                }
+            }));
+        }
         let known = LinkProfile::named();
         let idle = self.links.iter().find_map(|choice| match choice {
             LinkChoice::Pattern(pattern) if !known.iter().any(|link| pattern.is_match(link.name())) => {
@@ -209,6 +240,26 @@ mod tests {
         let misspelt = Selection { links: vec![link("wann").unwrap()], ..Selection::default() };
         let told = misspelt.check_links().unwrap_err().to_string();
         assert_eq!(told, "--link wann matches none of: loopback, lan, wan");
+    }
+
+    #[test]
+    fn between_hosts_and_only_there_the_network_is_measured() {
+        let chosen = |texts: &[&str], across: bool| {
+            let links = texts.iter().map(|text| link(text).unwrap()).collect();
+            let mut selection = Selection { links, ..Selection::default() };
+            if across {
+                selection.across_hosts();
+            }
+            selection.check_links().map_err(|error| error.to_string())?;
+            Ok(selection.links(&["loopback"]).iter().map(|link| link.name().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(chosen(&[], true), Ok(vec!["measured:hosts".to_owned()]));
+        assert_eq!(chosen(&["measured:lab"], true), Ok(vec!["measured:lab".to_owned()]));
+        let refused: Result<_, String> = chosen(&["measured:lab"], false);
+        assert!(refused.unwrap_err().contains("with --host and --launch"));
+        for shaped in ["lan", ".an", "loopback+tls"] {
+            assert!(chosen(&[shaped], true).unwrap_err().contains("measured:NAME"), "{shaped}");
+        }
     }
 
     #[test]

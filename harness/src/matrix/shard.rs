@@ -6,6 +6,7 @@ use std::str::FromStr;
 use veilbench_results::{Cell, MOST_SHARDS, Run, ShardRecord};
 
 use crate::error::Error;
+use crate::external::note_external;
 use crate::matrix::PlannedCell;
 
 /// Variables in which launchers of many tasks number them, and the number of the first.
@@ -90,9 +91,11 @@ pub(crate) fn deal<'a>(
     repetitions: usize,
     run: &mut Run,
 ) -> Vec<PlannedCell<'a>> {
-    for PlannedCell { workload, .. } in &cells {
+    for planned in &cells {
+        let workload = planned.workload;
         run.networks.insert(workload.name().to_owned(), workload.network_record());
         run.datasets.insert(workload.dataset().to_owned(), workload.dataset_record());
+        note_external(planned, run);
     }
     let matrix: Vec<Cell> = cells.iter().map(|planned| planned.cell.clone()).collect();
     let record = ShardRecord::new(run, &matrix, repetitions, shard.index, shard.of);

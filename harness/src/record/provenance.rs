@@ -1,10 +1,11 @@
 //! What a run was made with: the machine, the executable and what it was built from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
-use veilbench_results::{Machine, Run};
+use veilbench_results::{HostRecord, Machine, Run};
 
 use crate::session::process::ENVIRONMENT;
 
@@ -37,6 +38,16 @@ pub(crate) fn machine_id(machine: &Machine) -> String {
     let named = NODE_NAMES.iter().find_map(|name| std::env::var(name).ok());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     id(named.as_deref(), &host, machine)
+}
+
+/// As [`machine_id`], of a machine that goes by the name of a host.
+pub(crate) fn named_machine_id(host: &str, machine: &Machine) -> String {
+    id(Some(host), "", machine)
+}
+
+/// The fingerprint of a run whose roles are on hosts.
+pub(crate) fn fingerprint_on(fingerprint: &str, hosts: &BTreeMap<String, HostRecord>) -> String {
+    hex(&Sha256::digest(format!("{fingerprint}\n{hosts:?}")))
 }
 
 fn id(named: Option<&str>, host: &str, machine: &Machine) -> String {
@@ -76,7 +87,21 @@ fn load_average() -> [f64; 3] {
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn executable_sha256() -> io::Result<String> {
-    Ok(hex(&Sha256::digest(std::fs::read(std::env::current_exe()?)?)))
+    sha256(&mut File::open(std::env::current_exe()?)?)
+}
+
+/// SHA-256 of the rest of a file, hexadecimal; of which little is in memory at a time: parties' memory is measured.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn sha256(file: &mut File) -> io::Result<String> {
+    let (mut hash, mut part) = (Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(hex(&hash.finalize())),
+            read => hash.update(part.get(..read).unwrap_or_default()),
+        }
+    }
 }
 
 /// Lower-case hexadecimal.
@@ -142,9 +167,17 @@ pub(crate) fn differences(recorded: &Run, present: &Run) -> Vec<String> {
             .collect();
         kinds.into_iter().collect::<Vec<_>>().join(" and ")
     };
+    let hosts = |run: &Run| {
+        let roles = |(host, record): (&String, &HostRecord)| {
+            format!("{} on {host} ({})", record.roles.join(" and "), record.machine)
+        };
+        let hosts = run.hosts.iter().map(roles).collect::<Vec<_>>();
+        if hosts.is_empty() { "all roles here".to_owned() } else { hosts.join(", ") }
+    };
     let said = [
         ("build", build(recorded), build(present)),
         ("machine", machine(recorded), machine(present)),
+        ("set of hosts", hosts(recorded), hosts(present)),
         ("seed", recorded.seed.to_string(), present.seed.to_string()),
         ("warm-up", recorded.warmup.to_string(), present.warmup.to_string()),
     ];

@@ -1,10 +1,11 @@
 //! From what a session left behind to the rows of its files.
 
-use veilbench_api::{Exchanged, Role};
+use veilbench_api::{Exchanged, PrivateInput, Role};
 use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
 
 use crate::matrix::PlannedCell;
-use crate::session::control::{Finished, Phase};
+use crate::session::control::{Answered, Finished, ImageAnswer, Phase};
+use crate::session::hosts::Hosts;
 use crate::session::{Batch, Failure, PhaseRecord, Record};
 
 /// Images out of range that are named one by one.
@@ -17,6 +18,8 @@ pub(crate) struct SessionRows<'a> {
     pub(crate) repetition: usize,
     pub(crate) roles: &'a [Role],
     pub(crate) batches: &'a [Batch],
+    /// Where the roles ran, if not all here.
+    pub(crate) hosts: Option<&'a Hosts>,
 }
 
 impl SessionRows<'_> {
@@ -26,9 +29,10 @@ impl SessionRows<'_> {
         for phase in &record.phases {
             self.phase(phase, &mut session);
         }
+        self.links(record, &mut session);
         for (role, usage) in self.roles.iter().zip(&record.usage) {
             session.samples.push(Sample {
-                cpu_ns: Some(usage.cpu_ns),
+                cpu_ns: usage.cpu_ns,
                 peak_rss_bytes: usage.figures.peak_rss_bytes,
                 involuntary_switches: usage.figures.involuntary_switches,
                 ..self.sample(PhaseName::Session, &role.name)
@@ -36,9 +40,10 @@ impl SessionRows<'_> {
         }
         let (status, detail) = self.status(failure);
         let peak_rss_bytes = record.usage.iter().filter_map(|usage| usage.figures.peak_rss_bytes).max();
-        let cpu_ns: Option<u64> =
-            (!record.usage.is_empty()).then(|| record.usage.iter().map(|usage| usage.cpu_ns).sum());
-        let switches = record.usage.iter().filter_map(|usage| usage.figures.involuntary_switches).sum();
+        let cpu_ns =
+            record.usage.iter().try_fold(0_u64, |sum, usage| Some(sum.saturating_add(usage.cpu_ns?)));
+        let cpu_ns = cpu_ns.filter(|_| !record.usage.is_empty());
+        let switches = total(record.usage.iter().filter_map(|usage| usage.figures.involuntary_switches));
         let mark = self.sample(PhaseName::Session, ALL_ROLES);
         session.samples.push(Sample {
             status,
@@ -86,7 +91,29 @@ impl SessionRows<'_> {
     }
 
     fn sample(&self, phase: PhaseName, role: &str) -> Sample {
-        Sample::new(self.run, &self.planned.cell, self.repetition, phase, role)
+        let sample = Sample::new(self.run, &self.planned.cell, self.repetition, phase, role);
+        let Some(hosts) = self.hosts else { return sample };
+        let owner = self.roles.iter().find(|role| role.private_input == PrivateInput::Images);
+        let place = if role == ALL_ROLES { owner.map_or(role, |owner| &owner.name) } else { role };
+        Sample { machine: hosts.machine(place).to_owned(), ..sample }
+    }
+
+    /// Rows of what the links between hosts carried before the session's work.
+    fn links(&self, record: &Record, session: &mut Session) {
+        for (role, figures) in self.roles.iter().zip(&record.links) {
+            for link in figures {
+                let row = |what: &str| Sample {
+                    span: format!("{what} {}", link.peer),
+                    ..self.sample(PhaseName::Session, &role.name)
+                };
+                session.samples.push(Sample { wall_ns: Some(link.round_trip_ns), ..row("round trip to") });
+                session.samples.push(Sample {
+                    wall_ns: Some(link.burst_ns),
+                    sent_bytes: Some(link.burst_bytes),
+                    ..row("burst to")
+                });
+            }
+        }
     }
 
     fn phase(&self, record: &PhaseRecord, session: &mut Session) {
@@ -109,14 +136,14 @@ impl SessionRows<'_> {
             let network = || party.metrics.exchanged.iter().filter(|peer| !peer.local);
             let local = party.metrics.exchanged.iter().filter(|peer| peer.local);
             session.samples.push(timed(Sample {
-                start_ns: Some(party.started_ns.saturating_sub(record.at_ns)),
-                wall_ns: Some(party.ended_ns - party.started_ns),
+                start_ns: self.hosts.is_none().then(|| party.started_ns.saturating_sub(record.at_ns)),
+                wall_ns: Some(party.ended_ns.saturating_sub(party.started_ns)),
                 cpu_ns: Some(party.cpu_ns),
-                sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
-                received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
-                messages: Some(network().map(|peer| peer.sent_messages).sum()),
+                sent_bytes: Some(total(network().map(|peer| peer.sent_bytes))),
+                received_bytes: Some(total(network().map(|peer| peer.received_bytes))),
+                messages: Some(total(network().map(|peer| peer.sent_messages))),
                 rounds: Some(u64::from(party.metrics.rounds)),
-                local_bytes: Some(local.map(|peer| peer.sent_bytes).sum()),
+                local_bytes: Some(total(local.map(|peer| peer.sent_bytes))),
                 ..row(&role.name)
             }));
             session.samples.extend(party.metrics.spans.iter().map(|span| Sample {
@@ -142,11 +169,14 @@ impl SessionRows<'_> {
                 }
             }));
         }
-        session.samples.push(timed(whole(&record.parties, row(ALL_ROLES))));
+        let one_clock = self.hosts.is_none();
+        session.samples.push(timed(whole(&record.parties, one_clock, row(ALL_ROLES))));
         let counted = record.batch.is_some_and(|batch| self.batches[batch].counted);
         if let (Phase::Online { first, images }, true) = (record.phase, counted) {
-            let logits = record.parties.iter().find_map(|party| party.logits.as_deref());
-            session.answers.extend(self.answers(iteration, first, images, logits.unwrap_or(&[])));
+            let answers = record.parties.iter().find_map(|party| party.answers.as_ref());
+            session
+                .answers
+                .extend(answers.into_iter().flat_map(|got| self.answers(iteration, first, images, got)));
         }
     }
 
@@ -156,13 +186,11 @@ impl SessionRows<'_> {
         parties.get(at)?.metrics.exchanged.iter().find(|peer| peer.peer == sender)
     }
 
-    fn answers(&self, iteration: usize, first: usize, images: usize, logits: &[f32]) -> Vec<Answer> {
+    fn answers(&self, iteration: usize, first: usize, images: usize, got: &Answered) -> Vec<Answer> {
         let workload = self.planned.workload;
-        let classes = logits.len() / images.max(1);
-        let answer = |(offset, logits): (usize, &[f32])| {
+        let answer = |(offset, got): (usize, ImageAnswer<'_>)| {
             let (image, label) = workload.image(first + offset);
             let clear = workload.clear_logits(first + offset);
-            let error = clear.iter().zip(logits).map(|(clear, private)| (clear - f64::from(*private)).abs());
             Answer {
                 run: self.run.to_owned(),
                 cell: self.planned.cell.id(),
@@ -171,31 +199,39 @@ impl SessionRows<'_> {
                 image,
                 label,
                 clear: prediction(clear),
-                private: prediction(logits),
-                max_logit_error: error.fold(0.0, f64::max),
+                private: got.class(),
+                max_logit_error: got.error(clear),
             }
         };
         let distinct = images.min(self.planned.cell.images - first);
-        logits.chunks(classes.max(1)).take(distinct).enumerate().map(answer).collect()
+        got.each(images).into_iter().take(distinct).enumerate().map(answer).collect()
     }
 }
 
-/// The whole cell: from the first start to the last end, every byte once.
-fn whole(parties: &[Finished], row: Sample) -> Sample {
+/// The whole cell: from the first start to the last end, every byte once. Where parties have clocks of their own, the longest
+/// time that one of them took stands for that.
+fn whole(parties: &[Finished], one_clock: bool, row: Sample) -> Sample {
     let started = parties.iter().map(|party| party.started_ns).min();
     let ended = parties.iter().map(|party| party.ended_ns).max();
+    let spanned = started.zip(ended).map(|(started, ended)| ended.saturating_sub(started));
+    let longest = parties.iter().map(|party| party.ended_ns.saturating_sub(party.started_ns)).max();
     let exchanged = || parties.iter().flat_map(|party| &party.metrics.exchanged);
     let network = || exchanged().filter(|peer| !peer.local);
     Sample {
-        wall_ns: started.zip(ended).map(|(started, ended)| ended - started),
-        cpu_ns: Some(parties.iter().map(|party| party.cpu_ns).sum()),
-        sent_bytes: Some(network().map(|peer| peer.sent_bytes).sum()),
-        received_bytes: Some(network().map(|peer| peer.received_bytes).sum()),
-        messages: Some(network().map(|peer| peer.sent_messages).sum()),
-        local_bytes: Some(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes).sum()),
+        wall_ns: if one_clock { spanned } else { longest },
+        cpu_ns: Some(total(parties.iter().map(|party| party.cpu_ns))),
+        sent_bytes: Some(total(network().map(|peer| peer.sent_bytes))),
+        received_bytes: Some(total(network().map(|peer| peer.received_bytes))),
+        messages: Some(total(network().map(|peer| peer.sent_messages))),
+        local_bytes: Some(total(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes))),
         rounds: parties.iter().map(|party| u64::from(party.metrics.rounds)).max(),
         ..row
     }
+}
+
+/// The sum of figures that parties report, which may be anything.
+fn total(figures: impl Iterator<Item = u64>) -> u64 {
+    figures.fold(0, u64::saturating_add)
 }
 
 /// Index of the largest value; the first of equal ones.
@@ -212,5 +248,30 @@ mod tests {
     fn the_prediction_is_the_first_of_the_largest_logits() {
         assert_eq!(prediction(&[0.5, 2.0, 2.0, -1.0]), 1);
         assert_eq!(prediction::<f64>(&[]), 0);
+    }
+
+    #[test]
+    fn no_figure_of_a_party_ends_the_harness() {
+        let party = || Finished {
+            started_ns: u64::MAX,
+            ended_ns: 0,
+            cpu_ns: u64::MAX,
+            metrics: veilbench_api::PhaseMetrics {
+                exchanged: vec![Exchanged {
+                    peer: "dealer".into(),
+                    local: false,
+                    sent_bytes: u64::MAX,
+                    sent_messages: u64::MAX,
+                    received_bytes: u64::MAX,
+                    received_messages: u64::MAX,
+                }],
+                ..veilbench_api::PhaseMetrics::default()
+            },
+            answers: None,
+        };
+        let cell = "clear/mnist-mlp/mnist/b1/t1/loopback/n1/s0".parse().unwrap();
+        let row = Sample::new("run", &cell, 0, PhaseName::Online, ALL_ROLES);
+        let sample = whole(&[party(), party()], true, row);
+        assert_eq!((sample.cpu_ns, sample.sent_bytes), (Some(u64::MAX), Some(u64::MAX)));
     }
 }

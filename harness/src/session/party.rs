@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use veilbench_api::link::{Endpoint, Topology};
 use veilbench_api::recorder::process_cpu_ns;
 use veilbench_api::{Backend, PartyRunner, PhaseMetrics, PrivateInput, Recorder, RoleContext, RoleInput};
+use veilbench_external::{External, ManifestError};
 use veilbench_networks::{Shape, Tensor, import};
 
 use crate::session::clock;
-use crate::session::control::{Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::launched::{self, HostReport};
 use crate::session::process::ProcessStatus;
+use crate::session::transfer::{RoleFile, TransferError};
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///
@@ -33,34 +36,60 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
 }
 
 fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
-    let Command::RoleBriefing(briefing) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    let briefing = loop {
+        match control.next_command()? {
+            Command::Inspect => {
+                let report = HostReport::here().map_err(PartyError::Executable)?;
+                control.tell(&Event::Host(Box::new(report)))?;
+            }
+            Command::RoleBriefing(briefing) => break briefing,
+            Command::Leave => return Ok(()),
+            _ => return Err(PartyError::OutOfTurn),
+        }
+    };
     let timeout = Duration::from_secs(briefing.timeout_seconds);
     let deadline = Instant::now() + timeout;
-    let backend = backends
-        .iter()
-        .find(|backend| backend.profile().name == briefing.backend)
-        .ok_or_else(|| PartyError::Backend(briefing.backend.clone()))?;
+    let external: External;
+    let backend: &dyn Backend = match &briefing.origin {
+        Some(origin) => {
+            external = External::load(&origin.folder, &origin.environments)?;
+            external.check(&briefing.plan)?;
+            &external
+        }
+        None => backends
+            .iter()
+            .find(|backend| backend.profile().name == briefing.backend)
+            .ok_or_else(|| PartyError::Backend(briefing.backend.clone()))?
+            .as_ref(),
+    };
     backend.isolate(briefing.role)?;
     let status = ProcessStatus::open("self");
-    let private_input =
-        backend.profile().roles.get(briefing.role).ok_or(PartyError::OutOfTurn)?.private_input;
+    let profile = backend.profile();
+    let role = profile.roles.get(briefing.role).ok_or(PartyError::OutOfTurn)?;
+    let private_input = role.private_input;
+    // A role attached to another ends with that one, and may count its threads: an enclave does.
+    if briefing.place.is_some() && !backend.attachments().iter().any(|(guest, _)| *guest == role.name) {
+        launched::end_with_harness();
+    }
     rayon::ThreadPoolBuilder::new()
         .num_threads(briefing.job.threads)
         .build_global()
         .map_err(|error| PartyError::Control(io::Error::other(error)))?;
 
-    let endpoint =
-        Endpoint::bind_in(Topology::of(backend.as_ref()), briefing.role).map_err(PartyError::Control)?;
+    let endpoint = listen(&briefing, Topology::of(backend))?;
     control.tell(&Event::Listening(endpoint.address().map_err(PartyError::Control)?))?;
-    let Command::Connect(parties) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    let folder = briefing.place.as_ref().and_then(|place| place.folder.as_deref());
+    let (file, parties) = receive_file(control, folder)?;
     // Where there are more parties than cores, the one that everything waits for must not be the last to start.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    control.yields_core = parties.len() > cores && private_input != PrivateInput::Images;
+    let here = briefing.place.as_ref().map_or(parties.len(), |place| place.parties);
+    control.yields_core = here > cores && private_input != PrivateInput::Images;
     let (mut links, meter) = endpoint
         .connect(briefing.role, &parties, &briefing.token, &briefing.job.link, timeout)
         .map_err(veilbench_api::Error::from)?;
     links.set_deadline(deadline).map_err(veilbench_api::Error::from)?;
-    let input = match (&briefing.weights, private_input) {
+    let file = file.as_ref().map(|file| file.path().to_owned());
+    let input = match (file.as_ref().or(briefing.weights.as_ref()), private_input) {
         (Some(path), PrivateInput::Network) => {
             let mut network = import::read(path)?;
             network.architecture = briefing.architecture.clone();
@@ -70,13 +99,24 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
         _ => RoleInput::Nothing,
     };
     let RoleBriefing { role: index, architecture, plan, job, images, .. } = *briefing;
+    let images = file.or(images).filter(|_| private_input == PrivateInput::Images);
     let image_shape = architecture.input;
-    let role = RoleContext { index, input, architecture, plan, job, links, recorder: Recorder::default() };
     control.tell(&Event::Connected)?;
-
-    let Command::Prepare(Phase::Setup) = control.next_command()? else { return Err(PartyError::OutOfTurn) };
+    let names: Vec<String> = parties.into_iter().map(|(name, _)| name).collect();
+    loop {
+        match control.next_command()? {
+            Command::MeasureLinks => {
+                let figures = links.measure(&names, index).map_err(veilbench_api::Error::from)?;
+                control.tell(&Event::LinksMeasured(figures))?;
+            }
+            Command::TellTime => control.tell(&Event::Time(clock::now_ns()))?,
+            Command::Prepare(Phase::Setup) => break,
+            _ => return Err(PartyError::OutOfTurn),
+        }
+    }
+    let role = RoleContext { index, input, architecture, plan, job, links, recorder: Recorder::default() };
     let (mut runner, finished) = timed(control, || {
-        let (runner, metrics) = PartyRunner::setup(backend.as_ref(), role, meter)?;
+        let (runner, metrics) = PartyRunner::setup(backend, role, meter)?;
         Ok((runner, metrics, None))
     })?;
     control.tell(&Event::Finished(Box::new(finished)))?;
@@ -92,14 +132,21 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
                     None => None,
                 };
                 timed(control, || {
-                    let (logits, metrics) = runner.online(batch.as_ref())?;
-                    Ok(((), metrics, logits.map(Tensor::into_data)))
+                    let (answers, metrics) = runner.online(batch.as_ref())?;
+                    Ok(((), metrics, answers.map(Answered::from)))
                 })?
                 .1
             }
             Command::Leave => {
+                let workers = runner.workers();
                 drop(runner);
-                return control.tell(&Event::Left(status.map(ProcessStatus::figures).unwrap_or_default()));
+                let mut figures = status.map(ProcessStatus::figures).unwrap_or_default();
+                // Of a party that has its work done by others, theirs is the memory that is needed.
+                figures.peak_rss_bytes =
+                    workers.map_or(figures.peak_rss_bytes, |workers| workers.peak_rss_bytes);
+                let workers_cpu_ns = workers.map_or(0, |workers| workers.cpu_ns);
+                figures.cpu_ns = Some(process_cpu_ns() + workers_cpu_ns);
+                return control.tell(&Event::Left(figures));
             }
             _ => return Err(PartyError::OutOfTurn),
         };
@@ -107,19 +154,59 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
     }
 }
 
+/// Listens on loopback, or where peers on other hosts reach this party.
+fn listen(briefing: &RoleBriefing, topology: Topology) -> Result<Endpoint, PartyError> {
+    let endpoint = match &briefing.place {
+        None => Endpoint::bind_in(topology, briefing.role).map_err(PartyError::Control)?,
+        Some(place) => {
+            let address = launched::address(place).map_err(PartyError::Listen)?;
+            let failed = |error: io::Error| {
+                PartyError::Listen(io::Error::new(error.kind(), format!("{address}: {error}")))
+            };
+            Endpoint::bind_at(address, topology, briefing.role).map_err(failed)?
+        }
+    };
+    Ok(endpoint.with_credentials(briefing.credentials.clone()))
+}
+
+type Addresses = Vec<(String, std::net::SocketAddr)>;
+
+/// Takes the role's file if it is sent one, until it is told whom to connect to.
+fn receive_file(
+    control: &mut Control,
+    folder: Option<&Path>,
+) -> Result<(Option<RoleFile>, Addresses), PartyError> {
+    let mut file = None;
+    loop {
+        match (control.next_command()?, &mut file) {
+            (Command::Connect(parties), _) => return Ok((file, parties)),
+            (Command::FindFile(due), _) => {
+                file = due.map(|due| RoleFile::find(due, folder)).transpose()?;
+                control.tell(&Event::FileWanted(file.as_ref().is_some_and(RoleFile::is_wanted)))?;
+            }
+            (Command::FilePart(part), Some(file)) => file.take(&part)?,
+            (Command::FileEnd, file) => {
+                file.as_mut().map_or(Ok(()), RoleFile::finish)?;
+                control.tell(&Event::FileReady)?;
+            }
+            _ => return Err(PartyError::OutOfTurn),
+        }
+    }
+}
+
 /// Says `Ready`, waits for `Go` and its time, and runs a phase between two looks at the clocks.
 fn timed<T>(
     control: &mut Control,
-    phase: impl FnOnce() -> Result<(T, PhaseMetrics, Option<Vec<f32>>), veilbench_api::Error>,
+    phase: impl FnOnce() -> Result<(T, PhaseMetrics, Option<Answered>), veilbench_api::Error>,
 ) -> Result<(T, Finished), PartyError> {
     control.tell(&Event::Ready)?;
     let Command::Go { at_ns, report_ns } = control.next_command()? else { return Err(PartyError::OutOfTurn) };
     clock::wait_until(at_ns, control.yields_core);
     let (cpu, started_ns) = (process_cpu_ns(), clock::now_ns());
-    let (value, metrics, logits) = phase()?;
-    let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu);
+    let (value, metrics, answers) = phase()?;
+    let (ended_ns, cpu_ns) = (clock::now_ns(), process_cpu_ns() - cpu + metrics.workers_cpu_ns);
     clock::sleep_until(report_ns);
-    Ok((value, Finished { started_ns, ended_ns, cpu_ns, metrics, logits }))
+    Ok((value, Finished { started_ns, ended_ns, cpu_ns, metrics, answers }))
 }
 
 /// A batch out of the prepared file: little-endian `f32`, image after image. A batch that goes beyond its end goes on
@@ -184,7 +271,15 @@ pub(crate) enum PartyError {
     #[error(transparent)]
     Backend_(#[from] veilbench_api::Error),
     #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
     Import(#[from] import::ImportError),
+    #[error("its file: {0}")]
+    File(#[from] TransferError),
+    #[error("listening: {0}")]
+    Listen(io::Error),
+    #[error("reading the executable: {0}")]
+    Executable(io::Error),
     #[error("no backend is called {0}")]
     Backend(String),
     #[error("reading images from {}: {source}", path.display())]

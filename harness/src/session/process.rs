@@ -1,24 +1,24 @@
 //! One party's process: started, listened to, and always reaped.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use wait4::{ResUse, Wait4};
 
-use crate::session::control::{Command, Event, Reason};
+use crate::session::control::{Command, Event, Reason, is_plausible};
 
 /// How long the others may take to say why they failed too, and parties to leave.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// This very program, even when its file has been replaced since it started.
-const EXECUTABLE: &str = "/proc/self/exe";
+pub(crate) const EXECUTABLE: &str = "/proc/self/exe";
 
 /// A party keeps up to 64 MiB that it does not use: handing megabytes back to the kernel after every batch and taking
 /// them anew costs page faults as long as the work of a small network, and more inside an enclave's sandbox.
@@ -30,6 +30,9 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 1] = [("GLIBC_TUNABLES", ALLOCATOR)
 /// Bytes of a party's standard error that are kept.
 const STDERR_KEPT: usize = 4096;
 
+/// The longest answer that is read: what a party prints that is none must not fill the memory. Logits of millions of images fit.
+const LONGEST_ANSWER: usize = 128 << 20;
+
 /// A party's process as the harness holds it.
 pub(crate) struct PartyProcess {
     pub(crate) role: String,
@@ -40,6 +43,8 @@ pub(crate) struct PartyProcess {
     pub(crate) figures: Option<StatusFigures>,
     /// Its output is closed: it is ending, though the kernel may not be done with it.
     pub(crate) silent: bool,
+    /// How far its monotonic clock is ahead of this machine's; 0 where they are one.
+    pub(crate) ahead_ns: i64,
 }
 
 /// What is heard of a party.
@@ -54,25 +59,33 @@ impl PartyProcess {
         role: &str,
         index: usize,
         events: mpsc::Sender<(usize, PartyEvent)>,
-    ) -> std::io::Result<Self> {
-        let mut child = std::process::Command::new(EXECUTABLE)
-            .arg0("veilbench")
-            .arg("party")
-            .env_clear()
-            .envs(ENVIRONMENT)
+    ) -> io::Result<Self> {
+        let mut program = std::process::Command::new(EXECUTABLE);
+        program.arg0("veilbench").arg("party").env_clear().envs(ENVIRONMENT);
+        Self::launch(program, role, index, events)
+    }
+
+    /// Starts a party by a command that carries its input and output.
+    pub(crate) fn launch(
+        mut command: std::process::Command,
+        role: &str,
+        index: usize,
+        events: mpsc::Sender<(usize, PartyEvent)>,
+    ) -> io::Result<Self> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let missing = || std::io::Error::other("a pipe is missing");
+        let missing = || io::Error::other("a pipe is missing");
         let commands = pipe::Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
         let answers = pipe::Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
         let errors = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
         tokio::spawn(listen(answers, index, events));
         let stderr = tokio::spawn(keep_tail(errors));
-        Ok(Self { role: role.to_owned(), child, commands, stderr, figures: None, silent: false })
+        Ok(Self { role: role.to_owned(), child, commands, stderr, figures: None, silent: false, ahead_ns: 0 })
     }
 
     /// A party that can no longer hear has closed its output too, and that is what is reported.
@@ -84,10 +97,10 @@ impl PartyProcess {
 }
 
 async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usize, PartyEvent)>) {
-    let mut lines = BufReader::new(answers).lines();
+    let mut answers = BufReader::new(answers);
     loop {
-        let event = match lines.next_line().await {
-            Ok(Some(line)) => match serde_json::from_str(&line) {
+        let event = match next_line(&mut answers, LONGEST_ANSWER).await {
+            Ok(Some(line)) => match serde_json::from_slice(&line) {
                 Ok(answer) => PartyEvent::Said(answer),
                 Err(error) => PartyEvent::Silent(Some(Reason::from(&*format!("unreadable answer: {error}")))),
             },
@@ -97,6 +110,21 @@ async fn listen(answers: pipe::Receiver, index: usize, events: mpsc::Sender<(usi
         let last = matches!(event, PartyEvent::Silent(_));
         if events.send((index, event)).await.is_err() || last {
             return;
+        }
+    }
+}
+
+/// The next line, or `None` at the end; an error if it is longer than allowed.
+async fn next_line(from: &mut (impl AsyncBufRead + Unpin), longest: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    from.take(longest as u64).read_until(b'\n', &mut line).await?;
+    match line.last() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) if line.len() < longest => Ok(Some(line)),
+        Some(_) => {
+            let reason = format!("more than {longest} bytes without a line break");
+            Err(io::Error::new(io::ErrorKind::InvalidData, reason))
         }
     }
 }
@@ -120,7 +148,7 @@ pub(crate) struct Exit {
 }
 
 /// Waits for a process that is leaving, ends one that is not, and ends whatever it started.
-pub(crate) fn reap(child: Child, leaving: bool) -> std::io::Result<Exit> {
+pub(crate) fn reap(child: Child, leaving: bool) -> io::Result<Exit> {
     let pid = Pid::from_child(&child);
     let patience = std::time::Instant::now() + if leaving { 2 * GRACE } else { Duration::ZERO };
     let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -146,6 +174,17 @@ pub(crate) struct StatusFigures {
     pub(crate) peak_rss_bytes: Option<u64>,
     /// How often the kernel took the processor from its first thread.
     pub(crate) involuntary_switches: Option<u64>,
+    /// Processor time of all its threads, nanoseconds, where the process tells it itself.
+    #[serde(default)]
+    pub(crate) cpu_ns: Option<u64>,
+}
+
+impl StatusFigures {
+    /// Whether a process can have such figures.
+    pub(crate) fn are_plausible(&self) -> bool {
+        let figures = [self.peak_rss_bytes, self.involuntary_switches, self.cpu_ns];
+        figures.into_iter().flatten().all(is_plausible)
+    }
 }
 
 /// A process' status, opened while it may open files: a role may forbid itself that later.
@@ -166,6 +205,7 @@ impl ProcessStatus {
         StatusFigures {
             peak_rss_bytes: field("VmHWM:").and_then(kibibytes),
             involuntary_switches: field("nonvoluntary_ctxt_switches:").and_then(|text| text.parse().ok()),
+            cpu_ns: None,
         }
     }
 }
@@ -173,4 +213,32 @@ impl ProcessStatus {
 fn kill_group(pid: Pid) {
     // Fails only when the group has ended by itself.
     let _ended = kill_process_group(pid, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_an_error_and_not_all_of_the_memory() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut text: &[u8] = b"one\n12345678\nlast";
+            assert_eq!(next_line(&mut text, 9).await.unwrap().unwrap(), b"one\n");
+            assert_eq!(next_line(&mut text, 9).await.unwrap().unwrap(), b"12345678\n");
+            assert_eq!(next_line(&mut text, 9).await.unwrap().unwrap(), b"last");
+            assert_eq!(next_line(&mut text, 9).await.unwrap(), None);
+            let mut endless = BufReader::new(tokio::io::repeat(b'x'));
+            let error = next_line(&mut endless, 1 << 20).await.unwrap_err().to_string();
+            assert!(error.contains("more than 1048576 bytes without a line break"), "{error}");
+        });
+    }
+
+    #[test]
+    fn figures_that_no_process_has_are_told_apart() {
+        let figures =
+            |involuntary_switches| StatusFigures { involuntary_switches, ..StatusFigures::default() };
+        assert!(figures(None).are_plausible() && figures(Some(1 << 40)).are_plausible());
+        assert!(!figures(Some(u64::MAX)).are_plausible());
+    }
 }

@@ -5,7 +5,13 @@ use veilbench_networks::text::shown;
 
 /// For each class of a data set the logit of that name; `None` unless both sides name the same classes, each once. A
 /// user's own images may be of some of the network's classes.
+///
+/// Labels that are numbers name nothing, even where a network's classes are called by numbers: they are places of logits.
+/// That is the same only where each class is called by its place.
 pub(crate) fn logits_by_name(logits: &[String], dataset: &ImageSet) -> Option<Vec<usize>> {
+    if !dataset.names_classes() && logits.iter().enumerate().any(|(place, name)| *name != place.to_string()) {
+        return None;
+    }
     let key = |name: &str| name.trim().to_lowercase();
     let logits: Vec<_> = logits.iter().map(|name| key(name)).collect();
     let places: Vec<usize> = dataset
@@ -46,6 +52,10 @@ pub(crate) fn class_assumption(logits: &[String], dataset: &ImageSet) -> String 
         [] => format!(
             "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); `veilbench.classes`{} says otherwise",
             if dataset.is_own() { " or --classes" } else { "" }
+        ),
+        named if !dataset.names_classes() => format!(
+            "classes by index: labels of {id} are numbers, taken as places among its classes ({}), from 0 on",
+            shown(&named.join(", "))
         ),
         named => format!(
             "classes by index: its names ({}) are not those of {id} ({theirs})",

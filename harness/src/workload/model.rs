@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use veilbench_datasets::{ImageSet, Split, Store, load_or_sample};
 use veilbench_networks::evaluate::ranges;
 use veilbench_networks::{Architecture, Network, Shape, import, zoo};
 
 use crate::error::Error;
+use crate::record::provenance::hex;
 use crate::workload::WorkloadError;
-use crate::workload::own::{CALIBRATION_IMAGES, Calibrating, OwnOptions};
-use crate::workload::pixels::normalise;
+use crate::workload::own::{Calibrating, OwnOptions};
 use crate::workload::preparation::Preparation;
 use crate::workload::workspace::Unfit;
 
@@ -19,6 +20,8 @@ pub(crate) struct Model {
     pub(super) bytes: Vec<u8>,
     pub(super) network: Network,
     pub(super) calibrated_images: usize,
+    /// SHA-256 of those images as the network takes them, hexadecimal; empty if the file states its ranges.
+    pub(super) calibration_sha256: String,
     /// What was said or taken for granted about it so far.
     pub(super) assumptions: Vec<String>,
     users: bool,
@@ -49,7 +52,15 @@ pub(crate) fn network(wanted: &str) -> Result<Network, Error> {
 
 impl Model {
     fn new(name: String, bytes: Vec<u8>, network: Network, users: bool) -> Self {
-        Self { name, bytes, network, calibrated_images: 0, assumptions: Vec::new(), users }
+        Self {
+            name,
+            bytes,
+            network,
+            calibrated_images: 0,
+            calibration_sha256: String::new(),
+            assumptions: Vec::new(),
+            users,
+        }
     }
 
     /// The zoo's networks and the user's files, and apart those of the files that cannot be read as a network.
@@ -135,10 +146,8 @@ impl Model {
         count: usize,
         seed: u64,
     ) -> Result<(), WorkloadError> {
-        let images = training.subset(count.min(training.len()), seed)?;
-        let from = format!("{} training images of {}", images.len(), images.id);
-        let images = normalise(&images, &self.network)?;
-        self.calibrate_on(&Calibrating { images, from })
+        let calibrating = Calibrating::training(training, count, seed, &self.network)?;
+        self.calibrate_on(&calibrating)
     }
 
     /// Takes the ranges from these images.
@@ -148,32 +157,43 @@ impl Model {
     pub(crate) fn calibrate_on(&mut self, calibrating: &Calibrating) -> Result<(), WorkloadError> {
         ranges(&mut self.network, &calibrating.images)?;
         self.calibrated_images = calibrating.images.images();
+        let mut hash = Sha256::new();
+        calibrating.images.data().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.calibration_sha256 = hex(&hash.finalize());
         self.assumptions.push(format!("ranges of its activations from {}", calibrating.from));
+        self.assumptions.extend(calibrating.notes.iter().cloned());
         Ok(())
     }
 }
 
-/// Takes the ranges of a network that states none, or whose ranges are not wanted, as a run would.
+/// Takes the ranges of a network that states none, or whose ranges are not wanted, as a run of this seed would; returns lines on
+/// the images they are from.
 ///
 /// # Errors
 /// If no data set fits, or its images cannot be loaded.
-pub(crate) fn calibrate_if_needed(network: &mut Network, own: &OwnOptions) -> Result<(), Error> {
+pub(crate) fn calibrate_if_needed(
+    network: &mut Network,
+    own: &OwnOptions,
+    seed: u64,
+) -> Result<Vec<String>, Error> {
     let Architecture { input_range, layers, .. } = &network.architecture;
     let states_ranges = input_range.is_some() && layers.iter().all(|layer| layer.range.is_some());
     if states_ranges && !own.recalibrates() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let store = Store::from_env()?;
     let data = own.open(&store)?;
-    let images = match own.calibrating(&store, data.as_ref(), network, 0)? {
-        Some(calibrating) => calibrating.images,
+    let calibrating = match own.calibrating(&store, data.as_ref(), network, seed)? {
+        Some(calibrating) => calibrating,
         None => {
             let id = dataset_of(network, &network.architecture.name)?;
-            let training = load_or_sample(&store, id, Split::Train)?.dataset;
-            normalise(&training.subset(CALIBRATION_IMAGES.min(training.len()), 0)?.into(), network)?
+            let training: ImageSet = load_or_sample(&store, id, Split::Train)?.dataset.into();
+            Calibrating::training(&training, own.calibration_images(), seed, network)?
         }
     };
-    Ok(ranges(network, &images).map_err(WorkloadError::from)?)
+    ranges(network, &calibrating.images).map_err(WorkloadError::from)?;
+    let from = format!("ranges of its activations from {}", calibrating.from);
+    Ok(std::iter::once(from).chain(calibrating.notes).collect())
 }
 
 /// Id of the data set a network says it is for, or the one whose images and number of classes fit.

@@ -10,7 +10,7 @@ use veilbench_networks::evaluate::evaluate;
 use crate::error::Error;
 use crate::matrix::PlannedCell;
 use crate::record::rows::prediction;
-use crate::session::control::Phase;
+use crate::session::control::{ImageAnswer, Phase};
 use crate::session::{Batch, Failure, Record, SessionSpec, run_session};
 use crate::workload::WorkloadError;
 use crate::workload::files::write_images;
@@ -97,9 +97,10 @@ impl Trial<'_> {
         let file = self.workspace.folder().join("odd.images");
         write_images(&file, images)?;
         let Ok(plan) = &self.planned.plan else { return Ok(batches.len()) };
-        let profile = self.planned.backend.profile();
+        let profile = self.planned.backend.profile_under(&self.planned.job.settings);
         let spec = SessionSpec {
             profile: &profile,
+            origin: self.planned.backend.origin(),
             architecture: self.planned.workload.architecture(),
             plan,
             job: &self.planned.job,
@@ -107,6 +108,7 @@ impl Trial<'_> {
             images: &file,
             batches,
             timeout: self.timeout,
+            hosts: None,
         };
         let (record, failure) = run_session(&spec, interrupt).await;
         let answered = self.compare(&record, images, batches, name)?;
@@ -143,11 +145,10 @@ impl Trial<'_> {
         let online = record.phases.iter().filter(|phase| matches!(phase.phase, Phase::Online { .. }));
         let mut answered = 0;
         for (batch, phase) in batches.iter().zip(online) {
-            let logits = phase.parties.iter().find_map(|party| party.logits.as_deref()).unwrap_or_default();
-            let classes = (logits.len() / batch.images.max(1)).max(1);
-            for (offset, logits) in logits.chunks(classes).enumerate() {
+            let answers = phase.parties.iter().find_map(|party| party.answers.as_ref());
+            for (offset, answer) in answers.into_iter().flat_map(|got| got.each(batch.images)).enumerate() {
                 let at = batch.first + offset;
-                match self.difference(clear.image(at), logits) {
+                match self.difference(clear.image(at), answer) {
                     None => self.verdict.right += 1,
                     Some(reason) => self.verdict.wrong.push(format!("{}: {reason}", name(at))),
                 }
@@ -158,15 +159,20 @@ impl Trial<'_> {
     }
 
     /// What is wrong with an answer, if anything is: off by more than the tolerance, as a share of the largest logit
-    /// where that is beyond one.
-    fn difference(&self, clear: &[f64], logits: &[f32]) -> Option<String> {
+    /// where that is beyond one; a label alone, if two such errors do not make its logit the largest.
+    fn difference(&self, clear: &[f64], answer: ImageAnswer<'_>) -> Option<String> {
         let allowed = clear.iter().fold(self.tolerance, |most, logit| most.max(self.tolerance * logit.abs()));
-        let errors = clear.iter().zip(logits).map(|(clear, logit)| (clear - f64::from(*logit)).abs());
-        let worst = errors.fold(0.0, f64::max);
-        if worst <= allowed {
-            return None;
+        let (expected, found) = (prediction(clear), answer.class());
+        match answer.error(clear) {
+            Some(worst) if worst <= allowed => None,
+            Some(worst) => Some(format!(
+                "a logit is off by {worst:.2e}, class {found} where the clear network has {expected}"
+            )),
+            None => {
+                let behind = clear.get(expected).zip(clear.get(found)).map(|(most, found)| most - found);
+                let is_right = behind.is_some_and(|behind| behind <= 2.0 * allowed);
+                (!is_right).then(|| format!("class {found} where the clear network has {expected}"))
+            }
         }
-        let (expected, found) = (prediction(clear), prediction(logits));
-        Some(format!("a logit is off by {worst:.2e}, class {found} where the clear network has {expected}"))
     }
 }

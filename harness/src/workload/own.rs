@@ -13,7 +13,7 @@ use crate::workload::pixels::{normalise, normalised};
 use crate::workload::preparation::Preparation;
 
 /// Training images whose activations give the ranges of a network that states none.
-pub(crate) const CALIBRATION_IMAGES: usize = 1000;
+const CALIBRATION_IMAGES: usize = 1000;
 /// Made-up images that do where there are none.
 const MADE_UP_IMAGES: usize = 64;
 
@@ -52,6 +52,9 @@ pub(crate) struct OwnOptions {
     /// Value of a white pixel, where bytes, 16 bits or floats from 0 to 1 do not say it
     #[arg(long, value_name = "X", help_heading = "Your own images")]
     pixel_max: Option<f32>,
+    /// The same of the images of --calibrate PATH, for which --pixel-max does not hold
+    #[arg(long, value_name = "X", help_heading = "Your own images")]
+    calibrate_pixel_max: Option<f32>,
     /// Take the ranges of activations from these images, or from so many of the data's own [default: its training part, if
     /// the file states no ranges]
     #[arg(long, value_name = "PATH|N", help_heading = "Your own images")]
@@ -64,6 +67,25 @@ pub(crate) struct OwnOptions {
 pub(crate) struct Calibrating {
     pub(crate) images: Tensor,
     pub(crate) from: String,
+    /// What was done to them, a line each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Calibrating {
+    /// So many training images of a published set, as far as there are so many.
+    ///
+    /// # Errors
+    /// If they do not fit the network.
+    pub(crate) fn training(
+        training: &ImageSet,
+        count: usize,
+        seed: u64,
+        network: &Network,
+    ) -> Result<Self, WorkloadError> {
+        let images = training.subset(count.min(training.len()), seed)?;
+        let from = format!("{} training images of {}", images.len(), images.id);
+        Ok(Self { images: normalise(&images, network)?, from, notes: Vec::new() })
+    }
 }
 
 impl OwnOptions {
@@ -94,11 +116,21 @@ impl OwnOptions {
         if !self.preparation.is_empty() && models == 0 {
             return refuse("--mean, --std, --scale, --channels and --classes are about a file: --model FILE");
         }
-        let reads = self.has_data() || matches!(self.calibrate, Some(Calibration::Data(_)));
-        if !reads && (!self.allow.is_empty() || self.pixel_max.is_some()) {
+        let calibrates = matches!(self.calibrate, Some(Calibration::Data(_)));
+        let is_about_data = self.pixel_max.is_some() || (!calibrates && !self.allow.is_empty());
+        if is_about_data && !self.has_data() {
             return refuse("--allow and --pixel-max are about images: --data PATH");
         }
-        self.reading().check().map_err(|reason| Error::Own { reason })
+        if !calibrates && self.calibrate_pixel_max.is_some() {
+            return refuse("--calibrate-pixel-max is about the images of --calibrate PATH");
+        }
+        let checked = self.reading().check().and_then(|()| self.reading_to_calibrate().check());
+        checked.map_err(|reason| Error::Own { reason })
+    }
+
+    /// How images that calibrate alone are read: what is white in the others says nothing of them.
+    fn reading_to_calibrate(&self) -> Options {
+        Options { allow: self.allow.clone(), pixel_max: self.calibrate_pixel_max }
     }
 
     /// The data that was named, if any.
@@ -122,20 +154,25 @@ impl OwnOptions {
         seed: u64,
     ) -> Result<Option<Calibrating>, WorkloadError> {
         let of = |data: &OwnData, split, count: usize| -> Result<Option<Calibrating>, WorkloadError> {
-            let images = fit(data, split, network)?.images;
+            let Fitted { images, notes } = fit(data, split, network)?;
+            let notes = notes.iter().map(|note| format!("{}, to calibrate: {note}", data.name())).collect();
             let images = images.subset(count.min(images.len()), seed)?;
             let part = match split {
                 Split::Train => "training images of",
                 Split::Test => "images of",
             };
             let from = format!("{} {part} {}", images.len(), images.id);
-            Ok(Some(Calibrating { images: normalise(&images, network)?, from }))
+            Ok(Some(Calibrating { images: normalise(&images, network)?, from, notes }))
         };
         let best = |data: &OwnData| if data.len(Split::Train) > 0 { Split::Train } else { Split::Test };
         match (&self.calibrate, data) {
             (Some(Calibration::Data(path)), _) => {
-                let data = OwnData::find(store, path, &self.reading())?;
-                of(&data, best(&data), CALIBRATION_IMAGES)
+                let data = OwnData::find(store, path, &self.reading_to_calibrate())
+                    .map_err(WorkloadError::to_calibrate)?;
+                of(&data, best(&data), CALIBRATION_IMAGES).map_err(|error| match error {
+                    WorkloadError::Dataset(error) => WorkloadError::to_calibrate(error),
+                    other => other,
+                })
             }
             (Some(Calibration::Images(count)), Some(data)) => of(data, best(data), *count),
             (None, Some(data)) if data.len(Split::Train) > 0 => of(data, Split::Train, CALIBRATION_IMAGES),
@@ -194,7 +231,7 @@ fn made_up(network: &Network) -> Result<Calibrating, WorkloadError> {
     let images = normalised(&values, [channels, height * width], network)?;
     let from =
         format!("{MADE_UP_IMAGES} made-up images of all pixel values (--calibrate takes images of yours)");
-    Ok(Calibrating { images, from })
+    Ok(Calibrating { images, from, notes: Vec::new() })
 }
 
 /// Lines on what was done to own images, each with the name of the data.
@@ -207,4 +244,24 @@ pub(crate) fn told(data: &OwnData, images: &ImageSet, notes: &[String]) -> Vec<S
         ));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::model::calibrate_if_needed;
+    use veilbench_networks::zoo;
+
+    #[test]
+    fn a_plan_calibrates_on_so_many_images_as_asked_for_drawn_by_its_seed() {
+        let own = OwnOptions { calibrate: Some(Calibration::Images(3)), ..OwnOptions::default() };
+        let ranges = |seed| {
+            let mut network = zoo::load("mnist-cnn").unwrap();
+            let said = calibrate_if_needed(&mut network, &own, seed).unwrap().join("; ");
+            assert!(said.contains("from 3 training images of mnist"), "{said}");
+            network.architecture.layers.iter().map(|layer| layer.range).collect::<Vec<_>>()
+        };
+        assert_eq!(ranges(0), ranges(0));
+        assert_ne!(ranges(0), ranges(5));
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::Real;
 use crate::{ActivationKind, Conv2d, Window};
 
@@ -11,6 +13,9 @@ const LANES: usize = 16;
 
 /// Output channels computed together: one pass over an unfolded row serves them all.
 const CHANNELS: usize = 4;
+
+/// Output pixels computed together: their sums for [`CHANNELS`] channels stay in registers.
+const PIXELS: usize = 8;
 
 /// Values of an unfolded block of pixels (unless one pixel has more): small enough for a cache, and a
 /// bound on memory that no kernel size escapes.
@@ -34,7 +39,8 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 }
 
 /// Unfolds each group's input into a matrix with a row for each weight of a kernel and a column for each
-/// output pixel, a block of pixels at a time, and multiplies.
+/// output pixel, a block of pixels at a time, and multiplies, output channels spread over the ambient rayon pool. Every
+/// output is the sum of its products in the order of the weights, whatever the path.
 pub(super) fn conv2d<T: Real>(conv: &Conv2d, size: [usize; 2], x: &[T], weights: &[T], bias: &[T]) -> Vec<T> {
     let output = output_size(&conv.window, size, conv.dilation);
     let pixels = output[0] * output[1];
@@ -51,34 +57,66 @@ pub(super) fn conv2d<T: Real>(conv: &Conv2d, size: [usize; 2], x: &[T], weights:
         for start in (0..pixels).step_by(block) {
             let range = start..pixels.min(start + block);
             let columns = unfold(conv, size, output[1], range.clone(), x);
-            for (y, weights) in y.chunks_mut(CHANNELS * pixels).zip(weights.chunks(CHANNELS * taps)) {
+            let panels = if group_outputs < CHANNELS { Vec::new() } else { panels(&columns, range.len()) };
+            let channels = y.par_chunks_mut(CHANNELS * pixels).zip(weights.par_chunks(CHANNELS * taps));
+            channels.for_each(|(y, weights)| {
                 let mut rows: Vec<&mut [T]> =
                     y.chunks_exact_mut(pixels).map(|row| &mut row[range.clone()]).collect();
-                accumulate(&mut rows, weights, &columns);
-            }
+                match &mut rows[..] {
+                    [a, b, c, d] => multiply([a, b, c, d], weights, &panels),
+                    rows => accumulate(rows, weights, &columns),
+                }
+            });
         }
     }
     y
 }
 
-/// `rows += weights columns` for up to [`CHANNELS`] output channels.
+/// The unfolded matrix with [`PIXELS`] columns after each other, the last filled up with zeros.
+fn panels<T: Real>(columns: &[T], pixels: usize) -> Vec<T> {
+    let mut panels = Vec::with_capacity(columns.len() / pixels * pixels.next_multiple_of(PIXELS));
+    for start in (0..pixels).step_by(PIXELS) {
+        let end = pixels.min(start + PIXELS);
+        for row in columns.chunks_exact(pixels) {
+            panels.extend_from_slice(&row[start..end]);
+            panels.extend(std::iter::repeat_n(T::default(), start + PIXELS - end));
+        }
+    }
+    panels
+}
+
+/// `rows += weights columns` for [`CHANNELS`] output channels, from panels.
+fn multiply<T: Real>(mut rows: [&mut [T]; CHANNELS], weights: &[T], panels: &[T]) {
+    let taps = weights.len() / CHANNELS;
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|row| &weights[row * taps..(row + 1) * taps]);
+    let pixels = rows[0].len();
+    for (index, panel) in panels.chunks_exact(taps * PIXELS).enumerate() {
+        let place = index * PIXELS..pixels.min((index + 1) * PIXELS);
+        let mut sums = [[T::default(); PIXELS]; CHANNELS];
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            sums[..place.len()].copy_from_slice(&row[place.clone()]);
+        }
+        let weights = first.iter().zip(second).zip(third).zip(fourth);
+        for (x, (((&a, &b), &c), &d)) in panel.as_chunks::<PIXELS>().0.iter().zip(weights) {
+            for (sums, weight) in sums.iter_mut().zip([a, b, c, d]) {
+                for (sum, &x) in sums.iter_mut().zip(x) {
+                    *sum += weight * x;
+                }
+            }
+        }
+        for (sums, row) in sums.iter().zip(&mut rows) {
+            row[place.clone()].copy_from_slice(&sums[..place.len()]);
+        }
+    }
+}
+
+/// `rows += weights columns` for fewer output channels than [`multiply`] takes.
 fn accumulate<T: Real>(rows: &mut [&mut [T]], weights: &[T], columns: &[T]) {
     let taps = weights.len() / rows.len();
     for (tap, column) in columns.chunks_exact(columns.len() / taps).enumerate() {
-        if let [a, b, c, d] = rows {
-            let [wa, wb, wc, wd] = [0, 1, 2, 3].map(|channel| weights[channel * taps + tap]);
-            let outputs = a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()).zip(d.iter_mut());
-            for ((((a, b), c), d), &x) in outputs.zip(column) {
-                *a += wa * x;
-                *b += wb * x;
-                *c += wc * x;
-                *d += wd * x;
-            }
-        } else {
-            for (row, weights) in rows.iter_mut().zip(weights.chunks_exact(taps)) {
-                for (y, &x) in row.iter_mut().zip(column) {
-                    *y += weights[tap] * x;
-                }
+        for (row, weights) in rows.iter_mut().zip(weights.chunks_exact(taps)) {
+            for (y, &x) in row.iter_mut().zip(column) {
+                *y += weights[tap] * x;
             }
         }
     }

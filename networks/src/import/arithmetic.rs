@@ -20,42 +20,78 @@ pub(super) fn broadcast_dims(dims: &[usize], rank: usize) -> Result<Vec<usize>, 
     Ok(padded.split_off(1))
 }
 
-/// `a operator b` of two constants of the same dimensions, or of which one has a single value.
+/// Number of values of a tensor.
+pub(super) fn length(dims: &[usize]) -> Result<usize, Reason> {
+    if dims.contains(&0) {
+        return Ok(0);
+    }
+    let length = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+    length.ok_or_else(|| "a tensor is too large".into())
+}
+
+/// Dimensions of two tensors that are broadcast over each other, or `None` if they do not fit.
+pub(super) fn common(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let size = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |own| dims[own]);
+    let wider = |axis| match (size(a, axis), size(b, axis)) {
+        (a, b) if a == b || b == 1 => Some(a),
+        (1, b) => Some(b),
+        _ => None,
+    };
+    (0..rank).map(wider).collect()
+}
+
+/// For every value of a tensor of `wide`, its place in one of `dims` that is broadcast over it.
+pub(super) fn places(dims: &[usize], wide: &[usize]) -> Vec<usize> {
+    if wide.contains(&0) {
+        return Vec::new();
+    }
+    let mut places = vec![0];
+    for (axis, &size) in wide.iter().enumerate() {
+        let own = (axis + dims.len()).checked_sub(wide.len()).map_or(1, |own| dims[own]);
+        let step = usize::from(own != 1);
+        places = places
+            .iter()
+            .flat_map(|&before: &usize| (0..size).map(move |place| before * own + place * step))
+            .collect();
+    }
+    places
+}
+
+/// `a operator b` of two constants, broadcast over each other.
 pub(super) fn constants(
     operator: &str,
     a: &Constant,
     b: &Constant,
     budget: &mut Budget,
 ) -> Result<Constant, Reason> {
-    let dims = if a.len() >= b.len() && a.dims.len() >= b.dims.len() { &a.dims } else { &b.dims };
-    let length = dims.iter().product::<usize>();
-    let alike = (a.dims == b.dims || a.len() == 1 || b.len() == 1) && length == a.len().max(b.len());
-    if !alike || length == 0 {
-        return Err(format!("constants of {:?} and {:?} are not combined", a.dims, b.dims).into());
-    }
-    budget.spend(length)?;
-    let at = |length: usize, index: usize| if length == 1 { 0 } else { index };
+    let dims = common(&a.dims, &b.dims);
+    let dims = dims.ok_or_else(|| format!("constants of {:?} and {:?} are not combined", a.dims, b.dims))?;
+    budget.spend(length(&dims)?.saturating_mul(5))?;
+    let pairs = places(&a.dims, &dims).into_iter().zip(places(&b.dims, &dims));
     match (&a.values, &b.values) {
         (Values::Floats(x), Values::Floats(y)) => {
             let combine: fn(f32, f32) -> f32 = match operator {
                 "Add" | "Sum" => |x, y| x + y,
                 "Sub" => |x, y| x - y,
                 "Mul" => |x, y| x * y,
+                "Max" => f32::max,
+                "Min" => f32::min,
                 _ => |x, y| x / y,
             };
-            let value = |index| combine(x[at(x.len(), index)], y[at(y.len(), index)]);
-            Ok(Constant::floats(dims.clone(), (0..length).map(value).collect()))
+            Ok(Constant::floats(dims, pairs.map(|(a, b)| combine(x[a], y[b])).collect()))
         }
         (Values::Integers(x), Values::Integers(y)) => {
             let combine: fn(i64, i64) -> Option<i64> = match operator {
                 "Add" | "Sum" => i64::checked_add,
                 "Sub" => i64::checked_sub,
                 "Mul" => i64::checked_mul,
+                "Max" => |x: i64, y: i64| Some(x.max(y)),
+                "Min" => |x: i64, y: i64| Some(x.min(y)),
                 _ => i64::checked_div,
             };
-            let value = |index| combine(x[at(x.len(), index)], y[at(y.len(), index)]);
-            let values = (0..length).map(value).collect::<Option<Vec<_>>>();
-            Ok(Constant::integers(dims.clone(), values.ok_or("its integers overflow")?))
+            let values = pairs.map(|(a, b)| combine(x[a], y[b])).collect::<Option<Vec<_>>>();
+            Ok(Constant::integers(dims, values.ok_or("its integers overflow, or are divided by 0")?))
         }
         _ => Err("integers and floating-point numbers are mixed".into()),
     }

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::f16;
 
 use super::budget::Budget;
 use super::error::Reason;
+use super::external::is_elsewhere;
 
 /// Most axes a tensor may have.
 pub(super) const MAX_RANK: usize = 8;
@@ -42,6 +43,14 @@ impl Constant {
         }
     }
 
+    /// The values at the given places, under other dimensions.
+    pub(super) fn picked(&self, dims: Vec<usize>, places: impl Iterator<Item = usize>) -> Self {
+        match &self.values {
+            Values::Floats(values) => Self::floats(dims, places.map(|place| values[place]).collect()),
+            Values::Integers(values) => Self::integers(dims, places.map(|place| values[place]).collect()),
+        }
+    }
+
     /// Floating-point values; `what` names the tensor in the refusal of integers.
     pub(super) fn as_floats(&self, what: &str) -> Result<&Rc<Vec<f32>>, Reason> {
         match &self.values {
@@ -52,8 +61,10 @@ impl Constant {
 
     /// Reads a tensor of the file. Its dimensions must multiply to the number of values that are there.
     pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Self, Reason> {
-        if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
-            return Err("its weights are in another file (external data): save the model as one file".into());
+        if is_elsewhere(tensor) {
+            return Err("its weights are in another file (external data): read the model from its folder, or save it \
+                        as one file"
+                .into());
         }
         if tensor.dims.len() > MAX_RANK {
             return Err(format!("a tensor has {} axes", tensor.dims.len()).into());

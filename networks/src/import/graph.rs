@@ -13,7 +13,7 @@ use super::error::{Refusal, quote};
 use crate::architecture::limits;
 
 /// Operator sets whose semantics are known here.
-const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=22;
+const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=26;
 
 /// Graph outputs that are looked at.
 const MAX_OUTPUTS: usize = 64;

@@ -4,6 +4,7 @@ mod activations;
 mod convolution;
 mod dense;
 mod elementwise;
+mod folding;
 mod joins;
 mod normalisation;
 mod padding;
@@ -49,6 +50,11 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Vec<Value>, Reason> {
         call.attributes.finish()?;
         return Ok(values);
     }
+    if let Some(folded) = folding::fold(&mut call) {
+        let value = folded?;
+        call.attributes.finish()?;
+        return Ok(vec![value]);
+    }
     let value = match call.node.op_type.as_str() {
         "Gemm" => dense::gemm(&mut call),
         "MatMul" => dense::mat_mul(&mut call),
@@ -74,6 +80,7 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Vec<Value>, Reason> {
         "Sqrt" => elementwise::square_root(&mut call),
         "Identity" | "Dropout" => structure::pass(&mut call),
         "Cast" => structure::cast(&mut call),
+        "CastLike" => structure::cast_like(&mut call),
         "Constant" => structure::constant(&mut call),
         "Flatten" => shapes::flatten(&mut call),
         "Reshape" => shapes::reshape(&mut call),
@@ -91,7 +98,7 @@ pub(super) fn lower(mut call: Call<'_, '_>) -> Result<Vec<Value>, Reason> {
         other => Err(unsupported::reason(other).into()),
     }?;
     call.attributes.finish()?;
-    Ok(vec![value])
+    Ok(vec![value.settled()])
 }
 
 impl Call<'_, '_> {

@@ -15,6 +15,20 @@ pub(super) enum Value {
     Sizes(Sizes),
 }
 
+impl Value {
+    /// Sizes that do not depend on the batch as the constant they are.
+    pub(super) fn settled(self) -> Self {
+        let Value::Sizes(sizes) = self else { return self };
+        match sizes.known() {
+            Ok(known) => {
+                let dims = if sizes.is_scalar { Vec::new() } else { vec![known.len()] };
+                Constant::integers(dims, known).into()
+            }
+            Err(_) => sizes.into(),
+        }
+    }
+}
+
 impl From<Activation> for Value {
     fn from(activation: Activation) -> Self {
         Value::Activation(activation)

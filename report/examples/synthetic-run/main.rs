@@ -353,9 +353,10 @@ fn answers(tables: &mut Tables, backend: &Backend, cell: &Cell, repetition: usiz
             label: Some(image % 10),
             clear,
             private: if off > 0 && image % off == 9 { (clear + 3) % 10 } else { clear },
-            max_logit_error: 1e-7
-                * 10_f64.powi(backend.rounds as i32 / 4 + i32::from(off > 0) * 2)
-                * (1 + image % 3) as f64,
+            max_logit_error: Some(
+                1e-7 * 10_f64.powi(backend.rounds as i32 / 4 + i32::from(off > 0) * 2)
+                    * (1 + image % 3) as f64,
+            ),
         });
     }
 }

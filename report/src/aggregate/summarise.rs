@@ -308,7 +308,7 @@ fn fill_answers(row: &mut Summary, answers: &[&Answer], synthetic: bool) {
     let agreement = agreeing as f64 / answers.len() as f64;
     row.agreement = Some(agreement);
     (row.agreement_low, row.agreement_high) = wilson(agreement, images.len()).unzip();
-    row.max_logit_error = answers.iter().map(|answer| answer.max_logit_error).reduce(largest_or_nan);
+    row.max_logit_error = answers.iter().filter_map(|answer| answer.max_logit_error).reduce(largest_or_nan);
     let labelled: Vec<(usize, bool)> = answers
         .iter()
         .filter_map(|answer| answer.label.map(|label| (answer.image, answer.private == label)))

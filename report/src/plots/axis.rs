@@ -18,6 +18,16 @@ impl Axis {
         Self { low, high: (most * 1.1).max(low * 10.0), logarithmic: true }
     }
 
+    /// A logarithmic axis on which the mark of no value touches an end.
+    pub(crate) fn with_margin(values: impl IntoIterator<Item = f64>) -> Self {
+        const MARGIN: f64 = 0.06;
+        let shown: Vec<f64> = values.into_iter().filter(|value| value.is_finite() && *value > 0.0).collect();
+        let least = shown.iter().copied().reduce(f64::min).unwrap_or(1.0);
+        let most = shown.iter().copied().reduce(f64::max).unwrap_or(10.0).max(least * 10.0);
+        let margin = (most / least).powf(MARGIN);
+        Self { low: least / margin, high: most * margin, logarithmic: true }
+    }
+
     /// A linear axis for shares, from a round number below the least of them to 1.
     pub(crate) fn shares(values: impl IntoIterator<Item = f64>) -> Self {
         let least = values.into_iter().filter(|value| value.is_finite()).fold(1.0, f64::min).clamp(0.0, 1.0);
@@ -43,7 +53,8 @@ impl Axis {
             let count = ((self.high - self.low) / step + 1e-9).floor() as usize;
             return (0..=count).rev().map(|index| self.high - index as f64 * step).collect();
         }
-        let first = self.low.log10().round() as i32;
+        // The first decade that is on the axis, or below it where the axis begins within one.
+        let first = (self.low.log10() + 1e-9).floor() as i32;
         let last = (self.high.log10() + 1e-9).floor() as i32;
         let decades = last - first;
         let within: &[f64] = if decades <= 1 { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -51,7 +62,7 @@ impl Axis {
         (first..=last)
             .step_by(stride)
             .flat_map(|decade| within.iter().map(move |factor| factor * 10f64.powi(decade)))
-            .filter(|tick| *tick <= self.high * (1.0 + 1e-9))
+            .filter(|tick| (self.low * (1.0 - 1e-9)..=self.high * (1.0 + 1e-9)).contains(tick))
             .collect()
     }
 }
@@ -77,6 +88,19 @@ mod tests {
             assert!((2..=12).contains(&ticks.len()), "{ticks:?}");
         }
         assert_eq!(Axis::logarithmic([]).ticks(), [0.1, 1.0, 10.0], "an axis without values is still one");
+    }
+
+    #[test]
+    fn an_axis_with_a_margin_keeps_every_value_from_its_ends_and_marks_some() {
+        for values in [vec![1.0], vec![3.0, 3.1], vec![1e3, 1e9], vec![7e3, 9.99e8], vec![0.0, 5.0], vec![]] {
+            let axis = Axis::with_margin(values.clone());
+            for value in values.into_iter().filter(|value| *value > 0.0) {
+                assert!((0.04..=0.96).contains(&axis.share(value)), "{value} on {axis:?}");
+            }
+            let ticks = axis.ticks();
+            assert!((1..=12).contains(&ticks.len()), "{ticks:?} on {axis:?}");
+            assert!(ticks.iter().all(|tick| (0.0..=1.0).contains(&axis.share(*tick))));
+        }
     }
 
     #[test]

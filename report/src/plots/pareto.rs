@@ -1,7 +1,7 @@
 use super::{
     axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, WIDTH, grid, nothing, titled},
-    links as look,
+    labels, links as look,
     palette::{GRID, INK, MUTED, PAPER, group_colour, marker},
 };
 use crate::{
@@ -47,8 +47,8 @@ pub(crate) fn pareto(run: &Run, rows: &[Summary]) -> Figure {
     key(&mut figure, &backends);
     let links = links(efficient.iter().map(|point| point.row));
     look::key(&mut figure, &links);
-    let across = Axis::logarithmic(panels.values().flatten().map(|point| point.image_ns));
-    let upwards = Axis::logarithmic(panels.values().flatten().map(|point| point.image_bytes));
+    let across = Axis::with_margin(panels.values().flatten().map(|point| point.image_ns));
+    let upwards = Axis::with_margin(panels.values().flatten().map(|point| point.image_bytes));
     let places = grid(&mut figure, &vec![HEAD + PLOT_HEIGHT + FOOT; panels.len()]);
     for ((title, points), (left, top, width)) in panels.iter().zip(places) {
         figure.text((left, top + HEAD - 13.0), 14.5, INK, title.as_str()).bold().fit(width);
@@ -98,16 +98,25 @@ fn draw_panel(
         look::line(figure, (from, (to.0, from.1)), colour, 1.0, style);
         look::line(figure, ((to.0, from.1), to), colour, 1.0, style);
     }
-    for point in points {
+    let marks: Vec<_> = points
+        .iter()
+        .map(|point| ((field.x(point.image_ns), y(point.image_bytes)), format!("b{}", point.row.batch)))
+        .collect();
+    let labels = labels::places(&marks, (field.left, field.top), (field.right, field.bottom));
+    for ((mark, text), label) in marks.iter().zip(&labels).filter_map(|(mark, label)| Some((mark, (*label)?)))
+    {
+        if let Some((from, to)) = labels::leader(*mark, label, text) {
+            figure.line(from, to, MUTED, 0.7);
+        }
+    }
+    for (point, (at, _)) in points.iter().zip(&marks) {
         let index = backends.iter().position(|(name, _)| *name == point.row.backend).unwrap_or(0);
-        let at = (field.x(point.image_ns), y(point.image_bytes));
-        marker(figure, index, at, group_colour(point.group));
-        look::cut_mark(figure, at, PAPER, style(links, &point.row.link));
-        let label = format!("b{}", point.row.batch);
-        if at.0 + 9.0 + text_width(&label, 10.5, false) <= field.right {
-            figure.text((at.0 + 9.0, at.1 - 7.0), 10.5, INK, label);
-        } else {
-            figure.text((at.0 - 9.0, at.1 - 7.0), 10.5, INK, label).align(Align::Right);
+        marker(figure, index, *at, group_colour(point.group));
+        look::cut_mark(figure, *at, PAPER, style(links, &point.row.link));
+    }
+    for ((_, text), label) in marks.into_iter().zip(labels) {
+        if let Some(label) = label {
+            figure.text(label, labels::SIZE, INK, text).align(Align::Centre);
         }
     }
 }

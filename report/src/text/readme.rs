@@ -6,7 +6,7 @@ use crate::{
     plots::machine,
     text::format::{bytes, count, duration, percent},
     text::markdown::{escaped, line},
-    text::outcome::failure,
+    text::outcome::{busy, failure},
     text::table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,8 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
     }
     let mut text = format!(
         "{}. One image, alone where that was measured, after setup: time of the offline and the online phase, and all bytes of \
-         both, medians with one thread for each role where measured. Rows of different protection do not compare.\n\n",
+         both, medians with one thread for each role where measured. Rows of different protection do not compare; \
+         cells marked busy shared the machine with other work.\n\n",
         escaped(&machine(run))
     );
     let named = |first: &str, field: &dyn Fn(&Task) -> String| {
@@ -46,7 +47,7 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
             fields.get(task).map_or_else(|| "–".to_owned(), |row| cost(row))
         });
     }
-    text += &named("accuracy", &|task| accuracies(rows, task));
+    text += &named("accuracy, by the backend that answered most images", &|task| accuracies(rows, task));
     text += "\n";
     for (index, group) in groups.iter().enumerate() {
         let (letter, name) = (letter(index), group.name());
@@ -68,7 +69,8 @@ fn cost(row: &Summary) -> String {
     let batch =
         if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
     let link = if row.link == "loopback" { String::new() } else { format!(", over {}", row.link) };
-    format!("{}, {}{twin}{batch}{link}", duration(time), bytes(size))
+    let busy = if busy(row).is_some() { ", busy" } else { "" };
+    format!("{}, {}{twin}{batch}{link}{busy}", duration(time), bytes(size))
 }
 
 /// The accuracy of a task's network and of its twin, each over the most images that answered.
@@ -76,9 +78,11 @@ fn accuracies(rows: &[Summary], of: &Task) -> String {
     let most = |twin: bool| {
         let measured =
             rows.iter().filter(|row| Task::of(row) == *of && is_twin(row) == twin && row.accuracy.is_some());
-        let row = measured.max_by_key(|row| row.images_answered)?;
+        // Of several the first in the order of the rows.
+        let row = measured.rev().max_by_key(|row| row.images_answered)?;
         let name = if twin { "with polynomials " } else { "" };
-        Some(format!("{name}{} of {}", percent(row.accuracy?), count(row.images_answered as u64)))
+        let (accuracy, images) = (percent(row.accuracy?), count(row.images_answered as u64));
+        Some(format!("{name}{accuracy} of {images} ({})", row.backend))
     };
     let found: Vec<String> = [false, true].into_iter().filter_map(most).collect();
     if found.is_empty() { "–".to_owned() } else { found.join("; ") }

@@ -124,7 +124,7 @@ pub(crate) fn session(cell: &Cell, repetition: usize, costs: &Costs) -> Session 
                 label: Some(image % 10),
                 clear: if image % 50 == 7 { 0 } else { image % 10 },
                 private: if wrong { (image + 1) % 10 } else { image % 10 },
-                max_logit_error: 1e-4 * (1 + image % 3) as f64,
+                max_logit_error: Some(1e-4 * (1 + image % 3) as f64),
             });
         }
     }

@@ -219,13 +219,13 @@ fn a_description_of_another_schema_version_is_reported_by_line_and_the_rows_are_
     let whole = generate(&folder).unwrap().summaries;
     let path = folder.join("run.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema_version\": 3", "\"schema_version\": 7")).unwrap();
+    fs::write(&path, text.replace("\"schema_version\": 4", "\"schema_version\": 7")).unwrap();
     let report = generate(&folder).unwrap();
     assert_eq!(report.findings.len(), 1);
     assert_eq!((report.findings[0].file.as_str(), report.findings[0].line), ("run.json", Some(2)));
     assert!(report.findings[0].message.contains("schema version 7"));
     assert_eq!(report.summaries, whole, "fields that read as those of this version are kept");
-    fs::write(&path, "{\n  \"schema_version\": 3,\n  \"name\": [\n").unwrap();
+    fs::write(&path, "{\n  \"schema_version\": 4,\n  \"name\": [\n").unwrap();
     let report = generate(&folder).unwrap();
     let finding = report.findings.iter().find(|finding| finding.file == "run.json").unwrap();
     assert_eq!(finding.line, Some(4), "{finding}");

@@ -112,7 +112,7 @@ fn failed_sessions_show_in_the_status_and_not_in_the_figures() {
 #[test]
 fn a_logit_that_is_no_number_is_not_hidden_by_others() {
     let mut session = session(&cell("clear", "mnist-mlp", "mnist", 2), 0, &costs(&[9_000, 1_000]));
-    session.answers[1].max_logit_error = f64::NAN;
+    session.answers[1].max_logit_error = Some(f64::NAN);
     assert!(only(&data(&[session])).max_logit_error.unwrap().is_nan());
 }
 

@@ -1,20 +1,21 @@
 //! Runs of shards put together: a pure function of the sessions that are whole in each, in whatever order they come.
 
+mod replace;
+
 use crate::{
-    Answer, BackendRecord, Error, MOST_SHARDS, Machine, Row, Run, SCHEMA_VERSION, Sample, Session,
-    SessionKey, ShardRecord, Status, Traffic,
+    Answer, BackendRecord, Error, ExternalRecord, MOST_SHARDS, Machine, NetworkRecord, Row, Run,
+    SCHEMA_VERSION, Sample, Session, SessionKey, ShardRecord, Status, Traffic,
     folder::{
         archive,
         recovery::{Committed, committed, readable},
         store::{lock, seal},
-        table::write_table,
     },
     session::SessionRow,
 };
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +33,8 @@ pub struct Merged {
 }
 
 /// Puts runs of shards of one matrix into one run; the same sessions give the same bytes in whatever order and in however
-/// many steps they are merged. An earlier merge at `into` is replaced if the new one holds all of its sessions.
+/// many steps they are merged. An earlier merge at `into` is replaced if the new one holds all of its sessions; other files there
+/// stay.
 ///
 /// Rows that were not written to their end are left out, as when a run is gone on with.
 ///
@@ -40,6 +42,7 @@ pub struct Merged {
 /// Folders of different matrices, builds, networks or data sets ([`Error::Apart`]); a session that two folders hold
 /// ([`Error::Twice`]); a folder that is no shard ([`Error::NoShard`]) or is being written; a disk that refuses.
 pub fn merge(folders: &[PathBuf], into: &Path) -> Result<Merged, Error> {
+    replace::recover(into)?;
     let mut sources = Vec::new();
     let target = into.canonicalize().ok();
     let mut seen = BTreeSet::new();
@@ -51,14 +54,8 @@ pub fn merge(folders: &[PathBuf], into: &Path) -> Result<Merged, Error> {
         sources.push(Source::read(folder)?);
     }
     sources.sort_by(|a, b| a.order().cmp(&b.order()));
-    let [first, others @ ..] = sources.as_slice() else { return Err(Error::NothingToMerge) };
-    for other in others {
-        let differences = differences(first, other);
-        if !differences.is_empty() {
-            let (first, second) = (first.folder.clone(), other.folder.clone());
-            return Err(Error::Apart { first, second, differences });
-        }
-    }
+    let [first, ..] = sources.as_slice() else { return Err(Error::NothingToMerge) };
+    of_one_matrix(&sources)?;
     let name = into.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
     let run = sources.iter().skip(1).fold(first.run.clone(), |run, other| combined(run, &other.run));
     let mut run = Run { name, ..run };
@@ -88,7 +85,7 @@ pub fn merge(folders: &[PathBuf], into: &Path) -> Result<Merged, Error> {
         seal(session, key, &run, into)?;
         measured.push((key.clone(), std::mem::take(session)));
     }
-    replace(into, &run, &measured)?;
+    replace::replace(into, &run, &measured)?;
     let recorded: BTreeSet<SessionKey> = measured.iter().map(|(key, _)| key.clone()).collect();
     let single: BTreeSet<&str> = measured
         .iter()
@@ -140,6 +137,33 @@ impl Source {
     }
 }
 
+/// Every two runs have to be of one matrix. What all of them have is compared with the first, and a network, data set, backend or
+/// plan that only some have with the first of those.
+fn of_one_matrix(sources: &[Source]) -> Result<(), Error> {
+    let mut holders: BTreeMap<(u8, &String), usize> = BTreeMap::new();
+    for (at, source) in sources.iter().enumerate() {
+        let Run { networks, datasets, backends, plans, external, .. } = &source.run;
+        let entries = networks.keys().map(|name| (0, name)).chain(datasets.keys().map(|name| (1, name)));
+        let entries = entries.chain(backends.keys().map(|name| (2, name)));
+        let entries = entries.chain(plans.keys().map(|name| (3, name)));
+        let entries = entries.chain(external.keys().map(|name| (4, name)));
+        // Those that are not installed everywhere say their version only where they are.
+        let versions = external.iter().filter(|(_, record)| record.version.is_some());
+        let entries = entries.chain(versions.map(|(name, _)| (5, name)));
+        let mut compared: BTreeSet<usize> =
+            entries.map(|entry| *holders.entry(entry).or_insert(at)).collect();
+        compared.insert(0);
+        for other in compared.into_iter().filter(|&other| other != at).map(|other| &sources[other]) {
+            let differences = differences(other, source);
+            if !differences.is_empty() {
+                let (first, second) = (other.folder.clone(), source.folder.clone());
+                return Err(Error::Apart { first, second, differences });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn each<R: SessionRow>(
     folder: &Path,
     whole: &BTreeSet<SessionKey>,
@@ -173,10 +197,20 @@ fn differences(first: &Source, second: &Source) -> Vec<String> {
     differ("environment", &format!("{:?}", a.environment), &format!("{:?}", b.environment));
     differ("seed", &a.seed.to_string(), &b.seed.to_string());
     differ("warm-up", &a.warmup.to_string(), &b.warmup.to_string());
+    differ("set of hosts", &format!("{:?}", a.hosts), &format!("{:?}", b.hosts));
     for (name, network) in &a.networks {
         if let Some(other) = b.networks.get(name).filter(|other| *other != network) {
             differ(&format!("network `{name}`"), &short(&network.sha256), &short(&other.sha256));
-            if network.sha256 == other.sha256 {
+            let calibration = |record: &NetworkRecord| match record.calibration_sha256.as_str() {
+                "" => "none".to_owned(),
+                digest => short(digest),
+            };
+            differ(
+                &format!("set of images that calibrate network `{name}`"),
+                &calibration(network),
+                &calibration(other),
+            );
+            if network.sha256 == other.sha256 && network.calibration_sha256 == other.calibration_sha256 {
                 differ(
                     &format!("reading of network `{name}`"),
                     &format!("{network:?}"),
@@ -203,6 +237,13 @@ fn differences(first: &Source, second: &Source) -> Vec<String> {
         };
         if let Some(other) = b.backends.get(name) {
             differ(&format!("backend `{name}`"), &without(backend), &without(other));
+        }
+    }
+    for (name, ExternalRecord { files_sha256, version }) in &a.external {
+        let Some(other) = b.external.get(name) else { continue };
+        differ(&format!("program of `{name}`"), &short(files_sha256), &short(&other.files_sha256));
+        if let (Some(one), Some(other)) = (version, &other.version) {
+            differ(&format!("version of `{name}`"), one, other);
         }
     }
     for (cell, plan) in &a.plans {
@@ -258,6 +299,10 @@ fn combined(mut run: Run, other: &Run) -> Run {
             (known, other) => known.or(other),
         };
     }
+    for (name, external) in &other.external {
+        let known = run.external.entry(name.clone()).or_insert_with(|| external.clone());
+        known.version = known.version.take().or_else(|| external.version.clone());
+    }
     for (cell, plan) in &other.plans {
         run.plans.entry(cell.clone()).or_insert_with(|| plan.clone());
     }
@@ -278,61 +323,6 @@ fn rename(session: &mut Session, run: &str) {
     session.samples.iter_mut().for_each(|row| run.clone_into(&mut row.run));
     session.traffic.iter_mut().for_each(|row| run.clone_into(&mut row.run));
     session.answers.iter_mut().for_each(|row| run.clone_into(&mut row.run));
-}
-
-/// Writes the merged run beside `into` and puts it in place, whole; what was there has to be contained in it.
-fn replace(into: &Path, run: &Run, sessions: &[(SessionKey, Session)]) -> Result<(), Error> {
-    let earlier = match Run::load(into) {
-        Ok(earlier) => Some((earlier, lock(into)?)),
-        Err(Error::NoRun { .. }) if fs::read_dir(into).is_ok_and(|mut files| files.next().is_some()) => {
-            return Err(Error::Occupied { folder: into.to_owned() });
-        }
-        Err(Error::NoRun { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    if let Some((earlier, _)) = &earlier {
-        let plan = |run: &Run| run.shards.as_ref().map(|shards| shards.plan_sha256.clone());
-        let digests: BTreeMap<&SessionKey, &str> = sessions
-            .iter()
-            .filter_map(|(key, session)| Some((key, session.samples.last()?.rows_sha256.as_str())))
-            .collect();
-        let mut marks = readable::<Sample>(into)?.into_iter().filter(Sample::is_commit_mark);
-        let contained =
-            |mark: Sample| digests.get(&mark.key()).is_some_and(|digest| *digest == mark.rows_sha256);
-        if plan(earlier) != plan(run) || !marks.all(contained) {
-            return Err(Error::RunExists { folder: into.to_owned() });
-        }
-    }
-    let beside = |suffix: &str| {
-        let mut path = into.as_os_str().to_owned();
-        path.push(suffix);
-        PathBuf::from(path)
-    };
-    let (new, old) = (beside(".merging"), beside(".replaced"));
-    for path in [&new, &old] {
-        if path.exists() {
-            fs::remove_dir_all(path).map_err(Error::io("remove", path))?;
-        }
-    }
-    fs::create_dir_all(&new).map_err(Error::io("make", &new))?;
-    run.save(&new)?;
-    let (mut samples, mut traffic, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-    for (_, session) in sessions {
-        samples.extend_from_slice(&session.samples);
-        traffic.extend_from_slice(&session.traffic);
-        answers.extend_from_slice(&session.answers);
-    }
-    write_table(&new.join(Traffic::FILE), &traffic)?;
-    write_table(&new.join(Answer::FILE), &answers)?;
-    write_table(&new.join(Sample::FILE), &samples)?;
-    if into.exists() {
-        fs::rename(into, &old).map_err(Error::io("replace", into))?;
-    }
-    fs::rename(&new, into).map_err(Error::io("put in place", into))?;
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

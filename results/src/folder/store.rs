@@ -109,7 +109,7 @@ impl Store {
         Ok(())
     }
 
-    /// Says on which machine the sessions are measured that are appended from now on; what is known of it stays as it was
+    /// Says on which machine the sessions are measured that are appended from now on, but for rows that name another; what is known of it stays as it was
     /// first described, but for a higher load.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Store {
             return Err(rejected(&key, "it is already recorded"));
         }
         let mut measured = session.clone();
-        for sample in &mut measured.samples {
+        for sample in measured.samples.iter_mut().filter(|sample| sample.machine.is_empty()) {
             self.machine.clone_into(&mut sample.machine);
         }
         seal(&mut measured, &key, &self.run, &self.folder)?;

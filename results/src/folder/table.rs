@@ -1,6 +1,6 @@
 //! Rows as lines of CSV: a row never spans lines, so damage to one line costs that line alone.
 
-use crate::Error;
+use crate::{Error, folder::columns::fields};
 use csv::StringRecord;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -15,19 +15,23 @@ use std::{
 pub trait Row: Serialize + DeserializeOwned {
     /// The file's name in its folder.
     const FILE: &'static str;
-    /// The file's columns, in order.
-    const COLUMNS: &'static [&'static str];
-    /// Those of them that files of schema version 1 lack.
+    /// Those of its columns that files of schema version 1 lack.
     const ADDED: &'static [&'static str] = &[];
     /// Those of them that files of schema version 2 lack as well.
     const ADDED_LAST: &'static [&'static str] = &[];
+
+    /// The file's columns, in order: the fields of a row as serde names them.
+    #[must_use]
+    fn columns() -> &'static [&'static str] {
+        fields::<Self>()
+    }
 }
 
 /// Whether a file of this or of an earlier version begins with such a header.
 fn is_header<R: Row>(header: &StringRecord) -> bool {
     let none: &[&str] = &[];
     [none, R::ADDED_LAST, R::ADDED].into_iter().any(|lacking| {
-        let columns = R::COLUMNS.iter().filter(|column| !lacking.contains(column));
+        let columns = R::columns().iter().filter(|column| !lacking.contains(column));
         header.iter().eq(columns.copied())
     })
 }
@@ -102,7 +106,7 @@ impl<R: Row> Table<R> {
             }
         };
         if !is_header::<R>(&header) {
-            table.report(Some(1), format!("the header differs from `{}`", R::COLUMNS.join(",")));
+            table.report(Some(1), format!("the header differs from `{}`", R::columns().join(",")));
         }
         for (index, line) in lines.enumerate() {
             let number = index + 2;
@@ -157,7 +161,7 @@ pub(crate) fn row<R: Row>(line: Line<'_>, header: &StringRecord) -> Result<R, St
 
 /// The header as a record, for [`row`].
 pub(crate) fn header<R: Row>() -> StringRecord {
-    StringRecord::from(R::COLUMNS)
+    StringRecord::from(R::columns())
 }
 
 fn record(line: &[u8]) -> Result<StringRecord, String> {
@@ -180,7 +184,7 @@ fn record(line: &[u8]) -> Result<StringRecord, String> {
 
 /// The bytes of a header line.
 pub(crate) fn header_line<R: Row>() -> Vec<u8> {
-    let mut line = R::COLUMNS.join(",").into_bytes();
+    let mut line = R::columns().join(",").into_bytes();
     line.push(b'\n');
     line
 }
@@ -234,7 +238,7 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Makes the names in a file's folder as durable as their contents.
-fn sync_folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     let Some(folder) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io("sync", folder))

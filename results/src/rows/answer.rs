@@ -20,14 +20,13 @@ pub struct Answer {
     pub clear: usize,
     /// Class given by the backend.
     pub private: usize,
-    /// Largest absolute difference between a logit of the backend and of the clear network.
-    pub max_logit_error: f64,
+    /// Largest absolute difference between a logit of the backend and of the clear network; empty where the backend reveals the
+    /// label alone.
+    pub max_logit_error: Option<f64>,
 }
 
 impl Row for Answer {
     const FILE: &'static str = "answers.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["run", "cell", "repetition", "iteration", "image", "label", "clear", "private", "max_logit_error"];
 }
 
 impl SessionRow for Answer {

@@ -40,23 +40,6 @@ pub struct Modelled {
 
 impl Row for Modelled {
     const FILE: &'static str = "modelled.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "cell",
-        "backend",
-        "network",
-        "batch",
-        "modelled_working_set_bytes_low",
-        "modelled_working_set_bytes_high",
-        "modelled_calls_ns_low",
-        "modelled_calls_ns_high",
-        "modelled_paging_ns_low",
-        "modelled_paging_ns_high",
-        "modelled_memory_encryption_ns_low",
-        "modelled_memory_encryption_ns_high",
-        "modelled_online_wall_ns_low",
-        "modelled_online_wall_ns_high",
-        "modelled_basis",
-    ];
 }
 
 /// A row of `modelled-model-size.csv`: what a model of a size would cost an enclave, a request of one image.
@@ -80,13 +63,4 @@ pub struct ModelledSize {
 
 impl Row for ModelledSize {
     const FILE: &'static str = "modelled-model-size.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "modelled_model_bytes",
-        "modelled_calls_ns_low",
-        "modelled_calls_ns_high",
-        "modelled_paging_ns_low",
-        "modelled_paging_ns_high",
-        "modelled_memory_encryption_ns_low",
-        "modelled_memory_encryption_ns_high",
-    ];
 }

@@ -42,23 +42,4 @@ pub struct Prediction {
 
 impl Row for Prediction {
     const FILE: &'static str = "predictions.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "cell",
-        "backend",
-        "network",
-        "batch",
-        "threads",
-        "link",
-        "predicted_online_wall_ns",
-        "online_wall_ns",
-        "predicted_setup_bytes",
-        "setup_bytes",
-        "predicted_online_bytes",
-        "online_bytes",
-        "predicted_peak_rss_bytes",
-        "peak_rss_bytes",
-        "predicted_precision_bits",
-        "precision_bits",
-        "off",
-    ];
 }

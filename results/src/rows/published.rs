@@ -83,29 +83,6 @@ pub enum Known {
 
 impl Row for Published {
     const FILE: &'static str = "published";
-    const COLUMNS: &'static [&'static str] = &[
-        "paper",
-        "year",
-        "system",
-        "commit",
-        "technology",
-        "network",
-        "dataset",
-        "hardware",
-        "threads",
-        "batch",
-        "online_wall_ns",
-        "images_per_hour",
-        "online_bytes",
-        "memory_bytes",
-        "accuracy",
-        "security_bits",
-        "security_enforced",
-        "key_on_server",
-        "citation",
-        "address",
-        "not_comparable_because",
-    ];
 }
 
 /// The files of `results/published/`, by name.

@@ -153,7 +153,8 @@ pub struct Sample {
     /// SHA-256 of what `run.json` says about the cell, hexadecimal; on the commit mark.
     #[serde(default)]
     pub run_sha256: String,
-    /// Where it was measured, a key of [`Run::machines`](crate::Run::machines); empty in files of schema versions 1 and 2.
+    /// Where it was measured, a key of [`Run::machines`](crate::Run::machines); where roles are on different hosts, rows for all
+    /// roles name the data owner's. Empty in files of schema versions 1 and 2.
     #[serde(default)]
     pub machine: String,
 }
@@ -207,40 +208,6 @@ impl Sample {
 
 impl Row for Sample {
     const FILE: &'static str = "samples.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "run",
-        "cell",
-        "backend",
-        "network",
-        "dataset",
-        "batch",
-        "threads",
-        "link",
-        "repetition",
-        "iteration",
-        "warm",
-        "images",
-        "phase",
-        "span",
-        "role",
-        "status",
-        "detail",
-        "wall_ns",
-        "cpu_ns",
-        "sent_bytes",
-        "received_bytes",
-        "messages",
-        "rounds",
-        "peak_rss_bytes",
-        "start_ns",
-        "local_bytes",
-        "others_cpu_ns",
-        "steal_ns",
-        "involuntary_switches",
-        "rows_sha256",
-        "run_sha256",
-        "machine",
-    ];
     const ADDED: &'static [&'static str] = &[
         "start_ns",
         "local_bytes",

@@ -35,20 +35,6 @@ pub struct Traffic {
 
 impl Row for Traffic {
     const FILE: &'static str = "traffic.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "run",
-        "cell",
-        "repetition",
-        "iteration",
-        "phase",
-        "from",
-        "to",
-        "bytes",
-        "messages",
-        "received_bytes",
-        "received_messages",
-        "local",
-    ];
     const ADDED: &'static [&'static str] = &["received_bytes", "received_messages", "local"];
 }
 

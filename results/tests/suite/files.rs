@@ -74,7 +74,9 @@ prop_compose! {
         [run, cell] in prop::array::uniform2(text()),
         [repetition, iteration, image, clear, private] in prop::array::uniform5(any::<usize>()),
         label in any::<Option<usize>>(),
-        max_logit_error in prop::num::f64::POSITIVE | prop::num::f64::ZERO | prop::num::f64::INFINITE,
+        max_logit_error in prop::option::of(
+            prop::num::f64::POSITIVE | prop::num::f64::ZERO | prop::num::f64::INFINITE
+        ),
     ) -> Answer {
         Answer { run, cell, repetition, iteration, image, label, clear, private, max_logit_error }
     }
@@ -121,7 +123,7 @@ proptest! {
 
     #[test]
     fn any_bytes_at_all_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let header = Sample::COLUMNS.join(",").into_bytes();
+        let header = Sample::columns().join(",").into_bytes();
         assert!(Table::<Sample>::parse(&bytes).rows.len() <= bytes.len());
         let bytes = [header, vec![b'\n'], bytes].concat();
         assert!(Table::<Sample>::parse(&bytes).rows.len() <= bytes.len());
@@ -157,10 +159,10 @@ fn header_by_serde<R: Row>(row: &R) -> Vec<String> {
 #[test]
 fn headers_name_the_fields_in_their_order() {
     let session = crate::fixture::session(&cell("clear"), 0);
-    assert_eq!(header_by_serde(&session.samples[0]), Sample::COLUMNS);
-    assert_eq!(header_by_serde(&session.traffic[0]), Traffic::COLUMNS);
-    assert_eq!(header_by_serde(&session.answers[0]), Answer::COLUMNS);
-    assert_eq!(header_by_serde(&Summary::default()), Summary::COLUMNS);
+    assert_eq!(header_by_serde(&session.samples[0]), Sample::columns());
+    assert_eq!(header_by_serde(&session.traffic[0]), Traffic::columns());
+    assert_eq!(header_by_serde(&session.answers[0]), Answer::columns());
+    assert_eq!(header_by_serde(&Summary::default()), Summary::columns());
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn a_summary_begins_with_the_columns_others_rely_on() {
                     online_wall_ns,online_wall_ns_low,online_wall_ns_high,images_per_second,setup_bytes,offline_bytes,\
                     online_bytes,online_bytes_max_party,online_rounds,peak_rss_bytes,accuracy,agreement,\
                     max_logit_error,security_bits,threat_model,simulated";
-    assert!(Summary::COLUMNS.join(",").starts_with(promised));
+    assert!(Summary::columns().join(",").starts_with(promised));
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn what_was_not_measured_is_an_empty_field() {
     write_table(&path, &[Summary { setup_bytes: Some(0), ..Summary::default() }]).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let row: Vec<&str> = text.lines().nth(1).unwrap().split(',').collect();
-    let field = |name: &str| row[Summary::COLUMNS.iter().position(|column| *column == name).unwrap()];
+    let field = |name: &str| row[Summary::columns().iter().position(|column| *column == name).unwrap()];
     assert_eq!(field("setup_bytes"), "0");
     assert_eq!(field("online_bytes"), "");
     assert_eq!(field("accuracy"), "");
@@ -193,6 +195,11 @@ fn a_run_description_is_read_back_and_lacks_nothing_when_fields_are_missing() {
     fs::write(folder.path().join("run.json"), r#"{"schema_version": 1, "name": "old"}"#).unwrap();
     let old = Run::load(folder.path()).unwrap();
     assert_eq!(old, Run { schema_version: 1, name: "old".to_owned(), ..Run::default() });
+    // Version 3 knew no hosts: all roles were on one machine.
+    fs::write(folder.path().join("run.json"), r#"{"schema_version": 3, "machines": {"m": {"cores": 2}}}"#)
+        .unwrap();
+    let old = Run::load(folder.path()).unwrap();
+    assert!(old.hosts.is_empty() && old.machines["m"].cores == 2);
 }
 
 #[test]
@@ -200,10 +207,10 @@ fn other_schema_versions_and_other_files_are_told_apart() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("run.json");
     assert!(matches!(Run::load(folder.path()), Err(Error::NoRun { .. })));
-    fs::write(&path, r#"{"schema_version": 4, "name": {"in": "another shape"}}"#).unwrap();
+    fs::write(&path, r#"{"schema_version": 5, "name": {"in": "another shape"}}"#).unwrap();
     let error = Run::load(folder.path()).unwrap_err();
     assert!(
-        error.to_string().contains("has schema version 4 and this veilbench reads versions up to 3"),
+        error.to_string().contains("has schema version 5 and this veilbench reads versions up to 4"),
         "{error}"
     );
     for text in ["", "{", "[]", r#"{"name": "no version"}"#, r#"{"schema_version": 1, "seed": "x"}"#] {

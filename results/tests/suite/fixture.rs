@@ -77,7 +77,7 @@ pub(crate) fn session(cell: &Cell, repetition: usize) -> Session {
             label: Some(image),
             clear: image,
             private: image,
-            max_logit_error: 0.125,
+            max_logit_error: Some(0.125),
         });
     }
     session.samples.push(mark(cell, repetition, Status::Ok));

@@ -173,7 +173,7 @@ fn a_run_of_the_first_version_is_read_and_not_gone_on_with() {
 fn first_version(folder: &Path) {
     let path = folder.join("run.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replacen("\"schema_version\": 3", "\"schema_version\": 1", 1)).unwrap();
+    fs::write(&path, text.replacen("\"schema_version\": 4", "\"schema_version\": 1", 1)).unwrap();
     for (name, added) in [("samples.csv", Sample::ADDED.len()), ("traffic.csv", Traffic::ADDED.len())] {
         let path = folder.join(name);
         let text = fs::read_to_string(&path).unwrap();

@@ -28,9 +28,9 @@ fn damage(folder: &Path, file: &str, line: usize, change: impl Fn(&str) -> Strin
 /// Replaces the field with this name.
 fn set(file: &str, column: &str, value: &str) -> impl Fn(&str) -> String {
     let columns: &[&str] = match file {
-        "samples.csv" => <veilbench_results::Sample as veilbench_results::Row>::COLUMNS,
-        "traffic.csv" => <veilbench_results::Traffic as veilbench_results::Row>::COLUMNS,
-        _ => <veilbench_results::Answer as veilbench_results::Row>::COLUMNS,
+        "samples.csv" => <veilbench_results::Sample as veilbench_results::Row>::columns(),
+        "traffic.csv" => <veilbench_results::Traffic as veilbench_results::Row>::columns(),
+        _ => <veilbench_results::Answer as veilbench_results::Row>::columns(),
     };
     let index = columns.iter().position(|known| *known == column).unwrap();
     let value = value.to_owned();

@@ -46,6 +46,66 @@ fn compare(
     Ok(())
 }
 
+/// Labels have to be those of the clear network, wherever its lead is wider than the tolerance.
+fn compare_labels(
+    network: &veilbench_networks::Network,
+    images: &Tensor,
+    labels: &[u32],
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    let clear: Tensor<f64> = evaluate(network, images).map_err(|error| error.to_string())?;
+    let name = &network.architecture.name;
+    ensure!(
+        labels.len() == images.images(),
+        "{name}: {} labels for {} images",
+        labels.len(),
+        images.images()
+    );
+    for (image, &label) in labels.iter().enumerate() {
+        let logits = clear.image(image);
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let given =
+            logits.get(label as usize).copied().ok_or(format!("{name}: there is no class {label}"))?;
+        let is_largest = largest - given <= 2.0 * tolerance.get();
+        ensure!(
+            is_largest,
+            "{name}: image {image} is of class {label}, whose logit is {given} where the largest is {largest}"
+        );
+    }
+    Ok(())
+}
+
+/// Holds what the data owner got of each batch against the clear network.
+fn compare_all(
+    network: &veilbench_networks::Network,
+    batches: &[Tensor],
+    done: &[PartyOutcome],
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    let (logits, labels): (Vec<_>, Vec<_>) = (
+        done.iter().flat_map(|outcome| &outcome.logits).collect(),
+        done.iter().flat_map(|outcome| &outcome.labels).collect(),
+    );
+    if labels.is_empty() {
+        ensure!(
+            logits.len() == batches.len(),
+            "{} sets of logits for {} batches",
+            logits.len(),
+            batches.len()
+        );
+        return batches
+            .iter()
+            .zip(logits)
+            .try_for_each(|(images, logits)| compare(network, images, logits, tolerance));
+    }
+    ensure!(logits.is_empty(), "both logits and labels came");
+    ensure!(labels.len() == batches.len(), "{} sets of labels for {} batches", labels.len(), batches.len());
+    batches
+        .iter()
+        .zip(labels)
+        .try_for_each(|(images, labels)| compare_labels(network, images, labels, tolerance))
+}
+
 fn logits(backend: &dyn Backend) -> Result<(), String> {
     for network in test_networks::all() {
         for batch in [1, 3] {
@@ -54,9 +114,7 @@ fn logits(backend: &dyn Backend) -> Result<(), String> {
             let images = test_networks::images(&network, batch, 2);
             let done =
                 all_well(session.run(std::slice::from_ref(&images)).map_err(|error| error.to_string())?)?;
-            let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
-            ensure!(answers.len() == 1, "{} sets of logits for one batch", answers.len());
-            compare(&network, &images, answers[0], plan.tolerance)?;
+            compare_all(&network, std::slice::from_ref(&images), &done, plan.tolerance)?;
         }
     }
     Ok(())
@@ -72,10 +130,7 @@ fn many_batches(backend: &dyn Backend) -> Result<(), String> {
     let session = LocalSession::new(backend, &network, 4);
     let plan = backend.plan(&network.architecture, &session.job).map_err(|error| error.to_string())?;
     let done = all_well(session.run(&batches).map_err(|error| error.to_string())?)?;
-    let answers: Vec<_> = done.iter().flat_map(|outcome| &outcome.logits).collect();
-    ensure!(answers.len() == batches.len(), "{} sets of logits for {} batches", answers.len(), batches.len());
-    let mut pairs = batches.iter().zip(answers);
-    pairs.try_for_each(|(images, logits)| compare(&network, images, logits, plan.tolerance))
+    compare_all(&network, &batches, &done, plan.tolerance)
 }
 
 fn counters(backend: &dyn Backend) -> Result<(), String> {
@@ -85,7 +140,7 @@ fn counters(backend: &dyn Backend) -> Result<(), String> {
         all_well(LocalSession::new(backend, &network, 2).run(&[images]).map_err(|error| error.to_string())?)?;
     for (role, outcome) in backend.profile().roles.iter().zip(&done) {
         let gets = usize::from(role.private_input == PrivateInput::Images);
-        ensure!(outcome.logits.len() == gets, "{} got {} sets of logits", role.name, outcome.logits.len());
+        ensure!(outcome.answered() == gets, "{} got {} sets of answers", role.name, outcome.answered());
         ensure!(outcome.phases.len() == 3, "{} went through {} phases", role.name, outcome.phases.len());
     }
     let online =

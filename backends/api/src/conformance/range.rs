@@ -2,6 +2,7 @@
 
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{Network, Parameters, Range, Tensor};
+use veilbench_results::Tolerance;
 
 use super::odd_images::{ODD_IMAGES, odd_images};
 use super::{Check, ensure, test_networks};
@@ -87,7 +88,7 @@ fn judge(backend: &dyn Backend, network: &Network, batch: &Tensor, what: &str) -
         .position(|role| role.private_input == PrivateInput::Images)
         .ok_or("nobody holds the images")?;
     if let Some(Error::OutOfRange { images, reason }) = &done[owner].error {
-        ensure!(done[owner].logits.is_empty(), "{name}, {what}: refused and answered at once");
+        ensure!(done[owner].answered() == 0, "{name}, {what}: refused and answered at once");
         ensure!(!reason.is_empty(), "{name}, {what}: refused without a reason");
         ensure!(
             images.iter().all(|image| *image < batch.images()),
@@ -100,6 +101,9 @@ fn judge(backend: &dyn Backend, network: &Network, batch: &Tensor, what: &str) -
         return Err(format!("{name}, {what}: {} stopped: {error}", roles[role].name));
     }
     let clear: Tensor<f64> = evaluate(network, batch).map_err(|error| error.to_string())?;
+    if let Some(labels) = done[owner].labels.first() {
+        return judge_labels(&clear, labels, plan.tolerance, &format!("{name}, {what}"));
+    }
     let logits = done[owner].logits.first().ok_or("no logits came")?;
     for image in 0..batch.images() {
         let largest = clear.image(image).iter().fold(1.0f64, |largest, logit| largest.max(logit.abs()));
@@ -112,6 +116,20 @@ fn judge(backend: &dyn Backend, network: &Network, batch: &Tensor, what: &str) -
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// Labels are right whose logit in the clear is the largest, up to the tolerance of two logits.
+fn judge_labels(clear: &Tensor<f64>, labels: &[u32], tolerance: Tolerance, what: &str) -> Result<(), String> {
+    for (image, &label) in labels.iter().enumerate() {
+        let logits = clear.image(image);
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let allowed =
+            2.0 * tolerance.get() * logits.iter().fold(1.0f64, |largest, logit| largest.max(logit.abs()));
+        let given = logits.get(label as usize).copied().unwrap_or(f64::NEG_INFINITY);
+        let is_largest = largest - given <= allowed;
+        ensure!(is_largest, "{what}: image {image} is of class {label}, and nobody refused");
     }
     Ok(())
 }

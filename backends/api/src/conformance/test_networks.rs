@@ -49,6 +49,7 @@ pub fn all() -> Vec<Network> {
             ],
         ),
         residual("residual", image, &[conv(2, 2, 3, 2), Op::Relu]),
+        residual("residual-poly", image, &[conv(2, 2, 3, 2), quadratic(2)]),
     ]
 }
 

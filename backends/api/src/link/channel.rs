@@ -243,7 +243,19 @@ impl Link {
                 Err(error) => return Err(self.failure(error)),
             }
         }
-        Ok(())
+        self.flush()
+    }
+
+    /// Sends what the stream took and has not sent yet.
+    fn flush(&mut self) -> Result<(), LinkError> {
+        loop {
+            match self.stream.flush() {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_to_send()?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(error)),
+            }
+        }
     }
 
     /// The header of the next message, to be delivered at once.

@@ -15,7 +15,14 @@ use super::pipe::Pipe;
 pub struct LinkProfile {
     name: String,
     shape: Option<Shape>,
+    tls: bool,
 }
+
+/// In front of the name of a network between hosts.
+const MEASURED: &str = "measured:";
+
+/// Behind the name of a profile whose links are encrypted.
+const TLS: &str = "+tls";
 
 /// A full-duplex connection of limited rate: every party has one uplink and one downlink, which its links share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +34,7 @@ pub(super) struct Shape {
 impl LinkProfile {
     /// Loopback as it is.
     pub fn loopback() -> Self {
-        Self { name: "loopback".into(), shape: None }
+        Self { name: "loopback".into(), shape: None, tls: false }
     }
 
     /// A local network: 1 Gbit/s, 0.5 ms round trip.
@@ -46,10 +53,39 @@ impl LinkProfile {
     }
 
     fn shaped(name: &str, bits_per_second: u64, round_trip_ns: u64) -> Self {
-        Self { name: name.into(), shape: Some(Shape { bits_per_second, round_trip_ns }) }
+        let shape = Some(Shape { bits_per_second, round_trip_ns });
+        Self { name: name.into(), shape, tls: false }
     }
 
-    /// `loopback`, `lan`, `wan`, or `RATE+RTT`, which is usable in file names and parses as well.
+    /// A network between hosts, as it is: what it carries is measured at the start of every session. Its links are
+    /// encrypted. `None` if the name is not of letters, digits, `-`, `_` and `.`, or has more than 40.
+    pub fn measured(name: &str) -> Option<Self> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let whole = (1..=40).contains(&name.len()) && name.chars().all(legal);
+        whole.then(|| Self { name: format!("{MEASURED}{name}"), shape: None, tls: true })
+    }
+
+    /// Whether its links run between hosts.
+    pub fn is_measured(&self) -> bool {
+        self.name.starts_with(MEASURED)
+    }
+
+    /// The same with TLS on every link, which its name then says.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        match self.tls {
+            true => self,
+            false => Self { name: self.name + TLS, tls: true, ..self },
+        }
+    }
+
+    /// Whether its links are encrypted.
+    pub fn has_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// `loopback`, `lan`, `wan`, or `RATE+RTT`, each with `+tls` if it is encrypted, or `measured:NAME`: usable in file
+    /// names, and parses as well.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -116,7 +152,10 @@ impl TryFrom<String> for LinkProfile {
 
 /// Text that is no link profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("link `{0}` is neither loopback, lan, wan nor RATE/RTT such as 100mbit/40ms or 10gbit/50us")]
+#[error(
+    "link `{0}` is neither loopback, lan, wan nor RATE/RTT such as 100mbit/40ms or 10gbit/50us, nor one of these with +tls, nor \
+     measured:NAME for a network between hosts"
+)]
 pub struct LinkProfileError(String);
 
 impl FromStr for LinkProfile {
@@ -126,6 +165,14 @@ impl FromStr for LinkProfile {
         if let Some(profile) = Self::named().into_iter().find(|profile| profile.name == text) {
             return Ok(profile);
         }
+        let unknown = || LinkProfileError(text.chars().take(64).collect());
+        if let Some(name) = text.strip_prefix(MEASURED) {
+            return Self::measured(name).ok_or_else(unknown);
+        }
+        if let Some(plain) = text.strip_suffix(TLS) {
+            let plain: Option<Self> = plain.parse().ok().filter(|profile: &Self| !profile.has_tls());
+            return plain.map(Self::with_tls).ok_or_else(unknown);
+        }
         let parse = || {
             let (rate, round_trip) = text.split_once(['/', '+'])?;
             let rate = quantity(rate, &[("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)])?;
@@ -134,7 +181,7 @@ impl FromStr for LinkProfile {
             (rate > 0 && round_trip <= 60_000_000_000)
                 .then(|| Self::shaped(&text.replace('/', "+"), rate, round_trip))
         };
-        parse().ok_or_else(|| LinkProfileError(text.chars().take(64).collect()))
+        parse().ok_or_else(unknown)
     }
 }
 
@@ -167,9 +214,24 @@ mod tests {
             "-1mbit/1ms",
             "99999999999gbit/1ms",
             "1mbit/61s",
+            "loopback+tls+tls",
+            "measured:",
+            "measured:a/b",
+            "measured:lab+tls",
         ] {
             assert!(bad.parse::<LinkProfile>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn encryption_and_networks_between_hosts_are_told_by_the_name() {
+        for name in ["loopback+tls", "20mbit+5ms+tls", "measured:lab-2"] {
+            let profile: LinkProfile = name.parse().unwrap();
+            assert!(profile.has_tls());
+            assert_eq!((profile.name(), profile.is_measured()), (name, name.starts_with("measured")));
+        }
+        assert_eq!("lan+tls".parse(), Ok(LinkProfile::lan().with_tls().with_tls()));
+        assert_eq!(LinkProfile::lan().with_tls().round_trip(), LinkProfile::lan().round_trip());
     }
 
     #[test]

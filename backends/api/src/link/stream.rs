@@ -1,4 +1,4 @@
-//! What links run over: loopback TCP between parties; memory that a role and the one role it is attached to
+//! What links run over: TCP between parties, with TLS or without; memory that a role and the one role it is attached to
 //! share, with a local socket beside it.
 
 use std::fs::File;
@@ -19,14 +19,19 @@ use rustix::net::{
 };
 
 use super::ring::Ring;
+use super::tls::Secured;
 
 /// How soon a sender looks again whether shared memory has room: nobody tells it.
 const ROOM_AGAIN: Duration = Duration::from_micros(100);
+
+/// A blocking write waits so long for a peer that takes nothing.
+const WRITE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// A connected stream.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<Secured>),
     Local(Shared),
 }
 
@@ -60,11 +65,8 @@ impl Stream {
     /// Blocking, without delay, and with a limit to how long a read may take.
     pub(super) fn prepare(&self, timeout: Duration) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(false)?;
-                stream.set_read_timeout(Some(timeout))
-            }
+            Stream::Tcp(stream) => prepare(stream, timeout),
+            Stream::Tls(secured) => prepare(secured.socket(), timeout),
             Stream::Local(shared) => {
                 shared.patience_ns.store(nanoseconds(timeout), Ordering::Relaxed);
                 shared.socket.set_nonblocking(false)
@@ -75,6 +77,7 @@ impl Stream {
     pub(super) fn shutdown(&self) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Tls(secured) => secured.socket().shutdown(Shutdown::Both),
             Stream::Local(Shared { socket, .. }) => socket.shutdown(Shutdown::Both),
         }
     }
@@ -100,18 +103,28 @@ impl Stream {
                 let flags = if wait { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
                 Ok(recv(stream, buffer, flags)?.0)
             }
+            Stream::Tls(secured) => secured.receive(buffer, wait),
             Stream::Local(shared) => shared.receive(buffer, wait),
         }
     }
 
-    /// Sends what fits; [`ErrorKind::WouldBlock`] if nothing does.
+    /// Sends what fits; [`ErrorKind::WouldBlock`] if nothing does. The last of it may wait for [`flush`](Self::flush).
     pub(super) fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
             }
+            Stream::Tls(secured) => secured.send(slices),
             Stream::Local(shared) => shared.send(slices),
+        }
+    }
+
+    /// Sends what was taken and waits; [`ErrorKind::WouldBlock`] if not all of it could be sent.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(_) | Stream::Local(_) => Ok(()),
+            Stream::Tls(secured) => secured.flush(),
         }
     }
 
@@ -129,9 +142,16 @@ impl Stream {
                     Ok(ready.contains(PollFlags::IN))
                 }
             }
+            Stream::Tls(secured) => secured.wait(data, timeout),
             Stream::Local(shared) => shared.wait(data, timeout),
         }
     }
+}
+
+fn prepare(socket: &TcpStream, timeout: Duration) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    socket.set_nonblocking(false)?;
+    socket.set_read_timeout(Some(timeout))
 }
 
 /// Opens one of the files of `/proc` by which another party can measure this process.
@@ -260,7 +280,7 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// What of `interest`, an error and the end apart, is so before the time is up.
-fn poll_one(socket: impl AsFd, interest: PollFlags, timeout: Duration) -> io::Result<PollFlags> {
+pub(super) fn poll_one(socket: impl AsFd, interest: PollFlags, timeout: Duration) -> io::Result<PollFlags> {
     let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
     let mut sockets = [PollFd::new(&socket, interest)];
     poll(&mut sockets, Some(&timeout))?;
@@ -287,6 +307,7 @@ impl Write for &Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => (&*stream).write(bytes),
+            Stream::Tls(secured) => secured.write_all(bytes, WRITE_PATIENCE).map(|()| bytes.len()),
             Stream::Local(shared) => loop {
                 match shared.send(&[IoSlice::new(bytes)]) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -81,6 +81,8 @@ mod keys;
 mod matrix;
 mod parameters;
 mod polynomial_evaluation;
+mod streamed_transform;
+mod subring;
 mod transform;
 mod wire;
 
@@ -94,6 +96,7 @@ pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKe
 pub use matrix::Matrix;
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use polynomial_evaluation::polynomial_depth;
+pub use streamed_transform::{ChainOutline, StreamedTransform, Subrings};
 pub use transform::{Diagonals, Transform, TransformOutline};
 pub use veilbench_ring::kernels::Instructions;
 pub use veilbench_ring::random::Randomness;

@@ -147,9 +147,9 @@ struct Giant {
 }
 
 /// Rotations of the inputs, a stream for each prime.
-struct Babies<'a> {
-    terms: usize,
-    rows: Vec<Scratch<'a>>,
+pub(crate) struct Babies<'a> {
+    pub(crate) terms: usize,
+    pub(crate) rows: Vec<Scratch<'a>>,
 }
 
 impl fmt::Debug for Transform {
@@ -296,7 +296,7 @@ impl Evaluator {
         }
         let scale = first.scale * transform.scale;
         self.context().check_scale(scale, transform.level)?;
-        let babies = self.rotated_inputs(&transform.outline, inputs)?;
+        let babies = self.rotated_inputs(&transform.outline.babies, inputs)?;
         let output = |giants: &Vec<Giant>| -> Result<Ciphertext> {
             let mut sum = match transform.outline.chained {
                 true => self.chain_of_giants(giants, first, &babies)?,
@@ -309,9 +309,14 @@ impl Evaluator {
         parallel::map(words, &transform.outputs, output).into_iter().collect()
     }
 
-    fn rotated_inputs(&self, outline: &TransformOutline, inputs: &[Ciphertext]) -> Result<Babies<'_>> {
+    /// The inputs rotated by these `(input, shift)`, which are in order.
+    pub(crate) fn rotated_inputs(
+        &self,
+        babies: &[(usize, i64)],
+        inputs: &[Ciphertext],
+    ) -> Result<Babies<'_>> {
         let context = self.context();
-        let terms = outline.babies.len();
+        let terms = babies.len();
         let limbs = inputs.first().map_or(0, Ciphertext::limbs);
         let mut rows: Vec<Scratch<'_>> =
             (0..limbs).map(|_| context.tables().scratch.take(2 * terms * context.ring().degree())).collect();
@@ -323,7 +328,7 @@ impl Evaluator {
             }
         };
         let mut position = 0;
-        for babies in outline.babies.chunk_by(|left, right| left.0 == right.0) {
+        for babies in babies.chunk_by(|left, right| left.0 == right.0) {
             let input = &inputs[babies[0].0];
             if babies.iter().all(|&(_, shift)| shift == 0) {
                 keep(position, input);

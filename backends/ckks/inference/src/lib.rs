@@ -6,6 +6,7 @@
 
 mod circuits;
 mod client_aided;
+mod deep;
 mod planning;
 mod roles;
 
@@ -24,8 +25,8 @@ use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
 use roles::image_range::ImageRange;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, Party, Plan, Profile, Protection, Recorder, Role,
-    RoleContext, Setting, Technology, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Link, LinkProfile, Party, Plan, Profile, Protection,
+    Recorder, Role, RoleContext, Setting, Technology, Unsupported,
 };
 
 pub use client_aided::CkksClientAided;
@@ -83,10 +84,11 @@ impl Backend for Ckks {
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let plan = CkksPlan::from_plan(&role.plan)?;
         let context = plan.scheme.context()?;
-        if role.index == 0 {
-            join_data_owner(role, &plan, &context)
-        } else {
-            join_model_owner(role, &plan, &context)
+        match (plan.layout, role.index) {
+            (Layout::Deep, 0) => deep::roles::join_data_owner(role, &plan, &context),
+            (Layout::Deep, _) => deep::roles::join_model_owner(role, &plan, &context),
+            (_, 0) => join_data_owner(role, &plan, &context),
+            (_, _) => join_model_owner(role, &plan, &context),
         }
     }
 }
@@ -214,15 +216,23 @@ fn request(program: Option<&PackedCircuit>, scheme: &Scheme) -> KeyRequest {
     scheme.key_request(&program.map(|program| program.rotations(scheme.depth())).unwrap_or_default())
 }
 
-/// Both roles at once, in the latency layout: the secret key stands beside the weights.
+/// Both roles at once, with an image across the slots: the secret key stands beside the weights.
 fn trace(network: &Network, image: &Tensor) -> Result<serde_json::Value, Error> {
-    let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
-        .ok_or_else(|| Error::Input("only the latency layout is traced, and this network has none".into()))?;
-    let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
     if image.shape() != network.architecture.input {
         let (found, expected) = (image.shape(), network.architecture.input);
         return Err(Error::Input(format!("an image of {found} was given where one of {expected} is traced")));
     }
+    let plan = CkksPlan::new(&network.architecture, &Job::new(1, 1, LinkProfile::loopback()));
+    if let Some(plan) = plan.ok().filter(|plan| plan.layout == Layout::Deep) {
+        return deep::roles::trace(network, &plan, image);
+    }
+    let plan = CkksPlan::latency(&Circuit::new(&network.architecture, None).map_err(impossible)?)
+        .ok_or_else(|| {
+            Error::Input(
+                "only images across the slots are traced, and this network has no such layout".into(),
+            )
+        })?;
+    let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).map_err(impossible)?;
     let images = ImageRange::of(&network.architecture).check(Some(image))?;
     let context = plan.scheme.context()?;
     let Some(program) = program(&circuit, &plan)? else { return Ok(serde_json::Value::Null) };
@@ -294,6 +304,7 @@ impl Party for DataOwner {
 }
 
 enum Server {
+    Deep(deep::roles::Server),
     Latency(roles::latency::Server),
     Throughput(roles::throughput::Server),
 }
@@ -313,6 +324,11 @@ impl Party for ModelOwner {
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         match &self.server {
+            Server::Deep(server) => {
+                for _ in 0..self.images {
+                    server.answer(&mut self.client)?;
+                }
+            }
             Server::Latency(server) => {
                 for _ in 0..self.images {
                     server.answer(&mut self.client)?;

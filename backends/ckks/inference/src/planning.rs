@@ -5,5 +5,6 @@ pub(crate) mod packing;
 pub(crate) mod plan;
 pub(crate) mod precision;
 pub(crate) mod ranges;
+pub(crate) mod remembered;
 pub(crate) mod schedule;
 pub(crate) mod scheme;

@@ -91,6 +91,17 @@ pub enum Gate {
         /// Fractional bits it removes.
         shift: u32,
     },
+    /// Open to open, local: of every channel a copy less each of the offsets, side by side.
+    Spread {
+        /// Channels it reads.
+        channels: usize,
+        /// Values of a channel.
+        positions: usize,
+        /// What is subtracted, in the fixed point of the wire.
+        offsets: Vec<u64>,
+        /// Whether what is made of the copies is bounded, however large the value.
+        is_bounded: bool,
+    },
     /// Local: later gates may read the wire once more.
     Keep {
         /// Values it keeps.
@@ -154,7 +165,9 @@ impl Gate {
             | Gate::Add { units, .. }
             | Gate::Output { units, .. } => *units,
             Gate::Concat { units: [_, units], .. } => *units,
-            Gate::Quadratic { channels, positions, .. } => channels * positions,
+            Gate::Quadratic { channels, positions, .. } | Gate::Spread { channels, positions, .. } => {
+                channels * positions
+            }
         }
     }
 
@@ -164,6 +177,7 @@ impl Gate {
             Gate::Linear { shape } => shape.outputs(),
             Gate::Sum(pool) => pool.outputs(),
             Gate::Max { slots, .. } => slots.len(),
+            Gate::Spread { offsets, .. } => self.inputs() * offsets.len(),
             Gate::Relu { pools, .. } | Gate::Quadratic { pools, .. } => {
                 pools.last().map_or(self.inputs(), Pool::outputs)
             }
@@ -241,6 +255,11 @@ impl Circuit {
     pub(crate) fn extended(&self, logit: u64) -> u64 {
         let unused = 64 - self.logit_bits();
         self.ring().reduce((((logit << unused) as i64) >> unused) as u64)
+    }
+
+    /// Fractional bits that open logits lose before they leave.
+    pub fn output_shift(&self) -> u32 {
+        self.output_shift
     }
 
     /// A logit as a number.

@@ -240,7 +240,8 @@ impl Cost<'_> {
     }
 
     /// Memory while the randomness of so many images in one message is made, of the gate that takes most: at the dealer its bits and
-    /// values, and the data owner's shares of them or the message; at the model owner that message.
+    /// values, and the data owner's shares of them or the message; at the model owner that message. Besides, the masks of wires that are
+    /// kept, with masked wires.
     pub fn dealing_memory(&self, images: usize) -> Memory {
         let mut memory = Memory::default();
         for gate in &self.circuit.gates {
@@ -259,7 +260,9 @@ impl Cost<'_> {
         }
         if self.products_ahead {
             let outputs = self.linear().map(LinearShape::outputs).sum::<usize>();
-            memory.data_owner = self.element() * images * outputs;
+            let kept = self.kept_memory(images);
+            memory.data_owner = self.element() * images * outputs + kept;
+            memory.dealer += kept;
         }
         memory
     }
@@ -271,10 +274,16 @@ impl Cost<'_> {
             let spans = if self.products_ahead { 0 } else { WORDS_OF_SPANS * WORD * compared };
             (WORD + self.element()) * images * (gate.inputs() + gate.outputs()) + spans
         };
-        let kept = |gate: &Gate| if let Gate::Keep { units, .. } = gate { WORD * images * units } else { 0 };
-        let kept: usize = self.circuit.gates.iter().map(kept).sum();
-        let both = kept + self.circuit.gates.iter().map(values).max().unwrap_or(0) + self.patches_memory();
+        let both = self.kept_memory(images)
+            + self.circuit.gates.iter().map(values).max().unwrap_or(0)
+            + self.patches_memory();
         Memory { data_owner: both, model_owner: both, dealer: 0 }
+    }
+
+    /// Memory of the wires that are kept.
+    fn kept_memory(&self, images: usize) -> usize {
+        let kept = |gate: &Gate| if let Gate::Keep { units, .. } = gate { WORD * images * units } else { 0 };
+        self.circuit.gates.iter().map(kept).sum()
     }
 
     /// Memory of the values under all windows of one image, which a convolution brings together.

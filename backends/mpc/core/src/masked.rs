@@ -29,6 +29,9 @@
 //! - Comparison, round 1 and 2: every opened bit is hidden by a bit of the dealer's own, shared afresh.
 //! - Sums: `r''` is fresh from the data owner's seed and unknown to the model owner; it never meets the data owner's
 //!   view again except as its own knowledge.
+//! - Copies of a value less public knots are under the value's mask, under which it is opened once, before; each copy has bits,
+//!   keys and shares of its own to be compared and selected with, and is masked anew.
+//! - A wire that is kept is read under its mask as often as it is read: what is made of it each time is masked anew.
 //! - Comparison keys hide threshold and payload from a party with one root, as the function promises; each party expands its
 //!   root from its own seed.
 //! - Sums for guards are under a mask of which each party knows a part; what comes back says of the sum what [the circuit's
@@ -55,6 +58,7 @@ mod online;
 pub(crate) mod preprocessing;
 pub(crate) mod schedule;
 pub(crate) mod selection;
+pub(crate) mod session;
 pub(crate) mod setup_seed;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};

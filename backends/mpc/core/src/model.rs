@@ -101,6 +101,16 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Weights and biases of a linear gate, as integers modulo `2^64`; `None` for other gates.
+    pub fn linear(&self, gate: usize) -> Option<(&[u64], &[u64])> {
+        match self.gates.get(gate)? {
+            GateParameters::Linear { weights, bias } => Some((weights, bias)),
+            _ => None,
+        }
+    }
+}
+
 fn affine<'a>(shape: &LinearShape, parameters: &'a LayerParameters) -> Result<(&'a [f32], &'a [f32]), Error> {
     let LayerParameters::Affine { weights, bias } = parameters else {
         return Err(missing("weights", shape.weights()));

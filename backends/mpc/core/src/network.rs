@@ -116,6 +116,59 @@ pub struct Conv2d {
     pub window: Window,
 }
 
+/// Where the pieces of a function of one value meet: public, in ascending order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Knots {
+    count: usize,
+    at: [i16; Knots::MOST],
+    is_bounded: bool,
+}
+
+impl Knots {
+    /// Most knots.
+    pub const MOST: usize = 64;
+    /// Fractional bits of a knot.
+    pub const BITS: u32 = 11;
+
+    /// Knots in units of 2^-[`BITS`](Knots::BITS), of a function that is or is not bounded; `None` if there are none, more than
+    /// [`MOST`](Knots::MOST), or they do not ascend.
+    pub fn new(at: &[i16], is_bounded: bool) -> Option<Self> {
+        let ascend = at.windows(2).all(|pair| pair[0] < pair[1]);
+        if at.is_empty() || at.len() > Self::MOST || !ascend {
+            return None;
+        }
+        let mut knots = Self { count: at.len(), at: [0; Self::MOST], is_bounded };
+        knots.at[..at.len()].copy_from_slice(at);
+        Some(knots)
+    }
+
+    /// Number of knots.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether the function that is made of these pieces is bounded: nothing needs to be guarded then.
+    pub fn is_bounded(&self) -> bool {
+        self.is_bounded
+    }
+
+    /// The knots in units of 2^-[`BITS`](Knots::BITS).
+    pub fn units(&self) -> &[i16] {
+        &self.at[..self.count]
+    }
+
+    /// The knots as numbers.
+    pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        self.units().iter().map(|&unit| f64::from(unit) / f64::from(Self::BITS).exp2())
+    }
+}
+
+impl std::fmt::Debug for Knots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values()).finish()
+    }
+}
+
 /// What a layer computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
@@ -136,6 +189,9 @@ pub enum Layer {
     Relu,
     /// `a x^2 + b x + c` with coefficients of their own for every channel.
     Quadratic,
+    /// Of every channel `x - t` for each knot `t` in order, side by side; reads a linear layer. With a ReLU and a sum of each
+    /// group behind it, a function of one value that is linear between knots.
+    Spread(Knots),
     /// Image to vector, in storage order.
     Flatten,
     /// What it reads, which later layers may read once more: the first of these is number 0.
@@ -173,6 +229,7 @@ impl Layer {
             }
             Layer::Relu
             | Layer::Quadratic
+            | Layer::Spread(_)
             | Layer::Flatten
             | Layer::Keep
             | Layer::Recall(_)
@@ -228,6 +285,9 @@ impl Architecture {
                 Layer::Dense { outputs } => Shape::vector(*outputs),
                 Layer::Flatten => Shape::vector(shape.len()),
                 Layer::Relu | Layer::Quadratic | Layer::Hold => shape,
+                Layer::Spread(knots) => {
+                    Shape { channels: shape.channels.saturating_mul(knots.count()), ..shape }
+                }
                 Layer::Keep => {
                     kept.push(shape);
                     shape

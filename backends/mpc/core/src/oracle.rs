@@ -3,6 +3,7 @@
 
 mod analysis;
 mod interval;
+mod pieces;
 
 pub use analysis::{Analysis, analyse};
 
@@ -52,6 +53,7 @@ pub fn evaluate(circuit: &Circuit, model: &Model, inputs: &[u64]) -> Vec<u64> {
                 sums.into_iter().map(|x| rounded(x, *square_shift)).collect()
             }
             (Gate::Truncate { shift, .. }, _) => wire.into_iter().map(|x| rounded(x, *shift)).collect(),
+            (Gate::Spread { positions, offsets, .. }, _) => spread(*positions, offsets, &wire),
             (Gate::Keep { .. }, _) => {
                 kept.push(wire.clone());
                 wire
@@ -78,6 +80,13 @@ fn larger(image: &[u64], slot: Slot, ring: crate::ring::Ring) -> u64 {
         Slot::Keep(a) => image[a],
         Slot::Larger(a, b) => ring.signed(image[a]).max(ring.signed(image[b])) as u64,
     }
+}
+
+/// Of every channel a copy less each of the offsets, side by side, in every image of a batch.
+pub(crate) fn spread(positions: usize, offsets: &[u64], values: &[u64]) -> Vec<u64> {
+    let channels = values.chunks_exact(positions);
+    let copies = channels.flat_map(|channel| offsets.iter().map(move |offset| (channel, offset)));
+    copies.flat_map(|(channel, offset)| channel.iter().map(|value| value.wrapping_sub(*offset))).collect()
 }
 
 /// Adds `addends << shift`.

@@ -40,6 +40,8 @@ fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
         ("residual", 8, 16),
         ("residual", 6, 13),
         ("residual-poly", 8, 12),
+        ("smooth", 8, 16),
+        ("smooth", 6, 13),
     ] {
         promise_is_kept(name, format(ring_bytes, bits));
     }
@@ -51,6 +53,8 @@ fn logits_are_as_close_to_the_oracle_as_the_protocol_promises() {
         ("max-pools", 6, 14),
         ("residual", 8, 16),
         ("residual", 6, 13),
+        ("smooth", 8, 16),
+        ("smooth", 6, 13),
     ] {
         promise_is_kept(name, by_function(format(ring_bytes, bits)));
     }
@@ -112,7 +116,7 @@ fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Infe
 
 #[test]
 fn what_every_protocol_sends_is_counted_beforehand() {
-    for name in ["max-pools", "mnist-cnn-poly", "no-activation", "residual", "residual-poly"] {
+    for name in ["max-pools", "mnist-cnn-poly", "no-activation", "residual", "residual-poly", "smooth"] {
         let (circuit, model) = compile(name, format(8, 12));
         let (of_function, _) = compile(name, by_function(format(8, 12)));
         let of_function_model = Model::encode(&of_function, &parameters(&architecture(name), 1)).unwrap();

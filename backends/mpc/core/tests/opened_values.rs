@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use session::uniform::{DRAWS, Tally};
 use session::{
-    Described, Inference, Quantity, SessionOf, Transcript, body, by_function, dealt, format, parameters,
+    Described, Inference, Quantity, SessionOf, Transcript, bent, body, by_function, dealt, format, parameters,
 };
 use veilbench_mpc::beaver;
 use veilbench_mpc::circuit::{Circuit, Format, Gate};
@@ -28,9 +28,9 @@ use veilbench_mpc::ring::encode;
 /// Fractional bits.
 const BITS: u32 = 10;
 
-/// Every gate there is, with guards: a convolution, maxima, a rectifier, a mean, a polynomial, products without an activation
+/// Every gate of chains, with guards: a convolution, maxima, a rectifier, a mean, a polynomial, products without an activation
 /// between them.
-fn network(format: Format) -> (Arc<Circuit>, Model) {
+fn chain(format: Format) -> (Arc<Circuit>, Model) {
     let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
     let (layers, magnitudes): (Vec<Layer>, Vec<Option<f64>>) = [
         (Layer::Conv2d(Conv2d { outputs: 2, groups: 1, dilation: [1; 2], window }), Some(4.0)),
@@ -52,6 +52,38 @@ fn network(format: Format) -> (Arc<Circuit>, Model) {
     (circuit, model)
 }
 
+/// Every gate of graphs, with guards: an open wire that a rectifier, a sum and a function of lines read, a held one that a sum and a
+/// concatenation read, and sums of either kind.
+fn graph(format: Format) -> (Arc<Circuit>, Model) {
+    let conv = |outputs, kernel, padding| {
+        let window = Window { kernel: [kernel; 2], stride: [1; 2], padding: [padding; 4] };
+        Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1; 2], window })
+    };
+    let layers = [
+        &[conv(2, 3, 0), Layer::Keep, Layer::Relu, Layer::Keep][..],
+        &[
+            conv(2, 3, 1),
+            Layer::Add(0),
+            Layer::Relu,
+            Layer::Concat(1),
+            conv(2, 1, 0),
+            Layer::Add(1),
+            Layer::Relu,
+        ],
+        &[Layer::Flatten, Layer::Dense { outputs: 3 }, Layer::Keep, Layer::Recall(0)],
+        &bent(2, false),
+        &[Layer::Flatten, Layer::Dense { outputs: 3 }, Layer::Add(2)],
+    ]
+    .concat();
+    // Logits of which nothing is known come whole.
+    let magnitudes = (1..=layers.len()).map(|count| (count < layers.len()).then_some(4.0)).collect();
+    let architecture = Architecture { input: Shape::image(1, 4, 3), layers, magnitudes };
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&architecture, 5)).unwrap();
+    assert_eq!(circuit.gates().iter().filter(|gate| gate.guard().is_some()).count(), 4);
+    (circuit, model)
+}
+
 fn image(circuit: &Circuit) -> Vec<f32> {
     (0..circuit.inputs()).map(|at| 1.0 + (at % 7) as f32 / 8.0).collect()
 }
@@ -63,18 +95,25 @@ type Deal<P> = fn(Arc<Circuit>, [Seed; 4]) -> (<P as Protocol>::Dealer, SetupSee
 struct Setting<P: Protocol> {
     format: Format,
     deal: Deal<P>,
+    network: fn(Format) -> (Arc<Circuit>, Model),
+}
+
+impl<P: Protocol> Setting<P> {
+    fn of_graph(self) -> Self {
+        Self { network: graph, ..self }
+    }
 }
 
 fn tree() -> Setting<Masked> {
-    Setting { format: format(8, BITS), deal: masked::Dealer::with_insecure_seeds }
+    Setting { format: format(8, BITS), deal: masked::Dealer::with_insecure_seeds, network: chain }
 }
 
 fn function() -> Setting<Masked> {
-    Setting { format: by_function(format(8, BITS)), deal: masked::Dealer::with_insecure_seeds }
+    Setting { format: by_function(format(8, BITS)), ..tree() }
 }
 
 fn textbook() -> Setting<Beaver> {
-    Setting { format: format(8, BITS), deal: beaver::Dealer::with_insecure_seeds }
+    Setting { format: format(8, BITS), deal: beaver::Dealer::with_insecure_seeds, network: chain }
 }
 
 /// What stays the same while all else is drawn anew.
@@ -88,7 +127,7 @@ enum Fixed {
 
 /// Calls `see` with what was sent in every session or batch.
 fn repeat<P: Protocol>(setting: &Setting<P>, fixed: Fixed, mut see: impl FnMut(&Circuit, &[u8], &Inference)) {
-    let (circuit, model) = network(setting.format);
+    let (circuit, model) = (setting.network)(setting.format);
     let image = image(&circuit);
     let mut session = None;
     for _ in 0..DRAWS {
@@ -181,8 +220,8 @@ impl FirstLayer {
 }
 
 /// `y^ - D` of every linear layer: `W x^`, but for the model owner's `s` and bias, where `x^` is the masked wire that it puts together
-/// of its own share and what came. Of the last layer `y^` is what it sends less what it was dealt. Upper halves only, because the
-/// weights of an output may all be even.
+/// of its own share and what came. Of the last layer `y^` is what it sends less what it was dealt, and of one that something is added
+/// to, the sum. Upper halves only, because the weights of an output may all be even.
 fn products_of_masked_wires(
     circuit: &Circuit,
     inference: &Inference,
@@ -196,11 +235,13 @@ fn products_of_masked_wires(
             continue;
         }
         let sent = |name: String| &named(&transcript.sent[1], &name).values;
-        let output = if matches!(circuit.gates()[at + 1], Gate::Output { .. }) {
-            let masks = &named(shares, &format!("gate {}, shares from the dealer", at + 1)).values;
-            sum(sent(format!("gate {}, logits, from the model owner", at + 1)), masks)
+        let added = usize::from(matches!(circuit.gates()[at + 1], Gate::Add { .. }));
+        let (last, next) = (at + added, at + added + 1);
+        let output = if matches!(circuit.gates()[next], Gate::Output { .. }) {
+            let masks = &named(shares, &format!("gate {next}, shares from the dealer")).values;
+            sum(sent(format!("gate {next}, logits, from the model owner")), masks)
         } else {
-            sent(format!("gate {at}, output, from the model owner")).clone()
+            sent(format!("gate {last}, output, from the model owner")).clone()
         };
         let rest = differences.split_off(output.len());
         let halves = difference(&output, &differences).iter().map(|product| product >> 32).collect();
@@ -305,6 +346,51 @@ fn batches_of_one_session_have_nothing_in_common_with_the_function() {
 #[test]
 fn batches_of_one_session_have_nothing_in_common_with_triples() {
     is_uniform(&textbook(), Fixed::Session);
+}
+
+#[test]
+fn in_graphs_what_the_model_owner_can_compute_is_uniform_with_the_tree() {
+    is_uniform(&tree().of_graph(), Fixed::ModelOwner);
+}
+
+#[test]
+fn in_graphs_what_the_model_owner_can_compute_is_uniform_with_the_function() {
+    is_uniform(&function().of_graph(), Fixed::ModelOwner);
+}
+
+#[test]
+fn in_graphs_what_the_model_owner_can_compute_is_uniform_with_triples() {
+    is_uniform(&textbook().of_graph(), Fixed::ModelOwner);
+}
+
+#[test]
+fn in_graphs_what_the_data_owner_can_compute_is_uniform_with_the_tree() {
+    is_uniform(&tree().of_graph(), Fixed::DataOwner);
+}
+
+#[test]
+fn in_graphs_what_the_data_owner_can_compute_is_uniform_with_the_function() {
+    is_uniform(&function().of_graph(), Fixed::DataOwner);
+}
+
+#[test]
+fn in_graphs_what_the_data_owner_can_compute_is_uniform_with_triples() {
+    is_uniform(&textbook().of_graph(), Fixed::DataOwner);
+}
+
+#[test]
+fn batches_of_graphs_have_nothing_in_common_with_the_tree() {
+    is_uniform(&tree().of_graph(), Fixed::Session);
+}
+
+#[test]
+fn batches_of_graphs_have_nothing_in_common_with_the_function() {
+    is_uniform(&function().of_graph(), Fixed::Session);
+}
+
+#[test]
+fn batches_of_graphs_have_nothing_in_common_with_triples() {
+    is_uniform(&textbook().of_graph(), Fixed::Session);
 }
 
 /// More values than are compared side by side, of two equal images in one message: neighbours have masks of their own, and so have images.

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use veilbench_mpc as core;
 use veilbench_mpc::network::Layer;
-use veilbench_networks::{Architecture, Op, Polynomial, Range, Source};
+use veilbench_networks::{ActivationKind, Architecture, Op, Polynomial, Range, Source};
 
 use super::format::rounded_up;
 use super::lowering::{Lowered, Origin, convolution, shape, window};
-use super::piecewise::{Given, each_channel, pieces};
+use super::piecewise::{Given, each_channel, mixed, pieces};
+use super::splines::Spline;
 use veilbench_api::Unsupported;
 
 /// What the protocols have where a layer begins.
@@ -28,7 +29,7 @@ enum Wire {
 impl Wire {
     fn lacks_a_linear_layer(self, layer: Layer) -> bool {
         match layer {
-            Layer::Relu | Layer::Quadratic => self != Wire::Open,
+            Layer::Relu | Layer::Quadratic | Layer::Spread(_) => self != Wire::Open,
             Layer::MaxPool(_) => !matches!(self, Wire::Open | Wire::Rectified),
             Layer::AveragePool(_) | Layer::SumPool(_) => self == Wire::Held,
             _ => false,
@@ -94,6 +95,7 @@ impl<'a> Lowering<'a> {
             },
             sources: Vec::new(),
             names: architecture.layers.iter().map(|layer| layer.name.clone()).collect(),
+            splines: Vec::new(),
             input_magnitude,
         };
         let mut wanted = HashMap::new();
@@ -143,14 +145,25 @@ impl<'a> Lowering<'a> {
     }
 
     /// Makes the wire what `source` gives.
-    fn recall(&mut self, source: Source, layer: usize) {
-        if self.current == source {
-            return;
-        }
-        if let Some(&Kept { number, wire, reached }) = self.kept.get(&source) {
+    fn recall(&mut self, source: Source, layer: usize) -> Result<(), Unsupported> {
+        if self.current != source {
+            let Kept { number, wire, reached } = self.kept(source, layer)?;
             self.plain(layer, Layer::Recall(number), reached);
             (self.wire, self.reached, self.current, self.pooled) = (wire, reached, source, false);
         }
+        Ok(())
+    }
+
+    /// What was kept of a source for a later layer.
+    fn kept(&self, source: Source, layer: usize) -> Result<Kept, Unsupported> {
+        let name = |at: usize| self.architecture.layers.get(at).map(|layer| layer.name.clone());
+        self.kept.get(&source).copied().ok_or_else(|| {
+            let wire = match source {
+                Source::Image => "the image".to_owned(),
+                Source::Layer(at) => format!("what layer {} writes", name(at).unwrap_or_default()),
+            };
+            Unsupported { layer: name(layer), reason: format!("it reads {wire}, which is not there yet") }
+        })
     }
 
     fn channels(&self, source: Source) -> usize {
@@ -193,32 +206,33 @@ impl<'a> Lowering<'a> {
             Op::Add => self.add(index, &sources, written),
             Op::Concat => self.concat(index, &sources, written),
             _ => {
-                self.recall(sources[0], index);
-                self.unary(index, self.channels(sources[0]), written)?;
+                self.recall(sources[0], index)?;
+                self.unary(index, self.channels(sources[0]), written)
             }
         }
-        Ok(())
     }
 
-    fn add(&mut self, index: usize, sources: &[Source], written: Option<f64>) {
-        if !sources.contains(&self.current) {
-            self.recall(sources[0], index);
-        }
+    fn add(&mut self, index: usize, sources: &[Source], written: Option<f64>) -> Result<(), Unsupported> {
+        let own = sources.iter().position(|&source| source == self.current).unwrap_or(0);
+        self.recall(sources[own], index)?;
         let is_linear = |layer: &Layer| matches!(layer, Layer::Dense { .. } | Layer::Conv2d(_));
         if !self.lowered.architecture.layers.last().is_some_and(is_linear) {
             self.identity(index, self.channels(self.current));
         }
-        let other = sources.iter().find(|&&source| source != self.current);
-        if let Some(kept) = other.and_then(|other| self.kept.get(other)) {
-            self.plain(index, Layer::Add(kept.number), written);
+        for (place, &other) in sources.iter().enumerate() {
+            if place != own {
+                let kept = self.kept(other, index)?;
+                self.plain(index, Layer::Add(kept.number), written);
+            }
         }
         (self.wire, self.reached) = (Wire::Open, written);
+        Ok(())
     }
 
-    fn concat(&mut self, index: usize, sources: &[Source], written: Option<f64>) {
-        let Some(mut before) = self.kept.get(&sources[0]).copied() else { return };
+    fn concat(&mut self, index: usize, sources: &[Source], written: Option<f64>) -> Result<(), Unsupported> {
+        let mut before = self.kept(sources[0], index)?;
         for (place, &source) in sources.iter().enumerate().skip(1) {
-            self.recall(source, index);
+            self.recall(source, index)?;
             self.plain(index, Layer::Concat(before.number), written);
             (self.wire, self.reached, self.pooled) = (Wire::Held, written, false);
             if place + 1 < sources.len() {
@@ -227,13 +241,42 @@ impl<'a> Lowering<'a> {
                 self.current = Source::Layer(index);
             }
         }
+        Ok(())
+    }
+
+    /// A function of one value, by a spline.
+    fn smooth(
+        &mut self,
+        index: usize,
+        channels: usize,
+        kind: ActivationKind,
+        written: Option<f64>,
+    ) -> Result<(), Unsupported> {
+        let name = &self.architecture.layers[index].name;
+        let known = self.lowered.splines.iter().find(|(_, spline)| spline.kind() == kind);
+        let spline = known.map_or_else(|| Spline::new(kind), |(_, spline)| Ok(spline.clone()));
+        let spline = spline.map_err(|reason| Unsupported { layer: Some(name.clone()), reason })?;
+        // Knots are compared with values, not with sums in place of their means.
+        if self.pooled {
+            self.identity(index, channels);
+        }
+        let copied = self.reached.map(|reached| power_above(reached + spline.reach()));
+        let copies = channels * spline.knots.count();
+        let plain = Origin { layer: index, parameters: Given::Nothing };
+        self.append(Layer::Spread(spline.knots), plain, channels, copied);
+        self.append(Layer::Relu, plain, copies, copied);
+        let together = Origin { layer: index, parameters: Given::Spline { channels, kind } };
+        self.append(mixed(channels, channels), together, copies, written);
+        self.lowered.splines.push((index, spline));
+        Ok(())
     }
 
     fn unary(&mut self, index: usize, channels: usize, written: Option<f64>) -> Result<(), Unsupported> {
         let layer = &self.architecture.layers[index];
-        if let Op::Activation(kind) = layer.op
-            && let Some(mut pieces) = pieces(kind, channels, self.reached)
-        {
+        if let Op::Activation(kind) = layer.op {
+            let Some(mut pieces) = pieces(kind, channels, self.reached) else {
+                return self.smooth(index, channels, kind, written);
+            };
             if let Some(last) = pieces.last_mut() {
                 last.magnitude = written;
             }
@@ -261,10 +304,7 @@ impl<'a> Lowering<'a> {
                 return Err(Unsupported { layer: Some(layer.name.clone()), reason });
             }
             other => {
-                let reason = format!(
-                    "this backend does not run {other}; train with ReLU, another piecewise linear activation or a \
-                     polynomial of degree 2"
-                );
+                let reason = format!("this backend does not run {other}");
                 return Err(Unsupported { layer: Some(layer.name.clone()), reason });
             }
         };

@@ -82,6 +82,19 @@ pub(super) fn choose(
     signs: SignProtocol,
     wide: bool,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
+    choose_within(lowered, signs, wide, Ring::FULL)
+}
+
+/// The same in rings of no more bits than `widest` has, at the price of fractional bits. Networks without ranges get the widest of all rings nevertheless.
+///
+/// # Errors
+/// As [`choose`].
+pub(super) fn choose_within(
+    lowered: &Lowered,
+    signs: SignProtocol,
+    wide: bool,
+    widest: Ring,
+) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude = lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, input_bound);
     let extra_bits = if lowered.squares() { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS };
     let compile = |bits, weight_bits, ring| {
@@ -105,6 +118,7 @@ pub(super) fn choose(
                 continue;
             }
             let ring = compile(bits, bits + extra, Ring::FULL)?.calibrated_ring();
+            let ring = ring.filter(|ring| ring.bits() <= widest.bits());
             fitting = fitting.or(ring.map(|ring| (ring, bits, bits + extra)));
         }
         let Some(found) = fitting else { continue };
@@ -117,7 +131,8 @@ pub(super) fn choose(
         return Err(Unsupported {
             layer: None,
             reason: format!(
-                "its calibrated ranges do not fit a 64-bit ring with {} fractional bits; scale its activations down",
+                "its calibrated ranges do not fit a {}-bit ring with {} fractional bits; scale its activations down",
+                widest.bits(),
                 BITS.start()
             ),
         });

@@ -11,8 +11,10 @@ mod lowering;
 mod model_owner;
 mod piecewise;
 mod prediction;
+mod splines;
 #[cfg(test)]
 mod tests;
+mod two_party;
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -26,6 +28,7 @@ use veilbench_networks::Architecture;
 use batches::BatchSplit;
 use lowering::{Lowered, lower};
 use prediction::{Predictor, Rates};
+pub use two_party::TwoParty;
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Protection, Role,
     RoleContext, Setting, Technology, Unsupported,
@@ -151,6 +154,7 @@ impl<P: Protocol> Backend for Mpc<P> {
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
         let (circuit, mut notes) = format::choose(&lowered, self.signs, job.setting(&RING) == "wide")?;
+        notes.extend(lowered.approximations());
         let randomness = P::randomness_bytes(&circuit);
         let cut = BatchSplit::choose(randomness, job);
         if cut.ahead() < job.batch {

@@ -3,10 +3,11 @@
 use veilbench_mpc as core;
 use veilbench_mpc::model::LayerParameters;
 use veilbench_mpc::network::Layer;
-use veilbench_networks::{Architecture, Conv2d, Network, Parameters, Range, Shape, Source, Window};
+use veilbench_networks::{Architecture, Conv2d, Network, Parameters, Shape, Source, Window};
 
 use super::branches::Lowering;
 use super::piecewise::Given;
+use super::splines::Spline;
 use veilbench_api::{Error, Unsupported};
 
 /// An architecture as the protocols see it.
@@ -16,6 +17,8 @@ pub(super) struct Lowered {
     pub(super) sources: Vec<Origin>,
     /// Names of the network's layers.
     pub(super) names: Vec<String>,
+    /// Of every layer that is approximated, by what.
+    pub(super) splines: Vec<(usize, Spline)>,
     /// Largest magnitude of an input value, if the architecture states it.
     pub(super) input_magnitude: Option<f64>,
 }
@@ -31,10 +34,10 @@ pub(super) struct Origin {
 /// The layers. Protocols begin with products by weights and continue after an activation with them, so an activation or a pool
 /// that has neither before it is given an identity, whose fixed-point product is exact. A polynomial of degree one is a product by
 /// weights itself, so that its coefficients stay the model owner's. Piecewise linear activations become ReLUs between products by
-/// public weights.
+/// public weights, others such ones that are close to them.
 ///
 /// # Errors
-/// For a polynomial of degree three or more, and for activations that are not piecewise linear.
+/// For a polynomial of degree three or more, and for activations of parameters that no spline comes close to.
 pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported> {
     refuse_constants(architecture)?;
     let mut lowering = Lowering::new(architecture);
@@ -46,18 +49,25 @@ pub(super) fn lower(architecture: &Architecture) -> Result<Lowered, Unsupported>
     Ok(lowering.lowered)
 }
 
-/// A layer that writes nothing but zeros leaves all that follow constant: ranges that say otherwise are wrong.
+/// What is computed of nothing but zeros is constant: ranges that say otherwise are wrong.
 fn refuse_constants(architecture: &Architecture) -> Result<(), Unsupported> {
-    let varies = |range: Option<Range>| range.is_some_and(|range| range.low < range.high);
+    // Of every layer, the one that makes it constant.
+    let mut constant: Vec<Option<usize>> = Vec::with_capacity(architecture.layers.len());
     for (at, layer) in architecture.layers.iter().enumerate() {
-        let zero = layer.range.is_some_and(|range| range.low == 0.0 && range.high == 0.0);
-        if zero && architecture.layers[at + 1..].iter().any(|layer| varies(layer.range)) {
+        let reads = architecture.sources(at).into_iter().map(|source| match source {
+            Source::Image => None,
+            Source::Layer(before) => constant.get(before).copied().flatten(),
+        });
+        let behind = reads.collect::<Option<Vec<usize>>>().and_then(|zeros| zeros.first().copied());
+        if let (Some(zeros), Some(true)) = (behind, layer.range.map(|range| range.low < range.high)) {
             let reason =
                 "its stated range is 0 to 0, though what follows varies; state the range that calibration \
                           images give, or leave all ranges out"
                     .into();
-            return Err(Unsupported { layer: Some(layer.name.clone()), reason });
+            return Err(Unsupported { layer: Some(architecture.layers[zeros].name.clone()), reason });
         }
+        let is_zero = layer.range.is_some_and(|range| range.low == 0.0 && range.high == 0.0);
+        constant.push(behind.or(is_zero.then_some(at)));
     }
     Ok(())
 }
@@ -72,6 +82,23 @@ impl Lowered {
     /// Of every layer, the name of the network's layer it stands for.
     pub(super) fn names(&self) -> Vec<String> {
         self.sources.iter().filter_map(|source| self.names.get(source.layer).cloned()).collect()
+    }
+
+    /// What the logits are off by besides the rounding of fixed point, one note for each kind of function.
+    pub(super) fn approximations(&self) -> Vec<String> {
+        let mut notes: Vec<(String, Vec<&str>)> = Vec::new();
+        for (layer, spline) in &self.splines {
+            let note = spline.to_string();
+            let name = self.names.get(*layer).map_or("", String::as_str);
+            match notes.iter_mut().find(|(own, _)| *own == note) {
+                Some((_, names)) => names.push(name),
+                None => notes.push((note, vec![name])),
+            }
+        }
+        notes
+            .into_iter()
+            .map(|(note, names)| format!("approximated: {note} (layers: {})", names.join(", ")))
+            .collect()
     }
 
     fn name(&self, layer: usize) -> Option<String> {
@@ -125,6 +152,12 @@ impl Lowered {
                 }
                 Given::Slope { channels, slope } => {
                     return public([1.0, -slope].repeat(channels), vec![0.0; channels]);
+                }
+                Given::Spline { channels, kind } => {
+                    let spline = self.splines.iter().find(|(_, spline)| spline.kind() == kind);
+                    return spline.map_or(LayerParameters::None, |(_, spline)| {
+                        public(spline.bends.repeat(channels), vec![spline.start; channels])
+                    });
                 }
                 Given::Layer | Given::Affine { .. } | Given::Slopes => {}
             }

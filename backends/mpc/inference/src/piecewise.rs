@@ -1,4 +1,5 @@
-//! Piecewise linear activations as ReLUs between linear layers with public weights: exact but for the rounding of fixed point.
+//! Piecewise linear activations as ReLUs between linear layers with public weights: exact but for the rounding of fixed point. Others
+//! are in [`splines`](super::splines).
 
 use veilbench_mpc::network::{Conv2d, Layer, Window};
 use veilbench_networks::ActivationKind;
@@ -20,6 +21,8 @@ pub(super) enum Given {
     Slope { channels: usize, slope: f32 },
     /// The network's slopes: of every two channels `a - s b`.
     Slopes,
+    /// Public: of the pieces of every channel the function they make, in each of so many channels.
+    Spline { channels: usize, kind: ActivationKind },
 }
 
 /// A layer in place of an activation, or a part of one.
@@ -36,7 +39,7 @@ pub(super) fn each_channel(channels: usize) -> Layer {
 }
 
 /// `outputs / groups` sums of the channels of every group, place by place.
-fn mixed(outputs: usize, groups: usize) -> Layer {
+pub(super) fn mixed(outputs: usize, groups: usize) -> Layer {
     Layer::Conv2d(Conv2d { outputs, groups, dilation: [1; 2], window: Window::tiles(1) })
 }
 

@@ -3,8 +3,9 @@
 mod any_order;
 mod out_of_range;
 mod predictions;
-mod real_images;
+pub(super) mod real_images;
 mod scales;
+mod smooth;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ fn backends() -> Vec<Box<dyn Backend>> {
 }
 
 /// Strokes on a dark ground, as far from noise as digits and cells are.
-fn images(network: &Network, count: usize) -> Tensor {
+pub(super) fn images(network: &Network, count: usize) -> Tensor {
     let shape = network.architecture.input;
     let veilbench_networks::Range { low, high } = network.architecture.input_range.unwrap();
     let side = (shape.values_per_channel() as f64).sqrt() as usize;

@@ -1,7 +1,7 @@
 //! AES-128 in batches: sums of the streams of a tree's leaves, and the hash of rows.
 //!
 //! A batch is a strip of sixteen blocks, so that the rounds of different blocks overlap. With VAES four blocks share a vector; otherwise the
-//! `aes` crate takes AES-NI, or bit-slices without. Key schedules are kept, and wiped on drop.
+//! `aes` crate takes AES-NI, or bit-slices without. Key schedules of leaves are kept, and wiped on drop; those of hashes, whose keys are public, are made on the way.
 
 #[cfg(target_arch = "x86_64")]
 mod vaes;
@@ -107,44 +107,45 @@ pub(crate) fn encrypt_pair(key: u128, blocks: [u128; 2]) -> [u128; 2] {
     bytes.map(|block| u128::from_le_bytes(block.into()))
 }
 
-/// The hash `H(x, i) = p(p(x) + i) + p(x)` of rows `x` under tweaks `i`, with the permutation `p` that AES-128 is under a public
-/// key: TMMO of Guo, Katz, Wang, Yu, "Efficient and Secure Multiparty Computation from Fixed-Key Block Ciphers", IEEE S&P 2020.
-#[derive(Clone)]
-pub(crate) struct Hash(Permutation);
-
-#[derive(Clone)]
-enum Permutation {
-    Portable(Box<Aes128Enc>),
-    #[cfg(target_arch = "x86_64")]
-    Vaes(vaes::Schedule),
+/// The hash `H(x, i) = AES(K + i, x) + x` of rows `x` under the public key `K` of a portion: every transfer has a key of the cipher of its own, as in Guo, Katz, Wang,
+/// Weng, Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance Setting)", CRYPTO 2020.
+///
+/// One key schedule serves all rows of a transfer, and sixteen transfers go side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash {
+    kernel: Kernel,
+    key: u128,
 }
 
 impl Hash {
     pub(crate) fn new(kernel: Kernel, key: u128) -> Self {
-        match kernel.set() {
+        Self { kernel, key }
+    }
+
+    /// Hashes of rows numbered from `first` on, in their place: in every strip those of the same transfers.
+    pub(crate) fn hash(self, first: u64, rows: &mut [Strip]) {
+        let keys: Strip = std::array::from_fn(|row| self.key ^ u128::from(first.wrapping_add(row as u64)));
+        match self.kernel.set() {
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
             // SAFETY: the kernel exists only after its instruction sets were detected.
-            Set::Vaes => Self(Permutation::Vaes(unsafe { vaes::schedule(key, 0) })),
-            _ => Self(Permutation::Portable(Box::new(cipher(key)))),
+            Set::Vaes => unsafe { vaes::hash(&keys, rows) },
+            _ => hash_portable(&keys, rows),
         }
     }
+}
 
-    /// Hashes of rows numbered from `first` on, in their place.
-    pub(crate) fn hash(&self, first: u64, rows: &mut Strip) {
-        let tweaks = std::array::from_fn(|row| u128::from(first.wrapping_add(row as u64)));
-        match &self.0 {
-            Permutation::Portable(cipher) => {
-                encrypt(cipher, rows);
-                let once = *rows;
-                add(rows, &tweaks);
-                encrypt(cipher, rows);
-                add(rows, &once);
+fn hash_portable(keys: &Strip, rows: &mut [Strip]) {
+    for rows in rows.chunks_mut(BLOCKS) {
+        for (row, key) in keys.iter().enumerate() {
+            let mut blocks = [aes::Block::default(); BLOCKS];
+            for (block, strip) in blocks.iter_mut().zip(rows.iter()) {
+                *block = strip[row].to_le_bytes().into();
             }
-            #[cfg(target_arch = "x86_64")]
-            #[expect(unsafe_code, reason = "calls a function compiled for an instruction set")]
-            // SAFETY: schedules of this form are made only after the instruction sets were detected.
-            Permutation::Vaes(schedule) => unsafe { vaes::hash(schedule, &tweaks, rows) },
+            cipher(*key).encrypt_blocks(&mut blocks[..rows.len()]);
+            for (block, strip) in blocks.into_iter().zip(rows.iter_mut()) {
+                strip[row] ^= u128::from_le_bytes(block.into());
+            }
         }
     }
 }

@@ -73,8 +73,8 @@ impl SenderRows {
             let first = self.numbering.skip(index * BLOCKS).first;
             for (hashes, difference) in hashes.iter_mut().zip(self.differences.iter()) {
                 *hashes = strip_of(rows).map(|row| row ^ difference);
-                hash.hash(first, hashes);
             }
+            hash.hash(first, &mut hashes);
             for row in 0..rows.len() {
                 for (key, hashes) in keys.iter_mut().zip(hashes.iter()) {
                     *key = hashes[row];
@@ -183,9 +183,9 @@ impl ReceiverRows {
         let hash = self.numbering.hash();
         let mut keys = Wiped::with_capacity(self.len());
         for (index, rows) in self.rows.chunks(BLOCKS).enumerate() {
-            let mut hashes = strip_of(rows);
+            let mut hashes = [strip_of(rows)];
             hash.hash(self.numbering.skip(index * BLOCKS).first, &mut hashes);
-            keys.extend_from_slice(&hashes[..rows.len()]);
+            keys.extend_from_slice(&hashes[0][..rows.len()]);
         }
         (std::mem::take(&mut self.choices), keys)
     }

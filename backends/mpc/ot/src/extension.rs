@@ -12,10 +12,16 @@
 //! The receiver sees nothing but the sender's choices in the base transfers, which those hide.
 //!
 //! # The hash
-//! `H(x, i) = p(p(x) + i) + p(x)` with AES-128 as `p` under a public key of session, direction, kind and portion, and the number of the
-//! transfer as `i` (TMMO, Guo, Katz, Wang, Yu, IEEE S&P 2020). Assumed is the ideal cipher: it is then tweakable and correlation robust, up to an
-//! advantage of the order `(p q + q^2) / 2^128` for `q` keys of one portion and `p` evaluations of the cipher. Rows are never
-//! added before they are hashed: sums of two have no secret left.
+//! `H(x, i) = AES(K + i, x) + x`, where `K` is a public key of session, direction, kind and portion, and `i` the number of the
+//! transfer: no two transfers of an extension have a key of the cipher in common (re-keying as in Guo, Katz, Wang, Weng, Yu, CRYPTO 2020; a
+//! fixed key for a whole portion would let one evaluation of the cipher test a guess for each of its transfers at once).
+//!
+//! Assumed is the ideal cipher. Under the key of a transfer the receiver knows one row, and of the others only that they differ from it by a secret: one
+//! of 128 bits for 1-of-2, and 15 sums of four such for 1-of-16. An evaluation, forwards or backwards, is under one key: after `p` evaluations the receiver
+//! has asked for a row that it should not know with a probability of at most `q p / 2^128`, with `q` rows under one key that it does not know, whatever the number of
+//! transfers and of portions. That is 128 bits for 1-of-2 (q = 1) and, by this bound, 124 for 1-of-16 (q = 15), counted in evaluations of AES with a key
+//! schedule each. Sessions have random names of 120 bits; names of two that meet add their rows to `q`. Rows are never added before they are hashed: sums of two have no
+//! secret left.
 
 use zeroize::Zeroizing;
 
@@ -94,7 +100,7 @@ impl Forest {
 
     /// Numbers of a new portion.
     fn begin(&mut self, transfers: usize) -> Numbering {
-        let key = self.parameters.name().block(Domain::Hash) ^ u128::from(self.portions);
+        let key = self.parameters.name().block(Domain::Hash) ^ u128::from(self.portions) << 64;
         let numbering = Numbering { kernel: self.kernel, key, first: self.transfers };
         self.portions += 1;
         self.transfers += transfers as u64;

@@ -4,8 +4,10 @@ use veilbench_networks::{Architecture, Shape, Tensor};
 use veilbench_tee::{Channel, Client, Release, Verifier};
 
 use super::request::records;
-use super::{HOST, MODEL_OWNER, batch_bytes, configuration, failure, logits_bytes, now, own_program, policy};
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext, wire};
+use super::{
+    HOST, MODEL_OWNER, answer_bytes, batch_bytes, configuration, failure, now, own_program, policy, reveals,
+};
+use veilbench_api::{Answers, Error, Link, Party, Recorder, Reveals, RoleContext, wire};
 
 pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
     let (mut publisher, mut host) = (role.links.take(MODEL_OWNER)?, role.links.take(HOST)?);
@@ -33,6 +35,7 @@ pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         channel,
         architecture: role.architecture,
         batch: role.job.batch,
+        reveals: reveals(&role.job),
         recorder,
     }))
 }
@@ -43,6 +46,7 @@ struct DataOwner {
     channel: Channel,
     architecture: Architecture,
     batch: usize,
+    reveals: Reveals,
     recorder: Recorder,
 }
 
@@ -53,6 +57,13 @@ impl Party for DataOwner {
     }
 
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        match self.answer(images)? {
+            Some(Answers::Logits(logits)) => Ok(Some(logits)),
+            _ => Err(Error::Answer("labels alone are revealed".into())),
+        }
+    }
+
+    fn answer(&mut self, images: Option<&Tensor>) -> Result<Option<Answers>, Error> {
         let images = images.ok_or_else(|| Error::protocol("the data owner was given no images"))?;
         let (input, count) = (self.architecture.input, images.images());
         if images.shape() != input || count == 0 || count > self.batch {
@@ -76,14 +87,22 @@ impl Party for DataOwner {
         }
         let mut answer = self.recorder.span("wait", || self.host.receive())?;
         self.recorder.span("open", || {
-            let limit = logits_bytes(&self.architecture, count);
-            let logits = self.channel.open(&mut answer, limit).map_err(failure)?;
-            let logits = wire::decode(logits, Shape::Flat(self.architecture.classes()), count)?;
-            if logits.images() != count {
-                let reason = format!("{} answers came for {count} images", logits.images());
+            let bytes = answer_bytes(&self.architecture, self.reveals, count);
+            let contents = self.channel.open(&mut answer, bytes).map_err(failure)?;
+            if contents.len() != bytes {
+                let reason = format!("an answer of {} bytes came for {count} images", contents.len());
                 return Err(Error::Protocol(reason));
             }
-            Ok(Some(logits))
+            match self.reveals {
+                Reveals::Logits => {
+                    let logits = wire::decode(contents, Shape::Flat(self.architecture.classes()), count)?;
+                    Ok(Some(Answers::Logits(logits)))
+                }
+                Reveals::Labels => {
+                    let labels = contents.as_chunks().0.iter().map(|&label| u32::from_le_bytes(label));
+                    Ok(Some(Answers::Labels(labels.collect())))
+                }
+            }
         })
     }
 }

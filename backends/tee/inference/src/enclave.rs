@@ -5,8 +5,8 @@ use veilbench_networks::{Architecture, Network, Tensor, import};
 use veilbench_tee::{Channel, Client, Enclave, Launch, Protections, SimulatedProcessor};
 
 use super::request::{images_per_record, records};
-use super::{HOST, MODEL_LIMIT, SPIN, batch_bytes, configuration, failure, logits_bytes};
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext, wire};
+use super::{HOST, MODEL_LIMIT, SPIN, answer_bytes, batch_bytes, configuration, failure, reveals};
+use veilbench_api::{Error, Link, Party, Recorder, Reveals, RoleContext, wire};
 
 /// Images a thread evaluates while others are on their way: as many as the engine takes at once, so that batches
 /// are cut as outside.
@@ -50,8 +50,18 @@ pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
     for channel in [&mut model_owner, &mut channel] {
         host.send(&Enclave::confirm(channel).map_err(failure)?)?;
     }
-    let (architecture, batch) = (role.architecture, role.job.batch);
-    Ok(Box::new(Inside { host, model_owner, channel, engine, architecture, batch, allowed: 0, recorder }))
+    let (architecture, batch, reveals) = (role.architecture, role.job.batch, reveals(&role.job));
+    Ok(Box::new(Inside {
+        host,
+        model_owner,
+        channel,
+        engine,
+        architecture,
+        batch,
+        reveals,
+        allowed: 0,
+        recorder,
+    }))
 }
 
 /// The engine, by the same way as that of the clear backend: an ONNX file, read and handed to tract.
@@ -72,6 +82,7 @@ struct Inside {
     engine: Reference,
     architecture: Architecture,
     batch: usize,
+    reveals: Reveals,
     /// Images of the next request, as the model owner allows them.
     allowed: usize,
     recorder: Recorder,
@@ -111,14 +122,35 @@ impl Party for Inside {
             let rest = waiting.split_off(waiting.len().min(together * image));
             self.evaluate(std::mem::replace(&mut waiting, rest), &mut logits)?;
         }
-        let bytes = logits_bytes(&self.architecture, count);
-        let answer = self
-            .recorder
-            .span("seal", || self.channel.seal_with(bytes, |record| wire::append(record, &logits)))
-            .map_err(failure)?;
+        let bytes = answer_bytes(&self.architecture, self.reveals, count);
+        let labels = match self.reveals {
+            Reveals::Logits => None,
+            Reveals::Labels => Some(labels(&logits, classes)?),
+        };
+        let fill = |record: &mut Vec<u8>| match &labels {
+            None => wire::append(record, &logits),
+            Some(labels) => labels.iter().for_each(|label| record.extend(label.to_le_bytes())),
+        };
+        let answer = self.recorder.span("seal", || self.channel.seal_with(bytes, fill)).map_err(failure)?;
         self.host.send(&answer)?;
         Ok(None)
     }
+}
+
+/// The class of each image. Who sees a class alone cannot see that there was no number behind it.
+fn labels(logits: &[f32], classes: usize) -> Result<Vec<u32>, Error> {
+    let images = logits.chunks_exact(classes.max(1)).enumerate();
+    let labels = images.map(|(image, logits)| match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(label(logits)),
+        false => Err(Error::Answer(format!("a logit of image {image} is no finite number"))),
+    });
+    labels.collect()
+}
+
+/// Place of the largest logit, the first of equal ones.
+fn label(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map_or(0, |(place, _)| place as u32)
 }
 
 impl Inside {
@@ -151,5 +183,19 @@ impl Inside {
             .map_err(Error::engine("evaluating the network"))?;
         logits.extend_from_slice(answers.data());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_made_of_what_is_no_number() {
+        assert_eq!(labels(&[0.5, 2.0, 2.0, -1.0, -2.0, -3.0], 3).unwrap(), [1, 0]);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = labels(&[0.5, 2.0, 1.0, bad], 2).unwrap_err().to_string();
+            assert!(error.contains("logit of image 1 is no finite number"), "{error}");
+        }
     }
 }

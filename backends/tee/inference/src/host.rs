@@ -12,8 +12,8 @@ use veilbench_tee::{
 
 use super::request::{images_per_record, records};
 use super::{
-    DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, batch_bytes, configuration, failure, logits_bytes,
-    measuring_threads, now,
+    DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, answer_bytes, batch_bytes, configuration, failure,
+    measuring_threads, now, reveals,
 };
 use veilbench_api::{Error, Job, Link, Party, Recorder, RoleContext};
 
@@ -88,7 +88,7 @@ pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
     }
     let images = images_per_record(&role.architecture).min(role.job.batch);
     let request_limit = batch_bytes(&role.architecture, images) + RECORD_OVERHEAD;
-    let answer_limit = logits_bytes(&role.architecture, role.job.batch) + RECORD_OVERHEAD;
+    let answer_limit = answer_bytes(&role.architecture, reveals(&role.job), role.job.batch) + RECORD_OVERHEAD;
     let architecture = role.architecture;
     Ok(Box::new(Host { data_owner, enclave, architecture, images: 0, request_limit, answer_limit, recorder }))
 }

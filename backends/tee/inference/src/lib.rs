@@ -40,8 +40,8 @@ use veilbench_tee::{
 
 use veilbench_api::link::MESSAGE_LIMIT;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
-    Setting, Settings, Technology, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Reveals, Role,
+    RoleContext, Setting, Settings, Technology, Unsupported,
 };
 
 const DATA_OWNER: &str = "data-owner";
@@ -54,6 +54,13 @@ const ALLOW_UNPROTECTED: Setting = Setting {
     key: "allow-unprotected",
     values: &["off", "on"],
     summary: "whether clients send images and model to an enclave that lacks seccomp, Landlock, no-dump or keys in memfd_secret",
+};
+
+/// What leaves the enclave.
+const REVEAL: Setting = Setting {
+    key: "reveal",
+    values: &["logits", "label"],
+    summary: "what the data owner gets of an image: all logits, or the class with the largest alone",
 };
 
 /// tract inside a simulated enclave.
@@ -97,11 +104,26 @@ impl Backend for Tee {
         }
     }
 
+    /// Without logits the data owner learns less, so that this is another protection.
+    fn profile_under(&self, settings: &Settings) -> Profile {
+        let mut profile = self.profile();
+        if settings.get(REVEAL.key).is_some_and(|value| value == "label") {
+            profile.protection.label = "simulated enclave, malicious host, label alone".into();
+            if let Some(data_owner) = profile.protection.learns.first_mut() {
+                data_owner.logits = Learned::No;
+            }
+        }
+        profile
+    }
+
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let refuse = |reason: String| Unsupported { layer: None, reason };
         let upload = job.batch.saturating_mul(architecture.input.len()).saturating_mul(size_of::<f32>());
         let image = architecture.input.len().saturating_mul(size_of::<f32>());
-        let answer = job.batch.saturating_mul(architecture.classes()).saturating_mul(size_of::<f32>());
+        let answer = job
+            .batch
+            .saturating_mul(values_per_answer(architecture, reveals(job)))
+            .saturating_mul(size_of::<f32>());
         for (what, bytes) in [("an image", image), ("a batch's answer", answer)] {
             if bytes.saturating_add(RECORD_OVERHEAD) > MESSAGE_LIMIT {
                 return Err(refuse(format!(
@@ -148,8 +170,12 @@ impl Backend for Tee {
                     .into(),
             );
         }
+        let reveals = reveals(job);
+        if !reveals.is_logits() {
+            notes.push("reveal=label: the enclave returns the class alone, and no logit leaves it".into());
+        }
         let modelled = Some(modelled::constants(architecture, job));
-        Ok(Plan { security_bits: Some(128), parameters, modelled, notes, ..Plan::default() })
+        Ok(Plan { security_bits: Some(128), parameters, modelled, notes, reveals, ..Plan::default() })
     }
 
     fn attachments(&self) -> &'static [(&'static str, &'static str)] {
@@ -157,7 +183,7 @@ impl Backend for Tee {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[ALLOW_UNPROTECTED]
+        &[ALLOW_UNPROTECTED, REVEAL]
     }
 
     /// A role that shares its process with others cannot confine it.
@@ -201,6 +227,19 @@ fn allows_unprotected(job: &Job) -> bool {
     job.setting(&ALLOW_UNPROTECTED) == "on"
 }
 
+/// What leaves the enclave of a cell.
+fn reveals(job: &Job) -> Reveals {
+    if job.setting(&REVEAL) == "label" { Reveals::Labels } else { Reveals::Logits }
+}
+
+/// Numbers of 32 bits that leave the enclave for each image.
+fn values_per_answer(architecture: &Architecture, reveals: Reveals) -> usize {
+    match reveals {
+        Reveals::Logits => architecture.classes(),
+        Reveals::Labels => 1,
+    }
+}
+
 /// What clients of a cell insist on.
 fn policy(job: &Job) -> Result<Policy, Error> {
     let mut policy = Policy::simulated().map_err(failure)?;
@@ -224,13 +263,18 @@ fn batch_bytes(architecture: &Architecture, images: usize) -> usize {
 }
 
 /// Answers in a record.
-fn logits_bytes(architecture: &Architecture, images: usize) -> usize {
-    images * architecture.classes() * size_of::<f32>()
+fn answer_bytes(architecture: &Architecture, reveals: Reveals, images: usize) -> usize {
+    images * values_per_answer(architecture, reveals) * size_of::<f32>()
 }
 
-/// What an enclave is started with for this cell and a model.
+/// What an enclave is started with for this cell and a model. It is measured, so that a host cannot make it reveal more than both
+/// owners expect.
 fn configuration(architecture: &Architecture, job: &Job, model: Measurement) -> Result<Configuration, Error> {
-    let text = serde_json::to_vec(architecture).map_err(Error::engine("describing the architecture"))?;
+    let text = match reveals(job) {
+        Reveals::Logits => serde_json::to_vec(architecture),
+        reveals => serde_json::to_vec(&(architecture, reveals)),
+    };
+    let text = text.map_err(Error::engine("describing the architecture"))?;
     let number = |value: usize| u32::try_from(value).map_err(Error::engine("describing the cell"));
     Ok(Configuration {
         architecture: Measurement::of(&text),
@@ -295,6 +339,20 @@ fn failure(error: veilbench_tee::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_enclave_that_would_reveal_more_has_another_measurement() {
+        let architecture = veilbench_networks::zoo::load("mnist-mlp").unwrap().architecture;
+        let configured = |reveal: Option<&str>| {
+            let mut job = Job::new(1, 1, veilbench_api::LinkProfile::loopback());
+            job.settings.extend(reveal.map(|value| (REVEAL.key.to_owned(), value.to_owned())));
+            configuration(&architecture, &job, Measurement::of(b"model")).unwrap()
+        };
+        let image = Measurement::of(b"program");
+        let measured = |reveal| Measurement::of_enclave(&image, &configured(reveal));
+        assert!(configured(None) == configured(Some("logits")) && measured(None) == measured(Some("logits")));
+        assert!(configured(None) != configured(Some("label")) && measured(None) != measured(Some("label")));
+    }
 
     #[test]
     fn a_kernel_without_protections_is_a_refusal_with_its_remedy() {

@@ -40,9 +40,8 @@ impl Kubernetes {
         let options = self.shards.run.iter().map(|option| option.replace('$', "$$"));
         let measure: Vec<String> =
             ["run", "--shard", &shard, "--out", &out].map(str::to_owned).into_iter().chain(options).collect();
-        let folders = (0..of.get()).map(|index| format!("{shards}/{index}"));
-        let merge: Vec<String> =
-            ["merge".to_owned()].into_iter().chain(folders).chain(["--into".to_owned(), into]).collect();
+        // The folder of all of them: a shard whose Pod never ran has none of its own, and the merge says so.
+        let merge = ["merge", &shards, "--into", &into].map(str::to_owned);
         let (measure, merge) = (self.pod("measure", &measure, true), self.pod("merge", &merge, false));
         format!(
             r#"# Measures a matrix in {of} shards, at most {at_once} at a time, each on a node of its own. Exit code 1 says that cells failed:

@@ -6,7 +6,7 @@ use crate::import::error::Reason;
 use crate::import::value::Value;
 
 pub(super) fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
-    call.one_output("training statistics")?;
+    call.one_output("statistics of a batch, which training computes: export the model for inference")?;
     if call.attributes.flag("training_mode")? {
         return Err("attribute training_mode is set: export the model for inference".into());
     }

@@ -94,35 +94,43 @@ fn global(call: &mut Call<'_, '_>, op: fn(Window) -> Op) -> Result<Value, Reason
     Ok(call.layers.push_plain(&[activation.base], call.name, op)?.into())
 }
 
-/// A mean over exactly the rows and columns, wherever their axes are.
+/// A mean over rows, columns or both, wherever their axes are.
 pub(super) fn reduce_mean(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let keep_axes = call.attributes.int_or("keepdims", 1)? != 0;
     call.attributes.int("noop_with_empty_axes")?;
-    let activation = call.activation(0)?;
+    let mut activation = call.activation(0)?;
     let axes = match (call.attributes.ints("axes")?, call.optional_constant(1)?) {
         (Some(axes), None) => axes.to_vec(),
         (None, Some(constant)) => known(&constant)?,
         _ => return Err("attribute axes is missing: only a mean over rows and columns is supported".into()),
     };
-    let rank = activation.layout.rank() + 1;
+    let mut dims = activation.layout.dims();
+    let rank = dims.len() + 1;
     let mut axes = axes.iter().map(|&number| axis(number, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
-    let order = match (rank, &axes[..]) {
-        (4, [2, 3]) => [0, 1, 2],
-        (4, [1, 2]) => [2, 0, 1],
+    // The rows are left of an image whose columns went before.
+    if rank == 3 && axes == [2] {
+        dims.push(1);
+        activation.layout =
+            activation.layout.reshape(&dims).ok_or("its input is not laid out as an image")?;
+    }
+    let (order, back) = match (dims.len(), &axes[..]) {
+        (3, [2, 3] | [2] | [3]) => ([0, 1, 2], [0, 1, 2]),
+        (3, [1, 2] | [1]) => ([2, 0, 1], [1, 2, 0]),
         _ => return Err("attribute axes: only a mean over rows and columns is supported".into()),
     };
+    let is_mean = |place: usize| axes.contains(&(order[place] + 1));
     let layout = activation.layout.transpose(&order);
-    let (activation, [channels, height, width]) = call.image(Activation { layout, ..activation })?;
+    let (activation, [_, height, width]) = call.image(Activation { layout, ..activation })?;
     let activation = call.layers.settle(activation, Settle::Fold)?;
-    let op = Op::AveragePool(Window { kernel: [height, width], stride: [1, 1], padding: [0; 4] });
+    let kernel = [if is_mean(1) { height } else { 1 }, if is_mean(2) { width } else { 1 }];
+    let op = Op::AveragePool(Window { kernel, stride: [1, 1], padding: [0; 4] });
     let mut mean = call.layers.push_plain(&[activation.base], call.name, op)?;
-    let dims: &[usize] = match (keep_axes, order) {
-        (false, _) => &[channels],
-        (true, [0, ..]) => &[channels, 1, 1],
-        (true, _) => &[1, 1, channels],
-    };
-    mean.layout = mean.layout.reshape(dims).ok_or("its output cannot be laid out")?;
+    mean.layout = mean.layout.transpose(&back);
+    let left = |index: usize| index < rank && (keep_axes || !axes.contains(&index));
+    let dims: Vec<usize> =
+        (1..).zip(mean.layout.dims()).filter(|&(index, _)| left(index)).map(|(_, dim)| dim).collect();
+    mean.layout = mean.layout.reshape(&dims).ok_or("its output cannot be laid out")?;
     Ok(mean.into())
 }
 

@@ -69,6 +69,9 @@ pub(super) fn reshape(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
             let dims = resolve(&constant.dims, constant.len(), &target.known()?)?;
             Ok(Constant { dims, ..constant }.into())
         }
+        Value::Sizes(sizes) if sizes.values.len() == 1 && matches!(target.known()?[..], [1 | -1]) => {
+            Ok(Sizes { is_scalar: false, ..sizes }.into())
+        }
         Value::Sizes(_) => Err("a reshape of a shape is not supported".into()),
     }
 }

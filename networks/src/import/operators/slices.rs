@@ -159,7 +159,7 @@ pub(super) fn gather(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 }
 
 /// A list from an attribute or an input.
-fn list(call: &mut Call<'_, '_>, index: usize, name: &str) -> Result<Option<Vec<i64>>, Reason> {
+pub(super) fn list(call: &mut Call<'_, '_>, index: usize, name: &str) -> Result<Option<Vec<i64>>, Reason> {
     if let Some(list) = call.attributes.ints(name)? {
         return Ok(Some(list.to_vec()));
     }

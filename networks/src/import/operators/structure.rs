@@ -24,23 +24,46 @@ pub(super) fn pass(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
 pub(super) fn cast(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let to = call.attributes.int("to")?.ok_or("attribute to is missing")?;
     call.attributes.int("saturate")?;
+    call.attributes.text("round_mode")?;
     let to = i32::try_from(to).ok().and_then(|to| DataType::try_from(to).ok()).unwrap_or(DataType::Undefined);
     match (call.value(0)?, to) {
         (Value::Activation(activation), DataType::Float | DataType::Double) => Ok(activation.into()),
         (Value::Sizes(sizes), DataType::Int64 | DataType::Int32) => Ok(sizes.into()),
-        (Value::Constant(constant), DataType::Float | DataType::Double) => {
-            let Values::Integers(values) = &constant.values else { return Ok(constant.into()) };
-            call.layers.budget.spend(values.len())?;
-            let values = values.iter().map(|&value| value as f32).collect();
-            Ok(Constant::floats(constant.dims, values).into())
-        }
-        (Value::Constant(constant), DataType::Int64 | DataType::Int32)
-            if matches!(constant.values, Values::Integers(_)) =>
-        {
-            Ok(constant.into())
-        }
+        (Value::Constant(constant), DataType::Float | DataType::Double) => floats(call, constant),
+        (Value::Constant(constant), DataType::Int64 | DataType::Int32) => integers(call, constant),
         _ => Err(format!("attribute to: a cast to {} is not supported", to.as_str_name()).into()),
     }
+}
+
+/// A cast to the type of another value, of which only that of constants changes anything here.
+pub(super) fn cast_like(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
+    call.attributes.int("saturate")?;
+    let is_integer = match call.value(1)? {
+        Value::Activation(_) => false,
+        Value::Sizes(_) => true,
+        Value::Constant(constant) => matches!(constant.values, Values::Integers(_)),
+    };
+    match (call.value(0)?, is_integer) {
+        (Value::Constant(constant), true) => integers(call, constant),
+        (Value::Constant(constant), false) => floats(call, constant),
+        (value @ Value::Activation(_), false) | (value @ Value::Sizes(_), true) => Ok(value),
+        _ => Err("it casts between integers and values that depend on the image or the batch".into()),
+    }
+}
+
+fn floats(call: &mut Call<'_, '_>, constant: Constant) -> Result<Value, Reason> {
+    let Values::Integers(values) = &constant.values else { return Ok(constant.into()) };
+    call.layers.budget.spend(values.len())?;
+    let values = values.iter().map(|&value| value as f32).collect();
+    Ok(Constant::floats(constant.dims, values).into())
+}
+
+/// Towards zero.
+fn integers(call: &mut Call<'_, '_>, constant: Constant) -> Result<Value, Reason> {
+    let Values::Floats(values) = &constant.values else { return Ok(constant.into()) };
+    call.layers.budget.spend(values.len())?;
+    let values = values.iter().map(|&value| value as i64).collect();
+    Ok(Constant::integers(constant.dims, values).into())
 }
 
 pub(super) fn constant(call: &mut Call<'_, '_>) -> Result<Value, Reason> {

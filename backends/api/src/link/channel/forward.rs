@@ -107,6 +107,6 @@ impl Link {
                 Err(error) => return Err(self.failure(error)),
             }
         }
-        Ok(())
+        self.flush()
     }
 }

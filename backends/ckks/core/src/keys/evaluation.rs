@@ -252,6 +252,20 @@ impl SeededEvaluationKeys {
 }
 
 impl EvaluationKeys {
+    /// Takes in other keys of the same secret: keys may come one by one.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`], [`Error::ForeignKey`].
+    pub fn extend(&mut self, other: Self) -> Result<()> {
+        if other.parameters != self.parameters {
+            return Err(Error::ForeignParameters { expected: self.parameters, found: other.parameters });
+        }
+        self.key.check(other.key)?;
+        self.relinearisation = other.relinearisation.or(self.relinearisation.take());
+        self.galois.extend(other.galois);
+        Ok(())
+    }
+
     /// The secret key these belong to.
     pub fn key(&self) -> KeyId {
         self.key

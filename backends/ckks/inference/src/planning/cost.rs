@@ -10,6 +10,7 @@ use crate::circuits::program::{LatencyLayer, PackedCircuit};
 use crate::planning::schedule::{Schedule, Step};
 use crate::planning::scheme::Scheme;
 use veilbench_api::Job;
+use veilbench_ckks::ChainOutline;
 
 /// A transform of one limb with its share of the base conversion around it, for each coefficient, by degree: rows of
 /// the largest ring no longer fit the second-level cache together with their roots.
@@ -23,6 +24,12 @@ const CACHED_KEY_PRODUCT: f64 = 0.22;
 
 /// A product with an encoded weight, which comes from memory and serves two products.
 const WEIGHT_PRODUCT: f64 = 0.5;
+
+/// Reducing a rounded coefficient of a weight, and bringing it into the form that products take.
+const WEIGHT_ROUNDED: f64 = 1.2;
+
+/// How much of the work on a single ciphertext threads share.
+const LIMBS_PARALLEL: f64 = 0.9;
 
 /// Squaring one limb of one of the three parts, and adding it up.
 const SQUARE_TERM: f64 = 0.6;
@@ -120,11 +127,11 @@ impl<'a> Cost<'a> {
         self.transforms(2 * self.extended(level))
     }
 
-    fn rotate(&self, level: usize) -> f64 {
+    pub(crate) fn rotate(&self, level: usize) -> f64 {
         self.decompose(level) + self.inner(level, KEY_PRODUCT) + self.divide(level)
     }
 
-    fn rescale(&self, level: usize) -> f64 {
+    pub(crate) fn rescale(&self, level: usize) -> f64 {
         self.transforms(2 * (level + 1))
     }
 
@@ -138,12 +145,38 @@ impl<'a> Cost<'a> {
     }
 
     /// Reading a fresh ciphertext.
-    fn receive(&self) -> f64 {
+    pub(crate) fn receive(&self) -> f64 {
         RECEIVE * self.degree * (self.scheme.depth() + 1) as f64
     }
 
-    fn encrypt(&self) -> f64 {
+    pub(crate) fn encrypt(&self) -> f64 {
         (ENCODE + ENCRYPT * (self.scheme.depth() + 1) as f64) * self.degree
+    }
+
+    /// Reading, decrypting and decoding a result.
+    pub(crate) fn decrypt(&self) -> f64 {
+        self.degree * DECRYPT
+    }
+
+    /// A product of two ciphertexts, rescaled.
+    pub(crate) fn product(&self, level: usize) -> f64 {
+        self.squares(level, 1, KEY_PRODUCT)
+    }
+
+    /// A map whose weights are transformed as they are used, of diagonals that repeat after some slots.
+    pub(crate) fn streamed(&self, chain: &ChainOutline, length: usize, inputs: usize, level: usize) -> f64 {
+        let limbs = (chain.diagonals() * (level + 1)) as f64;
+        let weights = limbs * 2.0 * length as f64 * (self.transform + WEIGHT_ROUNDED);
+        inputs as f64 * self.decompose(level)
+            + chain.baby_steps() as f64 * (self.inner(level, KEY_PRODUCT) + self.divide(level))
+            + chain.giant_steps() as f64 * self.rotate(level)
+            + weights
+            + 2.0 * limbs * self.degree * WEIGHT_PRODUCT
+    }
+
+    /// Work on one ciphertext after another, whose limbs threads share.
+    pub(crate) fn limbs_shared(&self, ns: f64) -> f64 {
+        ns * (1.0 - LIMBS_PARALLEL + LIMBS_PARALLEL / self.threads as f64)
     }
 
     /// Tasks of equal length, shared among the threads.

@@ -1,14 +1,17 @@
 //! The plan both parties agree on, made from the architecture alone, and what it predicts.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::Architecture;
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
+use crate::deep;
+use crate::deep::roles::Keys;
 use crate::planning::cost::{Cost, Work};
+use crate::planning::remembered::{Known, remembered};
 use crate::planning::schedule::Schedule;
 use crate::planning::scheme::{Demand, Scheme, lower_input_bits};
 use crate::roles::guard::Guard;
@@ -36,7 +39,7 @@ const LOGIT_SHARE: f64 = 1.0 / 256.0;
 pub(crate) const KEYS_HEADER_BYTES: usize = 43;
 
 /// The name of a rotation before its key.
-const ELEMENT_BYTES: usize = 4;
+pub(crate) const ELEMENT_BYTES: usize = 4;
 
 /// How much longer an image may take if that saves keys.
 const SLOWER_FOR_KEYS: f64 = 1.1;
@@ -45,13 +48,13 @@ const SLOWER_FOR_KEYS: f64 = 1.1;
 const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
-const PROCESS_BYTES: usize = 60 << 20;
+pub(crate) const PROCESS_BYTES: usize = 60 << 20;
 
 /// Memory of the data owner's process and its messages beside images and keys.
 pub(crate) const CLIENT_BYTES: usize = 16 << 20;
 
 /// Copies of evaluation keys, as sent, that the data owner has while it makes and writes them.
-const KEY_COPIES: usize = 3;
+pub(crate) const KEY_COPIES: usize = 3;
 
 /// Copies of a batch that the data owner has: as read, and the part that fills the slots.
 const IMAGE_COPIES: usize = 2;
@@ -64,6 +67,8 @@ pub(crate) enum Layout {
     Latency,
     /// Slot `i` of every ciphertext is image `i`.
     Throughput,
+    /// One image in one ciphertext, for networks that join branches or are deep: [`crate::deep`].
+    Deep,
 }
 
 /// All that is agreed.
@@ -75,6 +80,9 @@ pub(crate) struct CkksPlan {
     pub(crate) key_cost: usize,
     /// Rotations with keys of their own, by the highest level they are used at.
     pub(crate) rotations: BTreeMap<usize, Vec<i64>>,
+    /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) products: Option<usize>,
     #[serde(skip)]
     pub(crate) predicted: Prediction,
     pub(crate) layers: Vec<LayerPlan>,
@@ -120,15 +128,15 @@ impl Prediction {
 /// One stage of the circuit, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LayerPlan {
-    layer: String,
-    activation: String,
+    pub(crate) layer: String,
+    pub(crate) activation: String,
     /// Level its map starts at.
-    level: usize,
-    outputs: usize,
-    ciphertexts: usize,
-    weights: usize,
-    rotations: usize,
-    online_ns: u64,
+    pub(crate) level: usize,
+    pub(crate) outputs: usize,
+    pub(crate) ciphertexts: usize,
+    pub(crate) weights: usize,
+    pub(crate) rotations: usize,
+    pub(crate) online_ns: u64,
 }
 
 /// The plans for one architecture: for one image, and for slots full of them.
@@ -175,7 +183,24 @@ pub(crate) fn three_digits(estimate: f64) -> f64 {
 
 impl CkksPlan {
     pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        Self::choose(plans(architecture)?, job, total_memory_bytes())
+        match plans(architecture) {
+            Ok(plans) => Self::choose(plans, job, total_memory_bytes()),
+            Err(refused) => Self::deep(architecture, job, refused),
+        }
+    }
+
+    /// The plan for a network that the other layouts refuse.
+    fn deep(architecture: &Architecture, job: &Job, refused: Unsupported) -> Result<Self, Unsupported> {
+        if job.setting(&LAYOUT) == "throughput" {
+            return Err(refused);
+        }
+        let plan = match deep_pass(architecture) {
+            Ok(pass) => pass.repeated(job.batch, job),
+            // Of a chain, the other layouts say what is in the way as well.
+            Err(own) => return Err(if architecture.first_branch().is_some() { own } else { refused }),
+        };
+        let (needed, memory) = (plan.predicted.session_peak_rss_bytes, total_memory_bytes());
+        if needed <= memory { Ok(plan) } else { Err(too_little_memory(needed, memory)) }
     }
 
     /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
@@ -245,7 +270,15 @@ impl CkksPlan {
         };
         let layers = times.into_iter().enumerate().map(layer).collect();
         let layout = Layout::Throughput;
-        let plan = Self { layout, key_cost: 0, rotations: BTreeMap::new(), predicted, layers, scheme };
+        let plan = Self {
+            layout,
+            key_cost: 0,
+            rotations: BTreeMap::new(),
+            products: None,
+            predicted,
+            layers,
+            scheme,
+        };
         Ok(PassPlan { plan, work, image_bytes: circuit.image_bytes() })
     }
 
@@ -325,7 +358,7 @@ impl CkksPlan {
         }
         let work = [1, 2].map(|threads| Cost::new(&scheme, threads).latency(program));
         let layout = Layout::Latency;
-        let plan = Self { layout, key_cost, rotations: levels, predicted, layers, scheme };
+        let plan = Self { layout, key_cost, rotations: levels, products: None, predicted, layers, scheme };
         PassPlan { plan, work, image_bytes: circuit.image_bytes() }
     }
 
@@ -352,6 +385,13 @@ impl CkksPlan {
         })
     }
 
+    /// The keys of a deep circuit.
+    pub(crate) fn deep_keys(&self) -> Keys {
+        let levels = self.rotations.iter();
+        let rotations = levels.flat_map(|(&level, steps)| steps.iter().map(move |&steps| (steps, level)));
+        Keys { products: self.products, rotations: rotations.collect() }
+    }
+
     pub(crate) fn from_plan(plan: &Plan) -> Result<Self, Error> {
         serde_json::from_value(plan.parameters.clone()).map_err(Error::engine("reading the plan"))
     }
@@ -363,22 +403,25 @@ pub(crate) fn unwritten(error: serde_json::Error) -> Unsupported {
     Unsupported { layer: None, reason: format!("its plan cannot be written: {error}") }
 }
 
-/// The plans for an architecture, remembered: a run asks for the same ones for every batch size and link.
+/// The plans for a chain.
 fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
-    static KNOWN: OnceLock<Mutex<HashMap<String, Result<Plans, Unsupported>>>> = OnceLock::new();
-    let key = serde_json::to_string(architecture).map_err(unwritten)?;
-    let known = KNOWN.get_or_init(Mutex::default);
-    if let Some(plans) = known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-        return plans.clone();
-    }
-    let plans = Circuit::new(architecture, None).and_then(|circuit| {
+    static KNOWN: Known<Plans> = OnceLock::new();
+    remembered(&KNOWN, architecture, || {
+        let circuit = Circuit::new(architecture, None)?;
         Ok(Plans {
             throughput: CkksPlan::throughput(architecture, &circuit)?,
             latency: CkksPlan::latency_pass(&circuit),
         })
-    });
-    known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plans.clone());
-    plans
+    })
+}
+
+/// The plan for a graph, or for a deep chain.
+fn deep_pass(architecture: &Architecture) -> Result<PassPlan, Unsupported> {
+    static KNOWN: Known<PassPlan> = OnceLock::new();
+    remembered(&KNOWN, architecture, || {
+        let (plan, work, image_bytes) = deep::planning::plan(architecture)?;
+        Ok(PassPlan { plan, work, image_bytes })
+    })
 }
 
 /// Bytes of the evaluation keys as sent.

@@ -20,10 +20,9 @@ const TIMES: f64 = 16.0;
 /// [`Unsupported`], naming the layer and what to do.
 pub(crate) fn check(architecture: &Architecture) -> Result<(), Unsupported> {
     wide(None, architecture.input_range)?;
-    let mut before = architecture.input_range;
-    for layer in &architecture.layers {
+    for (index, layer) in architecture.layers.iter().enumerate() {
         wide(Some(&layer.name), layer.range)?;
-        if let (Some(read), Some(made)) = (before, layer.range) {
+        if let (Some(read), Some(made)) = (range_read(architecture, index), layer.range) {
             let least = match layer.op {
                 Op::Flatten => magnitude(read, 0.0),
                 Op::Relu => f64::from(read.high.max(0.0)),
@@ -37,9 +36,13 @@ pub(crate) fn check(architecture: &Architecture) -> Result<(), Unsupported> {
                 ));
             }
         }
-        before = layer.range;
     }
     Ok(())
+}
+
+/// The stated range of what a layer reads first.
+fn range_read(architecture: &Architecture, index: usize) -> Option<Range> {
+    architecture.sources(index).first().and_then(|&source| architecture.range_of(source))
 }
 
 /// Whether the weights can take every layer from the stated range of what it reads to its own.
@@ -50,16 +53,15 @@ pub(crate) fn check_weights(
     architecture: &Architecture,
     parameters: &[Parameters],
 ) -> Result<(), Unsupported> {
-    let mut before = architecture.input_range;
-    for (layer, own) in architecture.layers.iter().zip(parameters) {
-        if let (Some(read), Some(made), Some(reach)) = (before, layer.range, reach(layer.op, own)) {
+    for (index, (layer, own)) in architecture.layers.iter().zip(parameters).enumerate() {
+        let read = range_read(architecture, index);
+        if let (Some(read), Some(made), Some(reach)) = (read, layer.range, reach(layer.op, own)) {
             let most = reach(magnitude(read, 0.0));
             if magnitude(made, 0.0) > TIMES * most {
                 let why = format!("where its inputs, as their range says, give {most:.1e} at most");
                 return Err(refusal(Some(&layer.name), made, &why));
             }
         }
-        before = layer.range;
     }
     Ok(())
 }

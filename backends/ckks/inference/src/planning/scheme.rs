@@ -15,10 +15,10 @@ use crate::planning::precision::{ERROR_DEVIATION, rounding};
 use veilbench_api::{Error, Unsupported};
 
 /// Largest prime of the engine.
-const PRIME_BITS: u32 = 50;
+pub(crate) const PRIME_BITS: u32 = 50;
 
 /// Bits the last prime has above the scale of the logits: a sign and room for values up to [`crate::roles::guard::LIMIT`].
-const HEADROOM_BITS: u32 = 2;
+pub(crate) const HEADROOM_BITS: u32 = 2;
 
 /// The level at which answers are re-randomised: before the last rescaling, which divides the noise that adds.
 pub(crate) const FRESH_LEVEL: usize = 1;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fixture;
+mod graphs;
 mod inputs;
 mod interceptors;
 mod keys;

@@ -13,7 +13,8 @@ use crate::masked::gates::Sizes;
 use crate::masked::masks::{Purpose, stream};
 use crate::masked::preprocessing::{corrections, opening_masks};
 use crate::masked::selection::{Truncation, deal_truncation};
-use crate::masked::setup_seed::{Header, SessionId, SetupSeeds};
+use crate::masked::session::SessionSecrets;
+use crate::masked::setup_seed::{Header, SetupSeeds};
 use crate::message::Writer;
 use crate::random::Seed;
 use crate::ring;
@@ -35,17 +36,13 @@ impl Dealer {
     /// # Errors
     /// [`Error::Entropy`].
     pub fn new(circuit: Arc<Circuit>) -> Result<(Self, SetupSeeds), Error> {
-        let seeds = [Seed::generate()?, Seed::generate()?, Seed::generate()?, Seed::generate()?];
-        Ok(Self::with_insecure_seeds(circuit, seeds))
+        Ok(Self::with_insecure_seeds(circuit, SessionSecrets::draw()?))
     }
 
     /// A session whose name and randomness are fixed, as that of
     /// [`masked::Dealer`](crate::masked::Dealer::with_insecure_seeds): for tests.
     pub fn with_insecure_seeds(circuit: Arc<Circuit>, seeds: [Seed; 4]) -> (Self, SetupSeeds) {
-        let [name, data_owner, model_owner, secret] = seeds;
-        let session = SessionId::new(&name);
-        let [data_owner, model_owner, secret] =
-            [data_owner, model_owner, secret].map(|seed| session.name(seed));
+        let SessionSecrets { session, data_owner, model_owner, secret } = SessionSecrets::new(seeds);
         let seeds = SetupSeeds::new(session, &data_owner, &model_owner);
         let header = Header::of_setup(session, &circuit);
         let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
@@ -149,35 +146,5 @@ impl DealerBatch {
             }
             _ => (Vec::new(), Vec::new()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-    use crate::circuit::{Format, SignProtocol};
-    use crate::network::{Architecture, Layer, Shape};
-    use crate::ring::Ring;
-
-    #[test]
-    fn sessions_have_names_and_seeds_of_their_own() {
-        let layers = vec![Layer::Dense { outputs: 1 }];
-        let architecture = Architecture { input: Shape::vector(1), layers, magnitudes: vec![] };
-        let (ring, signs) = (Ring::FULL, SignProtocol::Tree);
-        let format = Format { activation_bits: 8, weight_bits: 8, ring, signs, input_magnitude: 1.0 };
-        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-        let mut seen = HashSet::new();
-        for _ in 0..2 {
-            let (dealer, seeds) = Dealer::new(Arc::clone(&circuit)).unwrap();
-            let [low, high] = seeds.data_owner.session.0;
-            assert_eq!(seeds.model_owner.session.0, [low, high]);
-            let name = Seed::from_bytes((u128::from(high) << 64 | u128::from(low)).to_le_bytes());
-            let Dealer { data_owner, model_owner, secret, .. } = dealer;
-            seen.extend([name, data_owner, model_owner, secret].map(|seed| seed.to_bytes()));
-        }
-        assert_eq!(seen.len(), 8);
-        assert!(!seen.contains(&[0; Seed::BYTES]));
     }
 }

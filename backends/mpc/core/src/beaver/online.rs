@@ -18,8 +18,9 @@ use crate::masked::schedule::incoming;
 use crate::masked::selection::Truncation;
 use crate::masked::{Step, Watch};
 use crate::message::{Reader, Writer};
-use crate::oracle::{add_per_channel, add_shifted, concatenated};
+use crate::oracle::{add_per_channel, add_shifted, concatenated, spread};
 use crate::ring::{add_assign, sub_assign};
+use veilbench_ring::wiped::Wiped;
 
 /// A gate's parameters at either party.
 pub(super) enum Parameters {
@@ -44,7 +45,7 @@ pub struct Online {
     /// This party's share of the wire.
     wire: Vec<u64>,
     /// Its shares of the wires that were kept.
-    kept: Vec<Vec<u64>>,
+    kept: Vec<Wiped<u64>>,
     stage: Stage,
     checks: Checks,
     writer: Writer,
@@ -232,6 +233,11 @@ impl Online {
                 self.wire = pool.sum(&self.wire);
                 Stage::Ready
             }
+            Gate::Spread { positions, offsets, .. } => {
+                let own: Vec<u64> = offsets.iter().map(|offset| self.role.public(*offset)).collect();
+                self.wire = spread(*positions, &own, &self.wire);
+                Stage::Ready
+            }
             Gate::Max { inputs, slots } => {
                 if sizes(&circuit.gates[gate], circuit, self.images).compared == 0 {
                     self.wire = assemble(*inputs, slots, &self.wire, &[]);
@@ -245,7 +251,7 @@ impl Online {
                 self.begin_masked(gate, values, randomness)
             }
             Gate::Keep { .. } => {
-                self.kept.push(self.wire.clone());
+                self.kept.push(self.wire.clone().into());
                 Stage::Ready
             }
             Gate::Recall { kept, .. } => {

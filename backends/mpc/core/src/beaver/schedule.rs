@@ -19,6 +19,7 @@ pub(super) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
         let inputs = elements(gate.inputs());
         match gate {
             Gate::Sum(_)
+            | Gate::Spread { .. }
             | Gate::Keep { .. }
             | Gate::Recall { .. }
             | Gate::Add { .. }

@@ -20,6 +20,7 @@ pub(super) fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
     match gate {
         Gate::Linear { .. } => Sizes { values: outputs, opening: inputs, ..Sizes::default() },
         Gate::Sum(_)
+        | Gate::Spread { .. }
         | Gate::Keep { .. }
         | Gate::Recall { .. }
         | Gate::Add { .. }

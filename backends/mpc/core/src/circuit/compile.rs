@@ -1,13 +1,14 @@
 //! From layers to gates.
 
 use super::digest::digests;
-use super::guard::{SQUARES, SUMS};
+use super::guard::{SQUARES, SUMS, read_by_products};
 use super::pool::levels_of_maxima;
-use super::scale::scales_log2;
+use super::scale::{refuse_lost, scales_log2};
 use super::{Circuit, Format, Gate, Guard, Pool};
 use crate::Error;
 use crate::linear::LinearShape;
-use crate::network::{Architecture, Layer, Shape};
+use crate::network::{Architecture, Knots, Layer, Shape};
+use crate::ring::encode;
 
 impl Circuit {
     /// The gates of a network.
@@ -45,11 +46,12 @@ impl Circuit {
             let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
             return Err(Error::Unsupported { layer, reason });
         }
-        refuse_unscaled(architecture)?;
+        let scales = scales_log2(architecture);
+        refuse_lost(architecture, &scales)?;
         let mut builder = Builder {
             circuit,
             magnitudes,
-            scales: scales_log2(architecture),
+            scales,
             open: false,
             divisor: 1.0,
             reached: Vec::new(),
@@ -69,29 +71,6 @@ impl Circuit {
         }
         Ok(builder.finish(input.len(), architecture.layers.len()))
     }
-}
-
-/// Magnitudes that keep their digits without a scale of their own.
-const UNSCALED: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=4096.0;
-
-/// Where wires meet, layers have no scales of their own: one whose values are far from one would lose its digits, or all of them.
-fn refuse_unscaled(architecture: &Architecture) -> Result<(), Error> {
-    if !architecture.layers.contains(&Layer::Keep) {
-        return Ok(());
-    }
-    let magnitude =
-        |layer: usize| architecture.magnitudes.get(layer).copied().flatten().filter(|value| *value > 0.0);
-    for (index, layer) in architecture.layers.iter().enumerate() {
-        let scaled = matches!(layer, Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Quadratic);
-        if let Some(value) = magnitude(index).filter(|value| scaled && !UNSCALED.contains(value)) {
-            let reason = format!(
-                "its values reach {value:.1e}: a network with joins keeps digits of layers that reach 1/64 to 4096; scale \
-                 its weights, and those that follow the other way"
-            );
-            return Err(Error::Unsupported { layer: index, reason });
-        }
-    }
-    Ok(())
 }
 
 /// The layers with their indices, every ReLU moved behind the max-pools that follow it.
@@ -138,6 +117,7 @@ impl Builder<'_> {
             Gate::Linear { .. }
             | Gate::Relu { .. }
             | Gate::Quadratic { .. }
+            | Gate::Spread { .. }
             | Gate::Recall { .. }
             | Gate::Add { .. } => self.magnitudes.get(layer),
             _ => None,
@@ -164,19 +144,23 @@ impl Builder<'_> {
         }
     }
 
-    /// The guard of an activation behind which weights follow.
+    /// The guard of an activation that weights read.
     fn guard(&self, index: usize) -> Option<Guard> {
         let gates = &self.circuit.gates;
         let Format { activation_bits, ring, .. } = self.circuit.format;
         let [read, written] = self.reached[index];
-        if !gates[index + 1..].iter().any(|gate| matches!(gate, Gate::Linear { .. })) {
-            return None;
-        }
+        let copies = match index.checked_sub(1).map(|before| &gates[before]) {
+            Some(Gate::Spread { is_bounded: true, .. }) => return None,
+            Some(Gate::Spread { offsets, .. }) => offsets.len(),
+            _ => 1,
+        };
         let fixed = |value: f64| value * f64::from(activation_bits).exp2();
         match &gates[index] {
-            Gate::Relu { .. } => Guard::new(gates[index].outputs(), SUMS, fixed(written?), ring.bits()),
+            Gate::Relu { .. } => {
+                Guard::new(gates[index].outputs(), copies, SUMS, fixed(written?), ring.bits())
+            }
             Gate::Quadratic { .. } => {
-                Guard::new(gates[index].inputs(), SQUARES, fixed(read?).powi(2), ring.bits())
+                Guard::new(gates[index].inputs(), 1, SQUARES, fixed(read?).powi(2), ring.bits())
             }
             _ => None,
         }
@@ -221,6 +205,7 @@ impl Builder<'_> {
             _ if !self.open => {
                 return Err(refuse("a non-linear layer needs a linear layer before it"));
             }
+            Layer::Spread(knots) => self.spread(index, &knots, input)?,
             Layer::MaxPool(window) => {
                 let levels = levels_of_maxima(&window, input, output)
                     .ok_or_else(|| refuse("a window lies in the padding altogether"))?;
@@ -255,6 +240,21 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Copies of an open wire less each of the knots, which are of the wire's scale.
+    fn spread(&mut self, index: usize, knots: &Knots, input: Shape) -> Result<(), Error> {
+        let Format { activation_bits, weight_bits, .. } = self.circuit.format;
+        let offset = |knot: f64| encode(knot * self.divisor, activation_bits + weight_bits);
+        let offsets = knots.values().map(offset).collect::<Option<Vec<u64>>>();
+        let offsets = offsets.ok_or_else(|| Error::Unsupported {
+            layer: index,
+            reason: "its pieces end where the ring does; scale its inputs down".to_owned(),
+        })?;
+        let (channels, positions) = (input.channels, input.positions());
+        let is_bounded = knots.is_bounded();
+        self.push(index, Gate::Spread { channels, positions, offsets, is_bounded }, 1.0);
+        Ok(())
+    }
+
     /// Truncates an open wire.
     fn hold(&mut self, index: usize, input: Shape) {
         if self.open {
@@ -276,8 +276,8 @@ impl Builder<'_> {
         let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
         let units = wire.shape.len();
         if let Layer::Recall(_) = layer {
-            self.push(index, Gate::Recall { kept, units }, 1.0);
             (self.open, self.divisor) = (wire.open, wire.divisor);
+            self.push(index, Gate::Recall { kept, units }, 1.0);
             return Ok(());
         }
         if wire.divisor != self.divisor {
@@ -325,8 +325,8 @@ impl Builder<'_> {
         }
         self.push(layers.saturating_sub(1), Gate::Output { units, open: self.open }, 1.0);
         self.circuit.output_divisor = self.divisor;
-        for index in 0..self.circuit.gates.len() {
-            let found = self.guard(index);
+        for (index, is_read) in read_by_products(&self.circuit.gates).into_iter().enumerate() {
+            let found = if is_read { self.guard(index) } else { None };
             if let Gate::Relu { guard, .. } | Gate::Quadratic { guard, .. } = &mut self.circuit.gates[index] {
                 *guard = found;
             }

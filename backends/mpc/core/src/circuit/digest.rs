@@ -51,6 +51,10 @@ pub(super) fn digests(architecture: &Architecture, format: &Format) -> (u64, u64
             Layer::Hold => number(10),
             Layer::Add(kept) => [11, *kept].into_iter().for_each(&mut number),
             Layer::Concat(kept) => [12, *kept].into_iter().for_each(&mut number),
+            Layer::Spread(knots) => {
+                [13, knots.count(), usize::from(knots.is_bounded())].into_iter().for_each(&mut number);
+                knots.units().iter().for_each(|&unit| number(unit as usize));
+            }
         }
     }
     let Format { activation_bits, weight_bits, ring, signs, input_magnitude } = *format;

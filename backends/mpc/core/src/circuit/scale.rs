@@ -1,51 +1,166 @@
 //! Powers of two that bring what a layer writes to a size that fixed point holds well.
 //!
 //! A scale multiplies the parameters of a linear or quadratic layer, passes ReLUs and pools unchanged and is divided out of the next
-//! parameters, or of the logits by their reader. It follows from public magnitudes alone. Where branches meet their scales would have
-//! to agree: networks that keep anything have none.
+//! parameters, or of the logits by their reader. It follows from public magnitudes alone. Wires that are added or put side by side
+//! have one scale, that of the largest of them; the image has none, nor has what is joined with it.
 
 use std::ops::RangeInclusive;
 
+use crate::Error;
 use crate::network::{Architecture, Layer};
 
 /// Logarithms of magnitudes that need no scale.
 const COMFORTABLE: RangeInclusive<i32> = -1..=10;
+/// The largest of wires that are joined.
+const MOST_JOINED: i32 = 12;
 /// Below this a layer is taken to write nothing but zeros.
 const SMALLEST: i32 = -40;
 /// Coefficients of squares are at least as large as two to minus this, as far as magnitudes tell.
 const SMALLEST_COEFFICIENT: i32 = 6;
+/// Magnitudes, once scaled, that keep their digits.
+const KEPT: RangeInclusive<f64> = 1.0 / 64.0..=4096.0;
+
+/// Wires that have one scale.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    /// Logarithm of the largest magnitude in it.
+    largest: Option<i32>,
+    /// Logarithm of the smallest magnitude of a polynomial that squares one of its wires.
+    squared: Option<i32>,
+    /// Whether knots, which are near one, are compared with one of its wires.
+    is_compared: bool,
+    /// Whether the image is in it.
+    is_fixed: bool,
+    /// Whether wires meet in it.
+    is_joined: bool,
+}
+
+impl Group {
+    fn with(self, other: Self) -> Self {
+        let least = |a: Option<i32>, b: Option<i32>| a.into_iter().chain(b).min();
+        Self {
+            largest: self.largest.max(other.largest),
+            squared: least(self.squared, other.squared),
+            is_compared: self.is_compared || other.is_compared,
+            is_fixed: self.is_fixed || other.is_fixed,
+            is_joined: self.is_joined || other.is_joined,
+        }
+    }
+
+    /// Logarithm of the scale.
+    fn scale(self) -> i32 {
+        let Some(own) = self.largest.filter(|_| !self.is_fixed) else { return 0 };
+        // Smaller wires of a group need the room below.
+        let most = if self.is_joined { MOST_JOINED } else { *COMFORTABLE.end() };
+        let scaled = |power: i32| power.clamp(*COMFORTABLE.start(), most);
+        // A layer that writes up to 2^-2 is brought to 1.
+        let alone = |power: i32| if power < *COMFORTABLE.start() { 0 } else { scaled(power) };
+        let most =
+            self.squared.map_or(i32::MAX, |square| (alone(square) + SMALLEST_COEFFICIENT).div_euclid(2));
+        let scale = alone(own).min(most) - own;
+        if self.is_compared { scale.min(0) } else { scale }
+    }
+}
+
+/// The groups of a network: of the image, which is wire 0, and of layers, which are numbered from 1.
+struct Groups {
+    parents: Vec<usize>,
+    groups: Vec<Group>,
+}
+
+impl Groups {
+    fn new(layers: usize) -> Self {
+        let mut groups = vec![Group::default(); layers + 1];
+        groups[0].is_fixed = true;
+        Self { parents: (0..=layers).collect(), groups }
+    }
+
+    fn find(&self, mut wire: usize) -> usize {
+        while self.parents[wire] != wire {
+            wire = self.parents[wire];
+        }
+        wire
+    }
+
+    fn note(&mut self, wire: usize, what: Group) {
+        let root = self.find(wire);
+        self.groups[root] = self.groups[root].with(what);
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        if a != b {
+            self.parents[b] = a;
+            self.note(a, Group { is_joined: true, ..self.groups[b] });
+        }
+    }
+}
+
+/// Logarithm of what a layer is expected to write, unless that is nothing but zeros.
+fn power(architecture: &Architecture, layer: usize) -> Option<i32> {
+    let magnitude = architecture.magnitudes.get(layer).copied().flatten()?;
+    let power = magnitude.max(f64::MIN_POSITIVE).log2().ceil() as i32;
+    (power >= SMALLEST).then_some(power)
+}
+
+fn is_scaled(layer: &Layer) -> bool {
+    matches!(layer, Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Quadratic)
+}
 
 /// The logarithm of every layer's scale.
 pub(super) fn scales_log2(architecture: &Architecture) -> Vec<i32> {
-    if architecture.layers.contains(&Layer::Keep) {
-        return vec![0; architecture.layers.len()];
+    let layers = &architecture.layers;
+    let mut groups = Groups::new(layers.len());
+    let (mut wire, mut kept) = (0, Vec::new());
+    for (at, layer) in layers.iter().enumerate() {
+        let own = power(architecture, at);
+        let largest = Group { largest: own, ..Group::default() };
+        match layer {
+            Layer::Quadratic => groups.note(wire, Group { squared: own, ..Group::default() }),
+            Layer::Spread(_) => groups.note(wire, Group { is_compared: true, ..Group::default() }),
+            Layer::Keep => kept.push(wire),
+            Layer::Recall(number) => wire = kept.get(*number).copied().unwrap_or(wire),
+            Layer::Add(number) | Layer::Concat(number) => {
+                groups.join(wire, kept.get(*number).copied().unwrap_or(wire));
+                groups.note(wire, largest);
+            }
+            _ => {}
+        }
+        if is_scaled(layer) {
+            wire = at + 1;
+            groups.note(wire, largest);
+        }
     }
-    let power = |layer: usize| {
-        let magnitude = architecture.magnitudes.get(layer).copied().flatten()?;
-        let power = magnitude.max(f64::MIN_POSITIVE).log2().ceil() as i32;
-        (power >= SMALLEST).then_some(power)
+    let scale = |(at, layer): (usize, &Layer)| {
+        if is_scaled(layer) { groups.groups[groups.find(at + 1)].scale() } else { 0 }
     };
-    let scaled = |power: i32| power.clamp(*COMFORTABLE.start(), *COMFORTABLE.end());
-    // A layer that writes up to 2^-2 is brought to 1.
-    let alone = |power: i32| if power < *COMFORTABLE.start() { 0 } else { scaled(power) };
-    let scale = |layer: usize| {
-        let Some(own) = power(layer) else { return 0 };
-        let squared = match architecture.layers[layer] {
-            Layer::Dense { .. } | Layer::Conv2d(_) => next_square(architecture, layer).and_then(power),
-            Layer::Quadratic => None,
-            _ => return 0,
-        };
-        let most = squared.map_or(i32::MAX, |square| (alone(square) + SMALLEST_COEFFICIENT).div_euclid(2));
-        alone(own).min(most) - own
-    };
-    (0..architecture.layers.len()).map(scale).collect()
+    layers.iter().enumerate().map(scale).collect()
 }
 
-/// The polynomial that squares what a layer writes.
-fn next_square(architecture: &Architecture, layer: usize) -> Option<usize> {
-    let passes = |layer: &Layer| {
-        matches!(layer, Layer::Flatten | Layer::SumPool(_) | Layer::AveragePool(_) | Layer::MaxPool(_))
-    };
-    let mut rest = architecture.layers.iter().enumerate().skip(layer + 1);
-    rest.find(|(_, layer)| !passes(layer)).filter(|(_, layer)| **layer == Layer::Quadratic).map(|(at, _)| at)
+/// A layer far below those whose scale it shares would lose its digits, or all of them. What is added at once may: the sum has them.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the first such layer.
+pub(super) fn refuse_lost(architecture: &Architecture, scales: &[i32]) -> Result<(), Error> {
+    let layers = &architecture.layers;
+    if !layers.contains(&Layer::Keep) {
+        return Ok(());
+    }
+    for (at, layer) in layers.iter().enumerate() {
+        let magnitude = architecture.magnitudes.get(at).copied().flatten();
+        // What is nothing but zeros has no digits to lose.
+        let Some(magnitude) = magnitude.filter(|_| power(architecture, at).is_some()) else { continue };
+        let is_added = matches!(layers.get(at + 1), Some(Layer::Add(_)));
+        let written = magnitude * f64::from(scales[at]).exp2();
+        if !is_scaled(layer) || KEPT.contains(&written) || (is_added && written < 1.0) {
+            continue;
+        }
+        let reason = format!(
+            "its values reach {magnitude:.1e} and are joined with others, with which they share one scale: it keeps digits of \
+             layers that reach 1/64 to 4096, and this one would reach {written:.1e}; scale its weights, and those that follow \
+             the other way"
+        );
+        return Err(Error::Unsupported { layer: at, reason });
+    }
+    Ok(())
 }

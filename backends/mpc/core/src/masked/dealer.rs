@@ -10,12 +10,13 @@ use super::keys::Portion;
 use super::masks::{Purpose, Role, input_mask, stream};
 use super::preprocessing::{corrections, held_masks, key_roots, linear_mask, opening_masks, parameter_masks};
 use super::selection::{Truncation, deal_selection, deal_truncation};
-use super::setup_seed::{HEADER_BYTES, Header, SessionId, SetupSeeds};
+use super::session::SessionSecrets;
+use super::setup_seed::{HEADER_BYTES, Header, SetupSeeds};
 use crate::circuit::{Circuit, Gate, SignProtocol};
 use crate::dcf;
 use crate::linear::LinearMap;
 use crate::message::Writer;
-use crate::oracle::{add_shifted, concatenated};
+use crate::oracle::{add_shifted, concatenated, spread};
 use crate::random::Seed;
 use crate::{Error, ring};
 use veilbench_ring::wiped::Wiped;
@@ -59,17 +60,13 @@ impl Dealer {
     /// # Errors
     /// [`Error::Entropy`].
     pub fn new(circuit: Arc<Circuit>) -> Result<(Self, SetupSeeds), Error> {
-        let seeds = [Seed::generate()?, Seed::generate()?, Seed::generate()?, Seed::generate()?];
-        Ok(Self::with_insecure_seeds(circuit, seeds))
+        Ok(Self::with_insecure_seeds(circuit, SessionSecrets::draw()?))
     }
 
     /// A session whose name and randomness are fixed: for the name, the data owner, the model owner and the dealer's secrets.
     /// Whoever knows them knows everything, and two sessions with the same ones mask with the same masks: for tests.
     pub fn with_insecure_seeds(circuit: Arc<Circuit>, seeds: [Seed; 4]) -> (Self, SetupSeeds) {
-        let [name, data_owner, model_owner, secret] = seeds;
-        let session = SessionId::new(&name);
-        let [data_owner, model_owner, secret] =
-            [data_owner, model_owner, secret].map(|seed| session.name(seed));
+        let SessionSecrets { session, data_owner, model_owner, secret } = SessionSecrets::new(seeds);
         let seeds = SetupSeeds::new(session, &data_owner, &model_owner);
         let parameters = Arc::new(prepared_masks(&circuit, &model_owner));
         let header = Header::of_setup(session, &circuit);
@@ -135,7 +132,7 @@ pub struct DealerBatch {
     /// Of the wire before `gate`.
     mask: Vec<u64>,
     /// Of the wires that were kept.
-    kept: Vec<Vec<u64>>,
+    kept: Vec<Wiped<u64>>,
     gate: usize,
     /// Of the gate before `gate`, what is left to be made.
     keys: Option<Keys>,
@@ -235,6 +232,11 @@ impl DealerBatch {
                 self.mask = pool.sum(&mask).into_iter().map(|value| ring.reduce(value)).collect();
                 Dealt::default()
             }
+            Gate::Spread { positions, offsets, .. } => {
+                // All copies are under the mask of the value.
+                self.mask = spread(*positions, &vec![0; offsets.len()], &mask);
+                Dealt::default()
+            }
             Gate::Max { inputs, slots } => {
                 let (difference, second) = differences(*inputs, slots, &mask);
                 let difference: Vec<u64> = difference.into_iter().map(|value| ring.reduce(value)).collect();
@@ -268,7 +270,7 @@ impl DealerBatch {
                 Dealt::of_values(deal_truncation(Truncation::new(ring, *shift), &mask))
             }
             Gate::Keep { .. } => {
-                self.kept.push(mask.clone());
+                self.kept.push(mask.clone().into());
                 self.mask = mask;
                 Dealt::default()
             }
@@ -336,35 +338,5 @@ impl DealerBatch {
             slope.wrapping_mul(*offset)
         }));
         values
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-    use crate::circuit::{Format, SignProtocol};
-    use crate::network::{Architecture, Layer, Shape};
-    use crate::ring::Ring;
-
-    #[test]
-    fn sessions_have_names_and_seeds_of_their_own() {
-        let layers = vec![Layer::Dense { outputs: 1 }];
-        let architecture = Architecture { input: Shape::vector(1), layers, magnitudes: vec![] };
-        let (ring, signs) = (Ring::FULL, SignProtocol::Tree);
-        let format = Format { activation_bits: 8, weight_bits: 8, ring, signs, input_magnitude: 1.0 };
-        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-        let mut seen = HashSet::new();
-        for _ in 0..2 {
-            let (dealer, seeds) = Dealer::new(Arc::clone(&circuit)).unwrap();
-            let [low, high] = seeds.data_owner.session.0;
-            assert_eq!(seeds.model_owner.session.0, [low, high]);
-            let name = Seed::from_bytes((u128::from(high) << 64 | u128::from(low)).to_le_bytes());
-            let Dealer { data_owner, model_owner, secret, .. } = dealer;
-            seen.extend([name, data_owner, model_owner, secret].map(|seed| seed.to_bytes()));
-        }
-        assert_eq!(seen.len(), 8);
-        assert!(!seen.contains(&[0; Seed::BYTES]));
     }
 }

@@ -43,6 +43,7 @@ impl Sizes {
         match gate {
             Gate::Linear { .. }
             | Gate::Sum(_)
+            | Gate::Spread { .. }
             | Gate::Keep { .. }
             | Gate::Recall { .. }
             | Gate::Add { .. }

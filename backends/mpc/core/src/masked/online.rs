@@ -1,25 +1,28 @@
 //! The online phase: both parties run the same gates, each as far as it can.
 
+mod comparisons;
+mod squares;
+
 use std::sync::Arc;
 
 use veilbench_ring::wiped::Wiped;
 
 use super::checks::Checks;
 use super::comparison::{Layout, Leaves};
-use super::functional::select_by_function;
 use super::gates::{Sizes, assemble, differences};
 use super::keys::BufferPool;
 use super::masks::Role;
-use super::model_owner::{Parameters, Quadratic};
+use super::model_owner::Parameters;
 use super::preprocessing::Randomness;
 use super::schedule::{incoming, transfers};
 use super::selection::{Truncation, select};
 use super::setup_seed::Header;
 use crate::Error;
-use crate::circuit::{Circuit, Gate, SignProtocol, Slot, pool::sum_all};
+use crate::circuit::{Circuit, Gate};
 use crate::message::{Reader, Writer};
-use crate::oracle::{add_shifted, concatenated};
-use crate::ring::{Ring, add_assign, sub_assign};
+use crate::oracle::{add_shifted, concatenated, spread};
+use crate::ring::{add_assign, sub_assign};
+use comparisons::selection_of;
 
 /// What follows a message.
 pub enum Step {
@@ -54,7 +57,7 @@ pub struct Online {
     /// The masked wire: of open wires at both parties, of held ones at the model owner.
     wire: Vec<u64>,
     /// The wires that were kept, as far as this party knows them.
-    kept: Vec<Vec<u64>>,
+    kept: Vec<Wiped<u64>>,
     stage: Stage,
     checks: Checks,
     writer: Writer,
@@ -235,6 +238,7 @@ impl Online {
         match gate {
             Gate::Linear { .. } => self.begin_linear(circuit, index, &randomness),
             Gate::Sum(pool) => self.wire = pool.sum(&self.wire),
+            Gate::Spread { positions, offsets, .. } => self.wire = spread(*positions, offsets, &self.wire),
             Gate::Max { inputs, slots } => {
                 if sizes.compared == 0 {
                     self.wire = assemble(*inputs, slots, &self.wire, &[]);
@@ -247,30 +251,14 @@ impl Online {
                 let values = std::mem::take(&mut self.wire);
                 self.begin_comparison(circuit, index, values, randomness);
             }
-            Gate::Quadratic { channels, positions, shift, pools, guard, .. } => {
-                let truncation = Truncation::new(ring, *shift);
-                let own = self.quadratic(index);
-                let share =
-                    quadratic_share(truncation, own, &self.wire, &randomness.values, *channels, *positions);
-                let mut share = sum_all(pools, share);
-                let (results, sums) = randomness.opening.split_at(share.len());
-                add_assign(&mut share, results);
-                if let Some(guard) = guard {
-                    let (inputs, offsets) = (self.wire.len(), 4 * self.wire.len() + 2 * share.len());
-                    let dealt = &randomness.values[randomness.values.len() - 4 * inputs..];
-                    let squares = square_shares(truncation, self.role, &self.wire, dealt);
-                    self.checks.begin(*guard, &squares, sums, &randomness.values[offsets..]);
-                }
-                self.writer.elements(share.iter().copied());
-                self.stage = Stage::Square { gate: index, share, randomness };
-            }
+            Gate::Quadratic { .. } => self.begin_square(gate, index, randomness),
             Gate::Truncate { shift, .. } => {
                 let share = Truncation::new(ring, *shift).shares(self.role, &self.wire, &randomness.values);
                 self.hold(share, &randomness.held);
             }
             Gate::Keep { open, .. } => {
                 let knows = *open || self.role == Role::ModelOwner;
-                self.kept.push(if knows { self.wire.clone() } else { Vec::new() });
+                self.kept.push(if knows { self.wire.clone().into() } else { Wiped::default() });
             }
             Gate::Recall { kept, .. } => self.wire.clone_from(&self.kept[*kept]),
             Gate::Add { kept, shift, units } => {
@@ -307,43 +295,6 @@ impl Online {
         } else if !is_merged {
             self.stage = Stage::Linear { count: self.header.images * circuit.gates[index].outputs() };
         }
-    }
-
-    fn begin_comparison(
-        &mut self,
-        circuit: &Circuit,
-        gate: usize,
-        values: Vec<u64>,
-        mut randomness: Randomness,
-    ) {
-        let ring = circuit.ring();
-        if circuit.format.signs == SignProtocol::Function {
-            // Of a rectifier's result the model owner sends nothing.
-            let message_is_whole =
-                self.role == Role::ModelOwner && matches!(circuit.gates[gate], Gate::Relu { .. });
-            if message_is_whole && !self.writer.is_empty() {
-                self.stage = Stage::Compared { gate, values, randomness };
-            } else {
-                self.compare(gate, &values, randomness);
-            }
-            return;
-        }
-        let layout = Layout::new(ring, values.len());
-        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
-        self.writer.bits(&leaves.masked, layout.planes(), values.len());
-        self.stage = Stage::Leaves { gate, values, leaves, randomness };
-    }
-
-    /// Selects by the comparison function.
-    fn compare(&mut self, gate: usize, values: &[u64], mut randomness: Randomness) {
-        let circuit = Arc::clone(&self.circuit);
-        let ring = circuit.ring();
-        let truncation = selection_of(&circuit.gates[gate], ring);
-        let Randomness { roots, keys, values: shares, .. } = &randomness;
-        let salt = self.header.salt(gate);
-        let share = select_by_function(truncation, ring, self.role, values, roots, keys, shares, salt);
-        self.pool.put(std::mem::take(&mut randomness.keys));
-        self.selected(&circuit.gates[gate], gate, share, &randomness);
     }
 
     /// The data owner masks its share of a held wire and sends it; the model owner awaits that.
@@ -424,95 +375,4 @@ impl Online {
         self.stage = next;
         Ok(())
     }
-
-    /// Shares of `max(x, 0) >> shift` are known: opens them or hands them over.
-    fn selected(&mut self, gate: &Gate, index: usize, share: Vec<u64>, randomness: &Randomness) {
-        match gate {
-            Gate::Relu { pools, guard, .. } => {
-                let offsets = super::selection::SELECTION_WORDS * share.len();
-                let share = sum_all(pools, share);
-                if let Some(guard) = guard {
-                    self.checks.begin(*guard, &share, &randomness.opening, &randomness.values[offsets..]);
-                }
-                self.hold(share, &randomness.held);
-            }
-            Gate::Max { inputs, slots } => {
-                let share = self.add_second(*inputs, slots, share, randomness);
-                self.writer.elements(share.iter().copied());
-                self.stage = Stage::Larger { gate: index, share };
-            }
-            _ => {}
-        }
-    }
-
-    /// `max(a, b) = max(a - b, 0) + b`, masked for opening.
-    fn add_second(
-        &self,
-        inputs: usize,
-        slots: &[Slot],
-        mut share: Vec<u64>,
-        randomness: &Randomness,
-    ) -> Vec<u64> {
-        let (_, second) = differences(inputs, slots, &self.wire);
-        let minus_masks = &randomness.values[super::selection::SELECTION_WORDS * share.len()..];
-        let known = second.into_iter().map(|value| self.role.public(value));
-        for ((share, known), minus_mask) in share.iter_mut().zip(known).zip(minus_masks) {
-            *share = share.wrapping_add(known).wrapping_add(*minus_mask);
-        }
-        add_assign(&mut share, &randomness.opening);
-        share
-    }
-
-    fn quadratic(&self, index: usize) -> Option<&Quadratic> {
-        match self.parameters.as_ref().map(|all| &all[index]) {
-            Some(Parameters::Quadratic(quadratic)) => Some(quadratic),
-            _ => None,
-        }
-    }
-}
-
-/// Shares of `t^2` for `t = A + K`, from shares of both `K` and both `K^2`.
-fn square_shares(truncation: Truncation, role: Role, public: &[u64], dealt: &[u64]) -> Vec<u64> {
-    let count = public.len();
-    let square = |(lane, value): (usize, &u64)| {
-        let (known, wraps) = truncation.split(*value);
-        let part = |index: usize| dealt[(index + usize::from(wraps)) * count + lane];
-        let cross = known.wrapping_mul(2).wrapping_mul(part(0));
-        role.public(known.wrapping_mul(known)).wrapping_add(cross).wrapping_add(part(2))
-    };
-    public.iter().enumerate().map(square).collect()
-}
-
-/// What a gate that compares takes off the positive part of what it compared.
-fn selection_of(gate: &Gate, ring: Ring) -> Truncation {
-    let shift = if let Gate::Relu { shift, .. } = gate { *shift } else { 0 };
-    Truncation::new(ring, shift)
-}
-
-/// A share of `a t^2 + b t + c` for `t = A + K`: `2 A (a K) + (a K^2 + b K)`, and at the model owner, which knows the
-/// coefficients, `a A^2 + b A + c`.
-fn quadratic_share(
-    truncation: Truncation,
-    coefficients: Option<&Quadratic>,
-    public: &[u64],
-    shares: &[u64],
-    channels: usize,
-    positions: usize,
-) -> Vec<u64> {
-    let count = public.len();
-    let part = |index: usize| &shares[index * count..][..count];
-    let (slopes, constants) = ([part(0), part(2)], [part(1), part(3)]);
-    let mut result = Vec::with_capacity(count);
-    for (lane, &value) in public.iter().enumerate() {
-        let (known, wraps) = truncation.split(value);
-        let (slope, constant) = (slopes[usize::from(wraps)][lane], constants[usize::from(wraps)][lane]);
-        let mut share = known.wrapping_mul(2).wrapping_mul(slope).wrapping_add(constant);
-        if let Some(Quadratic { a, b, c, .. }) = coefficients {
-            let channel = lane / positions % channels;
-            let slope = a[channel].wrapping_mul(known).wrapping_add(b[channel]);
-            share = share.wrapping_add(slope.wrapping_mul(known)).wrapping_add(c[channel]);
-        }
-        result.push(share);
-    }
-    result
 }

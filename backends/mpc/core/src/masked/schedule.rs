@@ -85,7 +85,11 @@ pub(crate) fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer> {
             Gate::Linear { .. } | Gate::Add { .. } if circuit.is_merged(index) => {}
             Gate::Linear { .. } | Gate::Add { .. } => transfers.push(Transfer::ToDataOwner(outputs)),
             Gate::Output { .. } => transfers.push(Transfer::ToDataOwner(last_message(circuit, images))),
-            Gate::Sum(_) | Gate::Keep { .. } | Gate::Recall { .. } | Gate::Concat { .. } => {}
+            Gate::Sum(_)
+            | Gate::Spread { .. }
+            | Gate::Keep { .. }
+            | Gate::Recall { .. }
+            | Gate::Concat { .. } => {}
             Gate::Max { .. } if compared == 0 => {}
             Gate::Max { .. } => transfers.push(Transfer::Both(compared * circuit.ring().bytes())),
             Gate::Quadratic { .. } => {

@@ -1,6 +1,7 @@
 //! How large values can become, and how far a protocol's logits can be from the oracle's.
 
 use super::interval::{Interval, Wire, magnitude};
+use super::pieces::Pieces;
 use crate::Error;
 use crate::circuit::{Circuit, Gate};
 use crate::model::{GateParameters, Model};
@@ -55,12 +56,20 @@ impl Step<'_> {
     /// What the gate writes.
     fn write(&mut self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
         let limit = u128::from(self.circuit.ring().limit());
-        let is_last = matches!(self.circuit.gates.get(self.index + 1), Some(Gate::Output { .. }));
+        // Logits are not truncated by the ring's halves: they only need to fit it, rounded up. What is added to is never looked at.
+        let of_products = match self.circuit.gates.get(self.index + 1) {
+            Some(Gate::Output { .. }) => 2 * limit - (1 << self.circuit.output_shift),
+            Some(Gate::Add { .. }) => u128::MAX,
+            _ => limit,
+        };
         match (gate, parameters) {
             (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
-                // Logits are not truncated by the ring's halves: they only need to fit it, rounded up.
-                let limit = if is_last { 2 * limit - (1 << self.circuit.output_shift) } else { limit };
-                self.within(wire.linear(shape, weights, bias), limit)
+                self.within(wire.linear(shape, weights, bias), of_products)
+            }
+            (Gate::Spread { channels, offsets, .. }, _) => {
+                let pieces = Pieces::new(wire.spread_over(*channels), offsets);
+                let wire = Wire { channels: pieces.copies(), error: wire.error, guard: None, pieces: None };
+                Ok(Wire { pieces: Some(pieces), ..self.within(wire, limit)? })
             }
             (Gate::Sum(pool), _) => self.within(wire.summed(pool.area()), limit),
             (Gate::Max { .. }, _) => {
@@ -68,6 +77,7 @@ impl Step<'_> {
                 if differences.max().unwrap_or(0) >= limit { Err(self.overflow()) } else { Ok(wire) }
             }
             (Gate::Relu { shift, pools, guard, .. }, _) => {
+                let pieces = wire.pieces.clone().filter(|_| pools.is_empty());
                 let wire = wire.map(|channel| Interval::new(0, channel.high.max(0))).shifted(*shift);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
                 let mut wire = self.within(wire, limit)?;
@@ -76,6 +86,8 @@ impl Step<'_> {
                     wire = wire.map(|channel| channel.at_most(guard.limit()));
                     wire.guard = Some(guard);
                 }
+                let most = guard.map(|guard| guard.limit());
+                wire.pieces = pieces.map(|pieces| pieces.rectified(*shift, most));
                 Ok(wire)
             }
             (
@@ -99,7 +111,9 @@ impl Step<'_> {
                 Ok(wire)
             }
             (Gate::Recall { kept, .. }, _) => Ok(self.kept[*kept].clone()),
-            (Gate::Add { kept, shift, .. }, _) => self.within(wire.plus(&self.kept[*kept], *shift), limit),
+            (Gate::Add { kept, shift, .. }, _) => {
+                self.within(wire.plus(&self.kept[*kept], *shift), of_products)
+            }
             (Gate::Concat { kept, channels, .. }, _) => Ok(wire.behind(&self.kept[*kept], *channels)),
             (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => Err(Error::OtherCircuit),
         }

@@ -1,6 +1,7 @@
 //! Intervals of integers, one for each channel of a wire.
 
 use super::analysis::{row_error, unit_of};
+use super::pieces::Pieces;
 use crate::circuit::Guard;
 use crate::linear::LinearShape;
 
@@ -28,6 +29,11 @@ impl Interval {
     pub(super) fn at_most(self, most: u128) -> Self {
         let most = i128::try_from(most).unwrap_or(i128::MAX);
         Self::new(self.low.clamp(-most, most), self.high.clamp(-most, most))
+    }
+
+    /// What it has in common with another that holds the same value.
+    pub(super) fn within(self, other: Self) -> Self {
+        Self::new(self.low.max(other.low), self.high.min(other.high))
     }
 
     fn times(self, factor: i128) -> Self {
@@ -58,11 +64,13 @@ pub(super) struct Wire {
     pub(super) error: u128,
     /// Bounds the sums of groups of these values, none of which is negative.
     pub(super) guard: Option<Guard>,
+    /// What they are copies of, on their way to become a function of one value.
+    pub(super) pieces: Option<Pieces>,
 }
 
 impl Wire {
     pub(super) fn symmetric(magnitude: i128) -> Self {
-        Self { channels: vec![Interval::new(-magnitude, magnitude)], error: 0, guard: None }
+        Self { channels: vec![Interval::new(-magnitude, magnitude)], error: 0, guard: None, pieces: None }
     }
 
     pub(super) fn largest(&self) -> u128 {
@@ -70,7 +78,7 @@ impl Wire {
     }
 
     pub(super) fn map(self, change: impl Fn(Interval) -> Interval) -> Self {
-        Self { channels: self.channels.into_iter().map(change).collect(), guard: None, ..self }
+        Self { channels: self.channels.into_iter().map(change).collect(), guard: None, pieces: None, ..self }
     }
 
     /// Sums with the values of another wire, `shift` bits further left.
@@ -80,14 +88,14 @@ impl Wire {
         let factor = 1_i128 << shift;
         let channels = own.iter().zip(&other_channels).map(|(a, b)| a.plus(b.times(factor))).collect();
         let error = self.error.saturating_add(other.error.saturating_mul(factor.unsigned_abs()));
-        Self { channels, error, guard: None }
+        Self { channels, error, guard: None, pieces: None }
     }
 
     /// The channels of another wire and then its own, so many of either.
     pub(super) fn behind(self, other: &Self, channels: [usize; 2]) -> Self {
         let mut both = other.spread(channels[0]);
         both.extend(self.spread(channels[1]));
-        Self { channels: both, error: self.error.max(other.error), guard: None }
+        Self { channels: both, error: self.error.max(other.error), guard: None, pieces: None }
     }
 
     /// An interval for each of `count` channels: its own if there are as many, or one that holds them all.
@@ -98,6 +106,11 @@ impl Wire {
         let all =
             self.channels.iter().copied().reduce(|a, b| Interval::new(a.low.min(b.low), a.high.max(b.high)));
         vec![all.unwrap_or(Interval::new(0, 0)); count]
+    }
+
+    /// The interval of each of `count` channels, or of as many features of a vector that the channels were.
+    pub(super) fn spread_over(&self, count: usize) -> Vec<Interval> {
+        (0..count).map(|at| self.channels[at * self.channels.len() / count]).collect()
     }
 
     /// Sums of up to so many values.
@@ -116,7 +129,8 @@ impl Wire {
 
     pub(super) fn linear(self, shape: &LinearShape, weights: &[u64], bias: &[u64]) -> Self {
         let rows = weights.chunks_exact(shape.weights_per_output());
-        let mut output = Self { channels: Vec::with_capacity(bias.len()), error: 0, guard: None };
+        let mut output =
+            Self { channels: Vec::with_capacity(bias.len()), error: 0, guard: None, pieces: None };
         for (at, (row, &bias)) in rows.zip(bias).enumerate() {
             let bias = i128::from(bias as i64);
             let sum = row
@@ -124,7 +138,9 @@ impl Wire {
                 .enumerate()
                 .map(|(weight, value)| self.read(shape, at, weight).times(i128::from(*value as i64)))
                 .fold(Interval::new(bias, bias), Interval::plus);
-            output.channels.push(self.guarded(shape, row, bias, sum));
+            let guarded = self.guarded(shape, row, bias, sum);
+            let pieces = self.pieces.as_ref().and_then(|pieces| pieces.range(shape, at, row, bias));
+            output.channels.push(pieces.map_or(guarded, |range| guarded.within(range)));
             output.error = output.error.max(row_error(row, self.error));
         }
         output
@@ -164,7 +180,7 @@ impl Wire {
     pub(super) fn quadratic(self, a: &[u64], b: &[u64], c: &[u64]) -> Self {
         let (count, outputs) = (self.channels.len(), a.len());
         let (largest, e) = (self.largest(), self.error);
-        let mut output = Self { channels: Vec::with_capacity(outputs), error: 0, guard: None };
+        let mut output = Self { channels: Vec::with_capacity(outputs), error: 0, guard: None, pieces: None };
         for (at, ((a, b), c)) in a.iter().zip(b).zip(c).enumerate() {
             let [of_square, of_value, constant] = [a, b, c].map(|&value| i128::from(value as i64));
             let read = self.channels[at * count / outputs];

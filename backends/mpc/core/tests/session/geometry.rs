@@ -1,7 +1,7 @@
 //! The reference networks and a few that use everything else.
 
 use veilbench_mpc::model::LayerParameters;
-use veilbench_mpc::network::{Architecture, Conv2d, Layer, Shape, Window};
+use veilbench_mpc::network::{Architecture, Conv2d, Knots, Layer, Shape, Window};
 use veilbench_mpc::random::Seed;
 
 /// Numbers in -1..1.
@@ -19,6 +19,14 @@ fn conv(outputs: usize, kernel: usize, stride: usize) -> Layer {
 fn same(outputs: usize, kernel: usize) -> Layer {
     let window = Window { kernel: [kernel; 2], stride: [1; 2], padding: [kernel / 2; 4] };
     Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1, 1], window })
+}
+
+/// A function of one value, made of lines that meet at three knots.
+pub(crate) fn bent(channels: usize, is_bounded: bool) -> [Layer; 3] {
+    let knots = Knots::new(&[-3072, 0, 4096], is_bounded).unwrap();
+    let window = Window::tiles(1);
+    let together = Conv2d { outputs: channels, groups: channels, dilation: [1, 1], window };
+    [Layer::Spread(knots), Layer::Relu, Layer::Conv2d(together)]
 }
 
 pub(crate) fn architecture(name: &str) -> Architecture {
@@ -75,6 +83,11 @@ pub(crate) fn architecture(name: &str) -> Architecture {
         "relu-10000" => (Shape::image(1, 100, 100), vec![conv(1, 1, 1), act]),
         "ends-in-a-pool" => {
             (Shape::image(1, 8, 8), vec![conv(3, 3, 1), act, Layer::SumPool(Window::tiles(6))])
+        }
+        "smooth" => {
+            let [first, second] = [bent(4, false), bent(5, true)];
+            let layers = [&[conv(4, 3, 1)][..], &first, &[average, dense(5)], &second, &[dense(3)]];
+            (Shape::image(2, 6, 6), layers.concat())
         }
         "residual" => (
             Shape::image(2, 6, 6),

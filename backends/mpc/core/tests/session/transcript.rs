@@ -128,6 +128,7 @@ impl Described for Masked {
                 Gate::Output { units, .. } => items.extend(answers(circuit, at, *units)),
                 Gate::Max { .. }
                 | Gate::Sum(_)
+                | Gate::Spread { .. }
                 | Gate::Keep { .. }
                 | Gate::Recall { .. }
                 | Gate::Concat { .. } => {}
@@ -171,6 +172,7 @@ impl Described for Beaver {
                 Gate::Relu { .. }
                 | Gate::Max { .. }
                 | Gate::Sum(_)
+                | Gate::Spread { .. }
                 | Gate::Keep { .. }
                 | Gate::Recall { .. }
                 | Gate::Add { .. }

@@ -1,7 +1,7 @@
 //! Activations and pools that have no product by weights before them.
 
 use veilbench_networks::evaluate::{evaluate, ranges};
-use veilbench_networks::{Conv2d, Dense, Op, Polynomial, Shape, Window};
+use veilbench_networks::{Conv2d, Dense, Layer, Op, Polynomial, Shape, Source, Window};
 
 use super::*;
 use veilbench_api::conformance::test_networks::test_network;
@@ -114,6 +114,24 @@ fn an_identity_before_a_pool_changes_no_bit_of_the_logits() {
             done[0].logits[0].data().to_vec()
         };
         assert_eq!(run(&pooled, images.clone()), run(&plain, maxima.clone()), "{}", backend.profile().name);
+    }
+}
+
+#[test]
+fn a_wire_that_is_not_there_is_an_error_with_the_name_of_its_reader() {
+    let network = test_network("reader", IMAGE, &[conv(2, 2), Op::Relu]);
+    let readers = [
+        (Op::Add, vec![Source::Layer(0), Source::Layer(7)]),
+        (Op::Concat, vec![Source::Layer(7), Source::Layer(0)]),
+        (Op::Concat, vec![Source::Layer(0), Source::Layer(7)]),
+        (Op::Relu, vec![Source::Layer(7)]),
+    ];
+    for (op, sources) in readers {
+        let mut architecture = network.architecture.clone();
+        architecture.layers[1] = Layer::new("reader", op, IMAGE).reading(sources);
+        let refused = lower(&architecture).err().unwrap();
+        assert_eq!(refused.layer.as_deref(), Some("reader"));
+        assert!(refused.reason.contains("not there"), "{refused}");
     }
 }
 

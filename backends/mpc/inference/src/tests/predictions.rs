@@ -29,6 +29,34 @@ fn predicted_bytes_are_those_that_are_sent() {
     }
 }
 
+/// Of every network that ships, bits of the ring, of activations and of weights, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
+/// as the reference run measured them: what changes them makes that run void.
+const SHIPPED: [(&str, [u32; 3], [u64; 3]); 8] = [
+    ("malaria-cnn", [48, 15, 18], [350_230, 262_516, 2_683_930]),
+    ("malaria-cnn-poly", [64, 13, 19], [483_471, 483_471, 1_872_687]),
+    ("melanoma-lenet", [48, 16, 19], [168_610, 143_398, 975_802]),
+    ("melanoma-lenet-poly", [64, 14, 18], [233_460, 233_460, 814_644]),
+    ("mnist-cnn", [48, 16, 19], [13_781, 11_515, 82_841]),
+    ("mnist-cnn-poly", [64, 16, 18], [20_745, 20_745, 68_329]),
+    ("mnist-mlp", [48, 16, 19], [8_672, 7_968, 37_664]),
+    ("mnist-mlp-poly", [64, 16, 18], [14_876, 14_876, 39_708]),
+];
+
+#[test]
+fn networks_that_ship_have_the_formats_and_bytes_of_the_reference_run() {
+    for (name, bits, bytes) in SHIPPED {
+        let network = zoo::load(name).unwrap();
+        for (backend, bytes) in backends().iter().zip(bytes) {
+            let job = LocalSession::new(backend.as_ref(), &network, 1).job;
+            let plan = backend.plan(&network.architecture, &job).unwrap();
+            let format::Parameters { ring_bits, activation_bits, weight_bits, .. } =
+                serde_json::from_value(plan.parameters.clone()).unwrap();
+            assert_eq!([ring_bits, activation_bits, weight_bits], bits, "{name}");
+            assert_eq!(predicted(&plan).online_bytes, Some(bytes), "{} of {name}", backend.profile().name);
+        }
+    }
+}
+
 /// Batches whose randomness does not fit ahead are dealt while online.
 #[test]
 fn windows_that_are_dealt_late_count_as_online() {

@@ -37,7 +37,7 @@ fn logits_of_real_images_are_within_two_to_the_minus_ten_of_the_oracle() {
 }
 
 /// Pixels as the network's metadata say.
-fn tensor(network: &Network, dataset: &Dataset, range: Range<usize>) -> Tensor {
+pub(crate) fn tensor(network: &Network, dataset: &Dataset, range: Range<usize>) -> Tensor {
     let shape = network.architecture.input;
     let normalisation = network.metadata.normalisation.as_ref().unwrap();
     let planes = range.clone().flat_map(|image| dataset.image(image).chunks(shape.values_per_channel()));

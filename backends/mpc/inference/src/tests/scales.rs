@@ -1,10 +1,11 @@
 //! Layers whose values are far from one, and ranges that cannot be.
 
-use veilbench_networks::Parameters;
 use veilbench_networks::evaluate::{evaluate, ranges};
+use veilbench_networks::{Conv2d, Dense, Layer, Op, Parameters, Shape, Source, Window};
 
 use super::*;
 use veilbench_api::LinkProfile;
+use veilbench_api::conformance::test_networks::test_network;
 
 /// Changes parameters, calibrates anew, and compares relative to the largest logit.
 fn agrees(which: usize, change: impl Fn(usize, &mut Parameters)) {
@@ -43,28 +44,70 @@ fn logits_of_a_millionth_keep_their_digits() {
     }
 }
 
+/// Position of the test network with joins.
+const JOINED: usize = 6;
+
 #[test]
-fn a_network_with_joins_whose_logits_are_a_millionth_is_refused_by_the_layer() {
-    let joined = test_networks::all().into_iter().filter(|one| one.architecture.first_branch().is_some());
-    let mut refused = 0;
-    for mut network in joined {
-        let last = network.parameters.len() - 1;
-        let job = Job::new(1, 1, LinkProfile::loopback());
-        let images = test_networks::images(&network, 60, 12);
-        ranges(&mut network, &images).unwrap();
-        if comparison_tree().plan(&network.architecture, &job).is_err() {
-            continue;
+fn a_network_with_joins_keeps_the_digits_of_layers_of_a_millionth() {
+    assert!(test_networks::all()[JOINED].architecture.first_branch().is_some());
+    agrees(JOINED, |layer, parameters| {
+        if layer == 5 {
+            scaled(parameters, 1e-6);
         }
-        scaled(&mut network.parameters[last], 1e-6);
-        ranges(&mut network, &images).unwrap();
-        for backend in backends() {
-            let reason = backend.plan(&network.architecture, &job).unwrap_err().to_string();
-            let layer = &network.architecture.layers[last].name;
-            assert!(reason.contains(layer.as_str()) && reason.contains("keeps digits"), "{reason}");
-        }
-        refused += 1;
+    });
+    agrees(JOINED, |layer, parameters| match parameters {
+        Parameters::Affine { .. } if layer == 0 => scaled(parameters, 1e-6),
+        Parameters::Affine { weights, .. } => weights.iter_mut().for_each(|weight| *weight *= 1e6),
+        _ => {}
+    });
+}
+
+/// Two convolutions of the image side by side, before a dense layer; the second as large as said.
+fn side_by_side(second: f32) -> Network {
+    let image = Shape::Image { channels: 2, height: 8, width: 8 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let conv = Op::Conv2d(Conv2d { inputs: 2, outputs: 2, groups: 1, dilation: [1; 2], window });
+    let mut network = test_network("side-by-side", image, &[conv, conv]);
+    let both = Shape::Image { channels: 4, height: 8, width: 8 };
+    let end = test_network("end", both, &[Op::Flatten, Op::Dense(Dense { inputs: both.len(), outputs: 3 })]);
+    scaled(&mut network.parameters[1], second);
+    let layers = &mut network.architecture.layers;
+    layers[1] = layers[1].clone().reading([Source::Image]);
+    layers.push(Layer::new("both", Op::Concat, both).reading([Source::Layer(0), Source::Layer(1)]));
+    for layer in end.architecture.layers {
+        layers.push(Layer { name: format!("layer{}", layers.len()), ..layer });
     }
-    assert!(refused > 0, "no network with joins can be run at all");
+    network.parameters.push(Parameters::None);
+    network.parameters.extend(end.parameters);
+    let calibration = test_networks::images(&network, 60, 12);
+    ranges(&mut network, &calibration).unwrap();
+    network
+}
+
+#[test]
+fn a_millionth_beside_other_values_is_refused_by_its_layer() {
+    let network = side_by_side(1e-6);
+    let job = Job::new(1, 1, LinkProfile::loopback());
+    for backend in backends() {
+        let refused = backend.plan(&network.architecture, &job).unwrap_err();
+        assert_eq!(refused.layer.as_deref(), Some("layer1"));
+        assert!(refused.reason.contains("keeps digits"), "{refused}");
+    }
+}
+
+#[test]
+fn a_branch_of_nothing_but_zeros_beside_others_runs() {
+    let network = side_by_side(0.0);
+    let images = test_networks::images(&network, 3, 11);
+    let clear: Tensor<f64> = evaluate(&network, &images).unwrap();
+    for backend in backends() {
+        let done =
+            LocalSession::new(backend.as_ref(), &network, 3).run(std::slice::from_ref(&images)).unwrap();
+        assert!(done.iter().all(|role| role.error.is_none()), "{:?} {:?}", done[0].error, done[1].error);
+        for (due, got) in clear.data().iter().zip(done[0].logits[0].data()) {
+            assert!((due - f64::from(*got)).abs() < 1.0 / 256.0, "{got} where {due} is due");
+        }
+    }
 }
 
 #[test]
@@ -117,14 +160,13 @@ fn only_powers_of_two_of_the_ranges_leave_their_owner() {
 fn a_dense_layer_of_many_inputs_fits_its_ring() {
     let mut network = test_networks::all().remove(0);
     let inputs = 3 * 32 * 32;
-    network.architecture.input = veilbench_networks::Shape::Flat(inputs);
+    network.architecture.input = Shape::Flat(inputs);
     network.architecture.layers.truncate(1);
-    network.architecture.layers[0].op =
-        veilbench_networks::Op::Dense(veilbench_networks::Dense { inputs, outputs: 12 });
+    network.architecture.layers[0].op = Op::Dense(Dense { inputs, outputs: 12 });
     let signs = (0..12 * inputs).map(|at| if (at * at / 7) % 2 == 0 { 0.02 } else { -0.02 });
     network.parameters = vec![Parameters::Affine { weights: signs.collect(), bias: vec![0.0; 12] }];
     let pale = test_networks::images(&network, 60, 12).data().iter().map(|value| value / 8.0).collect();
-    ranges(&mut network, &Tensor::new(60, veilbench_networks::Shape::Flat(inputs), pale).unwrap()).unwrap();
+    ranges(&mut network, &Tensor::new(60, Shape::Flat(inputs), pale).unwrap()).unwrap();
     network.architecture.input_range = Some(veilbench_networks::Range { low: -1.0, high: 1.0 });
     let backend = comparison_tree();
     let job = LocalSession::new(&backend, &network, 1).job;

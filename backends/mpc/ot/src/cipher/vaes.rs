@@ -56,12 +56,43 @@ pub(super) fn fold(schedules: &[Schedule], counters: &Strip, sums: &mut [Strip])
     store(waiting[sums.len()])
 }
 
-/// As [`super::Hash::hash`].
+/// As [`super::Hash::hash`]: `keys` are those of the rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,vaes")]
-pub(super) fn hash(schedule: &Schedule, tweaks: &Strip, rows: &mut Strip) {
-    let once = encrypt(schedule, load(rows));
-    let twice = encrypt(schedule, add(once, load(tweaks)));
-    *rows = store(add(twice, once));
+pub(super) fn hash(keys: &Strip, rows: &mut [Strip]) {
+    let schedules = schedules(load(keys));
+    for rows in rows {
+        let clear = load(rows);
+        let mut state = add(clear, schedules[0]);
+        for keys in &schedules[1..10] {
+            for (state, key) in state.iter_mut().zip(keys) {
+                *state = _mm512_aesenc_epi128(*state, *key);
+            }
+        }
+        for (state, key) in state.iter_mut().zip(&schedules[10]) {
+            *state = _mm512_aesenclast_epi128(*state, *key);
+        }
+        *rows = store(add(state, clear));
+    }
+}
+
+/// Round keys of sixteen keys side by side, expanded as in [`schedule`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,vaes")]
+#[inline]
+fn schedules(keys: Vectors) -> [Vectors; 11] {
+    let rotation = _mm512_set1_epi32(0x0c0f_0e0d);
+    let mut all = [keys; 11];
+    let mut rounds = keys;
+    for (keys, constant) in all[1..].iter_mut().zip(ROUND_CONSTANTS) {
+        for round in &mut rounds {
+            let rotated = _mm512_shuffle_epi8(*round, rotation);
+            let substituted = _mm512_aesenclast_epi128(rotated, _mm512_set1_epi32(constant));
+            let pairs = _mm512_xor_si512(*round, _mm512_bslli_epi128::<4>(*round));
+            let sums = _mm512_xor_si512(pairs, _mm512_bslli_epi128::<8>(pairs));
+            *round = _mm512_xor_si512(sums, substituted);
+        }
+        *keys = rounds;
+    }
+    all
 }
 
 #[target_feature(enable = "avx512f,vaes")]

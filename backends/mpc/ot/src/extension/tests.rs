@@ -145,7 +145,7 @@ fn corrections_are_hidden_by_the_leaf_that_the_sender_lacks() {
 /// Public keys of the hash and numbers are different in every portion, direction, kind and session.
 #[test]
 fn no_two_hashes_have_key_and_number_in_common() {
-    let mut seen = HashSet::new();
+    let (mut seen, mut keys) = (HashSet::new(), HashSet::new());
     for name in [3, 4] {
         for direction in [Direction::Forward, Direction::Backward] {
             for kind in KINDS {
@@ -157,6 +157,9 @@ fn no_two_hashes_have_key_and_number_in_common() {
                     let numbering = receiver.forest.begin(transfers);
                     assert!(seen.insert(numbering.key));
                     assert_eq!(numbering.first, end);
+                    for number in 0..transfers as u64 {
+                        assert!(keys.insert(numbering.key ^ u128::from(numbering.first + number)));
+                    }
                     end += transfers as u64;
                 }
             }

@@ -1,0 +1,175 @@
+//! The plan for a deep circuit, from the architecture alone, and what it predicts.
+
+use std::collections::BTreeMap;
+
+use veilbench_api::Unsupported;
+use veilbench_ckks::SECURITY_BITS;
+use veilbench_networks::Architecture;
+
+use crate::deep::lowering::{Deep, Origin};
+use crate::deep::program::{Outline, Program};
+use crate::deep::roles::{Keys, key_bytes};
+use crate::deep::scheme;
+use crate::planning::cost::{Cost, Work};
+use crate::planning::plan::{
+    CLIENT_BYTES, CkksPlan, KEY_COPIES, LayerPlan, Layout, PROCESS_BYTES, Prediction, three_digits,
+};
+use crate::planning::precision::{Inputs, logit_deviation};
+use crate::planning::scheme::Scheme;
+
+/// How many times larger errors of deep circuits are than the formula for shallow ones says: squares of large values amplify what
+/// came before them.
+const DEEPER: f64 = 8.0;
+
+/// By how much the worst of many logits' errors exceeds their deviation.
+const WORST: f64 = 5.0;
+
+/// Memory for buffers that are kept from layer to layer, as a share of what the widest layer takes.
+const KEPT: f64 = 2.0;
+
+/// A plan for one image, the work behind its time on one thread and on two, and the bytes of an image in the clear.
+pub(crate) type DeepPass = (CkksPlan, [Work; 2], usize);
+
+/// What is tried for what a rotation key counts: the dearer keys are, the fewer there are, and the longer an image takes.
+const KEY_COSTS: [usize; 4] = [1, 2, 4, 16];
+
+/// Memory of both parties that keys are saved for.
+const AMPLE_MEMORY: usize = 14 << 30;
+
+/// The plan for a network: the fastest of those that need no more than ample memory, or else the one with the fewest keys.
+///
+/// # Errors
+/// [`Unsupported`], naming the layer that no ciphertext can compute, that does not fit the slots, or that no level is left for.
+pub(crate) fn plan(architecture: &Architecture) -> Result<DeepPass, Unsupported> {
+    let mut last = None;
+    for key_cost in KEY_COSTS {
+        let pass = plan_with(architecture, key_cost)?;
+        let fits = pass.0.predicted.session_peak_rss_bytes <= AMPLE_MEMORY;
+        last = Some(pass);
+        if fits {
+            break;
+        }
+    }
+    last.ok_or_else(|| Unsupported { layer: None, reason: "no plan was tried".into() })
+}
+
+fn plan_with(architecture: &Architecture, key_cost: usize) -> Result<DeepPass, Unsupported> {
+    let program = Program::new(architecture, key_cost)?;
+    if program.deep.depth() < 2 || program.product_level().is_none() {
+        let reason =
+            format!("it has no activation, and nothing that {SECURITY_BITS} bits of security are spent on");
+        return Err(Unsupported { layer: None, reason });
+    }
+    let scheme = scheme::choose(&program)?;
+    let keys = Keys { products: program.product_level(), rotations: program.rotations() };
+    let mut rotations: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+    for (&steps, &level) in &keys.rotations {
+        rotations.entry(level).or_default().push(steps);
+    }
+    let works = [1, 2].map(|threads| {
+        let cost = Cost::new(&scheme, threads);
+        let layers: Vec<f64> =
+            (0..program.outlines.len()).map(|wire| wire_ns(&cost, &program, wire)).collect();
+        let server_ns = cost.receive() + cost.limbs_shared(layers.iter().sum());
+        (Work { client_ns: cost.encrypt() + cost.decrypt(), server_ns, streamed: None }, layers)
+    });
+    let predicted = predict(architecture, &program, &scheme, &keys);
+    let layers = layers(&program, &works[0].1);
+    let image_bytes = architecture.input.len() * size_of::<f32>();
+    let plan = CkksPlan {
+        layout: Layout::Deep,
+        key_cost,
+        rotations,
+        products: keys.products,
+        predicted,
+        layers,
+        scheme,
+    };
+    Ok((plan, works.map(|(work, _)| work), image_bytes))
+}
+
+/// The deviation of a logit's error, in its unit.
+pub(crate) fn deviation(deep: &Deep, scheme: &Scheme) -> f64 {
+    let stages: Vec<Inputs> = deep
+        .wires
+        .iter()
+        .filter_map(|wire| match &wire.origin {
+            Origin::Map(terms) => {
+                let fresh = terms.iter().any(|term| term.wire == 0);
+                let count =
+                    terms.iter().map(|term| deep.wires[term.wire].shape.channels()).sum::<usize>() * 9;
+                Some(Inputs { count, magnitude: if fresh { deep.input_magnitude } else { 1.0 }, fresh })
+            }
+            _ => None,
+        })
+        .collect();
+    DEEPER * logit_deviation(scheme, &stages, true, 1.0)
+}
+
+fn predict(architecture: &Architecture, program: &Program, scheme: &Scheme, keys: &Keys) -> Prediction {
+    let messages = key_bytes(keys, scheme);
+    let unit = program.deep.logit_unit();
+    let deviation = deviation(&program.deep, scheme) * unit;
+    let outlines =
+        || program.outlines.iter().enumerate().filter_map(|(wire, own)| Some((wire, own.as_ref()?)));
+    let weights: usize = outlines()
+        .map(|(_, outline)| 2 * outline.length.max(32) * outline.chain.diagonals() * size_of::<i32>())
+        .sum();
+    let widest = outlines()
+        .map(|(wire, Outline { chain, .. })| {
+            chain.rotated_inputs() * scheme.memory_bytes(program.deep.level(wire) + 1)
+        })
+        .max()
+        .unwrap_or(0);
+    // Wires that wait for a join, and what a rotation takes.
+    let held = 24 * scheme.memory_bytes(scheme.depth());
+    let peak_rss_bytes =
+        keys.memory_bytes(scheme) + weights + (KEPT * widest as f64) as usize + held + PROCESS_BYTES;
+    let largest = messages.iter().copied().max().unwrap_or(0);
+    Prediction {
+        online_wall_ns: 0,
+        online_bytes: 0,
+        setup_bytes: messages.iter().sum::<usize>() + scheme.public_key_bytes(),
+        upload_bytes: scheme.wire_bytes(scheme.depth(), true),
+        download_bytes: scheme.wire_bytes(0, false),
+        peak_rss_bytes,
+        session_peak_rss_bytes: peak_rss_bytes + CLIENT_BYTES + 2 * KEY_COPIES * largest + held / 4,
+        max_logit_error: three_digits(WORST * deviation),
+        logit_error_deviation: three_digits(deviation),
+        logits: architecture.classes(),
+    }
+}
+
+fn layers(program: &Program, times: &[f64]) -> Vec<LayerPlan> {
+    let wires = program.deep.wires.iter().zip(&program.outlines).enumerate();
+    let layer = |(wire, (own, outline)): (usize, (&crate::deep::lowering::Wire, &Option<Outline>))| {
+        let is_product = matches!(own.origin, Origin::Product { .. });
+        let chain = outline.as_ref().map(|outline| &outline.chain);
+        LayerPlan {
+            layer: own.name.clone(),
+            activation: if is_product { own.name.clone() } else { String::new() },
+            level: program.deep.level(wire) + 1,
+            outputs: own.shape.len(),
+            ciphertexts: 1,
+            weights: chain.map_or(0, |chain| chain.diagonals()),
+            rotations: chain.map_or(0, |chain| chain.baby_steps() + chain.giant_steps())
+                + outline.as_ref().map_or(0, |outline| outline.folds.len()),
+            online_ns: times[wire] as u64,
+        }
+    };
+    wires.skip(1).map(layer).collect()
+}
+
+/// What a wire takes on one thread, in nanoseconds.
+fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
+    let level = program.deep.level(wire) + 1;
+    match (&program.deep.wires[wire].origin, &program.outlines[wire]) {
+        (Origin::Product { .. }, _) => cost.product(level),
+        (Origin::Map(terms), Some(Outline { chain, folds, length })) => {
+            cost.streamed(chain, *length, terms.len(), level)
+                + folds.len() as f64 * cost.rotate(level)
+                + cost.rescale(level)
+        }
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,227 @@
+//! The model owner of a deep circuit.
+
+use serde::Serialize;
+use veilbench_api::{Error, Link, Recorder};
+use veilbench_ckks::{Ciphertext, Evaluator, PublicKey, SecretKey, StreamedTransform, Subrings};
+use veilbench_networks::Network;
+
+use crate::deep::lowering::Origin;
+use crate::deep::program::Program;
+use crate::planning::scheme::Scheme;
+use crate::roles::throughput::{receive, rerandomise};
+
+/// How precise the encrypted values of a wire are, in units of its range.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct WireTrace {
+    pub(crate) layer: String,
+    pub(crate) level: usize,
+    pub(crate) largest_value: f64,
+    pub(crate) largest_error: f64,
+    pub(crate) precision_bits: f64,
+}
+
+/// The model owner's half: weights as rounded coefficients.
+pub(crate) struct Server {
+    evaluator: Evaluator,
+    /// Of the data owner: answers are re-randomised with it.
+    public: PublicKey,
+    scheme: Scheme,
+    steps: Vec<Step>,
+    recorder: Recorder,
+}
+
+struct Step {
+    name: String,
+    work: Work,
+    level: usize,
+    /// Wires that are read here for the last time.
+    last_read: Vec<usize>,
+}
+
+enum Work {
+    Image,
+    Map { inputs: Vec<usize>, transform: Box<StreamedTransform>, folds: Vec<i64>, bias: Repeated },
+    Product { of: usize, shift: Repeated },
+}
+
+/// A vector that repeats through the slots.
+struct Repeated(Vec<f64>);
+
+impl Repeated {
+    fn slots(&self, slots: usize) -> Vec<f64> {
+        self.0.iter().copied().cycle().take(slots).collect()
+    }
+}
+
+impl Server {
+    /// Rounds the weights, each map's for the level it is used at and the scales of what it reads.
+    pub(crate) fn new(
+        evaluator: Evaluator,
+        public: PublicKey,
+        scheme: Scheme,
+        program: &Program,
+        network: &Network,
+        recorder: Recorder,
+    ) -> Result<Self, Error> {
+        let (architecture, parameters) = (&network.architecture, &network.parameters[..]);
+        let subrings = Subrings::new(evaluator.context());
+        let primes = evaluator.context().parameters().data_primes().to_vec();
+        let target = f64::from(scheme.map_scale_bits).exp2();
+        let mut scales: Vec<f64> = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        let Program { deep, layouts, outlines } = program;
+        for (wire, (own, outline)) in deep.wires.iter().zip(outlines).enumerate() {
+            let level = deep.level(wire);
+            let (work, scale) = match (&own.origin, outline) {
+                (Origin::Map(terms), Some(outline)) => {
+                    let (diagonals, bias) = program.weights(architecture, parameters, wire, terms);
+                    let product = target * primes[level + 1] as f64;
+                    let weights: Vec<f64> = terms.iter().map(|term| product / scales[term.wire]).collect();
+                    let transform = StreamedTransform::new(
+                        &subrings,
+                        &diagonals,
+                        outline.chain.clone(),
+                        &weights,
+                        level + 1,
+                    )
+                    .map_err(Error::engine("rounding the weights"))?;
+                    let bias = Repeated(layouts[wire].spread(&bias, layouts[wire].period));
+                    let inputs = terms.iter().map(|term| term.wire).collect();
+                    let (transform, folds) = (Box::new(transform), outline.folds.clone());
+                    // What the evaluator computes: it multiplies first and then divides.
+                    let scale = scales[terms[0].wire] * weights[0] / primes[level + 1] as f64;
+                    (Work::Map { inputs, transform, folds, bias }, scale)
+                }
+                (Origin::Product { of, layer }, _) => {
+                    let shifts = deep.shifts(*of, *layer, parameters);
+                    let shift = Repeated(layouts[*of].spread(&shifts, layouts[*of].period));
+                    let scale = scales[*of] * scales[*of] / primes[deep.level(*of)] as f64;
+                    (Work::Product { of: *of, shift }, scale)
+                }
+                _ => (Work::Image, scheme.input_scale()),
+            };
+            scales.push(scale);
+            steps.push(Step { name: own.name.clone(), work, level, last_read: Vec::new() });
+        }
+        forget(&mut steps);
+        Ok(Self { evaluator, public, scheme, steps, recorder })
+    }
+
+    /// Answers one image.
+    pub(crate) fn answer(&self, client: &mut Link) -> Result<(), Error> {
+        let context = self.evaluator.context();
+        let bytes = self.scheme.wire_bytes(self.scheme.depth(), true);
+        let message = self.recorder.span("wait", || client.receive_exactly(bytes))?;
+        let image = self.recorder.span("receive", || receive(context, &self.scheme, &message, 1))?;
+        let image = image.into_iter().next().ok_or_else(|| Error::protocol("no ciphertext came"))?;
+        let answer = self.evaluate(image, |_, _| Ok(())).map_err(Error::engine("computing a layer"))?;
+        let message = answer.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?;
+        self.recorder.span("send", || client.send(&message))?;
+        Ok(())
+    }
+
+    /// Computes every wire in turn and returns the last.
+    fn evaluate(
+        &self,
+        image: Ciphertext,
+        mut observe: impl FnMut(usize, &Ciphertext) -> veilbench_ckks::Result<()>,
+    ) -> veilbench_ckks::Result<Ciphertext> {
+        let mut held: Vec<Option<Ciphertext>> = vec![Some(image)];
+        for (index, step) in self.steps.iter().enumerate().skip(1) {
+            let last = index + 1 == self.steps.len();
+            let value =
+                self.recorder.span(&format!("layer:{}", step.name), || self.step(step, &held, last))?;
+            observe(index, &value)?;
+            for &wire in &step.last_read {
+                held[wire] = None;
+            }
+            held.push(Some(value));
+        }
+        let last = held.pop().flatten();
+        last.ok_or(veilbench_ckks::Error::Shape { reason: "a circuit without a result".into() })
+    }
+
+    fn step(
+        &self,
+        step: &Step,
+        held: &[Option<Ciphertext>],
+        last: bool,
+    ) -> veilbench_ckks::Result<Ciphertext> {
+        let (evaluator, context) = (&self.evaluator, self.evaluator.context());
+        let at = |wire: usize, level: usize| {
+            let missing =
+                || veilbench_ckks::Error::Shape { reason: "a wire that is forgotten is read".into() };
+            let value = held.get(wire).and_then(Option::as_ref).ok_or_else(missing)?;
+            evaluator.drop_to_level(value, level)
+        };
+        match &step.work {
+            Work::Image => at(0, step.level),
+            Work::Product { of, shift } => {
+                let x = at(*of, step.level + 1)?;
+                let shift = context.encode(&shift.slots(self.scheme.slots()), x.scale(), x.level())?;
+                let shifted = evaluator.add_plain(&x, &shift)?;
+                evaluator.rescale(&evaluator.multiply(&x, &shifted)?)
+            }
+            Work::Map { inputs, transform, folds, bias } => {
+                let inputs: Vec<Ciphertext> =
+                    inputs.iter().map(|&wire| at(wire, step.level + 1)).collect::<Result<_, _>>()?;
+                let mut sum = evaluator.streamed_transform(transform, &inputs)?;
+                drop(inputs);
+                for &fold in folds {
+                    let rotated = evaluator.rotate(&sum, fold)?;
+                    evaluator.add_assign(&mut sum, &rotated)?;
+                }
+                if last {
+                    rerandomise(&self.public, context, &mut sum)?;
+                }
+                let result = evaluator.rescale(&sum)?;
+                let bias =
+                    context.encode(&bias.slots(self.scheme.slots()), result.scale(), result.level())?;
+                evaluator.add_plain(&result, &bias)
+            }
+        }
+    }
+
+    /// Computes one image with the data owner's key at hand and holds every wire against plain slots.
+    pub(crate) fn insecure_debug_trace(
+        &self,
+        secret: &SecretKey,
+        image: Ciphertext,
+        expected: &[Vec<f64>],
+    ) -> veilbench_ckks::Result<Vec<WireTrace>> {
+        let context = self.evaluator.context();
+        let mut layers = Vec::new();
+        self.evaluate(image, |wire, value| {
+            let slots = context.decode(&secret.decrypt(value)?)?;
+            let due = expected[wire].iter().cycle();
+            let error =
+                slots.iter().zip(due.clone()).map(|(slot, due)| (slot - due).abs()).fold(0.0, f64::max);
+            layers.push(WireTrace {
+                layer: self.steps[wire].name.clone(),
+                level: value.level(),
+                largest_value: due.take(slots.len()).fold(0.0, |most: f64, due| most.max(due.abs())),
+                largest_error: error,
+                precision_bits: -error.log2(),
+            });
+            Ok(())
+        })?;
+        Ok(layers)
+    }
+}
+
+/// Notes with every step what no later one reads.
+fn forget(steps: &mut [Step]) {
+    let mut seen = vec![false; steps.len()];
+    for index in (0..steps.len()).rev() {
+        let read = match &steps[index].work {
+            Work::Image => Vec::new(),
+            Work::Product { of, .. } => vec![*of],
+            Work::Map { inputs, .. } => inputs.clone(),
+        };
+        for wire in read {
+            if !std::mem::replace(&mut seen[wire], true) {
+                steps[index].last_read.push(wire);
+            }
+        }
+    }
+}

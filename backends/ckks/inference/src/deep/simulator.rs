@@ -1,0 +1,49 @@
+//! A program on plain slots: what ciphertexts would hold without noise.
+
+use veilbench_networks::Network;
+
+use crate::deep::lowering::Origin;
+use crate::deep::program::{MOST_SLOTS, Program};
+
+#[cfg(test)]
+pub(crate) mod oracle;
+
+/// The slots of every wire for an image.
+pub(crate) fn wires(program: &Program, network: &Network, image: &[f32]) -> Vec<Vec<f64>> {
+    let (architecture, parameters) = (&network.architecture, &network.parameters[..]);
+    let mut held: Vec<Vec<f64>> = Vec::new();
+    for (wire, own) in program.deep.wires.iter().enumerate() {
+        let layout = &program.layouts[wire];
+        let slots = match &own.origin {
+            Origin::Image => {
+                let values: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
+                layout.spread(&values, MOST_SLOTS)
+            }
+            Origin::Product { of, layer } => {
+                let shifts =
+                    program.layouts[*of].spread(&program.deep.shifts(*of, *layer, parameters), MOST_SLOTS);
+                held[*of].iter().zip(shifts).map(|(x, shift)| x * (x + shift)).collect()
+            }
+            Origin::Map(terms) => {
+                let (diagonals, bias) = program.weights(architecture, parameters, wire, terms);
+                let mut sum = vec![0.0; MOST_SLOTS];
+                for ((input, shift), diagonal) in diagonals {
+                    let from = &held[terms[input].wire];
+                    let rotated = from.iter().cycle().skip(shift as usize);
+                    for ((sum, value), weight) in sum.iter_mut().zip(rotated).zip(diagonal.iter().cycle()) {
+                        *sum += value * weight;
+                    }
+                }
+                for fold in program.outlines[wire].iter().flat_map(|outline| &outline.folds) {
+                    let mut rotated = sum.clone();
+                    rotated.rotate_left(*fold as usize);
+                    sum.iter_mut().zip(rotated).for_each(|(sum, value)| *sum += value);
+                }
+                let bias = layout.spread(&bias, MOST_SLOTS);
+                sum.iter().zip(bias).map(|(sum, bias)| sum + bias).collect()
+            }
+        };
+        held.push(slots);
+    }
+    held
+}

@@ -1,0 +1,58 @@
+//! Slots held to the oracle, and how much work a program is.
+
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{Network, Tensor};
+
+use super::wires;
+use crate::deep::lowering::{Origin, Wire};
+use crate::deep::program::{MOST_SLOTS, Program};
+
+/// Counts of a whole image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) levels: usize,
+    pub(crate) diagonals: usize,
+    pub(crate) hoisted: usize,
+    pub(crate) rotations: usize,
+    pub(crate) products: usize,
+}
+
+impl Counts {
+    fn of(program: &Program) -> Self {
+        let mut counts = Self { levels: program.deep.depth(), ..Self::default() };
+        for outline in program.outlines.iter().flatten() {
+            counts.diagonals += outline.chain.diagonals();
+            counts.hoisted += outline.chain.baby_steps();
+            counts.rotations += outline.chain.giant_steps() + outline.folds.len();
+        }
+        let is_product = |wire: &&Wire| matches!(wire.origin, Origin::Product { .. });
+        counts.products = program.deep.wires.iter().filter(is_product).count();
+        counts
+    }
+}
+
+/// The logits of an image, from every slot that holds one; the others must be zero.
+fn logits(program: &Program, network: &Network, image: &[f32]) -> Vec<f64> {
+    let (Some(last), Some(layout)) = (wires(program, network, image).pop(), program.layouts.last()) else {
+        return Vec::new();
+    };
+    for (label, value) in layout.labels(MOST_SLOTS).into_iter().zip(&last) {
+        let due = layout.slots.get(label as usize).map_or(0.0, |&slot| last[slot as usize]);
+        assert!((value - due).abs() < 1e-9, "{value} where {due} is due");
+    }
+    layout.slots.iter().map(|&slot| last[slot as usize] * program.deep.logit_unit()).collect()
+}
+
+/// Holds the logits to the oracle's, relative to their spread.
+pub(crate) fn check(network: &Network, images: &Tensor) -> Counts {
+    let program = Program::new(&network.architecture, 1).expect("it is supported");
+    let expected = evaluate::<f64>(network, images).expect("it is sound");
+    let unit = expected.data().iter().fold(0.0, |most: f64, logit| most.max(logit.abs()));
+    for image in 0..images.images() {
+        let found = logits(&program, network, images.image(image));
+        for (found, due) in found.iter().zip(expected.image(image)) {
+            assert!((found - due).abs() < 1e-6 * unit, "{found} where the oracle has {due}");
+        }
+    }
+    Counts::of(&program)
+}

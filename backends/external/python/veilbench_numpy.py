@@ -1,0 +1,87 @@
+"""A network's layers in NumPy, for roles in Python: what the clear network computes, and what it is made of.
+
+`load` reads the weights, `OPERATORS` evaluates a layer, `segments` multiplies out what is between two activations.
+"""
+
+import numpy
+
+
+def load(session):
+    """The parameters of every layer, by what they are, at the role that holds the weights."""
+    return [{what: numpy.load(path) for what, path in files.items()} for files in session.weights["layers"]]
+
+
+def images(session, payload):
+    """A batch as count x channels x rows x columns, or count x features."""
+    shape = session.architecture["input"]
+    return numpy.frombuffer(payload, "<f4").reshape(-1, *shape)
+
+
+def padded(values, layer, fill):
+    top, left, bottom, right = layer["padding"]
+    return numpy.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
+
+
+def windows(values, layer, fill=0.0):
+    """Every value each output pixel sees: images x channels x rows x columns x (kernel rows x kernel columns)."""
+    values = padded(values, layer, fill)
+    _, rows, columns = layer["output"]
+    (row_step, column_step), (row_gap, column_gap) = layer["stride"], layer.get("dilation", [1, 1])
+    taps = [(row * row_gap, column * column_gap) for row in range(layer["kernel"][0]) for column in range(layer["kernel"][1])]
+    seen = [values[:, :, row:row + (rows - 1) * row_step + 1:row_step, column:column + (columns - 1) * column_step + 1:column_step]
+            for row, column in taps]
+    return numpy.stack(seen, axis=-1)
+
+
+def conv2d(values, layer, parameters):
+    groups = layer["groups"]
+    seen = numpy.split(windows(values, layer), groups, axis=1)
+    kernels = numpy.split(parameters["weights"].reshape(*parameters["weights"].shape[:2], -1), groups)
+    parts = [numpy.einsum("ncyxt,oct->noyx", part, kernel, optimize=True) for part, kernel in zip(seen, kernels)]
+    return numpy.concatenate(parts, axis=1) + parameters["bias"][:, None, None]
+
+
+def polynomial(values, layer, parameters):
+    coefficients = parameters["coefficients"].reshape(layer["channels"], -1, *[1] * (values.ndim - 2))
+    result = numpy.zeros_like(values)
+    for power in range(layer["degree"], -1, -1):
+        result = result * values + coefficients[:, power]
+    return result
+
+
+OPERATORS = {
+    "dense": lambda values, layer, parameters: values @ parameters["weights"].T + parameters["bias"],
+    "conv2d": conv2d,
+    "average-pool": lambda values, layer, _: windows(values, layer).mean(axis=-1),
+    "max-pool": lambda values, layer, _: windows(values, layer, -numpy.inf).max(axis=-1),
+    "relu": lambda values, layer, _: numpy.maximum(values, 0),
+    "polynomial": polynomial,
+    "flatten": lambda values, layer, _: values.reshape(len(values), -1),
+}
+
+AFFINE = ("dense", "conv2d", "average-pool", "flatten")
+
+
+def segments(architecture, parameters):
+    """The network, a chain, as affine maps and activations in turn: (matrix of inputs x outputs, bias, activation), where
+    the activation is a layer and its parameters, or None behind the last map."""
+    shape, pending, result = architecture["input"], [], []
+    for layer, own in zip(architecture["layers"], parameters):
+        if layer["op"] in AFFINE:
+            pending.append((layer, own))
+        else:
+            result.append((*multiplied_out(shape, pending), (layer, own)))
+            shape, pending = layer["output"], []
+    if pending:
+        result.append((*multiplied_out(shape, pending), None))
+    return result
+
+
+def multiplied_out(shape, layers):
+    """What affine layers make of zeros is the bias, and of every unit vector, less that, a row of the matrix."""
+    count = int(numpy.prod(shape))
+    values = numpy.concatenate([numpy.zeros((1, count)), numpy.eye(count)]).reshape(-1, *shape)
+    for layer, own in layers:
+        values = OPERATORS[layer["op"]](values, layer, {what: array.astype("f8") for what, array in own.items()})
+    values = values.reshape(count + 1, -1)
+    return values[1:] - values[0], values[0]

@@ -1,0 +1,125 @@
+//! The backend against the fixed-point oracle on networks that ship, its counts, and the contract.
+
+use std::time::Duration;
+
+use veilbench_api::conformance;
+use veilbench_api::conformance::test_networks::test_network;
+use veilbench_api::local_session::{LocalSession, PartyOutcome};
+use veilbench_datasets::{Split, Store, load};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::oracle;
+use veilbench_mpc::ring::encode;
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{Dense, Network, Op, Shape, Tensor, zoo};
+
+use super::*;
+use crate::tests::images;
+use crate::tests::real_images::tensor;
+
+#[test]
+fn the_contract_is_kept() {
+    conformance::check(&TwoParty).unwrap();
+}
+
+/// Logits of a batch from a session, and those of the fixed-point oracle.
+fn logits(network: &Network, images: &Tensor, settings: &[(&str, &str)]) -> (Vec<f64>, Vec<f64>, Plan) {
+    let mut session = LocalSession::new(&TwoParty, network, images.images());
+    session.timeout = Duration::from_secs(60);
+    session.job.settings = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let plan = TwoParty.plan(&network.architecture, &session.job).unwrap();
+    let Compiled { lowered, network: compiled, .. } =
+        TwoParty::compile(&network.architecture, &plan).unwrap();
+    let circuit = compiled.circuit();
+    let model = Model::encode(circuit, &lowered.parameters(network.clone())).unwrap();
+    let bits = circuit.format().activation_bits;
+    let inputs: Vec<u64> =
+        images.data().iter().map(|&value| encode(f64::from(value), bits).unwrap()).collect();
+    let expected = oracle::evaluate(circuit, &model, &inputs);
+    let done = session.run(std::slice::from_ref(images)).unwrap();
+    let errors: Vec<_> = done.iter().filter_map(|role| role.error.as_ref()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let prediction = plan.prediction.as_ref().unwrap();
+    for (phase, predicted) in [(0, prediction.setup_bytes), (2, prediction.online_bytes)] {
+        let sent: u64 =
+            done.iter().flat_map(|role| &role.phases[phase].exchanged).map(|peer| peer.sent_bytes).sum();
+        assert_eq!(Some(sent), predicted, "phase {phase}");
+    }
+    let logits = done[0].logits[0].data().iter().map(|logit| f64::from(*logit)).collect();
+    (logits, expected.into_iter().map(|logit| circuit.decode(logit)).collect(), plan)
+}
+
+#[test]
+fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle_and_bytes_as_predicted() {
+    for (name, count, settings) in
+        [("mnist-mlp", 5, &[][..]), ("mnist-cnn", 5, &[("k", "4")]), ("malaria-cnn", 1, &[("k", "4")])]
+    {
+        let network = zoo::load(name).unwrap();
+        let (logits, expected, _) = logits(&network, &images(&network, count), settings);
+        let errors = logits.iter().zip(&expected).map(|(logit, expected)| (logit - expected).abs());
+        let most = errors.fold(0.0, f64::max);
+        assert!(most < 2f64.powi(-10), "{name}: off by {most}");
+    }
+}
+
+#[test]
+fn digits_and_cells_are_classified_as_by_the_clear_network() {
+    for (name, data, count) in
+        [("mnist-mlp", "mnist", 30), ("mnist-cnn", "mnist", 30), ("malaria-cnn", "malaria", 4)]
+    {
+        let network = zoo::load(name).unwrap();
+        let store = Store::new("none", "none");
+        let dataset = load(&store, &format!("{data}-sample"), Split::Test).unwrap().subset(count, 0).unwrap();
+        let images = tensor(&network, &dataset, 0..dataset.len());
+        let clear: Tensor<f64> = evaluate(&network, &images).unwrap();
+        let (logits, _, _) = logits(&network, &images, &[]);
+        let class = |logits: &[f64]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+        let classes = network.architecture.classes();
+        for (image, logits) in logits.chunks_exact(classes).enumerate() {
+            assert_eq!(class(logits), class(clear.image(image)), "{name}, image {image}");
+        }
+    }
+}
+
+#[test]
+fn batches_are_cut_into_windows_that_are_prepared_one_by_one() {
+    assert_eq!(windows(7, 3).collect::<Vec<_>>(), [0..3, 3..6, 6..7]);
+    let job = Job::new(100_000, 1, veilbench_api::LinkProfile::loopback());
+    // Without comparisons masks and wires alone take memory.
+    let dense = Op::Dense(Dense { inputs: 900, outputs: 10 });
+    let linear = test_network("linear", Shape::Flat(900), &[dense]).architecture;
+    for architecture in [zoo::load("mnist-cnn").unwrap().architecture, linear] {
+        let plan = TwoParty.plan(&architecture, &job).unwrap();
+        let window = plan.parameters["format"]["images_a_message"].as_u64().unwrap();
+        assert!((1..100_000).contains(&window), "{window}");
+    }
+}
+
+#[test]
+fn polynomials_and_uncalibrated_networks_are_refused_with_what_would_help() {
+    let job = Job::new(1, 1, veilbench_api::LinkProfile::loopback());
+    let reason = |architecture: &Architecture| TwoParty.plan(architecture, &job).unwrap_err().reason;
+    assert!(reason(&zoo::load("mnist-mlp-poly").unwrap().architecture).contains("mpc has"));
+    let uncalibrated = zoo::load("mnist-mlp").unwrap().architecture.without_ranges();
+    assert!(reason(&uncalibrated).contains("calibrated ranges"));
+}
+
+#[test]
+fn pixels_out_of_bounds_are_refused_by_the_data_owner_after_the_last_message() {
+    let network = zoo::load("mnist-mlp").unwrap();
+    let images = images(&network, 3);
+    let mut pixels = images.data().to_vec();
+    pixels[images.data().len() / 3] = 1e6;
+    let batch = Tensor::new(3, network.architecture.input, pixels).unwrap();
+    let session = LocalSession::new(&TwoParty, &network, 3);
+    let seen = |done: &[PartyOutcome]| format!("{:?}", done[1].phases[2].exchanged);
+    let usual = session.run(std::slice::from_ref(&images)).unwrap();
+    let done = session.run(std::slice::from_ref(&batch)).unwrap();
+    assert!(
+        matches!(&done[0].error, Some(Error::OutOfRange { images, .. }) if *images == [1]),
+        "{:?}",
+        done[0].error
+    );
+    // The model owner can tell it from no other batch.
+    assert!(done[1].error.is_none(), "{:?}", done[1].error);
+    assert_eq!(seen(&usual), seen(&done));
+}

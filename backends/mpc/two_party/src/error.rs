@@ -1,0 +1,104 @@
+//! What can go wrong: a peer's message that is not what the protocol says, a network that does not fit.
+
+/// Reason for which a party gave up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A message is shorter or longer than the protocol says.
+    #[error("{what}: a message of {expected} bytes was expected, {actual} came; the session is over")]
+    Length {
+        /// What it carries.
+        what: &'static str,
+        /// Bytes the protocol asks for.
+        expected: usize,
+        /// Bytes that came.
+        actual: usize,
+    },
+    /// A residue of a ciphertext reaches its prime.
+    #[error("{what}: a residue reaches its prime; the session is over")]
+    Residue {
+        /// What carries it.
+        what: &'static str,
+    },
+    /// The caller gave more or fewer values than belong together.
+    #[error("{what}: {expected} are needed, {actual} were given")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// How many belong there.
+        expected: usize,
+        /// How many were given.
+        actual: usize,
+    },
+    /// Shares are of a ring that the ciphertexts have no room for.
+    #[error("shares of {bits} bits were asked for; ciphertexts have room for {least} to {most}")]
+    RingBits {
+        /// The size asked for.
+        bits: u32,
+        /// The smallest size.
+        least: u32,
+        /// The largest size.
+        most: u32,
+    },
+    /// A kernel reads more of one channel than a ciphertext holds.
+    #[error(
+        "a kernel reads {values} values of a channel, where a ciphertext holds {most}: use smaller or less dilated kernels"
+    )]
+    Kernel {
+        /// Values between the first and the last one read, and all in between.
+        values: usize,
+        /// What a ciphertext holds.
+        most: usize,
+    },
+    /// A weight is too large for the noise that it may cause. The number itself is secret.
+    #[error("weight {index} has more than {bits} bits")]
+    Weight {
+        /// Its number.
+        index: usize,
+        /// The most bits.
+        bits: u32,
+    },
+    /// A gate that this protocol does not have.
+    #[error("gate {gate}: {reason}")]
+    Unsupported {
+        /// Its number in the circuit.
+        gate: usize,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// Products carry more noise than half of what the truncation behind them drops.
+    #[error(
+        "gate {gate}: it drops {shift} bits, and noise of up to {noise} needs more: use more fractional bits of weights or a smaller ring"
+    )]
+    Noise {
+        /// Number of the truncating gate in the circuit.
+        gate: usize,
+        /// Bits that it drops.
+        shift: u32,
+        /// What the noise is at most, in units of the last place.
+        noise: u64,
+    },
+    /// Preparing an earlier batch failed: parties no longer agree on numbers of transfers.
+    #[error("the session is over: preparing an earlier batch failed")]
+    Over,
+    /// Images drive activations beyond what the ring can tell.
+    #[error("images {images:?} of the batch drive values beyond what their guards accept")]
+    OutOfRange {
+        /// Their numbers in the batch.
+        images: Vec<usize>,
+    },
+    /// Of transfers and what is built on them.
+    #[error(transparent)]
+    Transfer(#[from] veilbench_ot::Error),
+    /// Of the polynomial ring.
+    #[error(transparent)]
+    Ring(#[from] veilbench_ring::Error),
+    /// Of the circuit and its model.
+    #[error(transparent)]
+    Circuit(#[from] veilbench_mpc::Error),
+}
+
+/// Refuses another number of values than belong there.
+pub(crate) fn expect_count(what: &'static str, expected: usize, actual: usize) -> Result<(), Error> {
+    if expected == actual { Ok(()) } else { Err(Error::Count { what, expected, actual }) }
+}

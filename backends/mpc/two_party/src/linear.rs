@@ -1,0 +1,57 @@
+//! Linear layers on shares: products of a data owner's random masks with a model owner's weights, ahead of the images.
+//!
+//! The data owner draws a mask `r` for every input and sends it encrypted; the model owner multiplies by its weights and answers with the
+//! products under masks of its own, so that both have shares of `W r`. Online the data owner sends its share of the inputs less `r`, after which the model owner
+//! knows `x - r`, computes `W (x - r) + b` in the clear, and adds its share: the order of Mishra, Lehmkuhl, Srinivasan, Zheng, Popa, "Delphi" (USENIX
+//! Security 2020), with the encoding of Cheetah ([`Layout`]).
+//!
+//! - *Encryption*: ring learning with errors, N = 4096, Q of two primes of 50 bits (the table allows 106), ternary secret, centred binomial errors. Masks
+//!   modulo `2^L` are encoded as `round(Q r / 2^L)`, so that wrapping modulo `2^L` is wrapping modulo Q. Half of a ciphertext is a seed.
+//! - *Answer*: the model owner adds `U`, uniform modulo Q, to the first half of the product and keeps `-round(2^L U / Q)`; divides both halves by the second
+//!   prime; adds a fresh encryption of zero under the data owner's public key; and sends all of the second half and only the needed coefficients of the first.
+//!
+//! Shares are of `W r + eps`, where `eps` comes from the noise of answers, of deviation 240 modulo the first prime: below 1,500 for shares of 50 bits, halved by each bit
+//! less (`most_noise`). The truncation that follows drops the fractional bits of weights: a network is refused where `eps` reaches half of what is dropped
+//! (`src/network/noise.rs`), so that a truncated value is within two units of the rounded one: beyond one with a probability of at most `|eps| / 2^f`, which
+//! is about 4e-6 for f = 25 and shares of 49 bits. Logits may drop less, and keep some: a linear function of the last layer's weights and of noise that the data
+//! owner knows, below the precision that logits are stated to.
+//!
+//! # Views
+//! - *Model owner*, request: ciphertexts under the data owner's key. Public key: an encryption of zero, whose uniform half comes from the model owner's own
+//!   seed; one more sample of the same secret modulo a divisor of Q. Online: `x - r`, where `r` is uniform modulo `2^L`, of one image alone.
+//! - *Data owner*, answer: the needed coefficients of the first half are uniform modulo the first prime whatever the weights, because `U` is uniform modulo Q and division by
+//!   the second prime, rounded, takes as many numbers to each residue; the masks of two coefficients or answers are independent. The second half
+//!   is `c1 + a u + e`, of a ternary `u` and error `e` drawn for this ciphertext: a sample of ring learning with errors, for `u` occurs nowhere else that is not under
+//!   `U`. Coefficients of the first half that no output needs would be products of weights without a mask, and do not leave.
+//! - Neither: the phase that the data owner decrypts tells it its share; the share and `U` tell the model owner nothing.
+
+mod data_owner;
+mod layout;
+mod model_owner;
+mod rlwe;
+
+pub use data_owner::{Masks, Requested, SecretKey};
+pub use layout::Layout;
+pub use model_owner::{PublicKey, WEIGHT_BITS, Weights};
+pub use rlwe::{DEGREE, LEAST_RING_BITS, MOST_RING_BITS, Rlwe};
+
+use crate::Error;
+
+/// Bytes of a public key.
+pub const PUBLIC_KEY_BYTES: usize = rlwe::ROW_BYTES;
+
+/// The largest error of a product, in units of the last place of shares of so many bits: six deviations, and one for rounding.
+pub(crate) fn most_noise(ring_bits: u32) -> u64 {
+    1 + (1500 >> MOST_RING_BITS.saturating_sub(ring_bits))
+}
+
+/// Refuses a message of another length.
+fn expect_length(what: &'static str, expected: usize, message: &[u8]) -> Result<(), Error> {
+    let actual = message.len();
+    if expected == actual { Ok(()) } else { Err(Error::Length { what, expected, actual }) }
+}
+
+#[cfg(test)]
+pub(crate) mod shapes;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The data owner: encrypts masks, and gets its share of what the model owner's weights make of them.
+
+use std::sync::Arc;
+
+use veilbench_ot::bits::{Reader, Writer};
+use veilbench_ring::random::{Randomness, Seed, expand_uniform};
+use veilbench_ring::wiped::Wiped;
+use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
+use zeroize::Zeroizing;
+
+use super::rlwe::{DEGREE, Hidden, RESIDUE_BITS, ROW_BYTES, Rlwe, read_residues, write_residues};
+use super::{Layout, PUBLIC_KEY_BYTES, expect_length};
+use crate::Error;
+use crate::bits::low;
+use crate::error::expect_count;
+
+/// The data owner's secret key, ternary, of one session. Wiped on drop.
+pub struct SecretKey {
+    rlwe: Arc<Rlwe>,
+    polynomial: Hidden<Ntt>,
+}
+
+impl SecretKey {
+    /// Samples a key.
+    pub fn generate(rlwe: Arc<Rlwe>, random: &mut Randomness) -> Self {
+        let coefficients = sampling::ternary(random, DEGREE);
+        let polynomial = Polynomial::from_signed(rlwe.ring(), &coefficients, 2).into_ntt(rlwe.ring());
+        random.erase_past();
+        Self { rlwe, polynomial: Hidden(polynomial) }
+    }
+
+    /// An encryption of zero modulo the first prime, `e - a s`, where the model owner's seed says what `a` is. Of [`PUBLIC_KEY_BYTES`].
+    pub fn public_key(&self, seed: &Seed, random: &mut Randomness) -> Vec<u8> {
+        let ring = self.rlwe.ring();
+        let error = sampling::error(random, DEGREE);
+        random.erase_past();
+        let mut body = Polynomial::from_signed(ring, &error, 1).into_ntt(ring);
+        self.subtract_mask(&mut body, seed, 0);
+        let mut message = Writer::new(8 * PUBLIC_KEY_BYTES);
+        write_residues(body.limb(0).iter().copied(), &mut message);
+        message.finish()
+    }
+
+    /// `body -= a s`; row `i` of `a` is stream `first + i` of the seed.
+    pub(super) fn subtract_mask(&self, body: &mut Polynomial<Ntt>, seed: &Seed, first: u64) {
+        let ring = self.rlwe.ring();
+        body.for_each_expanded_row(|index, row| {
+            let m = ring.modulus(index);
+            let mut mask = Wiped::new(DEGREE);
+            expand_uniform(m, seed, first + index as u64, &mut mask);
+            ring.kernels().multiply_assign(m, &mut mask, self.polynomial.limb(index));
+            ring.kernels().subtract_assign(m, row, &mask);
+        });
+    }
+
+    /// Draws a mask for every input of a layer, and encrypts them. Returns the message to the model owner, of [`Layout::request_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::RingBits`].
+    pub fn request(
+        &self,
+        layout: &Arc<Layout>,
+        bits: u32,
+        random: &mut Randomness,
+    ) -> Result<(Requested, Vec<u8>), Error> {
+        Rlwe::expect_bits(bits)?;
+        let mut masks = Wiped::new(layout.shape().inputs());
+        for mask in masks.iter_mut() {
+            *mask = random.word() & low(bits);
+        }
+        let ring = self.rlwe.ring();
+        let seed: Seed = random.array();
+        let mut message = Writer::new(8 * layout.request_bytes());
+        for byte in seed {
+            message.push(byte.into(), 8);
+        }
+        let scales = self.rlwe.scales(bits);
+        for (block, places) in layout.inputs.iter().enumerate() {
+            let mut encoded = Zeroizing::new(vec![0; DEGREE]);
+            for place in places {
+                encoded[place.coefficient as usize] = self.rlwe.remainder(bits, masks[place.index as usize]);
+            }
+            let mut plaintext = Hidden(Polynomial::<Coefficients>::from_signed(ring, &encoded, 2));
+            plaintext.scale(ring, &scales);
+            let error = sampling::error(random, DEGREE);
+            let noise = Hidden(Polynomial::<Coefficients>::from_signed(ring, &error, 2));
+            plaintext.add_assign(ring, &noise);
+            let mut body = plaintext.0.clone().into_ntt(ring);
+            self.subtract_mask(&mut body, &seed, 2 * block as u64);
+            for row in body.rows() {
+                write_residues(row.iter().copied(), &mut message);
+            }
+        }
+        random.erase_past();
+        Ok((Requested { layout: Arc::clone(layout), bits, masks }, message.finish()))
+    }
+}
+
+/// Masks whose products are on their way.
+pub struct Requested {
+    layout: Arc<Layout>,
+    bits: u32,
+    masks: Wiped<u64>,
+}
+
+impl Requested {
+    /// Decrypts the answer with the key of the request.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
+    pub fn finish(self, key: &SecretKey, message: &[u8]) -> Result<Masks, Error> {
+        const WHAT: &str = "masked products of a linear layer";
+        let Self { layout, bits, masks } = self;
+        expect_length(WHAT, layout.answer_bytes(), message)?;
+        let residues: usize = layout.outputs.iter().map(|block| DEGREE + block.needed.len()).sum();
+        let mut reader = Reader::new(WHAT, residues * RESIDUE_BITS as usize, message)?;
+        let rlwe = &key.rlwe;
+        let (ring, m) = (rlwe.ring(), *rlwe.ring().modulus(0));
+        let mut shares = Wiped::new(layout.shape().outputs());
+        for block in &layout.outputs {
+            let mut row = Polynomial::<Coefficients>::unspecified(ring, 1);
+            read_residues(WHAT, &m, row.limb_mut(0), &mut reader)?;
+            let mut product = row.into_ntt(ring);
+            product.multiply_assign(ring, &key.polynomial);
+            let product = Hidden(product.into_coefficients(ring));
+            let mut first = vec![0; block.needed.len()];
+            read_residues(WHAT, &m, &mut first, &mut reader)?;
+            for (place, first) in block.needed.iter().zip(first) {
+                let phase = m.reduce_once(first + product.limb(0)[place.coefficient as usize]);
+                shares[place.index as usize] = rlwe.quotient(0, bits, phase) & low(bits);
+            }
+        }
+        Ok(Masks { bits, masks, shares })
+    }
+}
+
+/// The data owner's part of one linear layer on one image: masks of its inputs, and shares of what becomes of them. Wiped on drop.
+pub struct Masks {
+    bits: u32,
+    masks: Wiped<u64>,
+    shares: Wiped<u64>,
+}
+
+impl Masks {
+    /// Masks this party's shares of the inputs. Returns them, for the model owner, and this party's shares of the outputs.
+    ///
+    /// # Errors
+    /// [`Error::Count`] for another number of shares.
+    pub fn open(self, inputs: &[u64]) -> Result<(Vec<u64>, Wiped<u64>), Error> {
+        expect_count("shares of inputs", self.masks.len(), inputs.len())?;
+        let masked = inputs.iter().zip(self.masks.iter());
+        let masked = masked.map(|(input, mask)| input.wrapping_sub(*mask) & low(self.bits)).collect();
+        Ok((masked, self.shares))
+    }
+}
+
+const _: () = assert!(PUBLIC_KEY_BYTES == ROW_BYTES);

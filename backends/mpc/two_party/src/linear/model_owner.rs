@@ -1,0 +1,190 @@
+//! The model owner: multiplies encrypted masks by its weights, and keeps a share of the products.
+
+use std::sync::Arc;
+
+use veilbench_mpc::linear::LinearMap;
+use veilbench_ot::bits::{Reader, Writer};
+use veilbench_ring::random::{Randomness, Seed, expand_uniform};
+use veilbench_ring::wiped::Wiped;
+use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
+use zeroize::Zeroizing;
+
+use super::rlwe::{
+    DEGREE, Hidden, REQUEST_BYTES, RESIDUE_BITS, Rlwe, SEED_BYTES, read_residues, write_residues,
+};
+use super::{Layout, PUBLIC_KEY_BYTES, expect_length};
+use crate::Error;
+use crate::bits::low;
+use crate::error::expect_count;
+
+/// Bits of the largest weight.
+pub const WEIGHT_BITS: u32 = 40;
+
+/// What the data owner has sent for answers to be hidden with: an encryption of zero, of which the model owner chose the uniform half.
+pub struct PublicKey {
+    rlwe: Arc<Rlwe>,
+    body: Polynomial<Ntt>,
+    mask: Polynomial<Ntt>,
+}
+
+impl PublicKey {
+    /// Reads the data owner's message, made with this party's seed.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
+    pub fn read(rlwe: Arc<Rlwe>, seed: &Seed, message: &[u8]) -> Result<Self, Error> {
+        const WHAT: &str = "public key";
+        expect_length(WHAT, PUBLIC_KEY_BYTES, message)?;
+        let ring = rlwe.ring();
+        let mut reader = Reader::new(WHAT, 8 * PUBLIC_KEY_BYTES, message)?;
+        let (mut body, mut mask) = (Polynomial::unspecified(ring, 1), Polynomial::unspecified(ring, 1));
+        read_residues(WHAT, ring.modulus(0), body.limb_mut(0), &mut reader)?;
+        expand_uniform(ring.modulus(0), seed, 0, mask.limb_mut(0));
+        Ok(Self { rlwe, body, mask })
+    }
+}
+
+/// The weights of a layer, once as polynomials and once for products in the clear.
+pub struct Weights {
+    layout: Arc<Layout>,
+    polynomials: Vec<Hidden<Ntt>>,
+    map: LinearMap,
+}
+
+impl Weights {
+    /// Transforms weights, which are integers modulo `2^64` of few bits.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] if one has more than [`WEIGHT_BITS`], [`Error::Count`] for another number of them.
+    pub fn new(rlwe: &Rlwe, layout: Arc<Layout>, weights: &[u64]) -> Result<Self, Error> {
+        expect_count("weights", layout.shape().weights(), weights.len())?;
+        let large = |weight: &u64| (*weight as i64).unsigned_abs() >> WEIGHT_BITS != 0;
+        if let Some(index) = weights.iter().position(large) {
+            return Err(Error::Weight { index, bits: WEIGHT_BITS });
+        }
+        let polynomial = |places: &Vec<super::layout::Place>| {
+            let mut coefficients = Zeroizing::new(vec![0; DEGREE]);
+            for place in places {
+                coefficients[place.coefficient as usize] = weights[place.index as usize] as i64;
+            }
+            Hidden(
+                Polynomial::<Coefficients>::from_signed(rlwe.ring(), &coefficients, 2).into_ntt(rlwe.ring()),
+            )
+        };
+        let polynomials = layout.weights.iter().map(polynomial).collect();
+        Ok(Self { map: LinearMap::new(*layout.shape(), weights.to_vec()), layout, polynomials })
+    }
+
+    /// Answers a request. Returns this party's shares of the products, and the message to the data owner, of [`Layout::answer_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Residue`] for a request that is none, [`Error::RingBits`].
+    pub fn answer(
+        &self,
+        key: &PublicKey,
+        bits: u32,
+        request: &[u8],
+        random: &mut Randomness,
+    ) -> Result<(Wiped<u64>, Vec<u8>), Error> {
+        Rlwe::expect_bits(bits)?;
+        let inputs = self.read(&key.rlwe, request)?;
+        let ring = key.rlwe.ring();
+        let mut shares = Wiped::new(self.layout.shape().outputs());
+        let mut message = Writer::new(8 * self.layout.answer_bytes());
+        let masks: Zeroizing<Seed> = Zeroizing::new(random.array());
+        for (number, block) in self.layout.outputs.iter().enumerate() {
+            let mut parts = [(); 2].map(|()| Hidden(Polynomial::<Ntt>::zero(ring, 2)));
+            for [input, weight] in &block.terms {
+                for (part, input) in parts.iter_mut().zip(&inputs[*input]) {
+                    part.multiply_add(ring, input, &self.polynomials[*weight]);
+                }
+            }
+            let [mut first, mut second] = parts.map(|part| Hidden(part.0.clone().into_coefficients(ring)));
+            let mask = uniform(&key.rlwe, &masks, number);
+            first.add_assign(ring, &mask);
+            let mut centred = Wiped::new(DEGREE);
+            key.rlwe.drop_prime(&mut first, &mut centred);
+            key.rlwe.drop_prime(&mut second, &mut centred);
+            let ephemeral = sampling::ternary(random, DEGREE);
+            let error = sampling::error(random, DEGREE);
+            hide(key, [&mut first, &mut second], &ephemeral, &error);
+            write_residues(second.limb(0).iter().copied(), &mut message);
+            for place in &block.needed {
+                let at = place.coefficient as usize;
+                let residues = [0, 1].map(|prime| mask.limb(prime)[at]);
+                shares[place.index as usize] =
+                    key.rlwe.quotient_of_both(bits, residues).wrapping_neg() & low(bits);
+                write_residues([first.limb(0)[at]], &mut message);
+            }
+        }
+        random.erase_past();
+        Ok((shares, message.finish()))
+    }
+
+    /// The ciphertexts of a request.
+    fn read(&self, rlwe: &Rlwe, request: &[u8]) -> Result<Vec<[Polynomial<Ntt>; 2]>, Error> {
+        const WHAT: &str = "encrypted masks of a linear layer";
+        expect_length(WHAT, self.layout.request_bytes(), request)?;
+        let ring = rlwe.ring();
+        let (seed, bodies) = request.split_at(SEED_BYTES);
+        let seed = Seed::try_from(seed).unwrap_or_default();
+        let bodies = bodies.chunks_exact(REQUEST_BYTES).enumerate();
+        let read = |(block, bytes): (usize, &[u8])| {
+            let mut reader = Reader::new(WHAT, 2 * DEGREE * RESIDUE_BITS as usize, bytes)?;
+            let (mut body, mut mask) = (Polynomial::unspecified(ring, 2), Polynomial::unspecified(ring, 2));
+            for prime in [0, 1] {
+                read_residues(WHAT, ring.modulus(prime), body.limb_mut(prime), &mut reader)?;
+                expand_uniform(ring.modulus(prime), &seed, (2 * block + prime) as u64, mask.limb_mut(prime));
+            }
+            Ok([body, mask])
+        };
+        bodies.map(read).collect()
+    }
+
+    /// This party's shares of the outputs: products of what it knows of the inputs, its share of those with the masks, and biases.
+    ///
+    /// # Errors
+    /// [`Error::Count`] for other numbers of them.
+    pub fn apply(&self, inputs: &[u64], shares: &[u64], bias: &[u64]) -> Result<Vec<u64>, Error> {
+        let shape = self.layout.shape();
+        expect_count("masked inputs", shape.inputs(), inputs.len())?;
+        expect_count("shares of products", shape.outputs(), shares.len())?;
+        expect_count("biases", shape.channels(), bias.len())?;
+        let mut outputs = self.map.apply(inputs);
+        let positions = shape.outputs() / shape.channels();
+        for ((outputs, shares), bias) in
+            outputs.chunks_exact_mut(positions).zip(shares.chunks_exact(positions)).zip(bias)
+        {
+            for (output, share) in outputs.iter_mut().zip(shares) {
+                *output = output.wrapping_add(*share).wrapping_add(*bias);
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+/// A polynomial that is uniform modulo Q: two streams of the seed for every result.
+fn uniform(rlwe: &Rlwe, seed: &Seed, number: usize) -> Hidden<Coefficients> {
+    let mut mask = Hidden(Polynomial::unspecified(rlwe.ring(), 2));
+    for prime in [0, 1] {
+        expand_uniform(rlwe.ring().modulus(prime), seed, (2 * number + prime) as u64, mask.limb_mut(prime));
+    }
+    mask
+}
+
+/// Adds an encryption of zero modulo the first prime, of a secret and an error that serve once. Its first half needs no error: no coefficient of it leaves without a
+/// uniform mask.
+fn hide(key: &PublicKey, [first, second]: [&mut Hidden<Coefficients>; 2], ephemeral: &[i64], error: &[i64]) {
+    let ring = key.rlwe.ring();
+    let (m, kernels) = (ring.modulus(0), ring.kernels());
+    let ephemeral = Hidden(Polynomial::<Coefficients>::from_signed(ring, ephemeral, 1).into_ntt(ring));
+    let times = |half: &Polynomial<Ntt>| {
+        let mut product = half.clone();
+        product.multiply_assign(ring, &ephemeral);
+        Hidden(product.into_coefficients(ring))
+    };
+    kernels.add_assign(m, first.limb_mut(0), times(&key.body).limb(0));
+    kernels.add_assign(m, second.limb_mut(0), times(&key.mask).limb(0));
+    let error = Hidden(Polynomial::<Coefficients>::from_signed(ring, error, 1));
+    kernels.add_assign(m, second.limb_mut(0), error.limb(0));
+}

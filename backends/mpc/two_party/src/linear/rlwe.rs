@@ -1,0 +1,214 @@
+//! The ring of the ciphertexts, and how shares modulo `2^L` become residues and come back.
+
+use std::ops::{Deref, DerefMut};
+
+use veilbench_ot::bits::{Reader, Writer};
+use veilbench_ring::kernels::Kernels;
+use veilbench_ring::modulus::{Factor, Modulus};
+use veilbench_ring::security::max_modulus_bits;
+use veilbench_ring::{Domain, Polynomial, Ring, primes};
+
+use crate::Error;
+use crate::bits::low;
+
+/// The ring degree N.
+pub const DEGREE: usize = 4096;
+/// Lengths of the primes of Q; answers keep the first.
+const PRIME_BITS: [u32; 2] = [RESIDUE_BITS, RESIDUE_BITS];
+/// Bits of a residue.
+pub(crate) const RESIDUE_BITS: u32 = 50;
+/// Bytes of a seed.
+pub(crate) const SEED_BYTES: usize = 32;
+/// Bytes of a ciphertext of a request, but the seed.
+pub(crate) const REQUEST_BYTES: usize = PRIME_BITS.len() * ROW_BYTES;
+/// Bytes of a ciphertext of an answer, but the needed coefficients of its first half.
+pub(crate) const ANSWER_BYTES: usize = ROW_BYTES;
+/// Bytes of a row of residues.
+pub(crate) const ROW_BYTES: usize = DEGREE * RESIDUE_BITS as usize / 8;
+/// Bits of rings that shares may be of.
+pub const LEAST_RING_BITS: u32 = 16;
+/// As [`LEAST_RING_BITS`].
+pub const MOST_RING_BITS: u32 = 50;
+/// Bits of the reciprocals of primes: their quotients by a prime of 50 bits fit a word.
+const RECIPROCAL_BITS: u32 = 113;
+/// Bits below the last that a sum of two quotients is rounded from.
+const GUARD_BITS: u32 = 8;
+
+const _: () =
+    assert!(matches!(max_modulus_bits(DEGREE), Some(most) if most >= PRIME_BITS[0] + PRIME_BITS[1]));
+
+/// A polynomial that secrets can be told from. Wiped on drop.
+pub(crate) struct Hidden<D: Domain>(pub(crate) Polynomial<D>);
+
+impl<D: Domain> Drop for Hidden<D> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<D: Domain> Deref for Hidden<D> {
+    type Target = Polynomial<D>;
+
+    fn deref(&self) -> &Polynomial<D> {
+        &self.0
+    }
+}
+
+impl<D: Domain> DerefMut for Hidden<D> {
+    fn deref_mut(&mut self) -> &mut Polynomial<D> {
+        &mut self.0
+    }
+}
+
+/// The ring modulo Q with the constants of both parties.
+#[derive(Debug)]
+pub struct Rlwe {
+    ring: Ring,
+    /// `floor(2^113 / q)` of every prime.
+    reciprocals: [u64; 2],
+    /// Of every prime, the inverse of the other one.
+    inverses: [Factor; 2],
+}
+
+impl Rlwe {
+    /// The constants, with the fastest kernels of this processor.
+    ///
+    /// # Errors
+    /// None that can happen: the primes exist.
+    pub fn new() -> Result<Self, Error> {
+        Self::with_kernels(Kernels::detect())
+    }
+
+    /// With these kernels: all give the same numbers.
+    ///
+    /// # Errors
+    /// As [`Rlwe::new`].
+    pub fn with_kernels(kernels: Kernels) -> Result<Self, Error> {
+        let ring = Ring::new(DEGREE, &primes::find(DEGREE, &PRIME_BITS)?, kernels)?;
+        let [first, second] = [*ring.modulus(0), *ring.modulus(1)];
+        let reciprocal = |m: &Modulus| ((1 << RECIPROCAL_BITS) / u128::from(m.value())) as u64;
+        let inverse = |m: &Modulus, other: &Modulus| m.factor(m.invert(other.value() % m.value()));
+        let inverses = [inverse(&first, &second), inverse(&second, &first)];
+        Ok(Self { reciprocals: [reciprocal(&first), reciprocal(&second)], inverses, ring })
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Whether ciphertexts have room for shares of so many bits.
+    pub(crate) fn expect_bits(bits: u32) -> Result<(), Error> {
+        if (LEAST_RING_BITS..=MOST_RING_BITS).contains(&bits) {
+            return Ok(());
+        }
+        Err(Error::RingBits { bits, least: LEAST_RING_BITS, most: MOST_RING_BITS })
+    }
+
+    /// What [`Rlwe::scales`] makes `round(Q r / 2^L)` of: minus the centred remainder of `Q r` by `2^L`. (`Q r` is zero modulo each prime, so
+    /// that the quotient is minus the remainder by `2^L`.)
+    pub(crate) fn remainder(&self, bits: u32, share: u64) -> i64 {
+        let [first, second] = [0, 1].map(|prime| self.ring.modulus(prime).value());
+        let product = first.wrapping_mul(second).wrapping_mul(share);
+        let unused = u64::BITS - bits;
+        -(((product << unused) as i64) >> unused)
+    }
+
+    /// The inverse of `2^bits` modulo every prime.
+    pub(crate) fn scales(&self, bits: u32) -> [Factor; 2] {
+        [0, 1].map(|prime| {
+            let m = self.ring.modulus(prime);
+            m.factor(m.invert(m.power(2, bits.into())))
+        })
+    }
+
+    /// `round(2^bits residue / q)` of a prime, or one beside it where the quotient is a half to within `2^-13`.
+    pub(crate) fn quotient(&self, prime: usize, bits: u32, residue: u64) -> u64 {
+        let wide = u128::from(residue) * u128::from(self.reciprocals[prime]);
+        ((wide + (1 << (RECIPROCAL_BITS - bits - 1))) >> (RECIPROCAL_BITS - bits)) as u64
+    }
+
+    /// `round(2^bits U / Q)` modulo `2^bits` of a number given by its residues, or one beside it where it is a half to within `2^-6`.
+    pub(crate) fn quotient_of_both(&self, bits: u32, residues: [u64; 2]) -> u64 {
+        let parts = [0, 1].map(|prime| {
+            let (m, inverse) = (self.ring.modulus(prime), self.inverses[prime]);
+            self.quotient(prime, bits + GUARD_BITS, shoup(m, residues[prime], inverse))
+        });
+        let sum = parts[0].wrapping_add(parts[1]).wrapping_add(1 << (GUARD_BITS - 1));
+        (sum >> GUARD_BITS) & low(bits)
+    }
+
+    /// Divides by the second prime, rounded: the first row becomes the quotient modulo the first prime; the second is used up.
+    pub(crate) fn drop_prime(
+        &self,
+        rows: &mut Polynomial<veilbench_ring::Coefficients>,
+        centred: &mut [u64],
+    ) {
+        let [first, second] = [0, 1].map(|prime| *self.ring.modulus(prime));
+        let shift = first.value().wrapping_sub(second.value());
+        let kernels = self.ring.kernels();
+        kernels.recentre(rows.limb(1), second.value().div_ceil(2), shift, centred);
+        kernels.subtract_scale(&first, rows.limb_mut(0), centred, self.inverses[0]);
+    }
+}
+
+/// A residue times a fixed factor, without a division.
+fn shoup(m: &Modulus, residue: u64, factor: Factor) -> u64 {
+    let quotient =
+        ((u128::from(residue) * u128::from(factor.quotient)) >> veilbench_ring::modulus::RADIX_BITS) as u64;
+    let product = residue.wrapping_mul(factor.value).wrapping_sub(quotient.wrapping_mul(m.value()));
+    product.min(product.wrapping_sub(m.value()))
+}
+
+/// Appends residues.
+pub(crate) fn write_residues(residues: impl IntoIterator<Item = u64>, writer: &mut Writer) {
+    for residue in residues {
+        writer.push(residue, RESIDUE_BITS);
+    }
+}
+
+/// Takes residues modulo a prime.
+pub(crate) fn read_residues<'a>(
+    what: &'static str,
+    m: &Modulus,
+    residues: impl IntoIterator<Item = &'a mut u64>,
+    reader: &mut Reader<'_>,
+) -> Result<(), Error> {
+    let mut largest = 0;
+    for residue in residues {
+        *residue = reader.pop(RESIDUE_BITS);
+        largest = largest.max(*residue);
+    }
+    if largest < m.value() { Ok(()) } else { Err(Error::Residue { what }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn shares_survive_residues(share in any::<u64>(), bits in LEAST_RING_BITS..=MOST_RING_BITS) {
+            let rlwe = Rlwe::new().unwrap();
+            let share = share & low(bits);
+            let remainder = rlwe.remainder(bits, share);
+            prop_assert!(remainder.unsigned_abs() <= 1 << (bits - 1));
+            let residues = [0, 1].map(|prime| {
+                let m = rlwe.ring().modulus(prime);
+                m.multiply(m.signed(remainder.into()), rlwe.scales(bits)[prime].value)
+            });
+            prop_assert_eq!(rlwe.quotient_of_both(bits, residues), share);
+        }
+
+        #[test]
+        fn quotients_are_rounded(residue in any::<u64>(), bits in LEAST_RING_BITS..=MOST_RING_BITS) {
+            let rlwe = Rlwe::new().unwrap();
+            let q = rlwe.ring().modulus(0).value();
+            let residue = residue % q;
+            let exact = ((u128::from(residue) << (bits + 1)) / u128::from(q)).div_ceil(2) as u64;
+            prop_assert!(rlwe.quotient(0, bits, residue).abs_diff(exact) <= 1);
+            let product = shoup(rlwe.ring().modulus(0), residue, rlwe.inverses[0]);
+            prop_assert_eq!(product, rlwe.ring().modulus(0).multiply(residue, rlwe.inverses[0].value));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Whole networks between two threads: logits as close to the clear fixed-point network as the protocol promises, guards that refuse, and
+//! messages of a length that no image changes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../core/tests/session/geometry.rs"]
+mod geometry;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use geometry::{architecture, parameters, uniform};
+use veilbench_2pc::Error;
+use veilbench_2pc::network::{Channel, DataOwner, ModelOwner, Plan, setup_bytes};
+use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::network::Layer;
+use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::ring::{self, Ring};
+use veilbench_ot::Depth;
+
+/// A channel between threads that keeps what it sends.
+struct Queue {
+    to: Sender<Vec<u8>>,
+    from: Receiver<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+}
+
+impl Queue {
+    fn pair() -> [Self; 2] {
+        let ((to_first, from_second), (to_second, from_first)) = (channel(), channel());
+        let queue = |to, from| Self { to, from, sent: Vec::new() };
+        [queue(to_second, from_second), queue(to_first, from_first)]
+    }
+}
+
+impl Channel for Queue {
+    type Error = Error;
+
+    fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.sent.push(message.to_vec());
+        self.to.send(message.to_vec()).unwrap();
+        Ok(())
+    }
+
+    fn receive(&mut self, bytes: usize) -> Result<Vec<u8>, Error> {
+        let message = self.from.recv().unwrap();
+        assert_eq!(message.len(), bytes, "a length that was not foreseen");
+        Ok(message)
+    }
+}
+
+fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
+    let architecture = architecture(name);
+    let format = Format {
+        activation_bits: bits,
+        weight_bits: bits,
+        ring: Ring::new(ring_bytes).unwrap(),
+        signs: SignProtocol::Tree,
+        input_magnitude: 1.0,
+    };
+    let circuit = Circuit::compile(&architecture, format).unwrap();
+    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    (Arc::new(circuit), model)
+}
+
+fn encoded(values: &[f32], bits: u32) -> Vec<u64> {
+    values.iter().map(|&value| ring::encode(f64::from(value), bits).unwrap()).collect()
+}
+
+/// Logits, or why there are none.
+type Answer = Result<Vec<u64>, Error>;
+type Messages = Vec<Vec<u8>>;
+
+/// What comes of batches in one session, and all that either party sent.
+fn infer(circuit: &Arc<Circuit>, model: &Model, batches: &[Vec<u64>]) -> (Vec<Answer>, [Messages; 2]) {
+    let plan = Arc::new(Plan::new(Arc::clone(circuit)).unwrap());
+    let [mut client, mut server] = Queue::pair();
+    let counts: Vec<usize> = batches.iter().map(|batch| batch.len() / circuit.inputs()).collect();
+    std::thread::scope(|scope| {
+        let of_server = Arc::clone(&plan);
+        let owner = scope.spawn(move || {
+            let mut owner = ModelOwner::set_up(of_server, model, Depth::FOUR, &mut server).unwrap();
+            for images in counts {
+                let material = owner.prepare(images, &mut server).unwrap();
+                owner.run(material, &mut server).unwrap();
+            }
+            server.sent
+        });
+        let mut data_owner = DataOwner::set_up(plan, Depth::FOUR, &mut client).unwrap();
+        let answers = batches.iter().map(|batch| {
+            let material = data_owner.prepare(batch.len() / circuit.inputs(), &mut client).unwrap();
+            data_owner.run(material, batch, &mut client)
+        });
+        let answers = answers.collect();
+        (answers, [client.sent, owner.join().unwrap()])
+    })
+}
+
+#[test]
+fn logits_are_as_close_to_the_clear_network_as_is_promised() {
+    for (name, ring_bytes, bits) in [
+        ("mnist-mlp", 6, 13),
+        ("mnist-cnn", 5, 12),
+        ("max-pools", 6, 14),
+        ("no-activation", 6, 14),
+        ("ends-in-a-pool", 6, 14),
+        ("residual", 6, 13),
+        ("smooth", 6, 13),
+    ] {
+        let (circuit, model) = compile(name, ring_bytes, bits);
+        let promise = analyse(&circuit, &model).unwrap().logit_error;
+        let batches = [1, 3].map(|count| encoded(&uniform(count * circuit.inputs(), 7 + count as u8), bits));
+        for (batch, answer) in batches.iter().zip(infer(&circuit, &model, &batches).0) {
+            let (expected, logits) = (evaluate(&circuit, &model, batch), answer.unwrap());
+            assert_eq!(logits.len(), expected.len());
+            for (logit, expected) in logits.iter().zip(&expected) {
+                let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+                assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+                let error = circuit.decode(*logit) - circuit.decode(*expected);
+                assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
+            }
+            let largest = expected.iter().map(|&logit| circuit.decode(logit).abs()).fold(0.0, f64::max);
+            assert!(largest > 0.01, "{name}: the logits say nothing");
+        }
+    }
+}
+
+#[test]
+fn lengths_and_numbers_of_messages_depend_on_no_image() {
+    let (circuit, model) = compile("mnist-cnn", 5, 12);
+    let batch = |value: f32| vec![encoded(&vec![value; circuit.inputs()], 12)];
+    let lengths = |value| {
+        infer(&circuit, &model, &batch(value)).1.map(|sent| sent.iter().map(Vec::len).collect::<Vec<_>>())
+    };
+    assert_eq!(lengths(-1.0), lengths(0.75));
+}
+
+#[test]
+fn all_bytes_are_counted_beforehand() {
+    for (name, ring_bytes, bits) in
+        [("max-pools", 6, 14), ("no-activation", 6, 14), ("residual", 6, 13), ("smooth", 6, 13)]
+    {
+        let (circuit, model) = compile(name, ring_bytes, bits);
+        let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+        let batch = encoded(&uniform(2 * circuit.inputs(), 4), bits);
+        let (_, sent) = infer(&circuit, &model, &[batch]);
+        let counted = setup_bytes(Depth::FOUR)
+            + plan.offline_bytes(2, Depth::FOUR).unwrap()
+            + plan.online_bytes(2).unwrap();
+        assert_eq!(sent.iter().flatten().map(Vec::len).sum::<usize>(), counted, "{name}");
+    }
+}
+
+#[test]
+fn activations_beyond_a_guard_are_refused_by_the_data_owner_alone() {
+    let mut architecture = architecture("mnist-mlp");
+    let relu = |layer: &Layer| matches!(layer, Layer::Relu | Layer::Dense { .. });
+    // Ranges that ordinary images keep, and those of large pixels exceed.
+    architecture.magnitudes = architecture.layers.iter().map(|layer| relu(layer).then_some(0.5)).collect();
+    let format = Format {
+        activation_bits: 12,
+        weight_bits: 14,
+        ring: Ring::new(6).unwrap(),
+        signs: SignProtocol::Tree,
+        input_magnitude: 8.0,
+    };
+    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let quiet = encoded(&vec![0.0; circuit.inputs()], 12);
+    let loud = encoded(&uniform(circuit.inputs(), 3).iter().map(|pixel| 8.0 * pixel).collect::<Vec<_>>(), 12);
+    let batches = [quiet.clone(), [&quiet[..], &loud, &quiet].concat()];
+    let (answers, sent) = infer(&circuit, &model, &batches);
+    let expected = evaluate(&circuit, &model, &quiet);
+    let close = |a: &u64, b: &u64| (circuit.decode(*a) - circuit.decode(*b)).abs() < 0.01;
+    assert!(answers[0].as_ref().unwrap().iter().zip(&expected).all(|(a, b)| close(a, b)));
+    assert_eq!(answers[1], Err(Error::OutOfRange { images: vec![1] }));
+    // The last message is the model owner's: nothing follows a refusal.
+    assert!(sent[0].len().abs_diff(sent[1].len()) <= sent[0].len() / 2);
+}
+
+#[test]
+fn masked_inputs_differ_each_time_and_are_uniform() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    let image = encoded(&vec![0.5; circuit.inputs()], 14);
+    let (_, [sent, _]) = infer(&circuit, &model, &[image.clone(), image]);
+    let first = 49 * circuit.inputs();
+    let masked: Vec<&Vec<u8>> = sent.iter().filter(|message| message.len() == first.div_ceil(8)).collect();
+    assert_eq!(masked.len(), 2);
+    assert_ne!(masked[0], masked[1]);
+    let ones: u32 = masked.iter().flat_map(|message| message.iter()).map(|byte| byte.count_ones()).sum();
+    let (bits, ones) = (2.0 * first as f64, f64::from(ones));
+    assert!((ones - bits / 2.0).abs() < 5.0 * bits.sqrt() / 2.0, "{ones} of {bits}");
+}
+
+#[test]
+fn what_this_protocol_does_not_have_is_refused_by_the_plan() {
+    let (circuit, _) = compile("mnist-mlp-poly", 6, 12);
+    assert!(matches!(Plan::new(circuit), Err(Error::Unsupported { gate: 1, .. })));
+    let (circuit, _) = compile("mnist-mlp", 7, 13);
+    assert!(matches!(Plan::new(circuit), Err(Error::RingBits { bits: 57, .. })));
+}
+
+#[test]
+fn weights_that_may_overflow_the_ring_are_refused_before_a_message() {
+    let (circuit, _) = compile("mnist-mlp", 5, 16);
+    let mut parameters = parameters(&architecture("mnist-mlp"), 1);
+    for parameters in &mut parameters {
+        if let veilbench_mpc::model::LayerParameters::Affine { weights, .. } = parameters {
+            weights.iter_mut().for_each(|weight| *weight *= 8.0);
+        }
+    }
+    let model = Model::encode(&circuit, &parameters).unwrap();
+    let [_client, mut server] = Queue::pair();
+    let plan = Arc::new(Plan::new(circuit).unwrap());
+    drop(_client);
+    let refused = ModelOwner::set_up(plan, &model, Depth::FOUR, &mut server).map(|_| ());
+    assert!(matches!(refused, Err(Error::Circuit(veilbench_mpc::Error::Overflow { .. }))), "{refused:?}");
+}
+
+#[test]
+fn sessions_have_uniform_halves_of_public_keys_of_their_own() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    // The end of the model owner's first message.
+    let seed =
+        || infer(&circuit, &model, &[]).1[1][0].split_last_chunk::<32>().map(|(_, seed)| *seed).unwrap();
+    assert_ne!(seed(), seed());
+}
+
+/// A channel to nobody.
+struct Broken;
+
+impl Channel for Broken {
+    type Error = Error;
+
+    fn send(&mut self, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn receive(&mut self, expected: usize) -> Result<Vec<u8>, Error> {
+        Err(Error::Length { what: "nothing", expected, actual: 0 })
+    }
+}
+
+#[test]
+fn a_session_is_over_after_a_preparation_that_failed() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    let plan = Arc::new(Plan::new(Arc::clone(&circuit)).unwrap());
+    let [mut client, mut server] = Queue::pair();
+    std::thread::scope(|scope| {
+        let (of_server, model) = (Arc::clone(&plan), &model);
+        scope.spawn(move || {
+            let mut owner = ModelOwner::set_up(of_server, model, Depth::FOUR, &mut server).unwrap();
+            assert!(matches!(owner.prepare(1, &mut Broken), Err(Error::Length { .. })));
+            assert!(matches!(owner.prepare(1, &mut server), Err(Error::Over)));
+        });
+        let mut owner = DataOwner::set_up(plan, Depth::FOUR, &mut client).unwrap();
+        assert!(matches!(owner.prepare(1, &mut Broken), Err(Error::Length { .. })));
+        assert!(matches!(owner.prepare(1, &mut client), Err(Error::Over)));
+    });
+}
+
+#[test]
+fn networks_whose_truncations_drop_fewer_bits_than_noise_has_are_refused_by_name() {
+    let (circuit, _) = compile("mnist-cnn", 6, 6);
+    let refused = Plan::new(circuit).map(|_| ());
+    assert!(matches!(refused, Err(Error::Noise { gate: 1, shift: 6, .. })), "{refused:?}");
+}
+
+#[test]
+fn noise_that_logits_keep_is_counted_in_their_error() {
+    // 16 fractional bits of weights leave few bits of 49 to drop behind logits of this magnitude.
+    let (circuit, model) = compile("no-activation", 6, 16);
+    let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+    let promise = analyse(&circuit, &model).unwrap().logit_error;
+    let noise = (751_u64).div_ceil(1 << circuit.output_shift());
+    assert_eq!(plan.logit_error(promise), 2 * promise + u128::from(noise));
+    let batch = encoded(&uniform(20 * circuit.inputs(), 5), 16);
+    let expected = evaluate(&circuit, &model, &batch);
+    let (answers, _) = infer(&circuit, &model, &[batch]);
+    for (logit, expected) in answers[0].as_ref().unwrap().iter().zip(&expected) {
+        let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+        assert!(u128::from(error.unsigned_abs()) <= plan.logit_error(promise), "off by {error}");
+    }
+}
+
+#[test]
+fn transfers_and_memory_of_networks_without_comparisons_are_counted() {
+    let (circuit, _) = compile("no-activation", 6, 14);
+    let truncated = |gate: &Gate| if let Gate::Truncate { units, .. } = gate { *units } else { 0 };
+    let units: Vec<usize> = circuit.gates().iter().map(truncated).collect();
+    let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+    assert!(units.iter().sum::<usize>() > 0);
+    assert_eq!(plan.transfers().unwrap(), [units.iter().sum(), units.into_iter().max().unwrap()]);
+    // Masks and shares of every linear layer, at least.
+    let linear = circuit.gates().iter().filter(|gate| matches!(gate, Gate::Linear { .. }));
+    assert!(plan.numbers() > linear.map(|gate| gate.inputs() + gate.outputs()).sum());
+}

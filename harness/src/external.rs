@@ -1,0 +1,154 @@
+//! Backends that are folders: those that a user names, and the systems of others that come with the program.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use veilbench_api::Backend;
+use veilbench_datasets::Store;
+use veilbench_external::{External, ManifestError, Shipped};
+use veilbench_results::{ExternalRecord, Run};
+
+use crate::error::Error;
+use crate::matrix::PlannedCell;
+use crate::progress::{Event, Progress};
+
+/// The file by which a folder is known to be a backend.
+const MANIFEST: &str = "backend.toml";
+
+/// Backends that a user names.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct BackendFiles {
+    /// A folder with a backend.toml, or the name of a system that comes with the program, as one more backend
+    /// (repeatable)
+    #[arg(long = "backend-file", value_name = "FOLDER|NAME")]
+    backend_files: Vec<String>,
+}
+
+impl BackendFiles {
+    /// Reads those that were named, in their order.
+    ///
+    /// # Errors
+    /// If one is no folder of a backend and no system that comes with the program.
+    pub(crate) fn load(&self) -> Result<Vec<External>, Error> {
+        self.backend_files.iter().map(|file| load(file)).collect()
+    }
+
+    /// Adds those that were named to the list.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load); [`Error::SameName`] if there is a backend of that name.
+    pub(crate) fn add_to(&self, backends: Vec<Box<dyn Backend>>) -> Result<Vec<Box<dyn Backend>>, Error> {
+        join(backends, self.load()?)
+    }
+
+    /// Adds those that were named and every system that comes with the program.
+    ///
+    /// # Errors
+    /// Those of [`add_to`](Self::add_to).
+    pub(crate) fn add_peers_to(
+        &self,
+        backends: Vec<Box<dyn Backend>>,
+        installing: Option<&mut Progress>,
+    ) -> Result<Vec<Box<dyn Backend>>, Error> {
+        let mut all = self.load()?;
+        for system in Shipped::all() {
+            if !all.iter().any(|known| known.manifest().name == system.name) {
+                all.push(shipped(system)?);
+            }
+        }
+        if let Some(progress) = installing {
+            install_missing(&all, progress);
+        }
+        join(backends, all)
+    }
+}
+
+/// Adds backends whose names are not taken.
+fn join(mut backends: Vec<Box<dyn Backend>>, more: Vec<External>) -> Result<Vec<Box<dyn Backend>>, Error> {
+    for external in more {
+        let name = external.manifest().name.clone();
+        if backends.iter().any(|known| known.profile().name == name) {
+            return Err(Error::SameName { name, folder: external.manifest().folder.clone() });
+        }
+        backends.push(Box::new(external));
+    }
+    Ok(backends)
+}
+
+/// Installs what is missing, after saying of all of it how large it is. One that fails is a row later, which says why.
+fn install_missing(systems: &[External], progress: &mut Progress) {
+    let missing = || systems.iter().filter(|system| !system.is_installed());
+    for system in missing() {
+        let text = format!("{} is not installed: it {}", system.manifest().name, amount(system));
+        progress.tell(&Event::Note { text: &text });
+    }
+    for system in missing() {
+        let name = &system.manifest().name;
+        progress.tell(&Event::Note { text: &format!("installing {name}") });
+        let installed =
+            system.install(|line| progress.tell(&Event::Note { text: &format!("{name}: {line}") }));
+        if let Err(error) = installed {
+            progress.tell(&Event::Note { text: &format!("{name} could not be installed: {error}") });
+        }
+    }
+}
+
+/// What it takes to install a backend, and where it goes.
+pub(crate) fn amount(system: &External) -> String {
+    let amount = system.manifest().install.as_ref().map(|install| install.amount());
+    format!("{}, into {}", amount.unwrap_or_else(|| "needs nothing".into()), system.environment().display())
+}
+
+/// Reads a backend by its folder, its file or the name of a system that comes with the program.
+///
+/// # Errors
+/// [`Error::NoSystem`] if it is none of these, [`Error::Manifest`] if its manifest is none.
+pub(crate) fn load(name: &str) -> Result<External, Error> {
+    let path = Path::new(name);
+    let folder = if path.is_dir() { Some(path) } else { path.parent().filter(|_| path.ends_with(MANIFEST)) };
+    if let Some(folder) =
+        folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    {
+        return Ok(External::load(folder, &places()?.environments)?);
+    }
+    match Shipped::all().iter().find(|system| system.name == name) {
+        Some(system) => shipped(system),
+        None => Err(Error::NoSystem {
+            name: name.to_owned(),
+            known: Shipped::all().iter().map(|system| system.name).collect(),
+        }),
+    }
+}
+
+/// Reads a system that comes with the program.
+///
+/// # Errors
+/// [`Error::Manifest`] if its folder cannot be written.
+pub(crate) fn shipped(system: &Shipped) -> Result<External, Error> {
+    let Places { folders, environments } = places()?;
+    Ok(External::shipped(system, &folders, &environments)?)
+}
+
+/// Where systems are unpacked, and where what they need is installed.
+struct Places {
+    folders: PathBuf,
+    environments: PathBuf,
+}
+
+fn places() -> Result<Places, Error> {
+    let store = Store::from_env()?;
+    // Commands run in folders of their own.
+    let cache = std::path::absolute(store.cache())
+        .map_err(|source| ManifestError::Read { path: store.cache().to_owned(), source })?;
+    Ok(Places { folders: cache.join("systems"), environments: cache.join("environments") })
+}
+
+/// Puts into a run's description which program the backend of a cell is, if it is not compiled in.
+pub(crate) fn note_external(planned: &PlannedCell<'_>, run: &mut Run) {
+    let Some(origin) = planned.backend.origin() else { return };
+    let plan = planned.plan.as_ref().ok();
+    let version = plan.and_then(|plan| plan.parameters.get("version")?.as_str()).map(str::to_owned);
+    let known = run.external.entry(planned.cell.backend.clone()).or_default();
+    let version = version.or_else(|| known.version.take());
+    *known = ExternalRecord { files_sha256: origin.files_sha256, version };
+}

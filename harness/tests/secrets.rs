@@ -146,6 +146,7 @@ fn the_search_finds_images_at_a_role_that_is_given_them() {
 fn no_role_of_mpc_holds_a_secret_of_anothers() {
     check(&veilbench_backends::mpc::comparison_tree(), "mnist-mlp", "300");
     check(&veilbench_backends::mpc::beaver(), "mnist-mlp-poly", "300");
+    check(&veilbench_backends::mpc::TwoParty, "mnist-mlp", "300");
 }
 
 #[test]

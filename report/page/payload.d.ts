@@ -167,6 +167,8 @@ interface Run {
   fingerprint: string;
   /** By the id that cells name them by, where a run has several. */
   machines: Record<string, Machine>;
+  /** By the names that hosts were given; empty if all roles were on one machine. */
+  hosts: Record<string, { machine: string; roles: string[] }>;
   /** Null unless the run is of a matrix that was dealt to several. */
   shards: Shards | null;
   rustc: string;
@@ -180,6 +182,8 @@ interface Run {
   datasets: Record<string, { images: number; synthetic: boolean; fingerprint: string; classes: string[] }>;
   backends: Record<string, BackendRecord>;
   plans: Record<string, unknown>;
+  /** Backends that are not compiled in, by name. */
+  external?: Record<string, { files_sha256: string; version?: string | null }>;
 }
 
 interface Payload {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use veilbench_api::Unsupported;
+use veilbench_api::{Tolerance, Unsupported};
 use veilbench_ckks::SECURITY_BITS;
 use veilbench_networks::Architecture;
 
@@ -74,6 +74,7 @@ fn plan_with(architecture: &Architecture, key_cost: usize) -> Result<DeepPass, U
         (Work { client_ns: cost.encrypt() + cost.decrypt(), server_ns, streamed: None }, layers)
     });
     let predicted = predict(architecture, &program, &scheme, &keys);
+    check_precision(predicted.max_logit_error, program.deep.logit_unit())?;
     let layers = layers(&program, &works[0].1);
     let image_bytes = architecture.input.len() * size_of::<f32>();
     let plan = CkksPlan {
@@ -86,6 +87,20 @@ fn plan_with(architecture: &Architecture, key_cost: usize) -> Result<DeepPass, U
         scheme,
     };
     Ok((plan, works.map(|(work, _)| work), image_bytes))
+}
+
+/// Refuses a circuit that noise may take further from the clear network than a backend is allowed to be; `unit` is the
+/// magnitude of logits.
+fn check_precision(largest: f64, unit: f64) -> Result<(), Unsupported> {
+    let allowed = Tolerance::default().get() * unit.min(1.0);
+    if largest <= allowed {
+        return Ok(());
+    }
+    let reason = format!(
+        "its logits may be off by {largest:.1e} at this depth, where {allowed:.1e} is allowed: use fewer layers, or calibrate it on images with \
+         smaller ranges"
+    );
+    Err(Unsupported { layer: None, reason })
 }
 
 /// The deviation of a logit's error, in its unit.
@@ -171,5 +186,21 @@ fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
                 + cost.rescale(level)
         }
         _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_noise_drowns_is_refused() {
+        assert_eq!(check_precision(1e-5, 0.3), Ok(()));
+        assert_eq!(check_precision(3e-3, 20.0), Ok(()));
+        // Small logits are held to a share of themselves, large ones to what every backend is.
+        for (largest, unit) in [(1e-4, 1e-2), (5e-3, 20.0), (f64::NAN, 1.0), (f64::INFINITY, 1.0)] {
+            let refused = check_precision(largest, unit).expect_err("it is too noisy");
+            assert!(refused.reason.contains("fewer layers"), "{refused}");
+        }
     }
 }

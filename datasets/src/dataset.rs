@@ -1,7 +1,6 @@
 //! Decoded images and deterministic subsets of them.
 
 use crate::Error;
-use crate::digest::hex;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -111,7 +110,7 @@ impl Dataset {
         }
         hash.update(&self.labels);
         hash.update(&self.pixels);
-        hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use crate::digest::hex;
 use crate::{Dataset, Error, dataset};
 
 /// Values of pixels, `images x channels x height x width`.
@@ -58,7 +57,7 @@ pub struct ImageSet {
     pub labels: Option<Vec<u32>>,
     /// Whether the images are generated look-alikes: accuracy on them means nothing.
     pub synthetic: bool,
-    /// Of a user's own images: checksum of the files and of how they are prepared.
+    /// Checksum, for a user's own images: of the files and of how they are prepared.
     pub(crate) checksum: Option<String>,
     pub(crate) images: usize,
     /// Whether `classes` are names, and not the numbers that a user's data has for labels.
@@ -170,7 +169,7 @@ impl ImageSet {
             Pixels::Bytes(values) => hash.update(values),
             Pixels::Reals(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
         }
-        hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 }
 

@@ -14,7 +14,6 @@
 struct Readme;
 
 mod dataset;
-mod digest;
 mod error;
 mod formats;
 mod image_set;

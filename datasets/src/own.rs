@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::digest::hex;
 use crate::formats::bounded;
 use crate::image_set::{ImageSet, Pixels};
 use crate::sets::tree::MAX_FILE_BYTES;
@@ -172,7 +171,7 @@ impl OwnData {
             pixels: joined(fitted),
             labels: part.labels.clone(),
             synthetic: false,
-            checksum: Some(hex(&checksum.finalize())),
+            checksum: Some(hex::encode(checksum.finalize())),
             named: self.classes().is_some(),
         };
         Ok(Fitted { images, notes })
@@ -348,7 +347,7 @@ fn checksum(found: &Found) -> Result<String, Error> {
             hash.update(label.to_le_bytes());
         }
     }
-    Ok(hex(&hash.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// A name for rows: letters, digits and `-_.`, and never that of a published set.

@@ -1,8 +1,6 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 
-mod annotate;
 mod backends;
-mod completions;
 mod conformance;
 mod data;
 mod diff;
@@ -15,10 +13,12 @@ mod run;
 mod submit;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use veilbench_api::Backend;
 
 use crate::error::{EXIT_OK, Error};
+use crate::rates;
 use crate::session::{launched, party};
 
 /// Compares ways to classify an image without showing it to the server.
@@ -60,7 +60,11 @@ enum Command {
     /// Print a script that measures shards on many machines; submits nothing
     Submit(submit::Submit),
     /// Print a shell's completion script
-    Completions(completions::Completions),
+    Completions {
+        /// The shell to complete for
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// One role of a session (the harness starts these itself)
     #[command(hide = true)]
     Party {
@@ -72,6 +76,9 @@ enum Command {
 
 impl Cli {
     pub(crate) fn run(self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
+        if matches!(self.command, Command::Run(_) | Command::List(_) | Command::Verify(_)) {
+            rates::adopt(&backends);
+        }
         match self.command {
             Command::Run(command) => command.run(backends),
             Command::List(command) => command.run(backends),
@@ -85,7 +92,10 @@ impl Cli {
             Command::Diff(command) => command.run(),
             Command::Merge(command) => command.run(),
             Command::Submit(command) => command.run(),
-            Command::Completions(command) => command.run(),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "veilbench", &mut std::io::stdout());
+                Ok(EXIT_OK)
+            }
             // The harness has the error already.
             Command::Party { launched: true } => Err(Error::Executable(launched::begin_anew())),
             Command::Party { launched: false } => {

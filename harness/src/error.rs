@@ -50,6 +50,8 @@ pub(crate) enum Error {
     HostOptions(String),
     #[error("host {host}: {reason}")]
     Host { host: String, reason: String },
+    #[error("stopped by the user before the first session: nothing was measured")]
+    Stopped,
     #[error(transparent)]
     Workload(Box<WorkloadError>),
     #[error(transparent)]
@@ -89,6 +91,10 @@ pub(crate) enum Error {
     Executable(io::Error),
     #[error("tracing the layers: {0}")]
     Trace(veilbench_api::Error),
+    #[error("measuring this machine: {0}")]
+    Calibration(veilbench_api::Error),
+    #[error("{}: {reason}; remove it, or measure this machine anew: veilbench plan --calibrate-machine", file.display())]
+    Rates { file: PathBuf, reason: String },
     #[error("starting the runtime: {0}")]
     Runtime(io::Error),
     #[error("writing output: {0}")]
@@ -124,6 +130,7 @@ impl Error {
             | Self::Braces { .. }
             | Self::RunOptions(_)
             | Self::TooManyThreads { .. } => EXIT_USAGE,
+            Self::Stopped => EXIT_INTERRUPTED,
             _ => EXIT_ERROR,
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use veilbench_api::Backend;
 use veilbench_datasets::Store;
-use veilbench_external::{External, ManifestError, Shipped};
+use veilbench_external::{External, Install, ManifestError, Shipped};
 use veilbench_results::{ExternalRecord, Run};
 
 use crate::error::Error;
@@ -41,7 +41,8 @@ impl BackendFiles {
         join(backends, self.load()?)
     }
 
-    /// Adds those that were named and every system that comes with the program.
+    /// Adds those that were named and every system that comes with the program, and installs those of them that are chosen and missing if
+    /// there is somebody to tell of it.
     ///
     /// # Errors
     /// Those of [`add_to`](Self::add_to).
@@ -49,6 +50,7 @@ impl BackendFiles {
         &self,
         backends: Vec<Box<dyn Backend>>,
         installing: Option<&mut Progress>,
+        is_chosen: impl Fn(&str) -> bool,
     ) -> Result<Vec<Box<dyn Backend>>, Error> {
         let mut all = self.load()?;
         for system in Shipped::all() {
@@ -57,7 +59,8 @@ impl BackendFiles {
             }
         }
         if let Some(progress) = installing {
-            install_missing(&all, progress);
+            let chosen = all.iter().filter(|system| is_chosen(&system.manifest().name));
+            install_missing(&chosen.collect::<Vec<_>>(), progress);
         }
         join(backends, all)
     }
@@ -76,13 +79,21 @@ fn join(mut backends: Vec<Box<dyn Backend>>, more: Vec<External>) -> Result<Vec<
 }
 
 /// Installs what is missing, after saying of all of it how large it is. One that fails is a row later, which says why.
-fn install_missing(systems: &[External], progress: &mut Progress) {
-    let missing = || systems.iter().filter(|system| !system.is_installed());
-    for system in missing() {
+fn install_missing(systems: &[&External], progress: &mut Progress) {
+    let missing: Vec<&External> = systems.iter().copied().filter(|system| !system.is_installed()).collect();
+    for system in &missing {
         let text = format!("{} is not installed: it {}", system.manifest().name, amount(system));
         progress.tell(&Event::Note { text: &text });
     }
-    for system in missing() {
+    let installs = || missing.iter().filter_map(|system| system.manifest().install.as_ref());
+    let sum = |size: fn(&Install) -> Option<u32>| installs().filter_map(size).fold(0, u32::saturating_add);
+    if missing.len() > 1 {
+        let (download, disk) = (sum(|install| install.download_mb), sum(|install| install.disk_mb));
+        let count = missing.len();
+        let text = format!("installing {count} systems downloads {download} MB and takes {disk} MB on disk");
+        progress.tell(&Event::Note { text: &text });
+    }
+    for system in missing {
         let name = &system.manifest().name;
         progress.tell(&Event::Note { text: &format!("installing {name}") });
         let installed =

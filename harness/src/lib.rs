@@ -1,6 +1,6 @@
 //! Measures what it costs to classify an image without showing it to the server.
 //!
-//! The harness runs trained networks through every backend, one process a role, and records
+//! The harness runs trained networks through every backend, one process per role, and records
 //! time, communication, memory and answers of each cell: backend x network x data set x batch x
 //! threads x link. It knows no technology: what a backend is, [`veilbench_backends`] says.
 //!
@@ -18,8 +18,8 @@
 //! ```
 //!
 //! # Non-goals
-//! One session on several hosts (the sessions of a matrix may be dealt to many), profiling inside a backend beyond its
-//! spans, ranking backends of different threat models.
+//! A scheduler of its own (shards and roles are started by those that there are), profiling inside a backend beyond its spans,
+//! ranking backends of different threat models.
 
 mod campaign;
 mod cli;
@@ -28,6 +28,7 @@ mod external;
 mod interrupt;
 mod matrix;
 mod progress;
+mod rates;
 mod record;
 mod session;
 mod workload;

@@ -2,6 +2,7 @@
 
 pub(crate) mod choices;
 pub(crate) mod counts;
+pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod shard;
 
@@ -9,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use veilbench_api::{Backend, Job, Plan, Unsupported};
 use veilbench_networks::Architecture;
 use veilbench_results::Cell;
@@ -18,24 +19,12 @@ use crate::error::Error;
 use crate::external::BackendFiles;
 use crate::matrix::choices::Choice;
 use crate::matrix::counts::Counts;
+use crate::matrix::profile::{Profile, TWIN};
 use crate::matrix::select::Selection;
 use crate::progress::Progress;
 use crate::record::provenance;
 use crate::workload::own::OwnOptions;
 use crate::workload::{Draw, Workload};
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Profile {
-    /// Minutes on two cores: 100 images, five sessions, loopback, one thread
-    Quick,
-    /// An hour or two: all link profiles, over loopback with one thread and two
-    Standard,
-    /// As long as it takes: whole test sets
-    Full,
-    /// Hours: the systems of others that come with the program beside the built-in backends; installs what is missing
-    Peers,
-}
 
 /// Options of every command that deals with cells.
 #[derive(Args, Clone, Debug)]
@@ -49,16 +38,16 @@ pub(crate) struct Options {
     /// (repeatable)
     #[arg(long = "set", value_name = "BACKEND.KEY=VALUE")]
     pub(crate) choices: Vec<Choice>,
-    /// Images a session classifies, drawn from the test set by the seed
+    /// Images that a session classifies, drawn from the test set by the seed
     #[arg(long, value_name = "N")]
     images: Option<NonZeroUsize>,
     /// Most batches a session classifies; bounds the images of cells with a small batch
     #[arg(long, value_name = "N")]
     batches: Option<NonZeroUsize>,
-    /// Images a batch, one cell each; a batch larger than the images at hand is filled by repeating them
+    /// Images per batch, one cell each; a batch larger than the images at hand is filled by repeating them
     #[arg(long, value_name = "N,N,...")]
     batch: Vec<Counts>,
-    /// Threads a party, one cell each [default of a profile with two: over loopback alone]
+    /// Threads per party, one cell each [default of a profile with two: over loopback alone]
     #[arg(long, value_name = "N,N,...")]
     threads: Vec<Counts>,
     /// Sessions a cell
@@ -82,7 +71,7 @@ pub(crate) struct Options {
     backend_files: BackendFiles,
 }
 
-/// Threads a party may have for each core of the machine.
+/// Threads that a party may have for each core of the machine.
 const THREADS_PER_CORE: usize = 16;
 
 /// A time above zero.
@@ -91,84 +80,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(Duration::ZERO) => Err("nothing can be measured in no time".into()),
         Ok(time) => Ok(time),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// What a profile stands for.
-struct Amounts {
-    images: usize,
-    batches: usize,
-    batch: &'static [usize],
-    threads: &'static [usize],
-    links: &'static [&'static str],
-    repetitions: usize,
-    /// Predicted time that the batches of a session may take together.
-    session: Duration,
-    /// Longest that one batch may be predicted to take.
-    longest_batch: Duration,
-    timeout: Duration,
-}
-
-impl Profile {
-    /// The name used in files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Profile::Quick => "quick",
-            Profile::Standard => "standard",
-            Profile::Full => "full",
-            Profile::Peers => "peers",
-        }
-    }
-
-    fn amounts(self) -> Amounts {
-        let minutes = |count: u64| Duration::from_secs(60 * count);
-        match self {
-            Profile::Quick => Amounts {
-                images: 100,
-                batches: 100,
-                batch: &[1, 100],
-                threads: &[1],
-                links: &["loopback"],
-                repetitions: 5,
-                session: Duration::from_secs(1),
-                longest_batch: Duration::from_secs(4),
-                timeout: minutes(5),
-            },
-            Profile::Standard => Amounts {
-                images: 200,
-                batches: 100,
-                batch: &[1, 100],
-                threads: &[1, 2],
-                links: &["loopback", "lan", "wan"],
-                repetitions: 5,
-                session: Duration::from_secs(1),
-                longest_batch: Duration::from_secs(8),
-                timeout: minutes(10),
-            },
-            Profile::Full => Amounts {
-                images: usize::MAX,
-                batches: 1_000,
-                batch: &[1, 10, 100, 1_000],
-                threads: &[1, 2],
-                links: &["loopback", "lan", "wan"],
-                repetitions: 5,
-                session: minutes(60),
-                longest_batch: minutes(240),
-                timeout: minutes(720),
-            },
-            // Fifty images are the fewest over which an accuracy is stated.
-            Profile::Peers => Amounts {
-                images: 50,
-                batches: 50,
-                batch: &[1, 50],
-                threads: &[1],
-                links: &["loopback"],
-                repetitions: 3,
-                session: minutes(10),
-                longest_batch: minutes(30),
-                timeout: minutes(60),
-            },
-        }
     }
 }
 
@@ -184,7 +95,10 @@ impl Options {
         installing: Option<&mut Progress>,
     ) -> Result<Vec<Box<dyn Backend>>, Error> {
         match self.profile {
-            Profile::Peers => self.backend_files.add_peers_to(backends, installing),
+            Profile::Peers => {
+                let chosen = |name: &str| self.selection.backend(name);
+                self.backend_files.add_peers_to(backends, installing, chosen)
+            }
             _ => self.backend_files.add_to(backends),
         }
     }
@@ -197,12 +111,12 @@ impl Options {
         Draw { images: self.asked_images().unwrap_or(profile), seed: self.seed }
     }
 
-    /// Images a session classifies, if the user says how many.
+    /// Images that a session classifies, if the user says how many.
     pub(crate) fn asked_images(&self) -> Option<usize> {
         self.images.map(NonZeroUsize::get)
     }
 
-    /// The most threads a party, if the user says how many.
+    /// The most threads per party, if the user says how many.
     pub(crate) fn asked_threads(&self) -> Option<usize> {
         self.threads.iter().flat_map(|threads| threads.iter()).map(|threads| threads.get()).max()
     }
@@ -261,6 +175,23 @@ impl Options {
             return Err(Unsupported { layer: None, reason });
         }
         Ok(plan)
+    }
+
+    /// Whether a network is in: one that was named, a user's own, or one of the profile's.
+    pub(crate) fn has_network(&self, name: &str, is_users: bool) -> bool {
+        let by_profile = is_users || self.selection.names_networks() || self.profile.has_network(name);
+        by_profile && self.selection.network(name)
+    }
+
+    /// Whether a network is the twin of one that the backend can run itself, under a profile in which that is enough.
+    fn leaves_out(&self, workload: &Workload, backend: &dyn Backend, workloads: &[Workload]) -> bool {
+        if self.selection.names_networks() || !self.profile.has_twins_only_where_needed() {
+            return false;
+        }
+        let Some(name) = workload.name().strip_suffix(TWIN) else { return false };
+        let Some(itself) = workloads.iter().find(|known| known.name() == name) else { return false };
+        let can_run = |job: &Job| backend.plan(itself.architecture(), job).is_ok();
+        self.jobs().iter().any(can_run)
     }
 
     fn jobs(&self) -> Vec<Job> {
@@ -332,6 +263,9 @@ pub(crate) fn cells<'a>(
     let mut cells: Vec<PlannedCell<'a>> = Vec::new();
     for workload in workloads {
         for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
+            if options.leaves_out(workload, backend.as_ref(), workloads) {
+                continue;
+            }
             for mut job in options.jobs() {
                 let available = workload.images();
                 if options.batch.is_empty() {

@@ -10,10 +10,12 @@ pub(crate) mod party;
 pub(crate) mod private_folder;
 pub(crate) mod process;
 pub(crate) mod remote;
+mod stepping;
+pub(crate) mod traffic;
 pub(crate) mod transfer;
 
 use std::collections::{BTreeSet, HashMap};
-use std::mem::{Discriminant, discriminant};
+use std::mem::Discriminant;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -23,11 +25,11 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use veilbench_api::link::{Authority, Credentials, LinkFigures, Token};
-use veilbench_api::{Job, Origin, Plan, PrivateInput, Profile, Reveals};
+use veilbench_api::{CountedBy, Job, Origin, Plan, PrivateInput, Profile, Reveals};
 use veilbench_external::{KILLED, MEMORY_SHORT};
 use veilbench_networks::Architecture;
 
-use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
+use crate::session::control::{Answered, Command, Event, Finished, Phase, RoleBriefing};
 use crate::session::hosts::Hosts;
 use crate::session::launched::Place;
 use crate::session::machine_watch::{MachineWatch, OtherWork};
@@ -35,13 +37,6 @@ use crate::session::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, re
 
 /// From the order to go to the common start: long enough for every party to wake up.
 const LEAD_NS: u64 = 1_000_000;
-
-/// A party reports a phase so long after the time that the same phase took the last time, or later: a report takes a
-/// core from parties that are still at work, and wakes the harness beside them.
-const REPORT_AFTER_NS: u64 = 300_000;
-
-/// In a phase longer than this nobody waits for others to end: what a report takes of it is nothing.
-const LONG_PHASE_NS: u64 = 20_000_000;
 
 /// What a session is to do.
 pub(crate) struct SessionSpec<'a> {
@@ -89,6 +84,8 @@ pub(crate) struct Usage {
     pub(crate) figures: StatusFigures,
     /// Empty for a process on another host that ended before it could say.
     pub(crate) cpu_ns: Option<u64>,
+    /// What else its host did meanwhile, if that is another one.
+    pub(crate) others: OtherWork,
 }
 
 /// What a session left behind, finished or not.
@@ -168,9 +165,12 @@ pub(crate) async fn run_session(
             *detail += &format!("; {stalled}");
         }
     }
+    let kills_there = parties.oom_kills();
     let report = parties.end(&mut record, failure.is_none(), spec.hosts.is_some()).await;
     record.wall_ns = clock::now_ns() - began_ns;
-    if spec.hosts.is_none() {
+    if spec.hosts.is_some() {
+        remote::note_other_work(&mut record.usage, watch.own_cpu_ns());
+    } else {
         record.machine =
             watch.end(record.usage.iter().filter_map(|usage| usage.cpu_ns).fold(0, u64::saturating_add));
     }
@@ -185,7 +185,11 @@ pub(crate) async fn run_session(
             }
         }
         let killed = report.killed || detail.contains(KILLED);
-        if report.memory_short || detail.contains(MEMORY_SHORT) || (killed && oom_kills() > kills_before) {
+        let memory_short = report.memory_short
+            || detail.contains(MEMORY_SHORT)
+            || (killed && oom_kills() > kills_before)
+            || remote::ran_out_of_memory(spec, &kills_there, detail, interrupt).await;
+        if memory_short {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
         }
     }
@@ -242,6 +246,7 @@ async fn run_phases(
         parties.compare_clocks().await?;
     }
 
+    parties.counted_by = spec.plan.counted_by;
     record.phases.push(parties.phase(Phase::Setup, None).await?);
     for (index, batch) in spec.batches.iter().enumerate() {
         let Batch { first, images, .. } = *batch;
@@ -306,7 +311,7 @@ fn random_bytes() -> Result<[u8; 16], Failure> {
 }
 
 /// Processes the kernel has ended for want of memory since it started.
-fn oom_kills() -> u64 {
+pub(crate) fn oom_kills() -> u64 {
     let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
     counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
 }
@@ -325,6 +330,8 @@ struct Parties {
     images: usize,
     /// From the order to go to the common start.
     lead_ns: u64,
+    /// Who counts what passes between them.
+    counted_by: CountedBy,
 }
 
 impl Parties {
@@ -338,14 +345,14 @@ impl Parties {
             images: 0,
             lengths_ns: HashMap::new(),
             lead_ns: LEAD_NS,
+            counted_by: CountedBy::Link,
         };
         for (index, role) in spec.profile.roles.iter().enumerate() {
             let started = match spec.hosts {
                 None => PartyProcess::start(&role.name, index, sender.clone()),
                 Some(hosts) => {
-                    let host = hosts.of(&role.name);
-                    let name = format!("{} on {host}", role.name);
-                    PartyProcess::launch(hosts.command(host), &name, index, sender.clone())
+                    let command = hosts.command(hosts.of(&role.name));
+                    PartyProcess::launch(command, &hosts.party(&role.name), index, sender.clone())
                 }
             };
             match started {
@@ -359,139 +366,6 @@ impl Parties {
             }
         }
         Ok(parties)
-    }
-
-    async fn next_event(&mut self) -> Option<(usize, PartyEvent)> {
-        let (index, event) = self.events.recv().await?;
-        self.processes[index].silent |= matches!(event, PartyEvent::Silent(_));
-        Some((index, event))
-    }
-
-    async fn broadcast(&mut self, command: &Command) {
-        for party in &mut self.processes {
-            party.command(command).await;
-        }
-    }
-
-    /// One answer of every party, in the order of the roles.
-    async fn gather<T>(&mut self, accept: impl Fn(Event) -> Option<T>) -> Result<Vec<T>, Failure> {
-        let all: Vec<usize> = (0..self.processes.len()).collect();
-        self.gather_from(&all, accept).await
-    }
-
-    /// One answer of each of these parties, in their order.
-    async fn gather_from<T>(
-        &mut self,
-        asked: &[usize],
-        accept: impl Fn(Event) -> Option<T>,
-    ) -> Result<Vec<T>, Failure> {
-        let mut answers: Vec<Option<T>> = self.processes.iter().map(|_| None).collect();
-        while asked.iter().any(|&party| answers[party].is_none()) {
-            self.owing = asked.iter().copied().filter(|&party| answers[party].is_none()).collect();
-            let (index, event) = self.next_event().await.unwrap_or((0, PartyEvent::Silent(None)));
-            match event {
-                PartyEvent::Said(Event::Failed(reason)) => {
-                    return Err(self.failure(index, Some(reason)).await);
-                }
-                PartyEvent::Silent(reason) => return Err(self.failure(index, reason).await),
-                PartyEvent::Said(answer) => match accept(answer) {
-                    Some(value) if self.owing.contains(&index) => answers[index] = Some(value),
-                    _ => return Err(self.failure(index, Some("an answer came out of turn".into())).await),
-                },
-            }
-        }
-        Ok(answers.into_iter().flatten().collect())
-    }
-
-    /// The first failure and those that follow from it: the cause may speak last.
-    async fn failure(&mut self, index: usize, reason: Option<Reason>) -> Failure {
-        let mut reasons = vec![(index, reason)];
-        let until = Instant::now() + GRACE;
-        while reasons.len() < self.processes.len() {
-            let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await else {
-                break;
-            };
-            let reason = match event {
-                PartyEvent::Said(Event::Failed(reason)) => Some(reason),
-                PartyEvent::Silent(reason) => reason,
-                PartyEvent::Said(_) => continue,
-            };
-            if !reasons.iter().any(|(known, _)| *known == index) {
-                reasons.push((index, reason));
-            }
-        }
-        let out_of_range = reasons.iter().find_map(|(index, reason)| {
-            let reason = reason.as_ref()?;
-            Some((*index, reason.text.clone(), reason.out_of_range.clone()?))
-        });
-        if let Some((index, text, images)) = out_of_range {
-            let detail = format!("{}: {text}", self.processes[index].role);
-            return match images.iter().find(|at| **at >= self.images) {
-                None => Failure::OutOfRange {
-                    detail,
-                    images: images.iter().map(|at| self.first.saturating_add(*at)).collect(),
-                },
-                Some(at) => {
-                    Failure::Error(format!("{detail}; of {} images it names image {at}", self.images))
-                }
-            };
-        }
-        let told = reasons.into_iter().map(|(index, reason)| {
-            let role = &self.processes[index].role;
-            format!("{role}: {}", reason.map_or_else(|| SILENT.to_owned(), |reason| reason.text))
-        });
-        Failure::Error(told.collect::<Vec<_>>().join("; "))
-    }
-
-    /// What the parties say when the time is over: for whom each of them waits. Those that owe an answer and say nothing compute, or
-    /// have stopped.
-    async fn stalled_parties(&mut self) -> Vec<String> {
-        let mut stalled_parties = Vec::new();
-        let until = Instant::now() + GRACE;
-        while stalled_parties.len() < self.processes.len()
-            && let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.next_event()).await
-        {
-            if let PartyEvent::Said(Event::Failed(reason)) = event {
-                stalled_parties.push(format!("{}: {}", self.processes[index].role, reason.text));
-                self.owing.retain(|party| *party != index);
-            }
-        }
-        stalled_parties
-            .extend(self.owing.iter().map(|&party| format!("{}: silent", self.processes[party].role)));
-        stalled_parties
-    }
-
-    async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
-        match phase {
-            Phase::Setup => {}
-            Phase::Offline { images } => self.images = images,
-            Phase::Online { first, images } => (self.first, self.images) = (first, images),
-        }
-        self.broadcast(&Command::Prepare(phase)).await;
-        self.gather(|answer| matches!(answer, Event::Ready).then_some(())).await?;
-        let at_ns = clock::now_ns() + self.lead_ns;
-        let length_ns = self.lengths_ns.get(&discriminant(&phase)).copied().unwrap_or(0);
-        let report_ns = at_ns + length_ns.min(LONG_PHASE_NS) + REPORT_AFTER_NS;
-        for party in &mut self.processes {
-            let [at_ns, report_ns] =
-                [at_ns, report_ns].map(|time| time.saturating_add_signed(party.ahead_ns));
-            party.command(&Command::Go { at_ns, report_ns }).await;
-        }
-        let parties: Vec<Finished> = self
-            .gather(|answer| match answer {
-                Event::Finished(finished) => Some(*finished),
-                _ => None,
-            })
-            .await?;
-        if let Some(index) = parties.iter().position(|party| !party.is_plausible()) {
-            return Err(Failure::Error(format!("{}: {IMPLAUSIBLE}", self.processes[index].role)));
-        }
-        let ended = parties.iter().zip(&self.processes);
-        let ended_ns = ended
-            .map(|(party, process)| party.ended_ns.saturating_add_signed(process.ahead_ns.saturating_neg()))
-            .max();
-        self.lengths_ns.insert(discriminant(&phase), ended_ns.unwrap_or(at_ns).saturating_sub(at_ns));
-        Ok(PhaseRecord { phase, batch, at_ns, parties })
     }
 
     /// Lets the parties leave, or ends them, and reaps them all.
@@ -537,7 +411,7 @@ impl Parties {
                 true => (told.unwrap_or_default(), told.and_then(|told| told.cpu_ns)),
                 false => (told.unwrap_or(exit.figures), Some(cpu_ns)),
             };
-            record.usage.push(Usage { figures, cpu_ns });
+            record.usage.push(Usage { figures, cpu_ns, ..Usage::default() });
             let errors = timeout(GRACE, party.stderr).await.ok().and_then(Result::ok).unwrap_or_default();
             if launched && in_peace && told.is_some() {
                 // The party is done; how its launcher ends says nothing of it.

@@ -20,7 +20,6 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
 use crate::error::Error;
-use crate::record::provenance::hex;
 use crate::workload::classes::{class_assumption, logits_by_name, misfit_of_classes};
 use crate::workload::files::Files;
 use crate::workload::model::{Model, dataset_of};
@@ -139,7 +138,7 @@ impl Workload {
             }
             None => None,
         };
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = hex::encode(Sha256::digest(&bytes));
         Ok(Self {
             network,
             sha256,

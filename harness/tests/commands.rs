@@ -263,3 +263,58 @@ fn a_trace_of_a_test_image_tells_the_precision_of_every_layer_and_of_the_logits(
     let untraced = bench.command(&["plan", "mnist-cnn-poly", "--image", "3"]);
     assert!(untraced.code == 2 && untraced.stderr.contains("--trace"), "{}", untraced.stderr);
 }
+
+#[test]
+fn a_machine_is_measured_once_and_predicted_from() {
+    let bench = Bench::new();
+    let plan = ["plan", "mnist-mlp-poly", "-b", "ckks"];
+    let before = bench.command(&plan);
+    assert!(before.stdout.contains("EPYC") && before.stdout.contains("cargo bench"), "{}", before.stdout);
+    let measured = bench.command(&["plan", "--calibrate-machine", "-b", "ckks"]);
+    assert_eq!(measured.code, 0, "{}", measured.stderr);
+    assert!(measured.stderr.contains("measured ckks"), "{}", measured.stderr);
+    let after = bench.command(&plan);
+    assert!(after.stdout.contains("times predicted from: measured on this machine"), "{}", after.stdout);
+    let scheme = |text: &str| text.lines().filter(|line| line.contains("bits:")).collect::<Vec<_>>().join("");
+    assert_eq!(scheme(&before.stdout), scheme(&after.stdout), "the plan itself is the same");
+    let folder = bench.folder().join("cache/rates");
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let own: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    // Of another machine: not taken. Without a rate, or no rates at all: told, and not taken.
+    let (mut other, mut short) = (own.clone(), own);
+    other["cpu_model"] = "another".into();
+    short["backends"]["ckks"] = serde_json::json!({});
+    for (text, told) in [(other.to_string(), false), (short.to_string(), true), (kept[..40].to_owned(), true)]
+    {
+        std::fs::write(&file, text).unwrap();
+        let without = bench.command(&plan);
+        assert_eq!((without.code, &without.stdout), (0, &before.stdout), "{}", without.stderr);
+        let remedy = without.stderr.contains("rates") && without.stderr.contains("--calibrate-machine");
+        assert_eq!(remedy, told, "{}", without.stderr);
+    }
+}
+
+#[test]
+fn a_network_of_smooth_activations_is_computed_on_ciphertexts_by_two_processes() {
+    use veilbench_networks::{ActivationKind, Op, Parameters, export, zoo};
+
+    let bench = Bench::new();
+    let mut network = zoo::load("mnist-cnn-poly").unwrap();
+    network.architecture.name = "smooth".into();
+    network.architecture.input_range = None;
+    for (layer, parameters) in network.architecture.layers.iter_mut().zip(&mut network.parameters) {
+        layer.range = None;
+        if matches!(layer.op, Op::Polynomial(_)) {
+            (layer.op, *parameters) = (Op::Activation(ActivationKind::Sigmoid), Parameters::None);
+        }
+    }
+    std::fs::write(bench.folder().join("smooth.onnx"), export::to_bytes(&network).unwrap()).unwrap();
+    let own = ["-b", "ckks", "--model", "smooth.onnx", "-n", "smooth"];
+    let run = bench.run(&[&own[..], &["--images", "2", "--batch", "1", "--repetitions", "1"]].concat());
+    assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
+    assert!(bench.sessions() > 0, "{}", run.stderr);
+    let plan = bench.command(&["plan", "smooth.onnx", "-b", "ckks", "--set", "ckks.precision=8"]);
+    assert!(plan.stdout.contains("note: approximated: sigmoid by a polynomial of degree"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("off by at most"), "{}", plan.stdout);
+}

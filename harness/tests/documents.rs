@@ -1,33 +1,37 @@
-//! Commands in the documents: every one parses, those that only show something run, and the files they name are there.
+//! Commands in the documents: every one parses, those that only show something run, those that measure have cells, and the files
+//! they name are there.
 //! The two commands of the README that build and test everything are the gate's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bench::Bench;
 
-const DOCUMENTS: [&str; 13] = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "harness/README.md",
-    "harness/GLOSSARY.md",
-    "backends/README.md",
-    "backends/ckks/core/README.md",
-    "backends/mpc/core/README.md",
-    "backends/tee/core/README.md",
-    "networks/README.md",
-    "networks/train/README.md",
-    "datasets/README.md",
-    "results/README.md",
-    "report/README.md",
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every document of the repository, with its text: none may say what no test has read.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let (mut documents, mut folders) = (BTreeMap::new(), vec![root()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            let made = name.starts_with('.') || ["target", "node_modules", "runs"].contains(&&*name);
+            if entry.file_type().unwrap().is_dir() && !made {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                documents.insert(path.clone(), fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    assert!(documents.len() > 15, "{:?}", documents.keys());
+    documents
 }
 
 /// Arguments of every veilbench command of a document, of its code blocks and within its sentences.
@@ -75,54 +79,80 @@ fn words(text: &str) -> Vec<String> {
 fn every_command_of_the_documents_is_one() {
     let bench = Bench::new();
     let mut seen = 0;
-    for document in DOCUMENTS {
-        let text = fs::read_to_string(root().join(document)).unwrap();
+    for (document, text) in documents() {
         for command in commands(&text) {
             // The last word asks for help instead of work, after all others were understood.
             let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
             let output = bench.command(&arguments);
+            let document = document.display();
             assert_eq!(output.code, 0, "{document}: veilbench {}\n{}", command.join(" "), output.stderr);
             seen += 1;
         }
     }
-    assert!(seen > 20, "only {seen} commands were found: the documents are not read as they are written");
+    assert!(seen > 40, "only {seen} commands were found: the documents are not read as they are written");
+}
+
+/// What runs in place of a command: itself if it only shows something, and for measurements the list of their cells. Nothing for a
+/// command with a file of the reader's own, a name in capitals, other hosts, a part of a matrix, the machine itself to
+/// measure, or systems that have to be installed.
+fn shown(mut command: Vec<String>) -> Option<Vec<String>> {
+    let placeholder = |word: &String| {
+        word.ends_with(".onnx")
+            || ["--host", "--shard", "--backend-file", "--calibrate-machine", "install", "peers"]
+                .contains(&&**word)
+            || word.chars().all(|c| c.is_ascii_uppercase())
+    };
+    match command[0].as_str() {
+        "submit" => return Some(command),
+        "run" => command[0] = "list".to_owned(),
+        "backends" | "list" | "plan" | "networks" => {}
+        "data" if command[1] == "list" => {}
+        _ => return None,
+    }
+    (!command.iter().any(placeholder)).then_some(command)
 }
 
 #[test]
-fn commands_that_only_show_something_run() {
+fn commands_that_show_something_run_and_those_that_measure_have_cells() {
     let bench = Bench::new();
-    let mut ran = 0;
-    for document in DOCUMENTS {
-        let text = fs::read_to_string(root().join(document)).unwrap();
-        for command in commands(&text) {
-            let shows = matches!(command[0].as_str(), "backends" | "list" | "plan" | "networks")
-                || command.starts_with(&["data".to_owned(), "list".to_owned()]);
-            // A file of the reader's own, or a name in capitals.
-            let is_placeholder =
-                |word: &String| word.ends_with(".onnx") || word.chars().all(|c| c.is_ascii_uppercase());
-            let placeholder = command.iter().any(is_placeholder);
-            if shows && !placeholder {
-                let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-                let output = bench.command(&arguments);
-                assert_eq!(output.code, 0, "{document}: {}\n{}", command.join(" "), output.stderr);
-                ran += 1;
-            }
-        }
+    let commands: BTreeSet<Vec<String>> =
+        documents().values().flat_map(|text| commands(text)).filter_map(shown).collect();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for command in commands {
+        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        let output = bench.command(&arguments);
+        assert_eq!(output.code, 0, "{}\n{}", command.join(" "), output.stderr);
+        assert!(!output.stdout.is_empty(), "{} shows nothing", command.join(" "));
     }
-    assert!(ran >= 4, "only {ran} commands ran");
+}
+
+#[test]
+fn the_table_in_the_readme_is_what_its_command_makes_of_the_reference_run() {
+    let bench = Bench::new();
+    let copy = bench.folder().join("results/runs/reference");
+    fs::create_dir_all(&copy).unwrap();
+    for name in ["run.json", "samples.csv.gz", "traffic.csv.gz", "answers.csv.gz"] {
+        fs::copy(root().join("results/runs/reference").join(name), copy.join(name)).unwrap();
+    }
+    let readme = bench.folder().join("README.md");
+    fs::copy(root().join("README.md"), &readme).unwrap();
+    let output = bench.command(&["report", "results/runs/reference", "--splice", "README.md"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(fs::read_to_string(&readme).unwrap(), fs::read_to_string(root().join("README.md")).unwrap());
+    let summary = |folder: &Path| fs::read_to_string(folder.join("summary.md")).unwrap();
+    assert_eq!(summary(&copy), summary(&root().join("results/runs/reference")));
 }
 
 #[test]
 fn links_between_the_documents_lead_somewhere() {
-    for document in DOCUMENTS {
-        let path = root().join(document);
-        let text = fs::read_to_string(&path).unwrap();
+    for (document, text) in documents() {
         for target in
             text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
         {
             let file = target.split('#').next().unwrap();
             if !file.is_empty() && !file.contains("://") {
-                assert!(path.parent().unwrap().join(file).exists(), "{document} links to {target}");
+                let there = document.parent().unwrap().join(file).exists();
+                assert!(there, "{} links to {target}", document.display());
             }
         }
     }

@@ -8,8 +8,11 @@ mod bench;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
 
-use bench::Bench;
+use bench::{Bench, interrupt, wait};
+use veilbench_report::summarise;
 use veilbench_results::{Phase, RunData, Status, validate};
 
 const SMALL: &[&str] =
@@ -62,7 +65,13 @@ fn roles_on_hosts_are_measured_with_their_machines_and_the_network_between_them(
     let setup = data.samples.iter().find(|row| row.phase == Phase::Setup && row.role == "all").unwrap();
     assert!(setup.sent_bytes.unwrap() < 4096, "{:?}", setup.sent_bytes);
     // Clocks of hosts are in no figure, and a launcher's memory and time are not a party's.
-    assert!(data.samples.iter().all(|row| row.start_ns.is_none() && row.others_cpu_ns.is_none()));
+    assert!(data.samples.iter().all(|row| row.start_ns.is_none()));
+    // What else a host did stands in the rows of its roles, with the time they were there.
+    for row in &data.samples {
+        let of_host = row.phase == Phase::Session && row.role != "all" && row.span.is_empty();
+        assert_eq!((row.others_cpu_ns.is_some(), row.steal_ns.is_some()), (of_host, of_host), "{row:?}");
+        assert!(!of_host || row.wall_ns.is_some_and(|time| time > 0), "{row:?}");
+    }
     let peaks: Vec<_> = data.samples.iter().filter_map(|row| row.peak_rss_bytes).collect();
     let program = fs::metadata(env!("CARGO_BIN_EXE_veilbench")).unwrap().len();
     assert!(peaks.len() == 6 && peaks.iter().all(|bytes| (4 << 20..program).contains(bytes)), "{peaks:?}");
@@ -119,9 +128,44 @@ fn a_launcher_that_fails_is_named_with_its_last_words() {
 }
 
 #[test]
+fn who_does_not_wait_for_a_host_that_is_silent_stops_the_run_before_it_begins() {
+    let bench = Bench::new();
+    let launch = ["--launch", "sh -c 'touch asked; sleep 60' {host}"];
+    let mut harness = bench.spawn(&[SMALL, &HOSTS[..4], &launch].concat());
+    while !bench.folder().join("asked").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    interrupt(harness.id());
+    assert_eq!(wait(&mut harness, Duration::from_secs(5)).code(), Some(130));
+    assert!(!bench.out().exists());
+}
+
+#[test]
+fn other_work_on_a_host_marks_what_was_measured_there() {
+    let bench = Bench::new();
+    let mut other = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    let data = measured(&bench, &[SMALL, HOSTS].concat());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let [row] = &summarise(&data)[..] else { panic!("one cell was measured") };
+    // A core of however many there are, if it got that.
+    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    assert!(row.others_cpu_share.is_some_and(|share| share > 0.2 / cores), "{:?}", row.others_cpu_share);
+}
+
+#[test]
 fn a_launcher_that_outlasts_its_party_does_not_spoil_what_was_measured() {
     let bench = Bench::new();
     let launch = ["--launch", "sh -c '\"$@\"; sleep 8; exit 3' {host}"];
+    let data = measured(&bench, &[SMALL, &HOSTS[..4], &launch].concat());
+    assert!(data.samples.iter().all(|row| row.status == Status::Ok));
+}
+
+/// As `podman exec` and `kubectl exec` have it: what started a party in a container ends as soon as it runs.
+#[test]
+fn a_launcher_that_ends_before_its_party_does_not_take_it_along() {
+    let bench = Bench::new();
+    let launch = ["--launch", "sh -c 'exec 3<&0; \"$@\" <&3 & sleep 0.5' {host}"];
     let data = measured(&bench, &[SMALL, &HOSTS[..4], &launch].concat());
     assert!(data.samples.iter().all(|row| row.status == Status::Ok));
 }

@@ -33,6 +33,11 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// An image's.
+    pub fn image(channels: usize, height: usize, width: usize) -> Self {
+        Shape::Image { channels, height, width }
+    }
+
     /// Number of values of one image, or `None` if it overflows: for shapes not checked yet.
     pub fn checked_len(&self) -> Option<usize> {
         match *self {
@@ -62,12 +67,25 @@ impl Shape {
         }
     }
 
-    /// Values each channel holds: `height * width` of an image, 1 of a vector.
-    pub fn values_per_channel(&self) -> usize {
+    /// Rows of an image; 1 of a vector.
+    pub fn height(&self) -> usize {
         match *self {
-            Shape::Image { height, width, .. } => height * width,
+            Shape::Image { height, .. } => height,
             Shape::Flat(_) => 1,
         }
+    }
+
+    /// Columns of an image; 1 of a vector.
+    pub fn width(&self) -> usize {
+        match *self {
+            Shape::Image { width, .. } => width,
+            Shape::Flat(_) => 1,
+        }
+    }
+
+    /// Values each channel holds: `height * width` of an image, 1 of a vector.
+    pub fn values_per_channel(&self) -> usize {
+        self.height() * self.width()
     }
 
     /// The dimensions in storage order, batch excluded.
@@ -135,6 +153,16 @@ pub struct Window {
 }
 
 impl Window {
+    /// A square window that tiles the image.
+    pub fn tiles(size: usize) -> Self {
+        Self { kernel: [size; 2], stride: [size; 2], padding: [0; 4] }
+    }
+
+    /// Values under the kernel.
+    pub fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
     /// Rows and columns of the output for an input of `height x width`, or `None` if the
     /// (dilated) kernel does not fit the padded input, a stride is zero or a size overflows.
     pub fn output(&self, height: usize, width: usize, dilation: [usize; 2]) -> Option<[usize; 2]> {

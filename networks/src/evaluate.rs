@@ -27,9 +27,9 @@ pub enum EvaluateError {
     /// The images are not of the network's input shape.
     #[error("the network takes images of {expected}, not {found}")]
     Input {
-        /// Of the network.
+        /// Shape that the network takes.
         expected: Shape,
-        /// Of the images.
+        /// Shape of the images.
         found: Shape,
     },
     /// There is no image to take a range from.
@@ -43,19 +43,28 @@ pub enum EvaluateError {
     },
 }
 
-/// The logits of a batch.
+/// Computes the logits of a batch, `images x classes`.
+///
+/// # Errors
+/// [`EvaluateError::Network`] or [`EvaluateError::Input`].
 pub fn evaluate<T: Real>(network: &Network, images: &Tensor) -> Result<Tensor<T>, EvaluateError> {
     Evaluator::new(network)?.evaluate(images)
 }
 
-/// The output of every layer for a batch, in layer order. Holds them all at once: for whole test
-/// sets see [`ranges`] or go batch by batch.
+/// Computes the output of every layer for a batch, in layer order, each `images x` the layer's shape. Holds them all at once: for
+/// whole test sets see [`ranges`] or go batch by batch.
+///
+/// # Errors
+/// [`EvaluateError::Network`] or [`EvaluateError::Input`].
 pub fn trace<T: Real>(network: &Network, images: &Tensor) -> Result<Vec<Tensor<T>>, EvaluateError> {
     Evaluator::new(network)?.trace(images)
 }
 
 /// Fills the `input_range` and every layer's `range` with the smallest and largest value seen over
 /// the calibration images, evaluated in `f32`.
+///
+/// # Errors
+/// [`EvaluateError`]: any of them.
 pub fn ranges(network: &mut Network, images: &Tensor) -> Result<(), EvaluateError> {
     let seen = Evaluator::<f32>::new(network)?.ranges(images)?;
     let architecture = &mut network.architecture;
@@ -75,19 +84,28 @@ pub struct Evaluator<T> {
 
 impl<T: Real> Evaluator<T> {
     /// Checks the network and converts its weights.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Network`].
     pub fn new(network: &Network) -> Result<Self, EvaluateError> {
         network.check()?;
         Ok(Self { input: network.architecture.input, steps: step::steps(network) })
     }
 
-    /// The logits of a batch.
+    /// Computes the logits of a batch, `images x classes`.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Input`].
     pub fn evaluate(&self, images: &Tensor) -> Result<Tensor<T>, EvaluateError> {
         self.check_input(images)?;
         let logits = self.par_images(images, |image| self.walk(image, |_, _| ())).flatten_iter().collect();
         Ok(self.batch(images.images(), self.steps.len() - 1, logits))
     }
 
-    /// The output of every layer for a batch, in layer order.
+    /// Computes the output of every layer for a batch, in layer order, each `images x` the layer's shape.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Input`].
     pub fn trace(&self, images: &Tensor) -> Result<Vec<Tensor<T>>, EvaluateError> {
         self.check_input(images)?;
         let traces: Vec<Vec<Vec<T>>> = self

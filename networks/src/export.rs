@@ -40,7 +40,10 @@ pub enum ExportError {
     },
 }
 
-/// The network as the bytes of an ONNX file, or why it fails [`Network::check`].
+/// Returns the network as the bytes of an ONNX file.
+///
+/// # Errors
+/// If it fails [`Network::check`].
 pub fn to_bytes(network: &Network) -> Result<Vec<u8>, NetworkError> {
     network.check()?;
     let model = ModelProto {
@@ -55,6 +58,9 @@ pub fn to_bytes(network: &Network) -> Result<Vec<u8>, NetworkError> {
 }
 
 /// Writes the network to an ONNX file, replacing what was there.
+///
+/// # Errors
+/// [`ExportError`] if it fails [`Network::check`], or the file cannot be written.
 pub fn write(network: &Network, path: &Path) -> Result<(), ExportError> {
     let bytes = to_bytes(network)?;
     std::fs::write(path, bytes).map_err(|source| ExportError::Io { path: path.into(), source })

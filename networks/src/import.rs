@@ -13,25 +13,16 @@
 //! attribute, never approximated. A file is data: nothing it says can panic, recurse deeply or make the
 //! import allocate more than a small multiple of the file's own size.
 
-mod activation;
-mod arithmetic;
 mod attributes;
 mod binary;
-mod budget;
-mod constant;
 mod error;
-mod external;
+mod file;
 mod functions;
-mod graph;
-mod inlining;
-mod integers;
 mod layers;
-mod layout;
 mod lower;
 mod operators;
-mod value;
+mod values;
 mod views;
-mod window;
 
 use std::fs::File;
 use std::io::Read;
@@ -51,6 +42,9 @@ pub(crate) use error::quote;
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads a network from an ONNX file, and from the files beside it that hold its weights. The result passes [`Network::check`].
+///
+/// # Errors
+/// Those of [`read_bytes`] and [`parse`].
 pub fn read(path: &Path) -> Result<Network, ImportError> {
     parse(&read_bytes(path)?, &path.display().to_string())
 }
@@ -77,11 +71,14 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ImportError::TooLarge { file });
     }
-    external::embed(bytes, path)
+    file::external::embed(bytes, path)
 }
 
 /// Reads a network from the bytes of an ONNX file; `name` stands for the file in errors, and for the
 /// network if the file does not name it.
+///
+/// # Errors
+/// [`ImportError`]: all of them name the file, and those of nodes the node, its operator and what of it cannot be represented.
 pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ImportError::TooLarge { file: name.into() });
@@ -90,9 +87,9 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
         return Err(ImportError::Model { file: name.into(), reason: "it is empty".into() });
     }
     let corrupt = |reason: String| ImportError::Corrupt { file: name.into(), reason };
-    budget::check_structure(bytes).map_err(corrupt)?;
+    file::budget::check_structure(bytes).map_err(corrupt)?;
     let mut model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let lowered = inlining::inline(&mut model).and_then(|()| lower(&model, bytes.len(), name));
+    let lowered = file::inlining::inline(&mut model).and_then(|()| lower(&model, bytes.len(), name));
     let network = lowered.map_err(|refusal| refusal.in_file(name))?;
     network.check().map_err(|source| ImportError::Network { file: name.into(), source })?;
     Ok(network)
@@ -100,6 +97,6 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Network, ImportError> {
 
 fn lower(model: &ModelProto, file_bytes: usize, name: &str) -> Result<Network, Refusal> {
     let properties = Properties::read(&model.metadata_props).map_err(Refusal::Model)?;
-    let graph = graph::Graph::new(model)?;
+    let graph = file::graph::Graph::new(model)?;
     lower::network(&graph, &properties, file_bytes, name)
 }

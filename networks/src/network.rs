@@ -25,7 +25,7 @@ pub struct Network {
 pub enum Parameters {
     /// The layer has none.
     None,
-    /// Of a dense layer or a convolution; layouts as in [`Dense`](crate::Dense) and
+    /// Parameters of a dense layer or a convolution; layouts as in [`Dense`](crate::Dense) and
     /// [`Conv2d`](crate::Conv2d).
     Affine {
         /// Weights, row-major.
@@ -33,12 +33,12 @@ pub enum Parameters {
         /// One bias for each output (channel).
         bias: Vec<f32>,
     },
-    /// Of a polynomial: `channels x (degree + 1)`, ascending powers.
+    /// Coefficients of a polynomial: `channels x (degree + 1)`, ascending powers.
     Polynomial {
         /// Coefficients, row-major.
         coefficients: Vec<f32>,
     },
-    /// Of a [PReLU](crate::ActivationKind::PRelu): one for each channel.
+    /// Slopes of a [PReLU](crate::ActivationKind::PRelu), one per channel.
     Slopes {
         /// Slopes below 0.
         slopes: Vec<f32>,
@@ -119,6 +119,9 @@ pub enum NetworkError {
 impl Network {
     /// Checks the architecture, that every layer has exactly the parameters it needs, that all of
     /// them are finite, and that class names and normalisation fit the network.
+    ///
+    /// # Errors
+    /// [`NetworkError`] with the first that does not hold, and where.
     pub fn check(&self) -> Result<(), NetworkError> {
         self.architecture.check()?;
         let layers = &self.architecture.layers;

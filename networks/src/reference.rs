@@ -27,9 +27,9 @@ pub enum ReferenceError {
     /// The images are not of the model's input shape.
     #[error("the model takes images of {expected}, not {found}")]
     Input {
-        /// Of the model.
+        /// Shape that the model takes.
         expected: Shape,
-        /// Of the images.
+        /// Shape of the images.
         found: Shape,
     },
 }
@@ -52,6 +52,9 @@ pub struct Reference {
 
 impl Reference {
     /// Hands the network to tract as the ONNX file that [`export`](crate::export) makes of it.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Network`], and [`ReferenceError::Tract`] if tract does not take it.
     pub fn new(network: &Network) -> Result<Self, ReferenceError> {
         let bytes = crate::export::to_bytes(network)?;
         let architecture = &network.architecture;
@@ -68,6 +71,9 @@ impl Reference {
     /// Hands an ONNX file to tract as it is, for one image at a time. `input` has the file's own axes,
     /// be they channels last; the logits are those of its first output, as a vector. tract trusts its
     /// files: try [`import`](crate::import) first.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Tract`] if tract does not take it.
     pub fn from_bytes(bytes: &[u8], input: Shape) -> Result<Self, ReferenceError> {
         let load = || {
             let plan = plan(bytes, Some(input), true)?;
@@ -79,7 +85,10 @@ impl Reference {
         Ok(Self { plan, images_per_run: 1, input, output: Shape::Flat(values) })
     }
 
-    /// The logits of a batch.
+    /// Computes the logits of a batch, `images x classes`.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Input`], and [`ReferenceError::Tract`] if tract fails.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor, ReferenceError> {
         let (expected, found) = (self.input, images.shape());
         if expected != found {

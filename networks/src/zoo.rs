@@ -49,13 +49,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|&(name, _)| name)
 }
 
-/// The ONNX file of a trained network.
+/// Returns the ONNX file of a trained network.
+///
+/// # Errors
+/// [`ZooError`] if there is none of that name.
 pub fn bytes(name: &str) -> Result<&'static [u8], ZooError> {
     let file = FILES.iter().find(|&&(known, _)| known == name);
     file.map(|&(_, bytes)| bytes).ok_or_else(|| ZooError::Unknown { name: name.into() })
 }
 
-/// A trained network.
+/// Returns a trained network.
+///
+/// # Errors
+/// [`ZooError`] if there is none of that name.
 pub fn load(name: &str) -> Result<Network, ZooError> {
     Ok(import::parse(bytes(name)?, &format!("{name}.onnx"))?)
 }

@@ -39,6 +39,8 @@ interface ShippedCell {
   rank: number;
   /** How its sessions ended, if not all were ok. */
   ending?: string;
+  /** That its answers are not the clear network's. */
+  wrong?: string;
   busy?: string;
   /** Index of the refusal that covers it. */
   refusal?: number;
@@ -82,10 +84,11 @@ interface ShippedCell {
   tolerance?: string;
   security_bits?: number;
   others_cpu_share?: number;
+  bytes_counted_by?: string;
   /** Phase, role, span, wall-clock and processor time, samples. */
   spans?: [number, number, number, number | null, number | null, number][];
   /** Phase, from, to, bytes, messages. */
-  pairs?: [number, number, number, number, number][];
+  pairs?: [number, number, number, number, number | null][];
   /** Role, bytes. */
   memory?: [number, number][];
   /** Repetition, iteration, wall-clock time, and 0 for cold, 1 for warm, 2 for a warm outlier. */
@@ -94,7 +97,7 @@ interface ShippedCell {
 }
 
 interface Span { phase: string; role: string; span: string; wall: number | null; cpu: number | null; samples: number }
-interface Pair { phase: string; from: string; to: string; bytes: number; messages: number }
+interface Pair { phase: string; from: string; to: string; bytes: number; messages: number | null }
 interface RoleMemory { role: string; bytes: number }
 interface Point { repetition: number; iteration: number; wall: number; warm: boolean; outlier: boolean }
 

@@ -1,3 +1,5 @@
+//! Why a report cannot be made.
+
 use std::{io, path::PathBuf};
 
 /// Why a report could not be made.
@@ -25,8 +27,8 @@ pub enum Error {
     },
     /// A Markdown file does not say where the tables go.
     #[error(
-        "{} needs a line `<!-- begin veilbench report -->` and, once each and in this order, a line \
-         `<!-- end veilbench report -->`",
+        "{} needs a line `<!-- begin veilbench report -->` and after it a line `<!-- end veilbench report -->`; where it has several such \
+         pairs, the first line of one has to name the command that is to replace it: `<!-- begin veilbench report: COMMAND -->`",
         path.display()
     )]
     Markers {

@@ -1,3 +1,5 @@
+//! Everything that is derived from a run folder, written into it.
+
 use crate::{
     Error,
     aggregate::breakdown::breakdowns,

@@ -22,6 +22,7 @@ pub use aggregate::statistics;
 pub use aggregate::summarise::summarise;
 pub use error::Error;
 pub use generate::{Report, generate};
+pub use text::aligned::aligned;
 pub use text::format::{bytes, duration};
 pub use text::splice::splice;
 pub use text::terminal::terminal_table;

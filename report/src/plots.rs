@@ -1,22 +1,17 @@
 //! The plots of a run, each a figure made from its summary alone.
 
 mod accuracy;
-mod axis;
 mod communication;
 mod frame;
-mod labels;
 mod links;
 mod memory;
-mod palette;
 mod panels;
 mod pareto;
 mod phases;
 mod runtime;
 mod throughput;
 
-pub(crate) use axis::Axis;
 pub(crate) use frame::background;
-pub(crate) use palette::{GRID, INK, MUTED, group_colour, tint};
 pub(crate) use panels::machine;
 
 use crate::{

@@ -1,5 +1,6 @@
 //! Tables for people and machines: Markdown, the terminal, CSV, the README.
 
+pub(crate) mod aligned;
 pub(crate) mod csv_tables;
 pub(crate) mod figures;
 pub(crate) mod format;

@@ -1,3 +1,5 @@
+//! Cells, and their names.
+
 use crate::Error;
 use std::{fmt, str::FromStr};
 

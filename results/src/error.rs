@@ -1,3 +1,5 @@
+//! Why a run folder cannot be read or written.
+
 use std::{io, path::PathBuf};
 
 /// Why a run folder could not be read or written.

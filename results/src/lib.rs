@@ -27,7 +27,7 @@ pub use folder::merge::{Merged, merge};
 pub use folder::run_data::{RunData, validate};
 pub use folder::store::Store;
 pub use folder::table::{Finding, Row, Severity, Table, write_table};
-pub use plan::{ModelledHardware, ModelledRange, PlanFigures, Predicted, Tolerance};
+pub use plan::{CountedBy, ModelledHardware, ModelledRange, PlanFigures, Predicted, Tolerance};
 pub use rows::answer::Answer;
 pub use rows::modelled::{Modelled, ModelledSize};
 pub use rows::prediction::Prediction;

@@ -44,6 +44,38 @@ impl From<Tolerance> for f64 {
     }
 }
 
+/// Who counts the bytes of a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountedBy {
+    /// veilbench's links: the payload of each message, with messages and rounds.
+    #[default]
+    Link,
+    /// The kernel, at the interfaces between the roles' networks: every byte on them, the framing of TCP, IP and Ethernet
+    /// included. Messages and rounds are not measured.
+    Kernel,
+    /// The system that is measured, which nobody checks.
+    SelfReported,
+}
+
+impl CountedBy {
+    /// As written in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Kernel => "kernel",
+            Self::SelfReported => "self-reported",
+        }
+    }
+
+    /// Whether it is what backends do unless they say otherwise.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        *self == Self::Link
+    }
+}
+
 /// Figures that a plan predicts of a batch, by the names of columns of `summary.csv`. What is not predicted is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -116,6 +148,8 @@ pub struct PlanFigures {
     pub modelled: Option<ModelledHardware>,
     /// How far off its logits may be; plans of earlier versions do not say.
     pub tolerance: Option<Tolerance>,
+    /// Who counts its bytes; plans of earlier versions do not say, and veilbench's links did.
+    pub counted_by: CountedBy,
 }
 
 impl PlanFigures {
@@ -130,6 +164,7 @@ impl PlanFigures {
             prediction: find(plan, ["prediction", "predicted"]),
             modelled: find(plan, ["modelled", "modelled"]),
             tolerance: find(plan, ["tolerance", "tolerance"]),
+            counted_by: find(plan, ["counted_by", "counted_by"]).unwrap_or_default(),
         }
     }
 }

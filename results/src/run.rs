@@ -1,5 +1,7 @@
+//! `run.json`.
+
 use crate::{
-    Cell, Error, Finding, Row, Sample, Severity, ShardRecord, folder::digest::hex,
+    Cell, CountedBy, Error, Finding, PlanFigures, Row, Sample, Severity, ShardRecord,
     folder::table::replace_file,
 };
 use serde::{Deserialize, Serialize};
@@ -199,6 +201,12 @@ impl Run {
     /// The file's name in the run folder.
     pub const FILE: &'static str = "run.json";
 
+    /// Returns who counted the bytes of a cell, by the cell's id.
+    #[must_use]
+    pub fn counted_by(&self, cell: &str) -> CountedBy {
+        self.plans.get(cell).map(|plan| PlanFigures::of(plan).counted_by).unwrap_or_default()
+    }
+
     /// Reads the `run.json` of a run folder.
     ///
     /// # Errors
@@ -256,7 +264,7 @@ impl Run {
         let subject =
             (self.networks.get(&cell.network), self.datasets.get(&cell.dataset), self.plans.get(&cell.id()));
         let said = serde_json::to_vec(&(machine, software, &self.crates, conditions, backend, subject))?;
-        Ok(hex(&Sha256::digest(said)))
+        Ok(hex::encode(Sha256::digest(said)))
     }
 
     /// Reads what can be read of `run.json`, and what is wrong with it.

@@ -1,3 +1,5 @@
+//! One session: its name, and its rows of every table.
+
 use crate::{Answer, Cell, Error, Row, Sample, Traffic};
 
 /// Names one session: one repetition of one cell.

@@ -1,6 +1,6 @@
 //! Shards: a matrix of cells dealt to several runs, so that anybody who knows the matrix knows who measures what.
 
-use crate::{Cell, DatasetRecord, NetworkRecord, Run, SessionKey, folder::digest::hex};
+use crate::{Cell, DatasetRecord, NetworkRecord, Run, SessionKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -15,7 +15,7 @@ pub const MOST_SHARDS: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShardRecord {
-    /// SHA-256 of the matrix, hexadecimal: its cells, sessions a cell, seed, warm-up, and the digests of its networks,
+    /// SHA-256 of the matrix, hexadecimal: its cells, sessions per cell, seed, warm-up, and the digests of its networks,
     /// of the images that calibrate them, and of its data sets.
     pub plan_sha256: String,
     /// Shards it is dealt to.
@@ -94,7 +94,7 @@ fn plan_sha256(run: &Run, ids: &[String], repetitions: usize) -> String {
         }
     }
     ids.iter().for_each(|id| line("cell", id, ""));
-    hex(&Sha256::digest(text))
+    hex::encode(Sha256::digest(text))
 }
 
 /// Deals cells to `of` shards and returns the shard, from 1, of each: a function of the set of cells and the plan's hash.

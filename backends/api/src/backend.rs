@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
-use veilbench_results::{ModelledHardware, Predicted, Tolerance};
+use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};
 
-use crate::{Learned, LinkError, LinkProfile, Links, Protection, Recorder};
+use crate::{Exchanged, Learned, LinkError, LinkProfile, Links, Protection, Recorder};
 
 /// One way to run a network privately.
 pub trait Backend: Send + Sync {
@@ -72,6 +72,27 @@ pub trait Backend: Send + Sync {
         None
     }
 
+    /// Measures in seconds, on one thread, the rates that [`Backend::plan`] predicts times from on this machine; `None` if it predicts none,
+    /// or none that depend on the machine.
+    fn measure_rates(&self) -> Option<Result<serde_json::Value, Error>> {
+        None
+    }
+
+    /// Predicts from rates that [`Backend::measure_rates`] gave on this machine, from the first plan on. What is planned stays the same on every
+    /// machine, and so is how much of it a profile affords: predicted times alone change.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what are no rates of this backend.
+    fn adopt_rates(&self, rates: &serde_json::Value) -> Result<(), Error> {
+        let _ = rates;
+        Err(Error::Input("this backend predicts nothing from rates".into()))
+    }
+
+    /// Which machine and command the rates come from that times are predicted from; `None` as for [`Backend::measure_rates`].
+    fn rates_source(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Becomes one role: everything that is done once a session (keys, provisioning, attestation).
     /// This call is the `setup` phase.
     ///
@@ -106,6 +127,15 @@ pub trait Party: Send {
     /// As [`online`](Party::online).
     fn answer(&mut self, images: Option<&Tensor>) -> Result<Option<Answers>, Error> {
         Ok(self.online(images)?.map(Answers::Logits))
+    }
+
+    /// What passed since the last call between this party and each peer, where the [plan](Plan::counted_by) says that others than
+    /// the links count. Called after each phase, when every party is done with it.
+    ///
+    /// # Errors
+    /// If the counters cannot be read.
+    fn traffic(&mut self) -> Result<Vec<Exchanged>, Error> {
+        Ok(Vec::new())
     }
 
     /// What other processes have used so far that work for this party; nothing if it works in the process it is called in.
@@ -281,7 +311,7 @@ pub type Settings = BTreeMap<String, String>;
 /// What a cell asks of a backend, apart from the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Images a batch.
+    /// Images per batch.
     pub batch: usize,
     /// Worker threads each party may use; the ambient rayon pool has as many.
     pub threads: usize,
@@ -329,6 +359,9 @@ pub struct Plan {
     /// What the role that holds the images gets.
     #[serde(default, skip_serializing_if = "Reveals::is_logits")]
     pub reveals: Reveals,
+    /// Who counts the bytes.
+    #[serde(default, skip_serializing_if = "CountedBy::is_link")]
+    pub counted_by: CountedBy,
 }
 
 /// Why a backend cannot run a network.

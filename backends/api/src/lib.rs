@@ -30,6 +30,6 @@ pub use backend::{
 pub use link::{Link, LinkError, LinkProfile, Links};
 pub use protection::{Adversary, Leakage, Learned, Protection};
 pub use recorder::{Recorder, Span};
-pub use veilbench_results::{ModelledHardware, Predicted, Tolerance};
+pub use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};
 
 pub use runner::{Exchanged, PartyRunner, PhaseMetrics};

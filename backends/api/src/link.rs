@@ -11,7 +11,6 @@
 //! (bench `link`), and protocols stay free of `async`. A send that finds the socket full takes in
 //! what the peer is sending meanwhile, so two parties may send large messages to each other at once.
 
-mod authority;
 mod channel;
 mod connect;
 mod frame;
@@ -20,12 +19,9 @@ mod pipe;
 mod probe;
 mod profile;
 mod relay;
-mod ring;
-mod stream;
-mod tls;
 mod topology;
+mod transport;
 
-pub use authority::{Authority, AuthorityError, Credentials};
 pub use channel::{Link, LinkError, MESSAGE_LIMIT};
 pub use connect::{Endpoint, Token, pair};
 pub use meter::{Count, Meter, Traffic};
@@ -34,6 +30,7 @@ pub use profile::{LinkProfile, LinkProfileError};
 pub(crate) use relay::Relay;
 pub use relay::{Forward, Interceptor};
 pub use topology::Topology;
+pub use transport::authority::{Authority, AuthorityError, Credentials};
 
 /// Links of one party, by the name of the peer's role.
 #[derive(Debug, Default)]

@@ -143,16 +143,24 @@ impl<'a> LocalSession<'a> {
                 links,
                 recorder: Recorder::default(),
             };
+            let by_link = role.plan.counted_by.is_link();
             let (mut runner, metrics) = PartyRunner::setup(self.backend, role, meter)?;
-            outcome.phases.push(metrics);
+            // The other parties may be in the middle of the phase: where others count, what they have yet to send is the next one's.
+            let mut note = |metrics: PhaseMetrics, runner: &mut PartyRunner| -> Result<(), Error> {
+                let exchanged = if by_link { metrics.exchanged } else { runner.traffic()? };
+                outcome.phases.push(PhaseMetrics { exchanged, ..metrics });
+                Ok(())
+            };
+            note(metrics, &mut runner)?;
             if self.leaves_after_setup == Some(index) {
                 return Ok(());
             }
             for batch in batches {
-                outcome.phases.push(runner.offline(batch.images())?);
+                let metrics = runner.offline(batch.images())?;
+                note(metrics, &mut runner)?;
                 let images = (input == PrivateInput::Images).then_some(batch);
                 let (answers, metrics) = runner.online(images)?;
-                outcome.phases.push(metrics);
+                note(metrics, &mut runner)?;
                 match answers {
                     None => {}
                     Some(Answers::Logits(logits)) => outcome.logits.push(logits),

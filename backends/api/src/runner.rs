@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use veilbench_networks::{Shape, Tensor};
 
 use crate::link::{Count, Meter, Traffic};
-use crate::{Answers, Backend, Error, Party, Recorder, Reveals, RoleContext, Span, WorkerFigures};
+use crate::{Answers, Backend, CountedBy, Error, Party, Recorder, Reveals, RoleContext, Span, WorkerFigures};
 
 /// Bytes and messages that passed between one party and one peer in one phase, by that party's own count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,11 +15,11 @@ pub struct Exchanged {
     pub peer: String,
     /// Through memory the two share, not over the network.
     pub local: bool,
-    /// Payload bytes sent.
+    /// Payload bytes sent; all bytes where the kernel counts.
     pub sent_bytes: u64,
     /// Messages sent.
     pub sent_messages: u64,
-    /// Payload bytes received.
+    /// Payload bytes received, likewise.
     pub received_bytes: u64,
     /// Messages received.
     pub received_messages: u64,
@@ -30,7 +30,7 @@ pub struct Exchanged {
 pub struct PhaseMetrics {
     /// Named parts, in order of first occurrence.
     pub spans: Vec<Span>,
-    /// Per peer.
+    /// Per peer, over the links; empty where others [count](crate::Plan::counted_by).
     pub exchanged: Vec<Exchanged>,
     /// Causal depth at the end: the longest chain of messages over the network.
     pub rounds: u32,
@@ -61,13 +61,16 @@ struct Counters {
     traffic: Vec<(String, Arc<Traffic>, [Count; 2])>,
     recorder: Recorder,
     workers_cpu_ns: u64,
+    counted_by: CountedBy,
 }
 
 impl Counters {
     fn metrics(&mut self, party: &dyn Party) -> PhaseMetrics {
+        let by_link = |_: &_| self.counted_by.is_link();
         let exchanged = self
             .traffic
             .iter_mut()
+            .filter(by_link)
             .map(|(peer, traffic, before)| {
                 let now = [traffic.sent(), traffic.received()];
                 let [sent, received] = [now[0].since(before[0]), now[1].since(before[1])];
@@ -113,7 +116,13 @@ impl PartyRunner {
                 (to, traffic, before)
             })
             .collect();
-        let mut counters = Counters { meter, traffic, recorder: role.recorder.clone(), workers_cpu_ns: 0 };
+        let mut counters = Counters {
+            meter,
+            traffic,
+            recorder: role.recorder.clone(),
+            workers_cpu_ns: 0,
+            counted_by: role.plan.counted_by,
+        };
         counters.meter.begin_phase();
         let (input, output, batch) = (role.architecture.input, role.architecture.output(), role.job.batch);
         let reveals = role.plan.reveals;
@@ -178,6 +187,14 @@ impl PartyRunner {
                 Err(Error::Answer(reason))
             }
         }
+    }
+
+    /// What passed in a phase, by others' count than the links': see [`Party::traffic`].
+    ///
+    /// # Errors
+    /// Those of [`Party::traffic`].
+    pub fn traffic(&mut self) -> Result<Vec<Exchanged>, Error> {
+        self.party.traffic()
     }
 
     /// What [other processes](Party::workers) have used so far that work for the party.

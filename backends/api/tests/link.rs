@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 
+mod exchanges;
+
 use std::io::Write;
 use std::net::TcpStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use veilbench_api::link::{Endpoint, Link, LinkError, LinkProfile, Token, pair};
@@ -18,46 +19,14 @@ fn ends(profile: &LinkProfile) -> (Link, Link) {
 
 #[test]
 fn messages_of_every_size_arrive_whole_and_in_order() {
-    let (mut left, mut right) = ends(&LinkProfile::loopback());
-    let sizes = [0, 1, 23, 24, 25, 65_511, 65_512, 65_536, 65_561, 200_000, 3_000_000];
-    let sender = thread::spawn(move || {
-        for size in sizes {
-            let payload: Vec<u8> = (0..size).map(|i| (i * 31 + size) as u8).collect();
-            let (front, back) = payload.split_at(size / 3);
-            left.send_parts(&[front, back]).unwrap();
-        }
-        left.traffic().sent()
-    });
-    for size in sizes {
-        let payload = right.receive().unwrap();
-        assert_eq!(payload.len(), size);
-        assert!(payload.iter().enumerate().all(|(i, &byte)| byte == (i * 31 + size) as u8));
-    }
-    let due = veilbench_api::link::Count {
-        bytes: sizes.iter().sum::<usize>() as u64,
-        messages: sizes.len() as u64,
-    };
-    assert_eq!(sender.join().unwrap(), due);
-    assert_eq!(right.traffic().received(), due, "both ends count the same");
+    let (left, right) = ends(&LinkProfile::loopback());
+    exchanges::messages_of_every_size(left, right);
 }
 
 #[test]
 fn two_parties_may_send_large_messages_to_each_other_at_once() {
-    let (mut left, mut right) = ends(&LinkProfile::loopback());
-    let payload = vec![7; 64 << 20];
-    let expected = payload.clone();
-    let other = thread::spawn(move || {
-        right.send(&payload).unwrap();
-        right.send(&payload[..10]).unwrap();
-        (right.receive().unwrap(), right.receive().unwrap())
-    });
-    left.send(&expected).unwrap();
-    left.send(&expected[..20]).unwrap();
-    assert!(left.receive().unwrap() == expected);
-    assert_eq!(left.receive().unwrap().len(), 10);
-    let (large, small) = other.join().unwrap();
-    assert!(large == expected);
-    assert_eq!(small.len(), 20);
+    let (left, right) = ends(&LinkProfile::loopback());
+    exchanges::large_messages_at_once(left, right);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 
+mod exchanges;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -45,43 +47,14 @@ fn reason(result: &Result<Links, LinkError>) -> String {
 
 #[test]
 fn messages_of_every_size_arrive_whole_and_in_order() {
-    let [mut left, mut right] = ends();
-    let sizes = [0, 1, 23, 24, 25, 16_384, 65_511, 65_512, 65_536, 65_561, 262_144, 300_000, 3_000_000];
-    let sender = thread::spawn(move || {
-        for size in sizes {
-            let payload: Vec<u8> = (0..size).map(|i| (i * 31 + size) as u8).collect();
-            let (front, back) = payload.split_at(size / 3);
-            left.send_parts(&[front, back]).unwrap();
-        }
-        left
-    });
-    for size in sizes {
-        let payload = right.receive().unwrap();
-        assert_eq!(payload.len(), size);
-        assert!(payload.iter().enumerate().all(|(i, &byte)| byte == (i * 31 + size) as u8));
-    }
-    let left = sender.join().unwrap();
-    assert_eq!(left.traffic().sent(), right.traffic().received(), "payload alone is counted");
-    assert_eq!(left.traffic().sent().bytes, sizes.iter().sum::<usize>() as u64);
+    let [left, right] = ends();
+    exchanges::messages_of_every_size(left, right);
 }
 
 #[test]
 fn two_parties_may_send_large_messages_to_each_other_at_once() {
-    let [mut left, mut right] = ends();
-    let payload = vec![7; 64 << 20];
-    let expected = payload.clone();
-    let other = thread::spawn(move || {
-        right.send(&payload).unwrap();
-        right.send(&payload[..10]).unwrap();
-        (right.receive().unwrap(), right.receive().unwrap())
-    });
-    left.send(&expected).unwrap();
-    left.send(&expected[..20]).unwrap();
-    assert!(left.receive().unwrap() == expected);
-    assert_eq!(left.receive().unwrap().len(), 10);
-    let (large, small) = other.join().unwrap();
-    assert!(large == expected);
-    assert_eq!(small.len(), 20);
+    let [left, right] = ends();
+    exchanges::large_messages_at_once(left, right);
 }
 
 #[test]

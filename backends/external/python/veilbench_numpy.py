@@ -1,6 +1,7 @@
 """A network's layers in NumPy, for roles in Python: what the clear network computes, and what it is made of.
 
-`load` reads the weights, `OPERATORS` evaluates a layer, `segments` multiplies out what is between two activations.
+`load` reads the weights, `shapes` tells what they look like, `OPERATORS` evaluates a layer, `segments` multiplies out what is
+between two activations, `squares` makes each quadratic activation a bare square.
 """
 
 import numpy
@@ -9,6 +10,20 @@ import numpy
 def load(session):
     """The parameters of every layer, by what they are, at the role that holds the weights."""
     return [{what: numpy.load(path) for what, path in files.items()} for files in session.weights["layers"]]
+
+
+def shapes(architecture):
+    """The shapes of every layer's parameters, by what they are: what roles know that do not hold the weights."""
+    return [OF_PARAMETERS.get(layer["op"], lambda layer: {})(layer) for layer in architecture["layers"]]
+
+
+OF_PARAMETERS = {
+    "dense": lambda layer: {"weights": (layer["outputs"], layer["inputs"]), "bias": (layer["outputs"],)},
+    "conv2d": lambda layer: {
+        "weights": (layer["outputs"], layer["inputs"] // layer["groups"], *layer["kernel"]), "bias": (layer["outputs"],),
+    },
+    "polynomial": lambda layer: {"coefficients": (layer["channels"], layer["degree"] + 1)},
+}
 
 
 def images(session, payload):
@@ -74,6 +89,32 @@ def segments(architecture, parameters):
             shape, pending = layer["output"], []
     if pending:
         result.append((*multiplied_out(shape, pending), None))
+    return result
+
+
+# A quadratic flatter than this is no square with a shift that fits.
+FLATTEST = 1e-4
+
+
+def squares(architecture, parameters):
+    """The network, a chain with quadratics, as matrices with squares between them: (matrix of inputs x outputs, bias, whether
+    a square follows). a x^2 + b x + c is the square of x + b / 2a: its shift is in the bias before it, its factor and rest in
+    the map behind it."""
+    result, factor, rest = [], 1.0, 0.0
+    for matrix, bias, activation in segments(architecture, parameters):
+        bias = bias + numpy.broadcast_to(rest, len(matrix)) @ matrix
+        matrix = numpy.broadcast_to(factor, len(matrix))[:, None] * matrix
+        if activation is not None:
+            layer, own = activation
+            each = len(bias) // layer["channels"]
+            constant, linear, quadratic = numpy.repeat(own["coefficients"].astype("f8"), each, axis=0).T
+            if numpy.abs(quadratic).min() < FLATTEST:
+                raise ValueError(f"a polynomial of {layer['name']} has hardly a quadratic term")
+            bias = bias + linear / (2 * quadratic)
+            factor, rest = quadratic, constant - linear ** 2 / (4 * quadratic)
+        result.append((matrix, bias, activation is not None))
+    if activation is not None:
+        raise ValueError("the last layer is a polynomial, whose factor no matrix takes up")
     return result
 
 

@@ -1,4 +1,4 @@
-"""The party protocol of veilbench, version 1 (PROTOCOL.md), for roles in Python 3.9 or newer. No dependencies.
+"""The party protocol of veilbench, version 1 (PROTOCOL.md), for roles in Python 3.7 or newer. No dependencies.
 
 A role is a class; `serve` takes this process through the session:
 
@@ -67,6 +67,8 @@ class Session:
         self.threads = briefing["threads"]
         self.options = briefing["options"]
         self.weights = briefing["weights"]
+        self.addresses = briefing.get("addresses")
+        self._reported = {}
 
     def send(self, to, payload):
         """Sends one message, any bytes-like object."""
@@ -86,6 +88,17 @@ class Session:
             yield
         finally:
             self._spans[name] = self._spans.get(name, 0) + time.monotonic_ns() - started
+
+    def report(self, peer, sent_bytes=0, received_bytes=0, sent_messages=0, received_messages=0):
+        """Adds to what the system itself counted of this phase, where `bytes` of backend.toml is "self-reported"."""
+        counted = self._reported.setdefault(peer, dict.fromkeys(("sent_bytes", "received_bytes", "sent_messages", "received_messages"), 0))
+        for what, count in (("sent_bytes", sent_bytes), ("received_bytes", received_bytes),
+                            ("sent_messages", sent_messages), ("received_messages", received_messages)):
+            counted[what] += count
+
+    def _take_reported(self):
+        reported, self._reported = self._reported, {}
+        return [{"peer": peer, **counted} for peer, counted in reported.items()]
 
     def _take_spans(self):
         spans, self._spans = self._spans, {}
@@ -160,6 +173,9 @@ def _phase(channel, session, role):
     ended = time.monotonic_ns()
     logits = memoryview(logits or b"").cast("B")
     done = {"type": "done", "started_ns": started, "ended_ns": ended, "spans": session._take_spans(), "bytes": len(logits)}
+    reported = session._take_reported()
+    if reported:
+        done["exchanged"] = reported
     channel.write(done, logits)
     return True
 

@@ -1,24 +1,23 @@
 //! A manifest as a [`Backend`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use veilbench_api::link::MESSAGE_LIMIT;
 use veilbench_api::{
-    Backend, Error, Job, Leakage, Origin, Party, Plan, Profile, Protection, Role, RoleContext, Setting,
-    Tolerance, Unsupported,
+    Backend, CountedBy, Error, Job, Leakage, LinkProfile, Origin, Party, Plan, Profile, Protection, Role,
+    RoleContext, Setting, Tolerance, Unsupported,
 };
 use veilbench_networks::{Architecture, Op, Polynomial};
 
 use crate::architecture::operator;
+use crate::digest::digest;
 use crate::error::ManifestError;
 use crate::isolation::Network;
 use crate::manifest::{ENVIRONMENT, FOLDER, Install, Manifest, Supports};
+use crate::mesh::Mesh;
 use crate::party::ExternalParty;
 use crate::shipped::Shipped;
 
@@ -90,8 +89,7 @@ impl External {
         &self.environment
     }
 
-    /// SHA-256 of the manifest, of the folder's files of the same kind and of those its commands name, hexadecimal: what
-    /// is measured is what they say.
+    /// SHA-256 of the files that say what is measured, hexadecimal.
     fn sha256(&self) -> &str {
         self.sha256.get_or_init(|| digest(&self.manifest))
     }
@@ -126,6 +124,25 @@ impl External {
         let amount = self.manifest.install.as_ref().map_or_else(String::new, Install::amount);
         let tried = trouble.as_ref().map_or_else(String::new, |why| format!("; it was tried: {why}"));
         format!("not installed: `veilbench backends install {}` does it ({amount}){tried}", self.called)
+    }
+
+    /// Returns the network that its parties have under a link profile, or why there is none for them.
+    fn network(&self, link: &LinkProfile) -> Result<Network, String> {
+        if self.manifest.bytes != CountedBy::Kernel {
+            return Ok(Network::possible());
+        }
+        if link.name() != LinkProfile::loopback().name() {
+            return Err(format!(
+                "it owns its sockets, which nothing shapes or encrypts: measure it over loopback, not over {}",
+                link.name()
+            ));
+        }
+        Mesh::possible().map(|()| Network::Session).map_err(|reason| {
+            format!(
+                "it owns its sockets, and the kernel's count of its bytes needs a network of the session's own, which this machine \
+                 does not allow ({reason}): run as root or allow users to make namespaces, with util-linux and iproute2"
+            )
+        })
     }
 
     /// Returns every option with its value under a job.
@@ -164,36 +181,6 @@ fn beyond<'a>(supports: &Supports, architecture: &'a Architecture) -> Option<(Op
 
 /// What a plan calls the digest of the folder's files.
 const FILES: &str = "files_sha256";
-
-/// Files of the folder that say what is measured, beside those that its commands name.
-const SOURCES: [&str; 3] = ["py", "sh", "toml"];
-
-/// Most bytes of the files of a folder that are looked at.
-const MOST_BYTES: u64 = 1 << 26;
-
-fn digest(manifest: &Manifest) -> String {
-    let named: BTreeSet<&Path> = manifest
-        .roles
-        .iter()
-        .flat_map(|role| &role.command)
-        .filter_map(|word| word.strip_prefix(FOLDER).map(|rest| Path::new(rest.trim_start_matches('/'))))
-        .collect();
-    let entries = fs::read_dir(&manifest.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_source =
-        |path: &PathBuf| path.extension().is_some_and(|kind| SOURCES.iter().any(|source| kind == *source));
-    let mut files: BTreeSet<PathBuf> = entries.filter(is_source).collect();
-    files.extend(named.into_iter().map(|path| manifest.folder.join(path)));
-    let (mut hash, mut left) = (Sha256::new(), MOST_BYTES);
-    for path in files.iter().filter(|path| path.is_file()) {
-        let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(left).read_to_end(&mut bytes)).unwrap_or(0);
-        left -= read as u64;
-        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-        hash.update([0]);
-        hash.update(&bytes);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn leaked(text: &str) -> &'static str {
     text.to_owned().leak()
@@ -269,21 +256,27 @@ impl Backend for External {
         if !self.is_installed() {
             return refuse(None, self.how_to_install());
         }
+        let network = match self.network(&job.link) {
+            Ok(network) => network,
+            Err(reason) => return refuse(None, reason),
+        };
         let parameters = serde_json::json!({
             "protocol": self.manifest.protocol,
             "licence": self.manifest.licence,
-            "bytes": "link",
-            "network": Network::possible().name(),
+            "bytes": self.manifest.bytes.as_str(),
+            "network": network.name(),
             "version": self.installed_version(),
             FILES: self.sha256(),
         });
         let notes = self.manifest.licence_note.iter().chain(&self.manifest.citation).cloned().collect();
-        let image_ns = supports.seconds_per_image.map(|seconds| u64::from(seconds) * 1_000_000_000);
+        let times = supports.seconds_per_image.as_ref();
+        let image_ns = times.and_then(|times| times.image_ns(&architecture.name));
         Ok(Plan {
             security_bits: self.manifest.security_bits,
             tolerance: self.manifest.tolerance.and_then(Tolerance::new).unwrap_or_default(),
             parameters,
             notes,
+            counted_by: self.manifest.bytes,
             predicted_batch_ns: image_ns.map(|image_ns| image_ns.saturating_mul(job.batch as u64)),
             ..Plan::default()
         })

@@ -24,6 +24,9 @@ pub(crate) struct Briefing<'a> {
     pub(crate) threads: usize,
     /// Every option with its value, chosen or default.
     pub(crate) options: BTreeMap<&'a str, &'a str>,
+    /// Where each role is reached, in a session with a network of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) addresses: Option<BTreeMap<&'a str, String>>,
     /// Files of the network, only for the role that holds the weights.
     pub(crate) weights: Option<&'a WeightPaths>,
 }

@@ -127,6 +127,9 @@ pub enum ExternalError {
          `unshare --net` here as where it was planned, or plan it where it is not allowed either"
     )]
     NotIsolated,
+    /// The session's own network cannot be made or read.
+    #[error("the session's own network: {0}")]
+    Mesh(String),
     /// The network could not be written to files for the party.
     #[error("writing the network for the party: {0}")]
     Weights(String),

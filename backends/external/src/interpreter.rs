@@ -1,7 +1,13 @@
 //! Interpreters of a given version: `{python3.10}` in an install command, where `python3` is another.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::succeeds;
+
+/// How long a Python may take to say its version: it may be on a cold or a distant disk.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the version that a word of a command asks for: `3.10` for `{python3.10}`.
 pub(crate) fn asked(word: &str) -> Option<&str> {
@@ -36,10 +42,7 @@ fn of_pyenv(version: &str, name: &str) -> Vec<PathBuf> {
 
 /// Whether it is there and starts: a shim of pyenv is there for versions that are not chosen too.
 fn works(program: &Path) -> bool {
-    let quiet = Stdio::null;
-    let status =
-        Command::new(program).arg("--version").stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
-    program.is_file() && status.is_ok_and(|status| status.success())
+    program.is_file() && succeeds(Command::new(program).arg("--version"), PATIENCE)
 }
 
 #[cfg(test)]
@@ -52,6 +55,21 @@ mod tests {
         for word in ["python3.10", "{python}", "{python3.}", "{python3.x}", "{environment}"] {
             assert_eq!(asked(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended_and_is_no_interpreter() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("python3.99");
+        std::fs::write(&program, "#!/bin/sh\nsleep 600 & wait\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let began = std::time::Instant::now();
+        assert!(!succeeds(Command::new(&program).arg("--version"), Duration::from_millis(300)));
+        assert!(began.elapsed() < Duration::from_secs(10));
+        std::fs::write(&program, "#!/bin/sh\nexit 0\n").unwrap();
+        assert!(works(&program) && !works(folder.path()));
     }
 
     #[test]

@@ -4,20 +4,23 @@
 //! of util-linux, as root or where users may make namespaces.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 use veilbench_api::Plan;
 
 use crate::error::ExternalError;
-use crate::process::PATH;
+use crate::process::{PATH, succeeds};
 
 /// Which network a party's process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Network {
     /// None: nothing leaves it but what the protocol carries.
     None,
+    /// The session's own, which joins its roles and nobody else.
+    Session,
     /// The machine's, as namespaces are not allowed here.
     Machine,
 }
@@ -30,22 +33,30 @@ impl Network {
 
     /// Returns what a plan says.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let none = plan.parameters.get("network").and_then(Value::as_str) == Some(Self::None.name());
-        if none { Self::None } else { Self::Machine }
+        let name = plan.parameters.get("network").and_then(Value::as_str);
+        let known = [Self::None, Self::Session].into_iter().find(|network| Some(network.name()) == name);
+        known.unwrap_or(Self::Machine)
     }
 
     /// The name in a plan.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Session => "the session's",
             Self::Machine => "the machine's",
         }
     }
 }
 
+/// How long it may take to make a network and start a program that does nothing in it.
+const TRIAL: Duration = Duration::from_secs(10);
+
 /// Commands that start another in a new network namespace, for root and for others.
 const WRAPPERS: [&[&str]; 2] =
-    [&["unshare", "--net", "--"], &["unshare", "--user", "--map-current-user", "--net", "--"]];
+    [&["unshare", "--net", "--"], &["unshare", OF_USER, "--map-current-user", "--net", "--"]];
+
+/// The word of a wrapper that makes a namespace of users as well.
+pub(crate) const OF_USER: &str = "--user";
 
 /// Returns the words before a command that take the network from it; `None` if the machine does not allow it.
 pub(crate) fn wrapper() -> Option<&'static [&'static str]> {
@@ -70,17 +81,7 @@ pub(crate) fn words(
 
 fn works(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return false };
-    let quiet = Stdio::null;
-    let status = Command::new(program)
-        .args(arguments)
-        .arg("true")
-        .env_clear()
-        .env("PATH", PATH)
-        .stdin(quiet())
-        .stdout(quiet())
-        .stderr(quiet())
-        .status();
-    status.is_ok_and(|status| status.success())
+    succeeds(Command::new(program).args(arguments).arg("true").env_clear().env("PATH", PATH), TRIAL)
 }
 
 /// Returns for how many packets and connections a process's network had no way.

@@ -3,7 +3,8 @@
 //!
 //! The party's messages to its peers pass through this process, which carries them over the metered
 //! [`Link`](veilbench_api::Link)s of every other backend. Bytes and rounds are therefore counted exactly as for
-//! built-in backends, and cannot be misreported.
+//! built-in backends, and cannot be misreported. Where a system owns its sockets, its parties are in a network of the session's
+//! own, and the kernel counts.
 //!
 //! ```no_run
 //! # use std::path::Path;
@@ -15,17 +16,19 @@
 //!
 //! # Non-goals
 //! Protection of the machine from a backend: its commands run with the user's rights, though without a network where
-//! namespaces are allowed. Sockets of the backend's own, whose bytes the kernel would have to count.
+//! namespaces are allowed.
 
 mod architecture;
 mod backend;
 mod briefing;
+mod digest;
 mod error;
 mod figures;
 mod install;
 mod interpreter;
 mod isolation;
 mod manifest;
+mod mesh;
 mod npy;
 mod party;
 mod process;
@@ -36,6 +39,6 @@ mod weights;
 
 pub use backend::External;
 pub use error::{ExternalError, InstallError, KILLED, MEMORY_SHORT, ManifestError};
-pub use manifest::{Install, Limits, Manifest, ManifestRole, OPERATORS};
+pub use manifest::{ImageSeconds, Install, Limits, Manifest, ManifestRole, OPERATORS};
 pub use protocol::PROTOCOL_VERSION;
 pub use shipped::Shipped;

@@ -1,13 +1,13 @@
 //! `backend.toml`: what a backend says of itself, every field checked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use veilbench_api::{Adversary, Learned, PrivateInput, Technology};
+use veilbench_api::{Adversary, CountedBy, Learned, PrivateInput, Technology};
 
 pub use crate::architecture::OPERATORS;
 use crate::error::ManifestError;
@@ -52,6 +52,10 @@ pub struct Manifest {
     pub security_bits: Option<u32>,
     /// Largest difference of a logit from the clear network's that its authors promise.
     pub tolerance: Option<f64>,
+    /// Who counts the bytes: veilbench's links, which carry its messages, the kernel, of a system that owns its sockets, or the
+    /// system itself.
+    #[serde(default)]
+    pub bytes: CountedBy,
     /// Who is trusted with what.
     pub protection: Protection,
     /// One process each.
@@ -151,8 +155,38 @@ pub struct Supports {
     pub max_activations: Option<usize>,
     /// Highest degree of a polynomial.
     pub max_degree: Option<usize>,
-    /// Time that one image of the smallest network takes, roughly: how much of it fits into a profile.
-    pub seconds_per_image: Option<u32>,
+    /// Time that one image takes, roughly: how much fits into a profile.
+    pub seconds_per_image: Option<ImageSeconds>,
+}
+
+/// Time that one image takes, seconds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum ImageSeconds {
+    /// Of every network.
+    Same(f64),
+    /// By network; `other` stands for those that are not named.
+    Each(BTreeMap<String, f64>),
+}
+
+impl ImageSeconds {
+    /// Returns the time that an image of a network takes, nanoseconds.
+    pub(crate) fn image_ns(&self, network: &str) -> Option<u64> {
+        let seconds = match self {
+            Self::Same(seconds) => seconds,
+            Self::Each(each) => each.get(network).or_else(|| each.get("other"))?,
+        };
+        Some((seconds * 1e9) as u64)
+    }
+
+    fn is_plausible(&self) -> bool {
+        let plausible = |seconds: &f64| *seconds > 0.0 && *seconds <= MOST_SECONDS as f64;
+        match self {
+            Self::Same(seconds) => plausible(seconds),
+            Self::Each(each) => each.values().all(plausible),
+        }
+    }
 }
 
 /// A choice a user has.
@@ -333,6 +367,10 @@ impl Manifest {
         if let Some(unknown) = supports.operators.iter().find(|name| !OPERATORS.contains(&name.as_str())) {
             let reason = format!("`{unknown}` is none of {}", OPERATORS.join(", "));
             return Some(("supports.operators".into(), reason));
+        }
+        if !supports.seconds_per_image.as_ref().is_none_or(ImageSeconds::is_plausible) {
+            let reason = format!("must be above 0 and at most {MOST_SECONDS} seconds");
+            return Some(("supports.seconds_per_image".into(), reason));
         }
         if !(1..=MOST_IMAGES).contains(&supports.max_batch) {
             return Some(("supports.max_batch".into(), format!("must be 1 to {MOST_IMAGES}")));

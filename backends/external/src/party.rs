@@ -4,17 +4,20 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use veilbench_api::link::MESSAGE_LIMIT;
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext, RoleInput, WorkerFigures, wire};
+use veilbench_api::{
+    CountedBy, Error, Exchanged, Link, Party, Recorder, RoleContext, RoleInput, WorkerFigures, wire,
+};
 use veilbench_networks::{Shape, Tensor};
 
 use crate::architecture::describe;
 use crate::backend::External;
 use crate::briefing::Briefing;
 use crate::error::ExternalError;
-use crate::isolation::Network;
+use crate::isolation::{self, Network};
 use crate::manifest::Limits;
+use crate::mesh::{self, Mesh};
 use crate::process::{PartyProcess, Start};
-use crate::protocol::{Command, Event, PROTOCOL_VERSION, PartySpan};
+use crate::protocol::{Command, Event, PROTOCOL_VERSION, PartySpan, Reported};
 use crate::weights::WeightFiles;
 
 /// Most named parts of one phase.
@@ -28,6 +31,13 @@ const LONGEST_REASON: usize = 2000;
 pub(crate) struct ExternalParty {
     process: PartyProcess,
     links: Vec<Link>,
+    /// All roles, in the order of the manifest.
+    roles: Vec<String>,
+    counted_by: CountedBy,
+    /// The session's network, where the system owns its sockets.
+    mesh: Option<Mesh>,
+    /// What the system says it exchanged in the phases since it was last asked.
+    reported: Vec<Exchanged>,
     recorder: Recorder,
     limits: Limits,
     output: Shape,
@@ -59,7 +69,24 @@ impl ExternalParty {
             RoleInput::Images | RoleInput::Nothing => None,
         };
         let links = manifest.roles.iter().filter(|peer| peer.name != role.name);
-        let links = links.map(|peer| context.links.take(&peer.name)).collect::<Result<Vec<_>, _>>()?;
+        let mut links = links.map(|peer| context.links.take(&peer.name)).collect::<Result<Vec<_>, _>>()?;
+        let roles: Vec<String> = manifest.roles.iter().map(|role| role.name.clone()).collect();
+        let began = Instant::now();
+        let mesh = match Network::of(&context.plan) {
+            Network::Session => Some(Mesh::join(context.index, roles.len(), &mut links)?),
+            Network::None | Network::Machine => None,
+        };
+        if mesh.is_some() {
+            context.recorder.add("network", nanoseconds(began.elapsed()));
+        }
+        let wrapper = match &mesh {
+            Some(mesh) => mesh.entrance(),
+            None => {
+                let isolated = Network::of(&context.plan) == Network::None;
+                let words = isolation::words(isolated, isolation::wrapper()).map_err(failed)?;
+                words.iter().map(|word| (*word).to_owned()).collect()
+            }
+        };
         let command = backend.resolve(&role.command);
         let hint = manifest.install.as_ref().map_or(String::new(), |install| install.hint());
         let start = Start {
@@ -67,7 +94,7 @@ impl ExternalParty {
             folder: &manifest.folder,
             threads: context.job.threads,
             hint: &hint,
-            isolated: Network::of(&context.plan) == Network::None,
+            wrapper: &wrapper,
         };
         let limits = manifest.limits;
         let began = Instant::now();
@@ -84,18 +111,25 @@ impl ExternalParty {
             protocol: PROTOCOL_VERSION,
             backend: &manifest.name,
             role: &role.name,
-            roles: manifest.roles.iter().map(|role| role.name.as_str()).collect(),
+            roles: roles.iter().map(String::as_str).collect(),
             holds: role.holds_name(),
             architecture: describe(&context.architecture),
             batch: context.job.batch,
             threads: context.job.threads,
             options: backend.chosen(&context.job),
+            addresses: mesh.as_ref().map(|_| {
+                roles.iter().enumerate().map(|(at, name)| (name.as_str(), mesh::address(at))).collect()
+            }),
             weights: weights.as_ref().map(|files| &files.paths),
         };
         process.send(&Command::Brief(Box::new(briefing)), &[], limits.silence()).map_err(failed)?;
         let mut party = Self {
             process,
             links,
+            roles,
+            counted_by: context.plan.counted_by,
+            mesh,
+            reported: Vec::new(),
             recorder: context.recorder,
             limits,
             output: context.architecture.output(),
@@ -151,8 +185,9 @@ impl ExternalParty {
                     let header = Command::Message { bytes: message.len() };
                     self.process.send(&header, &message, silence).map_err(failed)?;
                 }
-                Event::Done { started_ns, ended_ns, spans, bytes } => {
+                Event::Done { started_ns, ended_ns, spans, bytes, exchanged } => {
                     check_times(told_ns, started_ns, ended_ns, now_ns())?;
+                    self.note(exchanged)?;
                     self.record(&spans, ended_ns - started_ns)?;
                     return self.logits(bytes, due);
                 }
@@ -169,7 +204,37 @@ impl ExternalParty {
         }
     }
 
+    /// Takes what the system says it exchanged, where it is the one to count.
+    fn note(&mut self, exchanged: Vec<Reported>) -> Result<(), Error> {
+        if !exchanged.is_empty() && self.counted_by != CountedBy::SelfReported {
+            let counter = self.counted_by.as_str();
+            let reason =
+                format!("a count of bytes, where backend.toml says that they are counted by `{counter}`");
+            return Err(failed(ExternalError::Protocol(reason)));
+        }
+        for Reported { peer, sent_bytes, sent_messages, received_bytes, received_messages } in exchanged {
+            let known = self.links.iter().any(|link| link.peer() == peer);
+            if !known || self.reported.iter().any(|reported| reported.peer == peer) {
+                let reason = format!("`{}` is no peer, or is counted twice", shortened(&peer, LONGEST_NAME));
+                return Err(failed(ExternalError::Protocol(reason)));
+            }
+            self.reported.push(Exchanged {
+                peer,
+                local: false,
+                sent_bytes,
+                sent_messages,
+                received_bytes,
+                received_messages,
+            });
+        }
+        Ok(())
+    }
+
     fn link(&mut self, peer: &str) -> Result<&mut Link, Error> {
+        if self.mesh.is_some() {
+            let reason = "a message for veilbench's links, where backend.toml says that the kernel counts: use sockets";
+            return Err(failed(ExternalError::Protocol(reason.into())));
+        }
         let unknown = || {
             failed(ExternalError::Protocol(format!("there is no peer `{}`", shortened(peer, LONGEST_NAME))))
         };
@@ -248,6 +313,14 @@ impl Party for ExternalParty {
                 self.phase(&Command::Online { images: self.images, bytes: 0 }, &[], &Logits::None)
             }
             _ => Err(Error::protocol("images are for the role that holds them, and for no other")),
+        }
+    }
+
+    fn traffic(&mut self) -> Result<Vec<Exchanged>, Error> {
+        let roles: Vec<&str> = self.roles.iter().map(String::as_str).collect();
+        match &mut self.mesh {
+            Some(mesh) => mesh.traffic(&roles).map_err(failed),
+            None => Ok(std::mem::take(&mut self.reported)),
         }
     }
 

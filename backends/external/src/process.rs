@@ -45,8 +45,8 @@ pub(crate) struct Start<'a> {
     pub(crate) threads: usize,
     /// What the backend needs, for the message when the program is not there.
     pub(crate) hint: &'a str,
-    /// In a network of its own, in which there is nothing.
-    pub(crate) isolated: bool,
+    /// Words before the command that put it into another network; none if it is the machine's.
+    pub(crate) wrapper: &'a [String],
 }
 
 /// A running party.
@@ -72,7 +72,6 @@ impl PartyProcess {
             let hint = if start.hint.is_empty() { String::new() } else { format!("; {}", start.hint) };
             ExternalError::Start { command: start.command.join(" "), source, hint }
         };
-        let wrapper = isolation::words(start.isolated, isolation::wrapper())?;
         // The watchdog first: from the party's first instant on there is somebody to end it.
         let mut watchdog = Program::new("/bin/sh")
             .args(["-c", WATCHDOG])
@@ -83,9 +82,9 @@ impl PartyProcess {
             .process_group(0)
             .spawn()
             .map_err(&failed)?;
-        match Self::spawn(start, wrapper, program, arguments, &mut watchdog) {
+        match Self::spawn(start, program, arguments, &mut watchdog) {
             Ok((child, control, stdout, stderr)) => {
-                let (isolated, group) = (start.isolated, Group::of(child.id()));
+                let (isolated, group) = (!start.wrapper.is_empty(), Group::of(child.id()));
                 Ok(Self { child, group, watchdog, control, stderr, _stdout: stdout, isolated, ended: None })
             }
             Err(error) => {
@@ -97,7 +96,6 @@ impl PartyProcess {
 
     fn spawn(
         start: &Start<'_>,
-        wrapper: &[&str],
         program: &str,
         arguments: &[String],
         watchdog: &mut Child,
@@ -106,7 +104,7 @@ impl PartyProcess {
         let control = Control::new(ours)?;
         let threads = start.threads.to_string();
         let program = find(program, start.folder)?;
-        let mut words = wrapper.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut words = start.wrapper.iter().map(OsStr::new).chain([program.as_os_str()]);
         let mut child = Program::new(words.next().unwrap_or_default())
             .args(words)
             .args(arguments)
@@ -243,6 +241,14 @@ pub(crate) fn finish(child: &mut Child, patience: Duration) -> std::io::Result<E
     // The group's number is nobody else's as long as its first process is not waited for. Fails if the group is empty.
     let _empty = kill_process_group(pid, Signal::KILL);
     child.wait()
+}
+
+/// Whether a program ends well in time; it is started with nothing to read and nobody to hear it, and ended with all that it
+/// started.
+pub(crate) fn succeeds(program: &mut Program, patience: Duration) -> bool {
+    let quiet = Stdio::null;
+    let started = program.stdin(quiet()).stdout(quiet()).stderr(quiet()).process_group(0).spawn();
+    started.and_then(|mut child| finish(&mut child, patience)).is_ok_and(|status| status.success())
 }
 
 fn dismiss(watchdog: &mut Child) {

@@ -57,6 +57,9 @@ pub(crate) enum Event {
         spans: Vec<PartySpan>,
         #[serde(default)]
         bytes: usize,
+        /// What passed in the phase, where the system counts itself.
+        #[serde(default)]
+        exchanged: Vec<Reported>,
     },
     /// The session cannot go on.
     Failed {
@@ -76,6 +79,19 @@ pub(crate) enum Event {
 pub(crate) struct PartySpan {
     pub(crate) name: String,
     pub(crate) wall_ns: u64,
+}
+
+/// What passed between a party and a peer in a phase, as the system counted it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reported {
+    pub(crate) peer: String,
+    pub(crate) sent_bytes: u64,
+    #[serde(default)]
+    pub(crate) sent_messages: u64,
+    pub(crate) received_bytes: u64,
+    #[serde(default)]
+    pub(crate) received_messages: u64,
 }
 
 /// Why nothing more comes over the control socket.
@@ -233,7 +249,8 @@ mod tests {
         assert_eq!(control.receive(soon()).unwrap(), Event::Receive { from: "b".into() });
         assert_eq!(control.receive(soon()).unwrap(), Event::Send { to: "c".into(), bytes: 300_000 });
         assert_eq!(control.payload(300_000, soon()).unwrap(), large);
-        let done = Event::Done { started_ns: 1, ended_ns: 2, spans: Vec::new(), bytes: 0 };
+        let done =
+            Event::Done { started_ns: 1, ended_ns: 2, spans: Vec::new(), bytes: 0, exchanged: Vec::new() };
         assert_eq!(control.receive(soon()).unwrap(), done);
         writer.join().unwrap();
         assert!(matches!(control.receive(soon()), Err(Interruption::Closed)));

@@ -17,10 +17,17 @@ pub struct Shipped {
 }
 
 /// Every system, the baseline first.
-const SYSTEMS: [Shipped; 3] = [
+const SYSTEMS: [Shipped; 10] = [
     Shipped { name: "clear-numpy", folder: "clear-numpy" },
     Shipped { name: "tenseal", folder: "systems/tenseal" },
     Shipped { name: "crypten", folder: "systems/crypten" },
+    Shipped { name: "spu-semi2k", folder: "systems/spu-semi2k" },
+    Shipped { name: "spu-cheetah", folder: "systems/spu-cheetah" },
+    Shipped { name: "spu-aby3", folder: "systems/spu-aby3" },
+    Shipped { name: "pysyft", folder: "systems/pysyft" },
+    Shipped { name: "helayers", folder: "systems/helayers" },
+    Shipped { name: "orion", folder: "systems/orion" },
+    Shipped { name: "concrete-ml", folder: "systems/concrete-ml" },
 ];
 
 /// A file by its path below `backends/external`.
@@ -31,9 +38,11 @@ macro_rules! file {
 }
 
 /// All their files.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 27] = [
     file!("python/veilbench_party.py"),
     file!("python/veilbench_numpy.py"),
+    file!("python/veilbench_spu.py"),
+    file!("python/veilbench_spu_program.py"),
     file!("clear-numpy/backend.toml"),
     file!("clear-numpy/roles.py"),
     file!("systems/tenseal/backend.toml"),
@@ -41,6 +50,22 @@ const FILES: [(&str, &str); 9] = [
     file!("systems/crypten/backend.toml"),
     file!("systems/crypten/links.py"),
     file!("systems/crypten/roles.py"),
+    file!("systems/spu-semi2k/backend.toml"),
+    file!("systems/spu-semi2k/roles.py"),
+    file!("systems/spu-cheetah/backend.toml"),
+    file!("systems/spu-cheetah/roles.py"),
+    file!("systems/spu-aby3/backend.toml"),
+    file!("systems/spu-aby3/roles.py"),
+    file!("systems/pysyft/backend.toml"),
+    file!("systems/pysyft/roles.py"),
+    file!("systems/helayers/backend.toml"),
+    file!("systems/helayers/roles.py"),
+    file!("systems/orion/backend.toml"),
+    file!("systems/orion/network.py"),
+    file!("systems/orion/roles.py"),
+    file!("systems/concrete-ml/backend.toml"),
+    file!("systems/concrete-ml/network.py"),
+    file!("systems/concrete-ml/roles.py"),
 ];
 
 impl Shipped {
@@ -59,7 +84,7 @@ impl Shipped {
             hash.update(path);
             hash.update(text);
         }
-        let version: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let version = hex::encode(&hash.finalize()[..8]);
         let root = into.join(version);
         for (path, text) in FILES {
             let path = root.join(path);

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use veilbench_api::{Adversary, Backend, Learned, PrivateInput};
+use veilbench_api::conformance::test_networks;
+use veilbench_api::{Adversary, Backend, Job, Learned, LinkProfile, PrivateInput};
 use veilbench_external::{External, Manifest, ManifestError};
 
 fn text() -> String {
@@ -45,6 +46,8 @@ fn values_that_cannot_be_are_refused_by_field() {
         ("{folder}/roles.py", "{home}/roles.py", "`{home}` is neither"),
         ("\"relu\"", "\"softmax\"", "`softmax` is none of"),
         ("max_batch = 8", "max_batch = 0", "supports.max_batch"),
+        ("max_batch = 8", "max_batch = 8\nseconds_per_image = 0", "supports.seconds_per_image"),
+        ("max_batch = 8", "max_batch = 8\nseconds_per_image = { other = nan }", "supports.seconds_per_image"),
         ("silence_seconds = 3", "silence_seconds = 0", "limits"),
         ("key = \"fault\"", "key = \"the fault\"", "options.the fault.key"),
         ("\"chatter\"", "\"none\"", "options.fault.values"),
@@ -67,6 +70,8 @@ fn unknown_fields_and_values_are_refused_by_line() {
         ("holds = \"images\"", "holds = \"everything\"", "everything"),
         ("learns = { logits = \"yes\" }", "learns = { logits = \"maybe\" }", "maybe"),
         ("learns = { logits = \"yes\" }", "learns = { everything = \"yes\" }", "everything"),
+        ("summary = ", "bytes = \"telepathy\"\nsummary = ", "telepathy"),
+        ("max_batch = 8", "max_batch = 8\nseconds_per_image = \"long\"", "seconds_per_image"),
         ("summary = ", "colour = \"red\"\nsummary = ", "colour"),
         ("max_batch = 8", "max_batch = -8", "max_batch"),
         ("[protection]", "[protection", "protection"),
@@ -80,6 +85,23 @@ fn unknown_fields_and_values_are_refused_by_line() {
     assert!(matches!(Manifest::load(Path::new("/nowhere")), Err(ManifestError::Read { .. })));
     let long = format!("{}\n# {}", text(), "x".repeat(1 << 16));
     assert!(matches!(load(&long), Err(ManifestError::TooLarge { .. })));
+}
+
+#[test]
+fn the_time_of_an_image_is_that_of_its_network() {
+    let network = test_networks::all().remove(0);
+    let predicted = |times: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("max_batch = 8\nseconds_per_image = {times}");
+        fs::write(folder.path().join("backend.toml"), text().replacen("max_batch = 8", &line, 1)).unwrap();
+        let backend = External::load(folder.path(), folder.path()).unwrap();
+        let job = Job::new(2, 1, LinkProfile::loopback());
+        backend.plan(&network.architecture, &job).unwrap().predicted_batch_ns
+    };
+    assert_eq!(predicted("3"), Some(6_000_000_000));
+    assert_eq!(predicted("{ dense-relu = 0.25, other = 60 }"), Some(500_000_000));
+    assert_eq!(predicted("{ mnist-mlp = 1, other = 60 }"), Some(120_000_000_000));
+    assert_eq!(predicted("{ mnist-mlp = 1 }"), None);
 }
 
 #[test]

@@ -169,6 +169,25 @@ fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_networ
 }
 
 #[test]
+fn a_system_that_counts_itself_is_believed_only_where_its_manifest_says_so() {
+    let folder = faulty("");
+    let (done, _) = session(folder.path(), "reports");
+    let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("a count of bytes, where") && error.contains("`link`"), "{error}");
+    let manifest = folder.path().join("backend.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("protocol = 1", "protocol = 1\nbytes = \"self-reported\"")).unwrap();
+    let (done, _) = session(folder.path(), "reports");
+    assert_answered(&done);
+    let told = |role: usize| {
+        let [told] = done[role].phases[2].exchanged.as_slice() else { panic!("{:?}", done[role].phases) };
+        [told.sent_bytes, told.sent_messages, told.received_bytes, told.received_messages]
+    };
+    assert_eq!((told(0), told(1)), ([100, 2, 6, 0], [6, 0, 100, 2]));
+    assert!(done[0].phases[0].exchanged.is_empty(), "nothing was reported of the setup phase");
+}
+
+#[test]
 fn cpu_time_of_a_partys_process_is_seen() {
     let folder = faulty("");
     let (done, _) = session(folder.path(), "none");

@@ -76,13 +76,30 @@ fn tenseal_answers_as_the_clear_network() {
     assert!(version.contains("tenseal 0.3.18"), "{version}");
 }
 
+/// Systems that are larger, with the number of test networks they run.
+const LARGER: [(&str, usize); 8] = [
+    ("crypten", 5),
+    ("spu-semi2k", 5),
+    ("spu-cheetah", 5),
+    ("spu-aby3", 5),
+    ("pysyft", 2),
+    ("helayers", 2),
+    ("orion", 2),
+    ("concrete-ml", 2),
+];
+
 #[test]
-fn crypten_answers_as_the_clear_network() {
+fn larger_systems_answer_as_the_clear_network() {
     let Some(environments) = std::env::var_os(ENVIRONMENTS).map(PathBuf::from) else {
-        eprintln!("skipped: {ENVIRONMENTS} names no folder with CrypTen");
+        eprintln!("skipped: {ENVIRONMENTS} names no folder with larger systems");
         return;
     };
-    let backend = load("crypten", &environments);
-    assert!(backend.is_installed(), "CrypTen is not installed in {}", environments.display());
-    assert_eq!(agrees_on_the_test_networks(&backend), 5);
+    for (name, networks) in LARGER {
+        let backend = load(name, &environments);
+        if backend.is_installed() {
+            assert_eq!(agrees_on_the_test_networks(&backend), networks, "{name}");
+        } else {
+            eprintln!("skipped: {name} is not installed in {}", environments.display());
+        }
+    }
 }

@@ -11,6 +11,8 @@ mod avx2_short;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_ntt;
+#[cfg(target_arch = "x86_64")]
+mod elementwise;
 mod ntt;
 mod portable;
 mod short;
@@ -262,10 +264,7 @@ impl Kernels {
     /// `sum of sources[i] * weights[i]`: sources are any numbers below `2^50`, weights in Montgomery form, at
     /// most [`LAZY_TERMS`] of them.
     pub fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
-        assert!(sources.len() == weights.len() && sources.len() <= LAZY_TERMS);
-        check([out.len()]);
-        assert!(sources.iter().all(|source| source.len() == out.len()));
-        dispatch!(self, combine(m, sources, weights, out));
+        self.combine_group(sources, [m], [weights], [out]);
     }
 
     /// Whether sums modulo a short prime are faster by [`Kernels::short_sums`]: multipliers of 52 bits take any prime.

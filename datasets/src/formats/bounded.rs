@@ -1,7 +1,6 @@
 //! Reading files whose size is not trusted.
 
 use crate::Error;
-use crate::digest::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -39,5 +38,5 @@ pub(crate) fn sha256(path: &Path, limit_bytes: u64) -> Result<Option<String>, Er
         size += count as u64;
         hash.update(&block[..count]);
     }
-    Ok((size <= limit_bytes).then(|| hex(&hash.finalize())))
+    Ok((size <= limit_bytes).then(|| hex::encode(hash.finalize())))
 }

@@ -15,7 +15,7 @@ pub enum Step {
     Grey,
     /// Leaving out the alpha channel of images that are transparent somewhere.
     DropAlpha,
-    /// Of an animation the image that stands for it.
+    /// Taking the first image of an animation.
     FirstFrame,
     /// Turning an image upright as its EXIF orientation says.
     Rotate,

@@ -1,7 +1,6 @@
 //! CIFAR-10 as its authors publish it: five training batches and one test batch of 10,000 images of 32x32, in the
 //! binary or the Python format (Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
 
-use crate::digest::hex;
 use crate::formats::{bounded, pickle};
 use crate::{Dataset, Error, Loaded, Split, Store};
 use sha2::{Digest, Sha256};
@@ -77,7 +76,7 @@ impl Batch {
 
     /// Whether records are the published ones.
     pub(crate) fn is_published(self, records: &[u8]) -> bool {
-        hex(&Sha256::digest(records)) == self.sha256
+        hex::encode(Sha256::digest(records)) == self.sha256
     }
 
     fn find(self, folder: &Path) -> Option<PathBuf> {

@@ -1,6 +1,5 @@
 //! Which image is in which half, for data that does not say: tables made by `splits/make.py`.
 
-use crate::digest::hex;
 use crate::formats::idx::decompressed;
 use crate::{Error, Split};
 use sha2::{Digest, Sha256};
@@ -97,7 +96,7 @@ pub(crate) fn verify_cells(root: &Path, files: &[(String, String, String)]) -> R
         for (class, name, sha256) in &files {
             hash.update(format!("{sha256}  {class}/{name}\n"));
         }
-        if hex(&hash.finalize()) != patient.sha256 {
+        if hex::encode(hash.finalize()) != patient.sha256 {
             let reason = format!("the {} images of {source} are not the published ones", files.len());
             return Err(Error::unusable(root, reason));
         }
@@ -112,7 +111,7 @@ pub(crate) struct Lesion {
     /// 0 benign, 1 malignant.
     pub(crate) label: u8,
     pub(crate) split: Split,
-    /// Of the JPEG, lower-case hexadecimal.
+    /// SHA-256 of the JPEG, lower-case hexadecimal.
     pub(crate) sha256: String,
 }
 

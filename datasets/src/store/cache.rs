@@ -4,7 +4,6 @@
 //! processes see all of it or none of it; two that decode the same images write the same file.
 
 use crate::Error;
-use crate::digest::hex;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::Write;
@@ -30,7 +29,7 @@ pub(crate) fn key(id: &str, side: usize, listing: impl Iterator<Item = String>) 
 }
 
 fn path(folder: &Path, id: &str, key: &Key) -> PathBuf {
-    folder.join(format!("{id}-{}.pixels", hex(&key[..8])))
+    folder.join(format!("{id}-{}.pixels", hex::encode(&key[..8])))
 }
 
 /// The `length` pixels kept under this key; `None` if there are none or they are damaged.

@@ -19,7 +19,7 @@ pub struct Listing {
     pub train_images: usize,
     /// Test images that loading gives.
     pub test_images: usize,
-    /// Of all files in its folder.
+    /// Size of all files in its folder.
     pub size_bytes: u64,
     /// Its folder, there or not.
     pub folder: PathBuf,

@@ -1,14 +1,16 @@
 //! `veilbench networks`.
 
+mod annotate;
+
 use std::io::Write;
 
+use annotate::Annotate;
 use clap::{Args, Subcommand};
 use veilbench_api::{Backend, Job, LinkProfile, Plan};
 use veilbench_networks::text::shown;
 use veilbench_networks::{Network, zoo};
-use veilbench_report::{bytes, duration};
+use veilbench_report::{aligned, bytes, duration};
 
-use super::annotate::Annotate;
 use crate::error::{EXIT_OK, Error};
 use crate::external::BackendFiles;
 use crate::workload::WorkloadError;
@@ -68,19 +70,17 @@ impl Networks {
 }
 
 fn list() -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{:<22} {:<10} {:>10} {:>11} {:>11}  test accuracy",
-        "network", "input", "parameters", "MACs", "activations"
-    )?;
+    let head = ["network", "input", "parameters", "MACs", "activations", "test accuracy"];
+    let mut lines = vec![head.map(str::to_owned)];
     for name in zoo::names() {
         let Network { architecture, metadata, .. } = zoo::load(name)?;
         let accuracy = metadata.notes.get("accuracy").map_or("not stated", String::as_str);
-        let (input, macs) = (architecture.input.to_string(), architecture.macs());
-        let (parameters, activations) = (architecture.parameters(), architecture.activations());
-        writeln!(out, "{name:<22} {input:<10} {parameters:>10} {macs:>11} {activations:>11}  {accuracy}")?;
+        let counts = [architecture.parameters(), architecture.macs(), architecture.activations()];
+        let [parameters, macs, activations] = counts.map(|count| count.to_string());
+        let input = architecture.input.to_string();
+        lines.push([name.to_owned(), input, parameters, macs, activations, accuracy.to_owned()]);
     }
+    write!(std::io::stdout(), "{}", aligned(&lines, &[2, 3, 4]))?;
     Ok(())
 }
 
@@ -100,14 +100,8 @@ fn show(network: &Network) -> Result<(), Error> {
     });
     let header = ["layer", "shape", "computes", "MACs", "range"].map(str::to_owned);
     let lines: Vec<[String; 5]> = std::iter::once(header).chain(layers).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3)];
-    for [name, shapes, computes, macs, range] in &lines {
-        let line = format!(
-            "  {name:<0$}  {shapes:<1$}  {computes:<2$}  {macs:>3$}  {range}",
-            widths[0], widths[1], widths[2], widths[3]
-        );
-        writeln!(out, "{}", line.trim_end())?;
+    for line in aligned(&lines, &[3]).lines() {
+        writeln!(out, "  {line}")?;
     }
     let metadata = &network.metadata;
     writeln!(out, "data set: {}", shown(metadata.dataset.as_deref().unwrap_or("not stated")))?;

@@ -7,10 +7,12 @@ use clap::Args;
 use serde_json::Value;
 use veilbench_api::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
+use veilbench_report::aligned;
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::external::BackendFiles;
 use crate::matrix::choices::{self, Choice};
+use crate::rates;
 use crate::workload::model::{calibrate_if_needed, network};
 use crate::workload::own::OwnOptions;
 use crate::workload::{WorkloadError, test_image};
@@ -18,15 +20,19 @@ use crate::workload::{WorkloadError, test_image};
 #[derive(Args, Debug)]
 pub(super) struct Plan {
     /// A network of the zoo, or an ONNX file
-    #[arg(value_name = "NAME|FILE")]
-    network: String,
+    #[arg(value_name = "NAME|FILE", required_unless_present = "calibrate_machine")]
+    network: Option<String>,
+    /// Measure what single steps take on this machine, in seconds and best while it does nothing else; from then on, times are predicted from
+    /// that
+    #[arg(long)]
+    calibrate_machine: bool,
     /// The backend whose plan to show (default: every one that can run the network)
     #[arg(short, long, value_name = "NAME")]
     backend: Option<String>,
-    /// Images a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
-    /// Threads a party
+    /// Threads per party
     #[arg(long, value_name = "N", default_value = "1")]
     threads: NonZeroUsize,
     /// Choose about a backend, e.g. ckks.layout=latency (repeatable)
@@ -51,11 +57,20 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         let backends = &self.backend_files.add_to(backends)?;
+        let is_wanted = |name: &str| self.backend.as_ref().is_none_or(|wanted| *wanted == name);
+        if self.calibrate_machine {
+            let wanted = backends.iter().filter(|backend| is_wanted(&backend.profile().name));
+            let (names, file) = rates::measure(&wanted.map(|backend| backend.as_ref()).collect::<Vec<_>>())?;
+            let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            writeln!(std::io::stderr(), "measured {names}: {}", file.display())?;
+        }
+        let Some(name) = &self.network else { return Ok(EXIT_OK) };
+        rates::adopt(backends);
         choices::check(&self.choices, backends)?;
         // Here the network is always named, and what is said of it is about the one.
         self.own.check(1, true)?;
-        let mut network = network(&self.network)?;
-        let misfit = |reason| WorkloadError::Fit { network: self.network.clone(), reason };
+        let mut network = network(name)?;
+        let misfit = |reason| WorkloadError::Fit { network: name.clone(), reason };
         self.own.preparation.apply(&mut network).map_err(misfit)?;
         for line in calibrate_if_needed(&mut network, &self.own, self.seed)? {
             writeln!(std::io::stderr(), "{}, assumed: {line}", network.architecture.name)?;
@@ -72,7 +87,7 @@ impl Plan {
         let mut shown = false;
         for backend in backends {
             let name = backend.profile().name;
-            if self.backend.as_ref().is_some_and(|wanted| *wanted != name) {
+            if !is_wanted(&name) {
                 continue;
             }
             let settings = choices::settings(&self.choices, backend.as_ref());
@@ -85,6 +100,9 @@ impl Plan {
                         writeln!(out, "  security: {bits} bits")?;
                     }
                     writeln!(out, "  logits within {:.1e} of the clear network's", plan.tolerance.get())?;
+                    if let Some(source) = backend.rates_source() {
+                        writeln!(out, "  times predicted from: {source}")?;
+                    }
                     show(&mut out, &plan.parameters, 1)?;
                     for note in &plan.notes {
                         writeln!(out, "  note: {note}")?;
@@ -137,18 +155,10 @@ fn show(out: &mut impl Write, value: &Value, depth: usize) -> Result<(), Error> 
 fn table(out: &mut impl Write, indent: &str, rows: &[Value]) -> Result<(), Error> {
     let Some(Value::Object(first)) = rows.first() else { return Ok(()) };
     let names: Vec<&String> = first.keys().collect();
-    let header: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
-    let body: Vec<Vec<String>> =
-        rows.iter().map(|row| names.iter().map(|name| text(name, &row[name.as_str()])).collect()).collect();
-    let widths: Vec<usize> = (0..names.len())
-        .map(|column| {
-            let cells = body.iter().map(|row| row[column].chars().count());
-            cells.chain([header[column].len()]).max().unwrap_or(0)
-        })
-        .collect();
-    for row in std::iter::once(&header).chain(&body) {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{indent}{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    let mut lines: Vec<Vec<String>> = vec![names.iter().map(|name| name.replace('_', " ")).collect()];
+    lines.extend(rows.iter().map(|row| names.iter().map(|name| text(name, &row[name.as_str()])).collect()));
+    for line in aligned(&lines, &[]).lines() {
+        writeln!(out, "{indent}{line}")?;
     }
     Ok(())
 }

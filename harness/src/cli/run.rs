@@ -42,8 +42,8 @@ pub(super) struct Run {
     /// Measure those sessions again that ended in an error, a timeout or for want of memory
     #[arg(long)]
     retry_failed: bool,
-    /// Measure one of N equal parts of the cells, for `veilbench merge`; auto/N takes the number from a Slurm job array or
-    /// an indexed Job of Kubernetes
+    /// Measure one of N equal parts of the cells, for `veilbench merge`; auto/N takes the number from a Slurm job array, an
+    /// indexed Job of Kubernetes or GNU parallel
     #[arg(long, value_name = "I/N")]
     shard: Option<ShardChoice>,
     /// Progress as JSON lines on standard output
@@ -148,7 +148,7 @@ impl Run {
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if let Some(threads) = self.options.asked_threads().filter(|threads| *threads > cores) {
-            let text = format!("{threads} threads a party share {cores} cores");
+            let text = format!("{threads} threads per party share {cores} cores");
             progress.tell(&Event::Note { text: &text });
         }
     }

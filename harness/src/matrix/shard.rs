@@ -10,7 +10,8 @@ use crate::external::note_external;
 use crate::matrix::PlannedCell;
 
 /// Variables in which launchers of many tasks number them, and the number of the first.
-const INDICES: [(&str, usize); 2] = [("SLURM_ARRAY_TASK_ID", 1), ("JOB_COMPLETION_INDEX", 0)];
+const INDICES: [(&str, usize); 3] =
+    [("SLURM_ARRAY_TASK_ID", 1), ("JOB_COMPLETION_INDEX", 0), ("PARALLEL_SEQ", 1)];
 
 /// What the option says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +60,14 @@ impl ShardChoice {
         if let Some(index) = index {
             return Ok(Shard { index, of });
         }
-        let names = INDICES.map(|(name, _)| name).join(" nor ");
         let refuse = |reason: String| Err(Error::ShardIndex { of, reason });
         let given: Vec<(&str, usize, String)> =
             INDICES.iter().filter_map(|(name, first)| Some((*name, *first, variable(name)?))).collect();
         let [(name, first, value)] = given.as_slice() else {
-            return refuse(match given.is_empty() {
-                true => format!("neither {names} is set"),
-                false => format!("both {} are set", INDICES.map(|(name, _)| name).join(" and ")),
+            let names: Vec<&str> = given.iter().map(|(name, ..)| *name).collect();
+            return refuse(match names.is_empty() {
+                true => format!("neither {} is set", INDICES.map(|(name, _)| name).join(" nor ")),
+                false => format!("{} are set together", names.join(" and ")),
             });
         };
         let (last, number) = (first + of - 1, value.parse::<usize>().ok());
@@ -140,16 +141,22 @@ mod tests {
     }
 
     #[test]
-    fn slurm_counts_from_one_and_kubernetes_from_zero() {
-        let (slurm, kubernetes) = ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX");
+    fn slurm_and_parallel_count_from_one_and_kubernetes_from_zero() {
+        let (slurm, kubernetes, parallel) = ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "PARALLEL_SEQ");
         assert_eq!(resolved("auto/8", &[(slurm, "8")]), Ok(Shard { index: 8, of: 8 }));
         assert_eq!(resolved("auto/8", &[(kubernetes, "0")]), Ok(Shard { index: 1, of: 8 }));
+        assert_eq!(resolved("auto/8", &[(parallel, "8")]), Ok(Shard { index: 8, of: 8 }));
         assert_eq!(resolved("2/8", &[(kubernetes, "0")]), Ok(Shard { index: 2, of: 8 }));
         let told = |variables: &[(&str, &str)]| resolved("auto/8", variables).unwrap_err();
         assert!(told(&[(slurm, "0")]).contains("SLURM_ARRAY_TASK_ID is 0, not 1 to 8"));
         assert!(told(&[(kubernetes, "8")]).contains("JOB_COMPLETION_INDEX is 8, not 0 to 7"));
         assert!(told(&[(slurm, "x")]).contains("is x"));
-        assert!(told(&[]).contains("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set"));
-        assert!(told(&[(slurm, "1"), (kubernetes, "1")]).contains("both"));
+        assert!(told(&[(parallel, "0")]).contains("PARALLEL_SEQ is 0, not 1 to 8"));
+        assert!(
+            told(&[])
+                .contains("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX nor PARALLEL_SEQ is set")
+        );
+        let two = told(&[(slurm, "1"), (parallel, "1")]);
+        assert!(two.contains("SLURM_ARRAY_TASK_ID and PARALLEL_SEQ are set together"), "{two}");
     }
 }

@@ -47,13 +47,13 @@ pub(crate) fn named_machine_id(host: &str, machine: &Machine) -> String {
 
 /// The fingerprint of a run whose roles are on hosts.
 pub(crate) fn fingerprint_on(fingerprint: &str, hosts: &BTreeMap<String, HostRecord>) -> String {
-    hex(&Sha256::digest(format!("{fingerprint}\n{hosts:?}")))
+    hex::encode(Sha256::digest(format!("{fingerprint}\n{hosts:?}")))
 }
 
 fn id(named: Option<&str>, host: &str, machine: &Machine) -> String {
     let Machine { cpu_model, cores, kernel, .. } = machine;
     let identity = format!("{}\n{cpu_model}\n{cores}\n{kernel}", named.unwrap_or(host));
-    let digest: String = hex(&Sha256::digest(identity)).chars().take(8).collect();
+    let digest: String = hex::encode(Sha256::digest(identity)).chars().take(8).collect();
     let legal = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     match named.map(|name| name.chars().filter(legal).take(40).collect::<String>()) {
         Some(name) if !name.is_empty() => format!("{name}-{digest}"),
@@ -98,15 +98,10 @@ pub(crate) fn sha256(file: &mut File) -> io::Result<String> {
     let (mut hash, mut part) = (Sha256::new(), vec![0; 64 << 10]);
     loop {
         match file.read(&mut part)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hex::encode(hash.finalize())),
             read => hash.update(part.get(..read).unwrap_or_default()),
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A run's description without cells: software, machine, and the fingerprint of what has to stay
@@ -124,7 +119,7 @@ pub(crate) fn describe(seed: u64, warmup: usize) -> io::Result<Run> {
         machine.cores,
         machine.kernel
     );
-    let fingerprint = hex(&Sha256::digest(identity));
+    let fingerprint = hex::encode(Sha256::digest(identity));
     let crates: BTreeMap<String, String> = env!("VEILBENCH_CRATES")
         .split(',')
         .filter_map(|entry| entry.split_once(' '))

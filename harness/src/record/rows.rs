@@ -1,6 +1,6 @@
 //! From what a session left behind to the rows of its files.
 
-use veilbench_api::{Exchanged, PrivateInput, Role};
+use veilbench_api::{CountedBy, Exchanged, PrivateInput, Role};
 use veilbench_results::{ALL_ROLES, Answer, Phase as PhaseName, Sample, Session, Status, Traffic};
 
 use crate::matrix::PlannedCell;
@@ -35,6 +35,9 @@ impl SessionRows<'_> {
                 cpu_ns: usage.cpu_ns,
                 peak_rss_bytes: usage.figures.peak_rss_bytes,
                 involuntary_switches: usage.figures.involuntary_switches,
+                wall_ns: usage.figures.host.map(|host| host.watched_ns),
+                others_cpu_ns: usage.others.others_cpu_ns,
+                steal_ns: usage.others.steal_ns,
                 ..self.sample(PhaseName::Session, &role.name)
             });
         }
@@ -125,9 +128,12 @@ impl SessionRows<'_> {
         let iteration = record.batch.unwrap_or(0);
         let warm = record.batch.is_some_and(|batch| self.batches[batch].warm);
         let row = |role: &str| Sample { iteration, warm, images, ..self.sample(phase, role) };
+        let counted_by = self.byte_counter();
+        let (by_link, told) = (counted_by.is_link(), is_told(counted_by, &record.parties));
         // Of a phase without work the time is how far apart the parties began it.
-        let idle =
-            phase == PhaseName::Offline && !record.parties.iter().any(|party| party.metrics.has_work());
+        let idle = phase == PhaseName::Offline
+            && by_link
+            && !record.parties.iter().any(|party| party.metrics.has_work());
         let timed = |sample: Sample| match idle {
             true => Sample { wall_ns: None, cpu_ns: None, start_ns: None, ..sample },
             false => sample,
@@ -135,15 +141,16 @@ impl SessionRows<'_> {
         for (role, party) in self.roles.iter().zip(&record.parties) {
             let network = || party.metrics.exchanged.iter().filter(|peer| !peer.local);
             let local = party.metrics.exchanged.iter().filter(|peer| peer.local);
+            let counted = |figure: u64| Some(figure).filter(|_| told);
             session.samples.push(timed(Sample {
                 start_ns: self.hosts.is_none().then(|| party.started_ns.saturating_sub(record.at_ns)),
                 wall_ns: Some(party.ended_ns.saturating_sub(party.started_ns)),
                 cpu_ns: Some(party.cpu_ns),
-                sent_bytes: Some(total(network().map(|peer| peer.sent_bytes))),
-                received_bytes: Some(total(network().map(|peer| peer.received_bytes))),
-                messages: Some(total(network().map(|peer| peer.sent_messages))),
-                rounds: Some(u64::from(party.metrics.rounds)),
-                local_bytes: Some(total(local.map(|peer| peer.sent_bytes))),
+                sent_bytes: counted(total(network().map(|peer| peer.sent_bytes))),
+                received_bytes: counted(total(network().map(|peer| peer.received_bytes))),
+                messages: messages(counted_by, total(network().map(|peer| peer.sent_messages))),
+                rounds: by_link.then_some(u64::from(party.metrics.rounds)),
+                local_bytes: counted(total(local.map(|peer| peer.sent_bytes))),
                 ..row(&role.name)
             }));
             session.samples.extend(party.metrics.spans.iter().map(|span| Sample {
@@ -162,15 +169,15 @@ impl SessionRows<'_> {
                     from: role.name.to_string(),
                     to: exchanged.peer.clone(),
                     bytes: exchanged.sent_bytes,
-                    messages: exchanged.sent_messages,
+                    messages: messages(counted_by, exchanged.sent_messages),
                     received_bytes: counted.map(|peer| peer.received_bytes),
-                    received_messages: counted.map(|peer| peer.received_messages),
+                    received_messages: counted.and_then(|peer| messages(counted_by, peer.received_messages)),
                     local: exchanged.local,
                 }
             }));
         }
         let one_clock = self.hosts.is_none();
-        session.samples.push(timed(whole(&record.parties, one_clock, row(ALL_ROLES))));
+        session.samples.push(timed(whole(&record.parties, one_clock, counted_by, row(ALL_ROLES))));
         let counted = record.batch.is_some_and(|batch| self.batches[batch].counted);
         if let (Phase::Online { first, images }, true) = (record.phase, counted) {
             let answers = record.parties.iter().find_map(|party| party.answers.as_ref());
@@ -178,6 +185,11 @@ impl SessionRows<'_> {
                 .answers
                 .extend(answers.into_iter().flat_map(|got| self.answers(iteration, first, images, got)));
         }
+    }
+
+    /// Who counts the bytes of the cell.
+    fn byte_counter(&self) -> CountedBy {
+        self.planned.plan.as_ref().map(|plan| plan.counted_by).unwrap_or_default()
     }
 
     /// What `receiver` counted on its link to `sender`.
@@ -210,23 +222,43 @@ impl SessionRows<'_> {
 
 /// The whole cell: from the first start to the last end, every byte once. Where parties have clocks of their own, the longest
 /// time that one of them took stands for that.
-fn whole(parties: &[Finished], one_clock: bool, row: Sample) -> Sample {
+fn whole(parties: &[Finished], one_clock: bool, counted_by: CountedBy, row: Sample) -> Sample {
     let started = parties.iter().map(|party| party.started_ns).min();
     let ended = parties.iter().map(|party| party.ended_ns).max();
     let spanned = started.zip(ended).map(|(started, ended)| ended.saturating_sub(started));
     let longest = parties.iter().map(|party| party.ended_ns.saturating_sub(party.started_ns)).max();
     let exchanged = || parties.iter().flat_map(|party| &party.metrics.exchanged);
     let network = || exchanged().filter(|peer| !peer.local);
+    let counted = |figure: u64| Some(figure).filter(|_| is_told(counted_by, parties));
     Sample {
         wall_ns: if one_clock { spanned } else { longest },
         cpu_ns: Some(total(parties.iter().map(|party| party.cpu_ns))),
-        sent_bytes: Some(total(network().map(|peer| peer.sent_bytes))),
-        received_bytes: Some(total(network().map(|peer| peer.received_bytes))),
-        messages: Some(total(network().map(|peer| peer.sent_messages))),
-        local_bytes: Some(total(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes))),
-        rounds: parties.iter().map(|party| u64::from(party.metrics.rounds)).max(),
+        sent_bytes: counted(total(network().map(|peer| peer.sent_bytes))),
+        received_bytes: counted(total(network().map(|peer| peer.received_bytes))),
+        messages: messages(counted_by, total(network().map(|peer| peer.sent_messages))),
+        local_bytes: counted(total(exchanged().filter(|peer| peer.local).map(|peer| peer.sent_bytes))),
+        rounds: parties
+            .iter()
+            .map(|party| u64::from(party.metrics.rounds))
+            .max()
+            .filter(|_| counted_by.is_link()),
         ..row
     }
+}
+
+/// Whether there is a count of bytes: a system that reports none of its own has not counted.
+fn is_told(counted_by: CountedBy, parties: &[Finished]) -> bool {
+    counted_by != CountedBy::SelfReported || parties.iter().any(|party| !party.metrics.exchanged.is_empty())
+}
+
+/// A number of messages, where they are counted.
+fn messages(counted_by: CountedBy, count: u64) -> Option<u64> {
+    let counted = match counted_by {
+        CountedBy::Link => true,
+        CountedBy::SelfReported => count > 0,
+        CountedBy::Kernel => false,
+    };
+    counted.then_some(count)
 }
 
 /// The sum of figures that parties report, which may be anything.
@@ -271,7 +303,7 @@ mod tests {
         };
         let cell = "clear/mnist-mlp/mnist/b1/t1/loopback/n1/s0".parse().unwrap();
         let row = Sample::new("run", &cell, 0, PhaseName::Online, ALL_ROLES);
-        let sample = whole(&[party(), party()], true, row);
+        let sample = whole(&[party(), party()], true, CountedBy::Link, row);
         assert_eq!((sample.cpu_ns, sample.sent_bytes), (Some(u64::MAX), Some(u64::MAX)));
     }
 }

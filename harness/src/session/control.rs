@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use veilbench_api::link::{Credentials, LinkFigures, Token};
-use veilbench_api::{Answers, Job, Origin, PhaseMetrics, Plan};
+use veilbench_api::{Answers, Exchanged, Job, Origin, PhaseMetrics, Plan};
 use veilbench_networks::Architecture;
 
 use crate::record::rows::prediction;
@@ -42,6 +42,8 @@ pub(crate) enum Command {
         /// When to report the phase at the earliest.
         report_ns: u64,
     },
+    /// Say what passed in the phase that all parties are done with.
+    Traffic,
     /// The session is over.
     Leave,
 }
@@ -96,6 +98,7 @@ pub(crate) enum Event {
     Time(u64),
     Ready,
     Finished(Box<Finished>),
+    Traffic(Vec<Exchanged>),
     Left(StatusFigures),
     Failed(Reason),
 }
@@ -121,7 +124,7 @@ pub(crate) struct Finished {
     pub(crate) ended_ns: u64,
     pub(crate) cpu_ns: u64,
     pub(crate) metrics: PhaseMetrics,
-    /// Of the data owner, after an online phase.
+    /// What the data owner learnt in an online phase.
     pub(crate) answers: Option<Answered>,
 }
 
@@ -223,7 +226,7 @@ mod tests {
         assert!(finished(5, 9, 4).is_plausible());
         assert!(!finished(9, 5, 4).is_plausible() && !finished(5, 9, u64::MAX).is_plausible());
         let mut sent = finished(5, 9, 4);
-        sent.metrics.exchanged.push(veilbench_api::Exchanged {
+        sent.metrics.exchanged.push(Exchanged {
             peer: "dealer".into(),
             local: false,
             sent_bytes: u64::MAX,

@@ -216,6 +216,11 @@ impl Hosts {
         self.places.get(role).map_or("", String::as_str)
     }
 
+    /// What the party of a role is called in messages: it says where it is.
+    pub(crate) fn party(&self, role: &str) -> String {
+        format!("{role} on {}", self.of(role))
+    }
+
     pub(crate) fn listen(&self, host: &str) -> Option<IpAddr> {
         self.listen.get(host).copied()
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use veilbench_results::Machine;
 
 use crate::record::provenance;
+use crate::session::oom_kills;
 use crate::session::process::{ENVIRONMENT, EXECUTABLE};
 
 /// Where a party runs, as the harness tells it.
@@ -28,6 +29,8 @@ pub(crate) struct Place {
 pub(crate) struct HostReport {
     pub(crate) executable_sha256: String,
     pub(crate) machine: Machine,
+    /// Processes its kernel has ended for want of memory since it started.
+    pub(crate) oom_kills: u64,
 }
 
 impl HostReport {
@@ -36,7 +39,11 @@ impl HostReport {
     /// # Errors
     /// If the executable cannot be read.
     pub(crate) fn here() -> io::Result<Self> {
-        Ok(Self { executable_sha256: provenance::executable_sha256()?, machine: provenance::machine() })
+        Ok(Self {
+            executable_sha256: provenance::executable_sha256()?,
+            machine: provenance::machine(),
+            oom_kills: oom_kills(),
+        })
     }
 }
 

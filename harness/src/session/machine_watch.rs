@@ -1,8 +1,13 @@
 //! What else the machine does while a session runs: figures of a busy machine must say so.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use veilbench_api::recorder::process_cpu_ns;
+
+use crate::session::clock;
 
 /// Processor time since the system started, in the kernel's units, summed over cores.
 #[derive(Clone, Copy)]
@@ -12,6 +17,8 @@ struct Ticks {
     all: u64,
 }
 
+const STAT: &str = "/proc/stat";
+
 /// The kernel counts processor time in hundredths of a second towards programs (`USER_HZ`), on every architecture
 /// Rust runs on under Linux.
 const TICK_NS: u64 = 10_000_000;
@@ -19,7 +26,14 @@ const TICK_NS: u64 = 10_000_000;
 impl Ticks {
     /// `None` where the kernel does not say.
     fn now() -> Option<Self> {
-        Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
+        Self::read(&mut File::open(STAT).ok()?)
+    }
+
+    fn read(file: &mut File) -> Option<Self> {
+        let mut stat = String::new();
+        file.rewind().ok()?;
+        file.read_to_string(&mut stat).ok()?;
+        Self::parse(&stat)
     }
 
     fn parse(stat: &str) -> Option<Self> {
@@ -29,6 +43,12 @@ impl Ticks {
         let [user, nice, system, idle, waiting, interrupts, soft, steal] = times[..] else { return None };
         let busy = user + nice + system + interrupts + soft;
         Some(Self { busy, steal, all: busy + idle + waiting + steal })
+    }
+
+    /// Busy and stolen time since then, nanoseconds.
+    fn since(self, before: Self) -> (u64, u64) {
+        let ns = |after: u64, before: u64| after.saturating_sub(before).saturating_mul(TICK_NS);
+        (ns(self.busy, before.busy), ns(self.steal, before.steal))
     }
 }
 
@@ -55,11 +75,74 @@ impl MachineWatch {
     /// `parties_cpu_ns` is what the session's processes used in all.
     pub(crate) fn end(self, parties_cpu_ns: u64) -> OtherWork {
         let Some((before, after)) = self.ticks.zip(Ticks::now()) else { return OtherWork::default() };
-        let own_ns = process_cpu_ns() - self.own_cpu_ns + parties_cpu_ns;
-        let busy_ns = after.busy.saturating_sub(before.busy).saturating_mul(TICK_NS);
-        let steal_ns = after.steal.saturating_sub(before.steal).saturating_mul(TICK_NS);
+        let own_ns = self.own_cpu_ns() + parties_cpu_ns;
+        let (busy_ns, steal_ns) = after.since(before);
         OtherWork { others_cpu_ns: Some(busy_ns.saturating_sub(own_ns)), steal_ns: Some(steal_ns) }
     }
+
+    /// Processor time of the harness itself since the start.
+    pub(crate) fn own_cpu_ns(&self) -> u64 {
+        process_cpu_ns() - self.own_cpu_ns
+    }
+}
+
+/// What a party's host did while the party was there, as the party tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostWork {
+    /// The kernel and its start: hosts that are one machine have the same.
+    pub(crate) boot: u64,
+    /// From the party's first command to its last, nanoseconds.
+    pub(crate) watched_ns: u64,
+    /// Processor time of everything on the host, nanoseconds.
+    pub(crate) busy_ns: u64,
+    /// Processor time that the host's own host gave to others, nanoseconds.
+    pub(crate) steal_ns: u64,
+}
+
+/// Watches the machine of a party on another host.
+pub(crate) struct HostWatch {
+    /// Open from the start: a role may forbid itself to open files.
+    stat: File,
+    boot: u64,
+    started_ns: u64,
+    before: Ticks,
+}
+
+impl HostWatch {
+    /// `None` where the kernel does not say.
+    pub(crate) fn start() -> Option<Self> {
+        let mut stat = File::open(STAT).ok()?;
+        let before = Ticks::read(&mut stat)?;
+        Some(Self { stat, boot: boot()?, started_ns: clock::now_ns(), before })
+    }
+
+    pub(crate) fn end(mut self) -> Option<HostWork> {
+        let (busy_ns, steal_ns) = Ticks::read(&mut self.stat)?.since(self.before);
+        let watched_ns = clock::now_ns().saturating_sub(self.started_ns);
+        Some(HostWork { boot: self.boot, watched_ns, busy_ns, steal_ns })
+    }
+}
+
+/// What tells this run of this kernel from any other.
+pub(crate) fn boot() -> Option<u64> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    u64::from_str_radix(id.trim().replace('-', "").get(..16)?, 16).ok()
+}
+
+/// What else each party's host did: all processor time but that of the session's parties on the same machine, and of the
+/// harness where it is that machine too. `None` for all unless every party said what its host did and what it used itself.
+pub(crate) fn beside(parties: &[Option<(HostWork, u64)>], harness: (Option<u64>, u64)) -> Vec<OtherWork> {
+    let Some(known) = parties.iter().copied().collect::<Option<Vec<(HostWork, u64)>>>() else {
+        return vec![OtherWork::default(); parties.len()];
+    };
+    let (harness_boot, harness_cpu_ns) = harness;
+    let other = |&(host, _): &(HostWork, u64)| {
+        let of_session = known.iter().filter(|(mate, _)| mate.boot == host.boot).map(|(_, cpu_ns)| *cpu_ns);
+        let of_harness = (harness_boot == Some(host.boot)).then_some(harness_cpu_ns);
+        let own_ns = of_session.chain(of_harness).fold(0, u64::saturating_add);
+        OtherWork { others_cpu_ns: Some(host.busy_ns.saturating_sub(own_ns)), steal_ns: Some(host.steal_ns) }
+    };
+    known.iter().map(other).collect()
 }
 
 /// How many cores other work keeps busy at the moment, measured over a short while; `None` where the kernel does
@@ -124,6 +207,33 @@ mod tests {
         });
         let credited = watch.end(u64::MAX / 2).others_cpu_ns.unwrap();
         assert_eq!(credited, 0, "what the session's processes used is not that of others");
+    }
+
+    #[test]
+    fn on_another_host_what_parties_there_used_is_not_that_of_others() {
+        let host = |boot, busy_ns| HostWork { boot, watched_ns: 100, busy_ns, steal_ns: boot };
+        let others = |parties: &[Option<(HostWork, u64)>]| -> Vec<Option<u64>> {
+            beside(parties, (Some(3), 5)).iter().map(|work| work.others_cpu_ns).collect()
+        };
+        // Two parties share the first machine, and the harness runs on the third.
+        let parties = [(host(1, 60), 20), (host(2, 40), 39), (host(1, 62), 30), (host(3, 9), 2)].map(Some);
+        assert_eq!(others(&parties), [Some(10), Some(1), Some(12), Some(2)]);
+        assert_eq!(beside(&parties, (None, 5))[3].others_cpu_ns, Some(7));
+        assert_eq!(beside(&parties, (None, 5))[1].steal_ns, Some(2));
+        assert_eq!(others(&[Some((host(1, 5), 9))]), [Some(0)]);
+        // Of a party that said nothing nobody knows where its time went.
+        assert_eq!(others(&[parties[0], None]), [None, None]);
+    }
+
+    #[test]
+    fn a_party_sees_what_its_host_does() {
+        let watch = HostWatch::start().unwrap();
+        let work = beside_another_process(|| {
+            std::thread::sleep(Duration::from_millis(400));
+            watch.end().unwrap()
+        });
+        assert!(work.busy_ns > 100_000_000 && work.watched_ns >= 400_000_000, "{work:?}");
+        assert_eq!(Some(work.boot), boot());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use veilbench_networks::{Shape, Tensor, import};
 use crate::session::clock;
 use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
 use crate::session::launched::{self, HostReport};
+use crate::session::machine_watch::HostWatch;
 use crate::session::process::ProcessStatus;
 use crate::session::transfer::{RoleFile, TransferError};
 
@@ -22,10 +23,6 @@ use crate::session::transfer::{RoleFile, TransferError};
 /// # Errors
 /// What went wrong, after it was reported to the harness.
 pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
-    // Should the harness be killed outright, the kernel ends its parties.
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|error| PartyError::Control(error.into()))?;
     let mut control =
         Control { commands: io::stdin().lock().lines(), events: io::stdout(), yields_core: false };
     let result = follow(backends, &mut control);
@@ -36,9 +33,11 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
 }
 
 fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
+    let mut watch = None;
     let briefing = loop {
         match control.next_command()? {
             Command::Inspect => {
+                watch = HostWatch::start();
                 let report = HostReport::here().map_err(PartyError::Executable)?;
                 control.tell(&Event::Host(Box::new(report)))?;
             }
@@ -47,6 +46,12 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
             _ => return Err(PartyError::OutOfTurn),
         }
     };
+    // Should the harness be killed outright, the kernel ends its parties. What starts one on another host may end as soon as it runs.
+    #[cfg(target_os = "linux")]
+    if briefing.place.is_none() {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+            .map_err(|error| PartyError::Control(error.into()))?;
+    }
     let timeout = Duration::from_secs(briefing.timeout_seconds);
     let deadline = Instant::now() + timeout;
     let external: External;
@@ -137,6 +142,10 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
                 })?
                 .1
             }
+            Command::Traffic => {
+                control.tell(&Event::Traffic(runner.traffic()?))?;
+                continue;
+            }
             Command::Leave => {
                 let workers = runner.workers();
                 drop(runner);
@@ -146,6 +155,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
                     workers.map_or(figures.peak_rss_bytes, |workers| workers.peak_rss_bytes);
                 let workers_cpu_ns = workers.map_or(0, |workers| workers.cpu_ns);
                 figures.cpu_ns = Some(process_cpu_ns() + workers_cpu_ns);
+                figures.host = watch.and_then(HostWatch::end);
                 return control.tell(&Event::Left(figures));
             }
             _ => return Err(PartyError::OutOfTurn),

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use wait4::{ResUse, Wait4};
 
 use crate::session::control::{Command, Event, Reason, is_plausible};
+use crate::session::machine_watch::HostWork;
 
 /// How long the others may take to say why they failed too, and parties to leave.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
@@ -45,6 +46,8 @@ pub(crate) struct PartyProcess {
     pub(crate) silent: bool,
     /// How far its monotonic clock is ahead of this machine's; 0 where they are one.
     pub(crate) ahead_ns: i64,
+    /// Processes its host's kernel had ended for want of memory when it came there; `None` of a party on this machine.
+    pub(crate) oom_kills: Option<u64>,
 }
 
 /// What is heard of a party.
@@ -85,7 +88,8 @@ impl PartyProcess {
         let errors = pipe::Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
         tokio::spawn(listen(answers, index, events));
         let stderr = tokio::spawn(keep_tail(errors));
-        Ok(Self { role: role.to_owned(), child, commands, stderr, figures: None, silent: false, ahead_ns: 0 })
+        let role = role.to_owned();
+        Ok(Self { role, child, commands, stderr, figures: None, silent: false, ahead_ns: 0, oom_kills: None })
     }
 
     /// A party that can no longer hear has closed its output too, and that is what is reported.
@@ -177,13 +181,17 @@ pub(crate) struct StatusFigures {
     /// Processor time of all its threads, nanoseconds, where the process tells it itself.
     #[serde(default)]
     pub(crate) cpu_ns: Option<u64>,
+    /// What its host did meanwhile, of a party that was launched there.
+    #[serde(default)]
+    pub(crate) host: Option<HostWork>,
 }
 
 impl StatusFigures {
     /// Whether a process can have such figures.
     pub(crate) fn are_plausible(&self) -> bool {
         let figures = [self.peak_rss_bytes, self.involuntary_switches, self.cpu_ns];
-        figures.into_iter().flatten().all(is_plausible)
+        let host = self.host.map(|host| [host.watched_ns, host.busy_ns, host.steal_ns]);
+        figures.into_iter().flatten().chain(host.into_iter().flatten()).all(is_plausible)
     }
 }
 
@@ -205,7 +213,7 @@ impl ProcessStatus {
         StatusFigures {
             peak_rss_bytes: field("VmHWM:").and_then(kibibytes),
             involuntary_switches: field("nonvoluntary_ctxt_switches:").and_then(|text| text.parse().ok()),
-            cpu_ns: None,
+            ..StatusFigures::default()
         }
     }
 }
@@ -240,5 +248,8 @@ mod tests {
             |involuntary_switches| StatusFigures { involuntary_switches, ..StatusFigures::default() };
         assert!(figures(None).are_plausible() && figures(Some(1 << 40)).are_plausible());
         assert!(!figures(Some(u64::MAX)).are_plausible());
+        let host = HostWork { boot: u64::MAX, watched_ns: 1, busy_ns: 1, steal_ns: 0 };
+        let on = |host| StatusFigures { host: Some(host), ..StatusFigures::default() };
+        assert!(on(host).are_plausible() && !on(HostWork { busy_ns: u64::MAX, ..host }).are_plausible());
     }
 }

@@ -1,6 +1,5 @@
 //! A role's file on another host: found there, or sent over the control channel; either way it has the digest that is due.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -40,22 +39,6 @@ impl FileDue {
         };
         Ok(Self { name, sha256 })
     }
-}
-
-/// Bytes as a line of the control channel carries them.
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _infallible = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |&[high, low]: &[u8; 2]| u8::try_from(digit(high)? << 4 | digit(low)?).ok();
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 /// Why a role has no file.
@@ -119,13 +102,13 @@ impl RoleFile {
         self.incoming.is_some()
     }
 
-    /// Takes the next part.
+    /// Takes the next part, in hexadecimal.
     ///
     /// # Errors
     /// If it is none, or cannot be written.
     pub(crate) fn take(&mut self, chunk: &str) -> Result<(), TransferError> {
         let Some((file, _)) = &mut self.incoming else { return Ok(()) };
-        let bytes = decode(chunk).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
+        let bytes = hex::decode(chunk).map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
         let written = bytes.and_then(|bytes| file.write_all(&bytes));
         written.map_err(|source| TransferError::Io { path: self.path.clone(), source })
     }
@@ -177,10 +160,9 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::record::provenance::hex;
 
     fn due(bytes: &[u8]) -> FileDue {
-        FileDue { name: "mnist.onnx".into(), sha256: hex(&Sha256::digest(bytes)) }
+        FileDue { name: "mnist.onnx".into(), sha256: hex::encode(Sha256::digest(bytes)) }
     }
 
     #[test]
@@ -188,8 +170,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RoleFile::find(due(b"weights"), Some(folder.path())).unwrap();
         assert!(file.is_wanted());
-        file.take(&encode(b"weig")).unwrap();
-        file.take(&encode(b"hts")).unwrap();
+        file.take(&hex::encode(b"weig")).unwrap();
+        file.take(&hex::encode(b"hts")).unwrap();
         file.finish().unwrap();
         assert_eq!(fs::read(file.path()).unwrap(), b"weights");
         assert!(!RoleFile::find(due(b"weights"), Some(folder.path())).unwrap().is_wanted());
@@ -208,7 +190,7 @@ mod tests {
         let again = RoleFile::find(due(b"weights"), Some(folder.path())).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before + 2, "each has its own");
         drop(again);
-        file.take(&encode(b"weights")).unwrap();
+        file.take(&hex::encode(b"weights")).unwrap();
         file.finish().unwrap();
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(&aim).unwrap(), "untouched");
@@ -218,7 +200,7 @@ mod tests {
     #[test]
     fn without_a_folder_it_leaves_nothing_on_the_disk() {
         let mut file = RoleFile::find(due(b"images"), None).unwrap();
-        file.take(&encode(b"images")).unwrap();
+        file.take(&hex::encode(b"images")).unwrap();
         file.finish().unwrap();
         assert!(file.path().starts_with("/proc/self/fd"));
         assert_eq!(fs::read(file.path()).unwrap(), b"images");
@@ -236,7 +218,7 @@ mod tests {
         for mut file in
             [None, Some(folder.path())].map(|folder| RoleFile::find(due(b"weights"), folder).unwrap())
         {
-            file.take(&encode(b"weightz")).unwrap();
+            file.take(&hex::encode(b"weightz")).unwrap();
             assert!(file.finish().unwrap_err().to_string().contains("came with SHA-256"));
             assert!(file.take("0g").is_ok(), "nothing is awaited any more");
         }
@@ -246,8 +228,9 @@ mod tests {
     #[test]
     fn chunks_survive_the_channel() {
         let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(decode(&encode(&bytes)), Some(bytes));
-        assert_eq!(decode("0"), None);
-        assert_eq!(decode("zz"), None);
+        let mut file = RoleFile::find(due(&bytes), None).unwrap();
+        assert!(file.take("0").is_err() && file.take("zz").is_err());
+        file.take(&hex::encode(&bytes)).unwrap();
+        file.finish().unwrap();
     }
 }

@@ -8,7 +8,6 @@ use veilbench_networks::evaluate::ranges;
 use veilbench_networks::{Architecture, Network, Shape, import, zoo};
 
 use crate::error::Error;
-use crate::record::provenance::hex;
 use crate::workload::WorkloadError;
 use crate::workload::own::{Calibrating, OwnOptions};
 use crate::workload::preparation::Preparation;
@@ -159,7 +158,7 @@ impl Model {
         self.calibrated_images = calibrating.images.images();
         let mut hash = Sha256::new();
         calibrating.images.data().iter().for_each(|value| hash.update(value.to_le_bytes()));
-        self.calibration_sha256 = hex(&hash.finalize());
+        self.calibration_sha256 = hex::encode(hash.finalize());
         self.assumptions.push(format!("ranges of its activations from {}", calibrating.from));
         self.assumptions.extend(calibrating.notes.iter().cloned());
         Ok(())

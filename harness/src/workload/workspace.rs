@@ -65,7 +65,7 @@ impl Workspace {
             images.own.is_some() && !options.model.is_empty() && !options.selection.names_networks();
         let mut workloads = Vec::new();
         for model in models {
-            if !options.selection.network(model.name()) || (only_users && !model.is_users()) {
+            if !options.has_network(model.name(), model.is_users()) || (only_users && !model.is_users()) {
                 continue;
             }
             let (network, users) = (model.name().to_owned(), model.is_users());

@@ -34,7 +34,7 @@ pub enum ActivationKind {
     },
     /// `gamma` times ELU.
     Selu {
-        /// Of the ELU.
+        /// Scale of the exponential below 0.
         alpha: f32,
         /// Scale.
         gamma: f32,

@@ -140,7 +140,7 @@ pub enum ArchitectureError {
     Size {
         /// `the input`, or the layer.
         place: String,
-        /// Of what.
+        /// What there is too much of.
         what: &'static str,
         /// The largest accepted.
         limit: usize,
@@ -158,6 +158,9 @@ impl Architecture {
     /// names, every layer after those it reads and read by another unless it is the last, shapes that follow
     /// from each other, sound ranges, and sizes within [`limits`], so that no size computed from a checked
     /// architecture overflows.
+    ///
+    /// # Errors
+    /// [`ArchitectureError`] with the first that does not hold, and where.
     pub fn check(&self) -> Result<(), ArchitectureError> {
         if self.layers.is_empty() {
             return Err(ArchitectureError::NoLayers);

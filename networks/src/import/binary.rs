@@ -1,9 +1,9 @@
 //! Binary classifiers with one logit `z`, read as the two logits `-z/2` and `z/2`: their softmax is the
 //! sigmoid of `z`.
 
-use super::activation::LayerId;
 use super::error::Reason;
 use super::layers::Layers;
+use super::values::activation::LayerId;
 use crate::{Conv2d, Dense, Layer, Metadata, Op, Parameters, Range};
 
 /// Value of the note `import.binary`.

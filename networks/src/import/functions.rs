@@ -1,8 +1,8 @@
 //! Activations, and the products by which files of older operator sets write those of newer ones.
 
-use super::activation::{Activation, Form, LayerId, Polynomial};
 use super::error::Reason;
 use super::layers::{Layers, Settle};
+use super::values::activation::{Activation, Form, LayerId, Polynomial};
 use crate::architecture::{GELU_TANH_CUBE, GELU_TANH_SCALE};
 use crate::{ActivationKind, Op, Parameters};
 

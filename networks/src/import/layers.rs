@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::activation::{Activation, LayerId, Polynomial};
-use super::budget::Budget;
 use super::error::{Reason, Refusal};
+use super::file::budget::Budget;
 use super::functions::Origin;
-use super::layout::Layout;
+use super::values::activation::{Activation, LayerId, Polynomial};
+use super::values::layout::Layout;
 use super::views::View;
 use crate::architecture::limits;
 use crate::text::is_deceptive;
@@ -18,9 +18,9 @@ pub(super) struct Layers {
     input: Shape,
     layers: Vec<Found>,
     pub(super) budget: Budget,
-    /// Of activations, what they were applied to.
+    /// What activations were applied to.
     pub(super) origins: HashMap<LayerId, Origin>,
-    /// Of layers that only move values, how.
+    /// How layers move values that do nothing else.
     pub(super) views: HashMap<LayerId, View>,
     /// Activations that were written as products, whose last factors may still come.
     pub(super) composed: HashSet<LayerId>,

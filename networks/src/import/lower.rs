@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use tract_onnx::pb::NodeProto;
 
-use super::activation::Activation;
 use super::attributes::Attributes;
 use super::binary;
-use super::budget::Budget;
-use super::constant::Constant;
 use super::error::{Reason, Refusal, quote};
-use super::graph::{Graph, label};
+use super::file::budget::Budget;
+use super::file::graph::{Graph, label};
 use super::layers::{Layers, Settle};
-use super::layout::Layout;
 use super::operators;
-use super::value::Value;
+use super::values::Value;
+use super::values::activation::Activation;
+use super::values::constant::Constant;
+use super::values::layout::Layout;
 use crate::export::properties::Properties;
 use crate::{ActivationKind, Network, Op, Parameters, Range, Shape};
 

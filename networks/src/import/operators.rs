@@ -1,28 +1,28 @@
 //! The operators, by subject.
 
 mod activations;
-mod convolution;
 mod dense;
 mod elementwise;
 mod folding;
 mod joins;
 mod normalisation;
 mod padding;
-mod pooling;
 mod shapes;
 mod slices;
 mod structure;
 mod unsupported;
+mod windowed;
 
 use tract_onnx::pb::NodeProto;
 
-use super::activation::Activation;
 use super::attributes::Attributes;
-use super::constant::Constant;
 use super::error::{Reason, quote};
 use super::layers::Layers;
 use super::lower::Notes;
-use super::value::Value;
+use super::values::Value;
+use super::values::activation::Activation;
+use super::values::constant::Constant;
+use windowed::{convolution, pooling};
 
 /// A node to lower: its inputs as symbolic values, and what it may change.
 pub(super) struct Call<'c, 'm> {

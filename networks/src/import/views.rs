@@ -1,9 +1,9 @@
 //! Operators that only move values of an image, as convolutions with constant weights: slices, channels in
 //! another order, padding with zeros. One after another becomes one where it can.
 
-use super::activation::{Activation, LayerId};
 use super::error::Reason;
 use super::layers::Layers;
+use super::values::activation::{Activation, LayerId};
 use crate::{Conv2d, Dense, Op, Parameters, Shape, Window};
 
 /// A layer whose every value is one of another layer's, or zero.
@@ -33,7 +33,7 @@ impl Space {
         Self { window: Window { padding, ..Self::ALL.window }, ..Self::ALL }
     }
 
-    /// Of each axis of `size`, `count` positions from `start` on, `step` apart; they must lie within.
+    /// Takes `count` positions of each axis of `size`, from `start` on, `step` apart; they must lie within.
     pub(super) fn cut(size: [usize; 2], start: [usize; 2], step: [usize; 2], count: [usize; 2]) -> Self {
         let kernel = [0, 1]
             .map(|axis| (start[axis] + 1).max((size[axis] + 1).saturating_sub(count[axis] * step[axis])));

@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::{Architecture, Network};
-use veilbench_train::activations::{largest_of_each, ranges_and_crests, survey};
-use veilbench_train::batches::{hold_out, select};
 use veilbench_train::error::Error;
-use veilbench_train::export::Inspection;
-use veilbench_train::notes::{notes, share};
+use veilbench_train::images::batches::{hold_out, select};
+use veilbench_train::learning::activations::{largest_of_each, ranges_and_crests, survey};
+use veilbench_train::learning::model::Model;
+use veilbench_train::learning::training::{Training, logits};
 use veilbench_train::progress::Progress;
 use veilbench_train::recipes::{DEEP, RECIPES, Recipe, recipe};
-use veilbench_train::score::{Score, predictions};
-use veilbench_train::training::{Training, logits};
-use veilbench_train::{export, model::Model};
+use veilbench_train::shipping::export;
+use veilbench_train::shipping::export::Inspection;
+use veilbench_train::shipping::notes::{notes, share};
+use veilbench_train::shipping::score::{Score, predictions};
 
 /// One image in so many is held out by `--validate`.
 const VALIDATION_SHARE: usize = 10;

@@ -8,10 +8,12 @@ use std::fmt;
 use veilbench_networks::zoo::{self, Activation, Order};
 use veilbench_networks::{Architecture, Normalisation};
 
-use crate::augment::Augmentation;
-use crate::twin::{Phase, Twin};
+use crate::images::augment::Augmentation;
+use crate::recipes::twin::{Phase, Twin};
 
 mod deep;
+pub mod schedule;
+pub mod twin;
 
 pub use deep::DEEP;
 

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::Tensor;
 use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::{Op, Parameters, zoo};
-use veilbench_train::activations::survey;
-use veilbench_train::export::{self, Inspection};
-use veilbench_train::model::{Mode, Model, values};
+use veilbench_train::learning::activations::survey;
+use veilbench_train::learning::model::{Mode, Model, values};
+use veilbench_train::learning::training::{Training, logits};
 use veilbench_train::recipes::{Geometry, Recipe, recipe};
-use veilbench_train::training::{Training, logits};
+use veilbench_train::shipping::export::{self, Inspection};
 
 /// Held by every test that trains: libtorch's generator is one for the whole process.
 fn generator() -> MutexGuard<'static, ()> {

@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::export::to_bytes;
 use veilbench_train::error::Error;
-use veilbench_train::export;
-use veilbench_train::model::{Model, values};
+use veilbench_train::learning::model::{Model, values};
+use veilbench_train::learning::training::{Training, logits};
 use veilbench_train::recipes::{Recipe, recipe};
-use veilbench_train::training::{Training, logits};
+use veilbench_train::shipping::export;
 
 /// Held by every test that trains: the generator of libtorch's dropout is one for the whole process.
 fn generator() -> MutexGuard<'static, ()> {

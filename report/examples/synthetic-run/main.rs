@@ -8,8 +8,8 @@ mod subjects;
 use std::{env, error::Error, fs, path::Path};
 use veilbench_report::generate;
 use veilbench_results::{
-    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, Machine, NetworkRecord, Phase, Run, Sample,
-    Status, Traffic, write_table,
+    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, ExternalRecord, HostRecord, Machine,
+    NetworkRecord, Phase, Run, Sample, Status, Traffic, write_table,
 };
 
 use subjects::{BACKENDS, Backend, NETWORKS, Network};
@@ -58,12 +58,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Gives a second machine, which is twice as large, the sessions of large batches.
+/// Gives a second machine, which is twice as large, the sessions of large batches; names two hosts and a system of others.
 fn deal(run: &mut Run, samples: &mut [Sample]) {
     for machine in std::mem::take(&mut run.machines).into_values() {
         let large = Machine { cores: 2 * machine.cores, ..machine.clone() };
         run.machines = [("node-a".to_owned(), machine), ("node-b".to_owned(), large)].into();
     }
+    for (host, machine, role) in [("alpha", "node-a", "data-owner"), ("beta", "node-b", "model-owner")] {
+        let record = HostRecord { machine: machine.to_owned(), roles: vec![role.to_owned()] };
+        run.hosts.insert(host.to_owned(), record);
+    }
+    let system = ExternalRecord { files_sha256: "5".repeat(64), version: Some("made-up 1.2.3".to_owned()) };
+    run.external.insert("hybrid".to_owned(), system);
     for sample in samples {
         sample.machine = if sample.batch > BATCHES[0] { "node-b" } else { "node-a" }.to_owned();
     }
@@ -321,7 +327,7 @@ impl Part<'_> {
                 from: from.to_owned(),
                 to: to.to_owned(),
                 bytes,
-                messages: rounds.div_ceil(2),
+                messages: Some(rounds.div_ceil(2)),
                 received_bytes: Some(bytes),
                 received_messages: Some(rounds.div_ceil(2)),
                 local: false,

@@ -12,7 +12,7 @@ const COLUMNS = [
   ["online_wall_ns", "Latency, online"],
   ["offline_wall_ns", "Offline"],
   ["setup_wall_ns", "Set-up"],
-  ["images_per_second_sustained", "Images a second, offline and online"],
+  ["images_per_second_sustained", "Images per second, offline and online"],
   ["online_bytes", "Bytes, online"],
   ["offline_bytes", "Bytes, offline"],
   ["online_rounds", "Rounds"],
@@ -103,5 +103,5 @@ function cellRow(cell, label) {
       const note = under(cell, name);
       return h("td", { class: "n", "data-column": name }, written(cell, name), note && [h("br"), h("small", {}, note)]);
     }),
-    h("td", { class: "wrap" }, cell.ending === undefined ? cell.busy ?? "ok" : [failureMark(cell), h("br"), h("small", {}, cell.detail)]));
+    h("td", { class: "wrap" }, cell.ending === undefined ? (cell.wrong && h("span", { class: "fail" }, cell.wrong)) ?? cell.busy ?? "ok" : [failureMark(cell), h("br"), h("small", {}, cell.detail)]));
 }

@@ -30,7 +30,8 @@ pub(crate) struct PairTraffic {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) bytes: u64,
-    pub(crate) messages: u64,
+    /// Empty where they are not counted.
+    pub(crate) messages: Option<u64>,
 }
 
 /// One timed batch.
@@ -170,11 +171,11 @@ fn pairs(traffic: &[&Traffic], counts: &impl Fn(&Occasion) -> bool) -> Vec<PairT
     for row in traffic.iter().filter(|row| counts(&(row.repetition, row.iteration, row.phase))) {
         let columns = pairs.entry((row.phase, &row.from, &row.to)).or_default();
         columns.bytes.push(row.bytes);
-        columns.messages.push(row.messages);
+        columns.messages.extend(row.messages);
     }
     let of = |((phase, from, to), Columns { bytes, messages }): (Direction<'_>, Columns)| {
         let (from, to) = (from.to_owned(), to.to_owned());
-        Some(PairTraffic { phase, from, to, bytes: median(&bytes)?, messages: median(&messages)? })
+        Some(PairTraffic { phase, from, to, bytes: median(&bytes)?, messages: median(&messages) })
     };
     pairs.into_iter().filter_map(of).collect()
 }

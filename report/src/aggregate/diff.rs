@@ -259,7 +259,7 @@ fn warnings(first: Summarised<'_>, second: Summarised<'_>) -> Vec<String> {
 }
 
 impl fmt::Display for Comparison {
-    /// A line a cell, with marks for what changed beyond noise.
+    /// A line per cell, with marks for what changed beyond noise.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;

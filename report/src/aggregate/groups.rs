@@ -1,4 +1,9 @@
+//! Which backends protect alike, and the order of such groups.
+
 use veilbench_results::Summary;
+
+/// Bits of security below which a group is marked.
+const USUAL_BITS: u32 = 128;
 
 /// Backends that protect alike: same technology, same threat model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +60,10 @@ impl Group {
         } else {
             self.threat_model.clone()
         }];
-        parts.extend(self.security_bits.map(|bits| format!("{bits}-bit")));
+        parts.extend(self.security_bits.map(|bits| match bits < USUAL_BITS {
+            true => format!("only {bits}-bit, where {USUAL_BITS} are usual"),
+            false => format!("{bits}-bit"),
+        }));
         if self.simulated {
             parts.push("simulated".to_owned());
         }

@@ -102,7 +102,7 @@ pub fn ratio_interval(before: &[Vec<u64>], after: &[Vec<u64>]) -> Option<(f64, f
     Some(((difference - half).exp(), (difference + half).exp()))
 }
 
-/// Of the logarithms of the medians of groups.
+/// Moments of the logarithms of the medians of groups.
 struct Moments {
     count: f64,
     mean: f64,

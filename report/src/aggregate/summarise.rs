@@ -1,3 +1,5 @@
+//! From the sessions of a cell to its row of `summary.csv`.
+
 use crate::aggregate::{
     links::rank,
     statistics::{median, outliers, session_interval, wilson},
@@ -10,7 +12,7 @@ use veilbench_results::{
 /// The technology of what has no protection: it comes first, for the others to be seen against.
 const BASELINE: &str = "none";
 
-/// One row a cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions
+/// One row per cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions
 /// (loopback before other links).
 ///
 /// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
@@ -79,6 +81,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         images: cell.images,
         status: sessions.worst,
         security_bits: security_bits(run, cell),
+        bytes_counted_by: run.counted_by(&cell.id()).as_str().to_owned(),
         threat_model: backend.map(|backend| backend.threat_model_summary.clone()).unwrap_or_default(),
         simulated: backend.map(|backend| backend.simulated),
         technology: backend.map(|backend| backend.technology.clone()).unwrap_or_default(),
@@ -113,7 +116,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
     row
 }
 
-/// Of the plan the backend made for this very cell, else the least of all its plans.
+/// Security of the plan the backend made for this very cell, else the least of all its plans, bits.
 fn security_bits(run: &Run, cell: &Cell) -> Option<u32> {
     match run.plans.get(&cell.id()) {
         Some(plan) => plan.get("security_bits")?.as_u64()?.try_into().ok(),
@@ -208,7 +211,7 @@ impl<'a> Batches<'a> {
         sessions.into_values().collect()
     }
 
-    /// Of set-ups or of warm batches; of cold batches where there is no warm one.
+    /// Median over set-ups or warm batches; over cold batches where there is no warm one.
     fn median_of(&self, phase: Phase, column: impl Fn(&Sample) -> Option<u64>) -> Option<u64> {
         let of = |warm: bool| {
             let rows = self.whole_cell(phase).filter(|sample| phase == Phase::Setup || sample.warm == warm);
@@ -284,15 +287,15 @@ fn peak_rss(samples: &[&Sample], sessions: &Sessions) -> Option<u64> {
         .max()
 }
 
-/// The busiest session's share: other work's processor time by what the machine has in the session's time.
+/// The busiest session's share: other work's processor time by what the machine has in the session's time; where roles are on
+/// hosts, that of the busiest host.
 fn others_cpu_share(run: &Run, samples: &[&Sample], sessions: &Sessions) -> Option<f64> {
-    let marks = samples.iter().filter(|sample| sample.is_commit_mark());
+    let rows = samples.iter().filter(|sample| sample.phase == Phase::Session && sample.span.is_empty());
     let cores =
-        |mark: &Sample| run.machines.get(&mark.machine).map_or(1, |machine| machine.cores.max(1)) as f64;
-    marks
-        .filter(|mark| sessions.ok.contains(&mark.repetition))
-        .filter_map(|mark| {
-            Some(mark.others_cpu_ns? as f64 / (mark.wall_ns.filter(|ns| *ns > 0)? as f64 * cores(mark)))
+        |row: &Sample| run.machines.get(&row.machine).map_or(1, |machine| machine.cores.max(1)) as f64;
+    rows.filter(|row| sessions.ok.contains(&row.repetition))
+        .filter_map(|row| {
+            Some(row.others_cpu_ns? as f64 / (row.wall_ns.filter(|ns| *ns > 0)? as f64 * cores(row)))
         })
         .reduce(f64::max)
 }

@@ -11,13 +11,13 @@ use crate::{
     text::{
         figures::{COLUMNS, figure},
         format::small,
-        outcome::{busy, ending},
+        outcome::{busy, ending, wrong},
         refusals::{Refusal, is_refused},
     },
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use veilbench_results::Summary;
+use veilbench_results::{CountedBy, Summary};
 
 /// Columns of a summary row that the page gets in another form.
 const ELSEWHERE: [&str; 4] = ["threat_model", "technology", "simulated", "synthetic"];
@@ -76,7 +76,8 @@ impl<'a> Cells<'a> {
         let mut modelled = Map::new();
         if let Ok(Value::Object(columns)) = serde_json::to_value(row) {
             for (column, value) in columns {
-                let empty = value.is_null() || value == "";
+                let usual = column == "bytes_counted_by" && value == CountedBy::Link.as_str();
+                let empty = value.is_null() || value == "" || usual;
                 if empty || ELSEWHERE.contains(&column.as_str()) {
                     continue;
                 }
@@ -99,6 +100,7 @@ impl<'a> Cells<'a> {
         add("family", self.families.get(&family(row)).map(|family| json!(family)));
         add("rank", self.ranks.get(row.cell.as_str()).map(|rank| json!(rank)));
         add("ending", ending(row).map(|text| json!(text)));
+        add("wrong", wrong(row).map(|text| json!(text)));
         add("busy", busy(row).map(|text| json!(text)));
         add(
             "refusal",

@@ -1,3 +1,5 @@
+//! Names of the page's data, each shipped once.
+
 use std::collections::HashMap;
 
 /// Names that occur often, written once and then called by their number.

@@ -1,13 +1,15 @@
+//! The plot of accuracy and agreement.
+
 use super::{
-    axis::Axis,
-    frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
+    frame::{Field, LABEL_SIZE, MARGIN, fields, nothing, titled},
     links,
-    palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour},
     panels::{Panel, PanelRow, panels},
 };
 use crate::{
     aggregate::groups::groups,
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
+    drawing::palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour},
     drawing::render::text_width,
     text::format::percent,
     text::outcome::{failure, failure_mark},
@@ -35,20 +37,7 @@ pub(crate) fn accuracy(run: &Run, rows: &[Summary]) -> Figure {
         [row.accuracy, row.accuracy_low, row.agreement, row.agreement_low].into_iter().flatten()
     });
     let axis = Axis::shares(shares);
-    let heights: Vec<f64> =
-        panels.panels.iter().map(|panel| HEAD + ROW * panel.rows.len() as f64 + FOOT).collect();
-    let widest = (panels.panels.iter().flat_map(|panel| &panel.rows))
-        .map(|row| text_width(&row.label, 12.5, false))
-        .fold(0.0, f64::max);
-    let places = grid(&mut figure, &heights);
-    for (panel, (left, top, width)) in panels.panels.iter().zip(places) {
-        let field = Field {
-            left: left + widest.min(width * 0.3) + 8.0,
-            right: left + width - VALUE_WIDTH,
-            top: top + HEAD,
-            bottom: top + HEAD + ROW * panel.rows.len() as f64,
-            axis,
-        };
+    for (panel, left, field) in fields(&mut figure, &panels, ROW, VALUE_WIDTH, axis) {
         draw_panel(&mut figure, panel, left, field);
     }
     figure
@@ -82,7 +71,7 @@ fn draw_panel(figure: &mut Figure, panel: &Panel<'_>, left: f64, field: Field) {
             figure.line((left, top), (field.right, top), colour, 1.0);
         }
         figure
-            .text((field.left - 8.0, top + ROW / 2.0), 12.5, INK, row.label.as_str())
+            .text((field.left - 8.0, top + ROW / 2.0), LABEL_SIZE, INK, row.label.as_str())
             .fit(field.left - left - 8.0)
             .align(Align::Right);
         draw_row(figure, row, top, field);

@@ -1,3 +1,5 @@
+//! The plot of bytes by phase.
+
 use super::phases::{Bar, Quantity, phase_figure};
 use crate::{
     drawing::figure::Figure,

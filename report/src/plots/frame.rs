@@ -1,13 +1,11 @@
 //! What every plot has: title, key, a grid of panels with an axis each.
 
-use super::{
-    axis::Axis,
-    palette::{GRID, INK, MUTED, PANEL, group_colour},
-    panels::machine,
-};
+use super::panels::{Panel, Panels, machine};
 use crate::{
     aggregate::groups::Group,
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
+    drawing::palette::{GRID, INK, MUTED, PANEL, group_colour},
     drawing::render::text_width,
 };
 use veilbench_results::Run;
@@ -65,6 +63,28 @@ pub(crate) fn grid(figure: &mut Figure, heights: &[f64]) -> Vec<(f64, f64, f64)>
     places
 }
 
+/// Panels with a line of height `row` for each of their rows: each with its left edge, and its field between the labels of rows and
+/// room for values. Grows the figure to hold them.
+pub(crate) fn fields<'p>(
+    figure: &mut Figure,
+    panels: &'p Panels<'_>,
+    row: f64,
+    value_width: f64,
+    axis: Axis,
+) -> Vec<(&'p Panel<'p>, f64, Field)> {
+    let rows = |panel: &Panel<'_>| row * panel.rows.len() as f64;
+    let heights: Vec<f64> = panels.panels.iter().map(|panel| HEAD + rows(panel) + FOOT).collect();
+    let labels = panels.panels.iter().flat_map(|panel| &panel.rows);
+    let widest = labels.map(|row| text_width(&row.label, LABEL_SIZE, false)).fold(0.0, f64::max);
+    let places = grid(figure, &heights);
+    let placed = panels.panels.iter().zip(places).map(|(panel, (left, top, width))| {
+        let (right, top) = (left + width - value_width, top + HEAD);
+        let bottom = top + rows(panel);
+        (panel, left, Field { left: left + widest.min(width * 0.3) + 8.0, right, top, bottom, axis })
+    });
+    placed.collect()
+}
+
 /// The part of a panel that holds marks, with a horizontal axis along its foot.
 #[derive(Clone, Copy)]
 pub(crate) struct Field {
@@ -105,6 +125,8 @@ pub(crate) fn background(figure: &mut Figure, from: (f64, f64), to: (f64, f64)) 
     figure.line(from, (from.0, to.1), MUTED, 1.0);
 }
 
+/// Size of the labels of rows.
+pub(crate) const LABEL_SIZE: f64 = 12.5;
 /// Height of the tick labels and name below a field.
 pub(crate) const FOOT: f64 = 40.0;
 /// Height of the title above a field.

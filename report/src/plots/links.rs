@@ -1,11 +1,9 @@
 //! How plots tell links apart: a line is broken by the link's pattern, a bar along its length, and a mark is cut.
 
-use super::{
-    frame::{MARGIN, WIDTH},
-    palette::{INK, MUTED, PAPER, marker},
-};
+use super::frame::{MARGIN, WIDTH};
 use crate::{
     aggregate::links::{Link, pattern},
+    drawing::palette::{INK, MUTED, PAPER, marker},
     drawing::{figure::Figure, render::text_width},
 };
 use plotters::style::RGBColor;

@@ -1,14 +1,15 @@
+//! The plot of memory.
+
 use super::{
-    axis::Axis,
-    frame::{FOOT, Field, HEAD, grid, nothing, titled},
+    frame::{Field, LABEL_SIZE, fields, nothing, titled},
     links,
-    palette::{FAILURE, INK, MUTED, PANEL, group_colour},
     panels::{Panel, panels},
 };
 use crate::{
     aggregate::groups::groups,
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
-    drawing::render::text_width,
+    drawing::palette::{FAILURE, INK, MUTED, PANEL, group_colour},
     text::format::bytes,
     text::outcome::failure,
 };
@@ -17,7 +18,6 @@ use veilbench_results::{Run, Summary};
 const ROW: f64 = 24.0;
 const BAR: f64 = 13.0;
 const VALUE_WIDTH: f64 = 90.0;
-const LABEL_SIZE: f64 = 12.5;
 
 /// The largest role of each cell.
 pub(crate) fn memory(run: &Run, rows: &[Summary]) -> Figure {
@@ -30,20 +30,9 @@ pub(crate) fn memory(run: &Run, rows: &[Summary]) -> Figure {
         return figure;
     }
     links::key(&mut figure, &panels.links);
-    let all = || panels.panels.iter().flat_map(|panel| &panel.rows);
-    let axis = Axis::logarithmic(all().filter_map(|row| Some(row.summary.peak_rss_bytes? as f64)));
-    let widest = all().map(|row| text_width(&row.label, LABEL_SIZE, false)).fold(0.0, f64::max);
-    let heights: Vec<f64> =
-        panels.panels.iter().map(|panel| HEAD + ROW * panel.rows.len() as f64 + FOOT).collect();
-    let places = grid(&mut figure, &heights);
-    for (panel, (left, top, width)) in panels.panels.iter().zip(places) {
-        let field = Field {
-            left: left + widest.min(width * 0.3) + 8.0,
-            right: left + width - VALUE_WIDTH,
-            top: top + HEAD,
-            bottom: top + HEAD + ROW * panel.rows.len() as f64,
-            axis,
-        };
+    let all = panels.panels.iter().flat_map(|panel| &panel.rows);
+    let axis = Axis::logarithmic(all.filter_map(|row| Some(row.summary.peak_rss_bytes? as f64)));
+    for (panel, left, field) in fields(&mut figure, &panels, ROW, VALUE_WIDTH, axis) {
         draw_panel(&mut figure, panel, left, field);
     }
     figure

@@ -68,7 +68,7 @@ pub(crate) fn panels<'a>(rows: &'a [Summary], groups: &[Group]) -> Panels<'a> {
     Panels { panels: panels.into_values().collect(), notes, links }
 }
 
-/// Of each backend on each network the rows whose conditions come first.
+/// Rows of each backend on each network whose conditions come first.
 pub(crate) fn plainest<C: Ord>(rows: &[Summary], conditions: impl Fn(&Summary) -> C) -> Vec<&Summary> {
     let key = |row: &Summary| (row.backend.clone(), row.network.clone(), row.dataset.clone());
     let mut first = BTreeMap::new();

@@ -1,15 +1,18 @@
+//! The plot of Pareto fronts of time against bytes.
+
 use super::{
-    axis::Axis,
     frame::{FOOT, Field, HEAD, MARGIN, WIDTH, grid, nothing, titled},
-    labels, links as look,
-    palette::{GRID, INK, MUTED, PAPER, group_colour, marker},
+    links as look,
 };
 use crate::{
     aggregate::groups::groups,
     aggregate::links::{Link, links, style},
     aggregate::tasks::heading,
     aggregate::tradeoffs::{Cost, Efficient, pareto as fronts},
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
+    drawing::labels,
+    drawing::palette::{GRID, INK, MUTED, PAPER, group_colour, marker},
     drawing::render::text_width,
     text::format::{bytes, decimal_duration},
 };

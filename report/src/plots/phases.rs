@@ -1,15 +1,15 @@
 //! Horizontal bars of one quantity by phase, for the plots of runtime and of communication.
 
 use super::{
-    axis::Axis,
-    frame::{FOOT, Field, HEAD, MARGIN, grid, nothing, titled},
+    frame::{Field, LABEL_SIZE, MARGIN, fields, nothing, titled},
     links,
-    palette::{FAILURE, GRID, INK, MUTED, PANEL, PAPER, group_colour, tint},
     panels::{Panel, PanelRow, panels},
 };
 use crate::{
     aggregate::groups::groups,
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
+    drawing::palette::{FAILURE, GRID, INK, MUTED, PANEL, PAPER, group_colour, tint},
     drawing::render::text_width,
     text::outcome::{failure, failure_mark},
 };
@@ -19,7 +19,6 @@ use veilbench_results::{Run, Summary};
 const BAR: f64 = 11.0;
 const BAR_PITCH: f64 = 14.0;
 const ROW: f64 = 3.0 * BAR_PITCH + 10.0;
-const LABEL_SIZE: f64 = 12.5;
 const VALUE_SIZE: f64 = 11.0;
 
 /// One bar.
@@ -74,21 +73,7 @@ pub(crate) fn phase_figure(run: &Run, rows: &[Summary], quantity: &Quantity) -> 
     let all = panels.panels.iter().flat_map(|panel| &panel.rows).flat_map(|row| (quantity.bars)(row.summary));
     let ends = all.flat_map(|bar| [bar.value, bar.interval.map(|i| i.0), bar.interval.map(|i| i.1)]);
     let axis = Axis::logarithmic(ends.flatten().map(|value| value as f64));
-    let heights: Vec<f64> =
-        panels.panels.iter().map(|panel| HEAD + ROW * panel.rows.len() as f64 + FOOT).collect();
-    let widest = (panels.panels.iter().flat_map(|panel| &panel.rows))
-        .map(|row| text_width(&row.label, LABEL_SIZE, false))
-        .fold(0.0, f64::max);
-    let places = grid(&mut figure, &heights);
-    for (panel, (left, top, width)) in panels.panels.iter().zip(places) {
-        let label_width = widest.min(width * 0.3);
-        let field = Field {
-            left: left + label_width + 8.0,
-            right: left + width - quantity.value_width,
-            top: top + HEAD,
-            bottom: top + HEAD + ROW * panel.rows.len() as f64,
-            axis,
-        };
+    for (panel, left, field) in fields(&mut figure, &panels, ROW, quantity.value_width, axis) {
         draw_panel(&mut figure, panel, left, field, quantity);
     }
     figure

@@ -1,15 +1,17 @@
+//! The plot of throughput against the batch.
+
 use super::{
-    axis::Axis,
     frame::{FOOT, HEAD, MARGIN, WIDTH, background, grid, nothing, titled},
     links as look,
-    palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour, marker},
     panels::{Varying, plainest},
 };
 use crate::{
     aggregate::groups::{Group, group_of, groups},
     aggregate::links::{Link, links, style},
     aggregate::tasks::heading,
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
+    drawing::palette::{FAILURE, GRID, INK, MUTED, PAPER, group_colour, marker},
     drawing::render::text_width,
     text::format::figures,
 };
@@ -32,7 +34,7 @@ struct Series {
     style: usize,
 }
 
-/// Images a second of offline and online time against the batch.
+/// Images per second of offline and online time against the batch.
 pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
     let explained = "images of a batch by its offline and online time together; set-up is not in it";

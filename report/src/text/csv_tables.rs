@@ -76,7 +76,7 @@ fn traffic(breakdowns: &BTreeMap<&str, Breakdown>) -> Vec<Line> {
     let of = |(cell, breakdown): (&&str, &Breakdown)| {
         let cell = (*cell).to_owned();
         breakdown.pairs.clone().into_iter().map(move |pair| {
-            let (bytes, messages) = (pair.bytes.to_string(), pair.messages.to_string());
+            let (bytes, messages) = (pair.bytes.to_string(), or_empty(pair.messages));
             vec![cell.clone(), pair.phase.to_string(), pair.from, pair.to, bytes, messages]
         })
     };

@@ -36,6 +36,7 @@ pub(crate) const COLUMNS: [&str; 25] = [
 pub(crate) fn figure(row: &Summary, column: &str) -> Option<String> {
     let time = |ns: Option<u64>| Some(duration(ns? as f64));
     let size = |size: Option<u64>| Some(bytes(size? as f64));
+    let counted = |size: Option<u64>| Some(format!("{}{}", bytes(size? as f64), counter(row)));
     let interval = |low: Option<String>, high: Option<String>| Some(format!("{} to {}", low?, high?));
     match column {
         "setup_wall_ns" => time(row.setup_wall_ns),
@@ -46,12 +47,12 @@ pub(crate) fn figure(row: &Summary, column: &str) -> Option<String> {
         "online_occupancy_ns" => time(row.online_occupancy_ns),
         "images_per_second" => row.images_per_second.map(figures),
         "images_per_second_sustained" => row.images_per_second_sustained.map(figures),
-        "setup_bytes" => size(row.setup_bytes),
-        "offline_bytes" => size(row.offline_bytes),
-        "online_bytes" => size(row.online_bytes),
-        "online_bytes_max_party" => size(row.online_bytes_max_party),
+        "setup_bytes" => counted(row.setup_bytes),
+        "offline_bytes" => counted(row.offline_bytes),
+        "online_bytes" => counted(row.online_bytes),
+        "online_bytes_max_party" => counted(row.online_bytes_max_party),
         "online_local_bytes" => size(row.online_local_bytes),
-        "work_bytes" => size(row.work_bytes()),
+        "work_bytes" => counted(row.work_bytes()),
         "setup_rounds" => row.setup_rounds.map(count),
         "offline_rounds" => row.offline_rounds.map(count),
         "online_rounds" => row.online_rounds.map(count),
@@ -64,6 +65,14 @@ pub(crate) fn figure(row: &Summary, column: &str) -> Option<String> {
         "max_logit_error" => row.max_logit_error.map(small),
         "security_bits" => row.security_bits.map(|bits| bits.to_string()),
         _ => None,
+    }
+}
+
+/// What stands behind an amount of bytes that veilbench's links did not count.
+pub(crate) fn counter(row: &Summary) -> String {
+    match row.bytes_counted_by.as_str() {
+        "" | "link" => String::new(),
+        other => format!(" ({other})"),
     }
 }
 
@@ -110,5 +119,7 @@ mod tests {
         assert_eq!(figure(&full, "work_bytes").as_deref(), Some("21 B"));
         assert_eq!(figure(&full, "accuracy_interval").as_deref(), Some("25.00 % to 75.00 %"));
         assert_eq!(figure(&full, "no_such_column"), None);
+        let kernel = Summary { bytes_counted_by: "kernel".into(), ..full };
+        assert_eq!(figure(&kernel, "work_bytes").as_deref(), Some("21 B (kernel)"));
     }
 }

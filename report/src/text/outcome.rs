@@ -30,8 +30,48 @@ pub(crate) fn failure_mark(row: &Summary) -> Option<String> {
     (*status != Status::Ok).then(|| format!("✕ {repetitions_failed}/{repetitions} {status}"))
 }
 
+/// Share of the clear network's answers below which a backend is another network: few answers, or a few near ties, do not show that.
+const SAME_NETWORK: f64 = 0.95;
+
+/// The mark of a row whose answers are not the clear network's, as far as so many can show it.
+pub(crate) fn wrong(row: &Summary) -> Option<String> {
+    let agreement = row.agreement?;
+    let is_wrong = row.agreement_high.is_some_and(|high| high < SAME_NETWORK);
+    is_wrong.then(|| format!("wrong: {} of its answers are the clear network's", percent(agreement)))
+}
+
+/// What stands behind a row: why it failed, that its answers are wrong, or that the machine was busy.
+pub(crate) fn remark(row: &Summary) -> Option<String> {
+    failure(row).or_else(|| wrong(row)).or_else(|| busy(row))
+}
+
 /// The mark of a row that was measured while other work took more than a tenth of the machine.
 pub(crate) fn busy(row: &Summary) -> Option<String> {
     let share = row.others_cpu_share.filter(|share| *share > BUSY_SHARE)?;
     Some(format!("ok, busy: other work took {} of the machine", percent(share)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::statistics::wilson;
+
+    fn answered(agreeing: usize, images: usize) -> Summary {
+        let agreement = agreeing as f64 / images as f64;
+        let (agreement_low, agreement_high) = wilson(agreement, images).unzip();
+        Summary { agreement: Some(agreement), agreement_low, agreement_high, ..Summary::default() }
+    }
+
+    #[test]
+    fn wrong_answers_are_named_where_there_are_enough_to_tell() {
+        assert_eq!(remark(&answered(50, 50)), None);
+        // A near tie among a hundred, and one of a quantised network among five.
+        assert_eq!((remark(&answered(99, 100)), remark(&answered(4, 5))), (None, None));
+        for (agreeing, images) in [(0, 1), (1, 2), (40, 50)] {
+            let said = remark(&answered(agreeing, images)).unwrap_or_default();
+            assert!(said.starts_with("wrong: "), "{agreeing} of {images}: {said}");
+        }
+        let failed = Summary { status: Status::Error, detail: "gone".into(), ..answered(0, 50) };
+        assert_eq!(remark(&failed).as_deref(), Some("error: gone"), "what failed comes first");
+    }
 }

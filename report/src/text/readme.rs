@@ -4,9 +4,10 @@ use crate::{
     aggregate::groups::{group_of, groups},
     aggregate::tasks::{Task, is_twin, preference},
     plots::machine,
+    text::figures::counter,
     text::format::{bytes, count, duration, percent},
     text::markdown::{escaped, line},
-    text::outcome::{busy, failure},
+    text::outcome::{busy, failure, wrong},
     text::table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +71,12 @@ fn cost(row: &Summary) -> String {
         if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
     let link = if row.link == "loopback" { String::new() } else { format!(", over {}", row.link) };
     let busy = if busy(row).is_some() { ", busy" } else { "" };
-    format!("{}, {}{twin}{batch}{link}{busy}", duration(time), bytes(size))
+    let size = match row.online_bytes {
+        Some(_) => format!("{}{}", bytes(size), counter(row)),
+        None => "bytes not measured".to_owned(),
+    };
+    let wrong = wrong(row).map_or_else(String::new, |wrong| format!(", {wrong}"));
+    format!("{}, {size}{twin}{batch}{link}{busy}{wrong}", duration(time))
 }
 
 /// The accuracy of a task's network and of its twin, each over the most images that answered.

@@ -1,11 +1,11 @@
-//! The summary as tables of text: a table a task, a row a cell.
+//! The summary as tables of text: a table per task, a row per cell.
 
 use crate::{
     aggregate::groups::{Group, group_of},
     aggregate::tasks::{Task, by_task},
     text::figures::figure,
     text::format::count,
-    text::outcome::{busy, failure},
+    text::outcome::remark,
     text::refusals::{Refusal, is_refused, refusals},
 };
 use veilbench_results::Summary;
@@ -38,14 +38,15 @@ pub(crate) const HEAD: [&str; 21] = [
 pub(crate) const LEGEND: &str = "Times and bytes are of one batch, set-up of one session. Times are medians; offline and \
     online times are of warm batches, the online time is the data owner's from its start to its logits, with the 95 % \
     interval over sessions; images/s is the batch by its online time, sustained by offline and online work of all \
-    roles. Bytes are those over the network, each once. A dash means that nothing was measured, or that there is \
-    nothing to do; accuracy is stated from 50 images on. Rows marked busy shared the machine with other work. Rows of \
-    different protection do not compare.";
+    roles. Bytes are those over the network, each once: payload, by the count of veilbench's links; where they are marked \
+    (kernel) every byte on the interfaces between the roles, and where marked (self-reported) what the system says. A dash \
+    means that nothing was measured, or that there is nothing to do; accuracy is stated from 50 images on. Rows marked wrong \
+    gave other answers than the clear network, rows marked busy shared the machine with other work. Rows of different protection do not compare.";
 
 /// What a report says of one task: a network and its twin with polynomials.
 pub(crate) struct TaskTable<'a> {
     pub(crate) title: String,
-    /// A row a cell that was run.
+    /// A row per cell that was run.
     pub(crate) rows: Vec<[String; HEAD.len()]>,
     /// What was not run, once for each backend and network.
     pub(crate) refusals: Vec<Refusal<'a>>,
@@ -94,7 +95,7 @@ fn cells(row: &Summary, groups: &[Group]) -> [String; HEAD.len()] {
         with_interval("accuracy", "accuracy_interval"),
         text("agreement"),
         text("max_logit_error"),
-        failure(row).or_else(|| busy(row)).unwrap_or_else(|| "ok".to_owned()),
+        remark(row).unwrap_or_else(|| "ok".to_owned()),
     ]
 }
 

@@ -1,14 +1,12 @@
 //! The summary as a table for a terminal.
 
 use crate::{
-    aggregate::tasks::dataset,
-    text::figures::figure,
-    text::format::count,
-    text::outcome::{busy, failure},
+    aggregate::tasks::dataset, text::aligned::aligned, text::figures::figure, text::format::count,
+    text::outcome::remark,
 };
 use veilbench_results::Summary;
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 15] = [
     "network",
     "data set",
     "backend",
@@ -23,36 +21,21 @@ const HEAD: [&str; 14] = [
     "memory",
     "accuracy",
     "agree",
+    "",
 ];
 
-/// Columns of names; the others are numbers and stand on the right.
-const NAMES: [usize; 4] = [0, 1, 2, 5];
+/// Columns of numbers.
+const NUMBERS: [usize; 10] = [3, 4, 6, 7, 8, 9, 10, 11, 12, 13];
 
-/// One line a cell: online time, sustained throughput, bytes and rounds of a batch, memory of the largest role, and
-/// answers. What a failed cell failed of stands behind its line, and that other work kept the machine busy.
+/// One line per cell: online time, sustained throughput, bytes and rounds of a batch, memory of the largest role, and
+/// answers. Behind its line stands what a cell failed of, that its answers are wrong, and that other work kept the machine busy.
 #[must_use]
 pub fn terminal_table(rows: &[Summary]) -> String {
     let mut rows: Vec<&Summary> = rows.iter().collect();
     rows.sort_by_key(|row| (&row.network, &row.dataset, &row.machine));
     let lines: Vec<[String; HEAD.len()]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(|row| cells(row))).collect();
-    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
-    });
-    let mut text = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        for (column, cell) in line.iter().enumerate() {
-            let padding = " ".repeat(widths[column] - cell.chars().count());
-            let (before, after) = if NAMES.contains(&column) { ("", &*padding) } else { (&*padding, "") };
-            text += &format!("{before}{cell}{after}  ");
-        }
-        let remark = |row: &Summary| failure(row).or_else(|| busy(row));
-        let failure = index.checked_sub(1).and_then(|row| remark(rows[row]));
-        text += failure.as_deref().unwrap_or("");
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
+    aligned(&lines, &NUMBERS)
 }
 
 fn cells(row: &Summary) -> [String; HEAD.len()] {
@@ -75,6 +58,7 @@ fn cells(row: &Summary) -> [String; HEAD.len()] {
         text("peak_rss_bytes"),
         text("accuracy"),
         text("agreement"),
+        remark(row).unwrap_or_default(),
     ]
 }
 

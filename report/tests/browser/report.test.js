@@ -332,6 +332,17 @@ describe("machines", () => {
     assert.match(await text(page, "#warnings"), /2 machines/);
     await page.close();
   });
+
+  test("are told of hosts and of systems of others, which a run without them does not mention", async () => {
+    const page = await opened("MACHINES", "#view=provenance");
+    const rows = (name) => page.eval(`[...document.querySelectorAll('[aria-label="${name}"] tbody tr')].map((row) => [...row.children].map((field) => field.innerText))`);
+    assert.deepEqual(await rows("Hosts"), [["alpha", "data-owner", "node-a", "Made-up CPU @ 3.00GHz"], ["beta", "model-owner", "node-b", "Made-up CPU @ 3.00GHz"]]);
+    assert.deepEqual(await rows("Systems of others"), [["hybrid", "made-up 1.2.3", "5".repeat(64)]]);
+    await page.open(address("SYNTHETIC", "#view=provenance"));
+    const heads = await texts(page, "main h3");
+    assert.ok(!heads.includes("Hosts") && !heads.includes("Systems of others"), `${heads}`);
+    await page.close();
+  });
 });
 
 describe("links", () => {

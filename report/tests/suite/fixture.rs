@@ -171,7 +171,7 @@ fn phase(
             from: from.to_owned(),
             to: to.to_owned(),
             bytes,
-            messages: rounds,
+            messages: Some(rounds),
             received_bytes: Some(bytes),
             received_messages: Some(rounds),
             local: false,

@@ -314,3 +314,30 @@ fn many_rows(folder: &Path) {
         }
     }
 }
+
+#[test]
+fn a_cell_is_as_busy_as_the_busiest_host_of_its_roles() {
+    let cell = cell("clear", "mnist-mlp", "mnist", 1);
+    let row = |change: fn(&mut Session)| {
+        let mut measured = session(&cell, 0, &costs(&[1_000]));
+        change(&mut measured);
+        only(&data(&[measured])).others_cpu_share
+    };
+    assert_eq!(row(|_| {}), None);
+    // Two cores for 1 ms each, of which other work took a tenth on one host and half on the other.
+    assert_eq!(
+        row(|session| {
+            for (sample, others_ns) in session.samples.iter_mut().rev().skip(1).zip([1_000_000, 200_000]) {
+                (sample.wall_ns, sample.others_cpu_ns) = (Some(1_000_000), Some(others_ns));
+            }
+        }),
+        Some(0.5)
+    );
+    assert_eq!(
+        row(|session| {
+            let mark = session.samples.last_mut().unwrap();
+            (mark.wall_ns, mark.others_cpu_ns) = (Some(1_000_000), Some(400_000));
+        }),
+        Some(0.2)
+    );
+}

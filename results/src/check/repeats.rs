@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
 };
 
-/// Of each table, the line numbers of rows that repeat another, and of the row each repeats.
+/// Line numbers, in each table, of rows that repeat another, and of the row each repeats.
 pub(crate) struct Repeats {
     pub(crate) samples: BTreeMap<usize, usize>,
     pub(crate) traffic: BTreeMap<usize, usize>,

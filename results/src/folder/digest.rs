@@ -11,7 +11,7 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// Of all rows of three tables.
+    /// Digests all rows of three tables.
     ///
     /// # Errors
     /// A row that CSV cannot hold.
@@ -59,11 +59,6 @@ impl Digests {
         for table in self.sessions.get(session).cloned().unwrap_or_default() {
             whole.update(table.finalize());
         }
-        hex(&whole.finalize())
+        hex::encode(whole.finalize())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

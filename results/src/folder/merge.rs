@@ -253,7 +253,7 @@ fn differences(first: &Source, second: &Source) -> Vec<String> {
     }
     let (a, b) = (&first.shards, &second.shards);
     differ("number of shards", &a.of.to_string(), &b.of.to_string());
-    differ("number of sessions a cell", &a.repetitions.to_string(), &b.repetitions.to_string());
+    differ("number of sessions per cell", &a.repetitions.to_string(), &b.repetitions.to_string());
     if a.cells != b.cells {
         let only = |a: &ShardRecord, b: &ShardRecord| {
             let known: BTreeSet<&String> = b.cells.iter().collect();

@@ -1,3 +1,5 @@
+//! A run folder as it is read, with what is wrong with it.
+
 use crate::{
     Answer, Error, Finding, Row, Run, Sample, SessionKey, Severity, Table, Traffic,
     check::repeats::Repeats,
@@ -36,7 +38,7 @@ impl RunData {
 
     /// Reads what can be read: a `run.json` that is missing, damaged or of another schema version is a finding.
     ///
-    /// Of another version's description the fields of this version are kept if they read as such.
+    /// Reads a folder. Another version's description keeps the fields that read as those of this version.
     ///
     /// # Errors
     /// The folder holds neither `run.json` nor `samples.csv`, or a file cannot be read.

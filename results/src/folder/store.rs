@@ -1,3 +1,5 @@
+//! A run folder as it is written, session by session.
+
 use crate::{
     Answer, Error, Machine, Row, Run, SCHEMA_VERSION, Sample, Session, SessionKey, Status, Traffic,
     folder::archive,

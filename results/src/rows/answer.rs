@@ -1,3 +1,5 @@
+//! `answers.csv`.
+
 use crate::{Row, session::SessionRow};
 use serde::{Deserialize, Serialize};
 

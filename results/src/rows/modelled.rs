@@ -1,3 +1,5 @@
+//! `modelled.csv` and `modelled-model-size.csv`.
+
 use crate::Row;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! `predictions.csv`.
+
 use crate::Row;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ pub struct Prediction {
     pub network: String,
     /// Images in one batch.
     pub batch: usize,
-    /// Threads a party.
+    /// Threads per party.
     pub threads: usize,
     /// Link profile.
     pub link: String,

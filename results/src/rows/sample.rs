@@ -1,3 +1,5 @@
+//! `samples.csv`.
+
 use crate::{Cell, Row, session::SessionRow};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -138,10 +140,11 @@ pub struct Sample {
     /// Payload bytes sent through memory that two roles on one machine share.
     #[serde(default)]
     pub local_bytes: Option<u64>,
-    /// Processor time that other work on the machine took during the session, nanoseconds; on the commit mark.
+    /// Processor time that other work on the machine took during the session, nanoseconds; on the commit mark, and where roles
+    /// are on hosts on each role's row of the session instead, of its host and of the time `wall_ns` of that row.
     #[serde(default)]
     pub others_cpu_ns: Option<u64>,
-    /// Processor time that the machine's host kept from it during the session, nanoseconds; on the commit mark.
+    /// Processor time that the machine's host kept from it during the session, nanoseconds; where `others_cpu_ns` is.
     #[serde(default)]
     pub steal_ns: Option<u64>,
     /// How often the kernel took the processor from a role's process; on `session` rows.

@@ -1,3 +1,5 @@
+//! `summary.csv`.
+
 use crate::{Row, Status};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,10 @@ pub struct Summary {
     /// Largest share of the machine's processor time that other work took during a session, 0 to 1.
     #[serde(default)]
     pub others_cpu_share: Option<f64>,
+    /// Who counted the bytes: [`CountedBy::as_str`](crate::CountedBy::as_str); empty in files of earlier versions, where veilbench's links
+    /// did.
+    #[serde(default)]
+    pub bytes_counted_by: String,
     /// Where the sessions were measured that times and bytes are from, a key of [`Run::machines`](crate::Run::machines).
     #[serde(default)]
     pub machine: String,
@@ -145,7 +151,8 @@ impl Row for Summary {
         "images_per_second_sustained",
         "online_local_bytes",
         "others_cpu_share",
+        "bytes_counted_by",
         "machine",
     ];
-    const ADDED_LAST: &'static [&'static str] = &["machine"];
+    const ADDED_LAST: &'static [&'static str] = &["bytes_counted_by", "machine"];
 }

@@ -1,3 +1,5 @@
+//! `traffic.csv`.
+
 use crate::{Phase, Row, session::SessionRow};
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +20,10 @@ pub struct Traffic {
     pub from: String,
     /// The receiving role.
     pub to: String,
-    /// Payload bytes, by the sender's count.
+    /// Payload bytes, by the sender's count; where [the kernel counts](crate::CountedBy::Kernel), every byte on the interface.
     pub bytes: u64,
-    /// Messages, by the sender's count.
-    pub messages: u64,
+    /// Messages, by the sender's count; empty where others than veilbench's links counted and did not say.
+    pub messages: Option<u64>,
     /// Payload bytes, by the receiver's count.
     #[serde(default)]
     pub received_bytes: Option<u64>,

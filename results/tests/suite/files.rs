@@ -58,8 +58,8 @@ prop_compose! {
     fn traffic()(
         [run, cell, from, to] in prop::array::uniform4(text()),
         [repetition, iteration] in prop::array::uniform2(any::<usize>()),
-        [bytes, messages] in prop::array::uniform2(any::<u64>()),
-        [received_bytes, received_messages] in prop::array::uniform2(any::<Option<u64>>()),
+        bytes in any::<u64>(),
+        [messages, received_bytes, received_messages] in prop::array::uniform3(any::<Option<u64>>()),
         local in any::<bool>(),
         phase in phase(),
     ) -> Traffic {

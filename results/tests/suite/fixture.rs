@@ -60,7 +60,7 @@ pub(crate) fn session(cell: &Cell, repetition: usize) -> Session {
                 from: from.to_owned(),
                 to: to.to_owned(),
                 bytes,
-                messages: 1,
+                messages: Some(1),
                 received_bytes: Some(bytes),
                 received_messages: Some(1),
                 local: false,

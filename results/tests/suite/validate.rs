@@ -3,7 +3,7 @@
 use crate::fixture::{cell, run, session};
 use std::{fs, path::Path};
 use tempfile::TempDir;
-use veilbench_results::{Finding, RunData, Severity, Store, validate};
+use veilbench_results::{ExternalRecord, Finding, RunData, Session, Severity, Store, validate};
 
 fn healthy() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -177,4 +177,53 @@ fn what_run_json_does_not_describe_is_warned_of_once() {
     let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning);
     assert_eq!(warnings.count(), 1);
     assert_found(&findings, "samples.csv", 2, "network `mnist-mlp` is not described");
+}
+
+/// A session in which the owner sends so many bytes more than usual in every phase.
+fn with_more_bytes(repetition: usize, more: u64) -> Session {
+    let mut session = session(&cell("mpc"), repetition);
+    for row in session.samples.iter_mut().filter(|row| row.sent_bytes.is_some()) {
+        let sends = row.role != "server";
+        let receives = row.role != "owner";
+        row.sent_bytes = row.sent_bytes.map(|bytes| bytes + if sends { more } else { 0 });
+        row.received_bytes = row.received_bytes.map(|bytes| bytes + if receives { more } else { 0 });
+    }
+    for row in session.traffic.iter_mut().filter(|row| row.from == "owner") {
+        row.bytes += more;
+        row.received_bytes = Some(row.bytes);
+    }
+    session
+}
+
+#[test]
+fn the_kernels_counts_of_two_sessions_may_differ_by_their_framing_and_no_more() {
+    let found = |counted_by: &str, more: u64| found(counted_by, false, more);
+    assert_eq!(found("kernel", 150_000), []);
+    assert!(differ(&found("kernel", 200_000)));
+    assert!(differ(&found("link", 900)) && differ(&found("self-reported", 900)));
+}
+
+#[test]
+fn messages_of_a_system_of_others_may_vary_in_length_by_a_thousandth() {
+    assert_eq!(found("link", true, 900), []);
+    assert!(differ(&found("link", true, 2_000)));
+}
+
+fn differ(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.message.contains("were not measured under the same conditions"))
+}
+
+/// Findings of two sessions, one of which sends so much more than a megabyte and its usual bytes in every phase.
+fn found(counted_by: &str, is_external: bool, more: u64) -> Vec<Finding> {
+    let folder = TempDir::new().unwrap();
+    let mut run = run();
+    run.plans.insert(cell("mpc").id(), serde_json::json!({ "counted_by": counted_by }));
+    if is_external {
+        run.external.insert("mpc".to_owned(), ExternalRecord::default());
+    }
+    let mut store = Store::create(folder.path(), &run).unwrap();
+    for (repetition, more) in [(0, 1_000_000), (1, 1_000_000 + more)] {
+        store.append_session(&with_more_bytes(repetition, more)).unwrap();
+    }
+    validate(folder.path()).unwrap()
 }

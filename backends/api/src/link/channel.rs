@@ -13,7 +13,7 @@ use super::frame::{HEADER_BYTES, Header};
 use super::meter::{Meter, Traffic};
 use super::pipe::Pipe;
 use super::profile::{LinkProfile, Shape, monotonic_ns};
-use super::stream::Stream;
+use super::transport::stream::Stream;
 
 /// Largest message a link carries, in bytes.
 pub const MESSAGE_LIMIT: usize = 1 << 30;

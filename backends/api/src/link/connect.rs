@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::authority::{Authority, Credentials};
 use super::pipe::Pipe;
-use super::stream::{Stream, listen_locally};
-use super::tls::{Secured, another_role, left};
+use super::transport::authority::{Authority, Credentials};
+use super::transport::stream::{Stream, listen_locally};
+use super::transport::tls::{Secured, another_role, left};
 use super::{Link, LinkError, LinkProfile, Links, Meter, Topology};
 
 /// What a connection opens with, so that a stranger's connection is told apart.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::frame::{HEADER_BYTES, Header};
-use super::stream::{Stream, listen_locally};
+use super::transport::stream::{Stream, listen_locally};
 use super::{MESSAGE_LIMIT, Topology};
 
 /// Sees every message on its way.

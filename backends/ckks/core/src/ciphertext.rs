@@ -1,3 +1,5 @@
+//! Encrypted vectors, as they are computed with and as they are sent.
+
 use crate::context::Context;
 use crate::error::Result;
 use crate::keys::{KeyId, expand_mask};

@@ -1,5 +1,7 @@
+//! Parameters with the tables that are computed from them once.
+
 use crate::chain::Chain;
-use crate::embedding::Embedding;
+use crate::encoding::embedding::Embedding;
 use crate::error::{Error, Result};
 use crate::parameters::{ParameterId, Parameters};
 use std::fmt;

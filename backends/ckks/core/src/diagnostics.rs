@@ -23,12 +23,12 @@ const SLOT_DEVIATIONS: f64 = 12.0 * std::f64::consts::SQRT_2;
 /// Hales, Murphy, Ogilvie and Player, "On the precision loss in approximate homomorphic encryption" (2023).
 /// Independent noises add as `hypot`.
 impl Context {
-    /// Of a symmetric ciphertext, the rounding of its encoding included.
+    /// Deviation of the noise of a symmetric ciphertext, the rounding of its encoding included.
     pub fn fresh_noise(&self) -> f64 {
         ERROR_DEVIATION.hypot(ROUNDING_VARIANCE.sqrt())
     }
 
-    /// Of a public-key ciphertext.
+    /// Deviation of the noise of a public-key ciphertext.
     pub fn public_fresh_noise(&self) -> f64 {
         let degree = self.parameters().degree() as f64;
         let variance = ERROR_DEVIATION.powi(2) * (1.0 + 2.0 * degree * SECRET_VARIANCE);

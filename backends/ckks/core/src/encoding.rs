@@ -1,7 +1,10 @@
 //! Vectors of numbers to plaintext polynomials and back.
 
+pub(crate) mod embedding;
+pub(crate) mod subring;
+
 use crate::context::Context;
-use crate::embedding::ComplexVector;
+use crate::encoding::embedding::ComplexVector;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Why an operation is refused.
+
 use crate::parameters::SECURITY_BITS;
 
 /// Why an operation was refused. No operation panics on what a caller, a file or a peer supplies.

@@ -73,17 +73,12 @@ mod chain;
 mod ciphertext;
 mod context;
 mod diagnostics;
-mod embedding;
 mod encoding;
 mod error;
 mod evaluator;
 mod keys;
-mod matrix;
+mod linear;
 mod parameters;
-mod polynomial_evaluation;
-mod streamed_transform;
-mod subring;
-mod transform;
 mod wire;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
@@ -91,13 +86,15 @@ pub use context::Context;
 pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
 pub use error::{Error, Result};
-pub use evaluator::{Evaluator, Hoisted};
+pub use evaluator::{
+    Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
+    polynomial_depth,
+};
 pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
-pub use matrix::Matrix;
+pub use linear::matrix::Matrix;
+pub use linear::streamed_transform::{ChainOutline, StreamedTransform, Subrings};
+pub use linear::transform::{Diagonals, Transform, TransformOutline};
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
-pub use polynomial_evaluation::polynomial_depth;
-pub use streamed_transform::{ChainOutline, StreamedTransform, Subrings};
-pub use transform::{Diagonals, Transform, TransformOutline};
 pub use veilbench_ring::kernels::Instructions;
 pub use veilbench_ring::random::Randomness;
 pub use veilbench_ring::sampling::ERROR_DEVIATION;

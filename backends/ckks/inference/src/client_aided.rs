@@ -1,5 +1,5 @@
 //! The protocol of HE-Transformer: the model owner computes the linear layers on ciphertexts, the data owner
-//! decrypts, applies the activations and pools in the clear, and encrypts again.
+//! decrypts, applies the activations, pools and joins in the clear, and encrypts again.
 //!
 //! Slot `i` is image `i`. Every linear stage takes fresh ciphertexts with one level to spare, so that the smallest
 //! ring serves networks of any depth, without evaluation keys.
@@ -8,8 +8,10 @@
 //! knows, and solves for them. Every result is held against its layer's range as in [`crate::roles::guard`].
 
 mod data_owner;
+mod exchange;
 mod model_owner;
 mod rounds;
+mod steps;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,16 +23,18 @@ use veilbench_networks::Architecture;
 use super::learns;
 use crate::planning::cost::Cost;
 use crate::planning::plan::{
-    CLIENT_BYTES, KEYS_HEADER_BYTES, Prediction, three_digits, too_little_memory, total_memory_bytes,
-    unwritten,
+    CLIENT_BYTES, KEYS_HEADER_BYTES, too_little_memory, total_memory_bytes, unwritten,
 };
 use crate::planning::precision::{Inputs, logit_deviation};
+use crate::planning::prediction::{Prediction, three_digits};
+use crate::planning::rates;
 use crate::planning::scheme::{Demand, Scheme};
 use crate::roles::guard::Guard;
 use crate::roles::image_range::ImageRange;
-use data_owner::{ClientRound, DataOwner};
+use data_owner::DataOwner;
 use model_owner::ModelOwner;
-use rounds::{Round, rounds};
+use rounds::Round;
+use steps::{kept_values, rounds, steps};
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
     Technology, Unsupported,
@@ -68,7 +72,9 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
         let guard = Guard::structure(round.shape.len());
         round.guarded(&guard)
     };
-    let rounds: Vec<Round> = rounds(architecture, None)?.into_iter().map(guarded).collect();
+    let steps = steps(architecture, None)?;
+    let kept_bytes = job.batch * kept_values(architecture, &steps) * size_of::<f32>();
+    let rounds: Vec<Round> = rounds(steps).map(guarded).collect();
     let largest = rounds.iter().map(|round| round.units[1]).fold(1.0, f64::max);
     let demand = Demand {
         depth: DEPTH,
@@ -82,8 +88,11 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     };
     let scheme = Scheme::choose(&demand)?;
     let passes = job.batch.div_ceil(scheme.slots());
-    let cost = Cost::new(&scheme, job.threads);
-    let exchanges: Vec<_> = rounds.iter().map(|round| cost.exchange(&round.map)).collect();
+    let exchanges = |rates| -> Vec<_> {
+        let cost = Cost::new(rates, &scheme, job.threads);
+        rounds.iter().map(|round| cost.exchange(&round.map)).collect()
+    };
+    let (exchanges, at_reference) = (exchanges(rates::here()), exchanges(rates::reference()));
     // A round's inputs and results are in memory together.
     let held = |round: &Round| {
         round.map.inputs * scheme.memory_bytes(1) + round.map.outputs() * scheme.wire_bytes(0, false)
@@ -92,19 +101,22 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     let kept = job.threads.saturating_sub(1) * (held / KEPT_SHARE);
     let peak_rss_bytes = PROCESS_BYTES + held + kept;
     let images = job.batch * architecture.input.len() * size_of::<f32>();
-    let session_peak_rss_bytes = peak_rss_bytes + CLIENT_BYTES + IMAGE_COPIES * images;
+    let session_peak_rss_bytes = peak_rss_bytes + CLIENT_BYTES + IMAGE_COPIES * images + kept_bytes;
     if session_peak_rss_bytes > memory {
         return Err(too_little_memory(session_peak_rss_bytes, memory));
     }
     let stages: Vec<Inputs> =
         rounds.iter().map(|round| Inputs { count: round.fan_in, magnitude: 1.0, fresh: true }).collect();
     let magnitude = rounds.last().map_or(0.0, |round| round.units[1]);
-    let pass_ns: f64 = exchanges.iter().map(|exchange| exchange.wall_ns(job)).sum();
-    let online_wall_ns = passes as u64 * pass_ns as u64;
+    let [online_wall_ns, reference_ns] = [&exchanges, &at_reference].map(|exchanges| {
+        let pass_ns: f64 = exchanges.iter().map(|exchange| exchange.wall_ns(job)).sum();
+        (passes as u64).saturating_mul(pass_ns as u64)
+    });
     let upload_bytes = passes * exchanges.iter().map(|exchange| exchange.up_bytes).sum::<usize>();
     let download_bytes = passes * exchanges.iter().map(|exchange| exchange.down_bytes).sum::<usize>();
     let predicted = Prediction {
         online_wall_ns,
+        reference_ns,
         setup_bytes: KEYS_HEADER_BYTES,
         online_bytes: upload_bytes + download_bytes,
         upload_bytes,
@@ -125,7 +137,7 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
         parameters: serde_json::to_value(plan).map_err(unwritten)?,
         prediction: Some(predicted.figures()),
         notes: vec!["the data owner sees every activation".into()],
-        predicted_batch_ns: Some(online_wall_ns),
+        predicted_batch_ns: Some(reference_ns),
         ..Plan::default()
     })
 }
@@ -171,6 +183,10 @@ impl Backend for CkksClientAided {
         plan(architecture, job, total_memory_bytes())
     }
 
+    fn rates_source(&self) -> Option<&'static str> {
+        Some(rates::source())
+    }
+
     fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let plan: AidedPlan = serde_json::from_value(role.plan.parameters.clone())
             .map_err(Error::engine("reading the plan"))?;
@@ -181,31 +197,26 @@ impl Backend for CkksClientAided {
         let recorder = role.recorder.clone();
         if role.index == 0 {
             let mut server = role.links.take("model-owner")?;
-            let rounds = rounds(&role.architecture, None).map_err(impossible)?;
+            let steps = steps(&role.architecture, None).map_err(impossible)?;
             let mut random = Randomness::from_system().map_err(Error::engine("drawing randomness"))?;
             let secret = SecretKey::generate(&context, &mut random);
             // No keys at all, but the name of the secret one, from which guards follow.
             let keys = SeededEvaluationKeys::generate(&secret, &KeyRequest::default(), &mut random);
             server.send(&keys.to_bytes(&context).map_err(Error::engine("writing the key's name"))?)?;
             let images = ImageRange::of(&role.architecture);
-            let client_round = |(index, round): (usize, Round)| {
-                let guard = Guard::new(secret.id(), index, round.shape.len());
-                ClientRound::new(round, guard, &scheme)
-            };
-            let rounds = rounds.into_iter().enumerate().map(client_round).collect::<Result<Vec<_>, _>>()?;
-            return Ok(Box::new(DataOwner { server, secret, scheme, rounds, images, recorder }));
+            return Ok(Box::new(DataOwner::new(server, secret, scheme, steps, images, recorder)?));
         }
         let network = role.take_network()?;
         let mut client = role.links.take("data-owner")?;
-        let rounds = rounds(&role.architecture, Some(&network.parameters)).map_err(impossible)?;
+        let steps = steps(&role.architecture, Some(&network.parameters)).map_err(impossible)?;
         let keys = client.receive_exactly(KEYS_HEADER_BYTES)?;
         let reading = "reading the key's name";
         let keys = SeededEvaluationKeys::from_bytes(&context, &keys).map_err(Error::engine(reading))?;
         let guarded = |(index, round): (usize, Round)| {
-            let guard = Guard::new(keys.key(), index, round.shape.len());
+            let guard = Guard::new(keys.key(), index, round.shape.len(), scheme.period(&context));
             round.guarded(&guard)
         };
-        let rounds = rounds.into_iter().enumerate().map(guarded).collect();
+        let rounds = rounds(steps).enumerate().map(guarded).collect();
         let evaluator = keys
             .expand(&context)
             .and_then(|keys| Evaluator::new(&context, Arc::new(keys)))

@@ -1,6 +1,7 @@
 //! Networks that join branches or are many layers deep: one image in one ciphertext of the largest ring, without interaction.
 //!
-//! `lowering` makes linear maps and products of a graph (`quadratics` what is left of activations), `layout` says which value is in which slot, `diagonals` what takes one
+//! `lowering` makes linear maps and products of a graph (`quadratics` what is left of activations, `series` what comes close to smooth
+//! ones), `layout` says which value is in which slot, `diagonals` what takes one
 //! layout to another, `program` what all of it costs and which keys it needs, `scheme` which primes it is computed with,
 //! `planning` makes the plan, `roles` computes, and `simulator` does on plain slots what ciphertexts would hold.
 
@@ -12,4 +13,5 @@ pub(crate) mod program;
 pub(crate) mod quadratics;
 pub(crate) mod roles;
 pub(crate) mod scheme;
+pub(crate) mod series;
 pub(crate) mod simulator;

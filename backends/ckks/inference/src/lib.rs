@@ -19,7 +19,7 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
-use planning::plan::{CkksPlan, LAYOUT, Layout, key_bytes};
+use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION, key_bytes};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
@@ -58,6 +58,9 @@ impl Backend for Ckks {
                         .into(),
                     "logits tell the data owner about the weights: enough of them let it train or solve for a copy".into(),
                     "the guard, a fixed sum of the logits, tells the data owner nothing that they do not".into(),
+                    "where activations are approximated, it is told whether a value of its image left their range, within noise: of an \
+                     image that is refused it learns by how far, of an image asked for many times a sum over all values"
+                        .into(),
                 ],
                 learns: vec![learns("data-owner", false, true), learns("model-owner", false, false)],
                 simulated: false,
@@ -77,8 +80,24 @@ impl Backend for Ckks {
         Some(trace(network, image))
     }
 
+    fn measure_rates(&self) -> Option<Result<serde_json::Value, Error>> {
+        let rates = || {
+            let rates = planning::calibration::measure()?;
+            serde_json::to_value(rates).map_err(Error::engine("writing the rates"))
+        };
+        Some(rates())
+    }
+
+    fn adopt_rates(&self, rates: &serde_json::Value) -> Result<(), Error> {
+        planning::rates::adopt(rates)
+    }
+
+    fn rates_source(&self) -> Option<&'static str> {
+        Some(planning::rates::source())
+    }
+
     fn settings(&self) -> &'static [Setting] {
-        &[LAYOUT]
+        &[LAYOUT, PRECISION]
     }
 
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
@@ -135,7 +154,7 @@ fn join_data_owner(
         }),
         None => {
             let classes = circuit.logits();
-            let guard = Guard::new(secret.id(), 0, classes);
+            let guard = Guard::new(secret.id(), 0, classes, scheme.period(context));
             Client::Throughput(roles::throughput::Client {
                 secret,
                 schedule: Schedule::new(&circuit.guarded(&guard)),
@@ -195,7 +214,7 @@ fn join_model_owner(
             Server::Latency(recorder.span("encode weights", encode)?)
         }
         None => {
-            let guard = Guard::new(public.key(), 0, circuit.logits());
+            let guard = Guard::new(public.key(), 0, circuit.logits(), scheme.period(context));
             let circuit = circuit.guarded(&guard);
             let schedule = Schedule::new(&circuit);
             Server::Throughput(roles::throughput::Server {

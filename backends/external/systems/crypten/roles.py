@@ -29,18 +29,10 @@ class Computing(veilbench_party.Role):
         torch.set_num_threads(self.session.threads)
         links.join(self.session)
         own = veilbench_numpy.load(self.session) if self.session.weights else None
-        self.parameters = [self.shared(layer, own and own[at]) for at, layer in enumerate(self.session.architecture["layers"])]
-
-    def shared(self, layer, own):
-        """Shares of a layer's parameters, whose shapes both know."""
-        shapes = {}
-        if layer["op"] == "dense":
-            shapes = {"weights": (layer["outputs"], layer["inputs"]), "bias": (layer["outputs"],)}
-        elif layer["op"] == "conv2d":
-            shapes = {"weights": (layer["outputs"], layer["inputs"] // layer["groups"], *layer["kernel"]), "bias": (layer["outputs"],)}
-        elif layer["op"] == "polynomial":
-            shapes = {"coefficients": (layer["channels"], layer["degree"] + 1)}
-        return {what: self.share(own[what] if own else numpy.zeros(shape), 1) for what, shape in shapes.items()}
+        self.parameters = [
+            {what: self.share(own[at][what] if own else numpy.zeros(shape), 1) for what, shape in shapes.items()}
+            for at, shapes in enumerate(veilbench_numpy.shapes(self.session.architecture))
+        ]
 
     def share(self, values, owner):
         return self.crypten.cryptensor(self.torch.from_numpy(numpy.array(values, "f4")), src=owner)

@@ -24,8 +24,6 @@ import veilbench_party  # noqa: E402
 DEGREE = 16384
 PRIMES = [60, 40, 40, 40, 40, 40, 60]
 SCALE = 2.0 ** 40
-# A quadratic flatter than this is no square with a shift that fits.
-FLATTEST = 1e-4
 
 
 class DataOwner(veilbench_party.Role):
@@ -54,7 +52,7 @@ class DataOwner(veilbench_party.Role):
 
 class ModelOwner(veilbench_party.Role):
     def setup(self):
-        self.steps = steps(veilbench_numpy.segments(self.session.architecture, veilbench_numpy.load(self.session)))
+        self.steps = steps(veilbench_numpy.squares(self.session.architecture, veilbench_numpy.load(self.session)))
         self.context = tenseal.context_from(self.session.receive("data-owner"), n_threads=self.session.threads)
 
     def online(self, count, images):
@@ -69,26 +67,14 @@ class ModelOwner(veilbench_party.Role):
             self.session.send("data-owner", values.serialize())
 
 
-def steps(segments):
-    """Matrices with their biases, and whether a square follows."""
-    result, factor, rest = [], 1.0, 0.0
-    for matrix, bias, activation in segments:
-        bias = bias + numpy.broadcast_to(rest, len(matrix)) @ matrix
-        matrix = numpy.broadcast_to(factor, len(matrix))[:, None] * matrix
-        if activation is not None:
-            layer, parameters = activation
-            each = len(bias) // layer["channels"]
-            constant, linear, quadratic = numpy.repeat(parameters["coefficients"].astype("f8"), each, axis=0).T
-            if numpy.abs(quadratic).min() < FLATTEST:
-                raise ValueError(f"a polynomial of {layer['name']} has hardly a quadratic term")
-            bias = bias + linear / (2 * quadratic)
-            factor, rest = quadratic, constant - linear ** 2 / (4 * quadratic)
+def steps(squares):
+    """Matrices with their biases as the last row, and whether a square follows, which the last value survives as 1."""
+    result = []
+    for matrix, bias, squared in squares:
         matrix = numpy.vstack([matrix, bias])
-        if activation is not None:
+        if squared:
             matrix = numpy.column_stack([matrix, [0.0] * (len(matrix) - 1) + [1.0]])
-        result.append((matrix.tolist(), activation is not None))
-    if activation is not None:
-        raise ValueError("the last layer is a polynomial, whose factor no matrix takes up")
+        result.append((matrix.tolist(), squared))
     return result
 
 

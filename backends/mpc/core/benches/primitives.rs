@@ -6,9 +6,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
 use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
-use veilbench_mpc::network::{Conv2d, Shape, Window};
 use veilbench_mpc::product::{Kernel, Panels};
 use veilbench_mpc::random::Seed;
+use veilbench_networks::{Conv2d, Shape, Window};
 
 fn products(c: &mut Criterion) {
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
@@ -47,9 +47,9 @@ fn expansion(c: &mut Criterion) {
 fn convolutions(c: &mut Criterion) {
     let mut stream = Seed::from_bytes([1; 16]).stream(0);
     let window = Window { kernel: [5; 2], stride: [1; 2], padding: [0; 4] };
-    let conv = Conv2d { outputs: 36, groups: 1, dilation: [1; 2], window };
     let mut group = c.benchmark_group("convolution");
     for (name, channels, size) in [("malaria-conv1", 3, 32), ("malaria-conv2", 36, 14)] {
+        let conv = Conv2d { inputs: channels, outputs: 36, groups: 1, dilation: [1; 2], window };
         let input = Shape::image(channels, size, size);
         let shape = LinearShape::Conv2d { conv, input, output: [size - 4; 2] };
         let map = LinearMap::new(shape, stream.words(shape.weights()));

@@ -27,15 +27,11 @@
 //! else. The dealer's corrections are as in [`masked`](crate::masked).
 
 mod comparison;
-mod data_owner;
-mod dealer;
-mod model_owner;
-mod online;
+mod dealing;
+mod evaluation;
+mod preparation;
 mod schedule;
-mod sizes;
 
-pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
-pub use dealer::{Dealer, DealerBatch};
-pub use model_owner::{ModelOwner, ModelOwnerBatch};
-pub use online::Online;
-pub use sizes::{cost, randomness_bytes};
+/// Beaver triples, as a protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Beaver;

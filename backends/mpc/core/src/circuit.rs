@@ -7,7 +7,10 @@
 mod compile;
 mod digest;
 pub(crate) mod guard;
+pub mod model;
+pub(crate) mod parameters;
 pub(crate) mod pool;
+pub mod program;
 mod range;
 mod scale;
 

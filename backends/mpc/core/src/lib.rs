@@ -6,25 +6,28 @@
 //! of the two others.
 //!
 //! # Concepts
-//! - [`network::Architecture`]: layers and shapes, public. [`circuit::Circuit`] is what the protocols make of it with a
-//!   fixed-point [`circuit::Format`]; every party compiles the same one.
+//! - [`program::Program`]: what is computed on one wire, public, in the shapes of the workspace's networks. [`circuit::Circuit`] is
+//!   what the protocols make of it with a fixed-point [`circuit::Format`]; every party compiles the same one.
 //! - [`model::Model`]: the weights in that format, at the model owner.
-//! - [`masked`]: the protocol. [`masked::Dealer`], [`masked::DataOwner`] and [`masked::ModelOwner`] produce and take
-//!   messages as bytes; the caller moves them. [`circuit::SignProtocol`] chooses between a comparison tree of two rounds (`mpc`)
-//!   and a distributed comparison function (`mpc-fss`).
+//! - [`session`]: one state machine for each role. [`session::Dealer`], [`session::DataOwner`] and [`session::ModelOwner`] produce and
+//!   take messages as bytes; the caller moves them.
+//! - [`masked`] and [`beaver`]: the protocols that they follow. With masked wires [`circuit::SignProtocol`] chooses between a comparison
+//!   tree of two rounds (`mpc`) and a distributed comparison function (`mpc-fss`); `mpc-beaver` is the textbook's.
 //! - [`oracle`]: the same network on clear integers, what the protocols are tested against, and the analysis of ranges.
 //!
 //! # A session
 //! ```
 //! # use std::sync::Arc;
 //! # use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
-//! # use veilbench_mpc::masked::{DataOwner, Dealer, ModelOwner, Step};
+//! # use veilbench_mpc::masked::Masked;
 //! # use veilbench_mpc::model::{LayerParameters, Model};
-//! # use veilbench_mpc::network::{Architecture, Layer, Shape};
+//! # use veilbench_mpc::program::{Operation, Program};
 //! # use veilbench_mpc::ring::Ring;
-//! let architecture = Architecture {
-//!     input: Shape::vector(2),
-//!     layers: vec![Layer::Dense { outputs: 1 }, Layer::Relu],
+//! # use veilbench_mpc::session::{DataOwner, Dealer, ModelOwner, Peer, Step};
+//! # use veilbench_networks::Shape;
+//! let program = Program {
+//!     input: Shape::Flat(2),
+//!     operations: vec![Operation::Dense { outputs: 1 }, Operation::Relu],
 //!     magnitudes: vec![],
 //! };
 //! let format = Format {
@@ -34,25 +37,28 @@
 //!     signs: SignProtocol::Tree,
 //!     input_magnitude: 8.0,
 //! };
-//! let circuit = Arc::new(Circuit::compile(&architecture, format)?);
+//! let circuit = Arc::new(Circuit::compile(&program, format)?);
 //! let weights = LayerParameters::Affine { weights: vec![2.0, -1.0], bias: vec![0.5] };
 //! let model = Model::encode(&circuit, &[weights, LayerParameters::None])?;
 //!
 //! // Setup: the dealer sends a setup seed to each, the model owner its masked weights to the data owner.
-//! let (mut dealer, seeds) = Dealer::new(Arc::clone(&circuit))?;
-//! let (mut model_owner, masked_weights) = ModelOwner::new(Arc::clone(&circuit), seeds.model_owner, model)?;
-//! let mut data_owner = DataOwner::new(Arc::clone(&circuit), seeds.data_owner, &masked_weights)?;
+//! let (mut dealer, seeds) = Dealer::<Masked>::new(Arc::clone(&circuit))?;
+//! let (mut model_owner, masked_weights) = ModelOwner::<Masked>::new(Arc::clone(&circuit), seeds.model_owner, model)?;
+//! let mut data_owner = DataOwner::<Masked>::new(Arc::clone(&circuit), seeds.data_owner, &masked_weights)?;
 //!
-//! // Offline, before the image is there.
-//! let (mut client, differences) = data_owner.prepare(1);
+//! // Offline, before the image is there: the dealer's messages, and then the data owner's.
+//! let (mut client, products) = data_owner.prepare(1);
 //! let mut server = model_owner.prepare(1);
 //! for corrections in dealer.batch(1) {
-//!     server.receive_from_dealer(corrections.to_model_owner())?;
+//!     server.receive(Peer::Dealer, corrections.to_model_owner())?;
 //!     if let Some(keys) = corrections.to_data_owner() {
-//!         client.receive_from_dealer(keys)?;
+//!         client.receive(Peer::Dealer, keys)?;
 //!     }
 //! }
-//! server.receive_from_data_owner(&differences)?;
+//! if let Some(products) = products {
+//!     server.receive(Peer::DataOwner, &products)?;
+//! }
+//! assert_eq!([client.awaits(), server.awaits()], [None, None]);
 //!
 //! // Online: the two alternate until the data owner has the logits.
 //! let mut server = server.start()?;
@@ -76,7 +82,7 @@
 //! 128-bit AES for seeds. Comparison functions ([`dcf`]) have seeds of 128 bits, and no two nodes of any of them an AES input in
 //! common but with negligible probability, so that their number costs nothing. [`circuit::SignProtocol::Tree`] uses none.
 //!
-//! Magnitudes in an architecture are public to all three roles. Calibrated ones are exact functions of the weights and the calibration
+//! Magnitudes in a program are public to all three roles. Calibrated ones are exact functions of the weights and the calibration
 //! images: round them up to powers of two, as the backends do. With each answer the data owner learns of every group of
 //! guarded values its sum divided by a public bound, rounded by a coin: 0 or 1 of images that are answered, more bits of one that is refused.
 //! The model owner is not told that an image was refused.
@@ -89,7 +95,7 @@
 //!   must prepare batches in the same order and of the same sizes; each message of the setup and
 //!   offline phases names its session, circuit, batch, images and gate, and one of another is an error.
 //! - Neither errors nor `Debug` print weights, values or logits.
-//! - An architecture whose sizes exceed [`network::MOST_VALUES`] is refused before anything of its size is allocated.
+//! - A program whose sizes exceed [`program::MOST_VALUES`] is refused before anything of its size is allocated.
 //! - Seeds, seeds and the ciphers of streams are wiped on drop, and so is what the two parties expand them to or are dealt, as
 //!   soon as the online phase has used it. Nodes of comparison keys, blocks of the key stream on the stack, weights, messages and intermediate values
 //!   are not: see the non-goals.
@@ -110,21 +116,19 @@
 
 pub mod beaver;
 pub mod circuit;
-pub mod cost;
 pub mod dcf;
-pub mod linear;
 pub mod masked;
-pub mod model;
-pub mod network;
 pub mod oracle;
-pub mod product;
-pub mod protocol;
 pub mod random;
 pub mod ring;
+pub mod session;
 
 mod error;
 mod message;
 #[cfg(test)]
 mod reuse;
 
+pub use circuit::{model, program};
 pub use error::Error;
+pub use ring::{linear, product};
+pub use session::cost;

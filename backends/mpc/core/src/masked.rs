@@ -35,7 +35,7 @@
 //! - Comparison keys hide threshold and payload from a party with one root, as the function promises; each party expands its
 //!   root from its own seed.
 //! - Sums for guards are under a mask of which each party knows a part; what comes back says of the sum what [the circuit's
-//!   guard](crate::circuit::Guard) is to say, and is masked but for that (`src/masked/checks.rs`).
+//!   guard](crate::circuit::Guard) is to say, and is masked but for that (`src/session/checks.rs`).
 //! - Lanes that pad a byte of bits carry shares of the dealer's bits that nothing else uses.
 //! - The dealer receives nothing.
 //!
@@ -45,25 +45,14 @@
 //! Whoever learns from exact logits which way a hidden value was rounded learns one comparison of its low
 //! bits with `u`; logits come with as few fractional bits as the circuit's output magnitude needs.
 
-pub(crate) mod checks;
 mod comparison;
-pub(crate) mod data_owner;
-pub(crate) mod dealer;
+mod dealing;
+mod evaluation;
 mod functional;
-pub(crate) mod gates;
-pub(crate) mod keys;
-pub(crate) mod masks;
-mod model_owner;
-mod online;
-pub(crate) mod preprocessing;
-pub(crate) mod schedule;
-pub(crate) mod selection;
-pub(crate) mod session;
-pub(crate) mod setup_seed;
+mod preparation;
+mod schedule;
+mod selection;
 
-pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
-pub use dealer::{Corrections, Dealer, DealerBatch};
-pub use gates::{cost, randomness_bytes};
-pub use model_owner::{ModelOwner, ModelOwnerBatch};
-pub use online::{Online, Step, Watch};
-pub use setup_seed::{HEADER_BYTES, SetupSeed, SetupSeeds};
+/// Masked wires, as a protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Masked;

@@ -70,7 +70,7 @@ impl Writer {
 }
 
 /// A message being read.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     from: &'static str,
     ring: Ring,
     bytes: &'a [u8],

@@ -5,11 +5,12 @@ mod analysis;
 mod interval;
 mod pieces;
 
-pub use analysis::{Analysis, analyse};
+pub use analysis::{Analysis, analyse, analyse_within};
 
+use crate::circuit::parameters::GateParameters;
 use crate::circuit::{Circuit, Gate, Slot, pool};
 use crate::linear::LinearMap;
-use crate::model::{GateParameters, Model};
+use crate::model::Model;
 
 /// The logits of a batch of encoded images.
 ///

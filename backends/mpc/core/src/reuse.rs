@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::beaver::Beaver;
 use crate::circuit::{Circuit, Format, SignProtocol};
-use crate::masked::Step;
+use crate::masked::Masked;
 use crate::model::{LayerParameters, Model};
-use crate::network::{Architecture, Conv2d, Layer, Shape, Window};
-use crate::protocol::{Beaver, Masked, Protocol};
+use crate::program::{Operation, Program};
 use crate::random::Seed;
 use crate::random::uses::{self, Use};
 use crate::ring::Ring;
+use crate::session::{DataOwner, Dealer, ModelOwner, Peer, Protocol, Step};
+use veilbench_networks::{Conv2d, Shape, Window};
 
 /// What one party has read.
 #[derive(Default)]
@@ -39,24 +41,24 @@ impl Reader {
 fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
     let conv = |outputs| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
-        Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1; 2], window })
+        Operation::Conv2d(Conv2d { inputs: 1, outputs, groups: 1, dilation: [1; 2], window })
     };
     let pool = Window { kernel: [2; 2], stride: [2; 2], padding: [0; 4] };
     let layers = vec![
         conv(2),
-        Layer::MaxPool(pool),
-        Layer::Relu,
-        Layer::AveragePool(pool),
-        Layer::Flatten,
-        Layer::Dense { outputs: 3 },
-        Layer::Quadratic,
-        Layer::Dense { outputs: 4 },
-        Layer::Dense { outputs: 2 },
+        Operation::MaxPool(pool),
+        Operation::Relu,
+        Operation::AveragePool(pool),
+        Operation::Flatten,
+        Operation::Dense { outputs: 3 },
+        Operation::Quadratic,
+        Operation::Dense { outputs: 4 },
+        Operation::Dense { outputs: 2 },
     ];
-    let architecture = Architecture { input: Shape::image(1, 10, 10), layers, magnitudes: vec![] };
+    let program = Program { input: Shape::image(1, 10, 10), operations: layers, magnitudes: vec![] };
     let ring = Ring::FULL;
     let format = Format { activation_bits: 10, weight_bits: 10, ring, signs, input_magnitude: 1.0 };
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
     let affine = |weights: usize, bias: usize| LayerParameters::Affine {
         weights: (0..weights).map(|at| at as f32 % 3.0 / 8.0 - 0.125).collect(),
         bias: vec![0.25; bias],
@@ -72,37 +74,37 @@ fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
 fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
     let (circuit, model) = network(signs);
     let [mut dealing, mut asking, mut serving] = [(); 3].map(|()| Reader::default());
-    let (mut dealer, seeds) = dealing.does(|| P::dealer(Arc::clone(&circuit)).unwrap());
+    let (mut dealer, seeds) = dealing.does(|| Dealer::<P>::new(Arc::clone(&circuit)).unwrap());
     let (mut model_owner, weights) =
-        serving.does(|| P::model_owner(Arc::clone(&circuit), seeds.model_owner, model).unwrap());
+        serving.does(|| ModelOwner::<P>::new(Arc::clone(&circuit), seeds.model_owner, model).unwrap());
     let mut data_owner =
-        asking.does(|| P::data_owner(Arc::clone(&circuit), seeds.data_owner, &weights).unwrap());
+        asking.does(|| DataOwner::<P>::new(Arc::clone(&circuit), seeds.data_owner, &weights).unwrap());
     for (batch, images) in [1, 3, 2, 3].into_iter().enumerate() {
-        let corrections: Vec<_> = dealing.does(|| P::deal(&mut dealer, images).collect());
-        let (mut client, differences) = asking.does(|| P::expand(P::reserve(&mut data_owner, images)));
-        let mut server = serving.does(|| P::prepare(&mut model_owner, images));
+        let corrections: Vec<_> = dealing.does(|| dealer.batch(images).collect());
+        let (mut client, differences) = asking.does(|| data_owner.prepare(images));
+        let mut server = serving.does(|| model_owner.prepare(images));
         for corrections in &corrections {
-            serving.does(|| P::model_owner_receives(&mut server, corrections.to_model_owner()).unwrap());
+            serving.does(|| server.receive(Peer::Dealer, corrections.to_model_owner()).unwrap());
             if let Some(keys) = corrections.to_data_owner() {
-                asking.does(|| P::data_owner_receives(&mut client, keys).unwrap());
+                asking.does(|| client.receive(Peer::Dealer, keys).unwrap());
             }
         }
-        if P::awaits_data_owner(&server) {
-            serving.does(|| P::receive_from_data_owner(&mut server, &differences).unwrap());
+        if let Some(differences) = &differences {
+            serving.does(|| server.receive(Peer::DataOwner, differences).unwrap());
         }
         if batch == 1 {
             continue;
         }
-        let mut server = serving.does(|| P::start_model_owner(server).unwrap());
+        let mut server = serving.does(|| server.start().unwrap());
         let pixels = vec![0.5; images * circuit.inputs()];
-        let (mut client, mut message) = asking.does(|| P::start_data_owner(client, &pixels).unwrap());
+        let (mut client, mut message) = asking.does(|| client.start(&pixels).unwrap());
         loop {
             let (Step::Send(answer) | Step::Last(answer)) =
-                serving.does(|| P::receive(&mut server, &message).unwrap())
+                serving.does(|| server.receive(&message).unwrap())
             else {
                 panic!("the model owner learned the logits")
             };
-            match asking.does(|| P::receive(&mut client, &answer).unwrap()) {
+            match asking.does(|| client.receive(&answer).unwrap()) {
                 Step::Send(next) => message = next,
                 _ => break,
             }

@@ -1,5 +1,8 @@
 //! The ring Z/2^L, fixed-point numbers in it, and its elements as bytes.
 
+pub mod linear;
+pub mod product;
+
 use crate::Error;
 
 /// The ring Z/2^L for L = 8 * `bytes`. Elements are kept in the low bits of a `u64`; the high bits

@@ -7,32 +7,33 @@ use session::{bent, format};
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Gate};
 use veilbench_mpc::model::{LayerParameters, Model};
-use veilbench_mpc::network::{Architecture, Layer, Shape};
 use veilbench_mpc::oracle::analyse;
+use veilbench_mpc::program::{Operation, Program};
+use veilbench_networks::Shape;
 
 const BITS: u32 = 12;
 
-fn network(inputs: usize, layers: &[(Layer, f64)]) -> Architecture {
+fn network(inputs: usize, layers: &[(Operation, f64)]) -> Program {
     let (layers, magnitudes) = layers.iter().map(|&(layer, magnitude)| (layer, Some(magnitude))).unzip();
-    Architecture { input: Shape::vector(inputs), layers, magnitudes }
+    Program { input: Shape::Flat(inputs), operations: layers, magnitudes }
 }
 
-fn dense(outputs: usize) -> Layer {
-    Layer::Dense { outputs }
+fn dense(outputs: usize) -> Operation {
+    Operation::Dense { outputs }
 }
 
 /// Of every gate the largest magnitude it may write, as a number. Every dense layer has weights of one value.
-fn bounds(layers: &[Layer], weights: &[f32]) -> Vec<f64> {
-    let architecture = Architecture { input: Shape::vector(1), layers: layers.to_vec(), magnitudes: vec![] };
-    let circuit = Circuit::compile(&architecture, format(8, BITS)).unwrap();
-    let (mut weights, shapes) = (weights.iter(), architecture.shapes().unwrap());
+fn bounds(layers: &[Operation], weights: &[f32]) -> Vec<f64> {
+    let program = Program { input: Shape::Flat(1), operations: layers.to_vec(), magnitudes: vec![] };
+    let circuit = Circuit::compile(&program, format(8, BITS)).unwrap();
+    let (mut weights, shapes) = (weights.iter(), program.shapes().unwrap());
     let mut inputs = 1;
     let parameters: Vec<LayerParameters> = layers
         .iter()
         .zip(shapes)
         .map(|(layer, shape)| {
             let read = std::mem::replace(&mut inputs, shape.len());
-            let Layer::Dense { outputs } = layer else { return LayerParameters::None };
+            let Operation::Dense { outputs } = layer else { return LayerParameters::None };
             let weights = weights.by_ref().copied().take(read * outputs).collect();
             LayerParameters::Affine { weights, bias: vec![0.0; *outputs] }
         })
@@ -52,7 +53,7 @@ fn bounds(layers: &[Layer], weights: &[f32]) -> Vec<f64> {
     circuit.gates().iter().zip(magnitudes).map(number).collect()
 }
 
-fn last_bound(layers: &[Layer], weights: &[f32]) -> f64 {
+fn last_bound(layers: &[Operation], weights: &[f32]) -> f64 {
     // The last gate is the output.
     let bounds = bounds(layers, weights);
     bounds[bounds.len() - 2]
@@ -61,23 +62,23 @@ fn last_bound(layers: &[Layer], weights: &[f32]) -> f64 {
 /// Inputs are 4 at most.
 #[test]
 fn a_sum_is_bounded_by_both_of_its_wires() {
-    let bound = last_bound(&[dense(1), Layer::Keep, dense(1), Layer::Add(0)], &[1.0, 3.0]);
+    let bound = last_bound(&[dense(1), Operation::Keep, dense(1), Operation::Add(0)], &[1.0, 3.0]);
     assert!((bound - 16.0).abs() < 0.01, "{bound}");
-    let held = [dense(1), Layer::Hold, Layer::Keep, dense(1), Layer::Add(0)];
+    let held = [dense(1), Operation::Hold, Operation::Keep, dense(1), Operation::Add(0)];
     let bound = last_bound(&held, &[1.0, 3.0]);
     assert!((bound - 16.0).abs() < 0.01, "{bound}");
 }
 
 #[test]
 fn what_is_recalled_is_bounded_as_it_was() {
-    let layers = [dense(1), Layer::Keep, dense(1), Layer::Keep, Layer::Recall(0), dense(1)];
+    let layers = [dense(1), Operation::Keep, dense(1), Operation::Keep, Operation::Recall(0), dense(1)];
     let bound = last_bound(&layers, &[1.0, 100.0, 2.0]);
     assert!((bound - 8.0).abs() < 0.01, "{bound}");
 }
 
 #[test]
 fn the_kept_channels_of_a_concatenation_come_first() {
-    let layers = [dense(1), Layer::Hold, Layer::Keep, dense(1), Layer::Concat(0), dense(1)];
+    let layers = [dense(1), Operation::Hold, Operation::Keep, dense(1), Operation::Concat(0), dense(1)];
     let bound = |weights: [f32; 2]| last_bound(&layers, &[&[1.0, 100.0][..], &weights].concat());
     assert!((bound([1.0, 0.0]) - 4.0).abs() < 0.01, "{}", bound([1.0, 0.0]));
     assert!((bound([0.0, 1.0]) - 400.0).abs() < 0.1, "{}", bound([0.0, 1.0]));
@@ -88,8 +89,8 @@ fn the_kept_channels_of_a_concatenation_come_first() {
 fn a_function_that_is_constant_at_both_ends_is_bounded_whatever_it_reads() {
     let [spread, relu, together] = bent(1, true);
     let layers = vec![dense(1), spread, relu, together];
-    let architecture = Architecture { input: Shape::vector(1), layers, magnitudes: vec![] };
-    let circuit = Circuit::compile(&architecture, format(8, BITS)).unwrap();
+    let program = Program { input: Shape::Flat(1), operations: layers, magnitudes: vec![] };
+    let circuit = Circuit::compile(&program, format(8, BITS)).unwrap();
     let affine = |weights: Vec<f32>| LayerParameters::Affine { weights, bias: vec![0.0] };
     // Slopes 2, then -1, then 0 from knots -1.5, 0 and 2: 0, 3, 1.
     let pieces = affine(vec![2.0, -3.0, 1.0]);
@@ -103,12 +104,12 @@ fn a_function_that_is_constant_at_both_ends_is_bounded_whatever_it_reads() {
 fn guards_are_where_products_read_and_nowhere_else() {
     let layers = [
         (dense(3), 2.0),
-        (Layer::Keep, 2.0),
+        (Operation::Keep, 2.0),
         // Nothing reads this one.
-        (Layer::Relu, 2.0),
-        (Layer::Keep, 2.0),
-        (Layer::Recall(0), 2.0),
-        (Layer::Relu, 2.0),
+        (Operation::Relu, 2.0),
+        (Operation::Keep, 2.0),
+        (Operation::Recall(0), 2.0),
+        (Operation::Relu, 2.0),
         (dense(2), 2.0),
     ];
     let circuit = Circuit::compile(&network(4, &layers), format(8, BITS)).unwrap();
@@ -119,15 +120,15 @@ fn guards_are_where_products_read_and_nowhere_else() {
 
 #[test]
 fn a_branch_of_the_image_needs_as_wide_a_ring_whichever_branch_comes_first() {
-    let branch = [(dense(4), 1.0), (Layer::Relu, 1.0), (dense(4), 1.0)];
+    let branch = [(dense(4), 1.0), (Operation::Relu, 1.0), (dense(4), 1.0)];
     let direct = [(dense(4), 128.0)];
-    let ring = |first: &[(Layer, f64)], second: &[(Layer, f64)]| {
+    let ring = |first: &[(Operation, f64)], second: &[(Operation, f64)]| {
         let layers = [
-            &[(Layer::Keep, 4.0)][..],
+            &[(Operation::Keep, 4.0)][..],
             first,
-            &[(Layer::Keep, 1.0), (Layer::Recall(0), 4.0)],
+            &[(Operation::Keep, 1.0), (Operation::Recall(0), 4.0)],
             second,
-            &[(Layer::Add(1), 1.0)],
+            &[(Operation::Add(1), 1.0)],
         ];
         let circuit = Circuit::compile(&network(4096, &layers.concat()), format(8, BITS)).unwrap();
         circuit.calibrated_ring().unwrap().bytes()
@@ -139,13 +140,13 @@ fn a_branch_of_the_image_needs_as_wide_a_ring_whichever_branch_comes_first() {
 /// Weights that a chain's last layer may have, a sum's may have as well.
 #[test]
 fn a_sum_at_the_end_has_the_room_of_a_product_at_the_end() {
-    let fits = |layers: Vec<Layer>, weights: &[f32]| {
-        let architecture = Architecture { input: Shape::vector(1), layers, magnitudes: vec![] };
-        let circuit = Circuit::compile(&architecture, format(4, BITS)).unwrap();
+    let fits = |layers: Vec<Operation>, weights: &[f32]| {
+        let program = Program { input: Shape::Flat(1), operations: layers, magnitudes: vec![] };
+        let circuit = Circuit::compile(&program, format(4, BITS)).unwrap();
         let affine = |&weight: &f32| LayerParameters::Affine { weights: vec![weight], bias: vec![0.0] };
         let mut weights = weights.iter().map(affine);
-        let layers = architecture.layers.iter().map(|layer| match layer {
-            Layer::Dense { .. } => weights.next().unwrap(),
+        let layers = program.operations.iter().map(|layer| match layer {
+            Operation::Dense { .. } => weights.next().unwrap(),
             _ => LayerParameters::None,
         });
         let model = Model::encode(&circuit, &layers.collect::<Vec<_>>()).unwrap();
@@ -153,22 +154,22 @@ fn a_sum_at_the_end_has_the_room_of_a_product_at_the_end() {
     };
     // Of 32 bits 24 are fractional, one is the sign: 128 fits at the end, 64 elsewhere.
     assert_eq!(fits(vec![dense(1), dense(1)], &[1.0, 25.0]), Ok(()));
-    let sum = vec![dense(1), Layer::Keep, dense(1), Layer::Add(0)];
+    let sum = vec![dense(1), Operation::Keep, dense(1), Operation::Add(0)];
     assert_eq!(fits(sum.clone(), &[1.0, 24.0]), Ok(()));
     assert!(matches!(fits(sum, &[1.0, 40.0]), Err(Error::Overflow { layer: 3, .. })));
-    let behind = vec![dense(1), Layer::Keep, dense(1), Layer::Add(0), dense(1)];
+    let behind = vec![dense(1), Operation::Keep, dense(1), Operation::Add(0), dense(1)];
     assert!(matches!(fits(behind, &[1.0, 24.0, 0.0]), Err(Error::Overflow { layer: 3, .. })));
 }
 
-fn joined(first: f64, second: f64) -> Architecture {
+fn joined(first: f64, second: f64) -> Program {
     network(
         4,
         &[
             (dense(4), first),
-            (Layer::Hold, first),
-            (Layer::Keep, first),
+            (Operation::Hold, first),
+            (Operation::Keep, first),
             (dense(4), second),
-            (Layer::Concat(0), first.max(second)),
+            (Operation::Concat(0), first.max(second)),
             (dense(2), 1.0),
         ],
     )
@@ -185,10 +186,16 @@ fn wires_that_meet_have_one_scale_and_what_it_would_lose_is_refused_by_its_layer
         assert!(matches!(refused, Err(Error::Unsupported { layer: own, .. }) if own == layer), "{refused:?}");
     }
     // Of a sum the digits are those of the larger one.
-    let sum = [(dense(4), 4.0), (Layer::Keep, 4.0), (dense(4), 1e-6), (Layer::Add(0), 4.0), (dense(2), 1.0)];
+    let sum = [
+        (dense(4), 4.0),
+        (Operation::Keep, 4.0),
+        (dense(4), 1e-6),
+        (Operation::Add(0), 4.0),
+        (dense(2), 1.0),
+    ];
     assert!(Circuit::compile(&network(4, &sum), format(8, BITS)).is_ok());
     // The image has no scale.
-    let image = [(Layer::Keep, 4.0), (dense(4), 1e6), (Layer::Add(0), 1e6)];
+    let image = [(Operation::Keep, 4.0), (dense(4), 1e6), (Operation::Add(0), 1e6)];
     let refused = Circuit::compile(&network(4, &image), format(8, BITS)).map(|_| ());
     assert!(matches!(refused, Err(Error::Unsupported { layer: 1, .. })), "{refused:?}");
 }

@@ -6,10 +6,12 @@ mod session;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use session::{SessionOf, architecture, body, by_function, format, images, parameters, to_parties};
+use session::{SessionOf, body, by_function, format, images, parameters, program, to_parties};
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Format};
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
+use veilbench_mpc::session::Protocol;
 
 /// Bytes that no two places of uniform messages have in common: of a million places, with a probability of 3e-8.
 const WINDOW: usize = 8;
@@ -17,9 +19,9 @@ const WINDOW: usize = 8;
 /// Two equal images in one message: what they are masked with must tell them apart, at every place.
 fn equal_images_look_different<P: Protocol>(format: Format) {
     for name in ["mnist-mlp", "mnist-cnn", "mnist-mlp-poly", "max-pools"] {
-        let architecture = architecture(name);
-        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-        let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+        let program = program(name);
+        let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+        let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
         let image = images(&circuit, 1, 3);
         let mut session = SessionOf::<P>::fresh(&circuit, &model);
         let sent = session.infer(&[&image[..], &image[..]].concat());

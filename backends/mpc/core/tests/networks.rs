@@ -4,19 +4,21 @@
 mod session;
 
 use session::{
-    Inference, Session, SessionOf, architecture, by_function, bytes, compile, format, images, parameters,
+    Inference, Session, SessionOf, by_function, bytes, compile, format, images, parameters, program,
     to_parties,
 };
 use std::sync::Arc;
 use veilbench_mpc::Error;
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Format};
-use veilbench_mpc::cost::Traffic;
-use veilbench_mpc::masked::{Dealer, ModelOwner, SetupSeed};
+use veilbench_mpc::cost::{Cost, Traffic};
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
-use veilbench_mpc::protocol::{Beaver, Protocol};
+use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::ring;
+use veilbench_mpc::session::{Dealer, ModelOwner, Protocol, SetupSeed};
+use veilbench_networks::Shape;
 
 fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
     images.iter().map(|&value| ring::encode(f64::from(value), bits).unwrap()).collect()
@@ -102,7 +104,7 @@ fn counted(name: &str, images: usize) -> [usize; 3] {
 fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Inference {
     let circuit = Arc::clone(&session.circuit);
     let inference = session.infer(&self::images(&circuit, images, 3));
-    let cost = P::cost(&circuit);
+    let cost = Cost::of::<P>(&circuit);
     let seeds = 2 * SetupSeed::BYTES;
     assert_eq!(cost.setup(), Traffic { bytes: seeds + session.masked_parameters.len(), messages: 3 });
     let dealt = to_parties(&inference.corrections);
@@ -119,7 +121,7 @@ fn what_every_protocol_sends_is_counted_beforehand() {
     for name in ["max-pools", "mnist-cnn-poly", "no-activation", "residual", "residual-poly", "smooth"] {
         let (circuit, model) = compile(name, format(8, 12));
         let (of_function, _) = compile(name, by_function(format(8, 12)));
-        let of_function_model = Model::encode(&of_function, &parameters(&architecture(name), 1)).unwrap();
+        let of_function_model = Model::encode(&of_function, &parameters(&program(name), 1)).unwrap();
         for images in [1, 3] {
             is_as_counted(&mut Session::fresh(&circuit, &model), images);
             is_as_counted(&mut Session::fresh(&of_function, &of_function_model), images);
@@ -176,15 +178,15 @@ fn a_narrow_ring_sends_proportionally_less() {
 
 #[test]
 fn squares_of_squares_need_calibration_and_then_agree() {
-    let mut architecture = architecture("malaria-cnn-poly");
+    let mut program = program("malaria-cnn-poly");
     let format = format(8, 10);
-    let parameters = parameters(&architecture, 1);
-    let circuit = Circuit::compile(&architecture, format).unwrap();
+    let parameters = parameters(&program, 1);
+    let circuit = Circuit::compile(&program, format).unwrap();
     let model = Model::encode(&circuit, &parameters).unwrap();
     assert!(matches!(analyse(&circuit, &model), Err(Error::Overflow { layer: 3.., .. })));
 
-    architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
+    program.magnitudes = vec![Some(8.0); program.operations.len()];
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
     let mut session = Session::fresh(&circuit, &model);
     let images = images(&circuit, 2, 5);
     let inference = session.infer(&images);
@@ -197,83 +199,80 @@ fn squares_of_squares_need_calibration_and_then_agree() {
 
 #[test]
 fn what_does_not_fit_the_ring_is_refused_with_the_layer() {
-    let architecture = architecture("mnist-mlp");
-    let circuit = Circuit::compile(&architecture, format(4, 14)).unwrap();
-    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let program = program("mnist-mlp");
+    let circuit = Circuit::compile(&program, format(4, 14)).unwrap();
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
     let circuit = Arc::new(circuit);
-    let (_, seeds) = Dealer::new(Arc::clone(&circuit)).unwrap();
-    let refused = ModelOwner::new(circuit, seeds.model_owner, model).map(|_| ());
+    let (_, seeds) = Dealer::<Masked>::new(Arc::clone(&circuit)).unwrap();
+    let refused = ModelOwner::<Masked>::new(circuit, seeds.model_owner, model).map(|_| ());
     assert!(matches!(refused, Err(Error::Overflow { layer: 1, .. })), "{refused:?}");
-    assert!(matches!(Circuit::compile(&architecture, format(4, 16)), Err(Error::Unsupported { .. })));
+    assert!(matches!(Circuit::compile(&program, format(4, 16)), Err(Error::Unsupported { .. })));
 }
 
 #[test]
 fn a_layer_that_cannot_run_is_named() {
-    let mut architecture = architecture("mnist-cnn");
-    architecture.layers.insert(0, Layer::Relu);
-    let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+    let mut program = program("mnist-cnn");
+    program.operations.insert(0, Operation::Relu);
+    let refused = Circuit::compile(&program, format(8, 16)).map(|_| ());
     assert!(matches!(refused, Err(Error::Unsupported { layer: 0, .. })), "{refused:?}");
 }
 
 #[test]
 fn a_magnitude_that_bounds_nothing_and_an_image_without_values_are_refused() {
     for wrong in [f64::NAN, f64::INFINITY, -1.0] {
-        let mut architecture = architecture("mnist-mlp");
-        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
-        architecture.magnitudes[3] = Some(wrong);
-        let refused = Circuit::compile(&architecture, format(8, 16)).map(|_| ());
+        let mut program = program("mnist-mlp");
+        program.magnitudes = vec![Some(8.0); program.operations.len()];
+        program.magnitudes[3] = Some(wrong);
+        let refused = Circuit::compile(&program, format(8, 16)).map(|_| ());
         assert!(matches!(refused, Err(Error::Unsupported { layer: 3, .. })), "{refused:?}");
     }
-    let mut architecture = architecture("mnist-mlp");
-    architecture.input.channels = 0;
-    assert!(matches!(
-        Circuit::compile(&architecture, format(8, 16)),
-        Err(Error::Unsupported { layer: 0, .. })
-    ));
+    let mut program = program("mnist-mlp");
+    program.input = Shape::image(0, 28, 28);
+    assert!(matches!(Circuit::compile(&program, format(8, 16)), Err(Error::Unsupported { layer: 0, .. })));
 }
 
 #[test]
 fn calibration_finds_a_narrower_ring_that_still_agrees() {
     for (name, bits, most) in [("mnist-mlp", 12, 5), ("malaria-cnn", 12, 5), ("mnist-cnn-poly", 10, 6)] {
-        let mut architecture = architecture(name);
-        architecture.magnitudes = vec![Some(8.0); architecture.layers.len()];
-        let ring = Circuit::compile(&architecture, format(8, bits)).unwrap().calibrated_ring().unwrap();
+        let mut program = program(name);
+        program.magnitudes = vec![Some(8.0); program.operations.len()];
+        let ring = Circuit::compile(&program, format(8, bits)).unwrap().calibrated_ring().unwrap();
         assert!(ring.bytes() <= most, "{name} needs {} bytes", ring.bytes());
         let format = Format { ring, ..format(8, bits) };
-        let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-        let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+        let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+        let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
         let images = images(&circuit, 2, 5);
         let logits = Session::fresh(&circuit, &model).infer(&images).logits;
         for (logit, expected) in logits.iter().zip(evaluate(&circuit, &model, &encoded(&images, bits))) {
             assert!((circuit.decode(*logit) - circuit.decode(expected)).abs() < 0.05, "{name}");
         }
-        architecture.magnitudes.clear();
-        assert!(Circuit::compile(&architecture, format).unwrap().calibrated_ring().is_none());
+        program.magnitudes.clear();
+        assert!(Circuit::compile(&program, format).unwrap().calibrated_ring().is_none());
     }
 }
 
 /// Products that overflow, and ones that only ask for more memory than there is.
 #[test]
-fn an_architecture_that_names_absurd_sizes_is_refused_before_anything_is_allocated() {
-    let refused = |change: &dyn Fn(&mut veilbench_mpc::network::Architecture)| {
-        let mut architecture = architecture("mnist-cnn");
-        change(&mut architecture);
-        matches!(Circuit::compile(&architecture, format(8, 16)), Err(Error::Unsupported { .. }))
+fn a_program_that_names_absurd_sizes_is_refused_before_anything_is_allocated() {
+    let refused = |change: &dyn Fn(&mut Program)| {
+        let mut program = program("mnist-cnn");
+        change(&mut program);
+        matches!(Circuit::compile(&program, format(8, 16)), Err(Error::Unsupported { .. }))
     };
     for huge in [usize::MAX, 1 << 40, 1 << 33] {
-        assert!(refused(&|architecture| architecture.input.channels = huge));
-        assert!(refused(&|architecture| architecture.input.height = huge));
-        for layer in 0..architecture("mnist-cnn").layers.len() {
-            assert!(refused(&|architecture| architecture.layers[layer] = Layer::Dense { outputs: huge }));
-            assert!(refused(&|architecture| {
-                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+        assert!(refused(&|program| program.input = Shape::image(huge, 28, 28)));
+        assert!(refused(&|program| program.input = Shape::image(1, huge, 28)));
+        for layer in 0..program("mnist-cnn").operations.len() {
+            assert!(refused(&|program| program.operations[layer] = Operation::Dense { outputs: huge }));
+            assert!(refused(&|program| {
+                if let Operation::Conv2d(conv) = &mut program.operations[0] {
                     conv.outputs = huge;
                 }
             }));
         }
         for side in 0..4 {
-            assert!(refused(&|architecture| {
-                if let Layer::Conv2d(conv) = &mut architecture.layers[0] {
+            assert!(refused(&|program| {
+                if let Operation::Conv2d(conv) = &mut program.operations[0] {
                     conv.window.padding[side] = huge;
                 }
             }));

@@ -9,21 +9,23 @@
 mod session;
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use session::uniform::{DRAWS, Tally};
 use session::{
     Described, Inference, Quantity, SessionOf, Transcript, bent, body, by_function, dealt, format, parameters,
 };
-use veilbench_mpc::beaver;
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Format, Gate};
 use veilbench_mpc::linear::LinearMap;
-use veilbench_mpc::masked::{self, SetupSeeds};
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::network::{Architecture, Conv2d, Layer, Shape, Window};
-use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
+use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring::encode;
+use veilbench_mpc::session::{Dealer, Protocol};
+use veilbench_networks::{Conv2d, Shape, Window};
 
 /// Fractional bits.
 const BITS: u32 = 10;
@@ -32,22 +34,22 @@ const BITS: u32 = 10;
 /// between them.
 fn chain(format: Format) -> (Arc<Circuit>, Model) {
     let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
-    let (layers, magnitudes): (Vec<Layer>, Vec<Option<f64>>) = [
-        (Layer::Conv2d(Conv2d { outputs: 2, groups: 1, dilation: [1; 2], window }), Some(4.0)),
-        (Layer::MaxPool(Window::tiles(2)), Some(4.0)),
-        (Layer::Relu, Some(4.0)),
-        (Layer::AveragePool(Window { kernel: [1, 2], stride: [1, 2], padding: [0; 4] }), Some(4.0)),
-        (Layer::Flatten, Some(4.0)),
-        (Layer::Dense { outputs: 3 }, Some(0.5)),
-        (Layer::Quadratic, Some(0.5)),
-        (Layer::Dense { outputs: 4 }, None),
-        (Layer::Dense { outputs: 2 }, None),
+    let (layers, magnitudes): (Vec<Operation>, Vec<Option<f64>>) = [
+        (Operation::Conv2d(Conv2d { inputs: 1, outputs: 2, groups: 1, dilation: [1; 2], window }), Some(4.0)),
+        (Operation::MaxPool(Window::tiles(2)), Some(4.0)),
+        (Operation::Relu, Some(4.0)),
+        (Operation::AveragePool(Window { kernel: [1, 2], stride: [1, 2], padding: [0; 4] }), Some(4.0)),
+        (Operation::Flatten, Some(4.0)),
+        (Operation::Dense { outputs: 3 }, Some(0.5)),
+        (Operation::Quadratic, Some(0.5)),
+        (Operation::Dense { outputs: 4 }, None),
+        (Operation::Dense { outputs: 2 }, None),
     ]
     .into_iter()
     .unzip();
-    let architecture = Architecture { input: Shape::image(1, 6, 6), layers, magnitudes };
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-    let model = Model::encode(&circuit, &parameters(&architecture, 5)).unwrap();
+    let program = Program { input: Shape::image(1, 6, 6), operations: layers, magnitudes };
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 5)).unwrap();
     assert_eq!(circuit.gates().iter().filter(|gate| gate.guard().is_some()).count(), 2);
     (circuit, model)
 }
@@ -55,31 +57,31 @@ fn chain(format: Format) -> (Arc<Circuit>, Model) {
 /// Every gate of graphs, with guards: an open wire that a rectifier, a sum and a function of lines read, a held one that a sum and a
 /// concatenation read, and sums of either kind.
 fn graph(format: Format) -> (Arc<Circuit>, Model) {
-    let conv = |outputs, kernel, padding| {
+    let conv = |inputs, outputs, kernel, padding| {
         let window = Window { kernel: [kernel; 2], stride: [1; 2], padding: [padding; 4] };
-        Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1; 2], window })
+        Operation::Conv2d(Conv2d { inputs, outputs, groups: 1, dilation: [1; 2], window })
     };
     let layers = [
-        &[conv(2, 3, 0), Layer::Keep, Layer::Relu, Layer::Keep][..],
+        &[conv(1, 2, 3, 0), Operation::Keep, Operation::Relu, Operation::Keep][..],
         &[
-            conv(2, 3, 1),
-            Layer::Add(0),
-            Layer::Relu,
-            Layer::Concat(1),
-            conv(2, 1, 0),
-            Layer::Add(1),
-            Layer::Relu,
+            conv(2, 2, 3, 1),
+            Operation::Add(0),
+            Operation::Relu,
+            Operation::Concat(1),
+            conv(4, 2, 1, 0),
+            Operation::Add(1),
+            Operation::Relu,
         ],
-        &[Layer::Flatten, Layer::Dense { outputs: 3 }, Layer::Keep, Layer::Recall(0)],
+        &[Operation::Flatten, Operation::Dense { outputs: 3 }, Operation::Keep, Operation::Recall(0)],
         &bent(2, false),
-        &[Layer::Flatten, Layer::Dense { outputs: 3 }, Layer::Add(2)],
+        &[Operation::Flatten, Operation::Dense { outputs: 3 }, Operation::Add(2)],
     ]
     .concat();
     // Logits of which nothing is known come whole.
     let magnitudes = (1..=layers.len()).map(|count| (count < layers.len()).then_some(4.0)).collect();
-    let architecture = Architecture { input: Shape::image(1, 4, 3), layers, magnitudes };
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-    let model = Model::encode(&circuit, &parameters(&architecture, 5)).unwrap();
+    let program = Program { input: Shape::image(1, 4, 3), operations: layers, magnitudes };
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 5)).unwrap();
     assert_eq!(circuit.gates().iter().filter(|gate| gate.guard().is_some()).count(), 4);
     (circuit, model)
 }
@@ -88,13 +90,10 @@ fn image(circuit: &Circuit) -> Vec<f32> {
     (0..circuit.inputs()).map(|at| 1.0 + (at % 7) as f32 / 8.0).collect()
 }
 
-/// A dealer of fixed seeds, and its seeds.
-type Deal<P> = fn(Arc<Circuit>, [Seed; 4]) -> (<P as Protocol>::Dealer, SetupSeeds);
-
 /// A protocol, as a network runs in it.
 struct Setting<P: Protocol> {
     format: Format,
-    deal: Deal<P>,
+    protocol: PhantomData<P>,
     network: fn(Format) -> (Arc<Circuit>, Model),
 }
 
@@ -105,7 +104,7 @@ impl<P: Protocol> Setting<P> {
 }
 
 fn tree() -> Setting<Masked> {
-    Setting { format: format(8, BITS), deal: masked::Dealer::with_insecure_seeds, network: chain }
+    Setting { format: format(8, BITS), protocol: PhantomData, network: chain }
 }
 
 fn function() -> Setting<Masked> {
@@ -113,7 +112,7 @@ fn function() -> Setting<Masked> {
 }
 
 fn textbook() -> Setting<Beaver> {
-    Setting { format: format(8, BITS), deal: beaver::Dealer::with_insecure_seeds, network: chain }
+    Setting { format: format(8, BITS), protocol: PhantomData, network: chain }
 }
 
 /// What stays the same while all else is drawn anew.
@@ -136,7 +135,8 @@ fn repeat<P: Protocol>(setting: &Setting<P>, fixed: Fixed, mut see: impl FnMut(&
             let fresh = || Seed::generate().unwrap();
             let data_owner = if fixed == Fixed::DataOwner { constant(1) } else { fresh() };
             let model_owner = if fixed == Fixed::ModelOwner { constant(2) } else { fresh() };
-            let dealt = (setting.deal)(Arc::clone(&circuit), [constant(0), data_owner, model_owner, fresh()]);
+            let seeds = [constant(0), data_owner, model_owner, fresh()];
+            let dealt = Dealer::with_insecure_seeds(Arc::clone(&circuit), seeds);
             session = Some(SessionOf::<P>::new(&circuit, &model, dealt));
         }
         let session = session.as_mut().unwrap();
@@ -396,11 +396,11 @@ fn batches_of_graphs_have_nothing_in_common_with_triples() {
 /// More values than are compared side by side, of two equal images in one message: neighbours have masks of their own, and so have images.
 fn neighbours_share_no_mask<P: Protocol + Described>(setting: &Setting<P>) {
     let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
-    let conv = Layer::Conv2d(Conv2d { outputs: 1, groups: 1, dilation: [1; 2], window });
-    let layers = vec![conv, Layer::Relu, Layer::Dense { outputs: 1 }];
-    let architecture = Architecture { input: Shape::image(1, 9, 9), layers, magnitudes: vec![] };
-    let circuit = Arc::new(Circuit::compile(&architecture, setting.format).unwrap());
-    let model = Model::encode(&circuit, &parameters(&architecture, 5)).unwrap();
+    let conv = Operation::Conv2d(Conv2d { inputs: 1, outputs: 1, groups: 1, dilation: [1; 2], window });
+    let layers = vec![conv, Operation::Relu, Operation::Dense { outputs: 1 }];
+    let program = Program { input: Shape::image(1, 9, 9), operations: layers, magnitudes: vec![] };
+    let circuit = Arc::new(Circuit::compile(&program, setting.format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 5)).unwrap();
     let mut session = SessionOf::<P>::fresh(&circuit, &model);
     let mut tally = Tally::default();
     for _ in 0..DRAWS {

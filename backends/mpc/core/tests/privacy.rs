@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use session::{Inference, Session, body, by_function, compile, format, images, to_parties};
 use veilbench_mpc::Error;
-use veilbench_mpc::masked::{Corrections, Dealer, Step};
 use veilbench_mpc::random::Seed;
+use veilbench_mpc::session::{Corrections, Dealer, Peer, Step};
 
 /// Chi-square over the 256 byte values, as standard deviations from its mean.
 fn chi_square_deviation(counts: &[u64; 256]) -> f64 {
@@ -138,9 +138,9 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
             let (prepared, differences) = session.data_owner.prepare(1);
             let mut batch = session.model_owner.prepare(1);
             for correction in session.dealer.batch(1) {
-                batch.receive_from_dealer(correction.to_model_owner()).unwrap();
+                batch.receive(Peer::Dealer, correction.to_model_owner()).unwrap();
             }
-            batch.receive_from_data_owner(&differences).unwrap();
+            batch.receive(Peer::DataOwner, &differences.unwrap()).unwrap();
             let mut server = batch.start().unwrap();
             let (mut client, mut message) = prepared.start(&vec![0.5; circuit.inputs()]).unwrap();
             for turn in 0.. {
@@ -169,6 +169,7 @@ fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
         let corrections: Vec<Corrections> = session.dealer.batch(1).collect();
         let (correction, keys) = (&corrections[0], corrections[1].to_data_owner().unwrap());
         let (mut client, differences) = session.data_owner.prepare(1);
+        let differences = differences.unwrap();
         let mut batch = session.model_owner.prepare(1);
         let wrong = |message: &[u8]| {
             let mut wrong = message.to_vec();
@@ -176,17 +177,17 @@ fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
             wrong
         };
         if of_dealer {
-            let refused = batch.receive_from_dealer(&wrong(correction.to_model_owner()));
+            let refused = batch.receive(Peer::Dealer, &wrong(correction.to_model_owner()));
             assert!(matches!(refused, Err(Error::Length { from: "dealer", .. })));
-            assert!(matches!(client.receive_from_dealer(&wrong(keys)), Err(Error::Length { .. })));
-            assert!(over(client.receive_from_dealer(keys)));
+            assert!(matches!(client.receive(Peer::Dealer, &wrong(keys)), Err(Error::Length { .. })));
+            assert!(over(client.receive(Peer::Dealer, keys)));
             assert!(over(client.start(&vec![0.0; circuit.inputs()]).map(|_| ())));
         } else {
-            let refused = batch.receive_from_data_owner(&wrong(&differences));
+            let refused = batch.receive(Peer::DataOwner, &wrong(&differences));
             assert!(matches!(refused, Err(Error::Length { from: "data owner", .. })));
         }
-        assert!(over(batch.receive_from_dealer(correction.to_model_owner())));
-        assert!(over(batch.receive_from_data_owner(&differences)));
+        assert!(over(batch.receive(Peer::Dealer, correction.to_model_owner())));
+        assert!(over(batch.receive(Peer::DataOwner, &differences)));
         assert!(over(batch.start().map(|_| ())));
     }
 }
@@ -201,17 +202,18 @@ fn comparison_keys_out_of_order_or_twice_are_refused_by_both() {
             let keys: Vec<&[u8]> = corrections.iter().filter_map(Corrections::to_data_owner).collect();
             let mut client = session.data_owner.prepare(1).0;
             let mut server = session.model_owner.prepare(1);
-            server.receive_from_dealer(corrections[0].to_model_owner()).unwrap();
+            server.receive(Peer::Dealer, corrections[0].to_model_owner()).unwrap();
             for keys in &keys[..due] {
-                client.receive_from_dealer(keys).unwrap();
-                server.receive_from_dealer(keys).unwrap();
+                client.receive(Peer::Dealer, keys).unwrap();
+                server.receive(Peer::Dealer, keys).unwrap();
             }
-            let refused = [client.receive_from_dealer(keys[wrong]), server.receive_from_dealer(keys[wrong])];
+            let refused =
+                [client.receive(Peer::Dealer, keys[wrong]), server.receive(Peer::Dealer, keys[wrong])];
             for refused in refused {
                 assert!(matches!(refused, Err(Error::WrongRandomness { .. } | Error::Length { .. })));
             }
-            assert!(matches!(client.receive_from_dealer(keys[due]), Err(Error::OutOfOrder { .. })));
-            assert!(matches!(server.receive_from_dealer(keys[due]), Err(Error::OutOfOrder { .. })));
+            assert!(matches!(client.receive(Peer::Dealer, keys[due]), Err(Error::OutOfOrder { .. })));
+            assert!(matches!(server.receive(Peer::Dealer, keys[due]), Err(Error::OutOfOrder { .. })));
         }
     }
 }
@@ -225,10 +227,13 @@ fn randomness_of_another_batch_is_refused() {
     drop(session.model_owner.prepare(1));
     let (mut first, mut batch) = (session.model_owner.prepare(1), session.model_owner.prepare(1));
     assert!(matches!(
-        batch.receive_from_dealer(old[0].to_model_owner()),
+        batch.receive(Peer::Dealer, old[0].to_model_owner()),
         Err(Error::WrongRandomness { what: "batch", .. })
     ));
-    assert!(matches!(first.receive_from_data_owner(&old_differences), Err(Error::WrongRandomness { .. })));
+    assert!(matches!(
+        first.receive(Peer::DataOwner, &old_differences.unwrap()),
+        Err(Error::WrongRandomness { .. })
+    ));
     assert!(matches!(batch.start(), Err(Error::OutOfOrder { .. })));
 }
 

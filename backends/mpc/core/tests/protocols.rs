@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use session::{compile, format, images};
 use veilbench_mpc::Error;
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::masked::{SetupSeeds, Step};
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::oracle::evaluate;
-use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
 use veilbench_mpc::ring::encode;
+use veilbench_mpc::session::{DataOwner, Dealer, ModelOwner, Peer, Protocol, SetupSeeds, Step};
 
 /// What a message is changed to on its way.
 type Change<'a> = &'a dyn Fn(usize, &mut Vec<u8>);
@@ -25,30 +26,30 @@ fn run<P: Protocol>(
     change: Change<'_>,
 ) -> Result<Vec<u64>, Error> {
     let count = images.len() / circuit.inputs();
-    let (mut dealer, SetupSeeds { data_owner, model_owner }) = P::dealer(Arc::clone(circuit))?;
-    let (mut model_owner, weights) = P::model_owner(Arc::clone(circuit), model_owner, model.clone())?;
-    let mut data_owner = P::data_owner(Arc::clone(circuit), data_owner, &weights)?;
-    let (mut client, differences) = P::expand(P::reserve(&mut data_owner, count));
-    let mut server = P::prepare(&mut model_owner, count);
-    for corrections in P::deal(&mut dealer, count) {
-        P::model_owner_receives(&mut server, corrections.to_model_owner())?;
+    let (mut dealer, SetupSeeds { data_owner, model_owner }) = Dealer::<P>::new(Arc::clone(circuit))?;
+    let (mut model_owner, weights) = ModelOwner::<P>::new(Arc::clone(circuit), model_owner, model.clone())?;
+    let mut data_owner = DataOwner::<P>::new(Arc::clone(circuit), data_owner, &weights)?;
+    let (mut client, differences) = data_owner.prepare(count);
+    let mut server = model_owner.prepare(count);
+    for corrections in dealer.batch(count) {
+        server.receive(Peer::Dealer, corrections.to_model_owner())?;
         if let Some(keys) = corrections.to_data_owner() {
-            P::data_owner_receives(&mut client, keys)?;
+            client.receive(Peer::Dealer, keys)?;
         }
     }
-    if P::awaits_data_owner(&server) {
-        P::receive_from_data_owner(&mut server, &differences)?;
+    if let Some(differences) = &differences {
+        server.receive(Peer::DataOwner, differences)?;
     }
-    let mut server = P::start_model_owner(server)?;
-    let (mut client, mut message) = P::start_data_owner(client, images)?;
+    let mut server = server.start()?;
+    let (mut client, mut message) = client.start(images)?;
     for turn in 0.. {
         let receiver = if turn % 2 == 0 { &mut server } else { &mut client };
         change(turn, &mut message);
-        match P::receive(receiver, &message) {
+        match receiver.receive(&message) {
             Ok(Step::Send(next) | Step::Last(next)) => message = next,
             Ok(Step::Logits(logits)) => return Ok(logits),
             Err(error) => {
-                let again = P::receive(receiver, &message).map(|_| ());
+                let again = receiver.receive(&message).map(|_| ());
                 assert!(matches!(again, Err(Error::OutOfOrder { .. })), "{again:?} after {error}");
                 return Err(error);
             }

@@ -1,17 +1,9 @@
 //! The secret-sharing backends: `mpc`, `mpc-fss` and `mpc-beaver`. The protocols are in `veilbench-mpc`; here their
 //! messages meet links, batches are cut into messages, and spans are timed.
 
-mod batches;
-mod branches;
-mod data_owner;
-mod dealer;
-mod format;
-mod layers;
 mod lowering;
-mod model_owner;
-mod piecewise;
-mod prediction;
-mod splines;
+mod planning;
+mod roles;
 #[cfg(test)]
 mod tests;
 mod two_party;
@@ -21,17 +13,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use veilbench_mpc as core;
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, SignProtocol};
-use veilbench_mpc::protocol::{Beaver, Masked, Protocol};
+use veilbench_mpc::cost::Cost;
+use veilbench_mpc::masked::Masked;
+use veilbench_mpc::session::Protocol;
 use veilbench_networks::Architecture;
 
-use batches::BatchSplit;
 use lowering::{Lowered, lower};
-use prediction::{Predictor, Rates};
+use planning::batches::{self, BatchSplit};
+use planning::format;
+use planning::prediction::{Predictor, Rates};
+use roles::{data_owner, dealer, model_owner};
 pub use two_party::TwoParty;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, LinkError, Party, Plan, Profile, Protection, Role,
-    RoleContext, Setting, Technology, Unsupported,
+    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
+    RoleInput, Setting, Technology, Unsupported,
 };
 
 /// One protocol as a backend.
@@ -103,8 +100,8 @@ impl<P: Protocol> Mpc<P> {
         let parameters: format::Parameters = serde_json::from_value(plan.parameters.clone())
             .map_err(|error| Error::protocol(format!("the plan is not this backend's: {error}")))?;
         let mut lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
-        lowered.architecture.magnitudes = parameters.magnitudes();
-        let circuit = Circuit::compile(&lowered.architecture, parameters.format(self.signs)?)
+        lowered.program.magnitudes = parameters.magnitudes();
+        let circuit = Circuit::compile(&lowered.program, parameters.format(self.signs)?)
             .map_err(Error::engine("compiling the network"))?;
         let cut = BatchSplit::new(parameters.images_a_message, parameters.images_dealt_ahead);
         Ok((lowered, Arc::new(circuit), cut))
@@ -155,7 +152,8 @@ impl<P: Protocol> Backend for Mpc<P> {
         let lowered = lower(architecture)?;
         let (circuit, mut notes) = format::choose(&lowered, self.signs, job.setting(&RING) == "wide")?;
         notes.extend(lowered.approximations());
-        let randomness = P::randomness_bytes(&circuit);
+        let cost = Cost::of::<P>(&circuit);
+        let randomness = cost.randomness_bytes();
         let cut = BatchSplit::choose(randomness, job);
         if cut.ahead() < job.batch {
             notes.push(format!(
@@ -171,7 +169,7 @@ impl<P: Protocol> Backend for Mpc<P> {
             weight_bits: format.weight_bits,
             input_magnitude: format.input_magnitude,
             magnitudes_log2: lowered
-                .architecture
+                .program
                 .magnitudes
                 .iter()
                 .map(|magnitude| magnitude.map(format::rounded_up))
@@ -180,8 +178,7 @@ impl<P: Protocol> Backend for Mpc<P> {
             images_dealt_ahead: cut.ahead(),
         };
         let (prediction, batch_ns) =
-            Predictor { cost: P::cost(&circuit), randomness_bytes: randomness, rates: self.rates, cut, job }
-                .predict();
+            Predictor { cost, randomness_bytes: randomness, rates: self.rates, cut, job }.predict();
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
         Ok(Plan {
             security_bits: Some(self.security_bits),
@@ -195,10 +192,14 @@ impl<P: Protocol> Backend for Mpc<P> {
 
     fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let (lowered, circuit, cut) = self.compile(&role.architecture, &role.plan)?;
-        match role.index {
-            0 => Ok(Box::new(data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?)),
-            1 => Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?)),
-            _ => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
+        match role.input {
+            RoleInput::Images => {
+                Ok(Box::new(data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?))
+            }
+            RoleInput::Network(_) => {
+                Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?))
+            }
+            RoleInput::Nothing => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
         }
     }
 }
@@ -220,9 +221,4 @@ fn exactly<const N: usize>(peer: &'static str, message: &[u8]) -> Result<[u8; N]
     <[u8; N]>::try_from(message).map_err(|_| {
         Error::protocol(format!("link to {peer}: a setup seed of {N} bytes was due, {} came", message.len()))
     })
-}
-
-/// The link to a role that the profile names.
-fn link(role: &mut RoleContext, peer: &str) -> Result<veilbench_api::Link, LinkError> {
-    role.links.take(peer)
 }

@@ -1,19 +1,23 @@
 //! From the network format to the layers the protocols run, and back to names in errors.
 
+mod branches;
+mod piecewise;
+mod splines;
+
 use veilbench_mpc as core;
 use veilbench_mpc::model::LayerParameters;
-use veilbench_mpc::network::Layer;
-use veilbench_networks::{Architecture, Conv2d, Network, Parameters, Shape, Source, Window};
+use veilbench_mpc::program::{Operation, Program};
+use veilbench_networks::{Architecture, Network, Parameters, Source};
 
-use super::branches::Lowering;
-use super::piecewise::Given;
-use super::splines::Spline;
+use branches::Lowering;
+use piecewise::Given;
+use splines::Spline;
 use veilbench_api::{Error, Unsupported};
 
-/// An architecture as the protocols see it.
+/// An architecture as the protocols run it.
 pub(super) struct Lowered {
-    pub(super) architecture: core::network::Architecture,
-    /// What each of its layers stands for.
+    pub(super) program: Program,
+    /// What each of its operations stands for.
     pub(super) sources: Vec<Origin>,
     /// Names of the network's layers.
     pub(super) names: Vec<String>,
@@ -73,13 +77,13 @@ fn refuse_constants(architecture: &Architecture) -> Result<(), Unsupported> {
 }
 
 impl Lowered {
-    pub(super) fn push(&mut self, layer: Layer, source: Origin, magnitude: Option<f64>) {
-        self.architecture.layers.push(layer);
-        self.architecture.magnitudes.push(magnitude);
+    pub(super) fn push(&mut self, operation: Operation, source: Origin, magnitude: Option<f64>) {
+        self.program.operations.push(operation);
+        self.program.magnitudes.push(magnitude);
         self.sources.push(source);
     }
 
-    /// Of every layer, the name of the network's layer it stands for.
+    /// Of every operation, the name of the network's layer it stands for.
     pub(super) fn names(&self) -> Vec<String> {
         self.sources.iter().filter_map(|source| self.names.get(source.layer).cloned()).collect()
     }
@@ -107,12 +111,12 @@ impl Lowered {
 
     /// Whether every layer that needs one has a calibrated range.
     pub(super) fn calibrated(&self) -> bool {
-        self.input_magnitude.is_some() && self.architecture.magnitudes.iter().all(Option::is_some)
+        self.input_magnitude.is_some() && self.program.magnitudes.iter().all(Option::is_some)
     }
 
     /// Whether squares occur.
     pub(super) fn squares(&self) -> bool {
-        self.architecture.layers.iter().any(|layer| matches!(layer, Layer::Quadratic))
+        self.program.operations.contains(&Operation::Quadratic)
     }
 
     /// An error of planning, with the layer's name.
@@ -191,24 +195,4 @@ impl Lowered {
 /// The coefficients of one power, of `channels x (degree + 1)` ascending ones; those of a power that is missing are zero.
 fn power(coefficients: &[f32], degree: usize, power: usize) -> Vec<f32> {
     coefficients.chunks_exact(degree + 1).map(|row| row.get(power).copied().unwrap_or(0.0)).collect()
-}
-
-pub(super) fn shape(shape: Shape) -> core::network::Shape {
-    match shape {
-        Shape::Image { channels, height, width } => core::network::Shape::image(channels, height, width),
-        Shape::Flat(features) => core::network::Shape::vector(features),
-    }
-}
-
-pub(super) fn window(window: Window) -> core::network::Window {
-    core::network::Window { kernel: window.kernel, stride: window.stride, padding: window.padding }
-}
-
-pub(super) fn convolution(conv: Conv2d) -> core::network::Conv2d {
-    core::network::Conv2d {
-        outputs: conv.outputs,
-        groups: conv.groups,
-        dilation: conv.dilation,
-        window: window(conv.window),
-    }
 }

@@ -34,6 +34,10 @@ const DEPTH: Setting = Setting {
     summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes, 4 twice as many with an eighth of the cipher blocks, 2 four times",
 };
 
+/// What networks are refused with that are uncalibrated, or too wide.
+const RANGES: &str = "ciphertexts hold shares of at most 49 bits: state calibrated ranges, or smaller ones";
+/// What polynomials are refused with.
+const SQUARES: &str = "polynomials leave what follows them too little room in shares of 49 bits to prove that no image overflows; mpc has 64";
 /// The widest ring of whole bytes whose shares fit a ciphertext.
 const WIDEST_RING_BYTES: u32 = 6;
 /// Memory of what a window of images takes while it is prepared, in bytes.
@@ -61,8 +65,8 @@ impl TwoParty {
         let parameters: Parameters = serde_json::from_value(plan.parameters.clone())
             .map_err(|error| Error::protocol(format!("the plan is not this backend's: {error}")))?;
         let mut lowered = lower(architecture).map_err(|error| Error::protocol(error.to_string()))?;
-        lowered.architecture.magnitudes = parameters.format.magnitudes();
-        let circuit = Circuit::compile(&lowered.architecture, parameters.format.format(SignProtocol::Tree)?)
+        lowered.program.magnitudes = parameters.format.magnitudes();
+        let circuit = Circuit::compile(&lowered.program, parameters.format.format(SignProtocol::Tree)?)
             .map_err(Error::engine("compiling the network"))?;
         let network = NetworkPlan::new(Arc::new(circuit)).map_err(Error::engine("laying out the network"))?;
         let depth = Depth::new(parameters.depth).map_err(Error::engine("reading the plan"))?;
@@ -126,18 +130,14 @@ impl Backend for TwoParty {
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
         if lowered.squares() {
-            return Err(unsupported(
-                "polynomials of degree two need squares, which this protocol does not have yet; mpc has",
-            ));
+            return Err(unsupported(SQUARES));
         }
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
         let (circuit, mut notes) = format::choose_within(&lowered, SignProtocol::Tree, false, widest)?;
         notes.extend(lowered.approximations());
         let format = *circuit.format();
         let network = NetworkPlan::new(Arc::new(circuit)).map_err(|error| match error {
-            core::Error::RingBits { .. } => unsupported(
-                "ciphertexts hold shares of at most 49 bits: state calibrated ranges, or smaller ones",
-            ),
+            core::Error::RingBits { .. } => unsupported(RANGES),
             other => unsupported(&other.to_string()),
         })?;
         let depth: u32 = job.setting(&DEPTH).parse().unwrap_or(8);
@@ -149,6 +149,8 @@ impl Backend for TwoParty {
         if window < job.batch {
             notes.push(format!("{window} images of a batch are prepared offline, the rest while online"));
         }
+        let offline = network.offline_bytes(window, tree).map_err(count)?;
+        notes.push(format!("{offline} bytes are sent offline"));
         notes.push("each party computes on one thread, but for large polynomials".into());
         notes.push(
             "128 bits by the ratings of Curve25519, AES-128 and RLWE; of the hash of 1-of-16 transfers 124 are proved, in evaluations of AES".into(),
@@ -160,7 +162,7 @@ impl Backend for TwoParty {
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,
                 magnitudes_log2: lowered
-                    .architecture
+                    .program
                     .magnitudes
                     .iter()
                     .map(|magnitude| magnitude.map(format::rounded_up))
@@ -172,7 +174,8 @@ impl Backend for TwoParty {
         };
         let online = online_bytes(&network, job.batch, window, tree).map_err(count)?;
         let ciphertexts: usize = network.layouts().flat_map(|layout| layout.ciphertexts()).sum();
-        let of_image_ns = transfers as u64 * NS_PER_TRANSFER + ciphertexts as u64 * NS_PER_CIPHERTEXT;
+        let of_image_ns = (transfers + network.multiplied()) as u64 * NS_PER_TRANSFER
+            + ciphertexts as u64 * NS_PER_CIPHERTEXT;
         let reason = |error: serde_json::Error| unsupported(&error.to_string());
         Ok(Plan {
             security_bits: Some(SECURITY_BITS),

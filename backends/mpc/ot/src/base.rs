@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::error::expect_length;
-use crate::keys::{ChosenKeys, KeyPairs};
 use crate::session::{Session, fill};
+use crate::transfers::keys::{ChosenKeys, KeyPairs};
 use veilbench_ring::wiped::Wiped;
 
 /// Transfers per session.

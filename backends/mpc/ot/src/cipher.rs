@@ -9,8 +9,8 @@ mod vaes;
 use aes::Aes128Enc;
 use aes::cipher::{BlockEncrypt, KeyInit};
 
+use crate::extension::strip::{BLOCKS, Strip, add};
 use crate::kernel::{Kernel, Set};
-use crate::strip::{BLOCKS, Strip, add};
 #[cfg(target_arch = "x86_64")]
 use veilbench_ring::wiped::Wiped;
 

@@ -43,7 +43,7 @@ pub enum Error {
     /// The caller gave more or fewer values, or transfers, than belong together.
     #[error("{what}: {expected} are needed, {actual} were given")]
     Count {
-        /// Of what.
+        /// What was counted.
         what: &'static str,
         /// How many belong there.
         expected: usize,

@@ -23,20 +23,25 @@
 //! schedule each. Sessions have random names of 120 bits; names of two that meet add their rows to `q`. Rows are never added before they are hashed: sums of two have no
 //! secret left.
 
+pub(crate) mod code;
+mod compression;
+pub(crate) mod correlation;
+pub(crate) mod strip;
+mod trees;
+
 use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::bits::{Reader, WORD, Writer};
 use crate::cipher::Leaves;
-use crate::code::{Code, Depth, Kind};
-use crate::compression::{COLUMNS, compress_row};
-use crate::correlation::{Numbering, ReceiverRows, SenderRows};
 use crate::error::expect_count;
 use crate::kernel::Kernel;
-use crate::keys::{ChosenKeys, KeyPairs};
 use crate::session::{Direction, Domain, Name, Session};
-use crate::strip::{self, ROWS, Strip};
-use crate::trees;
+use crate::transfers::keys::{ChosenKeys, KeyPairs};
+use code::{Code, Depth, Kind};
+use compression::{COLUMNS, compress_row};
+use correlation::{Numbering, ReceiverRows, SenderRows};
+use strip::{ROWS, Strip};
 use veilbench_ring::wiped::Wiped;
 
 /// What both parties of an extension agree on.
@@ -46,7 +51,7 @@ pub struct Parameters {
     pub session: Session,
     /// Which party sends. With the kind, different for any two extensions of a session.
     pub direction: Direction,
-    /// Of two or of sixteen.
+    /// Whether its transfers are of two or of sixteen.
     pub kind: Kind,
     /// Depth of the trees.
     pub depth: Depth,

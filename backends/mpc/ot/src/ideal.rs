@@ -4,12 +4,12 @@
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::code::Kind;
-use crate::correlation::{Numbering, ReceiverRows, SenderRows};
+use crate::extension::code::Kind;
+use crate::extension::correlation::{Numbering, ReceiverRows, SenderRows};
 use crate::kernel::Kernel;
-use crate::keys::{ChosenKeys, KeyPairs};
-use crate::lookup::Tables;
 use crate::session::{fill, random_block};
+use crate::transfers::keys::{ChosenKeys, KeyPairs};
+use crate::transfers::lookup::Tables;
 use veilbench_ring::wiped::Wiped;
 
 /// Random 1-of-2 transfers: two random keys each, and one of them at random.
@@ -64,6 +64,11 @@ fn random_choices(count: usize, bits: usize) -> Result<Wiped<u8>, Error> {
         *choice &= (1 << bits) - 1;
     }
     Ok(choices)
+}
+
+/// Whether a number is another one, or the next, modulo `2^bits`.
+pub fn is_it_or_next(bits: u32, number: u64, other: u64) -> bool {
+    number.wrapping_sub(other) & crate::bits::low(bits) <= 1
 }
 
 /// The chosen message.

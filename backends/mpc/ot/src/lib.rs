@@ -5,7 +5,7 @@
 //! - [`setup`]: a session's three messages, from base transfers ([`base`]) to an [`extension`] each way.
 //! - An extension hands out portions of random transfers, 1-of-2 or 1-of-16 ([`Kind`]), as [`SenderRows`] and [`ReceiverRows`].
 //! - What is built on them takes them by value: [`transfer`] (1-of-2, of blocks), [`lookup`] (1-of-16, of bits), [`gates`] (products of shared bits), [`correlated`] (a number times the
-//!   peer's bit), [`multiplexer`], [`product`] (Gilboa), and [`relu`], which puts all but the last together.
+//!   peer's bit), [`multiplexer`], [`product`] (Gilboa), [`equality`], and [`relu`], which puts all but the last two together.
 //! - `ideal`, with the feature of that name: the same from a trusted party, which every protocol is tested against.
 //!
 //! # A session
@@ -79,35 +79,25 @@
 
 pub mod base;
 pub mod bits;
-pub mod correlated;
 pub mod extension;
-pub mod gates;
 #[cfg(any(test, feature = "ideal"))]
 pub mod ideal;
-pub mod lookup;
-pub mod multiplexer;
-pub mod product;
-pub mod relu;
 pub mod setup;
-pub mod transfer;
 
 mod cipher;
-mod code;
-mod comparison;
-mod compression;
-mod correlation;
 mod error;
 mod kernel;
-mod keys;
 mod session;
-mod strip;
-mod trees;
+mod shares;
+mod transfers;
 
-pub use code::{Depth, Kind};
-#[cfg(any(test, feature = "ideal"))]
-pub use correlation::CorrelatedRows;
-pub use correlation::{ReceiverRows, SenderRows};
 pub use error::Error;
+pub use extension::code::{Depth, Kind};
+#[cfg(any(test, feature = "ideal"))]
+pub use extension::correlation::CorrelatedRows;
+pub use extension::correlation::{ReceiverRows, SenderRows};
 pub use kernel::Kernel;
-pub use keys::{ChosenKeys, KeyPairs};
 pub use session::{Direction, Session};
+pub use shares::{equality, gates, multiplexer, product, relu};
+pub use transfers::keys::{ChosenKeys, KeyPairs};
+pub use transfers::{correlated, lookup, transfer};

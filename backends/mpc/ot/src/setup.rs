@@ -11,11 +11,11 @@
 
 use crate::Error;
 use crate::base;
-use crate::code::{Depth, Kind};
 use crate::error::expect_length;
+use crate::extension::code::{Depth, Kind};
 use crate::extension::{Parameters, Receiver, Sender};
-use crate::keys::KeyPairs;
 use crate::session::{Direction, Session};
+use crate::transfers::keys::KeyPairs;
 
 /// The three extensions of a session.
 #[derive(Clone, Copy)]

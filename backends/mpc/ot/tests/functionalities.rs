@@ -180,6 +180,35 @@ fn correlated_transfers_share_the_number_times_the_bit_at_every_width() {
 }
 
 #[test]
+fn two_numbers_of_a_transfer_are_shared_under_masks_of_their_own() {
+    let count = 256;
+    with_pairs(count, |both| {
+        for (sent, received) in both {
+            let bits: Vec<u8> = numbers(4, count).iter().map(|word| *word as u8 & 1).collect();
+            // Of equal numbers, messages differ by their masks alone.
+            let xs = [numbers(5, count), numbers(5, count)];
+            let [first, second] = correlated::Receiver::of_two(received).unwrap();
+            let (first, flips) = first.choose(&bits).unwrap();
+            let (second, same) = second.choose(&bits).unwrap();
+            assert_eq!(flips, same);
+            let senders = correlated::Sender::of_two(sent).unwrap();
+            let mut messages = Vec::new();
+            for ((sender, receiver), xs) in senders.into_iter().zip([first, second]).zip(&xs) {
+                let (at_sender, message) = sender.send(&[64], &flips, xs).unwrap();
+                let at_receiver = receiver.receive(&[64], &message).unwrap();
+                for at in 0..count {
+                    let sum = at_sender[at].wrapping_add(at_receiver[at]);
+                    assert_eq!(sum, ideal::correlate(64, xs[at], bits[at] == 1));
+                }
+                messages.push(message);
+            }
+            let [first, second] = [0, 1].map(|at| messages[at].as_chunks::<8>().0);
+            assert!(first.iter().zip(second).all(|(first, second)| first != second));
+        }
+    });
+}
+
+#[test]
 fn multiplexers_share_the_number_or_zero() {
     for (count, width) in COUNTS.into_iter().zip([1, 48, 64, 33]) {
         with_pairs(count, |[(sent, received), (sent_back, received_back)]| {

@@ -102,3 +102,9 @@ pub enum Error {
 pub(crate) fn expect_count(what: &'static str, expected: usize, actual: usize) -> Result<(), Error> {
     if expected == actual { Ok(()) } else { Err(Error::Count { what, expected, actual }) }
 }
+
+/// Refuses a message of another length.
+pub(crate) fn expect_length(what: &'static str, expected: usize, message: &[u8]) -> Result<(), Error> {
+    let actual = message.len();
+    if expected == actual { Ok(()) } else { Err(Error::Length { what, expected, actual }) }
+}

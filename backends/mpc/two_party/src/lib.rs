@@ -5,7 +5,7 @@
 //! - [`linear`]: shares of products of random masks and weights, ahead of the images.
 //! - [`network`]: the gates of a [`veilbench_mpc::circuit::Circuit`] one after another, in a [set-up](network::DataOwner::set_up) once per session, an
 //!   [offline](network::DataOwner::prepare) phase that needs no image, and an [online](network::DataOwner::run) one. Comparisons and maxima are those of
-//!   [`veilbench_ot`].
+//!   [`veilbench_ot`]; polynomials of degree two are products of masks, made ahead of the images (`src/quadratic.rs`).
 //!
 //! Results are those of [`veilbench_mpc::oracle`], but that every truncation may be one unit of the last place off.
 //!
@@ -22,10 +22,11 @@
 //!   plain integer code.
 //!
 //! # Non-goals
-//! No security against parties that deviate. No polynomials yet, no uncalibrated networks: ciphertexts hold shares of at most 50 bits.
+//! No security against parties that deviate. No uncalibrated networks: ciphertexts hold shares of at most 50 bits.
 
 mod bits;
 mod error;
+mod quadratic;
 mod truncation;
 
 pub mod linear;

@@ -35,7 +35,7 @@ pub use layout::Layout;
 pub use model_owner::{PublicKey, WEIGHT_BITS, Weights};
 pub use rlwe::{DEGREE, LEAST_RING_BITS, MOST_RING_BITS, Rlwe};
 
-use crate::Error;
+use crate::error::expect_length;
 
 /// Bytes of a public key.
 pub const PUBLIC_KEY_BYTES: usize = rlwe::ROW_BYTES;
@@ -43,12 +43,6 @@ pub const PUBLIC_KEY_BYTES: usize = rlwe::ROW_BYTES;
 /// The largest error of a product, in units of the last place of shares of so many bits: six deviations, and one for rounding.
 pub(crate) fn most_noise(ring_bits: u32) -> u64 {
     1 + (1500 >> MOST_RING_BITS.saturating_sub(ring_bits))
-}
-
-/// Refuses a message of another length.
-fn expect_length(what: &'static str, expected: usize, message: &[u8]) -> Result<(), Error> {
-    let actual = message.len();
-    if expected == actual { Ok(()) } else { Err(Error::Length { what, expected, actual }) }
 }
 
 #[cfg(test)]

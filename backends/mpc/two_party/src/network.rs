@@ -8,13 +8,20 @@
 //! | linear | masks encrypted, masked products back ([`crate::linear`]) | inputs less masks, to the model owner |
 //! | ReLU | transfers extended ([`veilbench_ot::relu`]) | shares truncated by each party, comparison, lift, multiplexer |
 //! | maximum | the same | `b + max(a - b, 0)` |
-//! | guard | the same | signs of sums of groups, of all guards side by side, before the logits |
+//! | polynomial | products of masks (`src/quadratic.rs`) | shares truncated and lifted into a wider ring, opened under masks, truncated back |
 //! | truncation | a transfer extended | lift (`src/truncation.rs`) |
 //! | sums, joins | | local |
-//! | logits | | the model owner's shares, truncated, to the data owner; with them its bits of all guards |
+//! | guard | transfers extended ([`veilbench_ot::equality`]) | with the logits: the data owner's choices in front of them, sums of keys behind them |
+//! | logits | | the model owner's shares, truncated, to the data owner |
+//!
+//! The data owner's share of what a linear layer writes is known offline. So are its choices in the comparisons and lifts behind it, which it sends there and then
+//! (`src/network/settled.rs`); only where other shares are joined in do they follow online.
+//!
+//! Wires have `L` bits, polynomials' values and squares `W`: those of the circuit's ring, up to 64. The model owner proves that the former stay within 48 bits and the latter
+//! within the ring ([`Plan::analyse`]).
 //!
 //! # Views
-//! Those of the building blocks. Of what they give out, the data owner opens two things, both with the last message:
+//! Those of the building blocks. Choices that are sent early are under the same random ones, and follow from shares that depend on masks alone, not on images. Of what they give out, the data owner opens two things, both with the last message:
 //! - *Logits*: shares of both parties are truncated, and the data owner knows its own before. So it learns `y` rounded at a threshold that it knows, and that is fresh and uniform
 //!   within a unit in every run: many runs on one image tell more bits of `y` than one does, up to all.
 //! - *Guards*: of each group of activations, whether its sum is below a threshold that the data owner knows: `2^k` and the lower k bits of its own share, so uniform
@@ -26,10 +33,12 @@
 
 mod cost;
 mod data_owner;
+mod guards;
 mod material;
 mod model_owner;
 mod noise;
 mod plan;
+mod settled;
 
 pub use cost::setup_bytes;
 pub use data_owner::{DataOwner, DataOwnerMaterial};
@@ -58,34 +67,33 @@ pub trait Channel {
     fn receive(&mut self, bytes: usize) -> Result<Vec<u8>, Self::Error>;
 }
 
-/// Runs parties of comparisons side by side to their ends: the messages of all of them in one. Returns the shares of each.
-fn converse<C: Channel>(parties: Vec<Party>, channel: &mut C) -> Result<Vec<Shares>, C::Error> {
-    let mut shares: Vec<Option<Shares>> = parties.iter().map(|_| None).collect();
-    let mut waiting: Vec<(usize, Party)> = parties.into_iter().enumerate().collect();
-    while !waiting.is_empty() {
-        let expected = waiting.iter().map(|(_, party)| party.expects().1).sum();
-        let message = channel.receive(expected)?;
-        let (mut rest, mut answer) = (&message[..], Vec::new());
-        for (number, party) in std::mem::take(&mut waiting) {
-            let (what, actual) = ("messages of comparisons", message.len());
-            let parts = rest.split_at_checked(party.expects().1);
-            let (of_party, others) = parts.ok_or(Error::Length { what, expected, actual })?;
-            rest = others;
-            match party.receive(of_party).map_err(Error::from)? {
-                Turn::Send(next, message) => {
-                    answer.extend(message);
-                    waiting.push((number, next));
-                }
-                Turn::Last(result, message) => {
-                    answer.extend(message);
-                    shares[number] = Some(result);
-                }
-                Turn::Done(result) => shares[number] = Some(result),
-            }
+/// Goes on with a comparison to its end. Returns this party's shares.
+fn converse<C: Channel>(turn: Turn, channel: &mut C) -> Result<Shares, C::Error> {
+    let party = match turn {
+        Turn::Send(party, message) => {
+            channel.send(&message)?;
+            party
         }
-        if !answer.is_empty() {
-            channel.send(&answer)?;
+        Turn::Last(shares, message) => {
+            channel.send(&message)?;
+            return Ok(shares);
         }
-    }
-    Ok(shares.into_iter().flatten().collect())
+        Turn::Done(shares) => return Ok(shares),
+    };
+    listen(party, channel)
+}
+
+/// Goes on with a comparison that waits for a message.
+fn listen<C: Channel>(party: Party, channel: &mut C) -> Result<Shares, C::Error> {
+    let message = channel.receive(party.expects().1)?;
+    converse(party.receive(&message).map_err(Error::from)?, channel)
+}
+
+/// Takes the next part of a message.
+fn part<'a>(what: &'static str, rest: &mut &'a [u8], bytes: usize) -> Result<&'a [u8], Error> {
+    let actual = rest.len();
+    let (part, others) =
+        rest.split_at_checked(bytes).ok_or(Error::Length { what, expected: bytes, actual })?;
+    *rest = others;
+    Ok(part)
 }

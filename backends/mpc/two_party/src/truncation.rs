@@ -1,8 +1,9 @@
-//! Truncation of shared numbers that stay in their ring: low bits are dropped by each party, and what is left is lifted back.
+//! Truncation of shared numbers: low bits are dropped by each party, and what is left is lifted, back into their ring or into another one.
 //!
 //! Each party drops the low `f` bits of its share modulo `2^L` ([`relu::truncate`](veilbench_ot::relu::truncate)): shares of `floor(y / 2^f)` or one less modulo `2^n`, `n = L - f`.
 //! With an offset of `2^(n - 2)` that makes `t` positive, `t = t0 + t1 - 2^n (m0 or m1)` in the integers for the upper bits `m` of both shares; a correlated transfer
-//! of the upper bit of one with that of the other gives shares of `m0 m1`, and `m0 or m1 = m0 + m1 - m0 m1`. Exact as long as `|y| < 2^(L - 2)`.
+//! of the upper bit of one with that of the other gives shares of `m0 m1`, and `m0 or m1 = m0 + m1 - m0 m1`. Exact as long as `|y| < 2^(L - 2)`. The data owner's
+//! bits may leave as soon as it knows its shares.
 //!
 //! # Views
 //! Those of correlated transfers ([`veilbench_ot::correlated`]): the model owner sees the data owner's upper bits under random choices, the data owner numbers
@@ -15,11 +16,12 @@ use veilbench_ring::wiped::Wiped;
 use crate::Error;
 use crate::bits::low;
 
-/// What is public of the truncation of shares modulo `2^ring_bits` by `shift` bits.
+/// What is public of the truncation of shares modulo `2^ring_bits` by `shift` bits, to shares modulo `2^lifted_bits`, which are more than are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Truncation {
     pub(crate) ring_bits: u32,
     pub(crate) shift: u32,
+    pub(crate) lifted_bits: u32,
 }
 
 /// At the data owner, between its bits and the model owner's numbers.
@@ -34,6 +36,17 @@ impl Truncation {
         self.ring_bits - self.shift
     }
 
+    /// Bits of a correlated transfer.
+    fn number_bits(self) -> u32 {
+        self.lifted_bits - self.bits()
+    }
+
+    /// Whether there are such shares: a truncation drops bits, leaves some, and lifts what it leaves.
+    pub(crate) fn exists(self) -> bool {
+        let Self { ring_bits, shift, lifted_bits } = self;
+        shift > 0 && shift + 2 < ring_bits && ring_bits - shift < lifted_bits
+    }
+
     /// Bytes of the data owner's message.
     pub(crate) fn choices_bytes(count: usize) -> usize {
         count.div_ceil(8)
@@ -41,7 +54,7 @@ impl Truncation {
 
     /// Bytes of the model owner's message.
     pub(crate) fn numbers_bytes(self, count: usize) -> usize {
-        (self.shift as usize * count).div_ceil(8)
+        (self.number_bits() as usize * count).div_ceil(8)
     }
 
     /// This party's share of the upper bits' sum, given its share of their product.
@@ -75,11 +88,10 @@ impl Truncation {
         let shares: Wiped<u64> = shares.iter().map(truncated).collect::<Vec<_>>().into();
         let upper: Wiped<u64> =
             shares.iter().map(|share| share >> (self.bits() - 1)).collect::<Vec<_>>().into();
-        let (products, message) = sent.send(&[self.shift], choices, &upper)?;
-        let lifted = shares
-            .iter()
-            .zip(&products)
-            .map(|(share, product)| self.lifted(*share, *product).wrapping_sub(offset) & low(self.ring_bits));
+        let (products, message) = sent.send(&[self.number_bits()], choices, &upper)?;
+        let lifted = shares.iter().zip(&products).map(|(share, product)| {
+            self.lifted(*share, *product).wrapping_sub(offset) & low(self.lifted_bits)
+        });
         Ok((lifted.collect(), message))
     }
 }
@@ -88,10 +100,10 @@ impl Lifting {
     /// Ends at the data owner.
     pub(crate) fn receive(self, message: &[u8]) -> Result<Vec<u64>, Error> {
         let Self { truncation, shares, chosen } = self;
-        let products = Wiped::from(chosen.receive(&[truncation.shift], message)?);
+        let products = Wiped::from(chosen.receive(&[truncation.number_bits()], message)?);
         let lifted = shares.iter().zip(products.iter());
         Ok(lifted
-            .map(|(share, product)| truncation.lifted(*share, *product) & low(truncation.ring_bits))
+            .map(|(share, product)| truncation.lifted(*share, *product) & low(truncation.lifted_bits))
             .collect())
     }
 }
@@ -113,8 +125,12 @@ mod tests {
             numbers in prop::collection::vec((any::<i64>(), any::<u64>()), 1..40),
             shift in 1u32..20,
             ring_bits in 24u32..=50,
+            lifted_bits in 50u32..=64,
+            is_back in any::<bool>(),
         ) {
-            let truncation = Truncation { ring_bits, shift };
+            let lifted_bits = if is_back { ring_bits } else { lifted_bits };
+            let truncation = Truncation { ring_bits, shift, lifted_bits };
+            prop_assert!(truncation.exists());
             let unused = 64 - (ring_bits - 1);
             let numbers: Vec<(i64, u64)> = numbers.into_iter().map(|(number, mask)| ((number >> unused) / 2, mask)).collect();
             let first: Vec<u64> = numbers.iter().map(|(_, mask)| mask & low(ring_bits)).collect();
@@ -126,8 +142,8 @@ mod tests {
             prop_assert_eq!(message.len(), truncation.numbers_bytes(numbers.len()));
             let at_data_owner = lifting.receive(&message).unwrap();
             for ((number, _), (a, b)) in numbers.iter().zip(at_data_owner.iter().zip(&at_model_owner)) {
-                let sum = a.wrapping_add(*b) & low(ring_bits);
-                let sum = ((sum << (64 - ring_bits)) as i64) >> (64 - ring_bits);
+                let sum = a.wrapping_add(*b) & low(lifted_bits);
+                let sum = ((sum << (64 - lifted_bits)) as i64) >> (64 - lifted_bits);
                 let rounded = (number + half(shift) as i64) >> shift;
                 prop_assert!(sum == rounded || sum == rounded - 1, "{number} {sum} {rounded}");
             }

@@ -8,13 +8,13 @@ mod geometry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use geometry::{architecture, parameters, uniform};
+use geometry::{parameters, program, uniform};
 use veilbench_2pc::Error;
 use veilbench_2pc::network::{Channel, DataOwner, ModelOwner, Plan, setup_bytes};
 use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol};
 use veilbench_mpc::model::Model;
-use veilbench_mpc::network::Layer;
 use veilbench_mpc::oracle::{analyse, evaluate};
+use veilbench_mpc::program::Operation;
 use veilbench_mpc::ring::{self, Ring};
 use veilbench_ot::Depth;
 
@@ -50,7 +50,7 @@ impl Channel for Queue {
 }
 
 fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
-    let architecture = architecture(name);
+    let program = program(name);
     let format = Format {
         activation_bits: bits,
         weight_bits: bits,
@@ -58,8 +58,8 @@ fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
         signs: SignProtocol::Tree,
         input_magnitude: 1.0,
     };
-    let circuit = Circuit::compile(&architecture, format).unwrap();
-    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let circuit = Circuit::compile(&program, format).unwrap();
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
     (Arc::new(circuit), model)
 }
 
@@ -106,9 +106,15 @@ fn logits_are_as_close_to_the_clear_network_as_is_promised() {
         ("ends-in-a-pool", 6, 14),
         ("residual", 6, 13),
         ("smooth", 6, 13),
+        ("mnist-mlp-poly", 8, 12),
+        ("mnist-cnn-poly", 7, 12),
+        ("max-pools-poly", 7, 12),
+        ("residual-poly", 7, 12),
+        ("ends-in-a-pool-poly", 7, 12),
     ] {
         let (circuit, model) = compile(name, ring_bytes, bits);
-        let promise = analyse(&circuit, &model).unwrap().logit_error;
+        let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+        let promise = plan.analyse(&model).unwrap().logit_error;
         let batches = [1, 3].map(|count| encoded(&uniform(count * circuit.inputs(), 7 + count as u8), bits));
         for (batch, answer) in batches.iter().zip(infer(&circuit, &model, &batches).0) {
             let (expected, logits) = (evaluate(&circuit, &model, batch), answer.unwrap());
@@ -137,9 +143,14 @@ fn lengths_and_numbers_of_messages_depend_on_no_image() {
 
 #[test]
 fn all_bytes_are_counted_beforehand() {
-    for (name, ring_bytes, bits) in
-        [("max-pools", 6, 14), ("no-activation", 6, 14), ("residual", 6, 13), ("smooth", 6, 13)]
-    {
+    for (name, ring_bytes, bits) in [
+        ("max-pools", 6, 14),
+        ("no-activation", 6, 14),
+        ("residual", 6, 13),
+        ("smooth", 6, 13),
+        ("mnist-cnn-poly", 7, 12),
+        ("residual-poly", 7, 12),
+    ] {
         let (circuit, model) = compile(name, ring_bytes, bits);
         let plan = Plan::new(Arc::clone(&circuit)).unwrap();
         let batch = encoded(&uniform(2 * circuit.inputs(), 4), bits);
@@ -151,31 +162,49 @@ fn all_bytes_are_counted_beforehand() {
     }
 }
 
-#[test]
-fn activations_beyond_a_guard_are_refused_by_the_data_owner_alone() {
-    let mut architecture = architecture("mnist-mlp");
-    let relu = |layer: &Layer| matches!(layer, Layer::Relu | Layer::Dense { .. });
-    // Ranges that ordinary images keep, and those of large pixels exceed.
-    architecture.magnitudes = architecture.layers.iter().map(|layer| relu(layer).then_some(0.5)).collect();
+/// A network whose ranges ordinary images keep, and those of large pixels exceed, and one image of either kind.
+fn guarded(name: &str, ring_bytes: u32, magnitude: f64) -> (Arc<Circuit>, Model, [Vec<u64>; 2]) {
+    let mut program = program(name);
+    let ranged = |operation: &Operation| {
+        matches!(operation, Operation::Relu | Operation::Quadratic | Operation::Dense { .. })
+    };
+    program.magnitudes =
+        program.operations.iter().map(|operation| ranged(operation).then_some(magnitude)).collect();
     let format = Format {
         activation_bits: 12,
         weight_bits: 14,
-        ring: Ring::new(6).unwrap(),
+        ring: Ring::new(ring_bytes).unwrap(),
         signs: SignProtocol::Tree,
         input_magnitude: 8.0,
     };
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
     let quiet = encoded(&vec![0.0; circuit.inputs()], 12);
     let loud = encoded(&uniform(circuit.inputs(), 3).iter().map(|pixel| 8.0 * pixel).collect::<Vec<_>>(), 12);
-    let batches = [quiet.clone(), [&quiet[..], &loud, &quiet].concat()];
-    let (answers, sent) = infer(&circuit, &model, &batches);
-    let expected = evaluate(&circuit, &model, &quiet);
-    let close = |a: &u64, b: &u64| (circuit.decode(*a) - circuit.decode(*b)).abs() < 0.01;
-    assert!(answers[0].as_ref().unwrap().iter().zip(&expected).all(|(a, b)| close(a, b)));
-    assert_eq!(answers[1], Err(Error::OutOfRange { images: vec![1] }));
-    // The last message is the model owner's: nothing follows a refusal.
-    assert!(sent[0].len().abs_diff(sent[1].len()) <= sent[0].len() / 2);
+    (circuit, model, [quiet, loud])
+}
+
+#[test]
+fn activations_beyond_a_guard_are_refused_by_the_data_owner_alone() {
+    for (name, ring_bytes, magnitude) in [("mnist-mlp", 6, 0.5), ("mnist-mlp-poly", 8, 2.0)] {
+        let (circuit, model, [quiet, loud]) = guarded(name, ring_bytes, magnitude);
+        assert!(circuit.gates().iter().filter_map(Gate::guard).count() > 1, "{name}");
+        let batches = [quiet.clone(), [&quiet[..], &loud, &quiet].concat()];
+        let (answers, sent) = infer(&circuit, &model, &batches);
+        let expected = evaluate(&circuit, &model, &quiet);
+        let close = |a: &u64, b: &u64| (circuit.decode(*a) - circuit.decode(*b)).abs() < 0.01;
+        assert!(answers[0].as_ref().unwrap().iter().zip(&expected).all(|(a, b)| close(a, b)), "{name}");
+        assert_eq!(answers[1], Err(Error::OutOfRange { images: vec![1] }), "{name}");
+        // The last message is the model owner's: nothing follows a refusal.
+        assert_eq!(sent[1].last().map(Vec::len), Some(last_bytes(&circuit, 3)), "{name}");
+    }
+}
+
+/// Bytes of the last message: logits, and two sums of keys for each group of a guard.
+fn last_bytes(circuit: &Circuit, images: usize) -> usize {
+    let bits = circuit.ring().bits().min(48) + 1 - circuit.output_shift();
+    let groups: usize = circuit.gates().iter().filter_map(Gate::guard).map(|guard| guard.groups()).sum();
+    (bits as usize * circuit.outputs() * images).div_ceil(8) + 16 * groups * images
 }
 
 #[test]
@@ -194,8 +223,6 @@ fn masked_inputs_differ_each_time_and_are_uniform() {
 
 #[test]
 fn what_this_protocol_does_not_have_is_refused_by_the_plan() {
-    let (circuit, _) = compile("mnist-mlp-poly", 6, 12);
-    assert!(matches!(Plan::new(circuit), Err(Error::Unsupported { gate: 1, .. })));
     let (circuit, _) = compile("mnist-mlp", 7, 13);
     assert!(matches!(Plan::new(circuit), Err(Error::RingBits { bits: 57, .. })));
 }
@@ -203,7 +230,7 @@ fn what_this_protocol_does_not_have_is_refused_by_the_plan() {
 #[test]
 fn weights_that_may_overflow_the_ring_are_refused_before_a_message() {
     let (circuit, _) = compile("mnist-mlp", 5, 16);
-    let mut parameters = parameters(&architecture("mnist-mlp"), 1);
+    let mut parameters = parameters(&program("mnist-mlp"), 1);
     for parameters in &mut parameters {
         if let veilbench_mpc::model::LayerParameters::Affine { weights, .. } = parameters {
             weights.iter_mut().for_each(|weight| *weight *= 8.0);
@@ -215,6 +242,25 @@ fn weights_that_may_overflow_the_ring_are_refused_before_a_message() {
     drop(_client);
     let refused = ModelOwner::set_up(plan, &model, Depth::FOUR, &mut server).map(|_| ());
     assert!(matches!(refused, Err(Error::Circuit(veilbench_mpc::Error::Overflow { .. }))), "{refused:?}");
+}
+
+#[test]
+fn wires_beside_polynomials_are_proved_to_fit_shares_of_fewer_bits_than_these_have() {
+    let (circuit, model) = compile("mnist-cnn-poly", 8, 12);
+    let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+    assert_eq!((plan.ring_bits(), plan.square_bits()), (49, 64));
+    assert!(plan.analyse(&model).is_ok());
+    let mut parameters = parameters(&program("mnist-cnn-poly"), 1);
+    if let Some(veilbench_mpc::model::LayerParameters::Affine { weights, .. }) = parameters.last_mut() {
+        weights.iter_mut().for_each(|weight| *weight *= 65536.0);
+    }
+    let model = Model::encode(&circuit, &parameters).unwrap();
+    assert!(analyse(&circuit, &model).is_ok());
+    let refused = plan.analyse(&model).map(|_| ());
+    assert!(
+        matches!(refused, Err(Error::Circuit(veilbench_mpc::Error::Overflow { limit_bits: 46, .. }))),
+        "{refused:?}"
+    );
 }
 
 #[test]

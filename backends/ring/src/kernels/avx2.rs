@@ -8,6 +8,7 @@
 
 mod lanes;
 
+use super::elementwise::elementwise;
 use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_MASK};
 use lanes::{Lanes, LazySum};
@@ -105,110 +106,20 @@ fn low_product(a: __m256i, b: __m256i) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn double(factor: Factor) -> __m256d {
+fn lane_factor(factor: Factor) -> __m256d {
     _mm256_set1_pd(factor.value as f64)
 }
 
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
-        store(a, lanes.add(load(a), load(b)));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn subtract_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
-        store(a, lanes.reduce_once(lanes.lazy_subtract(load(a), load(b))));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn negate(m: &Modulus, a: &mut [u64]) {
-    let lanes = Lanes::new(m);
-    for a in quads_mut(a) {
-        store(a, lanes.reduce_once(_mm256_sub_epi64(lanes.p, load(a))));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn add_constant(m: &Modulus, a: &mut [u64], constant: u64) {
-    let (lanes, constant) = (Lanes::new(m), splat(constant));
-    for a in quads_mut(a) {
-        store(a, lanes.add(load(a), constant));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
-        store(a, lanes.multiply(load(a), load(b)));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for ((sum, a), b) in quads_mut(sum).iter_mut().zip(quads(a)).zip(quads(b)) {
-        store(sum, lanes.add(load(sum), lanes.multiply(load(a), load(b))));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn scale_assign(m: &Modulus, a: &mut [u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), double(factor));
-    for a in quads_mut(a) {
-        store(a, lanes.scale(load(a), factor));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), double(factor));
-    for (sum, a) in quads_mut(sum).iter_mut().zip(quads(a)) {
-        store(sum, lanes.add(load(sum), lanes.scale(load(a), factor)));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn tensor(m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
-    let lanes = Lanes::new(m);
-    let ([a0, a1], [b0, b1]) = (a.map(quads), b.map(quads));
-    let [d0, d1, d2] = out.map(quads_mut);
-    for i in 0..d0.len() {
-        let [a0, a1] = [to_double(load(&a0[i])), to_double(load(&a1[i]))];
-        let [b0, b1] = [to_double(load(&b0[i])), to_double(load(&b1[i]))];
-        store(&mut d0[i], lanes.multiply_doubles(a0, b0));
-        store(&mut d1[i], lanes.add(lanes.multiply_doubles(a0, b1), lanes.multiply_doubles(a1, b0)));
-        store(&mut d2[i], lanes.multiply_doubles(a1, b1));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn square(m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
-    let lanes = Lanes::new(m);
-    let [a0, a1] = a.map(quads);
-    let [d0, d1, d2] = out.map(quads_mut);
-    for i in 0..d0.len() {
-        let [a0, a1] = [to_double(load(&a0[i])), to_double(load(&a1[i]))];
-        let cross = lanes.multiply_doubles(a0, a1);
-        store(&mut d0[i], lanes.multiply_doubles(a0, a0));
-        store(&mut d1[i], lanes.add(cross, cross));
-        store(&mut d2[i], lanes.multiply_doubles(a1, a1));
-    }
-}
+elementwise!("avx2,fma", quads, quads_mut);
 
 /// Adds to four sums, two quads of each key, a value's products with both keys.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn add_products(sums: &mut [[LazySum; 2]; 2], value: &Block, keys: &[Block; 2]) {
     for (quad, value) in value.iter().enumerate() {
-        let value = to_double(load(value));
+        let value = load(value);
         for (sums, key) in sums.iter_mut().zip(keys) {
-            sums[quad].add(value, to_double(load(&key[quad])));
+            sums[quad].add(value, load(&key[quad]));
         }
     }
 }
@@ -272,44 +183,6 @@ pub(super) fn dot_picked(
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn combine_group<const TARGETS: usize>(
-    sources: &[&[u64]],
-    moduli: [&Modulus; TARGETS],
-    weights: [&[u64]; TARGETS],
-    out: [&mut [u64]; TARGETS],
-) {
-    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
-    for (lanes, m) in lanes.iter_mut().zip(moduli) {
-        *lanes = Lanes::new(m);
-    }
-    let out = out.map(quads_mut);
-    for i in 0..out[0].len() {
-        let mut sums = [LazySum::new(); TARGETS];
-        for (term, source) in sources.iter().enumerate() {
-            let source = to_double(load(&quads(source)[i]));
-            for (sum, weights) in sums.iter_mut().zip(weights) {
-                sum.add(source, _mm256_set1_pd(weights[term] as f64));
-            }
-        }
-        for target in 0..TARGETS {
-            store(&mut out[target][i], lanes[target].montgomery(sums[target], sources.len()));
-        }
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
-    let lanes = Lanes::new(m);
-    for (i, out) in quads_mut(out).iter_mut().enumerate() {
-        let mut sum = LazySum::new();
-        for (source, &weight) in sources.iter().zip(weights) {
-            sum.add(to_double(load(&quads(source)[i])), _mm256_set1_pd(weight as f64));
-        }
-        store(out, lanes.montgomery(sum, sources.len()));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
 pub(super) fn overflow(sources: &[&[u64]], reciprocals: &[f64], out: &mut [u64]) {
     for (i, out) in quads_mut(out).iter_mut().enumerate() {
         let mut sum = _mm256_set1_pd(0.5);
@@ -329,23 +202,6 @@ pub(super) fn recentre(source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
         let value = load(value);
         let below = _mm256_cmpgt_epi64(half, value);
         store(out, _mm256_add_epi64(value, _mm256_andnot_si256(below, shift)));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), double(factor));
-    for (a, b) in quads_mut(a).iter_mut().zip(quads(b)) {
-        store(a, lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor));
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), double(factor));
-    for ((sum, a), b) in quads_mut(sum).iter_mut().zip(quads(a)).zip(quads(b)) {
-        let quotient = lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor);
-        store(sum, lanes.add(load(sum), quotient));
     }
 }
 
@@ -371,7 +227,7 @@ pub(super) fn permute_subtract_scale_add(
     factor: Factor,
     out: &mut [u64],
 ) {
-    let (lanes, factor) = (Lanes::new(m), double(factor));
+    let (lanes, factor) = (Lanes::new(m), lane_factor(factor));
     let [a, b, c] = [a, b, c].map(blocks);
     for (entry, out) in table.iter().zip(out.as_chunks_mut().0) {
         let block = entry.source as usize;

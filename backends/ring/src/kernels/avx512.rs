@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
+use super::elementwise::elementwise;
 use super::{LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
@@ -74,12 +75,10 @@ struct LaneFactor {
     quotient: __m512i,
 }
 
-impl LaneFactor {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    fn new(factor: Factor) -> Self {
-        Self { value: splat(factor.value), quotient: splat(factor.quotient) }
-    }
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn lane_factor(factor: Factor) -> LaneFactor {
+    LaneFactor { value: splat(factor.value), quotient: splat(factor.quotient) }
 }
 
 impl Lanes {
@@ -148,7 +147,7 @@ impl Lanes {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    fn montgomery(self, low: __m512i, high: __m512i) -> __m512i {
+    fn montgomery(self, LazySum { low, high }: LazySum, _terms: usize) -> __m512i {
         let zero = _mm512_setzero_si512();
         let high = _mm512_add_epi64(high, _mm512_srli_epi64::<RADIX_BITS>(low));
         let multiple = _mm512_madd52lo_epu64(zero, low, self.radix_inverse);
@@ -158,127 +157,45 @@ impl Lanes {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
-        store(a, lanes.add(load(a), load(b)));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn subtract_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
-        store(a, lanes.reduce_once(lanes.lazy_subtract(load(a), load(b))));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn negate(m: &Modulus, a: &mut [u64]) {
-    let lanes = Lanes::new(m);
-    for a in blocks_mut(a) {
-        store(a, lanes.reduce_once(_mm512_sub_epi64(lanes.p, load(a))));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn add_constant(m: &Modulus, a: &mut [u64], constant: u64) {
-    let (lanes, constant) = (Lanes::new(m), splat(constant));
-    for a in blocks_mut(a) {
-        store(a, lanes.add(load(a), constant));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn multiply_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
-        store(a, lanes.multiply(load(a), load(b)));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn multiply_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
-    let lanes = Lanes::new(m);
-    for ((sum, a), b) in blocks_mut(sum).iter_mut().zip(blocks(a)).zip(blocks(b)) {
-        store(sum, lanes.add(load(sum), lanes.multiply(load(a), load(b))));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn scale_assign(m: &Modulus, a: &mut [u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
-    for a in blocks_mut(a) {
-        store(a, lanes.scale(load(a), factor));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
-    for (sum, a) in blocks_mut(sum).iter_mut().zip(blocks(a)) {
-        store(sum, lanes.add(load(sum), lanes.scale(load(a), factor)));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn tensor(m: &Modulus, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
-    let lanes = Lanes::new(m);
-    let ([a0, a1], [b0, b1]) = (a.map(blocks), b.map(blocks));
-    let [d0, d1, d2] = out.map(blocks_mut);
-    for i in 0..d0.len().min(a0.len()).min(a1.len()).min(b0.len()).min(b1.len()) {
-        let ([a0, a1], [b0, b1]) = ([load(&a0[i]), load(&a1[i])], [load(&b0[i]), load(&b1[i])]);
-        store(&mut d0[i], lanes.multiply(a0, b0));
-        store(&mut d1[i], lanes.add(lanes.multiply(a0, b1), lanes.multiply(a1, b0)));
-        store(&mut d2[i], lanes.multiply(a1, b1));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn square(m: &Modulus, a: [&[u64]; 2], out: [&mut [u64]; 3]) {
-    let lanes = Lanes::new(m);
-    let [a0, a1] = a.map(blocks);
-    let [d0, d1, d2] = out.map(blocks_mut);
-    for i in 0..d0.len().min(a0.len()).min(a1.len()) {
-        let (a0, a1) = (load(&a0[i]), load(&a1[i]));
-        let cross = lanes.multiply(a0, a1);
-        store(&mut d0[i], lanes.multiply(a0, a0));
-        store(&mut d1[i], lanes.add(cross, cross));
-        store(&mut d2[i], lanes.multiply(a1, a1));
-    }
-}
-
-/// Two sums of products that are not yet reduced, as low and high halves.
+/// A sum of products that is not yet reduced, as low and high halves.
 #[derive(Clone, Copy)]
-struct LazySums {
-    low: [__m512i; 2],
-    high: [__m512i; 2],
+struct LazySum {
+    low: __m512i,
+    high: __m512i,
 }
 
-impl LazySums {
+impl LazySum {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     fn new() -> Self {
-        let zero = _mm512_setzero_si512();
-        Self { low: [zero; 2], high: [zero; 2] }
+        Self { low: _mm512_setzero_si512(), high: _mm512_setzero_si512() }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    fn add_products(&mut self, value: &Block, [key0, key1]: &[Block; 2]) {
-        let (value, key0, key1) = (load(value), load(key0), load(key1));
-        self.low[0] = _mm512_madd52lo_epu64(self.low[0], value, key0);
-        self.high[0] = _mm512_madd52hi_epu64(self.high[0], value, key0);
-        self.low[1] = _mm512_madd52lo_epu64(self.low[1], value, key1);
-        self.high[1] = _mm512_madd52hi_epu64(self.high[1], value, key1);
+    fn add(&mut self, a: __m512i, b: __m512i) {
+        self.low = _mm512_madd52lo_epu64(self.low, a, b);
+        self.high = _mm512_madd52hi_epu64(self.high, a, b);
     }
+}
 
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    fn add_to(self, lanes: Lanes, sums: &mut [__m512i; 2]) {
-        sums[0] = lanes.add(sums[0], lanes.montgomery(self.low[0], self.high[0]));
-        sums[1] = lanes.add(sums[1], lanes.montgomery(self.low[1], self.high[1]));
+elementwise!("avx512f,avx512dq,avx512ifma", blocks, blocks_mut);
+
+/// Adds to two sums a value's products with both keys.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn add_products(sums: &mut [LazySum; 2], value: &Block, keys: &[Block; 2]) {
+    let value = load(value);
+    for (sum, key) in sums.iter_mut().zip(keys) {
+        sum.add(value, load(key));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn flush(lanes: Lanes, lazy: [LazySum; 2], terms: usize, sums: &mut [__m512i; 2]) {
+    for (sum, lazy) in sums.iter_mut().zip(lazy) {
+        *sum = lanes.add(*sum, lanes.montgomery(lazy, terms));
     }
 }
 
@@ -296,12 +213,12 @@ pub(super) fn dot_stream(
     for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
         let mut sums = [_mm512_setzero_si512(); 2];
         for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
-            let mut lazy = LazySums::new();
+            let mut lazy = [LazySum::new(); 2];
             for (value, keys) in values.iter().zip(keys) {
                 prefetch(keys);
-                lazy.add_products(&blocks(value)[i], keys);
+                add_products(&mut lazy, &blocks(value)[i], keys);
             }
-            lazy.add_to(lanes, &mut sums);
+            flush(lanes, lazy, values.len(), &mut sums);
         }
         store(first, sums[0]);
         store(second, sums[1]);
@@ -324,59 +241,15 @@ pub(super) fn dot_picked(
     {
         let mut sums = [_mm512_setzero_si512(); 2];
         for (values, picks) in values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS)) {
-            let mut lazy = LazySums::new();
+            let mut lazy = [LazySum::new(); 2];
             for (value, &pick) in values.iter().zip(picks) {
                 prefetch(std::array::from_ref(value));
-                lazy.add_products(value, &keys[pick]);
+                add_products(&mut lazy, value, &keys[pick]);
             }
-            lazy.add_to(lanes, &mut sums);
+            flush(lanes, lazy, values.len(), &mut sums);
         }
         store(first, sums[0]);
         store(second, sums[1]);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn combine_group<const TARGETS: usize>(
-    sources: &[&[u64]],
-    moduli: [&Modulus; TARGETS],
-    weights: [&[u64]; TARGETS],
-    out: [&mut [u64]; TARGETS],
-) {
-    let mut lanes = [Lanes::new(moduli[0]); TARGETS];
-    for (lanes, m) in lanes.iter_mut().zip(moduli) {
-        *lanes = Lanes::new(m);
-    }
-    let out = out.map(blocks_mut);
-    for i in 0..out[0].len() {
-        let mut low = [_mm512_setzero_si512(); TARGETS];
-        let mut high = low;
-        for (term, source) in sources.iter().enumerate() {
-            let source = load(&blocks(source)[i]);
-            for target in 0..TARGETS {
-                let weight = splat(weights[target][term]);
-                low[target] = _mm512_madd52lo_epu64(low[target], source, weight);
-                high[target] = _mm512_madd52hi_epu64(high[target], source, weight);
-            }
-        }
-        for target in 0..TARGETS {
-            store(&mut out[target][i], lanes[target].montgomery(low[target], high[target]));
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
-    let lanes = Lanes::new(m);
-    for (i, out) in blocks_mut(out).iter_mut().enumerate() {
-        let zero = _mm512_setzero_si512();
-        let (mut low, mut high) = (zero, zero);
-        for (source, &weight) in sources.iter().zip(weights) {
-            let (source, weight) = (load(&blocks(source)[i]), splat(weight));
-            low = _mm512_madd52lo_epu64(low, source, weight);
-            high = _mm512_madd52hi_epu64(high, source, weight);
-        }
-        store(out, lanes.montgomery(low, high));
     }
 }
 
@@ -403,23 +276,6 @@ pub(super) fn recentre(source: &[u64], half: u64, shift: u64, out: &mut [u64]) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn subtract_scale(m: &Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
-    for (a, b) in blocks_mut(a).iter_mut().zip(blocks(b)) {
-        store(a, lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn subtract_scale_add(m: &Modulus, sum: &mut [u64], a: &[u64], b: &[u64], factor: Factor) {
-    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
-    for ((sum, a), b) in blocks_mut(sum).iter_mut().zip(blocks(a)).zip(blocks(b)) {
-        let quotient = lanes.scale(lanes.lazy_subtract(load(a), load(b)), factor);
-        store(sum, lanes.add(load(sum), quotient));
-    }
-}
-
 /// Eight byte-sized lane numbers as permutation indices.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -443,7 +299,7 @@ pub(super) fn permute_subtract_scale_add(
     factor: Factor,
     out: &mut [u64],
 ) {
-    let (lanes, factor) = (Lanes::new(m), LaneFactor::new(factor));
+    let (lanes, factor) = (Lanes::new(m), lane_factor(factor));
     let [a, b, c] = [a, b, c].map(blocks);
     for (i, (entry, out)) in table.iter().zip(blocks_mut(out)).enumerate() {
         let ahead = table[(i + PREFETCH_BLOCKS).min(table.len() - 1)].source as usize;
@@ -459,7 +315,7 @@ pub(super) fn permute_subtract_scale_add(
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn reduce_signed(m: &Modulus, source: &[i64], out: &mut [u64]) {
-    let (lanes, one) = (Lanes::new(m), LaneFactor::new(m.factor(1)));
+    let (lanes, one) = (Lanes::new(m), lane_factor(m.factor(1)));
     let offset = splat(m.signed_offset());
     for (out, value) in blocks_mut(out).iter_mut().zip(source.as_chunks::<8>().0) {
         let value = load(&value.map(i64::cast_unsigned));

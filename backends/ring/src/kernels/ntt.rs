@@ -1,3 +1,5 @@
+//! Transforms between coefficients and values, by the fastest path of the processor.
+
 #[cfg(target_arch = "x86_64")]
 use super::Instructions;
 use super::Kernels;

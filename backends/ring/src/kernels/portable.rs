@@ -183,7 +183,7 @@ pub(super) fn combine_group<const TARGETS: usize>(
     }
 }
 
-pub(super) fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
+fn combine(m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
     for (i, out) in out.iter_mut().enumerate() {
         let mut wide = 0u128;
         for (source, &weight) in sources.iter().zip(weights) {

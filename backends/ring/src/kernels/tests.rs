@@ -1,3 +1,5 @@
+//! Every path of every kernel against the portable one and against big integers.
+
 use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
@@ -8,7 +10,7 @@ const LENGTH: usize = 4 * BLOCK;
 const MODULI: [u64; 6] =
     [(1 << 50) - 27, (1 << 49) + 9, (1 << 45) - 55, (1 << 34) - 41, (1 << 27) - 39, (1 << 20) + 7];
 
-/// Of every number of products that fits a word: all, some, a few, one.
+/// Moduli of every number of products that fits a word: all, some, a few, one.
 const SHORT_MODULI: [u64; 7] =
     [4_294_967_291, 3_000_000_001, (1 << 31) - 1, (1 << 30) - 35, (1 << 29) - 3, (1 << 20) + 7, 131];
 

@@ -1,3 +1,5 @@
+//! Automorphisms of the ring, as permutations of values.
+
 use crate::kernels::{BLOCK, PermutedBlock};
 
 /// The exponent `g` of an automorphism `X -> X^g`: odd, below `2N`.

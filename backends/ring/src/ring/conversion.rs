@@ -1,3 +1,5 @@
+//! Numbers from the residues modulo some primes to those modulo others.
+
 use super::Ring;
 use crate::kernels::GROUP;
 use crate::modulus::Factor;

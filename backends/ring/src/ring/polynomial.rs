@@ -1,3 +1,5 @@
+//! Polynomials as residues modulo each prime, by coefficients or by values.
+
 use super::Ring;
 use crate::modulus::Factor;
 use crate::parallel;

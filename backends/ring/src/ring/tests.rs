@@ -1,3 +1,5 @@
+//! Operations on polynomials against schoolbook arithmetic.
+
 use super::*;
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;

@@ -122,17 +122,17 @@ pub enum Error {
         "release: it is about enclave {found}, this client's own copy of the program measures {expected}"
     )]
     ReleaseMeasurement {
-        /// Of the client's own copy.
+        /// Measurement of the client's own copy.
         expected: Measurement,
-        /// In the release.
+        /// That in the release.
         found: Measurement,
     },
     /// The launcher measured something else than the release names: what EINIT refuses.
     #[error("launch: the image measures {found}, its release says {expected}")]
     Launch {
-        /// In the release.
+        /// That in the release.
         expected: Measurement,
-        /// Of the image.
+        /// Measurement of the image.
         found: Measurement,
     },
     /// Code in a process that no measurement of files covers.

@@ -1,10 +1,10 @@
 //! Activations in their disguises, and the softmax at the end.
 
 use super::Call;
-use crate::import::activation::Activation;
-use crate::import::arithmetic;
 use crate::import::error::Reason;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::Activation;
+use crate::import::values::arithmetic;
 use crate::{ActivationKind, Op, Parameters};
 
 pub(super) fn relu(call: &mut Call<'_, '_>) -> Result<Value, Reason> {

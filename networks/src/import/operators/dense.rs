@@ -1,9 +1,9 @@
 //! Fully connected layers.
 
 use super::Call;
-use crate::import::constant::Constant;
 use crate::import::error::Reason;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::constant::Constant;
 
 pub(super) fn gemm(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let alpha = call.attributes.float_or("alpha", 1.0)?;

@@ -2,11 +2,11 @@
 //! activations join them.
 
 use super::{Call, joins};
-use crate::import::activation::{Activation, Polynomial};
-use crate::import::arithmetic;
-use crate::import::constant::{Constant, Values};
 use crate::import::error::Reason;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::{Activation, Polynomial};
+use crate::import::values::arithmetic;
+use crate::import::values::constant::{Constant, Values};
 
 pub(super) fn binary(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     if call.inputs.len() != 2 {
@@ -60,7 +60,7 @@ fn of_activations(call: &mut Call<'_, '_>, a: Activation, b: Activation) -> Resu
     finish(call, a, polynomial)
 }
 
-/// Of different activations, one of which may be the gate of the other.
+/// Multiplies different activations, one of which may be the gate of the other.
 fn product(call: &mut Call<'_, '_>, a: &Activation, b: &Activation) -> Result<Value, Reason> {
     for (x, gate) in [(a, b), (b, a)] {
         if let Some(found) = call.layers.product(call.name, x, gate)? {
@@ -127,7 +127,7 @@ pub(super) fn power(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     }
 }
 
-/// Of constants: exporters leave the denominator of a batch normalisation so.
+/// Takes the roots of constants: exporters leave the denominator of a batch normalisation so.
 pub(super) fn square_root(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     let constant = call.constant(0)?;
     map_floats(call, &constant, f32::sqrt)

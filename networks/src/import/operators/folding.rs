@@ -3,11 +3,11 @@
 
 use super::Call;
 use super::slices::list;
-use crate::import::arithmetic::{common, constants, length, places};
-use crate::import::constant::{Constant, MAX_RANK, Values};
 use crate::import::error::Reason;
-use crate::import::integers::{Sizes, axis};
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::arithmetic::{common, constants, length, places};
+use crate::import::values::constant::{Constant, MAX_RANK, Values};
+use crate::import::values::integers::{Sizes, axis};
 
 /// The node's value, or `None` if it is not one of those that are computed here.
 pub(super) fn fold(call: &mut Call<'_, '_>) -> Option<Result<Value, Reason>> {

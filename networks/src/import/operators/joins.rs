@@ -2,12 +2,12 @@
 
 use super::Call;
 use crate::architecture::limits;
-use crate::import::activation::{Activation, LayerId, Polynomial};
 use crate::import::error::Reason;
-use crate::import::integers::axis;
 use crate::import::layers::Settle;
-use crate::import::layout::Layout;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::{Activation, LayerId, Polynomial};
+use crate::import::values::integers::axis;
+use crate::import::values::layout::Layout;
 use crate::{Op, Parameters, Shape};
 
 /// Sum of two activations.

@@ -1,9 +1,9 @@
 //! Batch normalisation, which is an affine polynomial of every channel.
 
 use super::Call;
-use crate::import::activation::Polynomial;
 use crate::import::error::Reason;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::Polynomial;
 
 pub(super) fn batch_normalization(call: &mut Call<'_, '_>) -> Result<Value, Reason> {
     call.one_output("statistics of a batch, which training computes: export the model for inference")?;

@@ -2,9 +2,9 @@
 
 use super::Call;
 use crate::import::error::Reason;
-use crate::import::integers::{Sizes, axis};
 use crate::import::layers::Settle;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::integers::{Sizes, axis};
 use crate::import::views::Space;
 
 /// Sizes are an attribute up to operator set 10, an input afterwards. Zeros around an image become padding of the

@@ -3,13 +3,13 @@
 use super::Call;
 use super::structure::sizes;
 use crate::Shape;
-use crate::import::activation::Activation;
-use crate::import::constant::{Constant, MAX_RANK, Values};
 use crate::import::error::Reason;
-use crate::import::integers::{Size, Sizes, axis};
 use crate::import::layers::{Layers, Settle};
-use crate::import::layout::Layout;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::Activation;
+use crate::import::values::constant::{Constant, MAX_RANK, Values};
+use crate::import::values::integers::{Size, Sizes, axis};
+use crate::import::values::layout::Layout;
 
 impl Call<'_, '_> {
     /// An activation as an image of `[channels, height, width]` whose axes are in that order.

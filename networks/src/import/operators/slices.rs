@@ -3,11 +3,11 @@
 use super::Call;
 use super::joins::vector;
 use super::structure::{clamp, sizes};
-use crate::import::activation::Activation;
 use crate::import::error::Reason;
-use crate::import::integers::{Sizes, axis};
 use crate::import::layers::Settle;
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::activation::Activation;
+use crate::import::values::integers::{Sizes, axis};
 use crate::import::views::Space;
 
 /// Positions along one axis: the first, the distance between them, and how many.

@@ -3,10 +3,10 @@
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::Call;
-use crate::import::constant::{Constant, Values};
 use crate::import::error::Reason;
-use crate::import::integers::{Size, Sizes, axis};
-use crate::import::value::Value;
+use crate::import::values::Value;
+use crate::import::values::constant::{Constant, Values};
+use crate::import::values::integers::{Size, Sizes, axis};
 
 /// Identity, and dropout at inference.
 pub(super) fn pass(call: &mut Call<'_, '_>) -> Result<Value, Reason> {

@@ -3,7 +3,7 @@
 use veilbench_networks::zoo::{self, Order};
 
 use super::{Augmentation, Geometry, NO_AUGMENTATION, Norms, Recipe};
-use crate::twin::{QuadraticBounds, Twin};
+use crate::recipes::twin::{QuadraticBounds, Twin};
 
 /// The ReLU network in the order of the paper.
 const CIFAR: Recipe = Recipe {

@@ -46,11 +46,11 @@ function charts(cells) {
       colour: colour(line[0]), shape: shapeOf(line[0]), line: "line", link: line[0].link,
       points: [...line].sort((a, b) => a.batch - b.batch).map((cell) => ({ x: cell.online_wall_ns ?? 0, y: cell.images_per_second_sustained ?? 0,
         label: count(cell.batch), href: cellHref(cell),
-        title: `${cell.backend}, batch ${count(cell.batch)}${label(cell) && `, ${label(cell)}`}: ${written(cell, "online_wall_ns")}, ${written(cell, "images_per_second_sustained")} images a second` })),
+        title: `${cell.backend}, batch ${count(cell.batch)}${label(cell) && `, ${label(cell)}`}: ${written(cell, "online_wall_ns")}, ${written(cell, "images_per_second_sustained")} images per second` })),
     }));
     return h("figure", {}, h("h3", {}, name),
-      chart(`${name}: latency against throughput`, width, Math.min(360, width * 0.85), { name: "online time of a batch", tick: duration }, { name: "images a second, offline and online", tick: figures }, series),
-      asTable(name, ["Cell", "Batch", "Latency", "Images a second"], () => cells.map((cell) => [cell.cell, count(cell.batch), written(cell, "online_wall_ns"), written(cell, "images_per_second_sustained")]), [1, 2, 3]));
+      chart(`${name}: latency against throughput`, width, Math.min(360, width * 0.85), { name: "online time of a batch", tick: duration }, { name: "images per second, offline and online", tick: figures }, series),
+      asTable(name, ["Cell", "Batch", "Latency", "Images per second"], () => cells.map((cell) => [cell.cell, count(cell.batch), written(cell, "online_wall_ns"), written(cell, "images_per_second_sustained")]), [1, 2, 3]));
   }));
 }
 

@@ -73,9 +73,9 @@ function byDirection(cells, log) {
   const rows = headed(cells.filter((cell) => cell.refusal !== undefined || of(cell).length), (cell) => of(cell).map((pair, index) => ({
     label: index === 0 ? cellLabel(cell) : "", sub: `${pair.from} → ${pair.to}${label(cell) && `, ${label(cell)}`}`, link: cell.link,
     marks: segment(axis, 0, pair.bytes, phase, colour(cell), `${pair.from} to ${pair.to}: ${size(pair.bytes)}`),
-    value: size(pair.bytes), note: `${count(pair.messages)} messages`,
+    value: size(pair.bytes), note: pair.messages === null ? "messages not counted" : `${count(pair.messages)} messages`,
   })));
   const table = asTable("Bytes by direction", ["Cell", "Phase", "From", "To", "Bytes", "Messages"], () => cells.flatMap((cell) =>
-    cell.pairs.map((pair) => [cell.cell, pair.phase, pair.from, pair.to, count(pair.bytes), count(pair.messages)])), [4, 5]);
+    cell.pairs.map((pair) => [cell.cell, pair.phase, pair.from, pair.to, count(pair.bytes), pair.messages === null ? "" : count(pair.messages)])), [4, 5]);
   return { rows, axis, table };
 }

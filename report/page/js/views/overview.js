@@ -57,7 +57,7 @@ function entry(cell, key) {
   if (value === undefined) {
     return [failureMark(cell) ?? "–", h("small", {}, h("a", { href: cellHref(cell) }, cell.ending === undefined ? "not measured" : "why")), below];
   }
-  return [h("a", { class: "big", href: cellHref(cell) }, value), note && h("small", {}, note), below, failureMark(cell)];
+  return [h("a", { class: "big", href: cellHref(cell) }, value), note && h("small", {}, note), below, cell.wrong && h("span", { class: "fail", title: cell.wrong }, "wrong"), failureMark(cell)];
 }
 
 register({

@@ -34,11 +34,24 @@ register({
         [name, count(network.parameters), count(network.macs), network.sha256]), [1, 2]),
       h("h3", {}, "Data"), plainTable("Data sets", ["Data set", "Images", "Kind", "SHA-256"], Object.entries(RUN.datasets).map(([name, dataset]) =>
         [name, count(dataset.images), dataset.synthetic ? "generated" : "real", dataset.fingerprint]), [1]),
+      ...hosts(), ...systems(),
       h("h3", {}, "Backends"), ...Object.entries(RUN.backends).map(([name, backend]) => h("details", {}, h("summary", {}, name, ": ", backend.threat_model_summary || backend.technology), threat(name, backend))),
       h("h3", {}, "Damage"), damage());
     return () => {};
   },
 });
+
+/** Where each role was, if not all were on one machine. */
+function hosts() {
+  const rows = Object.entries(RUN.hosts).map(([name, { machine, roles }]) => [name, roles.join(", "), machine, RUN.machines[machine]?.cpu_model ?? "not stated"]);
+  return rows.length ? [h("h3", {}, "Hosts"), plainTable("Hosts", ["Host", "Roles", "Machine", "Processor"], rows)] : [];
+}
+
+/** Backends that are not part of the program. */
+function systems() {
+  const rows = Object.entries(RUN.external ?? {}).map(([name, system]) => [name, system.version || "not stated", h("code", {}, system.files_sha256)]);
+  return rows.length ? [h("h3", {}, "Systems of others"), plainTable("Systems of others", ["Backend", "Version", "Its files, SHA-256"], rows)] : [];
+}
 
 function damage() {
   if (!DATA.findings.length) return h("p", {}, "The run's files are whole: nothing is damaged, doubled or contradictory.");

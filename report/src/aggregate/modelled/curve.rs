@@ -2,8 +2,10 @@
 
 use super::Constants;
 use crate::{
+    drawing::axis::Axis,
     drawing::figure::{Align, Figure},
-    plots::{Axis, GRID, INK, MUTED, background, group_colour, machine, tint},
+    drawing::palette::{GRID, INK, MUTED, group_colour, tint},
+    plots::{background, machine},
     text::format::{bytes, decimal_duration},
 };
 use veilbench_results::{ModelledSize, Run};

@@ -1,3 +1,5 @@
+//! Bytes as a ciphertext.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Bytes as evaluation keys.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Bytes as parameters.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Bytes as a public key.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Bytes as a fresh ciphertext.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Sums, differences and products with plain numbers.
+
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::encoding::{Plaintext, bit_length};

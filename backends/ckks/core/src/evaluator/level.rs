@@ -1,3 +1,5 @@
+//! Rescaling, and dropping levels.
+
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};

@@ -1,3 +1,5 @@
+//! Products and squares of ciphertexts.
+
 use super::Evaluator;
 use super::key_switch::switch;
 use crate::ciphertext::Ciphertext;

@@ -1,3 +1,5 @@
+//! Rotations and the conjugation, one by one or several of one ciphertext.
+
 use super::Evaluator;
 use super::key_switch::{Decomposition, switch};
 use crate::ciphertext::Ciphertext;

@@ -1,3 +1,5 @@
+//! Sums of squares with one relinearisation.
+
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};

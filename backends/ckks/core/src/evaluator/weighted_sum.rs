@@ -1,3 +1,5 @@
+//! One sum of ciphertexts times plain numbers.
+
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};

@@ -1,3 +1,5 @@
+//! Many sums of the same ciphertexts times plain numbers, in strips that stay in the cache.
+
 use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};

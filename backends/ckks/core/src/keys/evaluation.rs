@@ -1,3 +1,5 @@
+//! Evaluation keys: which a circuit needs, and up to which level.
+
 use super::{KeyId, SecretKey, SeededSwitchingKey, SwitchingKey};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -46,9 +48,9 @@ impl KeyRequest {
 /// Up to which level keys are used: a key for a low level is a fraction of one for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyLevels {
-    /// Of the key for products.
+    /// Level of the key for products.
     pub relinearisation: Option<usize>,
-    /// Of the keys of these rotations.
+    /// Levels of the keys, by rotation.
     pub rotations: BTreeMap<i64, usize>,
 }
 

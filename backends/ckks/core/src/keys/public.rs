@@ -1,3 +1,5 @@
+//! Public keys, and what is encrypted and re-randomised with them.
+
 use super::{KeyId, SecretKey};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;

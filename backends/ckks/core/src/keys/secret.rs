@@ -1,3 +1,5 @@
+//! Secret keys, and what is encrypted and decrypted with them.
+
 use super::KeyId;
 use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;

@@ -1,3 +1,5 @@
+//! Keys from one secret to another, sent as seeds and used expanded.
+
 use super::SecretKey;
 use crate::context::Context;
 use crate::error::{Error, Result};

@@ -1,3 +1,5 @@
+//! Parameters that are refused, and the primes of those that are not.
+
 use super::*;
 
 fn request<'a>(degree: usize, data: &'a [u32], special: &'a [u32], digits: usize) -> ParameterRequest<'a> {

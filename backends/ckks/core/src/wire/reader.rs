@@ -1,3 +1,5 @@
+//! Reading objects from bytes that a peer sent.
+
 use super::limbs::{limb_bytes, read_limb};
 use super::{Kind, MAGIC, VERSION};
 use crate::context::Context;

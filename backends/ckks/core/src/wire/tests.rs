@@ -1,3 +1,5 @@
+//! Limbs survive the wire, and what is no limb is noticed.
+
 use super::limbs::{limb_bytes, read_limb, write_limbs};
 use proptest::prelude::*;
 use veilbench_ring::kernels::Kernels;

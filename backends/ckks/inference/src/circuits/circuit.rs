@@ -100,8 +100,8 @@ impl Circuit {
                 }
                 _ => {
                     return unsupported(
-                        "only linear layers, average pools and polynomials can be computed on ciphertexts; train the \
-                         network with polynomial activations, or see ckks-client-aided",
+                        "only linear layers, average pools, polynomials and smooth activations can be computed on \
+                         ciphertexts; train the network with polynomial activations, or see ckks-client-aided",
                     );
                 }
             }

@@ -2,16 +2,18 @@
 //!
 //! A linear layer takes no level until something needs its values: a branch that is joined again is one more input of the map
 //! behind the join, and keeps the precision of its own. A quadratic `a x^2 + b x + c` is `a x (x + b/a) + c`: a product of two
-//! ciphertexts that differ by a constant vector, whose factor and constant go into the maps that read it.
+//! ciphertexts that differ by a constant vector, whose factor and constant go into the maps that read it. A smooth activation is a
+//! series of Chebyshev polynomials.
 
 use std::collections::HashMap;
 
 use veilbench_api::Unsupported;
-use veilbench_networks::{Architecture, Op, Parameters, Shape, Source};
+use veilbench_networks::{ActivationKind, Architecture, Op, Parameters, Shape, Source};
 
 use crate::circuits::circuit::{MARGIN, magnitude, uncalibrated};
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::deep::quadratics::{fold, quadratics};
+use crate::deep::series::{Series, is_smooth};
 use crate::planning::ranges;
 
 /// Branches that one map joins at most: of more, some are added before.
@@ -49,6 +51,11 @@ pub(crate) enum Origin {
         of: usize,
         layer: usize,
     },
+    /// Of a wire: one of the circuit's [series](Deep::series).
+    Series {
+        of: usize,
+        series: usize,
+    },
 }
 
 /// Encrypted values of an image, all in one ciphertext.
@@ -69,19 +76,21 @@ pub(crate) struct Deep {
     pub(crate) wires: Vec<Wire>,
     /// Largest magnitude of a value of the image, as calibrated.
     pub(crate) input_magnitude: f64,
+    /// What stands for smooth activations, with the name of the layer.
+    pub(crate) series: Vec<(String, Series)>,
 }
 
 impl Deep {
-    /// Reads the graph.
+    /// Reads the graph; smooth activations are approximated to so many bits.
     ///
     /// # Errors
-    /// [`Unsupported`] for layers that are neither linear nor quadratic, and without calibrated ranges or with ranges that cannot
-    /// be.
-    pub(crate) fn new(architecture: &Architecture) -> Result<Self, Unsupported> {
+    /// [`Unsupported`] for layers that are neither linear nor quadratic nor smooth, for smooth ones that no series is close enough to,
+    /// and without calibrated ranges or with ranges that cannot be.
+    pub(crate) fn new(architecture: &Architecture, bits: u32) -> Result<Self, Unsupported> {
         ranges::check(architecture)?;
         let layers = &architecture.layers;
         let read = is_read(architecture);
-        let mut lowering = Lowering::new(architecture)?;
+        let mut lowering = Lowering::new(architecture, bits)?;
         for (index, _) in read.iter().enumerate().filter(|&(_, &read)| read) {
             lowering.layer(index)?;
         }
@@ -89,7 +98,27 @@ impl Deep {
             return Err(Unsupported { layer: None, reason: "the network has no layers".into() });
         };
         lowering.materialise(Source::Layer(last))?;
-        Ok(Self { wires: lowering.wires, input_magnitude: lowering.input_magnitude })
+        let Lowering { wires, input_magnitude, series, .. } = lowering;
+        let mut deep = Self { wires, input_magnitude, series };
+        // What watches a series is added to the logits one level above the last.
+        let watched = deep.series_of_wires().map(|(of, own)| deep.wires[of].depth + own.watch() + 1).max();
+        if let (Some(watched), Some(last)) = (watched, deep.wires.last_mut()) {
+            last.depth = last.depth.max(watched);
+        }
+        Ok(deep)
+    }
+
+    /// Every series with the wire that it reads.
+    pub(crate) fn series_of_wires(&self) -> impl Iterator<Item = (usize, &Series)> {
+        self.wires.iter().filter_map(|wire| match wire.origin {
+            Origin::Series { of, series } => Some((of, &self.series[series].1)),
+            _ => None,
+        })
+    }
+
+    /// Whether a series reads a wire: its scale is then that of the primes.
+    pub(crate) fn is_read_by_series(&self, wire: usize) -> bool {
+        self.series_of_wires().any(|(of, _)| of == wire)
     }
 
     /// Levels from the image to the logits.
@@ -208,11 +237,15 @@ struct Lowering<'a> {
     products: HashMap<usize, usize>,
     /// Sources of squares.
     squared: Vec<Source>,
+    /// Sources of series: they have a margin, as logits do.
+    approximated: Vec<Source>,
+    series: Vec<(String, Series)>,
+    bits: u32,
     input_magnitude: f64,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(architecture: &'a Architecture) -> Result<Self, Unsupported> {
+    fn new(architecture: &'a Architecture, bits: u32) -> Result<Self, Unsupported> {
         let range = architecture.input_range.ok_or_else(|| uncalibrated(None))?;
         let image = Wire {
             name: "image".into(),
@@ -221,14 +254,20 @@ impl<'a> Lowering<'a> {
             unit: 1.0,
             depth: 0,
         };
-        let squares = architecture.layers.iter().enumerate();
-        let squares = squares.filter(|(_, layer)| matches!(layer.op, Op::Polynomial(own) if own.degree == 2));
+        let sources = |is_such: fn(Op) -> bool| -> Vec<Source> {
+            let layers = architecture.layers.iter().enumerate();
+            let such = layers.filter(|(_, layer)| is_such(layer.op));
+            such.flat_map(|(index, _)| architecture.sources(index)).collect()
+        };
         Ok(Self {
             architecture,
             wires: vec![image],
             known: HashMap::from([(Source::Image, vec![Term { wire: 0, hops: Vec::new() }])]),
             products: HashMap::new(),
-            squared: squares.flat_map(|(index, _)| architecture.sources(index)).collect(),
+            squared: sources(|op| matches!(op, Op::Polynomial(own) if own.degree == 2)),
+            approximated: sources(|op| matches!(op, Op::Activation(kind) if is_smooth(kind))),
+            series: Vec::new(),
+            bits,
             input_magnitude: magnitude(range, 0.0),
         })
     }
@@ -247,6 +286,7 @@ impl<'a> Lowering<'a> {
                     polynomial.degree
                 ));
             }
+            Op::Activation(kind) if is_smooth(kind) => self.function(index, kind)?,
             Op::Add => sources.iter().map(|source| self.terms(*source)).collect::<Vec<_>>().concat(),
             Op::Concat => {
                 let mut offset = 0;
@@ -262,8 +302,8 @@ impl<'a> Lowering<'a> {
             }
             _ => {
                 return unsupported(
-                    "only linear layers, average pools, joins and quadratics can be computed on ciphertexts; train the network \
-                     with polynomial activations, or see ckks-client-aided"
+                    "only linear layers, average pools, joins, quadratics and smooth activations can be computed on ciphertexts; \
+                     train the network with polynomial activations, or see ckks-client-aided"
                         .into(),
                 );
             }
@@ -319,18 +359,42 @@ impl<'a> Lowering<'a> {
         Ok(vec![Term { wire, hops: vec![Hop::Quadratic { layer: index, biased: true }] }])
     }
 
+    fn function(&mut self, index: usize, kind: ActivationKind) -> Result<Vec<Term>, Unsupported> {
+        let architecture = self.architecture;
+        let layer = &architecture.layers[index];
+        let mut of = self.materialise(architecture.sources(index)[0])?;
+        if of == 0 {
+            let origin = Origin::Map(vec![Term { wire: 0, hops: Vec::new() }]);
+            let name = format!("image of {}", layer.name);
+            let (unit, shape) = (MARGIN * self.input_magnitude, architecture.input);
+            self.wires.push(Wire { name, shape, origin, unit, depth: 1 });
+            of = self.wires.len() - 1;
+        }
+        let Wire { shape, depth, unit, .. } = self.wires[of];
+        let series = Series::new(kind, unit, self.bits)
+            .map_err(|reason| Unsupported { layer: Some(layer.name.clone()), reason })?;
+        let (unit, depth) = (series.unit, depth + series.depth());
+        let origin = Origin::Series { of, series: self.series.len() };
+        self.series.push((layer.name.clone(), series));
+        self.wires.push(Wire { name: layer.name.clone(), shape, origin, unit, depth });
+        Ok(vec![Term { wire: self.wires.len() - 1, hops: Vec::new() }])
+    }
+
     /// Gives a source a wire of its own, if it has none.
     fn materialise(&mut self, source: Source) -> Result<usize, Unsupported> {
         let terms = self.terms(source);
+        let Source::Layer(index) = source else { return Ok(0) };
+        let is_last = index + 1 == self.architecture.layers.len();
         if let [Term { wire, hops }] = &terms[..]
             && hops.is_empty()
+            // A series is not zero where there is no logit.
+            && !(is_last && matches!(self.wires[*wire].origin, Origin::Series { .. }))
         {
             return Ok(*wire);
         }
-        let Source::Layer(index) = source else { return Ok(0) };
         let layer = &self.architecture.layers[index];
         let range = layer.range.ok_or_else(|| uncalibrated(Some(layer.name.clone())))?;
-        let is_last = index + 1 == self.architecture.layers.len();
+        let has_margin = is_last || self.approximated.contains(&source);
         for term in &terms {
             self.check_size(term)?;
         }
@@ -339,7 +403,7 @@ impl<'a> Lowering<'a> {
             shape: layer.output,
             depth: 1 + terms.iter().map(|term| self.wires[term.wire].depth).max().unwrap_or(0),
             origin: Origin::Map(terms),
-            unit: magnitude(range, 0.0) * if is_last { MARGIN } else { 1.0 },
+            unit: magnitude(range, 0.0) * if has_margin { MARGIN } else { 1.0 },
         });
         let wire = self.wires.len() - 1;
         self.known.insert(source, vec![Term { wire, hops: Vec::new() }]);

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use veilbench_api::{Tolerance, Unsupported};
-use veilbench_ckks::SECURITY_BITS;
+use veilbench_ckks::{SECURITY_BITS, chebyshev_products};
 use veilbench_networks::Architecture;
 
 use crate::deep::lowering::{Deep, Origin};
-use crate::deep::program::{Outline, Program};
+use crate::deep::program::{Outline, Program, WATCH_LEVEL};
 use crate::deep::roles::{Keys, key_bytes};
 use crate::deep::scheme;
 use crate::planning::cost::{Cost, Work};
-use crate::planning::plan::{
-    CLIENT_BYTES, CkksPlan, KEY_COPIES, LayerPlan, Layout, PROCESS_BYTES, Prediction, three_digits,
-};
+use crate::planning::plan::{CLIENT_BYTES, CkksPlan, KEY_COPIES, Layout, PROCESS_BYTES};
 use crate::planning::precision::{Inputs, logit_deviation};
+use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
+use crate::planning::rates::{self, Rates};
 use crate::planning::scheme::Scheme;
 
 /// How many times larger errors of deep circuits are than the formula for shallow ones says: squares of large values amplify what
@@ -24,11 +24,15 @@ const DEEPER: f64 = 8.0;
 /// By how much the worst of many logits' errors exceeds their deviation.
 const WORST: f64 = 5.0;
 
+/// By how much an error of an activation, as a share of its range, may be larger as a share of that of logits.
+const AMPLIFIED: f64 = 4.0;
+
 /// Memory for buffers that are kept from layer to layer, as a share of what the widest layer takes.
 const KEPT: f64 = 2.0;
 
-/// A plan for one image, the work behind its time on one thread and on two, and the bytes of an image in the clear.
-pub(crate) type DeepPass = (CkksPlan, [Work; 2], usize);
+/// A plan for one image, the work behind its time on one thread and on two, by the reference's rates and by this machine's, and the bytes of
+/// an image in the clear.
+pub(crate) type DeepPass = (CkksPlan, [[Work; 2]; 2], usize);
 
 /// What is tried for what a rotation key counts: the dearer keys are, the fewer there are, and the longer an image takes.
 const KEY_COSTS: [usize; 4] = [1, 2, 4, 16];
@@ -40,10 +44,10 @@ const AMPLE_MEMORY: usize = 14 << 30;
 ///
 /// # Errors
 /// [`Unsupported`], naming the layer that no ciphertext can compute, that does not fit the slots, or that no level is left for.
-pub(crate) fn plan(architecture: &Architecture) -> Result<DeepPass, Unsupported> {
+pub(crate) fn plan(architecture: &Architecture, bits: u32, here: &Rates) -> Result<DeepPass, Unsupported> {
     let mut last = None;
     for key_cost in KEY_COSTS {
-        let pass = plan_with(architecture, key_cost)?;
+        let pass = plan_with(architecture, key_cost, bits, here)?;
         let fits = pass.0.predicted.session_peak_rss_bytes <= AMPLE_MEMORY;
         last = Some(pass);
         if fits {
@@ -53,8 +57,13 @@ pub(crate) fn plan(architecture: &Architecture) -> Result<DeepPass, Unsupported>
     last.ok_or_else(|| Unsupported { layer: None, reason: "no plan was tried".into() })
 }
 
-fn plan_with(architecture: &Architecture, key_cost: usize) -> Result<DeepPass, Unsupported> {
-    let program = Program::new(architecture, key_cost)?;
+fn plan_with(
+    architecture: &Architecture,
+    key_cost: usize,
+    bits: u32,
+    here: &Rates,
+) -> Result<DeepPass, Unsupported> {
+    let program = Program::new(architecture, key_cost, bits)?;
     if program.deep.depth() < 2 || program.product_level().is_none() {
         let reason =
             format!("it has no activation, and nothing that {SECURITY_BITS} bits of security are spent on");
@@ -66,27 +75,77 @@ fn plan_with(architecture: &Architecture, key_cost: usize) -> Result<DeepPass, U
     for (&steps, &level) in &keys.rotations {
         rotations.entry(level).or_default().push(steps);
     }
-    let works = [1, 2].map(|threads| {
-        let cost = Cost::new(&scheme, threads);
-        let layers: Vec<f64> =
-            (0..program.outlines.len()).map(|wire| wire_ns(&cost, &program, wire)).collect();
-        let server_ns = cost.receive() + cost.limbs_shared(layers.iter().sum());
-        (Work { client_ns: cost.encrypt() + cost.decrypt(), server_ns, streamed: None }, layers)
+    let times = |cost: &Cost<'_>| -> Vec<f64> {
+        (0..program.outlines.len()).map(|wire| cost.whole_layer(wire_ns(cost, &program, wire))).collect()
+    };
+    let works = [rates::reference(), here].map(|rates| {
+        [1, 2].map(|threads| {
+            let cost = Cost::new(rates, &scheme, threads);
+            let server_ns = cost.receive() + cost.limbs_shared(times(&cost).iter().sum());
+            Work { client_ns: cost.encrypt() + cost.decrypt(), server_ns, streamed: None }
+        })
     });
-    let predicted = predict(architecture, &program, &scheme, &keys);
+    let mut predicted = predict(architecture, &program, &scheme, &keys);
     check_precision(predicted.max_logit_error, program.deep.logit_unit())?;
-    let layers = layers(&program, &works[0].1);
+    let approximations = approximations(&program.deep);
+    check_approximations(&approximations, program.deep.logit_unit(), bits)?;
+    predicted.max_logit_error = three_digits(predicted.max_logit_error + approximations.logit_error);
+    let layers = layers(&program, &times(&Cost::new(here, &scheme, 1)));
     let image_bytes = architecture.input.len() * size_of::<f32>();
     let plan = CkksPlan {
         layout: Layout::Deep,
         key_cost,
         rotations,
         products: keys.products,
+        precision: (!program.deep.series.is_empty()).then_some(bits),
+        approximations,
         predicted,
         layers,
         scheme,
     };
-    Ok((plan, works.map(|(work, _)| work), image_bytes))
+    Ok((plan, works, image_bytes))
+}
+
+/// What series stand for, one note for each that is alike. A map whose results fill their range hands on about what its inputs bring, as a share
+/// of their ranges, and up to [`AMPLIFIED`] times as much where values cancel and errors do not: weights are not known here.
+pub(crate) fn approximations(deep: &Deep) -> Approximations {
+    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+    for (layer, series) in &deep.series {
+        let text = series.to_string();
+        match alike.iter_mut().find(|(own, _)| *own == text) {
+            Some((_, layers)) => layers.push(layer),
+            None => alike.push((text, vec![layer.as_str()])),
+        }
+    }
+    let note = |(text, layers): (String, Vec<&str>)| {
+        format!(
+            "approximated: {text}; images with values clearly beyond are refused (layers: {})",
+            layers.join(", ")
+        )
+    };
+    let shares = deep.series.iter().map(|(_, series)| series.error / series.unit);
+    Approximations {
+        notes: alike.into_iter().map(note).collect(),
+        logit_error: AMPLIFIED * shares.sum::<f64>() * deep.logit_unit(),
+    }
+}
+
+/// The largest share of their magnitude that approximations may move logits by: beyond it, answers that are wrong could be within the
+/// tolerance.
+const MOST_APPROXIMATED: f64 = 1.0 / 8.0;
+
+/// Refuses a circuit whose approximations say little about its logits.
+fn check_approximations(approximations: &Approximations, unit: f64, bits: u32) -> Result<(), Unsupported> {
+    let share = approximations.logit_error / unit;
+    if share <= MOST_APPROXIMATED {
+        return Ok(());
+    }
+    let reason = format!(
+        "approximated activations may move its logits by {:.0} % of their range: ask for more precision (--set ckks.precision=BITS, \
+         of which there are {bits}), or for fewer such layers",
+        100.0 * share
+    );
+    Err(Unsupported { layer: None, reason })
 }
 
 /// Refuses a circuit that noise may take further from the clear network than a backend is allowed to be; `unit` is the
@@ -105,7 +164,7 @@ fn check_precision(largest: f64, unit: f64) -> Result<(), Unsupported> {
 
 /// The deviation of a logit's error, in its unit.
 pub(crate) fn deviation(deep: &Deep, scheme: &Scheme) -> f64 {
-    let stages: Vec<Inputs> = deep
+    let mut stages: Vec<Inputs> = deep
         .wires
         .iter()
         .filter_map(|wire| match &wire.origin {
@@ -118,6 +177,14 @@ pub(crate) fn deviation(deep: &Deep, scheme: &Scheme) -> f64 {
             _ => None,
         })
         .collect();
+    // A series adds about what a map does, times its slope; what it computes with has the scale of the primes, not that of squares.
+    let prime_bits = scheme.data_prime_bits.last().copied().unwrap_or_default();
+    let coarser = f64::from(scheme.square_scale_bits().saturating_sub(prime_bits)).exp2();
+    stages.extend(deep.series_of_wires().map(|(_, series)| Inputs {
+        count: series.degree(),
+        magnitude: 1.0 / (coarser * series.slope.max(1.0)),
+        fresh: false,
+    }));
     DEEPER * logit_deviation(scheme, &stages, true, 1.0)
 }
 
@@ -143,6 +210,7 @@ fn predict(architecture: &Architecture, program: &Program, scheme: &Scheme, keys
     let largest = messages.iter().copied().max().unwrap_or(0);
     Prediction {
         online_wall_ns: 0,
+        reference_ns: 0,
         online_bytes: 0,
         setup_bytes: messages.iter().sum::<usize>() + scheme.public_key_bytes(),
         upload_bytes: scheme.wire_bytes(scheme.depth(), true),
@@ -158,7 +226,7 @@ fn predict(architecture: &Architecture, program: &Program, scheme: &Scheme, keys
 fn layers(program: &Program, times: &[f64]) -> Vec<LayerPlan> {
     let wires = program.deep.wires.iter().zip(&program.outlines).enumerate();
     let layer = |(wire, (own, outline)): (usize, (&crate::deep::lowering::Wire, &Option<Outline>))| {
-        let is_product = matches!(own.origin, Origin::Product { .. });
+        let is_product = matches!(own.origin, Origin::Product { .. } | Origin::Series { .. });
         let chain = outline.as_ref().map(|outline| &outline.chain);
         LayerPlan {
             layer: own.name.clone(),
@@ -180,6 +248,16 @@ fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
     let level = program.deep.level(wire) + 1;
     match (&program.deep.wires[wire].origin, &program.outlines[wire]) {
         (Origin::Product { .. }, _) => cost.product(level),
+        (&Origin::Series { of, series }, _) => {
+            let (start, (_, series)) = (program.deep.level(of), &program.deep.series[series]);
+            let products: f64 =
+                chebyshev_products(series.degree()).iter().map(|below| cost.product(start - below)).sum();
+            // Those that watch are at levels as low as can be.
+            let watch: f64 = (series.depth()..series.watch())
+                .map(|done| cost.product(WATCH_LEVEL + series.watch() - done))
+                .sum();
+            products + watch + program.watch_folds().len() as f64 * cost.rotate(WATCH_LEVEL)
+        }
         (Origin::Map(terms), Some(Outline { chain, folds, length })) => {
             cost.streamed(chain, *length, terms.len(), level)
                 + folds.len() as f64 * cost.rotate(level)

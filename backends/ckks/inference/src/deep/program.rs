@@ -17,6 +17,9 @@ pub(crate) const MOST_SLOTS: usize = 32_768;
 /// Most plaintext vectors of a transform.
 const MOST_DIAGONALS: usize = 4096;
 
+/// The level at which what watches series is summed over the slots, and meets the logits before their last rescaling.
+pub(crate) const WATCH_LEVEL: usize = 1;
+
 /// How the map of a wire is walked through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
@@ -37,12 +40,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lays out a graph, where a rotation key counts as much as so many halves of a hoisted rotation.
+    /// Lays out a graph, where a rotation key counts as much as so many halves of a hoisted rotation and smooth activations are
+    /// approximated to so many bits.
     ///
     /// # Errors
     /// [`Unsupported`] as [`Deep::new`], and naming the layer that does not fit the slots of the largest ring.
-    pub(crate) fn new(architecture: &Architecture, key_cost: usize) -> Result<Self, Unsupported> {
-        let (deep, layouts) = lay_out(architecture)?;
+    pub(crate) fn new(architecture: &Architecture, key_cost: usize, bits: u32) -> Result<Self, Unsupported> {
+        let (deep, layouts) = lay_out(architecture, bits)?;
         let mut program = Self { outlines: Vec::with_capacity(layouts.len()), deep, layouts };
         for wire in 0..program.layouts.len() {
             let outline = match &program.deep.wires[wire].origin {
@@ -117,13 +121,24 @@ impl Program {
                 *known = level.max(*known);
             }
         }
+        for steps in self.watch_folds() {
+            levels.entry(steps).or_insert(WATCH_LEVEL);
+        }
         levels
+    }
+
+    /// By how much what watches a series is rotated and added to itself, in turn, until every slot holds the sum of all.
+    pub(crate) fn watch_folds(&self) -> Vec<i64> {
+        let period = self.deep.series_of_wires().map(|(of, _)| self.layouts[of].period).max().unwrap_or(1);
+        std::iter::successors(Some(1), |fold| Some(2 * fold))
+            .take_while(|&fold| fold < period as i64)
+            .collect()
     }
 
     /// The highest level at which two ciphertexts are multiplied, if any are.
     pub(crate) fn product_level(&self) -> Option<usize> {
         let of = |wire: &crate::deep::lowering::Wire| match wire.origin {
-            Origin::Product { of, .. } => Some(self.deep.level(of)),
+            Origin::Product { of, .. } | Origin::Series { of, .. } => Some(self.deep.level(of)),
             _ => None,
         };
         self.deep.wires.iter().filter_map(of).max()
@@ -140,8 +155,8 @@ impl Program {
 ///
 /// # Errors
 /// As [`Program::new`].
-pub(crate) fn lay_out(architecture: &Architecture) -> Result<(Deep, Vec<Layout>), Unsupported> {
-    let deep = Deep::new(architecture)?;
+pub(crate) fn lay_out(architecture: &Architecture, bits: u32) -> Result<(Deep, Vec<Layout>), Unsupported> {
+    let deep = Deep::new(architecture, bits)?;
     let grid = grid(architecture.input);
     let layout = |wire: &crate::deep::lowering::Wire| {
         let refuse = |reason: String| Err(Unsupported { layer: Some(wire.name.clone()), reason });

@@ -2,6 +2,7 @@
 
 mod keys;
 mod server;
+mod watch;
 
 pub(crate) use keys::{Keys, key_bytes};
 pub(crate) use server::Server;
@@ -33,7 +34,8 @@ pub(crate) fn join_data_owner(
 ) -> Result<Box<dyn Party>, Error> {
     let (recorder, scheme) = (role.recorder.clone(), plan.scheme.clone());
     let mut server = role.links.take("model-owner")?;
-    let (deep, layouts) = recorder.span("lay out", || lay_out(&role.architecture)).map_err(impossible)?;
+    let (deep, layouts) =
+        recorder.span("lay out", || lay_out(&role.architecture, plan.precision())).map_err(impossible)?;
     scheme.check_depth(deep.depth())?;
     let generating = "generating keys";
     let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
@@ -76,8 +78,8 @@ pub(crate) fn join_model_owner(
     let network = role.take_network()?;
     let mut client = role.links.take("data-owner")?;
     ranges::check_weights(&role.architecture, &network.parameters).map_err(impossible)?;
-    let program =
-        recorder.span("lay out", || Program::new(&role.architecture, plan.key_cost)).map_err(impossible)?;
+    let lay_out = || Program::new(&role.architecture, plan.key_cost, plan.precision());
+    let program = recorder.span("lay out", lay_out).map_err(impossible)?;
     scheme.check_depth(program.deep.depth())?;
     if program.rotations() != plan.deep_keys().rotations
         || program.product_level() != plan.deep_keys().products
@@ -100,7 +102,7 @@ pub(crate) fn join_model_owner(
 pub(crate) fn trace(network: &Network, plan: &CkksPlan, image: &Tensor) -> Result<serde_json::Value, Error> {
     let images = ImageRange::of(&network.architecture).check(Some(image))?;
     let (context, scheme) = (plan.scheme.context()?, plan.scheme.clone());
-    let program = Program::new(&network.architecture, plan.key_cost).map_err(impossible)?;
+    let program = Program::new(&network.architecture, plan.key_cost, plan.precision()).map_err(impossible)?;
     let expected = simulator::wires(&program, network, images.image(0));
     let encrypting = "encrypting";
     let mut random = Randomness::from_system().map_err(Error::engine(encrypting))?;

@@ -83,12 +83,24 @@ fn too_deep(program: &Program, lower: i32) -> Unsupported {
     let degree = DEGREES[DEGREES.len() - 1];
     let most =
         (1..depth).rev().find(|&depth| of_degree(degree, depth, lower, LEAST_BITS).is_some()).unwrap_or(0);
+    let longest = program.deep.series.iter().max_by_key(|(_, series)| series.depth());
+    let (each, less) = match longest {
+        None => ("two for a layer and its activation".to_owned(), ""),
+        Some((layer, series)) => (
+            format!(
+                "{} of them for {layer} alone, a polynomial of degree {}",
+                series.depth(),
+                series.degree()
+            ),
+            " less precision (--set ckks.precision), smaller ranges,",
+        ),
+    };
     let first = program.deep.wires.iter().find(|wire| wire.depth > most);
     Unsupported {
         layer: first.map(|wire| wire.name.clone()),
         reason: format!(
-            "the network takes {depth} levels, two for a layer and its activation, and the largest ring has room for {most} with 128 \
-             bits of security: use fewer layers or activations, shorter branches, or see ckks-client-aided"
+            "the network takes {depth} levels, {each}, and the largest ring has room for {most} with 128 bits of security: use \
+             fewer layers or activations, shorter branches,{less} or see ckks-client-aided"
         ),
     }
 }

@@ -24,6 +24,10 @@ pub(crate) fn wires(program: &Program, network: &Network, image: &[f32]) -> Vec<
                     program.layouts[*of].spread(&program.deep.shifts(*of, *layer, parameters), MOST_SLOTS);
                 held[*of].iter().zip(shifts).map(|(x, shift)| x * (x + shift)).collect()
             }
+            &Origin::Series { of, series } => {
+                let (_, series) = &program.deep.series[series];
+                held[of].iter().map(|&x| series.at(x)).collect()
+            }
             Origin::Map(terms) => {
                 let (diagonals, bias) = program.weights(architecture, parameters, wire, terms);
                 let mut sum = vec![0.0; MOST_SLOTS];

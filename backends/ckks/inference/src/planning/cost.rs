@@ -1,83 +1,28 @@
 //! How long things take, in nanoseconds.
 //!
-//! The constants were fitted in November 2026 to what `cargo bench -p veilbench-ckks --bench operations` and whole runs of
-//! the networks that ship took on two cores of a virtual AMD EPYC with AVX-512 IFMA. Which model of processor that was,
-//! and with which commands the runs were started, is not on record: predictions are for that machine alone.
+//! What single steps take is in [`Rates`]; how threads share them, and how much fits a cache, stands here and is that of the
+//! reference machine.
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::circuits::program::{LatencyLayer, PackedCircuit};
+use crate::planning::rates::Rates;
 use crate::planning::schedule::{Schedule, Step};
 use crate::planning::scheme::Scheme;
 use veilbench_api::Job;
 use veilbench_ckks::ChainOutline;
 
-/// A transform of one limb with its share of the base conversion around it, for each coefficient, by degree: rows of
-/// the largest ring no longer fit the second-level cache together with their roots.
-const TRANSFORM: [(usize, f64); 4] = [(4096, 0.93), (8192, 0.99), (16_384, 1.12), (32_768, 1.75)];
-
-/// A product in an inner product with a rotation key, which comes from memory.
-const KEY_PRODUCT: f64 = 0.55;
-
-/// A product in an inner product with the relinearisation key where that is used over and over.
-const CACHED_KEY_PRODUCT: f64 = 0.22;
-
-/// A product with an encoded weight, which comes from memory and serves two products.
-const WEIGHT_PRODUCT: f64 = 0.5;
-
-/// Reducing a rounded coefficient of a weight, and bringing it into the form that products take.
-const WEIGHT_ROUNDED: f64 = 1.2;
-
 /// How much of the work on a single ciphertext threads share.
 const LIMBS_PARALLEL: f64 = 0.9;
-
-/// Squaring one limb of one of the three parts, and adding it up.
-const SQUARE_TERM: f64 = 0.6;
-
-/// A product of a number and a coefficient within a long weighted sum, one of [`SUMS_ABREAST`] that share their inputs.
-const SUM_PRODUCT: f64 = 0.034;
-
-/// The same in a sum that is computed alone.
-const LONE_SUM_PRODUCT: f64 = 0.1;
 
 /// Sums that are computed abreast.
 const SUMS_ABREAST: usize = 4;
 
-/// Reducing the sum of [`SUM_TERMS`] such products.
-const SUM_REDUCED: f64 = 0.15;
-
 /// Products that are summed before they are reduced.
 const SUM_TERMS: usize = 12;
 
-/// Writing one coefficient of a result to memory of its own.
-const RESULT: f64 = 2.8;
-
-/// Rescaling that coefficient into a new result, and adding the bias to a copy of it, beside the transforms.
-const RESCALED: f64 = 1.0;
-
-/// The first use of a byte of memory, which the kernel clears.
-const FIRST_USE: f64 = 0.35;
-
-/// Encoding a coefficient of a fresh ciphertext.
-const ENCODE: f64 = 7.0;
-
-/// Sampling, encrypting and writing one coefficient of a limb.
-const ENCRYPT: f64 = 12.5;
-
-/// Reading and expanding one coefficient of a limb.
-const RECEIVE: f64 = 8.5;
-
-/// Reading, decrypting and decoding a coefficient.
-const DECRYPT: f64 = 19.0;
-
-/// Reading a byte of ciphertexts from memory, where those of a block of a map are more than the cache holds.
-const READ: f64 = 0.07;
-
 /// The third-level cache of the reference machine.
 const CACHE_BYTES: usize = 32 << 20;
-
-/// Passing on one byte between processes of one machine, at either end.
-const COPY: f64 = 0.2;
 
 /// Cores of the reference machine, which both parties share.
 const CORES: usize = 2;
@@ -89,19 +34,21 @@ const BATCH_PARALLEL: f64 = 0.95;
 /// memory.
 const CONTENTION: f64 = 1.1;
 
-/// Counts the cost of operations under a scheme, on so many threads.
+/// Counts the cost of operations under a scheme, on so many threads of a machine with such rates.
 pub(crate) struct Cost<'a> {
+    rates: &'a Rates,
     scheme: &'a Scheme,
     degree: f64,
     transform: f64,
+    key_product: f64,
     threads: usize,
 }
 
 impl<'a> Cost<'a> {
-    pub(crate) fn new(scheme: &'a Scheme, threads: usize) -> Self {
-        let known = TRANSFORM.iter().find(|(degree, _)| *degree >= scheme.degree);
-        let transform = known.map_or(TRANSFORM[TRANSFORM.len() - 1].1, |(_, each)| *each);
-        Self { scheme, degree: scheme.degree as f64, transform, threads: threads.clamp(1, CORES) }
+    pub(crate) fn new(rates: &'a Rates, scheme: &'a Scheme, threads: usize) -> Self {
+        let (transform, key_product) = rates.of_ring(scheme.degree);
+        let threads = threads.clamp(1, CORES);
+        Self { rates, scheme, degree: scheme.degree as f64, transform, key_product, threads }
     }
 
     fn transforms(&self, count: usize) -> f64 {
@@ -128,7 +75,7 @@ impl<'a> Cost<'a> {
     }
 
     pub(crate) fn rotate(&self, level: usize) -> f64 {
-        self.decompose(level) + self.inner(level, KEY_PRODUCT) + self.divide(level)
+        self.decompose(level) + self.inner(level, self.key_product) + self.divide(level)
     }
 
     pub(crate) fn rescale(&self, level: usize) -> f64 {
@@ -141,37 +88,42 @@ impl<'a> Cost<'a> {
             + self.inner(level, key_product)
             + self.divide(level)
             + self.rescale(level)
-            + (3 * terms * (level + 1)) as f64 * self.degree * SQUARE_TERM
+            + (3 * terms * (level + 1)) as f64 * self.degree * self.rates.square_term
     }
 
     /// Reading a fresh ciphertext.
     pub(crate) fn receive(&self) -> f64 {
-        RECEIVE * self.degree * (self.scheme.depth() + 1) as f64
+        self.rates.receive * self.degree * (self.scheme.depth() + 1) as f64
     }
 
     pub(crate) fn encrypt(&self) -> f64 {
-        (ENCODE + ENCRYPT * (self.scheme.depth() + 1) as f64) * self.degree
+        (self.rates.encode + self.rates.encrypt * (self.scheme.depth() + 1) as f64) * self.degree
     }
 
     /// Reading, decrypting and decoding a result.
     pub(crate) fn decrypt(&self) -> f64 {
-        self.degree * DECRYPT
+        self.degree * self.rates.decrypt
     }
 
     /// A product of two ciphertexts, rescaled.
     pub(crate) fn product(&self, level: usize) -> f64 {
-        self.squares(level, 1, KEY_PRODUCT)
+        self.squares(level, 1, self.key_product)
     }
 
     /// A map whose weights are transformed as they are used, of diagonals that repeat after some slots.
     pub(crate) fn streamed(&self, chain: &ChainOutline, length: usize, inputs: usize, level: usize) -> f64 {
         let limbs = (chain.diagonals() * (level + 1)) as f64;
-        let weights = limbs * 2.0 * length as f64 * (self.transform + WEIGHT_ROUNDED);
+        let weights = limbs * 2.0 * length as f64 * (self.transform + self.rates.weight_rounded);
         inputs as f64 * self.decompose(level)
-            + chain.baby_steps() as f64 * (self.inner(level, KEY_PRODUCT) + self.divide(level))
+            + chain.baby_steps() as f64 * (self.inner(level, self.key_product) + self.divide(level))
             + chain.giant_steps() as f64 * self.rotate(level)
             + weights
-            + 2.0 * limbs * self.degree * WEIGHT_PRODUCT
+            + 2.0 * limbs * self.degree * self.rates.weight_product
+    }
+
+    /// A layer across the slots, of which the key switches and products were counted.
+    pub(crate) fn whole_layer(&self, ns: f64) -> f64 {
+        ns * self.rates.whole_layer
     }
 
     /// Work on one ciphertext after another, whose limbs threads share.
@@ -189,7 +141,7 @@ impl<'a> Cost<'a> {
         let mut level = self.scheme.depth();
         let mut layers = Vec::new();
         for layer in &program.layers {
-            layers.push((layer.name.clone(), self.latency_layer(layer, level)));
+            layers.push((layer.name.clone(), self.whole_layer(self.latency_layer(layer, level))));
             level = level.saturating_sub(2);
         }
         layers
@@ -200,18 +152,18 @@ impl<'a> Cost<'a> {
         let outline = &layer.outline;
         let (inputs, results) = (layer.inputs, layer.diagonals.len());
         let mut giants =
-            outline.giant_steps() as f64 * (self.decompose(level) + self.inner(level, KEY_PRODUCT));
+            outline.giant_steps() as f64 * (self.decompose(level) + self.inner(level, self.key_product));
         giants +=
             self.divide(level) * if outline.is_chained() { outline.giant_steps() } else { results } as f64;
-        giants += (2 * outline.diagonals() * (level + 1)) as f64 * self.degree * WEIGHT_PRODUCT;
+        giants += (2 * outline.diagonals() * (level + 1)) as f64 * self.degree * self.rates.weight_product;
         let mut time = self.tasks(results, giants);
         time += (inputs * layer.pre_rotations.len()) as f64 * self.rotate(level);
         time += inputs as f64 * self.decompose(level);
-        time += outline.baby_steps() as f64 * (self.inner(level, KEY_PRODUCT) + self.divide(level));
+        time += outline.baby_steps() as f64 * (self.inner(level, self.key_product) + self.divide(level));
         time += results as f64 * self.rescale(level);
         time += (results * layer.post_rotations.len()) as f64 * self.rotate(level);
         if layer.square {
-            time += results as f64 * self.squares(level - 1, 1, KEY_PRODUCT);
+            time += results as f64 * self.squares(level - 1, 1, self.key_product);
         }
         time
     }
@@ -222,7 +174,7 @@ impl<'a> Cost<'a> {
         let inputs = program.input.len();
         let receive = self.tasks(inputs, inputs as f64 * self.receive());
         Work {
-            client_ns: inputs as f64 * self.encrypt() + self.degree * DECRYPT,
+            client_ns: inputs as f64 * self.encrypt() + self.degree * self.rates.decrypt,
             server_ns: receive + evaluate,
             streamed: None,
         }
@@ -235,12 +187,13 @@ impl<'a> Cost<'a> {
         let reduced = inputs.div_ceil(SUM_TERMS) as f64;
         let lone = block.outputs.len() % SUMS_ABREAST;
         let abreast = block.outputs.len() - lone;
-        let products = inputs as f64 * (abreast as f64 * SUM_PRODUCT + lone as f64 * LONE_SUM_PRODUCT);
+        let products = inputs as f64
+            * (abreast as f64 * self.rates.sum_product + lone as f64 * self.rates.lone_sum_product);
         let bytes = inputs * self.scheme.memory_bytes(level);
-        let read = if bytes > CACHE_BYTES { bytes as f64 * READ } else { 0.0 };
-        let rescaled = 2.0 * level as f64 * self.degree * RESCALED;
-        let results = coefficients * RESULT + self.rescale(level) + rescaled;
-        read + coefficients * (products + outputs * reduced * SUM_REDUCED) + outputs * results
+        let read = if bytes > CACHE_BYTES { bytes as f64 * self.rates.read } else { 0.0 };
+        let rescaled = 2.0 * level as f64 * self.degree * self.rates.rescaled;
+        let results = coefficients * self.rates.result + self.rescale(level) + rescaled;
+        read + coefficients * (products + outputs * reduced * self.rates.sum_reduced) + outputs * results
     }
 
     /// A ciphertext full of images, every layer: names with nanoseconds of one thread of the model owner.
@@ -263,7 +216,7 @@ impl<'a> Cost<'a> {
             Step::Squares { stage, sums } => {
                 let terms = circuit.stages[*stage].activation.as_ref().map_or(1, |own| own.terms);
                 let level = depth - 2 * stage - 1;
-                Some((*stage, sums.len() as f64 * self.squares(level, terms, CACHED_KEY_PRODUCT)))
+                Some((*stage, sums.len() as f64 * self.squares(level, terms, self.rates.cached_key_product)))
             }
         }
     }
@@ -279,11 +232,12 @@ impl<'a> Cost<'a> {
         let (early, late) = schedule.steps.split_at(all_there);
         let inputs = schedule.messages().map(<[u32]>::len).sum::<usize>() as f64;
         let classes = circuit.stages.last().map_or(0, |last| last.map.outputs()) as f64;
-        let copied = inputs * self.scheme.wire_bytes(self.scheme.depth(), true) as f64 * COPY;
+        let copied = inputs * self.scheme.wire_bytes(self.scheme.depth(), true) as f64 * self.rates.copy;
         let tail_ns = self.share(time(late));
-        let received = self.share(inputs * self.receive() + time(early) + held as f64 * FIRST_USE);
+        let received = self.share(inputs * self.receive() + time(early) + held as f64 * self.rates.first_use);
         Work {
-            client_ns: self.share(inputs * self.encrypt() + classes * self.degree * DECRYPT) + copied,
+            client_ns: self.share(inputs * self.encrypt() + classes * self.degree * self.rates.decrypt)
+                + copied,
             server_ns: received + copied + tail_ns,
             streamed: Some(tail_ns),
         }
@@ -302,12 +256,13 @@ impl<'a> Cost<'a> {
         let bytes = |count: usize, level, seeded| count * self.scheme.wire_bytes(level, seeded);
         let up_bytes = bytes(map.inputs, self.scheme.depth(), true);
         let down_bytes = bytes(map.outputs(), 0, false);
-        let copy = |bytes: usize| bytes as f64 * COPY;
+        let copy = |bytes: usize| bytes as f64 * self.rates.copy;
         Exchange {
             encrypt_ns: self.share(inputs * self.encrypt()) + copy(up_bytes),
             receive_ns: self.share(inputs * self.receive()) + copy(up_bytes),
-            layer_ns: self.share(layer + outputs * self.degree * RECEIVE) + down_bytes as f64 * FIRST_USE,
-            decrypt_ns: self.share(outputs * self.degree * DECRYPT) + copy(down_bytes),
+            layer_ns: self.share(layer + outputs * self.degree * self.rates.receive)
+                + down_bytes as f64 * self.rates.first_use,
+            decrypt_ns: self.share(outputs * self.degree * self.rates.decrypt) + copy(down_bytes),
             up_bytes,
             down_bytes,
         }

@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use veilbench_networks::Architecture;
+use veilbench_networks::{Architecture, Layer, Op};
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
 use crate::deep;
 use crate::deep::roles::Keys;
+use crate::deep::series::is_smooth;
 use crate::planning::cost::{Cost, Work};
+use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
+use crate::planning::rates::{self, Rates};
 use crate::planning::remembered::{Known, remembered};
 use crate::planning::schedule::Schedule;
 use crate::planning::scheme::{Demand, Scheme, lower_input_bits};
 use crate::roles::guard::Guard;
 use crate::roles::latency::weight_memory_bytes;
 use veilbench_api::{Error, Job, Plan, Setting, Unsupported};
-use veilbench_results::Predicted;
+use veilbench_results::Tolerance;
 
 /// Largest error of a logit a plan may expect.
 const LOGIT_ERROR: f64 = 1.0 / 256.0;
@@ -30,6 +33,13 @@ pub(crate) const LAYOUT: Setting = Setting {
     key: "layout",
     values: &["auto", "latency", "throughput"],
     summary: "an image across the slots (latency), one in every slot (throughput), or whichever is predicted to be faster",
+};
+
+/// How close polynomials come to smooth activations: bits of their largest value.
+pub(crate) const PRECISION: Setting = Setting {
+    key: "precision",
+    values: &["10", "6", "8", "12", "14", "16"],
+    summary: "bits to which smooth activations are approximated: more take polynomials of higher degrees, and levels",
 };
 
 /// The worst precision a plan may expect of a logit, as a share of what it is measured in: a guard tells a wrap from noise.
@@ -83,60 +93,15 @@ pub(crate) struct CkksPlan {
     /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) products: Option<usize>,
+    /// Bits to which smooth activations are approximated, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) precision: Option<u32>,
+    /// What the approximations of smooth activations are, and how far from the clear network's logits they may lead.
+    #[serde(skip)]
+    pub(crate) approximations: Approximations,
     #[serde(skip)]
     pub(crate) predicted: Prediction,
     pub(crate) layers: Vec<LayerPlan>,
-}
-
-/// What a batch costs, predicted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Prediction {
-    pub(crate) online_wall_ns: u64,
-    /// Evaluation keys.
-    pub(crate) setup_bytes: usize,
-    pub(crate) online_bytes: usize,
-    pub(crate) upload_bytes: usize,
-    pub(crate) download_bytes: usize,
-    /// Peak of the model owner.
-    pub(crate) peak_rss_bytes: usize,
-    /// Peaks of both parties: what the machine must have.
-    pub(crate) session_peak_rss_bytes: usize,
-    /// No logit is expected to be further off.
-    pub(crate) max_logit_error: f64,
-    /// Standard deviation of the error of a logit.
-    pub(crate) logit_error_deviation: f64,
-    /// Logits of an image.
-    pub(crate) logits: usize,
-}
-
-impl Prediction {
-    /// Returns what reports hold against the measurement.
-    pub(crate) fn figures(&self) -> Predicted {
-        Predicted {
-            online_wall_ns: Some(self.online_wall_ns),
-            setup_bytes: Some(self.setup_bytes as u64),
-            online_bytes: Some(self.online_bytes as u64),
-            peak_rss_bytes: Some(self.peak_rss_bytes as u64),
-            session_peak_rss_bytes: Some(self.session_peak_rss_bytes as u64),
-            max_logit_error: Some(self.max_logit_error),
-            logit_error_deviation: Some(self.logit_error_deviation),
-            logits: Some(self.logits as u64),
-        }
-    }
-}
-
-/// One stage of the circuit, for people.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct LayerPlan {
-    pub(crate) layer: String,
-    pub(crate) activation: String,
-    /// Level its map starts at.
-    pub(crate) level: usize,
-    pub(crate) outputs: usize,
-    pub(crate) ciphertexts: usize,
-    pub(crate) weights: usize,
-    pub(crate) rotations: usize,
-    pub(crate) online_ns: u64,
 }
 
 /// The plans for one architecture: for one image, and for slots full of them.
@@ -146,11 +111,13 @@ struct Plans {
     throughput: PassPlan,
 }
 
-/// A plan for one pass, and the work behind its time on one thread and on two.
+/// A plan for one pass, and the work behind its time on one thread and on two: on the reference machine, by which plans are chosen, and on
+/// this one.
 #[derive(Clone)]
-struct PassPlan {
+pub(crate) struct PassPlan {
     plan: CkksPlan,
     work: [Work; 2],
+    pub(crate) here: [Work; 2],
     /// Of an image in the clear.
     image_bytes: usize,
 }
@@ -158,27 +125,18 @@ struct PassPlan {
 impl PassPlan {
     /// The plan for so many passes under a job's conditions.
     fn repeated(self, times: usize, job: &Job) -> CkksPlan {
-        let Self { mut plan, work, image_bytes } = self;
+        let Self { mut plan, work, here, image_bytes } = self;
         let predicted = &mut plan.predicted;
         let bytes = [predicted.upload_bytes, predicted.download_bytes];
-        predicted.online_wall_ns =
-            times as u64 * work[job.threads.clamp(1, 2) - 1].wall_ns(job, bytes) as u64;
+        let wall_ns =
+            |work: [Work; 2]| times as u64 * work[job.threads.clamp(1, 2) - 1].wall_ns(job, bytes) as u64;
+        (predicted.reference_ns, predicted.online_wall_ns) = (wall_ns(work), wall_ns(here));
         predicted.upload_bytes *= times;
         predicted.download_bytes *= times;
         predicted.online_bytes = predicted.upload_bytes + predicted.download_bytes;
         predicted.session_peak_rss_bytes += IMAGE_COPIES * job.batch * image_bytes;
         plan
     }
-}
-
-/// An estimate to three digits, rounded up: it means no more, and survives being written and read.
-pub(crate) fn three_digits(estimate: f64) -> f64 {
-    if !(estimate.is_finite() && estimate > 0.0) {
-        return estimate;
-    }
-    let exponent = estimate.log10().floor() as i32 - 2;
-    let digits = (estimate / 10f64.powi(exponent)).ceil();
-    format!("{digits}e{exponent}").parse().unwrap_or(estimate)
 }
 
 impl CkksPlan {
@@ -194,10 +152,18 @@ impl CkksPlan {
         if job.setting(&LAYOUT) == "throughput" {
             return Err(refused);
         }
-        let plan = match deep_pass(architecture) {
+        let bits = job.setting(&PRECISION);
+        let bits = bits.parse().map_err(|_| {
+            let reason =
+                format!("the setting precision is {bits:?}, not one of {}", PRECISION.values.join(", "));
+            Unsupported { layer: None, reason }
+        })?;
+        let smooth = |layer: &Layer| matches!(layer.op, Op::Activation(kind) if is_smooth(kind));
+        let is_own = architecture.first_branch().is_some() || architecture.layers.iter().any(smooth);
+        let plan = match deep_pass(architecture, bits) {
             Ok(pass) => pass.repeated(job.batch, job),
             // Of a chain, the other layouts say what is in the way as well.
-            Err(own) => return Err(if architecture.first_branch().is_some() { own } else { refused }),
+            Err(own) => return Err(if is_own { own } else { refused }),
         };
         let (needed, memory) = (plan.predicted.session_peak_rss_bytes, total_memory_bytes());
         if needed <= memory { Ok(plan) } else { Err(too_little_memory(needed, memory)) }
@@ -225,11 +191,15 @@ impl CkksPlan {
         }
         let least = candidates.iter().map(needed).min().unwrap_or(0);
         let fits = |plan: &CkksPlan| needed(plan) <= memory;
-        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.online_wall_ns);
+        let fastest = candidates.into_iter().filter(fits).min_by_key(|plan| plan.predicted.reference_ns);
         fastest.ok_or_else(|| too_little_memory(least, memory))
     }
 
-    fn throughput(architecture: &Architecture, circuit: &Circuit) -> Result<PassPlan, Unsupported> {
+    pub(crate) fn throughput(
+        architecture: &Architecture,
+        circuit: &Circuit,
+        here: &Rates,
+    ) -> Result<PassPlan, Unsupported> {
         let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
         let (max_logit_error, deviation) =
             (scheme.logit_error(&Self::demand(circuit, 1, false)), circuit.logit_deviation(&scheme, false));
@@ -238,12 +208,15 @@ impl CkksPlan {
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
         let rotations = BTreeMap::new();
         let held = schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level));
-        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).throughput(circuit, &schedule, held));
+        let [work, work_here] = [rates::reference(), here].map(|rates| {
+            [1, 2].map(|threads| Cost::new(rates, &scheme, threads).throughput(circuit, &schedule, held))
+        });
         // Buffers that hold shorter polynomials than they once did, and what a block takes until it is rescaled, are a
         // quarter more.
         let peak_rss_bytes = held / 4 * 5 + key_memory_bytes(&scheme, &rotations) + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
+            reference_ns: 0,
             online_bytes: 0,
             setup_bytes: key_bytes(&scheme, &rotations) + scheme.public_key_bytes(),
             upload_bytes: sent * scheme.wire_bytes(scheme.depth(), true),
@@ -254,7 +227,7 @@ impl CkksPlan {
             logit_error_deviation: three_digits(deviation),
             logits: architecture.classes(),
         };
-        let times = Cost::new(&scheme, 1).throughput_layers(circuit, &schedule);
+        let times = Cost::new(here, &scheme, 1).throughput_layers(circuit, &schedule);
         let layer = |(index, (name, time)): (usize, (String, f64))| LayerPlan {
             layer: name,
             activation: circuit.stages[index]
@@ -275,20 +248,22 @@ impl CkksPlan {
             key_cost: 0,
             rotations: BTreeMap::new(),
             products: None,
+            precision: None,
+            approximations: Approximations::default(),
             predicted,
             layers,
             scheme,
         };
-        Ok(PassPlan { plan, work, image_bytes: circuit.image_bytes() })
+        Ok(PassPlan { plan, work, here: work_here, image_bytes: circuit.image_bytes() })
     }
 
     /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
     /// one with the smallest keys.
     pub(crate) fn latency(circuit: &Circuit) -> Option<Self> {
-        Self::latency_pass(circuit).map(|pass| pass.plan)
+        Self::latency_pass(circuit, rates::here()).map(|pass| pass.plan)
     }
 
-    fn latency_pass(circuit: &Circuit) -> Option<PassPlan> {
+    pub(crate) fn latency_pass(circuit: &Circuit, here: &Rates) -> Option<PassPlan> {
         let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
@@ -300,7 +275,9 @@ impl CkksPlan {
             let plans: Vec<PassPlan> = programs
                 .iter()
                 .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
-                .map(|((key_cost, program), scheme)| Self::latency_with(circuit, program, scheme, *key_cost))
+                .map(|((key_cost, program), scheme)| {
+                    Self::latency_with(circuit, program, scheme, *key_cost, here)
+                })
                 .collect();
             let time = |pass: &PassPlan| pass.work[0].client_ns + pass.work[0].server_ns;
             let fastest = plans.iter().map(time).min_by(f64::total_cmp)?;
@@ -310,8 +287,14 @@ impl CkksPlan {
         None
     }
 
-    fn latency_with(circuit: &Circuit, program: &PackedCircuit, scheme: Scheme, key_cost: usize) -> PassPlan {
-        let cost = Cost::new(&scheme, 1);
+    fn latency_with(
+        circuit: &Circuit,
+        program: &PackedCircuit,
+        scheme: Scheme,
+        key_cost: usize,
+        here: &Rates,
+    ) -> PassPlan {
+        let cost = Cost::new(here, &scheme, 1);
         let rotations = program.rotations(scheme.depth());
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let keys_sent = key_bytes(&scheme, &rotations);
@@ -321,6 +304,7 @@ impl CkksPlan {
             key_memory_bytes(&scheme, &rotations) + keys_sent + weights / 10 * 11 + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
+            reference_ns: 0,
             online_bytes: 0,
             setup_bytes: keys_sent + scheme.public_key_bytes(),
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
@@ -356,10 +340,21 @@ impl CkksPlan {
         for (steps, level) in rotations {
             levels.entry(level).or_default().push(steps);
         }
-        let work = [1, 2].map(|threads| Cost::new(&scheme, threads).latency(program));
+        let [work, here] = [rates::reference(), here]
+            .map(|rates| [1, 2].map(|threads| Cost::new(rates, &scheme, threads).latency(program)));
         let layout = Layout::Latency;
-        let plan = Self { layout, key_cost, rotations: levels, products: None, predicted, layers, scheme };
-        PassPlan { plan, work, image_bytes: circuit.image_bytes() }
+        let plan = Self {
+            layout,
+            key_cost,
+            rotations: levels,
+            products: None,
+            precision: None,
+            approximations: Approximations::default(),
+            predicted,
+            layers,
+            scheme,
+        };
+        PassPlan { plan, work, here, image_bytes: circuit.image_bytes() }
     }
 
     fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
@@ -375,11 +370,23 @@ impl CkksPlan {
         }
     }
 
+    /// Bits to which smooth activations are approximated.
+    pub(crate) fn precision(&self) -> u32 {
+        self.precision.unwrap_or_default()
+    }
+
     pub(crate) fn into_plan(self) -> Result<Plan, Unsupported> {
+        let Approximations { notes, logit_error } = self.approximations.clone();
+        let tolerance = match notes.is_empty() {
+            true => Some(Tolerance::default()),
+            false => Tolerance::new(three_digits(Tolerance::default().get() + logit_error)),
+        };
         Ok(Plan {
+            tolerance: tolerance.unwrap_or_default(),
+            notes,
             security_bits: Some(veilbench_ckks::SECURITY_BITS),
             prediction: Some(self.predicted.figures()),
-            predicted_batch_ns: Some(self.predicted.online_wall_ns),
+            predicted_batch_ns: Some(self.predicted.reference_ns),
             parameters: serde_json::to_value(self).map_err(unwritten)?,
             ..Plan::default()
         })
@@ -406,21 +413,21 @@ pub(crate) fn unwritten(error: serde_json::Error) -> Unsupported {
 /// The plans for a chain.
 fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
     static KNOWN: Known<Plans> = OnceLock::new();
-    remembered(&KNOWN, architecture, || {
+    remembered(&KNOWN, &(architecture, rates::are_adopted()), || {
         let circuit = Circuit::new(architecture, None)?;
         Ok(Plans {
-            throughput: CkksPlan::throughput(architecture, &circuit)?,
-            latency: CkksPlan::latency_pass(&circuit),
+            throughput: CkksPlan::throughput(architecture, &circuit, rates::here())?,
+            latency: CkksPlan::latency_pass(&circuit, rates::here()),
         })
     })
 }
 
 /// The plan for a graph, or for a deep chain.
-fn deep_pass(architecture: &Architecture) -> Result<PassPlan, Unsupported> {
+fn deep_pass(architecture: &Architecture, bits: u32) -> Result<PassPlan, Unsupported> {
     static KNOWN: Known<PassPlan> = OnceLock::new();
-    remembered(&KNOWN, architecture, || {
-        let (plan, work, image_bytes) = deep::planning::plan(architecture)?;
-        Ok(PassPlan { plan, work, image_bytes })
+    remembered(&KNOWN, &(architecture, bits, rates::are_adopted()), || {
+        let (plan, [work, here], image_bytes) = deep::planning::plan(architecture, bits, rates::here())?;
+        Ok(PassPlan { plan, work, here, image_bytes })
     })
 }
 

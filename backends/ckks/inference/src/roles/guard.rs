@@ -64,21 +64,23 @@ pub(crate) fn with_spare(outputs: usize) -> usize {
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
     multipliers: Vec<f64>,
+    /// By multiples of what coefficients are off that wrapped, in units.
+    period: f64,
 }
 
 impl Guard {
-    /// The guard of a session for so many results of one of its rounds.
-    pub(crate) fn new(key: KeyId, round: usize, results: usize) -> Self {
+    /// The guard of a session for so many results of one of its rounds, whose coefficients are known modulo the period.
+    pub(crate) fn new(key: KeyId, round: usize, results: usize, period: f64) -> Self {
         let mut seed = [0; 32];
         seed[..16].copy_from_slice(&key.bytes());
         seed[16..24].copy_from_slice(&(round as u64).to_le_bytes());
         let mut random = ChaCha20Rng::from_seed(seed);
-        Self { multipliers: (0..results).map(|_| random.random_range(-0.5..0.5)).collect() }
+        Self { multipliers: (0..results).map(|_| random.random_range(-0.5..0.5)).collect(), period }
     }
 
     /// Any guard for so many results: where only the structure counts.
     pub(crate) fn structure(results: usize) -> Self {
-        Self { multipliers: vec![1.0; results] }
+        Self { multipliers: vec![1.0; results], period: 1.0 }
     }
 
     /// What it is for these results.
@@ -87,7 +89,12 @@ impl Guard {
         self.multipliers.iter().zip(results).map(|(multiplier, result)| multiplier * result).sum()
     }
 
-    /// Adds the guard to the outputs of a map, as the last.
+    /// A value modulo the period, nearest to zero.
+    fn centred(&self, value: f64) -> f64 {
+        value - self.period * (value / self.period).round()
+    }
+
+    /// Adds the guard to the outputs of a map, as the last, with its bias modulo the period.
     pub(crate) fn append(&self, map: &mut AffineMap) {
         let output = map.outputs() as u32;
         let (mut row, mut read) = (vec![0.0; map.inputs], vec![false; map.inputs]);
@@ -101,8 +108,9 @@ impl Guard {
                 }
             }
         }
-        map.bias
-            .push(self.multipliers.iter().zip(&map.bias).map(|(multiplier, bias)| multiplier * bias).sum());
+        // Of many results it may exceed the last prime.
+        let bias = self.multipliers.iter().zip(&map.bias).map(|(multiplier, bias)| multiplier * bias).sum();
+        map.bias.push(self.centred(bias));
         if let [whole] = &mut map.blocks[..] {
             whole.outputs.push(output);
             whole.weights.extend(whole.inputs.iter().map(|&input| row[input as usize]));
@@ -133,10 +141,9 @@ impl<'a> Difference<'a> {
         }
     }
 
-    /// The largest of them in magnitude, modulo the period of coefficients.
-    pub(crate) fn largest(&self, period: f64) -> f64 {
-        let centred = |value: &f64| (value - period * (value / period).round()).abs();
-        self.coefficients.iter().map(centred).fold(0.0, f64::max)
+    /// The largest of them in magnitude, modulo the period.
+    pub(crate) fn largest(&self) -> f64 {
+        self.coefficients.iter().map(|&value| self.guard.centred(value).abs()).fold(0.0, f64::max)
     }
 }
 

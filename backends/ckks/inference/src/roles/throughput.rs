@@ -77,7 +77,6 @@ impl Client {
 
     /// The slots of every logit, in units; `None` if they are not what the guard was computed from.
     fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<Vec<f64>>>, Error> {
-        let context = self.secret.context();
         let decoded = split(answer, self.classes + 1)?
             .into_par_iter()
             .map(|bytes| decrypt(&self.secret, &self.scheme, bytes))
@@ -86,7 +85,7 @@ impl Client {
         for (index, own) in decoded.iter().enumerate() {
             difference.take(index, &own.coefficients);
         }
-        let holds = difference.largest(self.scheme.period(context)) <= self.tolerance;
+        let holds = difference.largest() <= self.tolerance;
         Ok(holds.then(|| decoded.into_iter().take(self.classes).map(|own| own.slots).collect()))
     }
 }

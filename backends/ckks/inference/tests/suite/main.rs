@@ -9,3 +9,4 @@ mod interceptors;
 mod keys;
 mod messages;
 mod networks;
+mod smooth;

@@ -7,9 +7,9 @@
 
 use veilbench_ring::wiped::Wiped;
 
-use crate::masked::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
+use crate::session::randomness::masks::Role;
 
 /// Sizes of a comparison of `lanes` values.
 #[derive(Clone, Copy)]
@@ -84,7 +84,7 @@ pub(super) fn deal(layout: Layout, masks: &[u64], sign_masks: &[u64], secret: &m
 }
 
 /// A comparison under way: every level opens [`planes`](Tree::planes) bits a value.
-pub(super) struct Tree {
+pub struct Tree {
     layout: Layout,
     role: Role,
     /// This party's shares of what was dealt.

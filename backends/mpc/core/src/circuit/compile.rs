@@ -7,8 +7,9 @@ use super::scale::{refuse_lost, scales_log2};
 use super::{Circuit, Format, Gate, Guard, Pool};
 use crate::Error;
 use crate::linear::LinearShape;
-use crate::network::{Architecture, Knots, Layer, Shape};
+use crate::program::{Knots, Operation, Program};
 use crate::ring::encode;
+use veilbench_networks::Shape;
 
 impl Circuit {
     /// The gates of a network.
@@ -17,12 +18,12 @@ impl Circuit {
     ///
     /// # Errors
     /// [`Error::Unsupported`], naming the layer.
-    pub fn compile(architecture: &Architecture, format: Format) -> Result<Self, Error> {
-        let shapes = architecture.shapes()?;
-        let (digest, encoding) = digests(architecture, &format);
+    pub fn compile(program: &Program, format: Format) -> Result<Self, Error> {
+        let shapes = program.shapes()?;
+        let (digest, encoding) = digests(program, &format);
         let circuit = Circuit {
             format,
-            inputs: architecture.input.len(),
+            inputs: program.input.len(),
             gates: Vec::new(),
             layers: Vec::new(),
             divisors: Vec::new(),
@@ -39,15 +40,15 @@ impl Circuit {
             let reason = format!("{shift} fractional bits leave no room in {} bits", format.ring.bits());
             return Err(Error::Unsupported { layer: 0, reason });
         }
-        let magnitudes = &architecture.magnitudes;
+        let magnitudes = &program.magnitudes;
         let is_bound =
             |magnitude: &Option<f64>| magnitude.is_none_or(|value| value.is_finite() && value >= 0.0);
         if let Some(layer) = magnitudes.iter().position(|magnitude| !is_bound(magnitude)) {
             let reason = "its calibrated magnitude is no finite number from 0 up".to_owned();
             return Err(Error::Unsupported { layer, reason });
         }
-        let scales = scales_log2(architecture);
-        refuse_lost(architecture, &scales)?;
+        let scales = scales_log2(program);
+        refuse_lost(program, &scales)?;
         let mut builder = Builder {
             circuit,
             magnitudes,
@@ -58,26 +59,26 @@ impl Circuit {
             wire: None,
             kept: Vec::new(),
         };
-        let mut input = architecture.input;
-        let layers = relu_after_max(architecture);
+        let mut input = program.input;
+        let layers = relu_after_max(program);
         for (index, layer) in layers {
             let output = match layer {
-                Layer::Relu => input,
+                Operation::Relu => input,
                 _ => shapes[index],
             };
             builder.layer(index, layer, input, output)?;
             builder.reach(index);
             input = output;
         }
-        Ok(builder.finish(input.len(), architecture.layers.len()))
+        Ok(builder.finish(input.len(), program.operations.len()))
     }
 }
 
 /// The layers with their indices, every ReLU moved behind the max-pools that follow it.
-fn relu_after_max(architecture: &Architecture) -> Vec<(usize, Layer)> {
-    let mut layers: Vec<(usize, Layer)> = architecture.layers.iter().copied().enumerate().collect();
+fn relu_after_max(program: &Program) -> Vec<(usize, Operation)> {
+    let mut layers: Vec<(usize, Operation)> = program.operations.iter().copied().enumerate().collect();
     for index in 1..layers.len() {
-        if matches!((layers[index - 1].1, layers[index].1), (Layer::Relu, Layer::MaxPool(_))) {
+        if matches!((layers[index - 1].1, layers[index].1), (Operation::Relu, Operation::MaxPool(_))) {
             layers.swap(index - 1, index);
         }
     }
@@ -166,29 +167,29 @@ impl Builder<'_> {
         }
     }
 
-    fn layer(&mut self, index: usize, layer: Layer, input: Shape, output: Shape) -> Result<(), Error> {
+    fn layer(&mut self, index: usize, layer: Operation, input: Shape, output: Shape) -> Result<(), Error> {
         let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
         let Format { activation_bits, weight_bits, .. } = self.circuit.format;
         match layer {
-            Layer::Flatten => {}
-            Layer::Keep => {
+            Operation::Flatten => {}
+            Operation::Keep => {
                 self.push(index, Gate::Keep { units: input.len(), open: self.open }, 1.0);
                 self.kept.push(Kept { open: self.open, divisor: self.divisor, shape: input });
             }
-            Layer::Hold => self.hold(index, input),
-            Layer::Recall(kept) | Layer::Add(kept) | Layer::Concat(kept) => {
+            Operation::Hold => self.hold(index, input),
+            Operation::Recall(kept) | Operation::Add(kept) | Operation::Concat(kept) => {
                 let known = self.kept.get(kept).copied();
                 let wire = known.ok_or_else(|| refuse("nothing is kept under its number"))?;
                 self.join(index, layer, kept, wire, input)?;
             }
-            Layer::Dense { outputs } => {
+            Operation::Dense { outputs } => {
                 self.linear(index, LinearShape::Dense { inputs: input.len(), outputs });
             }
-            Layer::Conv2d(conv) => {
-                let output = [output.height, output.width];
+            Operation::Conv2d(conv) => {
+                let output = [output.height(), output.width()];
                 self.linear(index, LinearShape::Conv2d { conv, input, output });
             }
-            Layer::SumPool(window) | Layer::AveragePool(window) => {
+            Operation::SumPool(window) | Operation::AveragePool(window) => {
                 let pool = Pool::new(&window, input, output);
                 if self.open {
                     self.push(index, Gate::Sum(pool), 1.0);
@@ -198,15 +199,15 @@ impl Builder<'_> {
                         _ => return Err(refuse("a pool needs a linear layer or an activation before it")),
                     }
                 }
-                if matches!(layer, Layer::AveragePool(_)) {
+                if matches!(layer, Operation::AveragePool(_)) {
                     self.divisor *= window.area() as f64;
                 }
             }
             _ if !self.open => {
                 return Err(refuse("a non-linear layer needs a linear layer before it"));
             }
-            Layer::Spread(knots) => self.spread(index, &knots, input)?,
-            Layer::MaxPool(window) => {
+            Operation::Spread(knots) => self.spread(index, &knots, input)?,
+            Operation::MaxPool(window) => {
                 let levels = levels_of_maxima(&window, input, output)
                     .ok_or_else(|| refuse("a window lies in the padding altogether"))?;
                 let mut inputs = input.len();
@@ -216,16 +217,16 @@ impl Builder<'_> {
                     inputs = outputs;
                 }
             }
-            Layer::Relu => {
+            Operation::Relu => {
                 let gate =
                     Gate::Relu { units: input.len(), shift: weight_bits, pools: Vec::new(), guard: None };
                 self.push(index, gate, 1.0);
                 self.open = false;
             }
-            Layer::Quadratic => {
+            Operation::Quadratic => {
                 let gate = Gate::Quadratic {
-                    channels: input.channels,
-                    positions: input.positions(),
+                    channels: input.channels(),
+                    positions: input.values_per_channel(),
                     shift: weight_bits,
                     square_shift: activation_bits + weight_bits,
                     pools: Vec::new(),
@@ -249,7 +250,7 @@ impl Builder<'_> {
             layer: index,
             reason: "its pieces end where the ring does; scale its inputs down".to_owned(),
         })?;
-        let (channels, positions) = (input.channels, input.positions());
+        let (channels, positions) = (input.channels(), input.values_per_channel());
         let is_bounded = knots.is_bounded();
         self.push(index, Gate::Spread { channels, positions, offsets, is_bounded }, 1.0);
         Ok(())
@@ -268,14 +269,14 @@ impl Builder<'_> {
     fn join(
         &mut self,
         index: usize,
-        layer: Layer,
+        layer: Operation,
         kept: usize,
         wire: Kept,
         input: Shape,
     ) -> Result<(), Error> {
         let refuse = |reason: &str| Error::Unsupported { layer: index, reason: reason.to_owned() };
         let units = wire.shape.len();
-        if let Layer::Recall(_) = layer {
+        if let Operation::Recall(_) = layer {
             (self.open, self.divisor) = (wire.open, wire.divisor);
             self.push(index, Gate::Recall { kept, units }, 1.0);
             return Ok(());
@@ -285,7 +286,7 @@ impl Builder<'_> {
                 "a mean is still to be divided on one of its branches: put a linear layer behind the pool",
             ));
         }
-        if let Layer::Add(_) = layer {
+        if let Operation::Add(_) = layer {
             if !matches!(self.circuit.gates.last(), Some(Gate::Linear { .. })) {
                 return Err(refuse("a sum needs a linear layer just before it"));
             }
@@ -297,7 +298,7 @@ impl Builder<'_> {
             return Err(refuse("what was kept is not in the format of activations"));
         }
         self.hold(index, input);
-        let channels = [wire.shape.channels, input.channels];
+        let channels = [wire.shape.channels(), input.channels()];
         self.push(index, Gate::Concat { kept, units: [units, input.len()], channels }, 1.0);
         Ok(())
     }

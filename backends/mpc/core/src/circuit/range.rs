@@ -42,9 +42,15 @@ impl Circuit {
     /// The narrowest ring in which the model owner can expect to prove that nothing overflows, from public magnitudes
     /// alone; compile again for it. `None` if a linear or quadratic layer has no magnitude or 8 bytes are not enough.
     pub fn calibrated_ring(&self) -> Option<Ring> {
+        let [wires, squares] = self.calibrated_rings()?;
+        Some(if squares.bits() > wires.bits() { squares } else { wires })
+    }
+
+    /// The same for the values of polynomials apart from all other wires: first the ring of these, then that of polynomials.
+    pub fn calibrated_rings(&self) -> Option<[Ring; 2]> {
         let bits = self.format.activation_bits + self.format.weight_bits;
         let more = |value: f64| value.max(f64::MIN_POSITIVE).log2().ceil().max(0.0) as u32;
-        let mut needed = bits + 1;
+        let mut needed = [bits + 1, 0];
         let mut wire = Bound { read: 1.0, is_guarded: false, excess: 1.0, headroom: 1.0 };
         let mut kept: Vec<Bound> = Vec::new();
         for (index, gate) in self.gates.iter().enumerate() {
@@ -95,7 +101,8 @@ impl Circuit {
                 Gate::Relu { .. } => bits + more(self.expected[index]? * usual) - self.format.weight_bits,
                 Gate::Sum(_) | Gate::Max { .. } | Gate::Truncate { .. } | Gate::Output { .. } => 0,
             };
-            needed = needed.max(here);
+            let of = &mut needed[usize::from(matches!(gate, Gate::Quadratic { .. }))];
+            *of = here.max(*of);
             if gate.guard().is_some() {
                 (wire.is_guarded, wire.excess) = (true, 1.0);
             }
@@ -104,7 +111,8 @@ impl Circuit {
             }
         }
         // One bit for the sign, one for the offset of truncation.
-        Ring::new((needed + 2).div_ceil(8).max(2)).ok()
+        let [wires, squares] = needed.map(|needed| Ring::new((needed + 2).div_ceil(8).max(2)).ok());
+        Some([wires?, squares?])
     }
 
     fn before(&self, index: usize, gates: usize) -> Option<&Gate> {

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 
 use crate::Error;
-use crate::network::{Architecture, Layer};
+use crate::program::{Operation, Program};
 
 /// Logarithms of magnitudes that need no scale.
 const COMFORTABLE: RangeInclusive<i32> = -1..=10;
@@ -97,30 +97,30 @@ impl Groups {
 }
 
 /// Logarithm of what a layer is expected to write, unless that is nothing but zeros.
-fn power(architecture: &Architecture, layer: usize) -> Option<i32> {
-    let magnitude = architecture.magnitudes.get(layer).copied().flatten()?;
+fn power(program: &Program, layer: usize) -> Option<i32> {
+    let magnitude = program.magnitudes.get(layer).copied().flatten()?;
     let power = magnitude.max(f64::MIN_POSITIVE).log2().ceil() as i32;
     (power >= SMALLEST).then_some(power)
 }
 
-fn is_scaled(layer: &Layer) -> bool {
-    matches!(layer, Layer::Dense { .. } | Layer::Conv2d(_) | Layer::Quadratic)
+fn is_scaled(layer: &Operation) -> bool {
+    matches!(layer, Operation::Dense { .. } | Operation::Conv2d(_) | Operation::Quadratic)
 }
 
 /// The logarithm of every layer's scale.
-pub(super) fn scales_log2(architecture: &Architecture) -> Vec<i32> {
-    let layers = &architecture.layers;
+pub(super) fn scales_log2(program: &Program) -> Vec<i32> {
+    let layers = &program.operations;
     let mut groups = Groups::new(layers.len());
     let (mut wire, mut kept) = (0, Vec::new());
     for (at, layer) in layers.iter().enumerate() {
-        let own = power(architecture, at);
+        let own = power(program, at);
         let largest = Group { largest: own, ..Group::default() };
         match layer {
-            Layer::Quadratic => groups.note(wire, Group { squared: own, ..Group::default() }),
-            Layer::Spread(_) => groups.note(wire, Group { is_compared: true, ..Group::default() }),
-            Layer::Keep => kept.push(wire),
-            Layer::Recall(number) => wire = kept.get(*number).copied().unwrap_or(wire),
-            Layer::Add(number) | Layer::Concat(number) => {
+            Operation::Quadratic => groups.note(wire, Group { squared: own, ..Group::default() }),
+            Operation::Spread(_) => groups.note(wire, Group { is_compared: true, ..Group::default() }),
+            Operation::Keep => kept.push(wire),
+            Operation::Recall(number) => wire = kept.get(*number).copied().unwrap_or(wire),
+            Operation::Add(number) | Operation::Concat(number) => {
                 groups.join(wire, kept.get(*number).copied().unwrap_or(wire));
                 groups.note(wire, largest);
             }
@@ -131,7 +131,7 @@ pub(super) fn scales_log2(architecture: &Architecture) -> Vec<i32> {
             groups.note(wire, largest);
         }
     }
-    let scale = |(at, layer): (usize, &Layer)| {
+    let scale = |(at, layer): (usize, &Operation)| {
         if is_scaled(layer) { groups.groups[groups.find(at + 1)].scale() } else { 0 }
     };
     layers.iter().enumerate().map(scale).collect()
@@ -141,16 +141,16 @@ pub(super) fn scales_log2(architecture: &Architecture) -> Vec<i32> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] with the first such layer.
-pub(super) fn refuse_lost(architecture: &Architecture, scales: &[i32]) -> Result<(), Error> {
-    let layers = &architecture.layers;
-    if !layers.contains(&Layer::Keep) {
+pub(super) fn refuse_lost(program: &Program, scales: &[i32]) -> Result<(), Error> {
+    let layers = &program.operations;
+    if !layers.contains(&Operation::Keep) {
         return Ok(());
     }
     for (at, layer) in layers.iter().enumerate() {
-        let magnitude = architecture.magnitudes.get(at).copied().flatten();
+        let magnitude = program.magnitudes.get(at).copied().flatten();
         // What is nothing but zeros has no digits to lose.
-        let Some(magnitude) = magnitude.filter(|_| power(architecture, at).is_some()) else { continue };
-        let is_added = matches!(layers.get(at + 1), Some(Layer::Add(_)));
+        let Some(magnitude) = magnitude.filter(|_| power(program, at).is_some()) else { continue };
+        let is_added = matches!(layers.get(at + 1), Some(Operation::Add(_)));
         let written = magnitude * f64::from(scales[at]).exp2();
         if !is_scaled(layer) || KEPT.contains(&written) || (is_added && written < 1.0) {
             continue;

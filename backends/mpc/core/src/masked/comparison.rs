@@ -13,9 +13,9 @@
 //!
 //! Everything after the leaves is bit-sliced: a word holds one bit of 64 values.
 
-use super::masks::Role;
 use crate::random::Stream;
 use crate::ring::Ring;
+use crate::session::randomness::masks::Role;
 use veilbench_ring::wiped::Wiped;
 
 /// Words of a table of 256 bits.
@@ -109,7 +109,7 @@ fn thermometer(byte: u64) -> [u64; ROW] {
 }
 
 /// A comparison whose first-round bits are on their way.
-pub(crate) struct Leaves {
+pub struct Leaves {
     layout: Layout,
     role: Role,
     products: Wiped<u64>,

@@ -15,11 +15,12 @@
 //! - `y^ >= 3 * 2^(L-2)`, so `p = 1`. If `q = 0` then `y^ - r > 2^(L-2)`; as a `y` it must be above `3 * 2^(L-2)` and is negative, so
 //!   `r < 2^(L-2) <= y^ mod 2^(L-1)` and `c = 0`. So `C q = c q = C`, also if `q = 1`.
 
-use super::keys::{comparison, portions};
-use super::masks::Role;
-use super::selection::{Truncation, select};
+use super::selection::select;
 use crate::dcf::{self, Corrections, Side};
 use crate::ring::Ring;
+use crate::session::randomness::keys::{comparison, portions};
+use crate::session::randomness::masks::Role;
+use crate::session::truncation::Truncation;
 
 /// The signs of the masks, 64 to a word: the selection's bits.
 pub(crate) fn mask_signs(ring: Ring, masks: &[u64]) -> Vec<u64> {

@@ -3,8 +3,9 @@
 use super::interval::{Interval, Wire, magnitude};
 use super::pieces::Pieces;
 use crate::Error;
+use crate::circuit::parameters::GateParameters;
 use crate::circuit::{Circuit, Gate};
-use crate::model::{GateParameters, Model};
+use crate::model::Model;
 
 /// What holds for every input within the circuit's magnitude whose guards are accepted. Computed from secret weights: the model
 /// owner keeps it to itself.
@@ -30,6 +31,14 @@ impl std::fmt::Debug for Analysis {
 /// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit or slip past a guard,
 /// [`Error::OtherCircuit`] if the model was encoded for other layers or another format.
 pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
+    analyse_within(circuit, model, circuit.ring().bits())
+}
+
+/// The same where all but the values of polynomials and squares is shared in a ring of so many bits, which may be fewer than the circuit's has.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Result<Analysis, Error> {
     if model.encoding != circuit.encoding {
         return Err(Error::OtherCircuit);
     }
@@ -38,7 +47,7 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
     let mut kept: Vec<Wire> = Vec::new();
     for (index, (gate, parameters)) in circuit.gates.iter().zip(&model.gates).enumerate() {
-        wire = Step { circuit, index, kept: &mut kept }.write(gate, parameters, wire)?;
+        wire = Step { circuit, wire_bits, index, kept: &mut kept }.write(gate, parameters, wire)?;
         magnitudes.push(wire.largest());
     }
     Ok(Analysis { magnitudes, logit_error: wire.error })
@@ -47,6 +56,7 @@ pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
 /// One gate.
 struct Step<'a> {
     circuit: &'a Circuit,
+    wire_bits: u32,
     index: usize,
     /// The wires that were kept.
     kept: &'a mut Vec<Wire>,
@@ -55,7 +65,7 @@ struct Step<'a> {
 impl Step<'_> {
     /// What the gate writes.
     fn write(&mut self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
-        let limit = u128::from(self.circuit.ring().limit());
+        let limit = 1 << (self.wire_bits - 2);
         // Logits are not truncated by the ring's halves: they only need to fit it, rounded up. What is added to is never looked at.
         let of_products = match self.circuit.gates.get(self.index + 1) {
             Some(Gate::Output { .. }) => 2 * limit - (1 << self.circuit.output_shift),
@@ -82,7 +92,7 @@ impl Step<'_> {
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
                 let mut wire = self.within(wire, limit)?;
                 if let Some(guard) = *guard {
-                    self.ensure(guard.holds(wire.largest(), self.circuit.ring().bits()))?;
+                    self.ensure(guard.holds(wire.largest(), self.wire_bits))?;
                     wire = wire.map(|channel| channel.at_most(guard.limit()));
                     wire.guard = Some(guard);
                 }
@@ -102,7 +112,7 @@ impl Step<'_> {
                 }
                 let wire = wire.quadratic(a, b, c);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
-                Ok(self.within(wire, limit)?.shifted(*square_shift))
+                Ok(self.within(wire, self.circuit.ring().limit().into())?.shifted(*square_shift))
             }
             (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
             (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),
@@ -129,7 +139,10 @@ impl Step<'_> {
     }
 
     fn overflow(&self) -> Error {
-        let limit_bits = self.circuit.ring().bits() - 2;
+        let limit_bits = match self.circuit.gates[self.index] {
+            Gate::Quadratic { .. } => self.circuit.ring().bits() - 2,
+            _ => self.wire_bits - 2,
+        };
         Error::Overflow { layer: self.circuit.layers[self.index], limit_bits }
     }
 }

@@ -151,12 +151,12 @@ impl Wire {
         let count = self.channels.len();
         match shape {
             LinearShape::Dense { inputs, .. } => self.channels[weight * count / inputs],
-            LinearShape::Conv2d { conv, input, .. } => {
-                let members = input.channels / conv.groups;
+            LinearShape::Conv2d { conv, .. } => {
+                let members = conv.inputs / conv.groups;
                 let group = output / (conv.outputs / conv.groups);
                 let channel = group * members + weight / conv.window.area();
                 // Padding is zero.
-                self.channels[channel * count / input.channels].with_zero()
+                self.channels[channel * count / conv.inputs].with_zero()
             }
         }
     }

@@ -74,12 +74,13 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Conv2d, Shape, Window};
+    use veilbench_networks::{Conv2d, Shape, Window};
 
     fn shape(values: usize, knots: usize) -> LinearShape {
         let window = Window::tiles(1);
-        let conv = Conv2d { outputs: values, groups: values, dilation: [1; 2], window };
-        let input = Shape::vector(values * knots);
+        let conv =
+            Conv2d { inputs: values * knots, outputs: values, groups: values, dilation: [1; 2], window };
+        let input = Shape::Flat(values * knots);
         LinearShape::Conv2d { conv, input, output: [1; 2] }
     }
 

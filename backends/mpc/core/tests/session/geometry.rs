@@ -1,8 +1,9 @@
 //! The reference networks and a few that use everything else.
 
 use veilbench_mpc::model::LayerParameters;
-use veilbench_mpc::network::{Architecture, Conv2d, Knots, Layer, Shape, Window};
+use veilbench_mpc::program::{Knots, Operation, Program};
 use veilbench_mpc::random::Seed;
+use veilbench_networks::{Conv2d, Shape, Window};
 
 /// Numbers in -1..1.
 pub(crate) fn uniform(count: usize, seed: u8) -> Vec<f32> {
@@ -10,50 +11,51 @@ pub(crate) fn uniform(count: usize, seed: u8) -> Vec<f32> {
     words.into_iter().map(|word| (word as i64 as f64 / 63f64.exp2()) as f32).collect()
 }
 
-fn conv(outputs: usize, kernel: usize, stride: usize) -> Layer {
+fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Operation {
     let window = Window { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 4] };
-    Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1, 1], window })
+    Operation::Conv2d(Conv2d { inputs, outputs, groups: 1, dilation: [1, 1], window })
 }
 
 /// A convolution whose output has the size of its input.
-fn same(outputs: usize, kernel: usize) -> Layer {
+fn same(inputs: usize, outputs: usize, kernel: usize) -> Operation {
     let window = Window { kernel: [kernel; 2], stride: [1; 2], padding: [kernel / 2; 4] };
-    Layer::Conv2d(Conv2d { outputs, groups: 1, dilation: [1, 1], window })
+    Operation::Conv2d(Conv2d { inputs, outputs, groups: 1, dilation: [1, 1], window })
 }
 
 /// A function of one value, made of lines that meet at three knots.
-pub(crate) fn bent(channels: usize, is_bounded: bool) -> [Layer; 3] {
+pub(crate) fn bent(channels: usize, is_bounded: bool) -> [Operation; 3] {
     let knots = Knots::new(&[-3072, 0, 4096], is_bounded).unwrap();
     let window = Window::tiles(1);
-    let together = Conv2d { outputs: channels, groups: channels, dilation: [1, 1], window };
-    [Layer::Spread(knots), Layer::Relu, Layer::Conv2d(together)]
+    let together =
+        Conv2d { inputs: 3 * channels, outputs: channels, groups: channels, dilation: [1, 1], window };
+    [Operation::Spread(knots), Operation::Relu, Operation::Conv2d(together)]
 }
 
-pub(crate) fn architecture(name: &str) -> Architecture {
-    let dense = |outputs| Layer::Dense { outputs };
-    let average = Layer::AveragePool(Window::tiles(2));
+pub(crate) fn program(name: &str) -> Program {
+    let dense = |outputs| Operation::Dense { outputs };
+    let average = Operation::AveragePool(Window::tiles(2));
     let (name, act) = match name.strip_suffix("-poly") {
-        Some(name) => (name, Layer::Quadratic),
-        None => (name, Layer::Relu),
+        Some(name) => (name, Operation::Quadratic),
+        None => (name, Operation::Relu),
     };
     let (input, layers) = match name {
         "mnist-mlp" => {
-            (Shape::image(1, 28, 28), vec![Layer::Flatten, dense(128), act, dense(128), act, dense(10)])
+            (Shape::image(1, 28, 28), vec![Operation::Flatten, dense(128), act, dense(128), act, dense(10)])
         }
         "mnist-cnn" => (
             Shape::image(1, 28, 28),
-            vec![conv(5, 5, 2), act, average, Layer::Flatten, dense(100), act, dense(10)],
+            vec![conv(1, 5, 5, 2), act, average, Operation::Flatten, dense(100), act, dense(10)],
         ),
         "malaria-cnn" => (
             Shape::image(3, 32, 32),
             vec![
-                conv(36, 5, 1),
+                conv(3, 36, 5, 1),
                 act,
                 average,
-                conv(36, 5, 1),
+                conv(36, 36, 5, 1),
                 act,
                 average,
-                Layer::Flatten,
+                Operation::Flatten,
                 dense(72),
                 act,
                 dense(2),
@@ -62,76 +64,77 @@ pub(crate) fn architecture(name: &str) -> Architecture {
         "max-pools" => (
             Shape::image(2, 11, 11),
             vec![
-                conv(4, 3, 1),
-                Layer::Relu,
-                Layer::MaxPool(Window { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 0, 0] }),
-                Layer::Conv2d(Conv2d {
+                conv(2, 4, 3, 1),
+                Operation::Relu,
+                Operation::MaxPool(Window { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 0, 0] }),
+                Operation::Conv2d(Conv2d {
+                    inputs: 4,
                     outputs: 4,
                     groups: 2,
                     dilation: [2, 1],
                     window: Window { kernel: [2, 3], stride: [1, 1], padding: [0, 1, 0, 1] },
                 }),
-                Layer::MaxPool(Window::tiles(1)),
-                Layer::MaxPool(Window::tiles(2)),
+                Operation::MaxPool(Window::tiles(1)),
+                Operation::MaxPool(Window::tiles(2)),
                 dense(7),
                 dense(5),
                 average_of_one(),
                 act,
             ],
         ),
-        "no-activation" => (Shape::image(1, 6, 6), vec![conv(3, 3, 1), average, dense(4), dense(3)]),
-        "relu-10000" => (Shape::image(1, 100, 100), vec![conv(1, 1, 1), act]),
+        "no-activation" => (Shape::image(1, 6, 6), vec![conv(1, 3, 3, 1), average, dense(4), dense(3)]),
+        "relu-10000" => (Shape::image(1, 100, 100), vec![conv(1, 1, 1, 1), act]),
         "ends-in-a-pool" => {
-            (Shape::image(1, 8, 8), vec![conv(3, 3, 1), act, Layer::SumPool(Window::tiles(6))])
+            (Shape::image(1, 8, 8), vec![conv(1, 3, 3, 1), act, Operation::SumPool(Window::tiles(6))])
         }
         "smooth" => {
             let [first, second] = [bent(4, false), bent(5, true)];
-            let layers = [&[conv(4, 3, 1)][..], &first, &[average, dense(5)], &second, &[dense(3)]];
+            let layers = [&[conv(2, 4, 3, 1)][..], &first, &[average, dense(5)], &second, &[dense(3)]];
             (Shape::image(2, 6, 6), layers.concat())
         }
         "residual" => (
             Shape::image(2, 6, 6),
             vec![
-                same(4, 3),
+                same(2, 4, 3),
                 act,
-                Layer::Keep,
-                same(4, 3),
-                Layer::Add(0),
-                Layer::Keep,
+                Operation::Keep,
+                same(4, 4, 3),
+                Operation::Add(0),
+                Operation::Keep,
                 act,
-                same(4, 1),
-                Layer::Add(1),
-                Layer::Hold,
-                Layer::Concat(0),
-                same(3, 3),
+                same(4, 4, 1),
+                Operation::Add(1),
+                Operation::Hold,
+                Operation::Concat(0),
+                same(8, 3, 3),
                 act,
-                Layer::Keep,
-                Layer::Recall(0),
-                same(3, 1),
-                Layer::Add(2),
-                Layer::Flatten,
+                Operation::Keep,
+                Operation::Recall(0),
+                same(4, 3, 1),
+                Operation::Add(2),
+                Operation::Flatten,
                 dense(5),
-                Layer::Keep,
-                Layer::Recall(1),
+                Operation::Keep,
+                Operation::Recall(1),
                 dense(5),
-                Layer::Add(3),
+                Operation::Add(3),
             ],
         ),
         _ => panic!("no network {name}"),
     };
-    Architecture { input, layers, magnitudes: Vec::new() }
+    Program { input, operations: layers, magnitudes: Vec::new() }
 }
 
-fn average_of_one() -> Layer {
-    Layer::AveragePool(Window::tiles(1))
+fn average_of_one() -> Operation {
+    Operation::AveragePool(Window::tiles(1))
 }
 
 /// Weights of the size that training starts from.
-pub(crate) fn parameters(architecture: &Architecture, seed: u8) -> Vec<LayerParameters> {
-    let mut input = architecture.input;
-    let shapes = architecture.shapes().unwrap();
+pub(crate) fn parameters(program: &Program, seed: u8) -> Vec<LayerParameters> {
+    let mut input = program.input;
+    let shapes = program.shapes().unwrap();
     let mut parameters = Vec::new();
-    for (index, (layer, output)) in architecture.layers.iter().zip(shapes).enumerate() {
+    for (index, (layer, output)) in program.operations.iter().zip(shapes).enumerate() {
         let seed = seed + 3 * index as u8;
         let affine = |outputs: usize, inputs: usize| {
             let scale = (3.0 / inputs as f32).sqrt();
@@ -139,12 +142,12 @@ pub(crate) fn parameters(architecture: &Architecture, seed: u8) -> Vec<LayerPara
             LayerParameters::Affine { weights, bias: uniform(outputs, seed + 1) }
         };
         parameters.push(match layer {
-            Layer::Dense { outputs } => affine(*outputs, input.len()),
-            Layer::Conv2d(conv) => affine(conv.outputs, input.channels / conv.groups * conv.window.area()),
-            Layer::Quadratic => LayerParameters::Quadratic {
-                a: uniform(input.channels, seed).into_iter().map(|a| 0.1 * a).collect(),
-                b: uniform(input.channels, seed + 1).into_iter().map(|b| 0.5 + 0.1 * b).collect(),
-                c: uniform(input.channels, seed + 2),
+            Operation::Dense { outputs } => affine(*outputs, input.len()),
+            Operation::Conv2d(conv) => affine(conv.outputs, conv.inputs / conv.groups * conv.window.area()),
+            Operation::Quadratic => LayerParameters::Quadratic {
+                a: uniform(input.channels(), seed).into_iter().map(|a| 0.1 * a).collect(),
+                b: uniform(input.channels(), seed + 1).into_iter().map(|b| 0.5 + 0.1 * b).collect(),
+                c: uniform(input.channels(), seed + 2),
             },
             _ => LayerParameters::None,
         });

@@ -18,17 +18,20 @@ use std::sync::Arc;
 
 use veilbench_mpc::Error;
 use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
-use veilbench_mpc::masked::{Corrections, Dealer, HEADER_BYTES, SetupSeeds, Step};
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::protocol::{Masked, Protocol};
 use veilbench_mpc::ring::Ring;
+use veilbench_mpc::session::{
+    Corrections, DataOwner, DataOwnerBatch, Dealer, HEADER_BYTES, ModelOwner, Online, Peer, Protocol,
+    SetupSeeds, Step,
+};
 
 /// All three parties of a session.
 pub(crate) struct SessionOf<P: Protocol> {
     pub(crate) circuit: Arc<Circuit>,
-    pub(crate) dealer: P::Dealer,
-    pub(crate) data_owner: P::DataOwner,
-    pub(crate) model_owner: P::ModelOwner,
+    pub(crate) dealer: Dealer<P>,
+    pub(crate) data_owner: DataOwner<P>,
+    pub(crate) model_owner: ModelOwner<P>,
     /// The model owner's message of the setup phase.
     pub(crate) masked_parameters: Vec<u8>,
 }
@@ -66,16 +69,16 @@ pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
 }
 
 impl<P: Protocol> SessionOf<P> {
-    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (P::Dealer, SetupSeeds)) -> Self {
+    pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (Dealer<P>, SetupSeeds)) -> Self {
         let (dealer, SetupSeeds { data_owner, model_owner }) = dealt;
         let (model_owner, masked_parameters) =
-            P::model_owner(Arc::clone(circuit), model_owner, model.clone()).unwrap();
-        let data_owner = P::data_owner(Arc::clone(circuit), data_owner, &masked_parameters).unwrap();
+            ModelOwner::<P>::new(Arc::clone(circuit), model_owner, model.clone()).unwrap();
+        let data_owner = DataOwner::<P>::new(Arc::clone(circuit), data_owner, &masked_parameters).unwrap();
         Self { circuit: Arc::clone(circuit), dealer, data_owner, model_owner, masked_parameters }
     }
 
     pub(crate) fn fresh(circuit: &Arc<Circuit>, model: &Model) -> Self {
-        Self::new(circuit, model, P::dealer(Arc::clone(circuit)).unwrap())
+        Self::new(circuit, model, Dealer::<P>::new(Arc::clone(circuit)).unwrap())
     }
 
     pub(crate) fn infer(&mut self, images: &[f32]) -> Inference {
@@ -83,19 +86,20 @@ impl<P: Protocol> SessionOf<P> {
     }
 
     pub(crate) fn prepare(&mut self, count: usize) -> Prepared<P> {
-        let corrections: Vec<Corrections> = P::deal(&mut self.dealer, count).collect();
-        let (mut client, differences) = P::expand(P::reserve(&mut self.data_owner, count));
-        let mut batch = P::prepare(&mut self.model_owner, count);
+        let corrections: Vec<Corrections> = self.dealer.batch(count).collect();
+        let (mut client, differences) = self.data_owner.prepare(count);
+        let mut batch = self.model_owner.prepare(count);
         for correction in &corrections {
-            P::model_owner_receives(&mut batch, correction.to_model_owner()).unwrap();
+            batch.receive(Peer::Dealer, correction.to_model_owner()).unwrap();
             if let Some(keys) = correction.to_data_owner() {
-                P::data_owner_receives(&mut client, keys).unwrap();
+                client.receive(Peer::Dealer, keys).unwrap();
             }
         }
-        if P::awaits_data_owner(&batch) {
-            P::receive_from_data_owner(&mut batch, &differences).unwrap();
+        if let Some(differences) = &differences {
+            batch.receive(Peer::DataOwner, differences).unwrap();
         }
-        Prepared { corrections, differences, client, server: P::start_model_owner(batch).unwrap() }
+        let differences = differences.unwrap_or_default();
+        Prepared { corrections, differences, client, server: batch.start().unwrap() }
     }
 }
 
@@ -103,8 +107,8 @@ impl<P: Protocol> SessionOf<P> {
 pub(crate) struct Prepared<P: Protocol> {
     corrections: Vec<Corrections>,
     differences: Vec<u8>,
-    client: P::DataOwnerBatch,
-    server: P::Online,
+    client: DataOwnerBatch<P>,
+    server: Online<P>,
 }
 
 impl<P: Protocol> Prepared<P> {
@@ -117,16 +121,16 @@ impl<P: Protocol> Prepared<P> {
     /// What was sent, without logits, and what the data owner makes of it.
     pub(crate) fn attempt(self, images: &[f32]) -> (Inference, Result<Vec<u64>, Error>) {
         let Prepared { corrections, differences, client, mut server } = self;
-        let (mut client, mut message) = P::start_data_owner(client, images).unwrap();
+        let (mut client, mut message) = client.start(images).unwrap();
         let (mut to_model_owner, mut to_data_owner) = (Vec::new(), Vec::new());
         let logits = loop {
             to_model_owner.push(message);
-            let answer = match P::receive(&mut server, to_model_owner.last().unwrap()).unwrap() {
+            let answer = match server.receive(to_model_owner.last().unwrap()).unwrap() {
                 Step::Send(answer) | Step::Last(answer) => answer,
                 Step::Logits(_) => panic!("the model owner learned the logits"),
             };
             to_data_owner.push(answer);
-            match P::receive(&mut client, to_data_owner.last().unwrap()) {
+            match client.receive(to_data_owner.last().unwrap()) {
                 Ok(Step::Send(next)) => message = next,
                 Ok(Step::Logits(logits)) => break Ok(logits),
                 Ok(Step::Last(_)) => panic!("the data owner did not wait for the logits"),
@@ -150,9 +154,9 @@ pub(crate) fn by_function(format: Format) -> Format {
 }
 
 pub(crate) fn compile(name: &str, format: Format) -> (Arc<Circuit>, Model) {
-    let architecture = architecture(name);
-    let circuit = Arc::new(Circuit::compile(&architecture, format).unwrap());
-    let model = Model::encode(&circuit, &parameters(&architecture, 1)).unwrap();
+    let program = program(name);
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
     (circuit, model)
 }
 

@@ -1,9 +1,10 @@
 //! What stands where in the messages of one image, from the circuit and the protocols' description alone.
 
+use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Slot};
 use veilbench_mpc::dcf::GROUP;
-use veilbench_mpc::masked::{Corrections, HEADER_BYTES};
-use veilbench_mpc::protocol::{Beaver, Masked};
+use veilbench_mpc::masked::Masked;
+use veilbench_mpc::session::{Corrections, HEADER_BYTES};
 
 use super::Inference;
 

@@ -1,5 +1,6 @@
 //! Activations and pools that have no product by weights before them.
 
+use veilbench_mpc::program::Operation;
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{Conv2d, Dense, Layer, Op, Polynomial, Shape, Source, Window};
 
@@ -140,8 +141,8 @@ fn a_wire_that_is_not_there_is_an_error_with_the_name_of_its_reader() {
 fn a_polynomial_of_degree_one_is_a_linear_layer_and_costs_no_square() {
     let network = test_network("affine", IMAGE, &[polynomial(2, 1), conv(2, 3)]);
     let lowered = lower(&network.architecture).unwrap();
-    let linear = |layer: &core::network::Layer| matches!(layer, core::network::Layer::Conv2d(_));
-    assert!(lowered.architecture.layers.len() == 2 && lowered.architecture.layers.iter().all(linear));
+    let linear = |operation: &Operation| matches!(operation, Operation::Conv2d(_));
+    assert!(lowered.program.operations.len() == 2 && lowered.program.operations.iter().all(linear));
     let parameters = lowered.parameters(network);
     let core::model::LayerParameters::Affine { weights, bias } = &parameters[0] else { panic!("no weights") };
     assert_eq!((weights.len(), bias.len()), (2, 2));

@@ -65,11 +65,11 @@ fn windows_that_are_dealt_late_count_as_online() {
     let plan = |ahead: usize| {
         let lowered = lower(&network.architecture).unwrap();
         let (circuit, _) = format::choose(&lowered, SignProtocol::Function, false).unwrap();
-        let cost = <Masked as Protocol>::cost(&circuit);
+        let cost = Cost::of::<Masked>(&circuit);
         let cut = BatchSplit::new(1, ahead);
         let rates = Rates { comparison: 1, square: 1 };
         let (late, _) = Predictor { cost, randomness_bytes: 1, rates, cut, job: &job }.predict();
-        (late.online_bytes.unwrap() as usize, <Masked as Protocol>::cost(&circuit).offline(1).bytes)
+        (late.online_bytes.unwrap() as usize, Cost::of::<Masked>(&circuit).offline(1).bytes)
     };
     let ((whole, dealt), (cut, _)) = (plan(7), plan(3));
     // Four images of two windows, before each of which the dealer says which.

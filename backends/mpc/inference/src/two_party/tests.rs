@@ -44,6 +44,9 @@ fn logits(network: &Network, images: &Tensor, settings: &[(&str, &str)]) -> (Vec
             done.iter().flat_map(|role| &role.phases[phase].exchanged).map(|peer| peer.sent_bytes).sum();
         assert_eq!(Some(sent), predicted, "phase {phase}");
     }
+    let offline: u64 =
+        done.iter().flat_map(|role| &role.phases[1].exchanged).map(|peer| peer.sent_bytes).sum();
+    assert!(plan.notes.contains(&format!("{offline} bytes are sent offline")), "{offline}: {:?}", plan.notes);
     let logits = done[0].logits[0].data().iter().map(|logit| f64::from(*logit)).collect();
     (logits, expected.into_iter().map(|logit| circuit.decode(logit)).collect(), plan)
 }
@@ -58,6 +61,24 @@ fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle_and_bytes_as_
         let errors = logits.iter().zip(&expected).map(|(logit, expected)| (logit - expected).abs());
         let most = errors.fold(0.0, f64::max);
         assert!(most < 2f64.powi(-10), "{name}: off by {most}");
+    }
+}
+
+/// The design's goals.
+#[test]
+fn networks_of_the_zoo_take_few_bytes_and_messages_online() {
+    for (name, bytes, messages) in
+        [("mnist-mlp", 20_000, 14), ("mnist-cnn", 45_000, 14), ("malaria-cnn", 1_600_000, 20)]
+    {
+        let network = zoo::load(name).unwrap();
+        let mut session = LocalSession::new(&TwoParty, &network, 1);
+        session.timeout = Duration::from_secs(60);
+        let done = session.run(&[images(&network, 1)]).unwrap();
+        let online = done.iter().map(|role| &role.phases[2]);
+        let sent: u64 = online.clone().flat_map(|phase| &phase.exchanged).map(|peer| peer.sent_bytes).sum();
+        let rounds = online.map(|phase| phase.rounds).max().unwrap();
+        assert_eq!(rounds, messages, "{name}");
+        assert!(sent <= bytes, "{name}: {sent} bytes");
     }
 }
 

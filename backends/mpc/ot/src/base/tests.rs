@@ -1,3 +1,5 @@
+//! Base transfers: what both ends get, known answers, and messages that are refused.
+
 use std::collections::HashSet;
 
 use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;

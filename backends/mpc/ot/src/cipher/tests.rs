@@ -1,3 +1,5 @@
+//! AES in batches against the standard and against the portable path.
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 

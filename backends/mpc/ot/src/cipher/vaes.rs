@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::MOST_LEVELS;
-use crate::strip::{BLOCKS, Strip};
+use crate::extension::strip::{BLOCKS, Strip};
 
 /// Round keys of AES-128.
 pub(super) type Schedule = [u128; 11];

@@ -1,3 +1,5 @@
+//! Extensions: rows that fit each other, keys that differ, messages that are refused.
+
 use std::collections::HashSet;
 
 use super::*;

@@ -142,6 +142,11 @@ pub struct Masks {
 }
 
 impl Masks {
+    /// This party's shares of the outputs.
+    pub fn shares(&self) -> &[u64] {
+        &self.shares
+    }
+
     /// Masks this party's shares of the inputs. Returns them, for the model owner, and this party's shares of the outputs.
     ///
     /// # Errors

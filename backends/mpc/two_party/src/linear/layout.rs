@@ -8,7 +8,7 @@
 //! one position. Strides read fewer coefficients; groups are convolutions side by side.
 
 use veilbench_mpc::linear::LinearShape;
-use veilbench_mpc::network::{Conv2d, Shape, Window};
+use veilbench_networks::{Conv2d, Shape, Window};
 
 use super::rlwe::{ANSWER_BYTES, DEGREE, REQUEST_BYTES};
 use crate::Error;
@@ -61,8 +61,8 @@ impl Layout {
             LinearShape::Conv2d { conv, input, output } => (conv, input, output),
             LinearShape::Dense { inputs, outputs } => {
                 let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
-                let conv = Conv2d { outputs, groups: 1, dilation: [1; 2], window };
-                (conv, Shape::vector(inputs), [1, 1])
+                let conv = Conv2d { inputs, outputs, groups: 1, dilation: [1; 2], window };
+                (conv, Shape::Flat(inputs), [1, 1])
             }
         };
         let tiling = Tiling::new(conv, input, output)?;
@@ -114,7 +114,7 @@ impl Tiling {
             under[axis] = along(axis, tile[axis]);
         }
         let tiles = output[0].div_ceil(tile[0]) * output[1].div_ceil(tile[1]);
-        let (inputs, outputs) = (input.channels / conv.groups, conv.outputs / conv.groups);
+        let (inputs, outputs) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
         let room = DEGREE / (under[0] * under[1]);
         let channels = (1..=room.min(inputs))
             .map(|block| [block, (room / block).min(outputs)])
@@ -141,7 +141,7 @@ impl Tiling {
 
     /// Adds the blocks of a group.
     fn place(&self, group: usize, layout: &mut Layout) {
-        let [inputs, outputs] = [self.input.channels, self.conv.outputs].map(|all| all / self.conv.groups);
+        let [inputs, outputs] = [self.conv.inputs, self.conv.outputs].map(|all| all / self.conv.groups);
         let [of_inputs, of_outputs] = self.channels;
         let first_weights = layout.weights.len();
         for outputs_from in (0..outputs).step_by(of_outputs) {
@@ -180,9 +180,9 @@ impl Tiling {
                 for x in 0..self.under[1] {
                     let row = (tile[0] * stride[0] + y).wrapping_sub(padding[0]);
                     let column = (tile[1] * stride[1] + x).wrapping_sub(padding[1]);
-                    if row < self.input.height && column < self.input.width {
+                    if row < self.input.height() && column < self.input.width() {
                         let coefficient = block * self.positions() + y * self.under[1] + x;
-                        let index = (channel * self.input.height + row) * self.input.width + column;
+                        let index = (channel * self.input.height() + row) * self.input.width() + column;
                         places.push(Place { coefficient: coefficient as u32, index: index as u32 });
                     }
                 }

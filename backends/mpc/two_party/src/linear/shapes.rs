@@ -1,13 +1,17 @@
 //! Layers that tests run: every kind of geometry.
 
 use veilbench_mpc::linear::LinearShape;
-use veilbench_mpc::network::{Conv2d, Shape, Window};
+use veilbench_networks::{Conv2d, Shape, Window};
 
 pub(crate) fn shapes() -> Vec<LinearShape> {
     let conv = |input: Shape, outputs, groups, dilation, [kernel, stride]: [[usize; 2]; 2], padding| {
         let window = Window { kernel, stride, padding };
-        let output = window.output(input, dilation).expect("the kernel fits");
-        LinearShape::Conv2d { conv: Conv2d { outputs, groups, dilation, window }, input, output }
+        let output = window.output(input.height(), input.width(), dilation).expect("the kernel fits");
+        LinearShape::Conv2d {
+            conv: Conv2d { inputs: input.channels(), outputs, groups, dilation, window },
+            input,
+            output,
+        }
     };
     vec![
         LinearShape::Dense { inputs: 1, outputs: 1 },

@@ -12,6 +12,7 @@ use veilbench_ring::{Coefficients, Ntt, Polynomial};
 use super::rlwe::{DEGREE, RESIDUE_BITS, read_residues};
 use super::shapes::shapes;
 use super::*;
+use crate::Error;
 use crate::bits::low;
 
 const SEED: Seed = [9; 32];

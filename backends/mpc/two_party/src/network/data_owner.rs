@@ -1,24 +1,26 @@
 //! The data owner: images in, logits out.
 
+mod online;
+
 use std::sync::Arc;
 
-use veilbench_mpc::circuit::{Gate, Pool};
-use veilbench_ot::Depth;
-use veilbench_ot::bits::Reader;
+use veilbench_mpc::circuit::Gate;
 use veilbench_ot::correlated::Receiver;
-use veilbench_ot::relu::{self, Chooser};
+use veilbench_ot::relu;
 use veilbench_ot::setup::{self, ChooserExtensions};
+use veilbench_ot::{Depth, equality};
 use veilbench_ring::random::{Randomness, Seed};
-use veilbench_ring::wiped::Wiped;
 
-use super::material::ChooserKeys;
-use super::plan::{Constants, SQUARES, differences, local, maxima};
-use super::{Channel, Plan, converse};
+use super::material::{ChooserKeys, Comparing, Lifts};
+use super::plan::differences;
+use super::settled::Shares;
+use super::{Channel, Plan};
 use crate::Error;
-use crate::bits::{low, pack, packed_bytes};
 use crate::error::expect_count;
 use crate::linear::{Rlwe, SecretKey};
+use crate::quadratic::{self, Keys, Sizes};
 use crate::truncation::Truncation;
+use online::Online;
 
 /// The data owner's side of a session.
 pub struct DataOwner {
@@ -78,18 +80,52 @@ impl DataOwner {
             return Err(Error::Over.into());
         }
         let plan = Arc::clone(&self.plan);
-        let gates = plan.circuit().gates().iter().enumerate();
-        let gates = gates.map(|(index, gate)| match gate {
-            Gate::Linear { .. } => self.masks(index, images, channel),
-            Gate::Relu { .. } | Gate::Max { .. } => {
-                let [values, guard] = plan.comparisons(gate, images)?;
-                let [values, guard] = [self.comparison(values, channel)?, self.comparison(guard, channel)?];
-                Ok(ChooserKeys::Compare { values, guard })
+        let (mut gates, mut shares) = (Vec::new(), Shares::default());
+        for (index, gate) in plan.circuit().gates().iter().enumerate() {
+            let keys = self.keys((index, gate), images, shares.wire(), channel)?;
+            if let ChooserKeys::Linear(masks) = &keys {
+                shares.set(masks.iter().flat_map(|masks| masks.shares()).copied().collect());
+            } else {
+                shares.pass(index, gate)?;
             }
-            Gate::Truncate { units, .. } => {
-                let (received, message) = self.extensions.received.extend(units * images);
-                channel.send(&message)?;
-                Ok(ChooserKeys::Truncate(Receiver::new(received).map_err(Error::from)?))
+            gates.push(keys);
+        }
+        self.broken = false;
+        Ok(DataOwnerMaterial { images, gates })
+    }
+
+    /// What one gate takes; `wire` is what it reads, if that is settled.
+    fn keys<C: Channel>(
+        &mut self,
+        (index, gate): (usize, &Gate),
+        images: usize,
+        wire: Option<&[u64]>,
+        channel: &mut C,
+    ) -> Result<ChooserKeys, C::Error> {
+        let plan = Arc::clone(&self.plan);
+        Ok(match gate {
+            Gate::Linear { .. } => self.masks(index, images, channel)?,
+            Gate::Relu { shift, .. } => {
+                let wire = wire.map(|wire| plan.truncated(*shift, false, wire));
+                let values = self.comparison(plan.comparisons(gate, images)?, wire, channel)?;
+                ChooserKeys::Compare { values, guard: self.guard(gate, images, channel)? }
+            }
+            Gate::Max { inputs, slots } => {
+                let wire = wire.map(|wire| differences(*inputs, slots, wire));
+                let values = self.comparison(plan.comparisons(gate, images)?, wire, channel)?;
+                ChooserKeys::Compare { values, guard: None }
+            }
+            Gate::Truncate { units, shift } => {
+                ChooserKeys::Truncate(self.lifts(plan.truncation(*shift), units * images, wire, channel)?)
+            }
+            Gate::Quadratic { shift, .. } => {
+                let lifts = self.lifts(plan.squared(*shift), gate.inputs() * images, wire, channel)?;
+                let keys = match plan.squares(gate, images) {
+                    Some(sizes) => self.products(sizes, channel)?,
+                    None => return Ok(ChooserKeys::Nothing),
+                };
+                let back = self.received(gate.outputs() * images, channel)?;
+                ChooserKeys::Square { lifts, keys, back, guard: self.guard(gate, images, channel)? }
             }
             Gate::Sum(_)
             | Gate::Spread { .. }
@@ -97,12 +133,8 @@ impl DataOwner {
             | Gate::Recall { .. }
             | Gate::Add { .. }
             | Gate::Concat { .. }
-            | Gate::Output { .. } => Ok(ChooserKeys::Nothing),
-            Gate::Quadratic { .. } => Err(Error::Unsupported { gate: index, reason: SQUARES }.into()),
-        });
-        let gates = gates.collect::<Result<_, C::Error>>()?;
-        self.broken = false;
-        Ok(DataOwnerMaterial { images, gates })
+            | Gate::Output { .. } => ChooserKeys::Nothing,
+        })
     }
 
     fn masks<C: Channel>(
@@ -125,13 +157,62 @@ impl DataOwner {
     fn comparison<C: Channel>(
         &mut self,
         layout: Option<relu::Layout>,
+        shares: Option<Vec<u64>>,
         channel: &mut C,
-    ) -> Result<Option<Chooser>, C::Error> {
+    ) -> Result<Option<Comparing>, C::Error> {
         let Some(layout) = layout else { return Ok(None) };
         let (requested, request) = relu::request(&mut self.extensions, layout);
         channel.send(&request)?;
         let answer = channel.receive(self.extensions.sent.parameters().portion_bytes(layout.returned()))?;
-        Ok(Some(requested.finish(&mut self.extensions, &answer).map_err(Error::from)?))
+        let keys = requested.finish(&mut self.extensions, &answer).map_err(Error::from)?;
+        let Some(shares) = shares else { return Ok(Some(Comparing::Waits(keys))) };
+        let (party, choices) = keys.start(&shares).map_err(Error::from)?;
+        channel.send(&choices)?;
+        Ok(Some(Comparing::Chose(party)))
+    }
+
+    fn received<C: Channel>(&mut self, transfers: usize, channel: &mut C) -> Result<Receiver, C::Error> {
+        let (received, message) = self.extensions.received.extend(transfers);
+        channel.send(&message)?;
+        Ok(Receiver::new(received).map_err(Error::from)?)
+    }
+
+    fn lifts<C: Channel>(
+        &mut self,
+        truncation: Truncation,
+        count: usize,
+        shares: Option<&[u64]>,
+        channel: &mut C,
+    ) -> Result<Lifts, C::Error> {
+        let received = self.received(count, channel)?;
+        let Some(shares) = shares else { return Ok(Lifts::Waits(received)) };
+        let (lifting, choices) = truncation.choose(received, shares)?;
+        channel.send(&choices)?;
+        Ok(Lifts::Chose(lifting))
+    }
+
+    fn products<C: Channel>(&mut self, sizes: Sizes, channel: &mut C) -> Result<Keys, C::Error> {
+        let mut keys = Keys::with_room(sizes);
+        for portion in sizes.portions() {
+            let (requested, message) =
+                quadratic::request(portion, &mut self.extensions.received, &mut self.random)?;
+            channel.send(&message)?;
+            requested.finish(&channel.receive(portion.answer_bytes()?)?, &mut keys)?;
+        }
+        Ok(keys)
+    }
+
+    fn guard<C: Channel>(
+        &mut self,
+        gate: &Gate,
+        images: usize,
+        channel: &mut C,
+    ) -> Result<Option<equality::Chooser>, C::Error> {
+        let Some(guarding) = self.plan.guarding(gate) else { return Ok(None) };
+        let layout = guarding.layout(images)?;
+        let (lookups, message) = self.extensions.lookups.extend(layout.lookups());
+        channel.send(&message)?;
+        Ok(Some(equality::Chooser::new(layout, lookups).map_err(Error::from)?))
     }
 
     /// Runs a batch of encoded images. Returns the logits, as elements of the circuit's ring.
@@ -146,127 +227,10 @@ impl DataOwner {
     ) -> Result<Vec<u64>, C::Error> {
         let (plan, circuit) = (&self.plan, self.plan.circuit());
         expect_count("values of images", material.images * circuit.inputs(), images.len())?;
-        let mut online =
-            Online { plan, channel, wire: images.to_vec(), kept: Vec::new(), guards: Vec::new() };
+        let mut online = Online::new(plan, channel, images.to_vec());
         for ((index, gate), keys) in circuit.gates().iter().enumerate().zip(material.gates) {
             online.gate(index, gate, keys)?;
         }
-        online.logits(material.images)
-    }
-}
-
-/// A batch on its way.
-struct Online<'a, C> {
-    plan: &'a Plan,
-    channel: &'a mut C,
-    wire: Vec<u64>,
-    kept: Vec<Vec<u64>>,
-    /// Keys of guards, and what they compare.
-    guards: Vec<Guarded>,
-}
-
-/// Sums of groups that are to be accepted.
-struct Guarded {
-    /// Groups of an image.
-    of_image: usize,
-    keys: Chooser,
-    sums: Wiped<u64>,
-}
-
-impl<C: Channel> Online<'_, C> {
-    fn gate(&mut self, index: usize, gate: &Gate, keys: ChooserKeys) -> Result<(), C::Error> {
-        match (gate, keys) {
-            (Gate::Linear { shape }, ChooserKeys::Linear(masks)) => {
-                let (mut masked, mut wire) = (Vec::with_capacity(self.wire.len()), Vec::new());
-                for (masks, image) in masks.into_iter().zip(self.wire.chunks_exact(shape.inputs())) {
-                    let (of_image, shares) = masks.open(image)?;
-                    masked.extend(of_image);
-                    wire.extend_from_slice(&shares);
-                }
-                self.channel.send(&pack(self.plan.ring_bits(), &masked))?;
-                self.wire = wire;
-            }
-            (
-                Gate::Relu { shift, pools, guard, .. },
-                ChooserKeys::Compare { values: Some(keys), guard: of_guard },
-            ) => {
-                let values = self.compare(keys, &self.plan.truncated(*shift, false, &self.wire))?;
-                self.wire = pools.iter().fold(values.to_vec(), |values, pool: &Pool| pool.sum(&values));
-                if let (Some(guard), Some(keys)) = (guard, of_guard) {
-                    let sums = self.plan.guarded(guard, true, &self.wire).into();
-                    self.guards.push(Guarded { of_image: guard.groups(), keys, sums });
-                }
-            }
-            (Gate::Max { inputs, slots }, ChooserKeys::Compare { values, .. }) => {
-                let positive = match values {
-                    Some(keys) => self.compare(keys, &differences(*inputs, slots, &self.wire))?,
-                    None => relu::Shares::default(),
-                };
-                self.wire = maxima(*inputs, slots, &self.wire, &positive);
-            }
-            (Gate::Truncate { shift, .. }, ChooserKeys::Truncate(received)) => {
-                let truncation: Truncation = self.plan.truncation(*shift);
-                let (lifting, message) = truncation.choose(received, &self.wire)?;
-                self.channel.send(&message)?;
-                let message = self.channel.receive(truncation.numbers_bytes(self.wire.len()))?;
-                self.wire = lifting.receive(&message)?;
-            }
-            (gate, _) => local((index, gate), Constants::Zeros, &mut self.wire, &mut self.kept)?,
-        }
-        Ok(())
-    }
-
-    fn compare(&mut self, keys: Chooser, shares: &[u64]) -> Result<relu::Shares, C::Error> {
-        let (party, message) = keys.start(shares).map_err(Error::from)?;
-        self.channel.send(&message)?;
-        let shares = converse(vec![party], self.channel)?;
-        Ok(shares.into_iter().next().unwrap_or_default())
-    }
-
-    /// This party's bits of all guards, with the groups of an image and of the batch.
-    fn guards(&mut self) -> Result<Vec<(usize, usize, relu::Shares)>, C::Error> {
-        let (mut parties, mut message, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
-        for Guarded { of_image, keys, sums } in std::mem::take(&mut self.guards) {
-            let (party, of_guard) = keys.start(&sums).map_err(Error::from)?;
-            message.extend(of_guard);
-            parties.push(party);
-            sizes.push((of_image, sums.len()));
-        }
-        if parties.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.channel.send(&message)?;
-        let bits = converse(parties, self.channel)?;
-        Ok(sizes.into_iter().zip(bits).map(|((of_image, count), bits)| (of_image, count, bits)).collect())
-    }
-
-    /// Opens logits and guards.
-    fn logits(mut self, images: usize) -> Result<Vec<u64>, C::Error> {
-        const WHAT: &str = "shares of logits";
-        let (shift, bits) = (self.plan.circuit().output_shift(), self.plan.logit_bits());
-        let (guards, groups) = (self.guards()?, self.plan.guards(images));
-        let total = bits as usize * self.wire.len() + groups;
-        let message = self.channel.receive(packed_bytes(1, total))?;
-        let mut reader = Reader::new(WHAT, total, &message).map_err(Error::from)?;
-        let unused = u64::BITS - bits;
-        let truncated = self.plan.truncated(shift, false, &self.wire);
-        let logits = truncated.into_iter().map(|share| {
-            let logit = share.wrapping_add(reader.pop(bits)) & low(bits);
-            (((logit << unused) as i64) >> unused) as u64
-        });
-        let logits = logits.collect();
-        let mut refused = Vec::new();
-        for (of_image, count, bits) in guards {
-            let theirs = reader.plane(count);
-            for group in 0..count {
-                let accepted = (bits[group / 64] ^ theirs[group / 64]) >> (group % 64) & 1;
-                if accepted == 0 {
-                    refused.push(group / of_image);
-                }
-            }
-        }
-        refused.sort_unstable();
-        refused.dedup();
-        if refused.is_empty() { Ok(logits) } else { Err(Error::OutOfRange { images: refused }.into()) }
+        online.logits()
     }
 }

@@ -1,25 +1,26 @@
 //! The model owner: holds the weights, learns nothing.
 
+mod online;
+
 use std::sync::Arc;
 
-use veilbench_mpc::circuit::{Gate, Pool};
+use veilbench_mpc::circuit::Gate;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::oracle;
-use veilbench_ot::Depth;
-use veilbench_ot::bits::Writer;
 use veilbench_ot::correlated::Sender;
 use veilbench_ot::relu::{self, Offerer};
 use veilbench_ot::setup::{self, OffererExtensions};
+use veilbench_ot::{Depth, equality};
 use veilbench_ring::random::{Randomness, Seed};
 use veilbench_ring::wiped::Wiped;
+use zeroize::Zeroizing;
 
-use super::material::OffererKeys;
-use super::plan::{Constants, SQUARES, differences, local, maxima};
-use super::{Channel, Plan, converse};
+use super::material::{Offered, OffererKeys};
+use super::{Channel, Plan};
 use crate::Error;
-use crate::bits::{packed_bytes, unpack};
 use crate::linear::{PUBLIC_KEY_BYTES, PublicKey, Rlwe, Weights};
+use crate::quadratic::{self, Coefficients, Keys};
 use crate::truncation::Truncation;
+use online::Online;
 
 /// The model owner's side of a session.
 pub struct ModelOwner {
@@ -28,6 +29,8 @@ pub struct ModelOwner {
     extensions: OffererExtensions,
     /// Of linear gates, with their biases.
     weights: Vec<Option<(Weights, Vec<u64>)>>,
+    /// Of polynomials: of squares, of numbers and constants, of each channel.
+    coefficients: Vec<Option<[Zeroizing<Vec<u64>>; 3]>>,
     random: Randomness,
     /// Preparing a batch failed.
     broken: bool,
@@ -51,13 +54,16 @@ impl ModelOwner {
         depth: Depth,
         channel: &mut C,
     ) -> Result<Self, C::Error> {
-        oracle::analyse(plan.circuit(), model).map_err(Error::from)?;
+        plan.analyse(model)?;
         let rlwe = Arc::new(Rlwe::new()?);
         let weights = (0..plan.circuit().gates().len()).map(|gate| {
             let Some((weights, bias)) = model.linear(gate) else { return Ok(None) };
             Ok(Some((Weights::new(&rlwe, Arc::clone(plan.layout(gate)?), weights)?, bias.to_vec())))
         });
         let weights = weights.collect::<Result<_, Error>>()?;
+        let coefficients = (0..plan.circuit().gates().len())
+            .map(|gate| Some(model.quadratic(gate)?.map(|of_channels| Zeroizing::new(of_channels.to_vec()))));
+        let coefficients = coefficients.collect();
         let mut random = Randomness::from_system().map_err(Error::from)?;
         let [first, _, third] = setup::message_bytes(depth);
         let first = channel.receive(first)?;
@@ -72,7 +78,7 @@ impl ModelOwner {
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
         let key = PublicKey::read(rlwe, &seed, public)?;
-        Ok(Self { plan, key, extensions, weights, random, broken: false })
+        Ok(Self { plan, key, extensions, weights, coefficients, random, broken: false })
     }
 
     /// Prepares a batch of so many images.
@@ -89,18 +95,34 @@ impl ModelOwner {
         }
         let plan = Arc::clone(&self.plan);
         let gates = plan.circuit().gates().iter().enumerate();
-        let gates = gates.map(|(index, gate)| match gate {
-            Gate::Linear { .. } => self.products(index, images, channel),
+        let gates = gates.map(|gate| self.keys(gate, images, channel)).collect::<Result<_, C::Error>>()?;
+        self.broken = false;
+        Ok(ModelOwnerMaterial { images, gates })
+    }
+
+    /// What one gate takes.
+    fn keys<C: Channel>(
+        &mut self,
+        (index, gate): (usize, &Gate),
+        images: usize,
+        channel: &mut C,
+    ) -> Result<OffererKeys, C::Error> {
+        let is_settled = self.plan.is_settled(index);
+        Ok(match gate {
+            Gate::Linear { .. } => self.products(index, images, channel)?,
             Gate::Relu { .. } | Gate::Max { .. } => {
-                let [values, guard] = plan.comparisons(gate, images)?;
-                let [values, guard] = [self.comparison(values, channel)?, self.comparison(guard, channel)?];
-                Ok(OffererKeys::Compare { values, guard })
+                let layout = self.plan.comparisons(gate, images)?;
+                let values = self.comparison(layout, is_settled, channel)?;
+                OffererKeys::Compare { values, guard: self.guard(gate, images, channel)? }
             }
             Gate::Truncate { units, .. } => {
-                let count = units * images;
-                let message = channel.receive(self.extensions.sent.parameters().portion_bytes(count))?;
-                let sent = self.extensions.sent.extend(count, &message).map_err(Error::from)?;
-                Ok(OffererKeys::Truncate(Sender::new(sent).map_err(Error::from)?))
+                OffererKeys::Truncate(self.lifts(units * images, is_settled, channel)?)
+            }
+            Gate::Quadratic { .. } => {
+                let lifts = self.lifts(gate.inputs() * images, is_settled, channel)?;
+                let keys = self.squares((index, gate), images, channel)?;
+                let back = self.sent(gate.outputs() * images, channel)?;
+                OffererKeys::Square { lifts, keys, back, guard: self.guard(gate, images, channel)? }
             }
             Gate::Sum(_)
             | Gate::Spread { .. }
@@ -108,12 +130,8 @@ impl ModelOwner {
             | Gate::Recall { .. }
             | Gate::Add { .. }
             | Gate::Concat { .. }
-            | Gate::Output { .. } => Ok(OffererKeys::Nothing),
-            Gate::Quadratic { .. } => Err(Error::Unsupported { gate: index, reason: SQUARES }.into()),
-        });
-        let gates = gates.collect::<Result<_, C::Error>>()?;
-        self.broken = false;
-        Ok(ModelOwnerMaterial { images, gates })
+            | Gate::Output { .. } => OffererKeys::Nothing,
+        })
     }
 
     fn products<C: Channel>(
@@ -139,15 +157,88 @@ impl ModelOwner {
     fn comparison<C: Channel>(
         &mut self,
         layout: Option<relu::Layout>,
+        is_settled: bool,
         channel: &mut C,
-    ) -> Result<Option<Offerer>, C::Error> {
+    ) -> Result<Option<Offered<Offerer>>, C::Error> {
         let Some(layout) = layout else { return Ok(None) };
         let of_lookups = self.extensions.lookups.parameters().portion_bytes(layout.lookups());
         let of_pairs = self.extensions.sent.parameters().portion_bytes(layout.offered());
         let request = channel.receive(of_lookups + of_pairs)?;
         let (keys, answer) = relu::answer(&mut self.extensions, layout, &request).map_err(Error::from)?;
         channel.send(&answer)?;
-        Ok(Some(keys))
+        let choices = if is_settled { Some(channel.receive(layout.message_bytes(0))?) } else { None };
+        Ok(Some(Offered { keys, choices }))
+    }
+
+    fn sent<C: Channel>(&mut self, transfers: usize, channel: &mut C) -> Result<Sender, C::Error> {
+        let message = channel.receive(self.extensions.sent.parameters().portion_bytes(transfers))?;
+        let sent = self.extensions.sent.extend(transfers, &message).map_err(Error::from)?;
+        Ok(Sender::new(sent).map_err(Error::from)?)
+    }
+
+    fn lifts<C: Channel>(
+        &mut self,
+        count: usize,
+        is_settled: bool,
+        channel: &mut C,
+    ) -> Result<Offered<Sender>, C::Error> {
+        let keys = self.sent(count, channel)?;
+        let bytes = Truncation::choices_bytes(count);
+        let choices = if is_settled { Some(channel.receive(bytes)?) } else { None };
+        Ok(Offered { keys, choices })
+    }
+
+    /// The coefficients of a polynomial, for each of its values.
+    fn coefficients(&self, index: usize, gate: &Gate, images: usize) -> Result<Coefficients, Error> {
+        let (Gate::Quadratic { positions, .. }, Some(Some(of_channels))) =
+            (gate, self.coefficients.get(index))
+        else {
+            return Err(Error::Unsupported { gate: index, reason: "it has no coefficients" });
+        };
+        let [square, linear, constant] = of_channels.each_ref().map(|of_channels| {
+            let mut of_values = Wiped::with_capacity(gate.inputs() * images);
+            for _ in 0..images {
+                of_values
+                    .extend(of_channels.iter().flat_map(|value| std::iter::repeat_n(*value, *positions)));
+            }
+            of_values
+        });
+        Ok(Coefficients { square, linear, constant })
+    }
+
+    fn squares<C: Channel>(
+        &mut self,
+        (index, gate): (usize, &Gate),
+        images: usize,
+        channel: &mut C,
+    ) -> Result<Keys, C::Error> {
+        let coefficients = self.coefficients(index, gate, images)?;
+        let sizes = self.plan.squares(gate, images);
+        let sizes = sizes.ok_or(Error::Unsupported { gate: index, reason: "it is no polynomial" })?;
+        let mut keys = Keys::with_room(sizes);
+        for portion in sizes.portions() {
+            let extended = self.extensions.sent.parameters().portion_bytes(portion.transfers());
+            let message = channel.receive(portion.request_bytes(extended))?;
+            let extension = &mut self.extensions.sent;
+            let answer =
+                quadratic::answer(portion, extension, &mut self.random, &coefficients, &message, &mut keys)?;
+            channel.send(&answer)?;
+        }
+        Ok(keys)
+    }
+
+    fn guard<C: Channel>(
+        &mut self,
+        gate: &Gate,
+        images: usize,
+        channel: &mut C,
+    ) -> Result<Option<equality::Offerer>, C::Error> {
+        let Some(guarding) = self.plan.guarding(gate) else { return Ok(None) };
+        let layout = guarding.layout(images)?;
+        let message =
+            channel.receive(self.extensions.lookups.parameters().portion_bytes(layout.lookups()))?;
+        let lookups = self.extensions.lookups.extend(layout.lookups(), &message).map_err(Error::from)?;
+        Ok(Some(equality::Offerer::new(layout, lookups).map_err(Error::from)?))
     }
 
     /// Runs a batch.
@@ -156,101 +247,10 @@ impl ModelOwner {
     /// As [`ModelOwner::set_up`].
     pub fn run<C: Channel>(&self, material: ModelOwnerMaterial, channel: &mut C) -> Result<(), C::Error> {
         let circuit = self.plan.circuit();
-        let wire = vec![0; material.images * circuit.inputs()];
-        let mut online = Online { owner: self, channel, wire, kept: Vec::new(), guards: Vec::new() };
+        let mut online = Online::new(self, channel, vec![0; material.images * circuit.inputs()]);
         for ((index, gate), keys) in circuit.gates().iter().enumerate().zip(material.gates) {
             online.gate(index, gate, keys)?;
         }
         online.logits()
-    }
-}
-
-/// A batch on its way.
-struct Online<'a, C> {
-    owner: &'a ModelOwner,
-    channel: &'a mut C,
-    wire: Vec<u64>,
-    kept: Vec<Vec<u64>>,
-    /// Keys of guards, and the sums of groups that they compare.
-    guards: Vec<(Offerer, Wiped<u64>)>,
-}
-
-impl<C: Channel> Online<'_, C> {
-    fn gate(&mut self, index: usize, gate: &Gate, keys: OffererKeys) -> Result<(), C::Error> {
-        let plan = &self.owner.plan;
-        match (gate, keys) {
-            (Gate::Linear { shape }, OffererKeys::Linear(shares)) => {
-                let Some(Some((weights, bias))) = self.owner.weights.get(index) else {
-                    return Err(Error::Unsupported { gate: index, reason: "it has no weights" }.into());
-                };
-                let (bits, count) = (plan.ring_bits(), self.wire.len());
-                let message = self.channel.receive(packed_bytes(bits, count))?;
-                let mut inputs = unpack("masked inputs", bits, count, &message)?;
-                for (input, share) in inputs.iter_mut().zip(&self.wire) {
-                    *input = input.wrapping_add(*share);
-                }
-                let mut wire = Vec::with_capacity(shares.len() * shape.outputs());
-                for (inputs, shares) in inputs.chunks_exact(shape.inputs()).zip(&shares) {
-                    wire.extend(weights.apply(inputs, shares, bias)?);
-                }
-                self.wire = wire;
-            }
-            (
-                Gate::Relu { shift, pools, guard, .. },
-                OffererKeys::Compare { values: Some(keys), guard: of_guard },
-            ) => {
-                let values = self.compare(keys, &plan.truncated(*shift, true, &self.wire))?;
-                self.wire = pools.iter().fold(values.to_vec(), |values, pool: &Pool| pool.sum(&values));
-                if let (Some(guard), Some(keys)) = (guard, of_guard) {
-                    self.guards.push((keys, plan.guarded(guard, false, &self.wire).into()));
-                }
-            }
-            (Gate::Max { inputs, slots }, OffererKeys::Compare { values, .. }) => {
-                let positive = match values {
-                    Some(keys) => self.compare(keys, &differences(*inputs, slots, &self.wire))?,
-                    None => relu::Shares::default(),
-                };
-                self.wire = maxima(*inputs, slots, &self.wire, &positive);
-            }
-            (Gate::Truncate { shift, .. }, OffererKeys::Truncate(sent)) => {
-                let truncation: Truncation = plan.truncation(*shift);
-                let choices = self.channel.receive(Truncation::choices_bytes(self.wire.len()))?;
-                let (wire, message) = truncation.send(sent, &choices, &self.wire)?;
-                self.channel.send(&message)?;
-                self.wire = wire;
-            }
-            (gate, _) => local((index, gate), Constants::Themselves, &mut self.wire, &mut self.kept)?,
-        }
-        Ok(())
-    }
-
-    fn compare(&mut self, keys: Offerer, shares: &[u64]) -> Result<relu::Shares, C::Error> {
-        let shares = converse(vec![keys.start(shares).map_err(Error::from)?], self.channel)?;
-        Ok(shares.into_iter().next().unwrap_or_default())
-    }
-
-    /// This party's bits of all guards, and how many.
-    fn guards(&mut self) -> Result<Vec<(usize, relu::Shares)>, C::Error> {
-        let guards = std::mem::take(&mut self.guards);
-        let counts: Vec<usize> = guards.iter().map(|(_, sums)| sums.len()).collect();
-        let parties = guards.into_iter().map(|(keys, sums)| keys.start(&sums));
-        let parties = parties.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
-        Ok(counts.into_iter().zip(converse(parties, self.channel)?).collect())
-    }
-
-    /// The last message: shares of logits and of guards.
-    fn logits(mut self) -> Result<(), C::Error> {
-        let guards = self.guards()?;
-        let plan = &self.owner.plan;
-        let bits = plan.logit_bits();
-        let groups: usize = guards.iter().map(|(count, _)| count).sum();
-        let mut message = Writer::new(bits as usize * self.wire.len() + groups);
-        for share in plan.truncated(plan.circuit().output_shift(), true, &self.wire) {
-            message.push(share, bits);
-        }
-        for (count, bits) in &guards {
-            message.plane(bits, *count);
-        }
-        self.channel.send(&message.finish())
     }
 }

@@ -2,25 +2,31 @@
 
 use std::sync::Arc;
 
-use veilbench_mpc::circuit::{Circuit, Gate, Guard, Slot};
+use veilbench_mpc::circuit::{Circuit, Gate, Pool, Slot};
+use veilbench_mpc::model::Model;
+use veilbench_mpc::oracle::{self, Analysis};
 use veilbench_ot::relu;
 
-use super::noise;
+use super::{noise, settled};
 use crate::Error;
-use crate::bits::low;
 use crate::linear::{LEAST_RING_BITS, Layout, MOST_RING_BITS};
+use crate::quadratic::Sizes;
 use crate::truncation::{Truncation, half};
 
-/// Bits of shares beyond those of the circuit's ring.
+/// Bits of shares beyond those of what they hold.
 const SIGN_BITS: u32 = 1;
-/// Why polynomials are refused.
-pub(super) const SQUARES: &str = "squares are not computed without a dealer yet";
+/// Bits of what wires hold beside polynomials, whose own values may need a wider ring.
+const MOST_BITS_BESIDE_SQUARES: u32 = 48;
+/// Why gates are refused whose values truncation cannot hold.
+const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 
 /// A circuit for two parties. Both make the same of it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     circuit: Arc<Circuit>,
     layouts: Vec<Option<Arc<Layout>>>,
+    /// Of every gate, whether the data owner has its shares of what it reads before the images.
+    settled: Vec<bool>,
     /// In units of the last place of a logit.
     logit_noise: u64,
 }
@@ -29,33 +35,50 @@ impl Plan {
     /// Lays out every linear layer.
     ///
     /// # Errors
-    /// [`Error::RingBits`] for a circuit of a ring that ciphertexts have no room for, [`Error::Unsupported`] for polynomials, [`Error::Kernel`],
-    /// [`Error::Noise`] where a truncation drops too few bits.
+    /// [`Error::RingBits`] for a circuit of a ring that ciphertexts have no room for, unless polynomials alone need it; [`Error::Unsupported`] for truncations and
+    /// guards that leave no bits; [`Error::Kernel`]; [`Error::Noise`] where a truncation drops too few bits.
     pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
-        let bits = circuit.ring().bits() + SIGN_BITS;
+        let bits = ring_bits(&circuit);
         if !(LEAST_RING_BITS..=MOST_RING_BITS).contains(&bits) {
             return Err(Error::RingBits { bits, least: LEAST_RING_BITS, most: MOST_RING_BITS });
         }
-        let layout = |(gate, of): (usize, &Gate)| match of {
-            Gate::Linear { shape } => Ok(Some(Arc::new(Layout::new(*shape)?))),
-            Gate::Quadratic { .. } => Err(Error::Unsupported { gate, reason: SQUARES }),
-            Gate::Truncate { shift, .. } | Gate::Relu { shift, .. } if !(1..bits - 2).contains(shift) => {
-                Err(Error::Unsupported { gate, reason: "truncation leaves no bits, or drops none" })
-            }
-            Gate::Sum(_)
-            | Gate::Max { .. }
-            | Gate::Relu { .. }
-            | Gate::Truncate { .. }
-            | Gate::Spread { .. }
-            | Gate::Keep { .. }
-            | Gate::Recall { .. }
-            | Gate::Add { .. }
-            | Gate::Concat { .. }
-            | Gate::Output { .. } => Ok(None),
+        let layout = |gate: &Gate| match gate {
+            Gate::Linear { shape } => Layout::new(*shape).map(|layout| Some(Arc::new(layout))),
+            _ => Ok(None),
         };
-        let layouts = circuit.gates().iter().enumerate().map(layout).collect::<Result<_, _>>()?;
+        let layouts = circuit.gates().iter().map(layout).collect::<Result<_, _>>()?;
         let logit_noise = noise::of_logits(&circuit, bits)?;
-        Ok(Self { circuit, layouts, logit_noise })
+        let settled = settled::of_gates(circuit.gates());
+        let plan = Self { circuit, layouts, settled, logit_noise };
+        for (gate, of) in plan.circuit.gates().iter().enumerate() {
+            plan.refuse((gate, of))?;
+        }
+        Ok(plan)
+    }
+
+    /// Refuses a gate that has no bits left behind a truncation, or behind its guard's.
+    fn refuse(&self, (gate, of): (usize, &Gate)) -> Result<(), Error> {
+        let exists = match of {
+            Gate::Relu { shift, .. } | Gate::Truncate { shift, .. } => self.truncation(*shift).exists(),
+            Gate::Quadratic { shift, square_shift, .. } => {
+                self.squared(*shift).exists() && self.back(*square_shift).exists()
+            }
+            _ => true,
+        };
+        let reason = match self.guarding(of) {
+            _ if !exists => TRUNCATION,
+            Some(guarding) if !guarding.exists() => "its guard leaves no bits of the ring",
+            _ => return Ok(()),
+        };
+        Err(Error::Unsupported { gate, reason })
+    }
+
+    /// Bounds every wire of a model, of which these shares are then exact whatever the image ([`oracle::analyse_within`]).
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow.
+    pub fn analyse(&self, model: &Model) -> Result<Analysis, Error> {
+        Ok(oracle::analyse_within(&self.circuit, model, self.ring_bits() - SIGN_BITS)?)
     }
 
     /// The circuit.
@@ -65,7 +88,17 @@ impl Plan {
 
     /// Bits of shares, L.
     pub fn ring_bits(&self) -> u32 {
-        self.circuit.ring().bits() + SIGN_BITS
+        ring_bits(&self.circuit)
+    }
+
+    /// Bits of shares of polynomials' values and of squares, W.
+    pub fn square_bits(&self) -> u32 {
+        self.circuit.ring().bits()
+    }
+
+    /// Whether the data owner has its shares of what a gate reads before the images.
+    pub(super) fn is_settled(&self, gate: usize) -> bool {
+        self.settled.get(gate).is_some_and(|settled| *settled)
     }
 
     /// What no logit differs more by from the oracle's, in units of the last place, given what holds for truncations to within one unit
@@ -85,34 +118,42 @@ impl Plan {
         self.layouts.iter().flatten().map(Arc::as_ref)
     }
 
-    /// The comparisons of a gate, and those of its guard, on so many images.
+    /// The comparisons of a gate on so many images.
     ///
     /// # Errors
     /// None for circuits that a plan was made of.
-    pub fn comparisons(&self, gate: &Gate, images: usize) -> Result<[Option<relu::Layout>; 2], Error> {
+    pub fn comparisons(&self, gate: &Gate, images: usize) -> Result<Option<relu::Layout>, Error> {
         let bits = self.ring_bits();
-        let outputs = relu::Output::Relu { bits };
-        let of_gate = match gate {
-            Gate::Relu { units, shift, .. } => {
-                Some(relu::Layout::new(bits - shift, outputs, units * images)?)
-            }
-            Gate::Max { slots, .. } => match larger(slots).count() {
-                0 => None,
-                count => Some(relu::Layout::new(bits, outputs, count * images)?),
-            },
-            _ => None,
+        let (input_bits, count) = match gate {
+            Gate::Relu { units, shift, .. } => (bits - shift, *units),
+            Gate::Max { slots, .. } => (bits, larger(slots).count()),
+            _ => return Ok(None),
         };
-        let of_guard = match gate {
-            Gate::Relu { guard: Some(guard), .. } => {
-                Some(relu::Layout::new(bits - guard.shift, relu::Output::Signs, guard.groups() * images)?)
-            }
-            _ => None,
-        };
-        Ok([of_gate, of_guard])
+        if count == 0 {
+            return Ok(None);
+        }
+        Ok(Some(relu::Layout::new(input_bits, relu::Output::Relu { bits }, count * images)?))
     }
 
+    /// Of wires, back into their ring.
     pub(super) fn truncation(&self, shift: u32) -> Truncation {
-        Truncation { ring_bits: self.ring_bits(), shift }
+        Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.ring_bits() }
+    }
+
+    /// Of what a polynomial reads, into the ring of its values.
+    pub(super) fn squared(&self, shift: u32) -> Truncation {
+        Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.square_bits() }
+    }
+
+    /// Of a polynomial's values, back into the ring of wires.
+    pub(super) fn back(&self, shift: u32) -> Truncation {
+        Truncation { ring_bits: self.square_bits(), shift, lifted_bits: self.ring_bits() }
+    }
+
+    /// Sizes of a gate's polynomials on so many images.
+    pub(super) fn squares(&self, gate: &Gate, images: usize) -> Option<Sizes> {
+        let Gate::Quadratic { guard, .. } = gate else { return None };
+        Some(Sizes { bits: self.square_bits(), count: gate.inputs() * images, squares: guard.is_some() })
     }
 
     /// A party's shares of what is compared: the bits that truncation leaves. The model owner's are rounded.
@@ -124,30 +165,17 @@ impl Plan {
             .collect()
     }
 
-    /// A party's shares of what is negative where a group is accepted: `floor(S / 2^k)`, or one more, less two.
-    pub(super) fn guarded(&self, guard: &Guard, first: bool, values: &[u64]) -> Vec<u64> {
-        let bits = self.ring_bits();
-        let groups = values.chunks_exact(guard.units).flat_map(|image| image.chunks(guard.group));
-        let share = |group: &[u64]| {
-            let sum = group.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value));
-            if first {
-                return relu::truncate(bits, guard.shift, sum);
-            }
-            let sum = relu::truncate(bits, guard.shift, sum.wrapping_add(1 << guard.shift));
-            sum.wrapping_sub(2) & low(bits - guard.shift)
-        };
-        groups.map(share).collect()
-    }
-
     /// Bits of a logit that the model owner sends.
     pub(super) fn logit_bits(&self) -> u32 {
         self.ring_bits() - self.circuit.output_shift()
     }
+}
 
-    /// Groups of all guards on so many images.
-    pub(super) fn guards(&self, images: usize) -> usize {
-        self.circuit.gates().iter().filter_map(Gate::guard).map(|guard| guard.groups() * images).sum()
-    }
+/// Bits of shares of all that polynomials do not make.
+fn ring_bits(circuit: &Circuit) -> u32 {
+    let squares = circuit.gates().iter().any(|gate| matches!(gate, Gate::Quadratic { .. }));
+    let most = if squares { MOST_BITS_BESIDE_SQUARES } else { u32::MAX - SIGN_BITS };
+    circuit.ring().bits().min(most) + SIGN_BITS
 }
 
 /// A party's shares of public constants.
@@ -193,6 +221,11 @@ pub(super) fn maxima(inputs: usize, slots: &[Slot], wire: &[u64], positive: &[u6
             Slot::Larger(_, b) => image[*b].wrapping_add(positive.next().copied().unwrap_or_default()),
         })
         .collect()
+}
+
+/// A party's shares of what pools behind an activation make of its values.
+pub(super) fn summed(pools: &[Pool], values: Vec<u64>) -> Vec<u64> {
+    pools.iter().fold(values, |values, pool| pool.sum(&values))
 }
 
 /// Computes a local gate: what it makes of a wire and of what was kept.
@@ -241,41 +274,4 @@ fn spread(positions: usize, offsets: &[u64], of_constants: Constants, wire: &[u6
         channel.iter().map(move |value| value.wrapping_sub(offset)).collect::<Vec<u64>>()
     };
     copies.flat_map(share).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use veilbench_mpc::circuit::{Format, SignProtocol};
-    use veilbench_mpc::network::{Architecture, Layer, Shape};
-    use veilbench_mpc::ring::Ring;
-
-    use super::*;
-
-    fn plan() -> Plan {
-        let layers = vec![Layer::Flatten, Layer::Dense { outputs: 2 }];
-        let architecture = Architecture { input: Shape::image(1, 2, 2), layers, magnitudes: Vec::new() };
-        let (signs, ring) = (SignProtocol::Tree, Ring::new(6).unwrap());
-        let format = Format { activation_bits: 12, weight_bits: 16, ring, signs, input_magnitude: 1.0 };
-        Plan::new(Arc::new(Circuit::compile(&architecture, format).unwrap())).unwrap()
-    }
-
-    proptest! {
-        /// As the views say: the threshold is `2^k` and the lower bits of the data owner's share.
-        #[test]
-        fn a_guard_compares_with_a_threshold_that_the_data_owner_knows(
-            values in prop::collection::vec((0u64..1 << 22, any::<u64>()), 3),
-            shift in 10u32..25,
-        ) {
-            let (plan, guard) = (plan(), Guard { units: 3, group: 3, shift });
-            let first: Vec<u64> = values.iter().map(|(_, mask)| *mask).collect();
-            let second: Vec<u64> = values.iter().map(|(value, mask)| value.wrapping_sub(*mask)).collect();
-            let [own, other] = [plan.guarded(&guard, true, &first), plan.guarded(&guard, false, &second)];
-            let bits = plan.ring_bits() - shift;
-            let accepted = (own[0].wrapping_add(other[0]) & low(bits)) >> (bits - 1) == 1;
-            let known = first.iter().fold(0, |sum: u64, share| sum.wrapping_add(*share)) & low(shift);
-            let sum: u64 = values.iter().map(|(value, _)| value).sum();
-            prop_assert_eq!(accepted, sum < (1 << shift) + known);
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::modulus::Modulus;
 /// A modulus spread over the lanes.
 #[derive(Clone, Copy)]
 pub(super) struct Lanes {
-    pub(super) p: __m256i,
+    p: __m256i,
     two_p: __m256i,
     p_double: __m256d,
     reciprocal: __m256d,
@@ -66,14 +66,9 @@ impl Lanes {
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn multiply_doubles(self, a: __m256d, b: __m256d) -> __m256i {
-        self.reduce_once(to_integer(_mm256_add_pd(self.signed_product(a, b), self.p_double)))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
     pub(super) fn multiply(self, a: __m256i, b: __m256i) -> __m256i {
-        self.multiply_doubles(to_double(a), to_double(b))
+        let product = self.signed_product(to_double(a), to_double(b));
+        self.reduce_once(to_integer(_mm256_add_pd(product, self.p_double)))
     }
 
     /// `a`, any number below `2^52`, times a residue.
@@ -95,7 +90,7 @@ impl Lanes {
         let total = _mm256_add_epi64(low, _mm256_slli_epi64::<SPLIT_BITS>(high));
         let multiple = low_product(_mm256_and_si256(total, splat(RADIX_MASK)), self.radix_inverse);
         let mut product = LazySum::new();
-        product.add(to_double(multiple), self.p_double);
+        product.add_doubles(to_double(multiple), self.p_double);
         let product_high = _mm256_sub_epi64(product.high, bits_of(HALF_RADIX_UNITS));
         let product_low = _mm256_sub_epi64(product.low, bits_of(SIGNED_UNITS));
         // What is left is a multiple of the radix; the low halves differ by a multiple of half of it.
@@ -128,7 +123,13 @@ impl LazySum {
     /// Adds a product below `2^103`.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn add(&mut self, a: __m256d, b: __m256d) {
+    pub(super) fn add(&mut self, a: __m256i, b: __m256i) {
+        self.add_doubles(to_double(a), to_double(b));
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_doubles(&mut self, a: __m256d, b: __m256d) {
         let high = _mm256_fmadd_pd(a, b, _mm256_set1_pd(HALF_RADIX_UNITS));
         let without_high = _mm256_sub_pd(_mm256_set1_pd(HALF_RADIX_UNITS + SIGNED_UNITS), high);
         let low = _mm256_fmadd_pd(a, b, without_high);

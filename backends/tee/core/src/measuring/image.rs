@@ -17,7 +17,7 @@ const READ_BYTES: usize = 128 << 10;
 const LABEL: &[u8] = b"veilbench-tee 1 image";
 
 impl Measurement {
-    /// Of an executable file: the SHA-256 of a label, the file's length as 8 bytes little-endian, and the SHA-256
+    /// Measures an executable file: the SHA-256 of a label, the file's length as 8 bytes little-endian, and the SHA-256
     /// of each MiB in order. At most `threads` threads work on it.
     ///
     /// # Errors

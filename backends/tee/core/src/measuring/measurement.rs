@@ -9,12 +9,12 @@ use ring::digest::{Context, SHA256};
 pub struct Measurement([u8; 32]);
 
 impl Measurement {
-    /// Of some bytes.
+    /// Measures some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self::of_parts(&[bytes])
     }
 
-    /// Of the concatenation of parts, which the caller delimits.
+    /// Measures the concatenation of parts, which the caller delimits.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Hasher::default();
         parts.iter().for_each(|part| hasher.update(part));

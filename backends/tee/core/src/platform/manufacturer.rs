@@ -154,7 +154,7 @@ impl SimulatedManufacturer {
             "version": 3,
             "issueDate": issue_date,
             "nextUpdate": next_update,
-            "fmspc": hexadecimal(&FMSPC),
+            "fmspc": hex::encode_upper(FMSPC),
             "pceId": "0000",
             "tcbType": 0,
             "tcbEvaluationDataNumber": 1,
@@ -171,7 +171,7 @@ impl SimulatedManufacturer {
             "miscselectMask": "FFFFFFFF",
             "attributes": "05000000000000000000000000000000",
             "attributesMask": "FBFFFFFFFFFFFFFF0000000000000000",
-            "mrsigner": hexadecimal(qe_signer().bytes()),
+            "mrsigner": hex::encode_upper(qe_signer().bytes()),
             "isvprodid": QE_PRODUCT,
             "tcbLevels": [{
                 "tcb": { "isvsvn": QE_VERSION }, "tcbDate": "2024-01-01T00:00:00Z", "tcbStatus": "UpToDate",
@@ -294,10 +294,6 @@ fn rfc3339(seconds: u64) -> Result<String> {
     let (year, month, day) = at.to_calendar_date();
     let (hour, minute, second) = at.to_hms();
     Ok(format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month)))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 fn failed(_: rcgen::Error) -> Error {

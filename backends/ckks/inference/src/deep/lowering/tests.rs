@@ -72,7 +72,7 @@ fn graphs_of_other_tools_are_lowered_or_refused_by_layer() {
     names.sort();
     for name in names {
         let network = fixture(&name);
-        match crate::deep::program::Program::new(&network.architecture, 1) {
+        match crate::deep::program::Program::new(&network.architecture, 1, 10) {
             Ok(_) => {
                 oracle::check(&network, &images(2, network.architecture.input));
                 lowered.push(name);
@@ -91,13 +91,13 @@ fn a_layer_that_is_neither_linear_nor_quadratic_is_refused_by_name() {
     let range = Some(Range { low: -4.0, high: 4.0 });
     architecture.input_range = range;
     architecture.layers.iter_mut().for_each(|layer| layer.range = range);
-    let refused = Deep::new(&architecture).expect_err("it has ReLUs");
+    let refused = Deep::new(&architecture, 10).expect_err("it has ReLUs");
     assert_eq!(refused.layer.as_deref(), Some("stage1.block1.act1"));
     let mut architecture =
         zoo::residual("cubic", Order::PreActivation, Activation::Polynomial { degree: 3 }, 2);
     architecture.input_range = range;
     architecture.layers.iter_mut().for_each(|layer| layer.range = range);
-    assert!(Deep::new(&architecture).expect_err("it has cubics").reason.contains("degree 3"));
+    assert!(Deep::new(&architecture, 10).expect_err("it has cubics").reason.contains("degree 3"));
 }
 
 #[test]
@@ -121,5 +121,5 @@ fn a_layer_that_no_logit_depends_on_takes_no_level() {
             layer("fc", dense, Shape::Flat(2)),
         ],
     };
-    assert_eq!(Deep::new(&architecture).expect("it is linear").depth(), 1);
+    assert_eq!(Deep::new(&architecture, 10).expect("it is linear").depth(), 1);
 }

@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 use veilbench_api::{Error, Link, Recorder};
-use veilbench_ckks::{Ciphertext, Evaluator, PublicKey, SecretKey, StreamedTransform, Subrings};
+use veilbench_ckks::{
+    Ciphertext, Evaluator, PublicKey, SecretKey, StreamedTransform, Subrings, chebyshev_depth,
+};
 use veilbench_networks::Network;
 
 use crate::deep::lowering::Origin;
-use crate::deep::program::Program;
+use crate::deep::program::{Program, WATCH_LEVEL};
+use crate::deep::roles::watch::Watch;
 use crate::planning::scheme::Scheme;
 use crate::roles::throughput::{receive, rerandomise};
 
@@ -27,6 +30,7 @@ pub(crate) struct Server {
     public: PublicKey,
     scheme: Scheme,
     steps: Vec<Step>,
+    watch: Option<Watch>,
     recorder: Recorder,
 }
 
@@ -42,6 +46,7 @@ enum Work {
     Image,
     Map { inputs: Vec<usize>, transform: Box<StreamedTransform>, folds: Vec<i64>, bias: Repeated },
     Product { of: usize, shift: Repeated },
+    Series { of: usize, coefficients: Vec<f64>, watch: usize, scale: f64 },
 }
 
 /// A vector that repeats through the slots.
@@ -72,6 +77,8 @@ impl Server {
         let Program { deep, layouts, outlines } = program;
         for (wire, (own, outline)) in deep.wires.iter().zip(outlines).enumerate() {
             let level = deep.level(wire);
+            // A series squares its values again and again, and so whatever their scale is off by from the primes.
+            let target = if deep.is_read_by_series(wire) { primes[level] as f64 } else { target };
             let (work, scale) = match (&own.origin, outline) {
                 (Origin::Map(terms), Some(outline)) => {
                     let (diagonals, bias) = program.weights(architecture, parameters, wire, terms);
@@ -98,13 +105,19 @@ impl Server {
                     let scale = scales[*of] * scales[*of] / primes[deep.level(*of)] as f64;
                     (Work::Product { of: *of, shift }, scale)
                 }
+                (&Origin::Series { of, series }, _) => {
+                    let (_, series) = &deep.series[series];
+                    let (coefficients, watch) = (series.coefficients.clone(), series.watch());
+                    (Work::Series { of, coefficients, watch, scale: target }, target)
+                }
                 _ => (Work::Image, scheme.input_scale()),
             };
             scales.push(scale);
             steps.push(Step { name: own.name.clone(), work, level, last_read: Vec::new() });
         }
         forget(&mut steps);
-        Ok(Self { evaluator, public, scheme, steps, recorder })
+        let watch = Watch::new(program, &scheme);
+        Ok(Self { evaluator, public, scheme, steps, watch, recorder })
     }
 
     /// Answers one image.
@@ -127,10 +140,12 @@ impl Server {
         mut observe: impl FnMut(usize, &Ciphertext) -> veilbench_ckks::Result<()>,
     ) -> veilbench_ckks::Result<Ciphertext> {
         let mut held: Vec<Option<Ciphertext>> = vec![Some(image)];
+        let mut watched = Vec::new();
         for (index, step) in self.steps.iter().enumerate().skip(1) {
             let last = index + 1 == self.steps.len();
-            let value =
-                self.recorder.span(&format!("layer:{}", step.name), || self.step(step, &held, last))?;
+            let value = self
+                .recorder
+                .span(&format!("layer:{}", step.name), || self.step(step, &held, &mut watched, last))?;
             observe(index, &value)?;
             for &wire in &step.last_read {
                 held[wire] = None;
@@ -145,6 +160,7 @@ impl Server {
         &self,
         step: &Step,
         held: &[Option<Ciphertext>],
+        watched: &mut Vec<Ciphertext>,
         last: bool,
     ) -> veilbench_ckks::Result<Ciphertext> {
         let (evaluator, context) = (&self.evaluator, self.evaluator.context());
@@ -162,6 +178,15 @@ impl Server {
                 let shifted = evaluator.add_plain(&x, &shift)?;
                 evaluator.rescale(&evaluator.multiply(&x, &shifted)?)
             }
+            Work::Series { of, coefficients, watch, scale } => {
+                let x = at(*of, step.level + chebyshev_depth(coefficients.len() - 1))?;
+                let mut basis = evaluator.chebyshev(&x)?;
+                let value = basis.evaluate(coefficients, *scale)?;
+                if let Some(own) = &self.watch {
+                    watched.push(own.sum(evaluator, basis.doubled(*watch, WATCH_LEVEL)?)?);
+                }
+                Ok(value)
+            }
             Work::Map { inputs, transform, folds, bias } => {
                 let inputs: Vec<Ciphertext> =
                     inputs.iter().map(|&wire| at(wire, step.level + 1)).collect::<Result<_, _>>()?;
@@ -172,6 +197,9 @@ impl Server {
                     evaluator.add_assign(&mut sum, &rotated)?;
                 }
                 if last {
+                    if let Some(own) = &self.watch {
+                        own.add_to(evaluator, &mut sum, watched)?;
+                    }
                     rerandomise(&self.public, context, &mut sum)?;
                 }
                 let result = evaluator.rescale(&sum)?;
@@ -194,8 +222,12 @@ impl Server {
         self.evaluate(image, |wire, value| {
             let slots = context.decode(&secret.decrypt(value)?)?;
             let due = expected[wire].iter().cycle();
-            let error =
-                slots.iter().zip(due.clone()).map(|(slot, due)| (slot - due).abs()).fold(0.0, f64::max);
+            let watch = self.watch.as_ref().filter(|_| wire + 1 == self.steps.len());
+            let pairs = slots.iter().zip(due.clone()).enumerate();
+            let error = pairs
+                .filter(|&(slot, _)| watch.is_none_or(|own| own.leaves_alone(slot)))
+                .map(|(_, (slot, due))| (slot - due).abs())
+                .fold(0.0, f64::max);
             layers.push(WireTrace {
                 layer: self.steps[wire].name.clone(),
                 level: value.level(),
@@ -215,7 +247,7 @@ fn forget(steps: &mut [Step]) {
     for index in (0..steps.len()).rev() {
         let read = match &steps[index].work {
             Work::Image => Vec::new(),
-            Work::Product { of, .. } => vec![*of],
+            Work::Product { of, .. } | Work::Series { of, .. } => vec![*of],
             Work::Map { inputs, .. } => inputs.clone(),
         };
         for wire in read {

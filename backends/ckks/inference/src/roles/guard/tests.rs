@@ -2,6 +2,8 @@ use veilbench_ckks::{Context, ParameterRequest, Parameters, Randomness, SecretKe
 
 use super::*;
 
+const PERIOD: f64 = 4.0;
+
 fn key() -> KeyId {
     let parameters = Parameters::new(&ParameterRequest {
         degree: 4096,
@@ -31,7 +33,7 @@ fn the_guard_of_a_map_is_the_weighted_sum_of_its_outputs() {
     let whole =
         DenseBlock { inputs: vec![2, 0], outputs: vec![0, 1, 2], weights: vec![1., 2., 3., 4., 5., 6.] };
     for plain in [map(), AffineMap { inputs: 4, blocks: vec![whole], bias: vec![0.5, -0.5, 2.0] }] {
-        let guard = Guard::new(key(), 0, 3);
+        let guard = Guard::new(key(), 0, 3, 8.0);
         let mut guarded = plain.clone();
         guard.append(&mut guarded);
         assert_eq!(guarded.outputs(), 4);
@@ -39,7 +41,7 @@ fn the_guard_of_a_map_is_the_weighted_sum_of_its_outputs() {
         let (results, with) = (plain.apply(&x), guarded.apply(&x));
         assert_eq!(results, with[..3]);
         let sum: f64 = results.iter().zip(&guard.multipliers).map(|(y, rho)| rho * y).sum();
-        assert!((with[3] - sum).abs() < 1e-12);
+        assert!(guard.centred(with[3] - sum).abs() < 1e-12);
         assert!(
             guarded
                 .blocks
@@ -51,9 +53,23 @@ fn the_guard_of_a_map_is_the_weighted_sum_of_its_outputs() {
 }
 
 #[test]
+fn a_guard_of_many_biases_fits_the_last_prime() {
+    let results = 10_000;
+    for _ in 0..20 {
+        let guard = Guard::new(key(), 0, results, PERIOD);
+        let mut map = AffineMap::identity(results);
+        map.bias = vec![0.5; results];
+        guard.append(&mut map);
+        let sum: f64 = guard.multipliers.iter().map(|multiplier| multiplier / 2.0).sum();
+        assert!(map.bias[results].abs() <= PERIOD / 2.0);
+        assert!(guard.centred(map.bias[results] - sum).abs() < 1e-9);
+    }
+}
+
+#[test]
 fn multipliers_follow_from_the_session_and_the_round() {
     let (one, other) = (key(), key());
-    let multipliers = |key, round| Guard::new(key, round, 10).multipliers;
+    let multipliers = |key, round| Guard::new(key, round, 10, PERIOD).multipliers;
     assert_eq!(multipliers(one, 0), multipliers(one, 0));
     assert_ne!(multipliers(one, 0), multipliers(one, 1));
     assert_ne!(multipliers(one, 0), multipliers(other, 0));
@@ -62,7 +78,6 @@ fn multipliers_follow_from_the_session_and_the_round() {
 
 /// The difference of results that wrapped so many times each, all of them in every coefficient, in periods.
 fn difference(guard: &Guard, wraps: &[f64], shift: f64) -> f64 {
-    const PERIOD: f64 = 4.0;
     let truth = |index: usize| 0.3 * index as f64 - 1.0;
     let mut difference = Difference::new(guard, 2);
     let mut sum = 0.0;
@@ -71,7 +86,7 @@ fn difference(guard: &Guard, wraps: &[f64], shift: f64) -> f64 {
         difference.take(index, &[truth(index) - PERIOD * wraps, truth(index)]);
     }
     difference.take(wraps.len(), &[sum + PERIOD * shift, sum]);
-    difference.largest(PERIOD) / PERIOD
+    difference.largest() / PERIOD
 }
 
 #[test]
@@ -79,7 +94,7 @@ fn wraps_show_at_any_distance_and_those_of_the_guard_itself_do_not() {
     let mut passed = 0;
     for wraps in [vec![1.0], vec![1.0, -1.0], vec![2.0; 10], vec![300.0, 0.0, -7.0], vec![1e6; 3]] {
         for _ in 0..40 {
-            let guard = Guard::new(key(), 0, wraps.len());
+            let guard = Guard::new(key(), 0, wraps.len(), PERIOD);
             assert!(difference(&guard, &vec![0.0; wraps.len()], 0.0) < 1e-12);
             assert!(difference(&guard, &vec![0.0; wraps.len()], 3.0) < 1e-12, "a guard may wrap");
             passed += usize::from(difference(&guard, &wraps, 0.0) < 0.01);

@@ -15,7 +15,7 @@ fn client() -> Client {
     let (classes, logit_unit) = (circuit.logits(), circuit.logit_unit());
     let secret = SecretKey::generate(&scheme.context().unwrap(), &mut Randomness::from_system().unwrap());
     let deviation = circuit.logit_deviation(&scheme, false) / logit_unit;
-    let guard = Guard::new(secret.id(), 0, classes);
+    let guard = Guard::new(secret.id(), 0, classes, scheme.period(secret.context()));
     Client {
         schedule: Schedule::new(&circuit.guarded(&guard)),
         tolerance: guard::tolerance(deviation, deviation, classes),

@@ -61,7 +61,7 @@ fn ciphertexts_of_the_networks_that_ship_are_few() {
 #[test]
 fn a_kernel_that_no_ciphertext_holds_is_refused() {
     let window = Window { kernel: [65, 65], stride: [1, 1], padding: [0; 4] };
-    let conv = Conv2d { outputs: 1, groups: 1, dilation: [1, 1], window };
+    let conv = Conv2d { inputs: 1, outputs: 1, groups: 1, dilation: [1, 1], window };
     let shape = LinearShape::Conv2d { conv, input: Shape::image(1, 65, 65), output: [1, 1] };
     assert!(matches!(Layout::new(shape), Err(Error::Kernel { values: 4225, most: 4096 })));
 }

@@ -1,0 +1,414 @@
+//! Linear maps from several encrypted vectors to several others.
+
+use crate::ciphertext::Ciphertext;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::evaluator::{Evaluator, Extended, same_level, same_scale, switch};
+use crate::linear::matrix::interleave;
+use crate::parameters::ParameterId;
+use aligned_vec::AVec;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use veilbench_ring::parallel;
+use veilbench_ring::scratch::Scratch;
+use veilbench_ring::{Ntt, Polynomial, zeroed};
+
+/// What steps cost, in halves of a baby step.
+const BABY_COST: usize = 2;
+const GIANT_COST: usize = 4;
+/// A giant step in a chain divides by the special primes itself.
+const CHAINED_GIANT_COST: usize = 5;
+
+/// The largest multiple of the common divisor of all shifts that is tried as the distance of giant steps.
+const LARGEST_MULTIPLE: i64 = 64;
+
+/// The diagonals of one output: of which input, shifted left by how much, times which vector.
+pub type Diagonals = BTreeMap<(usize, i64), Vec<f64>>;
+
+/// Which diagonals a transform has, and how it walks through them: public, unlike the weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransformOutline {
+    step: i64,
+    /// `(input, baby shift)`, in the order rotations are kept.
+    babies: Vec<(usize, i64)>,
+    /// For every output its giant shifts.
+    giants: Vec<BTreeSet<i64>>,
+    /// Whether a partial sum is rotated by the distance to the next, again and again, as in Horner's rule: few keys
+    /// for many giant steps. Otherwise every partial sum is rotated by its shift.
+    chained: bool,
+    diagonals: usize,
+}
+
+impl TransformOutline {
+    /// The outline for these diagonals of every output, with the distance of giant steps that makes the fewest key
+    /// switches.
+    pub fn new(outputs: &[BTreeSet<(usize, i64)>]) -> Self {
+        Self::with_key_cost(outputs, 0)
+    }
+
+    /// The outline that costs least, where a rotation key counts as much as so many halves of a hoisted rotation.
+    pub fn with_key_cost(outputs: &[BTreeSet<(usize, i64)>], key_cost: usize) -> Self {
+        let shifts: BTreeSet<i64> = outputs.iter().flatten().map(|&(_, shift)| shift).collect();
+        let divisor = shifts.iter().fold(0, |divisor, &shift| greatest_common_divisor(divisor, shift)).max(1);
+        let reach = shifts.iter().map(|shift| shift.abs()).max().unwrap_or(0);
+        let multiples = (1..=LARGEST_MULTIPLE).map(|multiple| multiple * divisor);
+        multiples
+            .chain((0..62).map(|bits| 1i64 << bits))
+            .filter(|&step| step <= 2 * reach)
+            .map(|step| Self::with_step(outputs, step))
+            .flat_map(|outline| {
+                let chain = (key_cost > 0).then(|| Self { chained: true, ..outline.clone() });
+                std::iter::once(outline).chain(chain)
+            })
+            .min_by_key(|outline| outline.cost(key_cost))
+            .unwrap_or_else(|| Self::with_step(outputs, 1))
+    }
+
+    fn cost(&self, key_cost: usize) -> usize {
+        let giant = if self.chained { CHAINED_GIANT_COST } else { GIANT_COST };
+        let keys = if key_cost == 0 { 0 } else { key_cost * self.rotations().len() };
+        BABY_COST * self.babies.len() + giant * self.giant_steps() + keys
+    }
+
+    fn with_step(outputs: &[BTreeSet<(usize, i64)>], step: i64) -> Self {
+        let babies: BTreeSet<(usize, i64)> =
+            outputs.iter().flatten().map(|&(input, shift)| (input, shift.rem_euclid(step))).collect();
+        let giant = |&(_, shift): &(usize, i64)| shift - shift.rem_euclid(step);
+        Self {
+            step,
+            babies: babies.into_iter().collect(),
+            giants: outputs.iter().map(|output| output.iter().map(giant).collect()).collect(),
+            chained: false,
+            diagonals: outputs.iter().map(BTreeSet::len).sum(),
+        }
+    }
+
+    /// The rotations that need keys.
+    pub fn rotations(&self) -> BTreeSet<i64> {
+        let babies = self.babies.iter().map(|&(_, shift)| shift);
+        let giants = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
+        babies.chain(giants).filter(|&shift| shift != 0).collect()
+    }
+
+    /// By how much partial sums of an output are rotated.
+    fn giant_rotations(&self, giants: &BTreeSet<i64>) -> Vec<i64> {
+        if !self.chained {
+            return giants.iter().copied().collect();
+        }
+        let gaps = giants.iter().zip(giants.iter().skip(1)).map(|(low, high)| high - low);
+        giants.first().copied().into_iter().chain(gaps).collect()
+    }
+
+    /// Hoisted rotations of inputs.
+    pub fn baby_steps(&self) -> usize {
+        self.babies.iter().filter(|(_, shift)| *shift != 0).count()
+    }
+
+    /// Rotations of partial sums.
+    pub fn giant_steps(&self) -> usize {
+        let rotations = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
+        rotations.filter(|&shift| shift != 0).count()
+    }
+
+    /// Whether partial sums are rotated on and on, which takes a division by the special primes each time.
+    pub fn is_chained(&self) -> bool {
+        self.chained
+    }
+
+    /// Plaintext vectors.
+    pub fn diagonals(&self) -> usize {
+        self.diagonals
+    }
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { greatest_common_divisor(b, a % b) }
+}
+
+/// A plaintext linear map, encoded for one level:
+/// `out_o[t] = sum over (i, k) of diagonal_o(i, k)[t] in_i[t + k]`.
+///
+/// As [`Matrix`](crate::Matrix), with rotations of inputs shared by all outputs and giant steps shared by all
+/// inputs.
+pub struct Transform {
+    parameters: ParameterId,
+    scale: f64,
+    inputs: usize,
+    level: usize,
+    outline: TransformOutline,
+    outputs: Vec<Vec<Giant>>,
+}
+
+/// The diagonals of one giant step of one output, a stream for each prime.
+struct Giant {
+    shift: i64,
+    picks: Vec<usize>,
+    rows: Vec<AVec<u64>>,
+}
+
+/// Rotations of the inputs, a stream for each prime.
+pub(crate) struct Babies<'a> {
+    pub(crate) terms: usize,
+    pub(crate) rows: Vec<Scratch<'a>>,
+}
+
+impl fmt::Debug for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transform")
+            .field("level", &self.level)
+            .field("outline", &self.outline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transform {
+    /// Encodes the diagonals of every output at a scale and level; those shorter than the slots end in zeros.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if an output has no diagonals or an input is out of range, [`Error::NoLevelLeft`] at level
+    /// 0, and as [`Context::encode`].
+    pub fn new(
+        context: &Context,
+        inputs: usize,
+        outputs: &[Diagonals],
+        scale: f64,
+        level: usize,
+    ) -> Result<Self> {
+        let keys: Vec<BTreeSet<(usize, i64)>> =
+            outputs.iter().map(|diagonals| diagonals.keys().copied().collect()).collect();
+        Self::with_outline(context, inputs, outputs, TransformOutline::new(&keys), scale, level)
+    }
+
+    /// As [`Transform::new`], walking through the diagonals as an outline of theirs says.
+    ///
+    /// # Errors
+    /// As [`Transform::new`], and [`Error::Shape`] if the outline is of other diagonals.
+    pub fn with_outline(
+        context: &Context,
+        inputs: usize,
+        outputs: &[Diagonals],
+        outline: TransformOutline,
+        scale: f64,
+        level: usize,
+    ) -> Result<Self> {
+        let slots = context.parameters().slots();
+        if level == 0 {
+            return Err(Error::NoLevelLeft);
+        }
+        if outputs.is_empty() || outputs.iter().any(BTreeMap::is_empty) {
+            return Err(Error::Shape { reason: "an output without a diagonal".into() });
+        }
+        if outputs.iter().flat_map(BTreeMap::keys).any(|&(input, _)| input >= inputs) {
+            return Err(Error::Shape {
+                reason: format!("a diagonal of an input beyond the {inputs} there are"),
+            });
+        }
+        let keys: Vec<BTreeSet<(usize, i64)>> =
+            outputs.iter().map(|diagonals| diagonals.keys().copied().collect()).collect();
+        let walked =
+            TransformOutline { chained: outline.chained, ..TransformOutline::with_step(&keys, outline.step) };
+        if walked != outline {
+            return Err(Error::Shape { reason: "an outline of other diagonals".into() });
+        }
+        let mut transform = Self {
+            parameters: context.parameters().id(),
+            scale,
+            inputs,
+            level,
+            outputs: Vec::with_capacity(outputs.len()),
+            outline,
+        };
+        for diagonals in outputs {
+            let mut giants: BTreeMap<i64, Vec<(usize, &Vec<f64>)>> = BTreeMap::new();
+            for (&(input, shift), diagonal) in diagonals {
+                if diagonal.len() > slots {
+                    return Err(Error::TooManyValues { values: diagonal.len(), slots });
+                }
+                let baby = shift.rem_euclid(transform.outline.step);
+                let pick = transform.outline.babies.partition_point(|&known| known < (input, baby));
+                giants.entry(shift - baby).or_default().push((pick, diagonal));
+            }
+            let giants = giants
+                .into_iter()
+                .map(|(shift, diagonals)| Giant::new(context, shift, &diagonals, scale, level));
+            transform.outputs.push(giants.collect::<Result<_>>()?);
+        }
+        Ok(transform)
+    }
+
+    /// What is public about it.
+    pub fn outline(&self) -> &TransformOutline {
+        &self.outline
+    }
+
+    /// The bytes the encoded diagonals take in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let rows = self.outputs.iter().flatten().flat_map(|giant| &giant.rows);
+        rows.map(|row| size_of_val(&row[..])).sum()
+    }
+}
+
+impl Giant {
+    fn new(
+        context: &Context,
+        shift: i64,
+        diagonals: &[(usize, &Vec<f64>)],
+        scale: f64,
+        level: usize,
+    ) -> Result<Self> {
+        let ring = context.ring();
+        let slots = context.parameters().slots();
+        let radices: Vec<_> = ring.moduli().iter().map(|m| m.radix()).collect();
+        let mut rows: Vec<_> = (0..=level).map(|_| zeroed(diagonals.len() * ring.degree())).collect();
+        for (position, (_, diagonal)) in diagonals.iter().enumerate() {
+            let mut rotated = (*diagonal).clone();
+            rotated.resize(slots, 0.0);
+            rotated.rotate_right(shift.rem_euclid(slots as i64) as usize);
+            let mut polynomial = context.encode_polynomial(&rotated, &[], scale, level)?;
+            polynomial.scale(ring, &radices);
+            for (row, limb) in rows.iter_mut().zip(polynomial.rows()) {
+                interleave(limb, row, position, diagonals.len());
+            }
+        }
+        Ok(Self { shift, picks: diagonals.iter().map(|(pick, _)| *pick).collect(), rows })
+    }
+}
+
+impl Evaluator {
+    /// Applies a transform. The scales multiply; sums of rotations of the results are best made before they are
+    /// rescaled, while the noise of key switches is far below the scale.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of ciphertexts, [`Error::LevelMismatch`] unless they are at the level of
+    /// the transform, [`Error::ScaleMismatch`], [`Error::Scale`], [`Error::NoGaloisKey`], [`Error::ForeignKey`],
+    /// [`Error::ForeignParameters`].
+    pub fn transform(&self, transform: &Transform, inputs: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
+        self.context().check_parameters(transform.parameters)?;
+        let (Some(first), true) = (inputs.first(), inputs.len() == transform.inputs) else {
+            return Err(Error::Shape {
+                reason: format!("{} ciphertexts for a transform of {}", inputs.len(), transform.inputs),
+            });
+        };
+        for input in inputs {
+            self.check(input)?;
+            same_level(input.level(), transform.level)?;
+            same_scale(input.scale, first.scale)?;
+        }
+        let scale = first.scale * transform.scale;
+        self.context().check_scale(scale, transform.level)?;
+        let babies = self.rotated_inputs(&transform.outline.babies, inputs)?;
+        let output = |giants: &Vec<Giant>| -> Result<Ciphertext> {
+            let mut sum = match transform.outline.chained {
+                true => self.chain_of_giants(giants, first, &babies)?,
+                false => self.sum_of_giants(giants, first, &babies)?,
+            };
+            sum.scale = scale;
+            Ok(sum)
+        };
+        let words = babies.terms * (transform.level + 1) * self.context().ring().degree();
+        parallel::map(words, &transform.outputs, output).into_iter().collect()
+    }
+
+    /// The inputs rotated by these `(input, shift)`, which are in order.
+    pub(crate) fn rotated_inputs(
+        &self,
+        babies: &[(usize, i64)],
+        inputs: &[Ciphertext],
+    ) -> Result<Babies<'_>> {
+        let context = self.context();
+        let terms = babies.len();
+        let limbs = inputs.first().map_or(0, Ciphertext::limbs);
+        let mut rows: Vec<Scratch<'_>> =
+            (0..limbs).map(|_| context.tables().scratch.take(2 * terms * context.ring().degree())).collect();
+        let mut keep = |position: usize, rotated: &Ciphertext| {
+            for (index, stream) in rows.iter_mut().enumerate() {
+                for (part, polynomial) in rotated.parts.iter().enumerate() {
+                    interleave(polynomial.limb(index), stream, 2 * position + part, 2 * terms);
+                }
+            }
+        };
+        let mut position = 0;
+        for babies in babies.chunk_by(|left, right| left.0 == right.0) {
+            let input = &inputs[babies[0].0];
+            if babies.iter().all(|&(_, shift)| shift == 0) {
+                keep(position, input);
+                position += 1;
+                continue;
+            }
+            let hoisted = self.hoist(input)?;
+            // As many at a time as there are threads: all of them would take memory of their own.
+            for babies in babies.chunks(parallel::threads()) {
+                let words = 8 * limbs * context.ring().degree() * babies.len();
+                for rotated in parallel::map(words, babies, |&(_, shift)| hoisted.rotate(shift)) {
+                    keep(position, &rotated?);
+                    position += 1;
+                }
+            }
+        }
+        Ok(Babies { terms, rows })
+    }
+
+    /// The giant with the largest shift first, rotated by the distance to the next, and so on down to none.
+    fn chain_of_giants(
+        &self,
+        giants: &[Giant],
+        like: &Ciphertext,
+        babies: &Babies<'_>,
+    ) -> Result<Ciphertext> {
+        let (ring, limbs) = (self.context().ring(), like.limbs());
+        let mut sum = like.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
+        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, limbs));
+        let below = giants.iter().rev().skip(1).map(|giant| giant.shift).chain([0]);
+        for (giant, next) in giants.iter().rev().zip(below) {
+            self.giant(giant, babies, &mut partial);
+            for (part, addend) in sum.parts.iter_mut().zip(&partial) {
+                part.add_assign(ring, addend);
+            }
+            if giant.shift != next {
+                sum = self.rotate(&sum, giant.shift - next)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The rotated inputs times the diagonals of one giant step.
+    fn giant(&self, giant: &Giant, babies: &Babies<'_>, out: &mut [Polynomial<Ntt>; 2]) {
+        let ring = self.context().ring();
+        for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
+            let [first, second] = out.each_mut().map(|part| part.limb_mut(index));
+            let (diagonals, rotations) = ((&diagonals[..], &giant.picks[..]), (&rotations[..], babies.terms));
+            ring.kernels().dot_picked(ring.modulus(index), diagonals, rotations, first, second);
+        }
+    }
+
+    fn sum_of_giants(&self, giants: &[Giant], like: &Ciphertext, babies: &Babies<'_>) -> Result<Ciphertext> {
+        let context = self.context();
+        let (ring, limbs) = (context.ring(), like.limbs());
+        let mut sum = like.like([(); 2].map(|()| Polynomial::zero(ring, limbs)));
+        let mut switched = Extended::zero(context, limbs);
+        let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
+        let mut permuted = context.tables().scratch.take(ring.degree());
+        for giant in giants {
+            let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
+            let mut kept = (giant.shift == 0 && giants[0].shift != 0).then(|| target.clone());
+            self.giant(giant, babies, target);
+            if giant.shift == 0 {
+                // The giants before this one have left their first parts here.
+                for (part, kept) in sum.parts.iter_mut().zip(kept.iter_mut().flatten()) {
+                    part.add_assign(ring, kept);
+                }
+                continue;
+            }
+            let key = self.keys().rotation(ring.degree(), giant.shift, like.level())?;
+            switched.add_permuted(&switch(context, &partial[1], &key.switching), &key.automorphism);
+            for (index, row) in sum.parts[0].rows_mut().enumerate() {
+                ring.kernels().permute(key.automorphism.blocks(), partial[0].limb(index), &mut permuted);
+                ring.kernels().add_assign(ring.modulus(index), row, &permuted);
+            }
+        }
+        if giants.iter().any(|giant| giant.shift != 0) {
+            switched.add_quotient(&mut sum.parts);
+        }
+        Ok(sum)
+    }
+}

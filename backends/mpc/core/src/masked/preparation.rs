@@ -1,0 +1,159 @@
+//! What masked wires take besides the dealer's randomness: products of masks and masked weights, ahead of the images.
+
+use zeroize::Zeroizing;
+
+use super::Masked;
+use super::schedule::QUADRATIC_WORDS;
+use crate::circuit::Gate;
+use crate::circuit::parameters::GateParameters;
+use crate::linear::LinearMap;
+use crate::message::{Reader, Writer};
+use crate::oracle::{add_per_channel, concatenated};
+use crate::random::Seed;
+use crate::session::preparation::{MaskedParameters, Preparation};
+use crate::session::randomness::Randomness;
+use crate::session::randomness::masks::{Purpose, Role, stream};
+use crate::session::randomness::setup_seed::{ALL_GATES, HEADER_BYTES};
+use crate::session::{ModelOwnerBatch, Reservation};
+use crate::{Error, ring};
+use veilbench_ring::wiped::Wiped;
+
+/// A gate's parameters at the model owner.
+pub enum Own {
+    None,
+    Linear { map: Box<LinearMap>, bias: Vec<u64> },
+    Quadratic(Quadratic),
+}
+
+pub struct Quadratic {
+    pub(super) a: Vec<u64>,
+    pub(super) b: Vec<u64>,
+    pub(super) c: Vec<u64>,
+    /// Masked `a`, and masked `b` behind it.
+    masked: Vec<u64>,
+}
+
+impl Preparation for Masked {
+    type Own = Own;
+
+    const PRODUCTS_AHEAD: bool = true;
+
+    fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Own {
+        match (gate, secret) {
+            (Gate::Linear { shape }, GateParameters::Linear { weights, bias }) => {
+                drop(masked);
+                Own::Linear { map: Box::new(LinearMap::new(*shape, weights)), bias }
+            }
+            (_, GateParameters::Quadratic { a, b, c }) => Own::Quadratic(Quadratic { a, b, c, masked }),
+            _ => Own::None,
+        }
+    }
+
+    /// `p - (W + B) r` for every linear layer whose input is under the mask `r`, and shares for squares.
+    fn complete(batch: &Reservation<Self>, input: &Wiped<u64>, gates: &mut [Randomness]) -> Option<Vec<u8>> {
+        let Reservation { circuit, parameters, seed, header, .. } = batch;
+        let mut writer = Writer::new(circuit.ring());
+        header.write(ALL_GATES, &mut writer);
+        let mut held = input.clone();
+        let mut kept: Vec<Wiped<u64>> = Vec::new();
+        let steps = circuit.gates.iter().zip(parameters.iter()).zip(gates);
+        for (index, ((gate, parameters), randomness)) in steps.enumerate() {
+            match (gate, parameters) {
+                (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
+                    let count = header.images * gate.outputs();
+                    let mut difference = linear_mask(Role::DataOwner, index, seed, count);
+                    ring::sub_assign(&mut difference, &map.apply(&held));
+                    writer.elements(difference.into_iter());
+                }
+                (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
+                    let inputs = header.images * gate.inputs();
+                    randomness.values = quadratic_shares(gate, a, b, inputs, &randomness.values).into();
+                }
+                (Gate::Keep { .. }, _) => kept.push(held.clone()),
+                (Gate::Recall { kept: number, .. }, _) => held.clone_from(&kept[*number]),
+                (Gate::Concat { kept: number, units, .. }, _) => {
+                    held = concatenated(*units, &kept[*number], &held).into();
+                }
+                (Gate::Output { open: false, .. }, _) => *randomness.held = held.to_vec(),
+                _ => {}
+            }
+            if !randomness.held.is_empty() {
+                held.clone_from(&randomness.held);
+            }
+        }
+        Some(writer.take())
+    }
+
+    fn corrected(gate: &Gate, own: &Own, randomness: &mut Randomness, images: usize) {
+        if let Own::Quadratic(Quadratic { a, masked, .. }) = own {
+            let (inputs, (masked_a, masked_b)) = (images * gate.inputs(), masked.split_at(a.len()));
+            randomness.values = quadratic_shares(gate, masked_a, masked_b, inputs, &randomness.values).into();
+        }
+    }
+
+    fn take_products(batch: &mut ModelOwnerBatch<Self>, message: &[u8]) -> Result<(), Error> {
+        let ModelOwnerBatch { supply, parameters, seed, .. } = batch;
+        let (circuit, images) = (&supply.circuit, supply.header.images);
+        let mut reader = Reader::new(Role::ModelOwner.peer(), circuit.ring(), message);
+        let linear = circuit.gates.iter().filter(|gate| matches!(gate, Gate::Linear { .. }));
+        let elements = images * linear.map(Gate::outputs).sum::<usize>();
+        reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked products")?;
+        supply.header.check(ALL_GATES, &mut reader)?;
+        for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
+            let (Gate::Linear { shape }, Own::Linear { bias, .. }) = (gate, parameters) else {
+                continue;
+            };
+            let count = images * shape.outputs();
+            let mut offset = reader.elements(count, "masked products")?;
+            let mask = Zeroizing::new(linear_mask(Role::ModelOwner, index, seed, count));
+            ring::add_assign(&mut offset, &mask);
+            add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
+            supply.gates[index].offset = offset.into();
+        }
+        reader.finish()
+    }
+}
+
+/// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.
+/// All that remains of a quadratic gate is then linear in what is public. What the truncation and the guard take follows, and under a
+/// guard shares of both `K` and of both `K^2`.
+fn quadratic_shares(
+    gate: &Gate,
+    public_a: &[u64],
+    public_b: &[u64],
+    inputs: usize,
+    values: &[u64],
+) -> Vec<u64> {
+    let Gate::Quadratic { channels, positions, guard, .. } = gate else { return Vec::new() };
+    let (dealt, truncation) = values.split_at(QUADRATIC_WORDS * inputs);
+    let part = |index: usize| &dealt[index * inputs..][..inputs];
+    let mut shares = Vec::with_capacity(4 * inputs + truncation.len());
+    for which in 0..2 {
+        let (offset, square) = (part(which), part(2 + which));
+        let (masked, masked_square) = (part(4 + which), part(6 + which));
+        let channel = |lane: usize| lane / positions % channels;
+        shares.extend(
+            (0..inputs)
+                .map(|lane| public_a[channel(lane)].wrapping_mul(offset[lane]).wrapping_sub(masked[lane])),
+        );
+        shares.extend((0..inputs).map(|lane| {
+            let at = channel(lane);
+            let known = public_a[at].wrapping_mul(square[lane]);
+            known.wrapping_add(public_b[at].wrapping_mul(offset[lane])).wrapping_sub(masked_square[lane])
+        }));
+    }
+    shares.extend_from_slice(truncation);
+    if guard.is_some() {
+        shares.extend_from_slice(&dealt[..4 * inputs]);
+    }
+    shares
+}
+
+/// A linear layer's part of its output mask, from the party's own seed.
+pub(super) fn linear_mask(role: Role, gate: usize, seed: &Seed, count: usize) -> Vec<u64> {
+    let purpose = match role {
+        Role::DataOwner => Purpose::Product,
+        Role::ModelOwner => Purpose::Opening,
+    };
+    stream(seed, gate, purpose).words(count)
+}

@@ -1,0 +1,53 @@
+//! A session between a data owner, a model owner and a dealer, one state machine for each, whichever [`Protocol`] they follow.
+//!
+//! The order is that of [the example](crate#a-session): seeds and masked parameters once; for every batch the messages that each party
+//! [awaits](ModelOwnerBatch::awaits) before the images are there; then the [`Online`] phase, which the data owner begins. Batches of all
+//! three come in one order and are of the same sizes; work on different batches may run on different threads.
+//!
+//! What a protocol has of its own is what the dealer deals for a gate (`Dealing`), what else is prepared (`Preparation`), and what is computed
+//! between messages (`Evaluation`); seeds, headers, shares, keys, guards and the lengths of messages are here.
+
+pub(crate) mod checks;
+pub mod cost;
+mod data_owner;
+pub(crate) mod dealer;
+mod model_owner;
+pub(crate) mod online;
+pub(crate) mod preparation;
+pub(crate) mod randomness;
+pub(crate) mod schedule;
+pub(crate) mod sizes;
+pub(crate) mod truncation;
+
+pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
+pub use dealer::{Corrections, Dealer, DealerBatch};
+pub use model_owner::{ModelOwner, ModelOwnerBatch};
+pub use online::{Online, Step, Watch};
+pub use randomness::setup_seed::{HEADER_BYTES, SetupSeed, SetupSeeds};
+
+use crate::circuit::{Circuit, Gate};
+use dealer::Dealing;
+use online::Evaluation;
+use schedule::Transfer;
+use sizes::Sizes;
+
+/// A protocol between a data owner and a model owner, with a dealer: [`Masked`](crate::masked::Masked) or
+/// [`Beaver`](crate::beaver::Beaver).
+pub trait Protocol: Dealing + Evaluation {
+    /// Randomness that a gate takes for so many images.
+    fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes;
+
+    /// What the parties send each other online for so many images.
+    fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer>;
+}
+
+/// A role, as the one that a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It deals randomness.
+    Dealer,
+    /// It has the images.
+    DataOwner,
+    /// It has the weights.
+    ModelOwner,
+}

@@ -1,0 +1,152 @@
+//! The model owner before the online phase.
+
+use std::sync::Arc;
+
+use super::online::{Known, Online};
+use super::preparation::{Preparation, Supply};
+use super::randomness::keys::BufferPool;
+use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
+use super::randomness::{Randomness, parameter_masks};
+use super::sizes::Sizes;
+use super::{Peer, Protocol};
+use crate::circuit::Circuit;
+use crate::circuit::parameters::GateParameters;
+use crate::message::{Reader, Writer};
+use crate::model::Model;
+use crate::oracle::analyse;
+use crate::random::Seed;
+use crate::{Error, ring};
+
+/// The model owner of one session.
+pub struct ModelOwner<P: Preparation> {
+    circuit: Arc<Circuit>,
+    seed: Seed,
+    parameters: Arc<Vec<P::Own>>,
+    header: Header,
+    batches: u64,
+    pool: BufferPool,
+}
+
+impl<P: Protocol> ModelOwner<P> {
+    /// Joins with the dealer's setup seed and its model. The message, all parameters masked, goes to the data owner.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if the weights could drive a value out of the ring's range, [`Error::OtherCircuit`] if they
+    /// were encoded for another circuit.
+    pub fn new(circuit: Arc<Circuit>, setup_seed: SetupSeed, model: Model) -> Result<(Self, Vec<u8>), Error> {
+        let SetupSeed { session, seed } = setup_seed;
+        let header = Header::of_setup(session, &circuit);
+        analyse(&circuit, &model)?;
+        let mut writer = Writer::new(circuit.ring());
+        header.write(ALL_GATES, &mut writer);
+        let mut parameters = Vec::with_capacity(circuit.gates.len());
+        let masks = parameter_masks(&circuit, &seed);
+        for ((gate, secret), mut masked) in circuit.gates.iter().zip(model.gates).zip(masks) {
+            match &secret {
+                GateParameters::None => {}
+                GateParameters::Linear { weights, .. } => ring::add_assign(&mut masked, weights),
+                GateParameters::Quadratic { a, b, .. } => {
+                    let (masked_a, masked_b) = masked.split_at_mut(a.len());
+                    ring::add_assign(masked_a, a);
+                    ring::add_assign(masked_b, b);
+                }
+            }
+            writer.elements(masked.iter().copied());
+            parameters.push(P::own(gate, secret, masked));
+        }
+        let (parameters, pool) = (Arc::new(parameters), BufferPool::default());
+        Ok((Self { circuit, seed, parameters, header, batches: 0, pool }, writer.take()))
+    }
+
+    /// Begins the next batch, which completes as the messages that it [awaits](ModelOwnerBatch::awaits) come.
+    pub fn prepare(&mut self, images: usize) -> ModelOwnerBatch<P> {
+        let header = self.header.of_batch(self.batches, images);
+        self.batches += 1;
+        let gates = self.circuit.gates.iter().map(|_| Randomness::default()).collect();
+        ModelOwnerBatch {
+            supply: Supply::new(Arc::clone(&self.circuit), header, gates, self.pool.clone()),
+            parameters: Arc::clone(&self.parameters),
+            seed: self.seed.derive(header.batch),
+            has_shares: false,
+            has_products: false,
+        }
+    }
+}
+
+/// The model owner's randomness for one batch. Starting the online phase consumes it.
+///
+/// ```compile_fail,E0382
+/// # use veilbench_mpc::{masked::Masked, session::ModelOwnerBatch};
+/// fn twice(batch: ModelOwnerBatch<Masked>) {
+///     let _ = batch.start();
+///     let _ = batch.start();
+/// }
+/// ```
+pub struct ModelOwnerBatch<P: Preparation> {
+    pub(crate) supply: Supply,
+    pub(crate) parameters: Arc<Vec<P::Own>>,
+    pub(crate) seed: Seed,
+    /// Of the gate after those that are dealt, the shares have come.
+    has_shares: bool,
+    /// Products of masks and masked weights have come.
+    has_products: bool,
+}
+
+impl<P: Protocol> ModelOwnerBatch<P> {
+    /// Who has more to send before the online phase. The data owner's message may also come before the dealer's.
+    pub fn awaits(&self) -> Option<Peer> {
+        if self.supply.next_dealt::<P>(Sizes::corrected).is_some() {
+            return Some(Peer::Dealer);
+        }
+        (P::PRODUCTS_AHEAD && !self.has_products).then_some(Peer::DataOwner)
+    }
+
+    /// Takes the next message of a peer.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::WrongRandomness`], or [`Error::OutOfOrder`] if none was due or one was refused before.
+    pub fn receive(&mut self, from: Peer, message: &[u8]) -> Result<(), Error> {
+        self.supply.doubt()?;
+        match from {
+            Peer::Dealer => self.take_corrections(message)?,
+            Peer::DataOwner if !self.has_products => {
+                P::take_products(self, message)?;
+                self.has_products = true;
+            }
+            _ => return Err(Error::OutOfOrder { call: "receive", expected: "the online phase" }),
+        }
+        self.supply.accepted();
+        Ok(())
+    }
+
+    fn take_corrections(&mut self, message: &[u8]) -> Result<(), Error> {
+        let Some((index, sizes)) = self.supply.next_dealt::<P>(Sizes::corrected) else {
+            return Err(Error::OutOfOrder { call: "receive", expected: "no more corrections" });
+        };
+        if self.has_shares {
+            self.has_shares = self.supply.take_keys(index, sizes, message)?;
+            return Ok(());
+        }
+        let Supply { circuit, header, .. } = &self.supply;
+        let ring = circuit.ring();
+        let mut reader = Reader::new("dealer", ring, message);
+        let bytes = 8 * sizes.bits + ring.bytes() * sizes.values;
+        reader.expect(HEADER_BYTES + bytes, "corrections")?;
+        header.check(index, &mut reader)?;
+        let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, &mut reader)?;
+        reader.finish()?;
+        P::corrected(&circuit.gates[index], &self.parameters[index], &mut randomness, header.images);
+        self.supply.gates[index] = randomness;
+        self.has_shares = self.supply.await_keys(index, sizes);
+        Ok(())
+    }
+
+    /// The online phase, which the data owner's message begins.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if a message of the offline phase is missing.
+    pub fn start(self) -> Result<Online<P>, Error> {
+        let awaits_more = self.awaits().is_some();
+        Ok(Online::new(self.supply.whole(awaits_more)?, Known::ModelOwner(self.parameters)))
+    }
+}

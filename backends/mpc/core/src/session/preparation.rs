@@ -1,0 +1,148 @@
+//! What a party has of a batch before the online phase, and how it comes.
+
+use std::sync::Arc;
+
+use super::model_owner::ModelOwnerBatch;
+use super::randomness::Randomness;
+use super::randomness::keys::{BufferPool, Portion};
+use super::randomness::setup_seed::Header;
+use super::sizes::Sizes;
+use super::{Protocol, Reservation};
+use crate::Error;
+use crate::circuit::parameters::GateParameters;
+use crate::circuit::{Circuit, Gate};
+use crate::linear::LinearMap;
+use veilbench_ring::wiped::Wiped;
+
+/// What a protocol prepares besides the dealer's randomness.
+pub trait Preparation: Sized + Send + Sync + 'static {
+    /// What the model owner has of a gate's parameters, ready for use.
+    type Own: Send + Sync;
+
+    /// Whether products of masks and masked weights are made before the images are there: the model owner then awaits them.
+    const PRODUCTS_AHEAD: bool;
+
+    /// A gate's parameters at the model owner: secret, and as the data owner is sent them.
+    fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Self::Own;
+
+    /// Completes the data owner's randomness; the message goes to the model owner.
+    fn complete(_: &Reservation<Self>, _: &Wiped<u64>, _: &mut [Randomness]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Completes the model owner's randomness for a gate, as it comes from the dealer.
+    fn corrected(_: &Gate, _: &Self::Own, _: &mut Randomness, _images: usize) {}
+
+    /// Takes the data owner's message.
+    ///
+    /// # Errors
+    /// If it is not what is due.
+    fn take_products(_: &mut ModelOwnerBatch<Self>, _: &[u8]) -> Result<(), Error> {
+        Err(Error::OutOfOrder { call: "receive", expected: "nothing of the data owner" })
+    }
+}
+
+/// A gate's masked parameters, ready for products.
+pub(crate) enum MaskedParameters {
+    None,
+    Linear(Box<LinearMap>),
+    Quadratic { a: Vec<u64>, b: Vec<u64> },
+}
+
+impl MaskedParameters {
+    /// Of a gate whose masked parameters are in one piece.
+    pub(crate) fn new(gate: &Gate, mut masked: Vec<u64>) -> Self {
+        match gate {
+            Gate::Linear { shape } => Self::Linear(Box::new(LinearMap::new(*shape, masked))),
+            Gate::Quadratic { channels, .. } => {
+                let b = masked.split_off(*channels);
+                Self::Quadratic { a: masked, b }
+            }
+            _ => Self::None,
+        }
+    }
+}
+
+/// A party's randomness for one batch, as far as it has come.
+pub(crate) struct Supply {
+    pub(crate) circuit: Arc<Circuit>,
+    pub(crate) header: Header,
+    pub(crate) gates: Vec<Randomness>,
+    /// Gates of which all has come.
+    pub(crate) dealt: usize,
+    pub(crate) pool: BufferPool,
+    /// A message was: what is here is incomplete for good.
+    refused: bool,
+}
+
+impl Supply {
+    pub(crate) fn new(
+        circuit: Arc<Circuit>,
+        header: Header,
+        gates: Vec<Randomness>,
+        pool: BufferPool,
+    ) -> Self {
+        Self { circuit, header, gates, dealt: 0, pool, refused: false }
+    }
+
+    /// The gate the dealer's next message is for, if one is to come, of those of which `is_due` says so.
+    pub(crate) fn next_dealt<P: Protocol>(&self, is_due: impl Fn(Sizes) -> bool) -> Option<(usize, Sizes)> {
+        let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
+        gates
+            .map(|(index, gate)| (index, P::sizes(gate, &self.circuit, self.header.images)))
+            .find(|(_, sizes)| is_due(*sizes))
+    }
+
+    /// Until [`accepted`](Self::accepted), a message is refused, and a message that is refused is the last one.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] after one that was.
+    pub(crate) fn doubt(&mut self) -> Result<(), Error> {
+        self.unless_refused("receive")?;
+        self.refused = true;
+        Ok(())
+    }
+
+    /// What came was what was due.
+    pub(crate) fn accepted(&mut self) {
+        self.refused = false;
+    }
+
+    fn unless_refused(&self, call: &'static str) -> Result<(), Error> {
+        if self.refused {
+            let expected = "another batch: this one refused a message";
+            return Err(Error::OutOfOrder { call, expected });
+        }
+        Ok(())
+    }
+
+    /// What is here for the online phase.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if something is missing.
+    pub(crate) fn whole(self, awaits_more: bool) -> Result<Self, Error> {
+        self.unless_refused("start")?;
+        if awaits_more {
+            return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
+        }
+        Ok(self)
+    }
+
+    /// Takes a portion of a gate's comparison keys. Says whether more are to come.
+    pub(crate) fn take_keys(&mut self, gate: usize, sizes: Sizes, message: &[u8]) -> Result<bool, Error> {
+        let here = &mut self.gates[gate].keys;
+        if let Some(portion) = Portion::after(here.len(), sizes.keys) {
+            let mut keys = self.pool.take();
+            portion.read(message, &self.header, gate, self.circuit.ring(), &mut keys)?;
+            here.push(keys);
+        }
+        Ok(self.await_keys(gate, sizes))
+    }
+
+    /// Goes on to the next portion of the gate's keys, or to the next gate. Says whether there is such a portion.
+    pub(crate) fn await_keys(&mut self, gate: usize, sizes: Sizes) -> bool {
+        let more = Portion::after(self.gates[gate].keys.len(), sizes.keys).is_some();
+        self.dealt = if more { gate } else { gate + 1 };
+        more
+    }
+}

@@ -1,0 +1,139 @@
+//! The dealer: correlated randomness for both, ahead of the online phase.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use veilbench_mpc::circuit::Circuit;
+use veilbench_mpc::session::{self, Corrections, DealerBatch, Protocol, SetupSeeds};
+use veilbench_networks::Tensor;
+
+use crate::planning::batches::{BatchSplit, Progress};
+use crate::{DATA_OWNER, MODEL_OWNER, window_header};
+use veilbench_api::{Error, Link, Party, Recorder, RoleContext};
+
+/// Messages each thread makes before they are sent.
+const MADE_AHEAD: usize = 4;
+
+pub(crate) struct Dealer<P: Protocol> {
+    core: session::Dealer<P>,
+    to_data_owner: Link,
+    to_model_owner: Link,
+    cut: BatchSplit,
+    threads: usize,
+    batch: usize,
+    progress: Progress,
+    recorder: Recorder,
+}
+
+impl<P: Protocol> Dealer<P> {
+    pub(crate) fn join(
+        role: &mut RoleContext,
+        circuit: Arc<Circuit>,
+        cut: BatchSplit,
+    ) -> Result<Self, Error> {
+        let (mut to_data_owner, mut to_model_owner) =
+            (role.links.take(DATA_OWNER)?, role.links.take(MODEL_OWNER)?);
+        let (core, SetupSeeds { data_owner, model_owner }) =
+            session::Dealer::new(circuit).map_err(Error::engine("seeding the dealer"))?;
+        to_data_owner.send(data_owner.into_bytes().as_slice())?;
+        to_model_owner.send(model_owner.into_bytes().as_slice())?;
+        Ok(Self {
+            core,
+            to_data_owner,
+            to_model_owner,
+            cut,
+            threads: role.job.threads.max(1),
+            batch: role.job.batch,
+            progress: Progress::default(),
+            recorder: role.recorder.clone(),
+        })
+    }
+
+    /// Deals for a window, message by message; with more than one thread the others make what this one sends.
+    fn deal(&mut self, window: Range<usize>) -> Result<(), Error> {
+        self.to_data_owner.send(&window_header(&window))?;
+        let batches: Vec<DealerBatch<P>> =
+            self.cut.messages(window).map(|images| self.core.batch(images.len())).collect();
+        let recorder = self.recorder.clone();
+        if self.threads == 1 {
+            for mut batch in batches {
+                while let Some(corrections) = recorder.span("deal", || batch.next()) {
+                    self.send(&corrections)?;
+                }
+            }
+            return Ok(());
+        }
+        let makers = (self.threads - 1).min(batches.len());
+        std::thread::scope(|scope| {
+            let mut shares: Vec<Vec<DealerBatch<P>>> = (0..makers).map(|_| Vec::new()).collect();
+            let count = batches.len();
+            for (at, batch) in batches.into_iter().enumerate() {
+                shares[at % makers].push(batch);
+            }
+            let made: Vec<Receiver<Option<Corrections>>> = shares
+                .into_iter()
+                .map(|batches| {
+                    let (sender, receiver) = sync_channel(MADE_AHEAD);
+                    let recorder = recorder.clone();
+                    scope.spawn(move || make(batches, &sender, &recorder));
+                    receiver
+                })
+                .collect();
+            for receiver in made.iter().cycle().take(count) {
+                // The end of a batch, or of its maker.
+                while let Some(corrections) = recorder.span("wait", || receiver.recv().ok().flatten()) {
+                    self.send(&corrections)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn send(&mut self, corrections: &Corrections) -> Result<(), Error> {
+        let recorder = self.recorder.clone();
+        recorder.span("send", || {
+            self.to_model_owner.send(corrections.to_model_owner())?;
+            if let Some(keys) = corrections.to_data_owner() {
+                self.to_data_owner.send(keys)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Makes the messages of batches, `None` after each, until nobody takes them any more.
+fn make<B: Iterator<Item = Corrections>>(
+    batches: Vec<B>,
+    made: &SyncSender<Option<Corrections>>,
+    recorder: &Recorder,
+) {
+    for mut batch in batches {
+        loop {
+            let corrections = recorder.span("deal", || batch.next());
+            let is_last = corrections.is_none();
+            if made.send(corrections).is_err() {
+                return;
+            }
+            if is_last {
+                break;
+            }
+        }
+    }
+}
+
+impl<P: Protocol> Party for Dealer<P> {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.progress.announce(images, self.batch)?;
+        let first = self.cut.windows(images).next().unwrap_or(0..0);
+        self.deal(first)
+    }
+
+    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let images = self.progress.take()?;
+        for window in self.cut.windows(images).skip(1) {
+            self.deal(window)?;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,113 @@
+//! Profiles: how much of everything is measured unless single options say otherwise.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+/// The networks of Haralampieva et al. (2020), in which systems of others are compared.
+const PAPERS_NETWORKS: [&str; 3] = ["mnist-mlp", "mnist-cnn", "malaria-cnn"];
+
+/// How the name of a network's twin with polynomials ends.
+pub(super) const TWIN: &str = "-poly";
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Minutes on two cores: 100 images, five sessions, loopback, one thread
+    Quick,
+    /// An hour or two: all link profiles, over loopback with one thread and two
+    Standard,
+    /// As long as it takes: whole test sets
+    Full,
+    /// Half an hour: the systems of others that come with the program beside the built-in backends, on the three networks of the
+    /// paper that compared such systems; installs what is missing
+    Peers,
+}
+
+/// What a profile stands for.
+pub(super) struct Amounts {
+    pub(super) images: usize,
+    pub(super) batches: usize,
+    pub(super) batch: &'static [usize],
+    pub(super) threads: &'static [usize],
+    pub(super) links: &'static [&'static str],
+    pub(super) repetitions: usize,
+    /// Predicted time that the batches of a session may take together.
+    pub(super) session: Duration,
+    /// Longest that one batch may be predicted to take.
+    pub(super) longest_batch: Duration,
+    pub(super) timeout: Duration,
+}
+
+impl Profile {
+    /// Whether a network of the zoo is measured under it unless networks are named.
+    pub(crate) fn has_network(self, name: &str) -> bool {
+        self != Profile::Peers || PAPERS_NETWORKS.contains(&name.strip_suffix(TWIN).unwrap_or(name))
+    }
+
+    /// Whether a network's twin with polynomials is left to backends that cannot run the network itself.
+    pub(super) fn has_twins_only_where_needed(self) -> bool {
+        self == Profile::Peers
+    }
+
+    /// The name used in files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Profile::Quick => "quick",
+            Profile::Standard => "standard",
+            Profile::Full => "full",
+            Profile::Peers => "peers",
+        }
+    }
+
+    pub(super) fn amounts(self) -> Amounts {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        match self {
+            Profile::Quick => Amounts {
+                images: 100,
+                batches: 100,
+                batch: &[1, 100],
+                threads: &[1],
+                links: &["loopback"],
+                repetitions: 5,
+                session: Duration::from_secs(1),
+                longest_batch: Duration::from_secs(4),
+                timeout: minutes(5),
+            },
+            Profile::Standard => Amounts {
+                images: 200,
+                batches: 100,
+                batch: &[1, 100],
+                threads: &[1, 2],
+                links: &["loopback", "lan", "wan"],
+                repetitions: 5,
+                session: Duration::from_secs(1),
+                longest_batch: Duration::from_secs(8),
+                timeout: minutes(10),
+            },
+            Profile::Full => Amounts {
+                images: usize::MAX,
+                batches: 1_000,
+                batch: &[1, 10, 100, 1_000],
+                threads: &[1, 2],
+                links: &["loopback", "lan", "wan"],
+                repetitions: 5,
+                session: minutes(60),
+                longest_batch: minutes(240),
+                timeout: minutes(720),
+            },
+            // Fifty images are the fewest over which an accuracy is stated, two sessions the fewest that have an interval.
+            Profile::Peers => Amounts {
+                images: 50,
+                batches: 50,
+                batch: &[1],
+                threads: &[1],
+                links: &["loopback"],
+                repetitions: 2,
+                session: Duration::from_secs(8),
+                longest_batch: Duration::from_secs(45),
+                timeout: minutes(5),
+            },
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Networks of strangers: odd sizes, odd metadata, none at all. Each is measured rightly or refused with a remedy.
+
+use std::fs;
+
+use crate::bench::{Bench, Output};
+use veilbench_networks::{
+    Architecture, Dense, Layer, Metadata, Network, Normalisation, Op, Parameters, Polynomial, Range, Shape,
+    export, zoo,
+};
+
+/// A weight for every place: of both signs, without a pattern that an image has.
+fn weight(at: usize) -> f32 {
+    let mixed = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    mixed as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+/// Dense layers of these widths with squares between them, without ranges or metadata.
+fn squares(input: Shape, widths: &[usize], last_scale: f32) -> Network {
+    let (mut layers, mut parameters) = (Vec::new(), Vec::new());
+    let mut add = |op, width, of: Parameters| {
+        layers.push(Layer::new(format!("l{}", layers.len()), op, Shape::Flat(width)));
+        parameters.push(of);
+    };
+    let mut inputs = input.len();
+    add(Op::Flatten, inputs, Parameters::None);
+    for (at, &outputs) in widths.iter().enumerate() {
+        let is_last = at + 1 == widths.len();
+        let scale = if is_last { last_scale } else { 1.0 } / (inputs as f32).sqrt();
+        let weights = (0..inputs * outputs).map(|place| scale * weight(place)).collect();
+        add(
+            Op::Dense(Dense { inputs, outputs }),
+            outputs,
+            Parameters::Affine { weights, bias: vec![0.0; outputs] },
+        );
+        if !is_last {
+            let coefficients = (0..outputs).flat_map(|_| [0.0, 0.0, 1.0]).collect();
+            let square = Polynomial { channels: outputs, degree: 2 };
+            add(Op::Polynomial(square), outputs, Parameters::Polynomial { coefficients });
+        }
+        inputs = outputs;
+    }
+    let architecture = Architecture { name: "theirs".into(), input, input_range: None, layers };
+    Network { architecture, parameters, metadata: Metadata::default() }
+}
+
+fn verify(network: &Network) -> Output {
+    let bench = Bench::new();
+    fs::write(bench.folder().join("theirs.onnx"), export::to_bytes(network).unwrap()).unwrap();
+    bench.command(&[
+        "verify",
+        "--model",
+        "theirs.onnx",
+        "-n",
+        "theirs",
+        "--images",
+        "12",
+        "--batch",
+        "12",
+        "--no-odd",
+    ])
+}
+
+const DIGIT: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
+
+#[test]
+fn logits_of_a_millionth_agree_in_every_backend() {
+    let output = verify(&squares(DIGIT, &[16, 10], 1e-6));
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    for backend in ["clear", "tee", "mpc", "mpc-fss", "mpc-beaver", "ckks"] {
+        let line = output.stdout.lines().find(|line| line.contains(&format!(" {backend}/theirs/"))).unwrap();
+        assert!(line.starts_with("ok") && line.contains("12/12 agree"), "{line}");
+    }
+}
+
+#[test]
+fn a_normalisation_within_the_first_layer_is_measured_under_assumptions_that_are_told() {
+    let mut network = zoo::load("mnist-mlp").unwrap();
+    let Normalisation { mean, deviation } = network.metadata.normalisation.take().unwrap();
+    network.metadata = Metadata::default();
+    network.architecture.input_range = None;
+    network.architecture.layers.iter_mut().for_each(|layer| layer.range = None);
+    let affine = network.parameters.iter_mut().find_map(|parameters| match parameters {
+        Parameters::Affine { weights, bias } => Some((weights, bias)),
+        _ => None,
+    });
+    let (weights, bias) = affine.unwrap();
+    let inputs = weights.len() / bias.len();
+    for (row, bias) in weights.chunks_exact_mut(inputs).zip(bias) {
+        *bias -= row.iter().sum::<f32>() * mean[0] / deviation[0];
+        row.iter_mut().for_each(|weight| *weight /= deviation[0]);
+    }
+    network.architecture.name = "theirs".into();
+    let output = verify(&network);
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    assert!(output.stderr.contains("assumed: pixels from 0 to 1 without normalisation"), "{}", output.stderr);
+    assert!(output.stderr.contains("assumed: data set mnist-sample"), "{}", output.stderr);
+}
+
+#[test]
+fn a_data_set_is_guessed_by_shape_and_classes_or_not_at_all() {
+    for (input, classes) in [
+        (Shape::Image { channels: 3, height: 32, width: 32 }, 10),
+        (Shape::Image { channels: 1, height: 64, width: 64 }, 2),
+    ] {
+        let output = verify(&squares(input, &[classes], 1.0));
+        assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
+        assert!(
+            output.stdout.contains("which no data set has; set `veilbench.dataset`"),
+            "{}",
+            output.stdout
+        );
+    }
+}
+
+#[test]
+fn a_stated_range_that_cannot_be_true_is_refused_with_the_remedy() {
+    let mut network = squares(DIGIT, &[16, 10], 1.0);
+    network.metadata.dataset = Some("mnist".into());
+    network.architecture.input_range = Some(Range { low: 0.0, high: 1.0 });
+    for (layer, high) in network.architecture.layers.iter_mut().zip([1.0, 0.0, 80.0, 200.0]) {
+        layer.range = Some(Range { low: 0.0, high });
+    }
+    let output = verify(&network);
+    assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("state its lowest and highest value"), "{}", output.stdout);
+}

@@ -22,7 +22,7 @@
 //!
 //! # Views
 //! Those of the building blocks. Choices that are sent early are under the same random ones, and follow from shares that depend on masks alone, not on images. Of what they give out, the data owner opens two things, both with the last message:
-//! - *Logits*: shares of both parties are truncated, and the data owner knows its own before. So it learns `y` rounded at a threshold that it knows, and that is fresh and uniform
+//! - *Logits*, also of an image that a guard refuses, modulo the ring, since both are in one message: shares of both parties are truncated, and the data owner knows its own before. So it learns `y` rounded at a threshold that it knows, and that is fresh and uniform
 //!   within a unit in every run: many runs on one image tell more bits of `y` than one does, up to all.
 //! - *Guards*: of each group of activations, whether its sum is below a threshold that the data owner knows: `2^k` and the lower k bits of its own share, so uniform
 //!   from `2^k` to `2^(k + 1)` and fresh in every run. One run says on which side a hidden sum is, one bit; many runs on an image whose sum is between the two

@@ -2,7 +2,7 @@
 //!
 //! Each party drops the low `f` bits of its share modulo `2^L` ([`relu::truncate`](veilbench_ot::relu::truncate)): shares of `floor(y / 2^f)` or one less modulo `2^n`, `n = L - f`.
 //! With an offset of `2^(n - 2)` that makes `t` positive, `t = t0 + t1 - 2^n (m0 or m1)` in the integers for the upper bits `m` of both shares; a correlated transfer
-//! of the upper bit of one with that of the other gives shares of `m0 m1`, and `m0 or m1 = m0 + m1 - m0 m1`. Exact as long as `|y| < 2^(L - 2)`. The data owner's
+//! of the upper bit of one with that of the other gives shares of `m0 m1`, and `m0 or m1 = m0 + m1 - m0 m1`. Exact from `-2^(L - 2)` to below `2^(L - 2) - 2^(f - 1)`. The data owner's
 //! bits may leave as soon as it knows its shares.
 //!
 //! # Views
@@ -108,7 +108,7 @@ impl Lifting {
     }
 }
 
-/// What rounds a truncation: the model owner adds it.
+/// What the model owner adds before a truncation: the mean error is half a unit below zero, and not a whole one.
 pub(crate) fn half(shift: u32) -> u64 {
     if shift > 0 { 1 << (shift - 1) } else { 0 }
 }

@@ -149,7 +149,7 @@ impl Chooser {
 }
 
 /// Drops the low `bits` bits of a share modulo `2^ring_bits`, without a message: both shares together are `floor(y / 2^bits)` or one less,
-/// modulo `2^(ring_bits - bits)`. One of the parties may add `2^(bits - 1)` before, which centres the error.
+/// modulo `2^(ring_bits - bits)`. One of the parties may add `2^(bits - 1)` before, which halves the mean error of one unit.
 pub fn truncate(ring_bits: u32, bits: u32, share: u64) -> u64 {
     (share & crate::bits::low(ring_bits)).checked_shr(bits).unwrap_or(0)
 }

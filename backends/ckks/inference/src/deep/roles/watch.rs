@@ -4,6 +4,9 @@
 //! computed for. Within the range no term is beyond 1 in magnitude; beyond it terms are positive and huge, so that none hides another. The sum, times
 //! a factor that keeps it to a quarter of what the data owner tolerates in those slots, is added to them, and a random number of that size to
 //! hide what it is within the range. What is too large wraps, as a logit that is too large does, and is noticed by the same slots.
+//!
+//! The random number hides the sum of one answer. It is fresh for each, and the sum the same for one image: over many answers it averages out. Beyond
+//! the range it hides little: the data owner, whose image is refused, learns by how far a value left it, until the sum wraps.
 
 use veilbench_ckks::{Ciphertext, Evaluator, Randomness};
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the folder of the package");
+    let root = Path::new(&folder).join("..");
     let git = |arguments: &[&str]| -> Option<String> {
         let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;

@@ -17,6 +17,7 @@ import ast
 import contextlib
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -24,6 +25,7 @@ import time
 import traceback
 
 PROTOCOL = 1
+LONGEST_NAME = 64
 
 
 class OutOfRange(Exception):
@@ -82,7 +84,8 @@ class Session:
 
     @contextlib.contextmanager
     def span(self, name):
-        """Times a named part of the phase. Parts of one name add up."""
+        """Times a named part of the phase. Parts of one name add up; what a name cannot hold, such as a blank, becomes a hyphen."""
+        name = re.sub(r"[^!-~]", "-", name)[:LONGEST_NAME]
         started = time.monotonic_ns()
         try:
             yield

@@ -251,7 +251,10 @@ impl ExternalParty {
                 && name.len() <= LONGEST_NAME
                 && name.bytes().all(|byte| byte.is_ascii_graphic());
             if !printable {
-                return refuse(format!("`{}` is no name of a span", shortened(name, LONGEST_NAME)));
+                return refuse(format!(
+                    "`{}` is no name of a span: 1 to {LONGEST_NAME} printable ASCII characters without blanks",
+                    shortened(name, LONGEST_NAME)
+                ));
             }
             if *wall_ns > phase_ns {
                 return refuse(format!("span {name} took {wall_ns} ns of a phase of {phase_ns} ns"));

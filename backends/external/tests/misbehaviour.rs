@@ -105,7 +105,7 @@ fn plain_python_answers_as_the_clear_network_and_bytes_are_counted_by_the_link()
     let span = |role: usize, phase: usize| {
         done[role].phases[phase].spans.iter().map(|span| span.name.as_str()).collect::<Vec<_>>()
     };
-    assert_eq!(span(1, 2), ["evaluate"]);
+    assert_eq!(span(1, 2), ["evaluate-layers"]);
     assert_eq!(span(1, 0), ["start"]);
     assert_eq!(noted(folder.path()).len(), 2);
     assert_gone(&noted(folder.path()));

@@ -209,6 +209,28 @@ fn messages_of_a_system_of_others_may_vary_in_length_by_a_thousandth() {
     assert!(differ(&found("link", true, 2_000)));
 }
 
+#[test]
+fn a_system_of_others_alone_may_exchange_more_for_the_first_images() {
+    let is_found = |is_external: bool| {
+        let (folder, mut run) = (TempDir::new().unwrap(), run());
+        if is_external {
+            run.external.insert("mpc".to_owned(), ExternalRecord::default());
+        }
+        let (mut session, usual) = (with_more_bytes(0, 1_000_000), session(&cell("mpc"), 0));
+        for (row, usual) in session.samples.iter_mut().zip(usual.samples).filter(|(row, _)| row.warm) {
+            *row = usual;
+        }
+        for (row, usual) in session.traffic.iter_mut().zip(usual.traffic).filter(|(row, _)| row.iteration > 0)
+        {
+            *row = usual;
+        }
+        Store::create(folder.path(), &run).unwrap().append_session(&session).unwrap();
+        differ(&validate(folder.path()).unwrap())
+    };
+    assert!(is_found(false));
+    assert!(!is_found(true));
+}
+
 fn differ(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.message.contains("were not measured under the same conditions"))
 }

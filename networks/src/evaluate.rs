@@ -8,6 +8,8 @@ mod kernels;
 mod real;
 mod step;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -66,7 +68,19 @@ pub fn trace<T: Real>(network: &Network, images: &Tensor) -> Result<Vec<Tensor<T
 /// # Errors
 /// [`EvaluateError`]: any of them.
 pub fn ranges(network: &mut Network, images: &Tensor) -> Result<(), EvaluateError> {
-    let seen = Evaluator::<f32>::new(network)?.ranges(images)?;
+    ranges_telling(network, images, |_| ())
+}
+
+/// [`ranges`], which says after each image how many are done: those of a large network take minutes.
+///
+/// # Errors
+/// As [`ranges`].
+pub fn ranges_telling(
+    network: &mut Network,
+    images: &Tensor,
+    done: impl Fn(usize) + Sync,
+) -> Result<(), EvaluateError> {
+    let seen = Evaluator::<f32>::new(network)?.ranges(images, done)?;
     let architecture = &mut network.architecture;
     architecture.input_range = seen.first().copied();
     for (layer, range) in architecture.layers.iter_mut().zip(&seen[1..]) {
@@ -123,11 +137,13 @@ impl<T: Real> Evaluator<T> {
     }
 
     /// Ranges of the input and of every layer's output.
-    fn ranges(&self, images: &Tensor) -> Result<Vec<Range>, EvaluateError> {
+    fn ranges(&self, images: &Tensor, done: impl Fn(usize) + Sync) -> Result<Vec<Range>, EvaluateError> {
         self.check_input(images)?;
+        let count = AtomicUsize::new(0);
         let of_image = |image: &[f32]| {
             let mut ranges = vec![range(image.iter().copied())];
             self.walk(image, |_, values| ranges.push(range(values.iter().map(|value| value.to_f32()))));
+            done(count.fetch_add(1, Ordering::Relaxed) + 1);
             ranges
         };
         let widest = self.par_images(images, of_image).reduce_with(|mut all, one| {

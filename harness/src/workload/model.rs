@@ -1,17 +1,23 @@
 //! Networks to measure: those of the zoo and a user's files, with what is said and assumed of them.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use veilbench_datasets::{ImageSet, Split, Store, load_or_sample};
-use veilbench_networks::evaluate::ranges;
-use veilbench_networks::{Architecture, Network, Shape, import, zoo};
+use veilbench_networks::evaluate::{EvaluateError, ranges_telling};
+use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 
 use crate::error::Error;
+use crate::progress::{Event, Progress};
 use crate::workload::WorkloadError;
 use crate::workload::own::{Calibrating, OwnOptions};
 use crate::workload::preparation::Preparation;
 use crate::workload::workspace::Unfit;
+
+/// Time between two lines on how far calibration is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// A network to prepare: one of the zoo or a file.
 pub(crate) struct Model {
@@ -144,17 +150,22 @@ impl Model {
         training: &ImageSet,
         count: usize,
         seed: u64,
+        progress: &mut Progress,
     ) -> Result<(), WorkloadError> {
         let calibrating = Calibrating::training(training, count, seed, &self.network)?;
-        self.calibrate_on(&calibrating)
+        self.calibrate_on(&calibrating, progress)
     }
 
     /// Takes the ranges from these images.
     ///
     /// # Errors
     /// If a value is not finite.
-    pub(crate) fn calibrate_on(&mut self, calibrating: &Calibrating) -> Result<(), WorkloadError> {
-        ranges(&mut self.network, &calibrating.images)?;
+    pub(crate) fn calibrate_on(
+        &mut self,
+        calibrating: &Calibrating,
+        progress: &mut Progress,
+    ) -> Result<(), WorkloadError> {
+        take_ranges(&mut self.network, &calibrating.images, progress)?;
         self.calibrated_images = calibrating.images.images();
         let mut hash = Sha256::new();
         calibrating.images.data().iter().for_each(|value| hash.update(value.to_le_bytes()));
@@ -163,6 +174,19 @@ impl Model {
         self.assumptions.extend(calibrating.notes.iter().cloned());
         Ok(())
     }
+}
+
+/// Takes the ranges of all activations from images, and says every few seconds how far that is.
+fn take_ranges(network: &mut Network, images: &Tensor, progress: &mut Progress) -> Result<(), EvaluateError> {
+    let (name, all) = (network.architecture.name.clone(), images.images());
+    let told = Mutex::new((Instant::now(), progress));
+    ranges_telling(network, images, |done| {
+        let (last, progress) = &mut *told.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= TOLD_EVERY {
+            *last = Instant::now();
+            progress.tell(&Event::Note { text: &format!("{name}: ranges from {done} of {all} images") });
+        }
+    })
 }
 
 /// Takes the ranges of a network that states none, or whose ranges are not wanted, as a run of this seed would; returns lines on
@@ -190,7 +214,7 @@ pub(crate) fn calibrate_if_needed(
             Calibrating::training(&training, own.calibration_images(), seed, network)?
         }
     };
-    ranges(network, &calibrating.images).map_err(WorkloadError::from)?;
+    take_ranges(network, &calibrating.images, &mut Progress::new(false)).map_err(WorkloadError::from)?;
     let from = format!("ranges of its activations from {}", calibrating.from);
     Ok(std::iter::once(from).chain(calibrating.notes).collect())
 }

@@ -154,10 +154,15 @@ fn prepare(
     }
     if !model.states_ranges() || options.own.recalibrates() {
         match options.own.calibrating(store, own.as_ref(), model.network(), options.seed)? {
-            Some(calibrating) => model.calibrate_on(&calibrating)?,
+            Some(calibrating) => model.calibrate_on(&calibrating, progress)?,
             None => {
                 let training = load_or_sample(store, model.dataset()?, Split::Train)?.dataset;
-                model.calibrate(&training.into(), options.own.calibration_images(), options.seed)?;
+                model.calibrate(
+                    &training.into(),
+                    options.own.calibration_images(),
+                    options.seed,
+                    progress,
+                )?;
             }
         }
     }

@@ -56,14 +56,15 @@ pub(crate) fn by_task(rows: &[Summary]) -> Vec<&Summary> {
 }
 
 /// Which row stands for a backend on a task, the least first: loopback before other links, then what is told, which is the network as it is,
-/// what went wrong with it, its twin, and last what the backend does not run; of each the smallest batch and the fewest threads.
+/// what went wrong with it, its twin, what went wrong with that, and last what the backend does not run; of each the smallest batch and the fewest threads.
 pub(crate) fn preference(row: &Summary) -> (bool, u8, usize, usize, &str) {
     let told = match (row.status, is_twin(row)) {
         (Status::Ok, false) => 0,
-        (Status::Unsupported, false) => 3,
+        (Status::Unsupported, false) => 4,
         (_, false) => 1,
         (Status::Ok, true) => 2,
-        (_, true) => 4,
+        (Status::Unsupported, true) => 5,
+        (_, true) => 3,
     };
     (row.link != "loopback", told, row.batch, row.threads, &row.cell)
 }
@@ -108,6 +109,10 @@ mod tests {
         let (refused, failed) = (row("a", Status::Unsupported, 1), row("a", Status::Timeout, 1));
         let twin = row("a-poly", Status::Ok, 8);
         assert!(preference(&twin) < preference(&refused) && preference(&failed) < preference(&twin));
+        let failed_twin = row("a-poly", Status::OutOfMemory, 1);
+        assert!(
+            preference(&failed_twin) < preference(&refused) && preference(&twin) < preference(&failed_twin)
+        );
         let other_link = Summary { link: "lan".to_owned(), ..row("a", Status::Ok, 1) };
         assert!(preference(&twin) < preference(&other_link));
     }

@@ -7,7 +7,7 @@ use crate::{
     text::figures::counter,
     text::format::{bytes, count, duration, percent},
     text::markdown::{escaped, line},
-    text::outcome::{busy, failure, wrong},
+    text::outcome::{busy, ending, failure, wrong},
     text::table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,13 +60,15 @@ pub(crate) fn readme_tables(run: &Run, rows: &[Summary]) -> String {
 
 /// Time and bytes of one image, or why there are none.
 fn cost(row: &Summary) -> String {
+    let twin = if is_twin(row) { ", with polynomials" } else { "" };
     let Some(online) = row.online_wall_ns.filter(|_| row.status == Status::Ok) else {
-        return failure(row).unwrap_or_else(|| "cold only".to_owned());
+        // What a backend does not run has its reason; what else went wrong is told where there is room.
+        let why = if row.status == Status::Unsupported { failure(row) } else { ending(row) };
+        return format!("{}{twin}", why.unwrap_or_else(|| "cold only".to_owned()));
     };
     let share = row.batch as f64;
     let time = (online + row.offline_wall_ns.unwrap_or(0)) as f64 / share;
     let size = (row.online_bytes.unwrap_or(0) + row.offline_bytes.unwrap_or(0)) as f64 / share;
-    let twin = if is_twin(row) { ", with polynomials" } else { "" };
     let batch =
         if row.batch == 1 { String::new() } else { format!(", in batches of {}", count(row.batch as u64)) };
     let link = if row.link == "loopback" { String::new() } else { format!(", over {}", row.link) };

@@ -127,20 +127,22 @@ fn commands_that_show_something_run_and_those_that_measure_have_cells() {
 }
 
 #[test]
-fn the_table_in_the_readme_is_what_its_command_makes_of_the_reference_run() {
+fn the_tables_in_the_readme_are_what_their_commands_make_of_the_runs() {
     let bench = Bench::new();
-    let copy = bench.folder().join("results/runs/reference");
-    fs::create_dir_all(&copy).unwrap();
-    for name in ["run.json", "samples.csv.gz", "traffic.csv.gz", "answers.csv.gz"] {
-        fs::copy(root().join("results/runs/reference").join(name), copy.join(name)).unwrap();
-    }
     let readme = bench.folder().join("README.md");
     fs::copy(root().join("README.md"), &readme).unwrap();
-    let output = bench.command(&["report", "results/runs/reference", "--splice", "README.md"]);
-    assert_eq!(output.code, 0, "{}", output.stderr);
+    for run in ["results/runs/reference", "results/runs/peers"] {
+        let (shipped, copy) = (root().join(run), bench.folder().join(run));
+        fs::create_dir_all(&copy).unwrap();
+        for name in ["run.json", "samples.csv.gz", "traffic.csv.gz", "answers.csv.gz"] {
+            fs::copy(shipped.join(name), copy.join(name)).unwrap();
+        }
+        let output = bench.command(&["report", run, "--splice", "README.md"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let summary = |folder: &Path| fs::read_to_string(folder.join("summary.md")).unwrap();
+        assert_eq!(summary(&copy), summary(&shipped), "{run}");
+    }
     assert_eq!(fs::read_to_string(&readme).unwrap(), fs::read_to_string(root().join("README.md")).unwrap());
-    let summary = |folder: &Path| fs::read_to_string(folder.join("summary.md")).unwrap();
-    assert_eq!(summary(&copy), summary(&root().join("results/runs/reference")));
 }
 
 #[test]

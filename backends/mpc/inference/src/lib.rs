@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use veilbench_mpc as core;
 use veilbench_mpc::beaver::Beaver;
-use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol};
 use veilbench_mpc::cost::Cost;
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::session::Protocol;
@@ -28,7 +28,7 @@ use roles::{data_owner, dealer, model_owner};
 pub use two_party::TwoParty;
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
-    RoleInput, Setting, Technology, Unsupported,
+    RoleInput, Setting, Technology, Tolerance, Unsupported,
 };
 
 /// One protocol as a backend.
@@ -81,8 +81,11 @@ pub fn beaver() -> Mpc<Beaver> {
 const RING: Setting = Setting {
     key: "ring",
     values: &["narrow", "wide"],
-    summary: "narrow: as calibrated ranges allow; wide: 64 bits and fewer fractional ones, for weights that a narrow ring refuses",
+    summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses",
 };
+
+/// Linear layers up to which logits are as near as [`Tolerance::default`] says.
+const LINEAR_LAYERS: f64 = 8.0;
 
 const DATA_OWNER: &str = "data-owner";
 const MODEL_OWNER: &str = "model-owner";
@@ -186,6 +189,7 @@ impl<P: Protocol> Backend for Mpc<P> {
             prediction: Some(prediction),
             notes,
             predicted_batch_ns: Some(batch_ns),
+            tolerance: tolerance(&circuit),
             ..Plan::default()
         })
     }
@@ -202,6 +206,13 @@ impl<P: Protocol> Backend for Mpc<P> {
             RoleInput::Nothing => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
         }
     }
+}
+
+/// How far logits may be off: the rounding of linear layers adds up beyond [`LINEAR_LAYERS`] of them.
+fn tolerance(circuit: &Circuit) -> Tolerance {
+    let linear = circuit.gates().iter().filter(|gate| matches!(gate, Gate::Linear { .. })).count();
+    let usual = Tolerance::default();
+    Tolerance::new(usual.get() * (linear as f64 / LINEAR_LAYERS).max(1.0)).unwrap_or(usual)
 }
 
 /// What a peer sent does not fit the protocol.

@@ -29,6 +29,8 @@ const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
 const UNCALIBRATED_MAGNITUDE: f64 = 16.0;
 /// Significant bits of the magnitude above which inputs are refused: the calibrated one is rounded up, and one step is added.
 const INPUT_SIGNIFICANT_BITS: i32 = 3;
+/// Bits that the widest ring has to add to a narrow one before fractional bits are given up for room.
+const WIDE_HEADROOM: u32 = 8;
 /// Exponents a magnitude is rounded to.
 const EXPONENTS: RangeInclusive<i32> = -60..=60;
 
@@ -141,7 +143,10 @@ pub(crate) fn choose_within(
         });
     };
     if wide {
-        (ring, bits, weight_bits) = (Ring::FULL, *BITS.start(), BITS.start() + extra_bits[0]);
+        if ring.bits() + WIDE_HEADROOM > Ring::FULL.bits() {
+            (bits, weight_bits) = (*BITS.start(), BITS.start() + extra_bits[0]);
+        }
+        ring = Ring::FULL;
     }
     let note = format!(
         "ring of {} bits, {bits} fractional bits of activations and {weight_bits} of weights, from calibrated ranges rounded up to powers of \

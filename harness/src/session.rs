@@ -155,7 +155,7 @@ pub(crate) async fn run_session(
     };
     let deadline = Instant::now() + spec.timeout;
     let mut failure = tokio::select! {
-        result = run_phases(spec, &mut parties, &mut record) => result.err(),
+        result = run_phases(spec, deadline, &mut parties, &mut record) => result.err(),
         () = sleep_until(deadline) => {
             let seconds = spec.timeout.as_secs();
             Some(Failure::Timeout(format!("not finished after {seconds} s; raise --timeout if it is only slow")))
@@ -198,6 +198,7 @@ pub(crate) async fn run_session(
 
 async fn run_phases(
     spec: &SessionSpec<'_>,
+    deadline: Instant,
     parties: &mut Parties,
     record: &mut Record,
 ) -> Result<(), Failure> {
@@ -217,7 +218,7 @@ async fn run_phases(
             plan: spec.plan.clone(),
             job: spec.job.clone(),
             token: token.clone(),
-            timeout_seconds: spec.timeout.as_secs().max(1),
+            timeout_ms: (deadline.saturating_duration_since(Instant::now()).as_millis() as u64).max(1000),
             weights: path(PrivateInput::Network, spec.weights),
             images: path(PrivateInput::Images, spec.images),
             credentials: credentials.next(),

@@ -50,7 +50,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
             .map_err(|error| PartyError::Control(error.into()))?;
     }
-    let timeout = Duration::from_secs(briefing.timeout_seconds);
+    let timeout = Duration::from_millis(briefing.timeout_ms);
     let deadline = Instant::now() + timeout;
     let external: External;
     let backend: &dyn Backend = match &briefing.origin {

@@ -1,5 +1,5 @@
 //! Commands in the documents: every one parses, those that only show something run, those that measure have cells, and the files
-//! they name are there.
+//! they name are there. And sources: each says at its head what it is for.
 //! The two commands of the README that build and test everything are the gate's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -16,20 +16,26 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every document of the repository, with its text: none may say what no test has read.
-fn documents() -> BTreeMap<PathBuf, String> {
-    let (mut documents, mut folders) = (BTreeMap::new(), vec![root()]);
+/// Every file of the repository whose name ends so, with its text.
+fn files(ending: &str) -> BTreeMap<PathBuf, String> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![root()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
             let made = name.starts_with('.') || ["target", "node_modules", "runs"].contains(&&*name);
             if entry.file_type().unwrap().is_dir() && !made {
                 folders.push(path);
-            } else if name.ends_with(".md") {
-                documents.insert(path.clone(), fs::read_to_string(path).unwrap());
+            } else if name.ends_with(ending) {
+                files.insert(path.clone(), fs::read_to_string(path).unwrap());
             }
         }
     }
+    files
+}
+
+/// Every document of the repository, with its text: none may say what no test has read.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let documents = files(".md");
     assert!(documents.len() > 15, "{:?}", documents.keys());
     documents
 }
@@ -157,6 +163,15 @@ fn links_between_the_documents_lead_somewhere() {
                 assert!(there, "{} links to {target}", document.display());
             }
         }
+    }
+}
+
+#[test]
+fn every_source_file_says_at_its_head_what_it_is_for() {
+    let sources = files(".rs");
+    assert!(sources.len() > 500, "only {} sources were found", sources.len());
+    for (source, text) in sources {
+        assert!(text.starts_with("//! "), "{} begins without a line that says what it is for", source.display());
     }
 }
 

@@ -1,3 +1,5 @@
+//! Answers of one image in many slots, and those that are none.
+
 use veilbench_ckks::Randomness;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Coefficients of products of polynomials against the layers they stand for.
+
 use super::*;
 use crate::linear::shapes::shapes;
 use veilbench_mpc::linear::LinearMap;

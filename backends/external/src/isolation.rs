@@ -3,6 +3,8 @@
 //! Whatever a system sends to an address outside has no way there, and the kernel counts the attempt. Done by `unshare`
 //! of util-linux, as root or where users may make namespaces.
 
+pub(crate) mod mesh;
+
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,7 +14,7 @@ use serde_json::Value;
 use veilbench_api::Plan;
 
 use crate::error::ExternalError;
-use crate::process::{PATH, succeeds};
+use crate::party::process::{PATH, succeeds};
 
 /// Which network a party's process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tempfile::TempDir;
 use veilbench_networks::{Network, Op, Parameters, export};
 
+use crate::briefing::npy;
 use crate::error::ExternalError;
-use crate::npy;
 
 /// The folder; dropped, its files are removed.
 pub(crate) struct WeightFiles {

@@ -16,10 +16,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use veilbench_api::WorkerFigures;
 
 use crate::error::ExternalError;
-use crate::figures::Group;
 use crate::isolation;
-use crate::protocol::{Command, Control, Event, Interruption};
-use crate::tail::Tail;
+use crate::party::figures::Group;
+use crate::party::protocol::{Command, Control, Event, Interruption};
+use crate::party::tail::Tail;
 
 /// How long a process may take to leave when it was told to, or to say how it ended when its socket closed.
 const GRACE: Duration = Duration::from_millis(500);

@@ -63,22 +63,8 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 fn command(line: &str) -> Option<Vec<String>> {
     let starts = ["veilbench ", "cargo run --release -- ", "cargo run --release --example own_backend -- "];
     let rest = starts.iter().find_map(|start| line.strip_prefix(start))?;
-    let words = words(rest.split(" #").next().unwrap());
+    let words = shlex::split(rest).unwrap_or_else(|| panic!("a quote is not closed: {line}"));
     (words.first()?.starts_with(|first: char| first.is_ascii_lowercase())).then_some(words)
-}
-
-/// Words as a shell would split them, with single quotes.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
-    for character in text.chars() {
-        match character {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
-            other => word.push(other),
-        }
-    }
-    words.extend(Some(word).filter(|word| !word.is_empty()));
-    words
 }
 
 #[test]
@@ -171,7 +157,11 @@ fn every_source_file_says_at_its_head_what_it_is_for() {
     let sources = files(".rs");
     assert!(sources.len() > 500, "only {} sources were found", sources.len());
     for (source, text) in sources {
-        assert!(text.starts_with("//! "), "{} begins without a line that says what it is for", source.display());
+        assert!(
+            text.starts_with("//! "),
+            "{} begins without a line that says what it is for",
+            source.display()
+        );
     }
 }
 

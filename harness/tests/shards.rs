@@ -236,7 +236,7 @@ fn a_script_for_slurm_holds_scripts_that_bash_reads_with_every_option_as_it_was_
         assert!(script.contains(&format!("\n{line}\n")), "{script}");
     }
     assert!(
-        script.contains(r"-b clear -n 'mnist-.*|it'\''s' --set ckks.layout=latency --images 6 &"),
+        script.contains(r#"-b clear -n "mnist-.*|it's" --set 'ckks.layout=latency' --images 6 &"#),
         "{script}"
     );
     assert!(

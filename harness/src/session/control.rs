@@ -181,7 +181,7 @@ impl Answered {
         }
     }
 
-    /// The answer of each of so many images.
+    /// The answer of each of this many images.
     pub(crate) fn each(&self, images: usize) -> Vec<ImageAnswer<'_>> {
         match self {
             Self::Logits(logits) => {

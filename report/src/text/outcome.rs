@@ -33,7 +33,7 @@ pub(crate) fn failure_mark(row: &Summary) -> Option<String> {
 /// Share of the clear network's answers below which a backend is another network: few answers, or a few near ties, do not show that.
 const SAME_NETWORK: f64 = 0.95;
 
-/// The mark of a row whose answers are not the clear network's, as far as so many can show it.
+/// The mark of a row whose answers are not the clear network's, as far as this many can show it.
 pub(crate) fn wrong(row: &Summary) -> Option<String> {
     let agreement = row.agreement?;
     let is_wrong = row.agreement_high.is_some_and(|high| high < SAME_NETWORK);

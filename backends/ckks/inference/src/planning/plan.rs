@@ -118,12 +118,12 @@ pub(crate) struct PassPlan {
     plan: CkksPlan,
     work: [Work; 2],
     pub(crate) here: [Work; 2],
-    /// Of an image in the clear.
+    /// Bytes of an image in the clear.
     image_bytes: usize,
 }
 
 impl PassPlan {
-    /// The plan for so many passes under a job's conditions.
+    /// The plan for this many passes under a job's conditions.
     fn repeated(self, times: usize, job: &Job) -> CkksPlan {
         let Self { mut plan, work, here, image_bytes } = self;
         let predicted = &mut plan.predicted;
@@ -454,7 +454,7 @@ pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
     Unsupported { layer: None, reason }
 }
 
-/// Of this machine.
+/// Memory of this machine.
 pub(crate) fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)

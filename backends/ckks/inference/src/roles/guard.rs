@@ -50,7 +50,7 @@ pub(crate) fn spare_tolerance(result: f64) -> f64 {
     DEVIATIONS * result
 }
 
-/// Whether so many of the slots of a result being zero tells that it did not wrap.
+/// Whether this many of the slots of a result being zero tells that it did not wrap.
 pub(crate) fn enough_spare(spare: usize, slots: usize) -> bool {
     4 * spare >= slots
 }
@@ -69,7 +69,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// The guard of a session for so many results of one of its rounds, whose coefficients are known modulo the period.
+    /// The guard of a session for this many results of one of its rounds, whose coefficients are known modulo the period.
     pub(crate) fn new(key: KeyId, round: usize, results: usize, period: f64) -> Self {
         let mut seed = [0; 32];
         seed[..16].copy_from_slice(&key.bytes());
@@ -78,7 +78,7 @@ impl Guard {
         Self { multipliers: (0..results).map(|_| random.random_range(-0.5..0.5)).collect(), period }
     }
 
-    /// Any guard for so many results: where only the structure counts.
+    /// Any guard for this many results: where only the structure counts.
     pub(crate) fn structure(results: usize) -> Self {
         Self { multipliers: vec![1.0; results], period: 1.0 }
     }

@@ -164,7 +164,7 @@ pub struct Supports {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ImageSeconds {
-    /// Of every network.
+    /// The same for every network.
     Same(f64),
     /// By network; `other` stands for those that are not named.
     Each(BTreeMap<String, f64>),

@@ -93,7 +93,7 @@ pub(crate) struct LayerTrace {
 /// The model owner's half.
 pub(crate) struct Server {
     evaluator: Evaluator,
-    /// Of the data owner: answers are re-randomised with it.
+    /// The data owner's; answers are re-randomised with it.
     public: PublicKey,
     scheme: Scheme,
     layers: Vec<Layer>,

@@ -15,7 +15,7 @@ use veilbench_ckks::{Context, PublicKey, Randomness, SecretKey, SeededEvaluation
 
 use super::DEPTH;
 use super::data_owner::{ClientRound, ClientStep, client_steps};
-use super::rounds::Round;
+use super::rounds::{Round, deviation};
 use super::steps::{self, Step};
 use crate::circuits::circuit::Stage;
 use crate::circuits::program::PackedCircuit;
@@ -84,10 +84,10 @@ impl DataOwner<'_> {
         let mut rotations = BTreeMap::new();
         let play = |round: Round| {
             let (shape, units) = (round.shape, round.units);
-            let deviation = round.deviation(scheme, round.fan_in, true);
             let stage = round.into_stage();
             let program = program(&stage, scheme, plan)?;
             rotations.extend(program.rotations(DEPTH));
+            let deviation = deviation(scheme, program.terms(), true);
             Ok(ClientRound::Packed(rounds::ClientRound::new(stage.name, shape, units, program, deviation)))
         };
         let steps = recorder.span("lay out", || client_steps(steps, play))?;

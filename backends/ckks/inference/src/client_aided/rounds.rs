@@ -31,12 +31,6 @@ impl Round {
         self
     }
 
-    /// Standard deviation of the errors of its results, in units, if each reads so many values; `vectors` if they are across
-    /// the slots.
-    pub(super) fn deviation(&self, scheme: &Scheme, reads: usize, vectors: bool) -> f64 {
-        logit_deviation(scheme, &[Inputs { count: reads, magnitude: 1.0, fresh: true }], vectors, 1.0)
-    }
-
     /// The map alone, between values in units.
     pub(super) fn into_stage(self) -> Stage {
         let range = Range { low: -1.0, high: 1.0 };
@@ -45,8 +39,14 @@ impl Round {
 
     /// How far the guard may be from the results, in units.
     pub(super) fn tolerance(&self, scheme: &Scheme) -> f64 {
-        let deviation = |reads| self.deviation(scheme, reads, false);
+        let deviation = |reads| deviation(scheme, reads, false);
         let (guard, result) = (deviation(self.map.inputs), deviation(self.fan_in));
         tolerance(guard, result, self.shape.len())
     }
+}
+
+/// Standard deviation of the errors of a round's results, in units, if each reads so many values; `vectors` if they are
+/// across the slots.
+pub(super) fn deviation(scheme: &Scheme, reads: usize, vectors: bool) -> f64 {
+    logit_deviation(scheme, &[Inputs { count: reads, magnitude: 1.0, fresh: true }], vectors, 1.0)
 }

@@ -77,8 +77,6 @@ fn holds(network: &Network, images: &Tensor) {
     assert_eq!(bytes(0), [predicted.setup_bytes.unwrap(), 0], "{name}");
     assert_eq!(bytes(1), [0, 0], "{name}");
     assert_eq!(bytes(2).iter().sum::<u64>(), predicted.online_bytes.unwrap(), "{name}");
-    println!("{name}: {} bytes of keys, {:?} online; {:#?}", bytes(0)[0], bytes(2), done[0].phases[2].spans);
-    println!("{name}: {:#?}", done[1].phases[2].spans);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use veilbench_ckks::Diagonals;
 
-use super::{Builder, PackedCircuit, State, shifted_copies, taps};
+use super::{Builder, LatencyLayer, PackedCircuit, State, shifted_copies, taps};
 use crate::circuits::circuit::Stage;
 use crate::planning::packing::{NONE, Packing, empty, places, spare};
 use crate::roles::guard::{enough_spare, most_results};
@@ -46,6 +46,16 @@ impl PackedCircuit {
             *diagonal = Vec::new();
         }
         self
+    }
+
+    /// The most products of a weight and a slot that a result is the sum of, with those of weights that are zero: each brings
+    /// the rounding of its weight.
+    pub(crate) fn terms(&self) -> usize {
+        let of = |layer: &LatencyLayer| {
+            let most = layer.diagonals.iter().map(Diagonals::len).max().unwrap_or(0);
+            most << layer.post_rotations.len()
+        };
+        self.layers.iter().map(of).max().unwrap_or(0)
     }
 }
 

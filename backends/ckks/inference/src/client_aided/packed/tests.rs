@@ -17,7 +17,7 @@ fn predicted(name: &str, job: &Job) -> Predicted {
 }
 
 #[test]
-fn an_image_takes_a_hundredth_of_the_bytes_and_the_time_of_the_other_layout() {
+fn single_images_are_predicted_to_take_milliseconds_and_kilobytes() {
     // Milliseconds and kilobytes of an image.
     for (name, most_ms, most_kb) in [
         ("mnist-mlp", 10, 500),
@@ -28,7 +28,6 @@ fn an_image_takes_a_hundredth_of_the_bytes_and_the_time_of_the_other_layout() {
         let predicted = predicted(name, &job(1));
         let (ms, kb) =
             (predicted.online_wall_ns.unwrap() / 1_000_000, predicted.online_bytes.unwrap() / 1000);
-        println!("{name}: {ms} ms, {kb} kB, {predicted:?}");
         assert!(ms < most_ms && kb < most_kb, "{name}: {ms} ms, {kb} kB");
         assert!(predicted.session_peak_rss_bytes.unwrap() < 4 << 30, "{name}");
     }

@@ -5,6 +5,8 @@
 //! sum is there once for each place of the pool, and every copy computes other maps of the next convolution. Dense
 //! layers have their outputs at a period, and their partial sums folded over it.
 
+mod round;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use veilbench_ckks::{Diagonals, TransformOutline};

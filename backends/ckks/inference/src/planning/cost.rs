@@ -3,6 +3,8 @@
 //! What single steps take is in [`Rates`]; how threads share them, and how much fits a cache, stands here and is that of the
 //! reference machine.
 
+mod across;
+
 use crate::circuits::circuit::Circuit;
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::circuits::program::{LatencyLayer, PackedCircuit};

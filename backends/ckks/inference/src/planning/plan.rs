@@ -52,10 +52,10 @@ pub(crate) const KEYS_HEADER_BYTES: usize = 43;
 pub(crate) const ELEMENT_BYTES: usize = 4;
 
 /// How much longer an image may take if that saves keys.
-const SLOWER_FOR_KEYS: f64 = 1.1;
+pub(crate) const SLOWER_FOR_KEYS: f64 = 1.1;
 
 /// What is tried for [`CkksPlan::key_cost`].
-const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
+pub(crate) const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
 pub(crate) const PROCESS_BYTES: usize = 60 << 20;
@@ -438,7 +438,7 @@ pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> us
 }
 
 /// Bytes of the evaluation keys in memory.
-fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
     scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
 }
 

@@ -1,6 +1,6 @@
 //! The ring a calibrated network needs.
 
-use super::{Circuit, Gate};
+use super::{Circuit, Format, Gate, Width};
 use crate::ring::Ring;
 
 /// What a wire before the logits may be larger than expected, so that the model owner's proof has room: weights of the networks that
@@ -12,6 +12,9 @@ const UNGUARDED_HEADROOM: f64 = 4.0;
 const OUTPUT_HEADROOM: f64 = 32.0;
 /// What a guard lets pass beyond the expected squares, and coefficients beyond those the expected magnitudes tell.
 const SQUARE_HEADROOM: f64 = 4.0;
+
+/// One bit for the sign, one for the offset of truncation.
+const SIGN_AND_OFFSET: u32 = 2;
 
 /// What bounds a wire.
 #[derive(Clone, Copy)]
@@ -48,9 +51,54 @@ impl Circuit {
 
     /// The same for the values of polynomials apart from all other wires: first the ring of these, then that of polynomials.
     pub fn calibrated_rings(&self) -> Option<[Ring; 2]> {
+        let mut needed = [self.format.activation_bits + self.format.weight_bits + 1, 0];
+        for (gate, here) in self.gates.iter().zip(self.magnitude_bits()?) {
+            let of = &mut needed[usize::from(matches!(gate, Gate::Quadratic { .. }))];
+            *of = here.max(*of);
+        }
+        let ring =
+            |needed: u32| Ring::of_bits(self.format.width.on_the_wire((needed + SIGN_AND_OFFSET).max(16)));
+        let [wires, squares] = needed.map(|needed| ring(needed).ok());
+        Some([wires?, squares?])
+    }
+
+    /// Of every gate the ring of the wire that it reads. A wire that is kept is read in more than one place: all have one ring then.
+    pub(super) fn rings(&self) -> Vec<Ring> {
+        let whole = vec![self.format.ring; self.gates.len()];
+        let is_kept = self.gates.iter().any(|gate| matches!(gate, Gate::Keep { .. }));
+        let Some(needed) = self.magnitude_bits().filter(|_| self.format.width == Width::Bits && !is_kept)
+        else {
+            return whole;
+        };
+        let Format { activation_bits, weight_bits, ring: widest, .. } = self.format;
+        let least = activation_bits + weight_bits + 1;
+        // Layers, each from a product to what truncates it: the number of gates, and the bits that one of them needs.
+        let mut layers: Vec<(usize, u32)> = Vec::new();
+        // What is held between layers has the ring of the one that reads it.
+        let mut held = 0;
+        for (gate, needed) in self.gates.iter().zip(needed) {
+            if layers.is_empty() || matches!(gate, Gate::Linear { .. }) {
+                layers.push((0, least.max(held)));
+            }
+            let Some((count, most)) = layers.last_mut() else { continue };
+            *count += 1;
+            match gate {
+                Gate::Relu { guard, .. } => held = needed.max(guard.map_or(0, |guard| guard.shift)),
+                Gate::Quadratic { square_shift, .. } => held = needed - square_shift,
+                Gate::Truncate { shift, .. } => held = *most - shift,
+                _ => *most = needed.max(*most),
+            }
+        }
+        let ring = |most: u32| Ring::nearest((most + SIGN_AND_OFFSET).min(widest.bits()));
+        layers.into_iter().flat_map(|(count, most)| std::iter::repeat_n(ring(most), count)).collect()
+    }
+
+    /// Of every gate the bits of the largest magnitude that the model owner may have to allow for in what it writes or, of a gate that
+    /// truncates, in what is truncated; `None` if a linear or quadratic layer has no magnitude.
+    fn magnitude_bits(&self) -> Option<Vec<u32>> {
         let bits = self.format.activation_bits + self.format.weight_bits;
         let more = |value: f64| value.max(f64::MIN_POSITIVE).log2().ceil().max(0.0) as u32;
-        let mut needed = [bits + 1, 0];
+        let mut needed = Vec::with_capacity(self.gates.len());
         let mut wire = Bound { read: 1.0, is_guarded: false, excess: 1.0, headroom: 1.0 };
         let mut kept: Vec<Bound> = Vec::new();
         for (index, gate) in self.gates.iter().enumerate() {
@@ -101,8 +149,7 @@ impl Circuit {
                 Gate::Relu { .. } => bits + more(self.expected[index]? * usual) - self.format.weight_bits,
                 Gate::Sum(_) | Gate::Max { .. } | Gate::Truncate { .. } | Gate::Output { .. } => 0,
             };
-            let of = &mut needed[usize::from(matches!(gate, Gate::Quadratic { .. }))];
-            *of = here.max(*of);
+            needed.push(here);
             if gate.guard().is_some() {
                 (wire.is_guarded, wire.excess) = (true, 1.0);
             }
@@ -110,9 +157,7 @@ impl Circuit {
                 (wire.is_guarded, wire.excess) = (true, 1.0);
             }
         }
-        // One bit for the sign, one for the offset of truncation.
-        let [wires, squares] = needed.map(|needed| Ring::new((needed + 2).div_ceil(8).max(2)).ok());
-        Some([wires?, squares?])
+        Some(needed)
     }
 
     fn before(&self, index: usize, gates: usize) -> Option<&Gate> {

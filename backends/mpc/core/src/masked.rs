@@ -32,7 +32,7 @@
 //! | step | who sends | bits a value |
 //! |---|---|---|
 //! | linear layer | model owner | L - f |
-//! | comparison tree of k leaves, L - f <= 7 k, round 1 | both | 2 (k - 1) |
+//! | comparison tree of k leaves, L - f <= 7 k + 1, round 1 | both | 2 (k - 1) |
 //! | masked sign | both | 1 |
 //! | held wire, in the next layer's ring of L' bits | data owner | L' |
 //! | polynomial, in the widest ring of S bits | model owner, data owner | S, 1 |

@@ -18,9 +18,10 @@ use crate::random::Stream;
 use crate::session::randomness::masks::Role;
 use veilbench_ring::wiped::Wiped;
 
-/// Words of a table of eight bits, and of seven.
+/// Words of a table of eight bits, of seven, and of seven with one bit more.
 const ROW: usize = 4;
 const ROW_OF_SEVEN: usize = 2;
+const ROW_AND_SIGN: usize = 3;
 /// Most leaves: seven bits each of 64.
 const MOST_LEAVES: usize = 10;
 
@@ -45,7 +46,7 @@ impl Layout {
         let leaf = match width {
             Width::Bytes => 8,
             // There are two leaves at least.
-            Width::Bits => 7.min(bits - 1),
+            Width::Bits => (bits - 1).div_ceil(2).clamp(1, 7),
         };
         Self { bits, leaf, lanes }
     }
@@ -55,7 +56,7 @@ impl Layout {
     }
 
     fn leaves(self) -> usize {
-        self.bits.div_ceil(self.leaf)
+        (self.bits - 1).div_ceil(self.leaf).max(2)
     }
 
     /// Bits opened in the first round.
@@ -112,13 +113,15 @@ impl Layout {
         let top = self.leaves() - 1;
         for leaf in 0..=top {
             let (shift, last) = (self.shift(leaf), self.last(leaf));
-            (equals[leaf], lesses[leaf]) = match (self.leaf, leaf == top && self.top_row() == 1) {
-                (8, _) => {
+            let row = if leaf == top { self.top_row() } else { self.row() };
+            (equals[leaf], lesses[leaf]) = match row {
+                1 => read_leaf(role, public, self.rows::<1>(tables, leaf), shift, last),
+                ROW_OF_SEVEN => read_leaf(role, public, self.rows::<ROW_OF_SEVEN>(tables, leaf), shift, last),
+                ROW_AND_SIGN => read_leaf(role, public, self.rows::<ROW_AND_SIGN>(tables, leaf), shift, last),
+                _ => {
                     let rows = tables.as_chunks::<ROW>().0.iter().skip(leaf).step_by(top + 1);
                     read_leaf(role, public, rows, shift, last)
                 }
-                (_, true) => read_leaf(role, public, self.rows::<1>(tables, leaf), shift, last),
-                (_, false) => read_leaf(role, public, self.rows::<ROW_OF_SEVEN>(tables, leaf), shift, last),
             };
         }
         let last_words = tables.iter().skip(self.words_a_lane() - 1).step_by(self.words_a_lane());

@@ -116,7 +116,7 @@ impl Described for Masked {
             let is_by_tree = circuit.format().signs == SignProtocol::Tree;
             if lanes > 0 && is_by_tree {
                 let leaf = if is_by_bits { 7 } else { 8 };
-                let planes = 2 * (circuit.compared_bits(at).div_ceil(leaf) as usize - 1);
+                let planes = 2 * ((circuit.compared_bits(at) - 1).div_ceil(leaf) as usize - 1);
                 items.push(item(at, "factors of a comparison", Sender::Both, Form::Planes { planes, lanes }));
             }
             if lanes > 0 && (is_by_tree || is_by_bits) {

@@ -133,7 +133,8 @@ impl Backend for TwoParty {
             return Err(unsupported(SQUARES));
         }
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        let (circuit, mut notes) = format::choose_within(&lowered, SignProtocol::Tree, false, widest)?;
+        let (circuit, mut notes) =
+            format::choose_within(&lowered, SignProtocol::Tree, format::Room::Narrow, widest)?;
         notes.extend(lowered.approximations());
         let format = *circuit.format();
         let network = NetworkPlan::new(Arc::new(circuit)).map_err(|error| match error {
@@ -158,6 +159,7 @@ impl Backend for TwoParty {
         let parameters = Parameters {
             format: format::Parameters {
                 ring_bits: format.ring.bits(),
+                ring_by_layer: false,
                 activation_bits: format.activation_bits,
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,

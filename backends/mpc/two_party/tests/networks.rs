@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use geometry::{parameters, program, uniform};
 use veilbench_2pc::Error;
 use veilbench_2pc::network::{Channel, DataOwner, ModelOwner, Plan, setup_bytes};
-use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol, Width};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::oracle::{analyse, evaluate};
 use veilbench_mpc::program::Operation;
@@ -55,6 +55,7 @@ fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
         activation_bits: bits,
         weight_bits: bits,
         ring: Ring::new(ring_bytes).unwrap(),
+        width: Width::Bytes,
         signs: SignProtocol::Tree,
         input_magnitude: 1.0,
     };
@@ -174,6 +175,7 @@ fn guarded(name: &str, ring_bytes: u32, magnitude: f64) -> (Arc<Circuit>, Model,
         activation_bits: 12,
         weight_bits: 14,
         ring: Ring::new(ring_bytes).unwrap(),
+        width: Width::Bytes,
         signs: SignProtocol::Tree,
         input_magnitude: 8.0,
     };

@@ -65,7 +65,7 @@ struct Step<'a> {
 impl Step<'_> {
     /// What the gate writes.
     fn write(&mut self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
-        let limit = 1 << (self.wire_bits - 2);
+        let [limit, limit_behind] = [self.bits(), self.bits_behind()].map(|bits| 1_u128 << (bits - 2));
         // Logits are not truncated by the ring's halves: they only need to fit it, rounded up. What is added to is never looked at.
         let of_products = match self.circuit.gates.get(self.index + 1) {
             Some(Gate::Output { .. }) => 2 * limit - (1 << self.circuit.output_shift),
@@ -90,9 +90,9 @@ impl Step<'_> {
                 let pieces = wire.pieces.clone().filter(|_| pools.is_empty());
                 let wire = wire.map(|channel| Interval::new(0, channel.high.max(0))).shifted(*shift);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
-                let mut wire = self.within(wire, limit)?;
+                let mut wire = self.within(wire, limit_behind)?;
                 if let Some(guard) = *guard {
-                    self.ensure(guard.holds(wire.largest(), self.wire_bits))?;
+                    self.ensure(guard.holds(wire.largest(), self.bits_behind()))?;
                     wire = wire.map(|channel| channel.at_most(guard.limit()));
                     wire.guard = Some(guard);
                 }
@@ -129,6 +129,16 @@ impl Step<'_> {
         }
     }
 
+    /// Bits of the ring of the wire that the gate reads.
+    fn bits(&self) -> u32 {
+        self.circuit.ring_of(self.index).bits().min(self.wire_bits)
+    }
+
+    /// Bits of the ring of the wire that the gate writes.
+    fn bits_behind(&self) -> u32 {
+        self.circuit.ring_behind(self.index).bits().min(self.wire_bits)
+    }
+
     fn within(&self, wire: Wire, limit: u128) -> Result<Wire, Error> {
         self.ensure(wire.largest() < limit)?;
         Ok(wire)
@@ -141,7 +151,7 @@ impl Step<'_> {
     fn overflow(&self) -> Error {
         let limit_bits = match self.circuit.gates[self.index] {
             Gate::Quadratic { .. } => self.circuit.ring().bits() - 2,
-            _ => self.wire_bits - 2,
+            _ => self.bits() - 2,
         };
         Error::Overflow { layer: self.circuit.layers[self.index], limit_bits }
     }
@@ -155,4 +165,43 @@ pub(super) fn unit_of(shift: u32) -> u128 {
 /// The largest error of a row of weights, for inputs off by `error`.
 pub(super) fn row_error(row: &[u64], error: u128) -> u128 {
     row.iter().map(|&weight| magnitude(weight)).sum::<u128>().saturating_mul(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Format, SignProtocol, Width};
+    use crate::model::LayerParameters;
+    use crate::program::{Operation, Program};
+    use crate::ring::Ring;
+    use veilbench_networks::Shape;
+
+    /// A wide layer, one whose values are a thousandth of its, and logits.
+    fn found(width: Width, weight: f32) -> Result<(), Error> {
+        let dense = || Operation::Dense { outputs: 1 };
+        let operations = vec![dense(), Operation::Relu, dense(), Operation::Relu, dense()];
+        let magnitudes = [512.0, 512.0, 0.5, 0.5, 0.5].map(Some).to_vec();
+        let program = Program { input: Shape::Flat(1), operations, magnitudes };
+        let format = Format {
+            activation_bits: 12,
+            weight_bits: 12,
+            ring: Ring::new(6).unwrap(),
+            width,
+            signs: SignProtocol::Tree,
+            input_magnitude: 4.0,
+        };
+        let circuit = Circuit::compile(&program, format).unwrap();
+        let affine = |weight| LayerParameters::Affine { weights: vec![weight], bias: vec![0.0] };
+        let none = || LayerParameters::None;
+        let layers = [affine(64.0), none(), affine(weight), none(), affine(0.5)];
+        analyse(&circuit, &Model::encode(&circuit, &layers).unwrap()).map(|_| ())
+    }
+
+    #[test]
+    fn what_a_layers_own_ring_does_not_hold_is_refused() {
+        // The layer before writes up to 256, the ring of this one holds 64.
+        assert_eq!(found(Width::Bits, 1.0 / 8.0), Ok(()));
+        assert_eq!(found(Width::Bits, 1.0 / 2.0), Err(Error::Overflow { layer: 2, limit_bits: 30 }));
+        assert_eq!(found(Width::Bytes, 1.0 / 2.0), Ok(()));
+    }
 }

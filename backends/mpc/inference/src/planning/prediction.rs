@@ -109,7 +109,7 @@ impl Predictor<'_> {
         let image_ps =
             products.saturating_add(comparisons).saturating_add(squares) / self.job.threads.max(1) as u64;
         let computed = (self.job.batch as u64).saturating_mul(image_ps) / 1_000;
-        let rounds = self.job.batch.div_ceil(self.cut.ahead()) * self.cost.online(1).messages;
+        let rounds = self.job.batch.div_ceil(self.cut.ahead()) * self.cost.rounds();
         let half_round_trip = self.job.link.round_trip().map_or(0, |time| time.as_nanos() as u64 / 2);
         let waited = (rounds as u64).saturating_mul(NS_PER_MESSAGE + half_round_trip);
         computed.saturating_add(waited).saturating_add(self.transmit_ns(online.bytes))

@@ -73,11 +73,11 @@ impl<P: Protocol> TimedExchange<P> {
         (talk, turn)
     }
 
-    /// Does what can be done before the next message comes.
-    pub(super) fn proceed(mut talk: Self) -> Self {
-        talk.online.proceed();
+    /// Does what can be done before the next message comes, with what is to be sent of it.
+    pub(super) fn proceed(mut talk: Self) -> (Self, Option<Vec<u8>>) {
+        let message = talk.online.proceed();
         talk.pause();
-        talk
+        (talk, message)
     }
 
     /// Hands the times over, as those of the layers of these names.

@@ -11,10 +11,10 @@ use veilbench_api::Job;
 /// Times of one core of 2.3 GHz with AVX-512, in nanoseconds, fitted to whole runs of the networks that ship. Of a set-up, but for the trees of transfers.
 const NS_OF_SETUP: u64 = 35_000_000;
 /// Of a transfer offline, beside its trees, and for each leaf of a tree and bit of depth.
-const NS_PER_TRANSFER: u64 = 40;
+const NS_PER_TRANSFER: u64 = 70;
 const NS_PER_LEAF: u64 = 2;
 /// Of a transfer online.
-const NS_PER_CHOICE: u64 = 15;
+const NS_PER_CHOICE: u64 = 40;
 /// Of a ciphertext of a request or an answer at either party.
 const NS_PER_CIPHERTEXT: u64 = 700_000;
 /// Of a message on an unshaped link, with the wake-up of its receiver.

@@ -78,8 +78,8 @@ pub enum Error {
         /// What the noise is at most, in units of the last place.
         noise: u64,
     },
-    /// Preparing an earlier batch failed: parties no longer agree on numbers of transfers.
-    #[error("the session is over: preparing an earlier batch failed")]
+    /// An earlier batch failed: parties no longer agree on numbers of transfers or on what was sent.
+    #[error("the session is over: an earlier batch failed; set up a new one")]
     Over,
     /// Images drive activations beyond what the ring can tell.
     #[error("images {images:?} of the batch drive values beyond what their guards accept")]

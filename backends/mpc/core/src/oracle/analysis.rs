@@ -31,14 +31,24 @@ impl std::fmt::Debug for Analysis {
 /// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit or slip past a guard,
 /// [`Error::OtherCircuit`] if the model was encoded for other layers or another format.
 pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
-    analyse_within(circuit, model, circuit.ring().bits())
+    analyse_with(circuit, model, circuit.ring().bits(), false)
 }
 
-/// The same where all but the values of polynomials and squares is shared in a ring of so many bits, which may be fewer than the circuit's has.
+/// The same for parties that truncate shares, each its own: all but the values of polynomials and squares is shared in a ring of so many bits, which may be fewer than
+/// the circuit's has; products carry noise of up to half of what the truncation behind them drops; and that of polynomials' values adds all but one of what it drops.
 ///
 /// # Errors
 /// As [`analyse`].
 pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Result<Analysis, Error> {
+    analyse_with(circuit, model, wire_bits, true)
+}
+
+fn analyse_with(
+    circuit: &Circuit,
+    model: &Model,
+    wire_bits: u32,
+    on_shares: bool,
+) -> Result<Analysis, Error> {
     if model.encoding != circuit.encoding {
         return Err(Error::OtherCircuit);
     }
@@ -47,7 +57,8 @@ pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Resul
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
     let mut kept: Vec<Wire> = Vec::new();
     for (index, (gate, parameters)) in circuit.gates.iter().zip(&model.gates).enumerate() {
-        wire = Step { circuit, wire_bits, index, kept: &mut kept }.write(gate, parameters, wire)?;
+        wire =
+            Step { circuit, wire_bits, on_shares, index, kept: &mut kept }.write(gate, parameters, wire)?;
         magnitudes.push(wire.largest());
     }
     Ok(Analysis { magnitudes, logit_error: wire.error })
@@ -57,6 +68,8 @@ pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Resul
 struct Step<'a> {
     circuit: &'a Circuit,
     wire_bits: u32,
+    /// Whether each party truncates its own shares.
+    on_shares: bool,
     index: usize,
     /// The wires that were kept.
     kept: &'a mut Vec<Wire>,
@@ -104,7 +117,11 @@ impl Step<'_> {
                 Gate::Quadratic { shift, square_shift, pools, guard, .. },
                 GateParameters::Quadratic { a, b, c },
             ) => {
-                let mut wire = wire.shifted(*shift);
+                let (noise, dropped) = if self.on_shares { (1, 1 << square_shift) } else { (0, 0) };
+                let noisy = |read: Interval| {
+                    Interval::new(read.low.saturating_sub(noise), read.high.saturating_add(noise))
+                };
+                let mut wire = wire.shifted(*shift).map(noisy);
                 if let Some(guard) = *guard {
                     let square = wire.largest().saturating_mul(wire.largest());
                     self.ensure(guard.holds(square, self.circuit.ring().bits()))?;
@@ -112,7 +129,8 @@ impl Step<'_> {
                 }
                 let wire = wire.quadratic(a, b, c);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
-                Ok(self.within(wire, self.circuit.ring().limit().into())?.shifted(*square_shift))
+                let limit = u128::from(self.circuit.ring().limit()) - dropped;
+                Ok(self.within(wire, limit)?.shifted(*square_shift))
             }
             (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
             (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),

@@ -59,7 +59,7 @@ impl Predictor<'_> {
         let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, self.dealt(ahead)));
         let phases = self.memory(ahead);
         let most = phases.into_iter().fold(Memory::default(), Memory::max);
-        let kept = (COPIES_READ * self.cost.parameters() * size_of::<f32>()).min(KEPT_BYTES);
+        let kept = kept_of_model(self.cost.parameters());
         let model_owner = with_overhead(most.model_owner, self.job).saturating_add(kept);
         let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
@@ -143,8 +143,13 @@ impl Predictor<'_> {
     }
 }
 
+/// What reading a model file of so many weights leaves to the allocator.
+pub(crate) fn kept_of_model(weights: usize) -> usize {
+    (COPIES_READ * weights * size_of::<f32>()).min(KEPT_BYTES)
+}
+
 /// What a process takes that holds so much. Threads that share a batch free memory that each of them keeps.
-fn with_overhead(bytes: usize, job: &Job) -> usize {
+pub(crate) fn with_overhead(bytes: usize, job: &Job) -> usize {
     let others = if job.batch > 1 { job.threads.saturating_sub(1) } else { 0 };
     let kept = others.saturating_mul((bytes / KEPT_SHARE).min(KEPT_BYTES / 2));
     bytes.saturating_add(bytes / UNCOUNTED).saturating_add(kept).saturating_add(PROCESS_BYTES + LINK_BYTES)

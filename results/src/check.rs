@@ -190,9 +190,12 @@ const LENGTH_VARIES: f64 = 1e-3;
 const FRAMING_VARIES: f64 = 0.1;
 const FRAMING_VARIES_BYTES: u64 = 1 << 16;
 
+/// What exchanges the same bytes in every session: cell, phase, and what is told apart below.
+type Alike<'a> = (&'a str, Phase, Option<usize>, bool);
+
 /// Sessions of one cell do the same work, so they exchange the same bytes.
 fn disagreements(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
-    let mut first: HashMap<(&str, Phase, Option<usize>, bool), (usize, u64)> = HashMap::new();
+    let mut first: HashMap<Alike<'_>, (usize, u64)> = HashMap::new();
     let mut said = BTreeSet::new();
     for (line, sample) in tables.samples.iter().filter(|(line, _)| !repeats.contains_key(line)) {
         let whole = sample.role == ALL_ROLES && sample.span.is_empty() && sample.phase != Phase::Session;

@@ -46,7 +46,7 @@ const DEPTH: usize = 1;
 /// Largest error of a logit a plan may expect.
 const LOGIT_ERROR: f64 = 1.0 / 1024.0;
 
-/// Of what a round takes, one in so many bytes is kept by every thread but the first when it is freed.
+/// One in this many bytes that a round takes is kept by every thread but the first when it is freed.
 const KEPT_SHARE: usize = 8;
 
 /// Memory of the model owner's process and its messages beside ciphertexts: there are no keys and few buffers.

@@ -66,7 +66,7 @@ pub struct Rlwe {
     ring: Ring,
     /// `floor(2^113 / q)` of every prime.
     reciprocals: [u64; 2],
-    /// Of every prime, the inverse of the other one.
+    /// The inverse of the other prime, modulo each.
     inverses: [Factor; 2],
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use super::plan::{Constants, local};
 use crate::Error;
 
-/// Of every gate, whether the data owner has its shares of what it reads before the images.
+/// Whether the data owner has, for each gate, its shares of what it reads before the images.
 pub(super) fn of_gates(gates: &[Gate]) -> Vec<bool> {
     let (mut wire, mut kept) = (false, Vec::new());
     let read = |gate: &Gate| {
@@ -30,14 +30,14 @@ pub(super) fn of_gates(gates: &[Gate]) -> Vec<bool> {
 /// The data owner's shares while a batch is prepared. What waits is wiped.
 #[derive(Default)]
 pub(super) struct Shares {
-    /// Of what the next gate reads, if they are settled.
+    /// Shares of what the next gate reads, if they are settled.
     wire: Option<Vec<u64>>,
-    /// Of what was kept; none where they are not.
+    /// Shares of what was kept; none where they are not settled.
     kept: Vec<Vec<u64>>,
 }
 
 impl Shares {
-    /// Of what the next gate reads, if they are settled.
+    /// Shares of what the next gate reads, if they are settled.
     pub(super) fn wire(&self) -> Option<&[u64]> {
         self.wire.as_deref()
     }

@@ -240,9 +240,9 @@ pub struct Circuit {
     pub(crate) output_shift: u32,
     pub(crate) output_bits: u32,
     pub(crate) output_divisor: f64,
-    /// Of everything the parties must agree on.
+    /// Digest of everything the parties must agree on.
     pub(crate) digest: u64,
-    /// Of what a model is encoded for.
+    /// Digest of what a model is encoded for.
     pub(crate) encoding: u64,
 }
 

@@ -21,7 +21,7 @@ pub enum Error {
         "{what} {index}, which is not shown, is not finite or too large for {fraction_bits} fractional bits"
     )]
     NotRepresentable {
-        /// Of what.
+        /// Which numbers.
         what: &'static str,
         /// Which one. The number itself is secret.
         index: usize,
@@ -72,7 +72,7 @@ pub enum Error {
     /// Parameters or inputs that do not fit the network's shapes.
     #[error("{what}: {expected} values are needed, {actual} were given")]
     Shape {
-        /// Of what.
+        /// Which numbers.
         what: &'static str,
         /// Values needed.
         expected: usize,

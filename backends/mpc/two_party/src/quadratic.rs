@@ -57,11 +57,11 @@ pub(crate) struct Coefficients {
 /// What a party has of all numbers: its mask, `r` or `g`, and its shares of products. Wiped on drop.
 pub(crate) struct Keys {
     masks: Wiped<u64>,
-    /// Of `a r`.
+    /// Shares of `a r`.
     slopes: Wiped<u64>,
-    /// Of `a r^2 + (2 a g + b) r`.
+    /// Shares of `a r^2 + (2 a g + b) r`.
     values: Wiped<u64>,
-    /// Of `g r`; empty if squares are not asked for.
+    /// Shares of `g r`; empty if squares are not asked for.
     products: Wiped<u64>,
 }
 

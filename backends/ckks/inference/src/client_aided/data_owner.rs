@@ -31,7 +31,7 @@ enum Work {
 /// A step as the data owner takes it.
 pub(super) struct ClientStep {
     sources: Vec<Source>,
-    /// Of the sources, those that no later step reads.
+    /// Sources that no later step reads.
     last: Vec<Source>,
     /// The layer whose output it gives, and its shape.
     layer: usize,

@@ -8,9 +8,9 @@ use crate::session::Protocol;
 use crate::session::schedule::{Transfer, last_message};
 use crate::session::sizes::Sizes;
 
-/// Of a ReLU, a value: both offsets of the truncation, the bit that masks the sign, the triple's product.
+/// Dealt per value of a ReLU: both offsets of the truncation, the bit that masks the sign, the triple's product.
 pub(super) const SELECTION_VALUES: usize = 4;
-/// Of a ReLU, a value: the mask of the value, and of both factors of the selection.
+/// Opened per value of a ReLU: the mask of the value, and of both factors of the selection.
 pub(super) const SELECTION_OPENINGS: usize = 3;
 
 impl Protocol for Beaver {

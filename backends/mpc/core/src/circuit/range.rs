@@ -44,7 +44,7 @@ struct Bound {
 }
 
 impl Bound {
-    /// Of wires that meet.
+    /// The range of wires that meet.
     fn with(self, other: Self) -> Self {
         Self {
             read: self.read,
@@ -207,7 +207,7 @@ impl Circuit {
         index.checked_sub(gates).and_then(|at| self.gates.get(at))
     }
 
-    /// Of a product that puts the pieces of a function together, the most that their guard lets pass; 0 of others.
+    /// The most that the guard of a function's pieces lets pass, at the product that puts them together; 0 at others.
     fn passed_by_pieces(&self, index: usize) -> f64 {
         let pieces = self.before(index, 1).and_then(Gate::guard);
         match (self.before(index, 2), pieces) {

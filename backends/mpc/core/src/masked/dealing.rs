@@ -23,11 +23,11 @@ use veilbench_ring::wiped::Wiped;
 
 /// The masks of the wires so far, and the keys that are to be made.
 pub struct Wires {
-    /// Of the wire before the next gate.
+    /// The mask of the wire before the next gate.
     mask: Vec<u64>,
-    /// Of the wires that were kept.
+    /// Masks of the wires that were kept.
     kept: Vec<Wiped<u64>>,
-    /// Of the gate before, what is left to be made.
+    /// What is left to be made of the gate before.
     keys: Option<Keys>,
     /// The portion made last.
     portion: dcf::Corrections,

@@ -109,7 +109,7 @@ pub struct Cost<'a> {
 }
 
 impl<'a> Cost<'a> {
-    /// Of a circuit in a protocol.
+    /// The cost of a circuit in a protocol.
     pub fn of<P: Protocol>(circuit: &'a Circuit) -> Self {
         Self { circuit, sizes: P::sizes, transfers: P::transfers, products_ahead: P::PRODUCTS_AHEAD }
     }

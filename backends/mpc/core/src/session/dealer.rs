@@ -19,7 +19,7 @@ pub trait Dealing: Sized {
     /// What the dealer knows of the wires before a gate.
     type Wires: Send;
 
-    /// Of the image.
+    /// The wires of the image.
     fn wires(batch: &Secrets) -> Self::Wires;
 
     /// Bits and values to be shared for the gate of an index; moves the wires to its output.
@@ -47,7 +47,7 @@ impl Dealt {
 /// What a dealer deals a batch from.
 pub struct Secrets {
     pub(crate) circuit: Arc<Circuit>,
-    /// Of each gate, the masks of the parameters, ready for products.
+    /// Masks of each gate's parameters, ready for products.
     pub(crate) parameters: Arc<Vec<MaskedParameters>>,
     pub(crate) data_owner: Seed,
     pub(crate) model_owner: Seed,

@@ -88,7 +88,7 @@ pub struct ModelOwnerBatch<P: Preparation> {
     pub(crate) supply: Supply,
     pub(crate) parameters: Arc<Vec<P::Own>>,
     pub(crate) seed: Seed,
-    /// Of the gate after those that are dealt, the shares have come.
+    /// Shares of the gate after those that are dealt have come.
     has_shares: bool,
     /// Products of masks and masked weights have come.
     has_products: bool,

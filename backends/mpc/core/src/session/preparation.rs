@@ -63,7 +63,7 @@ pub(crate) enum MaskedParameters {
 }
 
 impl MaskedParameters {
-    /// Of a gate whose masked parameters are in one piece.
+    /// Those of a gate whose masked parameters are in one piece.
     pub(crate) fn new(gate: &Gate, mut masked: Vec<u64>) -> Self {
         match gate {
             Gate::Linear { shape } => Self::Linear(Box::new(LinearMap::new(*shape, masked))),

@@ -44,7 +44,7 @@ pub(crate) struct Parameters {
     pub(crate) activation_bits: u32,
     pub(crate) weight_bits: u32,
     pub(crate) input_magnitude: f64,
-    /// Of every layer, the power of two that its calibrated magnitude was rounded up to.
+    /// Powers of two that the layers' calibrated magnitudes were rounded up to.
     pub(crate) magnitudes_log2: Vec<Option<i32>>,
     pub(crate) images_a_message: usize,
     pub(crate) images_dealt_ahead: usize,

@@ -18,7 +18,7 @@ pub(super) struct TimedExchange<P: Protocol> {
 }
 
 struct Times {
-    /// Of each layer, in nanoseconds.
+    /// Time of each layer, in nanoseconds.
     layers: Vec<u64>,
     layer: usize,
     since: Option<Instant>,

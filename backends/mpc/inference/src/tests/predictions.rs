@@ -29,7 +29,7 @@ fn predicted_bytes_are_those_that_are_sent() {
     }
 }
 
-/// Of every network that ships, bits of the ring, of activations and of weights, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
+/// Bits of the ring, of activations and of weights of every network that ships, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
 /// as the reference run measured them: what changes them makes that run void.
 const SHIPPED: [(&str, [u32; 3], [u64; 3]); 8] = [
     ("malaria-cnn", [48, 15, 18], [350_230, 262_516, 2_683_930]),

@@ -27,9 +27,9 @@ pub struct ModelOwner {
     plan: Arc<Plan>,
     key: PublicKey,
     extensions: OffererExtensions,
-    /// Of linear gates, with their biases.
+    /// Weights of linear gates, with their biases.
     weights: Vec<Option<(Weights, Vec<u64>)>>,
-    /// Of polynomials: of squares, of numbers and constants, of each channel.
+    /// Coefficients of polynomials, per channel: of the square, of the number, and the constant.
     coefficients: Vec<Option<[Zeroizing<Vec<u64>>; 3]>>,
     random: Randomness,
     /// A batch failed.

@@ -24,7 +24,7 @@ const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 pub struct Plan {
     circuit: Arc<Circuit>,
     layouts: Vec<Option<Arc<Layout>>>,
-    /// Of every gate, whether the data owner has its shares of what it reads before the images.
+    /// Whether the data owner has, for each gate, its shares of what it reads before the images.
     settled: Vec<bool>,
     /// In units of the last place of a logit.
     logit_noise: u64,
@@ -132,17 +132,17 @@ impl Plan {
         Ok(Some(relu::Layout::new(input_bits, relu::Output::Relu { bits }, count * images)?))
     }
 
-    /// Of wires, back into their ring.
+    /// Truncates wires, back into their ring.
     pub(super) fn truncation(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.ring_bits() }
     }
 
-    /// Of what a polynomial reads, into the ring of its values.
+    /// Lifts what a polynomial reads into the ring of its values.
     pub(super) fn squared(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.square_bits() }
     }
 
-    /// Of a polynomial's values, back into the ring of wires.
+    /// Truncates a polynomial's values, back into the ring of wires.
     pub(super) fn back(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.square_bits(), shift, lifted_bits: self.ring_bits() }
     }

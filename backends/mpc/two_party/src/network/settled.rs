@@ -7,7 +7,7 @@ use veilbench_ring::wiped::Wiped;
 use super::plan::{Constants, local};
 use crate::Error;
 
-/// Of every gate, whether the data owner has its shares of what it reads before the images.
+/// Whether the data owner has, for each gate, its shares of what it reads before the images.
 pub(super) fn of_gates(gates: &[Gate]) -> Vec<bool> {
     let (mut wire, mut kept) = (false, Vec::new());
     let read = |gate: &Gate| {
@@ -37,7 +37,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Of what the next gate reads, if they are settled.
+    /// Shares of what the next gate reads, if they are settled.
     pub(super) fn wire(&self) -> Option<&[u64]> {
         self.wire.as_ref().map(|wire| wire.as_slice())
     }

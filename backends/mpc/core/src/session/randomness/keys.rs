@@ -80,7 +80,7 @@ pub(crate) struct Portion {
 }
 
 impl Portion {
-    /// Of a gate of so many keys, if there is one left.
+    /// The portion of a gate of this many keys, if there is one left.
     pub(crate) fn after(here: usize, keys: usize) -> Option<Portion> {
         let rest = keys.checked_sub(here * PORTION).filter(|rest| *rest > 0)?;
         Some(Portion { here, keys: rest.min(PORTION) })

@@ -166,6 +166,24 @@ pub enum ExternalError {
         /// Packets and connections for which there was no way.
         attempts: u64,
     },
+    /// Something went wrong, and something was sent to an address outside before.
+    #[error("{what}; before that {}", ExternalError::Network { attempts: *attempts })]
+    AfterNetwork {
+        /// What went wrong.
+        what: String,
+        /// Packets and connections for which there was no way.
+        attempts: u64,
+    },
+    /// The party ended, and processes that it had started did not.
+    #[error(
+        "the party left {} processes behind ({}), which were ended: a role ends what it starts, and waits for it",
+        names.len(),
+        names.join(", ")
+    )]
+    LeftBehind {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The party had no memory left.
     #[error("{MEMORY_SHORT}: {0}")]
     OutOfMemory(String),

@@ -31,14 +31,17 @@ mod manifest;
 mod mesh;
 mod npy;
 mod party;
+mod private_folder;
 mod process;
 mod protocol;
 mod shipped;
+mod strays;
 mod tail;
 mod weights;
 
 pub use backend::External;
 pub use error::{ExternalError, InstallError, KILLED, MEMORY_SHORT, ManifestError};
 pub use manifest::{ImageSeconds, Install, Limits, Manifest, ManifestRole, OPERATORS};
+pub use private_folder::PrivateFolder;
 pub use protocol::PROTOCOL_VERSION;
 pub use shipped::Shipped;

@@ -151,21 +151,71 @@ fn every_misbehaviour_is_an_error_that_says_so() {
     }
 }
 
-#[test]
-fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_network() {
-    let folder = faulty("");
-    let backend = External::load(folder.path(), folder.path()).unwrap();
+/// Whether parties have no network here.
+fn is_isolated(folder: &Path) -> bool {
+    let backend = External::load(folder, folder).unwrap();
     let network = network();
     let plan = backend.plan(&network.architecture, &LocalSession::new(&backend, &network, 2).job).unwrap();
-    let (done, _) = session(folder.path(), "phones-home");
-    if plan.parameters["network"] == "none" {
-        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
-        assert!(error.contains("tried to reach the network"), "{error}");
-    } else {
+    let isolated = plan.parameters["network"] == "none";
+    if !isolated {
         eprintln!("skipped: this machine allows no network namespaces");
+    }
+    isolated
+}
+
+#[test]
+fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_network() {
+    let of_6 = Path::new("/proc/net/if_inet6").exists()
+        && ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].iter().any(|path| Path::new(path).exists());
+    let cases = [
+        ("phones-home", "running an external party: the party tried to reach the network (1 times)"),
+        ("phones-home-over-ipv6", "the party tried to reach the network (1 times)"),
+        ("asks-for-a-name", "the party tried to reach the network (1 times)"),
+        (
+            "phones-home-and-crashes",
+            "status: 3: cannot fetch it; before that the party tried to reach the network",
+        ),
+        ("phones-home-at-the-end", "the party tried to reach the network (1 times)"),
+    ];
+    for (fault, words) in cases {
+        let folder = faulty("");
+        if !is_isolated(folder.path()) {
+            return;
+        }
+        let (done, _) = session(folder.path(), fault);
+        if fault == "phones-home-over-ipv6" && !of_6 {
+            eprintln!("skipped: no IPv6, or no `ip` to bring up loopback for it");
+            continue;
+        }
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains(words), "{fault}: {error}");
+        assert_gone(&noted(folder.path()));
+    }
+}
+
+#[test]
+fn no_way_leads_out_of_a_partys_network() {
+    let folder = faulty("");
+    // Out of the machine's own network there is nowhere to go.
+    if is_isolated(folder.path()) {
+        let (done, _) = session(folder.path(), "leaves-the-network");
         assert_answered(&done);
     }
-    assert_gone(&noted(folder.path()));
+}
+
+#[test]
+fn a_party_that_ends_well_and_leaves_processes_behind_is_an_error_and_they_are_ended() {
+    for fault in ["leaves-a-child", "leaves-a-daemon"] {
+        let folder = faulty("");
+        let (done, took) = session(folder.path(), fault);
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains("left 1 processes behind (sleep)"), "{fault}: {error}");
+        assert!(done[0].error.is_none() && done[0].logits.len() == 1, "{fault}: {:?}", done[0].error);
+        assert!(took < Duration::from_secs(15), "{fault}: took {took:?}");
+        let pids = noted(folder.path());
+        assert_eq!(pids.len(), 3, "{fault}");
+        assert_gone(&pids);
+    }
 }
 
 #[test]
@@ -325,4 +375,10 @@ fn parties_do_not_outlive_a_harness_that_is_killed() {
     harness.kill().unwrap();
     harness.wait().unwrap();
     assert_gone(&pids);
+    let weights = PathBuf::from(fs::read_to_string(folder.path().join("weights")).unwrap());
+    let until = Instant::now() + Duration::from_secs(5);
+    while weights.parent().unwrap().exists() {
+        assert!(Instant::now() < until, "{} is left", weights.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

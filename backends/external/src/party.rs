@@ -12,7 +12,7 @@ use veilbench_networks::{Shape, Tensor};
 use crate::architecture::describe;
 use crate::backend::External;
 use crate::briefing::Briefing;
-use crate::error::ExternalError;
+use crate::error::{ExternalError, says_memory_is_short};
 use crate::isolation::{self, Network};
 use crate::manifest::Limits;
 use crate::mesh::{self, Mesh};
@@ -287,6 +287,7 @@ impl ExternalParty {
                 let what = format!("images {images:?} of a batch of {} are out of range", self.images);
                 failed(ExternalError::Protocol(what))
             }
+            None if says_memory_is_short(&reason) => failed(ExternalError::OutOfMemory(reason)),
             None => failed(ExternalError::Failed(reason)),
         }
     }

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use veilbench_api::WorkerFigures;
 
-use crate::error::ExternalError;
+use crate::error::{ExternalError, says_memory_is_short};
 use crate::figures::Group;
 use crate::isolation::Counters;
 use crate::protocol::{Command, Control, Event, Interruption};
@@ -182,7 +182,9 @@ impl PartyProcess {
                 let status = self.end(GRACE);
                 let text = self.stderr.text();
                 let last_words = if text.is_empty() { text } else { format!(": {text}") };
-                ExternalError::Ended { status, last_words }
+                let short = says_memory_is_short(&last_words);
+                let ended = ExternalError::Ended { status, last_words };
+                if short { ExternalError::OutOfMemory(ended.to_string()) } else { ended }
             }
             Interruption::Silent => {
                 self.end(Duration::ZERO);

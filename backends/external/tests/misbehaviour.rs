@@ -134,6 +134,8 @@ fn every_misbehaviour_is_an_error_that_says_so() {
         ("orphan", "leaves a child behind"),
         ("segfault", "ended with signal: 11"),
         ("memory", "the party is out of memory"),
+        ("memory-of-cpp", "the party is out of memory: the party's process ended with signal: 6"),
+        ("memory-of-torch", "the party is out of memory: RuntimeError: DefaultCPUAllocator"),
     ];
     for (fault, word) in cases {
         let folder = faulty("");
@@ -329,6 +331,45 @@ fn what_is_not_installed_is_refused_by_the_plan_with_what_it_needs() {
     assert!(!backend.is_installed());
     let refused = backend.plan(&network.architecture, &job).unwrap_err();
     assert!(refused.reason.contains("it was tried: ") && refused.reason.contains("broken"), "{refused}");
+}
+
+#[test]
+fn a_system_that_cannot_say_its_version_any_more_is_not_installed_until_it_is_made_anew() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let asked = "version = [\"/bin/sh\", \"-c\", \"cat '{environment}/lib'\"]\n";
+    let install = "[install]\nneeds = \"a shell\"\nenvironment = \"a-1.0\"\n\
+                   commands = [[\"/bin/sh\", \"-c\", \"sleep 0.5; echo one >> '{environment}/lib'\"]]\n";
+    let text = fs::read_to_string(&manifest).unwrap();
+    let text = text.replacen("licence = ", &format!("{asked}licence = "), 1);
+    fs::write(&manifest, format!("{text}\n{install}")).unwrap();
+    let environments = tempfile::tempdir().unwrap();
+    let load = || External::load(folder.path(), environments.path()).unwrap();
+    // Two at once: the second waits and finds it made.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| load().install(|_| {}).unwrap());
+        }
+    });
+    let network = network();
+    let version = |backend: &External| {
+        let job = LocalSession::new(backend, &network, 2).job;
+        backend.plan(&network.architecture, &job).map(|plan| plan.parameters["version"].clone())
+    };
+    assert_eq!(version(&load()).unwrap(), "one");
+    // What is there is asked, and not what was written down when it was installed.
+    fs::write(environments.path().join("a-1.0/lib"), "two").unwrap();
+    assert_eq!(version(&load()).unwrap(), "two");
+    fs::remove_file(environments.path().join("a-1.0/lib")).unwrap();
+    let broken = load();
+    assert!(!broken.is_installed());
+    let refused = version(&broken).unwrap_err();
+    assert!(
+        refused.reason.contains("its version cannot be asked") && refused.reason.contains("lib"),
+        "{refused}"
+    );
+    broken.install(|_| {}).unwrap();
+    assert_eq!(version(&broken).unwrap(), "one");
 }
 
 #[test]

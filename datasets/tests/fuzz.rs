@@ -1,145 +1,30 @@
 //! Every decoder of files that nobody vouches for, under mutation of real files: seeded, so that a finding comes again.
 //!
-//! A finding is a panic, more than [`PATIENCE`] for one small file, an error that does not name the file, or images whose sizes do not
-//! fit together. `VEILBENCH_FUZZ_SECONDS=600 cargo test --release -p veilbench-datasets --test fuzz` goes on for ten minutes a
-//! decoder instead of [`SECONDS`]; `VEILBENCH_FUZZ_SEED` chooses other mutations.
+//! A finding is a panic, ten seconds for one small file, an error that does not name the file, or images whose sizes do not
+//! fit together. `VEILBENCH_FUZZ_SECONDS=600 cargo test --release -p veilbench-datasets --test fuzz` goes on for ten minutes per
+//! decoder; `VEILBENCH_FUZZ_SEED` chooses other mutations.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use veilbench_datasets::{Error, Input, Options, OwnData, Split, Step, Store, import};
+use veilbench_hostile::Draw;
 
-/// For each decoder.
-const SECONDS: u64 = 3;
-/// Far more than any of these files takes.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Values at which lengths and counts overflow, wrap or end.
-const EDGES: [u64; 12] = [
-    0,
-    1,
-    2,
-    0x7f,
-    0x80,
-    0xff,
-    0x7fff,
-    0xffff,
-    0x7fff_ffff,
-    0xffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-    0xffff_ffff_ffff_ffff,
-];
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Draw(u64);
-
-impl Draw {
-    fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    /// Below `most`, which is not 0.
-    fn below(&mut self, most: usize) -> usize {
-        (self.word() % most as u64) as usize
-    }
-
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
-
-/// One to eight changes, the more the rarer.
-fn mutated(draw: &mut Draw, seeds: &[Vec<u8>], words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = draw.one(seeds).clone();
-    for _ in 0..=draw.word().trailing_ones().min(7) {
-        let at = draw.below(bytes.len() + 1);
-        let end = (at + 1 + draw.below(16)).min(bytes.len());
-        match draw.below(9) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << draw.below(8),
-            1 if at < bytes.len() => bytes[at] = draw.word() as u8,
-            2 => {
-                let edge = *draw.one(&EDGES);
-                let width = *draw.one(&[1, 2, 4, 8]);
-                let little = edge.to_le_bytes()[..width].to_vec();
-                let edge =
-                    if draw.below(2) == 0 { little } else { little.into_iter().rev().collect::<Vec<_>>() };
-                let room = bytes.len().saturating_sub(at).min(width);
-                bytes[at..at + room].copy_from_slice(&edge[..room]);
-            }
-            3 if at < end => drop(bytes.drain(at..end)),
-            4 if at < end => {
-                let again = bytes[at..end].to_vec();
-                let place = draw.below(bytes.len() + 1);
-                drop(bytes.splice(place..place, again));
-            }
-            5 => bytes.truncate(at),
-            6 => {
-                let other = draw.one(seeds);
-                let from = draw.below(other.len() + 1);
-                let to = (from + draw.below(64)).min(other.len());
-                drop(bytes.splice(at..at, other[from..to].to_vec()));
-            }
-            7 if !words.is_empty() => {
-                let word = draw.one(words).to_vec();
-                let over = (at + word.len() * draw.below(2)).min(bytes.len());
-                drop(bytes.splice(at..over, word));
-            }
-            _ => bytes.insert(at, draw.word() as u8),
-        }
-    }
-    bytes
-}
-
-/// Reads bytes, and says what is wrong with what came of it.
-type Reading<'a> = dyn Fn(&mut Draw, &[u8]) -> Result<(), String> + 'a;
-
-/// A decoder: real files, words of its format, and what is done with a mutated one.
-struct Decoder<'a> {
-    name: &'a str,
-    seeds: Vec<Vec<u8>>,
-    words: &'a [&'a [u8]],
-    /// Reads the bytes; says what is wrong with what came out.
-    read: &'a Reading<'a>,
-}
-
-impl Decoder<'_> {
-    fn fuzz(&self) {
-        let number = |name: &str, default: u64| {
-            std::env::var(name).ok().map_or(default, |value| value.parse().unwrap())
-        };
-        let seed = number("VEILBENCH_FUZZ_SEED", 0);
-        let end = Instant::now() + Duration::from_secs(number("VEILBENCH_FUZZ_SECONDS", SECONDS));
-        let mut round = 0;
-        while Instant::now() < end {
-            // Each round has a seed of its own, so that the one of a finding is enough.
-            let own = seed.wrapping_mul(1 << 40).wrapping_add(round);
-            let mut draw = Draw(own);
-            let bytes = mutated(&mut draw, &self.seeds, self.words);
-            let begun = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| (self.read)(&mut draw, &bytes)));
-            let wrong = match outcome {
-                Err(_) => Some("it panicked".to_owned()),
-                Ok(Err(reason)) => Some(reason),
-                Ok(Ok(())) if begun.elapsed() > PATIENCE => Some(format!("it took {:?}", begun.elapsed())),
-                Ok(Ok(())) => None,
-            };
-            if let Some(reason) = wrong {
-                let path = std::env::temp_dir().join(format!("veilbench-fuzz-{}-{own}", self.name));
-                fs::write(&path, &bytes).unwrap();
-                panic!("{} round {own}: {reason}; the file is in {}", self.name, path.display());
-            }
-            round += 1;
-        }
-        println!("{}: {round} files", self.name);
-        assert!(round > 100, "{}: only {round} files were tried", self.name);
-    }
+/// Fuzzes a decoder for three seconds: real files, words of its format, and what is done with a mutated one, which says what is
+/// wrong with what came out.
+fn fuzz(
+    name: &str,
+    seeds: &[Vec<u8>],
+    words: &[&[u8]],
+    read: impl Fn(&mut Draw, &[u8]) -> Result<(), String>,
+) {
+    veilbench_hostile::fuzz(name, 3, |draw, bytes| {
+        *bytes = draw.mutated(seeds, words);
+        read(draw, bytes)
+    });
 }
 
 /// A folder in memory where there is one.
@@ -214,12 +99,11 @@ fn fuzz_own(
 ) {
     let folder = folder();
     let path = folder.path().join(name);
-    let seeds = seeds.iter().map(|seed| own(seed)).collect();
-    let read = |draw: &mut Draw, bytes: &[u8]| {
+    let seeds: Vec<_> = seeds.iter().map(|seed| own(seed)).collect();
+    fuzz(decoder, &seeds, words, |draw, bytes| {
         fs::write(&path, mend(draw, bytes.to_vec())).unwrap();
         read_own(draw, &path)
-    };
-    Decoder { name: decoder, seeds, words, read: &read }.fuzz();
+    });
 }
 
 fn as_it_is(_: &mut Draw, bytes: Vec<u8>) -> Vec<u8> {
@@ -324,15 +208,14 @@ fn idx() {
     let (images, labels) = (idx_file(0x803, &[3, 4, 5], &[9; 60]), idx_file(0x801, &[3], &[0, 1, 2]));
     let [at_images, at_labels] =
         ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"].map(|name| folder.path().join(name));
-    let read = |draw: &mut Draw, bytes: &[u8]| {
+    let seeds = [images.clone(), labels.clone(), packed(&images), packed(&labels)];
+    fuzz("idx", &seeds, &[], |draw, bytes| {
         let bytes = if draw.below(4) == 0 { packed(bytes) } else { bytes.to_vec() };
         let of_labels = draw.below(2) == 0;
         fs::write(&at_images, if of_labels { &images } else { &bytes }).unwrap();
         fs::write(&at_labels, if of_labels { &bytes } else { &labels }).unwrap();
         read_own(draw, &at_images)
-    };
-    let seeds = vec![images.clone(), labels.clone(), packed(&images), packed(&labels)];
-    Decoder { name: "idx", seeds, words: &[], read: &read }.fuzz();
+    });
 }
 
 #[test]
@@ -344,28 +227,26 @@ fn tables() {
         fs::write(path, own("photo.png")).unwrap();
     }
     let path = folder.path().join("labels.csv");
-    let read = |draw: &mut Draw, bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        let place: PathBuf = if draw.below(2) == 0 { path.clone() } else { folder.path().join(".") };
-        read_own(draw, &place)
-    };
-    let seeds: Vec<Vec<u8>> = [
+    let seeds = [
         "file,label\na.png,0\ntrain/b.png,1\ntest/c.png,2\n",
         "path;class;split\n\"a.png\";cat;test\ntrain/b;dog;train\n",
         "image_id\tdiagnosis\r\na\tnv\r\n\"x y/d\"\tmel\r\n",
         "\u{feff}filename,label,age\na.png,1.0,\"3\"\"\"\n",
     ]
-    .map(|text| text.as_bytes().to_vec())
-    .into();
+    .map(|text| text.as_bytes().to_vec());
     let words: [&[u8]; 8] = [b"a.png", b"../", b"\"", b"\n", b";", b"train", b"1e300", b"\xff"];
-    Decoder { name: "tables", seeds, words: &words, read: &read }.fuzz();
+    fuzz("tables", &seeds, &words, |draw, bytes| {
+        fs::write(&path, bytes).unwrap();
+        let place: PathBuf = if draw.below(2) == 0 { path.clone() } else { folder.path().join(".") };
+        read_own(draw, &place)
+    });
 }
 
 /// Fuzzes the import of a published set from a file of this name.
-fn fuzz_import(decoder: &str, id: &str, name: &str, seeds: Vec<Vec<u8>>, words: &[&[u8]]) {
+fn fuzz_import(decoder: &str, id: &str, name: &str, seeds: &[Vec<u8>], words: &[&[u8]]) {
     let folder = folder();
     let path = folder.path().join(name);
-    let read = |_: &mut Draw, bytes: &[u8]| {
+    fuzz(decoder, seeds, words, |_, bytes| {
         fs::write(&path, bytes).unwrap();
         let store = Store::new(folder.path().join("data"), folder.path().join("cache"));
         let outcome = import(&store, id, &path);
@@ -377,8 +258,7 @@ fn fuzz_import(decoder: &str, id: &str, name: &str, seeds: Vec<Vec<u8>>, words: 
             outside.filter(|file| ![name, "data", "cache"].iter().any(|known| *known == file)).collect();
         let _ = fs::remove_dir_all(folder.path().join("data"));
         if strangers.is_empty() { Ok(()) } else { Err(format!("{strangers:?} came out of the archive")) }
-    };
-    Decoder { name: decoder, seeds, words, read: &read }.fuzz();
+    });
 }
 
 fn batch() -> Vec<u8> {
@@ -390,7 +270,7 @@ fn batch() -> Vec<u8> {
 fn pickle() {
     let words: [&[u8]; 8] =
         [b"U\x06labels", b"U\x04data", b"}q", b"(", b".", b"\x80\x02", b"q\x01", b"cos\nsystem\n"];
-    fuzz_import("pickle", "cifar10", "data_batch_1", vec![batch()], &words);
+    fuzz_import("pickle", "cifar10", "data_batch_1", &[batch()], &words);
 }
 
 #[test]
@@ -399,7 +279,7 @@ fn zip_archives() {
     let entries: [(&str, &[u8]); 2] =
         [("cell_images/Uninfected/a.png", &image), ("cell_images/Parasitized/b.png", &image)];
     let words: [&[u8]; 4] = [b"PK\x01\x02", b"PK\x05\x06", b"../", b"/"];
-    fuzz_import("zip", "malaria", "mutated.zip", vec![zipped(&entries)], &words);
+    fuzz_import("zip", "malaria", "mutated.zip", &[zipped(&entries)], &words);
 }
 
 #[test]
@@ -415,6 +295,5 @@ fn tar_archives() {
     }
     let whole = tar.into_inner().unwrap();
     let words: [&[u8]; 4] = [b"ustar", b"../", b"0000644", b"77777777777"];
-    let seeds = vec![whole];
-    fuzz_import("tar", "cifar10", "mutated.tar", seeds, &words);
+    fuzz_import("tar", "cifar10", "mutated.tar", &[whole], &words);
 }

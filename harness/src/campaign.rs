@@ -143,13 +143,8 @@ fn batches(planned: &PlannedCell<'_>, warmup: usize) -> Vec<Batch> {
 
 /// This invocation, so that a shell reads it back.
 fn command_line() -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
-    let quoted = |word: String| match word.chars().all(plain) && !word.is_empty() {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
-    words.collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    shlex::try_join(words.iter().map(String::as_str)).expect("arguments of a program have no zero byte")
 }
 
 /// A network, data set or backend that sessions on record were measured with and that is another one now.

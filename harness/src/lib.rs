@@ -27,6 +27,7 @@ mod error;
 mod external;
 mod interrupt;
 mod matrix;
+mod meter;
 mod progress;
 mod rates;
 mod record;

@@ -6,6 +6,7 @@ pub(crate) mod hosts;
 pub(crate) mod inspection;
 pub(crate) mod launched;
 pub(crate) mod machine_watch;
+pub(crate) mod memory;
 pub(crate) mod party;
 pub(crate) mod process;
 pub(crate) mod remote;
@@ -24,14 +25,15 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use veilbench_api::link::{Authority, Credentials, LinkFigures, Token};
+use veilbench_api::recorder::process_cpu_ns;
 use veilbench_api::{CountedBy, Job, Origin, Plan, PrivateInput, Profile, Reveals};
-use veilbench_external::{KILLED, MEMORY_SHORT};
 use veilbench_networks::Architecture;
 
 use crate::session::control::{Answered, Command, Event, Finished, Phase, RoleBriefing};
 use crate::session::hosts::Hosts;
 use crate::session::launched::Place;
 use crate::session::machine_watch::{MachineWatch, OtherWork};
+use crate::session::memory::KillsBefore;
 use crate::session::process::{GRACE, PartyEvent, PartyProcess, StatusFigures, reap};
 
 /// From the order to go to the common start: long enough for every party to wake up.
@@ -145,14 +147,14 @@ pub(crate) async fn run_session(
 ) -> (Record, Option<Failure>) {
     let mut record = Record::default();
     let (began_ns, watch) = (clock::now_ns(), MachineWatch::start());
-    let kills_before = oom_kills();
+    let kills_here = memory::oom_kills();
     let mut parties = match Parties::start(spec) {
         Ok(parties) => parties,
         Err(error) => return (record, Some(Failure::Error(format!("starting the parties: {error}")))),
     };
     let deadline = Instant::now() + spec.timeout;
     let mut failure = tokio::select! {
-        result = run_phases(spec, &mut parties, &mut record) => result.err(),
+        result = run_phases(spec, deadline, &mut parties, &mut record) => result.err(),
         () = sleep_until(deadline) => {
             let seconds = spec.timeout.as_secs();
             Some(Failure::Timeout(format!("not finished after {seconds} s; raise --timeout if it is only slow")))
@@ -164,12 +166,10 @@ pub(crate) async fn run_session(
             *detail += &format!("; {stalled}");
         }
     }
-    let kills_there = parties.oom_kills();
+    let kills_before = KillsBefore { here: kills_here, there: parties.oom_kills() };
     let report = parties.end(&mut record, failure.is_none(), spec.hosts.is_some()).await;
     record.wall_ns = clock::now_ns() - began_ns;
-    if spec.hosts.is_some() {
-        remote::note_other_work(&mut record.usage, watch.own_cpu_ns());
-    } else {
+    if spec.hosts.is_none() {
         record.machine =
             watch.end(record.usage.iter().filter_map(|usage| usage.cpu_ns).fold(0, u64::saturating_add));
     }
@@ -183,12 +183,8 @@ pub(crate) async fn run_session(
                 *detail += &format!("; {role}: {cause}");
             }
         }
-        let killed = report.killed || detail.contains(KILLED);
-        let memory_short = report.memory_short
-            || detail.contains(MEMORY_SHORT)
-            || (killed && oom_kills() > kills_before)
-            || remote::ran_out_of_memory(spec, &kills_there, detail, interrupt).await;
-        if memory_short {
+        if report.memory_short || memory::ran_out(spec, &kills_before, report.killed, detail, interrupt).await
+        {
             failure = Some(Failure::OutOfMemory(std::mem::take(detail)));
         }
     }
@@ -201,6 +197,7 @@ pub(crate) async fn run_session(
 
 async fn run_phases(
     spec: &SessionSpec<'_>,
+    deadline: Instant,
     parties: &mut Parties,
     record: &mut Record,
 ) -> Result<(), Failure> {
@@ -220,7 +217,7 @@ async fn run_phases(
             plan: spec.plan.clone(),
             job: spec.job.clone(),
             token: token.clone(),
-            timeout_seconds: spec.timeout.as_secs().max(1),
+            timeout_ms: (deadline.saturating_duration_since(Instant::now()).as_millis() as u64).max(1000),
             weights: path(PrivateInput::Network, spec.weights),
             images: path(PrivateInput::Images, spec.images),
             credentials: credentials.next(),
@@ -309,12 +306,6 @@ fn random_bytes() -> Result<[u8; 16], Failure> {
     }
 }
 
-/// Processes the kernel has ended for want of memory since it started.
-pub(crate) fn oom_kills() -> u64 {
-    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
-    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
-}
-
 /// The party processes of one session.
 struct Parties {
     processes: Vec<PartyProcess>,
@@ -331,6 +322,8 @@ struct Parties {
     lead_ns: u64,
     /// Who counts what passes between them.
     counted_by: CountedBy,
+    /// What the harness had used of processors when parties on other hosts began to watch these, nanoseconds.
+    cpu_before_ns: u64,
 }
 
 impl Parties {
@@ -345,6 +338,7 @@ impl Parties {
             lengths_ns: HashMap::new(),
             lead_ns: LEAD_NS,
             counted_by: CountedBy::Link,
+            cpu_before_ns: 0,
         };
         for (index, role) in spec.profile.roles.iter().enumerate() {
             let started = match spec.hosts {
@@ -370,8 +364,10 @@ impl Parties {
     /// Lets the parties leave, or ends them, and reaps them all.
     async fn end(mut self, record: &mut Record, in_peace: bool, launched: bool) -> ExitReport {
         let mut report = ExitReport::default();
+        let mut harness_cpu_ns = 0;
         if in_peace {
             self.broadcast(&Command::Leave).await;
+            harness_cpu_ns = process_cpu_ns().saturating_sub(self.cpu_before_ns);
             let until = Instant::now() + 4 * GRACE;
             let mut gone = BTreeSet::new();
             while gone.len() < self.processes.len() {
@@ -432,6 +428,9 @@ impl Parties {
             } else if !exit.by_itself && in_peace {
                 report.causes.push((role, "did not end when asked to".into()));
             }
+        }
+        if launched {
+            remote::note_other_work(&mut record.usage, harness_cpu_ns);
         }
         report
     }

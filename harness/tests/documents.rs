@@ -1,5 +1,5 @@
 //! Commands in the documents: every one parses, those that only show something run, those that measure have cells, and the files
-//! they name are there.
+//! they name are there. And sources: each says at its head what it is for.
 //! The two commands of the README that build and test everything are the gate's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -16,20 +16,26 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every document of the repository, with its text: none may say what no test has read.
-fn documents() -> BTreeMap<PathBuf, String> {
-    let (mut documents, mut folders) = (BTreeMap::new(), vec![root()]);
+/// Every file of the repository whose name ends so, with its text.
+fn files(ending: &str) -> BTreeMap<PathBuf, String> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![root()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
             let made = name.starts_with('.') || ["target", "node_modules", "runs"].contains(&&*name);
             if entry.file_type().unwrap().is_dir() && !made {
                 folders.push(path);
-            } else if name.ends_with(".md") {
-                documents.insert(path.clone(), fs::read_to_string(path).unwrap());
+            } else if name.ends_with(ending) {
+                files.insert(path.clone(), fs::read_to_string(path).unwrap());
             }
         }
     }
+    files
+}
+
+/// Every document of the repository, with its text: none may say what no test has read.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let documents = files(".md");
     assert!(documents.len() > 15, "{:?}", documents.keys());
     documents
 }
@@ -57,22 +63,8 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 fn command(line: &str) -> Option<Vec<String>> {
     let starts = ["veilbench ", "cargo run --release -- ", "cargo run --release --example own_backend -- "];
     let rest = starts.iter().find_map(|start| line.strip_prefix(start))?;
-    let words = words(rest.split(" #").next().unwrap());
+    let words = shlex::split(rest).unwrap_or_else(|| panic!("a quote is not closed: {line}"));
     (words.first()?.starts_with(|first: char| first.is_ascii_lowercase())).then_some(words)
-}
-
-/// Words as a shell would split them, with single quotes.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
-    for character in text.chars() {
-        match character {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
-            other => word.push(other),
-        }
-    }
-    words.extend(Some(word).filter(|word| !word.is_empty()));
-    words
 }
 
 #[test]
@@ -127,20 +119,22 @@ fn commands_that_show_something_run_and_those_that_measure_have_cells() {
 }
 
 #[test]
-fn the_table_in_the_readme_is_what_its_command_makes_of_the_reference_run() {
+fn the_tables_in_the_readme_are_what_their_commands_make_of_the_runs() {
     let bench = Bench::new();
-    let copy = bench.folder().join("results/runs/reference");
-    fs::create_dir_all(&copy).unwrap();
-    for name in ["run.json", "samples.csv.gz", "traffic.csv.gz", "answers.csv.gz"] {
-        fs::copy(root().join("results/runs/reference").join(name), copy.join(name)).unwrap();
-    }
     let readme = bench.folder().join("README.md");
     fs::copy(root().join("README.md"), &readme).unwrap();
-    let output = bench.command(&["report", "results/runs/reference", "--splice", "README.md"]);
-    assert_eq!(output.code, 0, "{}", output.stderr);
+    for run in ["results/runs/reference", "results/runs/peers"] {
+        let (shipped, copy) = (root().join(run), bench.folder().join(run));
+        fs::create_dir_all(&copy).unwrap();
+        for name in ["run.json", "samples.csv.gz", "traffic.csv.gz", "answers.csv.gz"] {
+            fs::copy(shipped.join(name), copy.join(name)).unwrap();
+        }
+        let output = bench.command(&["report", run, "--splice", "README.md"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let summary = |folder: &Path| fs::read_to_string(folder.join("summary.md")).unwrap();
+        assert_eq!(summary(&copy), summary(&shipped), "{run}");
+    }
     assert_eq!(fs::read_to_string(&readme).unwrap(), fs::read_to_string(root().join("README.md")).unwrap());
-    let summary = |folder: &Path| fs::read_to_string(folder.join("summary.md")).unwrap();
-    assert_eq!(summary(&copy), summary(&root().join("results/runs/reference")));
 }
 
 #[test]
@@ -155,6 +149,19 @@ fn links_between_the_documents_lead_somewhere() {
                 assert!(there, "{} links to {target}", document.display());
             }
         }
+    }
+}
+
+#[test]
+fn every_source_file_says_at_its_head_what_it_is_for() {
+    let sources = files(".rs");
+    assert!(sources.len() > 500, "only {} sources were found", sources.len());
+    for (source, text) in sources {
+        assert!(
+            text.starts_with("//! "),
+            "{} begins without a line that says what it is for",
+            source.display()
+        );
     }
 }
 

@@ -153,6 +153,24 @@ fn other_work_on_a_host_marks_what_was_measured_there() {
     assert!(row.others_cpu_share.is_some_and(|share| share > 0.2 / cores), "{:?}", row.others_cpu_share);
 }
 
+/// What one host does while it waits for another is not what it does in the session.
+#[test]
+fn hosts_are_watched_for_one_time_however_late_one_of_them_comes() {
+    let bench = Bench::new();
+    let launch = ["--launch", "sh -c 'test \"$0\" = 127.0.0.1 || sleep 2; exec \"$@\"' {host}"];
+    let data = measured(&bench, &[SMALL, &HOSTS[..4], &launch].concat());
+    for repetition in 0..2 {
+        let rows = data.samples.iter().filter(|row| row.phase == Phase::Session && row.span.is_empty());
+        let rows = rows.filter(|row| row.repetition == repetition);
+        let (marks, roles): (Vec<_>, Vec<_>) = rows.partition(|row| row.is_commit_mark());
+        let [mark] = marks[..] else { panic!("{marks:?}") };
+        let times = roles.iter().map(|row| row.wall_ns.unwrap());
+        let (shortest, longest) = (times.clone().min().unwrap(), times.max().unwrap());
+        assert!(roles.len() == 2 && longest + 1_900_000_000 < mark.wall_ns.unwrap(), "{roles:?}; {mark:?}");
+        assert!(longest - shortest < 500_000_000, "{roles:?}");
+    }
+}
+
 #[test]
 fn a_launcher_that_outlasts_its_party_does_not_spoil_what_was_measured() {
     let bench = Bench::new();

@@ -4,9 +4,10 @@
 
 mod bench;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -73,6 +74,20 @@ fn figures(data: &RunData) -> (Vec<Sample>, Vec<Traffic>, Vec<Answer>) {
     (samples, traffic, answers)
 }
 
+/// Every file of a folder and of those in it, by its path from there.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut files, mut due) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(path) = due.pop() {
+        if path.is_dir() {
+            due.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
 #[test]
 fn shards_merged_are_the_run_that_measured_all_of_them_but_for_times() {
     let bench = Bench::new();
@@ -86,6 +101,17 @@ fn shards_merged_are_the_run_that_measured_all_of_them_but_for_times() {
     assert_eq!(merged.code, 0, "{}", merged.stderr);
     assert!(merged.stdout.contains("16 sessions merged, measured on one machine"), "{}", merged.stdout);
     assert_eq!(validate(&bench.folder().join("merged")).unwrap(), []);
+    let again = ["merge", "shards/2", "shards/3", "shards/1", "--into", "in another order/merged"];
+    fs::create_dir(bench.folder().join("in another order")).unwrap();
+    assert_eq!(bench.command(&again).code, 0);
+    let [files, others] = ["merged", "in another order/merged"].map(|name| files(&bench.folder().join(name)));
+    assert!(
+        ["summary.csv", "summary.md", "plots"]
+            .iter()
+            .all(|name| files.keys().any(|file| file.starts_with(name)))
+    );
+    assert_eq!(files.keys().collect::<Vec<_>>(), others.keys().collect::<Vec<_>>());
+    assert!(files.iter().all(|(name, bytes)| others[name] == *bytes), "derived files depend on the order");
     let (whole, merged) = (load(&bench, "run"), load(&bench, "merged"));
     assert_eq!(figures(&whole), figures(&merged));
     assert_eq!(whole.run.plans, merged.run.plans);
@@ -236,7 +262,7 @@ fn a_script_for_slurm_holds_scripts_that_bash_reads_with_every_option_as_it_was_
         assert!(script.contains(&format!("\n{line}\n")), "{script}");
     }
     assert!(
-        script.contains(r"-b clear -n 'mnist-.*|it'\''s' --set ckks.layout=latency --images 6 &"),
+        script.contains(r#"-b clear -n "mnist-.*|it's" --set 'ckks.layout=latency' --images 6 &"#),
         "{script}"
     );
     assert!(

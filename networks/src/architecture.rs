@@ -1,6 +1,6 @@
 //! The public half of a network: its layers, what they read and their shapes, without a single weight.
 
-mod activation;
+pub(crate) mod activation;
 mod check;
 mod cost;
 mod graph;
@@ -11,7 +11,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use activation::ActivationKind;
-pub(crate) use activation::{GELU_TANH_CUBE, GELU_TANH_SCALE};
 pub use check::{ArchitectureError, limits};
 pub use graph::Source;
 
@@ -28,7 +27,7 @@ pub enum Shape {
         /// Columns.
         width: usize,
     },
-    /// A vector of so many features.
+    /// A vector of this many features.
     Flat(usize),
 }
 

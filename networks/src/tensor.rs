@@ -54,7 +54,7 @@ impl<T: Copy> Tensor<T> {
     /// Images `start..start + count` as a batch of their own.
     ///
     /// # Panics
-    /// If there are not so many images.
+    /// If there are not this many images.
     pub fn slice(&self, start: usize, count: usize) -> Self {
         let len = self.shape.len();
         Self {

@@ -192,7 +192,7 @@ const FRAMING_VARIES_BYTES: u64 = 1 << 16;
 
 /// Sessions of one cell do the same work, so they exchange the same bytes.
 fn disagreements(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, findings: &mut Findings) {
-    let mut first: HashMap<(&str, Phase, Option<usize>, bool), (usize, u64)> = HashMap::new();
+    let mut first = HashMap::new();
     let mut said = BTreeSet::new();
     for (line, sample) in tables.samples.iter().filter(|(line, _)| !repeats.contains_key(line)) {
         let whole = sample.role == ALL_ROLES && sample.span.is_empty() && sample.phase != Phase::Session;

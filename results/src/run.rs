@@ -201,6 +201,12 @@ impl Run {
     /// The file's name in the run folder.
     pub const FILE: &'static str = "run.json";
 
+    /// Returns how far off the logits of a cell may be by its plan, by the cell's id.
+    #[must_use]
+    pub fn logit_tolerance(&self, cell: &str) -> Option<f64> {
+        self.plans.get(cell).and_then(|plan| PlanFigures::of(plan).tolerance).map(f64::from)
+    }
+
     /// Returns who counted the bytes of a cell, by the cell's id.
     #[must_use]
     pub fn counted_by(&self, cell: &str) -> CountedBy {

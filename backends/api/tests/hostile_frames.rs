@@ -1,7 +1,5 @@
 //! Frames from a hostile peer, such as the host of an enclave: a link gives the messages that were sent, or an
 //! error that names the peer, and never more than was sent.
-//!
-//! `VEILBENCH_FUZZ_SECONDS` lets the mutation run go on for longer.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's")]
 
@@ -11,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use veilbench_api::link::{Endpoint, Link, LinkError, LinkProfile, Token, pair};
+use veilbench_hostile::fuzz;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMIT: usize = 100_000;
@@ -119,35 +118,14 @@ fn messages_of_the_expected_lengths_arrive() {
 
 #[test]
 fn mutated_frames_end_in_an_error_that_names_the_peer() {
-    let seconds = std::env::var("VEILBENCH_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut state = 0x9E37_79B9_7F4A_7C15u64;
-    let mut next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
-    let mut sessions = 0u64;
-    while sessions < 20 || Instant::now() < end {
-        let lengths: Vec<_> = (0..=next() % 4).map(|_| [0, 3, 40, 66_000][next() % 4]).collect();
-        let mut bytes = frames(&lengths);
-        for _ in 0..=next() % 3 {
-            // Half of the changes hit the first headers.
-            let reach = if next() % 2 == 0 { bytes.len().min(60) } else { bytes.len() };
-            let position = next() % reach.max(1);
-            match next() % 4 {
-                0 => bytes[position] = next() as u8,
-                1 => bytes[position] ^= 1 << (next() % 8),
-                2 => bytes.truncate(position.max(1)),
-                _ => bytes.insert(position, next() as u8),
-            }
+    fuzz("frames", 1, |draw, bytes| {
+        let lengths: Vec<_> = (0..=draw.below(4)).map(|_| *draw.one(&[0, 3, 40, 66_000])).collect();
+        *bytes = draw.mutated(&[frames(&lengths)], &[]);
+        let (received, error) = received(bytes.clone(), draw.below(2) == 0);
+        if received.iter().map(|length| length + 24).sum::<usize>() > bytes.len() {
+            return Err(format!("of {} bytes came messages of {received:?}", bytes.len()));
         }
-        let sent = bytes.len();
-        let (received, error) = received(bytes, next() % 2 == 0);
-        assert!(received.iter().map(|length| length + 24).sum::<usize>() <= sent);
-        assert!(error.to_string().starts_with("link to client: "), "{error}");
-        sessions += 1;
-    }
-    println!("{sessions} sessions");
+        let error = error.to_string();
+        if error.starts_with("link to client: ") { Ok(()) } else { Err(error) }
+    });
 }

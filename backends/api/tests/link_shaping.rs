@@ -9,7 +9,7 @@ use veilbench_api::LinkProfile;
 use veilbench_api::link::{Link, pair};
 
 /// A message may come late because the machine is busy, but never early: every run is held against the
-/// lower bound, and the fastest of at most so many against the upper one.
+/// lower bound, and the fastest of at most this many against the upper one.
 const REPETITIONS: u32 = 20;
 /// What keeps a machine busy may do so for longer than a run: each waits this much longer than the one before.
 const PAUSE: Duration = Duration::from_millis(25);

@@ -144,6 +144,8 @@ def serve(roles):
     channel.write({"type": "hello", "protocol": PROTOCOL})
     try:
         session = Session(channel, channel.read("brief"))
+        if session.role not in roles:
+            raise ValueError(f"serve has no class for the role {session.role}, but for {', '.join(sorted(roles))}")
         role = roles[session.role](session)
         while _phase(channel, session, role):
             pass
@@ -155,8 +157,17 @@ def serve(roles):
         sys.exit(1)
     except Exception as error:
         traceback.print_exc()
-        channel.write({"type": "failed", "reason": f"{type(error).__name__}: {error}"})
+        channel.write({"type": "failed", "reason": _reason(error)})
         sys.exit(1)
+
+
+def _reason(error):
+    """What went wrong and in which line, of the role's own files where one of them took part."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if os.path.realpath(frame.filename) != os.path.realpath(__file__)]
+    frame = next((frame for frame in reversed(own) if os.path.dirname(os.path.realpath(frame.filename)) == os.getcwd()), (own or frames)[-1])
+    hint = f" (this is {sys.executable}; see [install] in PROTOCOL.md)" if isinstance(error, ImportError) else ""
+    return f"{type(error).__name__}: {error}{hint}, in {os.path.basename(frame.filename)} line {frame.lineno}"
 
 
 def _phase(channel, session, role):
@@ -174,7 +185,7 @@ def _phase(channel, session, role):
     else:
         logits = role.online(count, images)
     ended = time.monotonic_ns()
-    logits = memoryview(logits or b"").cast("B")
+    logits = memoryview(b"" if logits is None else logits).cast("B")
     done = {"type": "done", "started_ns": started, "ended_ns": ended, "spans": session._take_spans(), "bytes": len(logits)}
     reported = session._take_reported()
     if reported:

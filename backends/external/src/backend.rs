@@ -12,14 +12,14 @@ use veilbench_api::{
 };
 use veilbench_networks::{Architecture, Op, Polynomial};
 
-use crate::architecture::operator;
-use crate::digest::digest;
+use crate::briefing::architecture::operator;
 use crate::error::ManifestError;
+use crate::install::digest::digest;
+use crate::install::shipped::Shipped;
 use crate::isolation::Network;
+use crate::isolation::mesh::Mesh;
 use crate::manifest::{ENVIRONMENT, FOLDER, Install, Manifest, Supports};
-use crate::mesh::Mesh;
 use crate::party::ExternalParty;
-use crate::shipped::Shipped;
 
 /// A backend that is a folder.
 #[derive(Debug)]

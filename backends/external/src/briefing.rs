@@ -1,11 +1,15 @@
 //! What a party is told at the start: all that its role may know, and nothing else.
 
+pub(crate) mod architecture;
+mod npy;
+pub(crate) mod weights;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::weights::WeightPaths;
+use crate::briefing::weights::WeightPaths;
 
 /// The first message to a party.
 #[derive(Debug, Serialize)]

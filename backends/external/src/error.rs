@@ -56,9 +56,9 @@ pub enum ManifestError {
         backend: String,
         /// Its folder.
         folder: PathBuf,
-        /// Of the files that are there.
+        /// Digest of the files that are there.
         found: String,
-        /// Of those in the plan.
+        /// Digest of those in the plan.
         planned: String,
     },
     /// A field reads, and its value cannot be.

@@ -1,5 +1,9 @@
 //! Making what a backend needs: an environment of its own, by the commands of its manifest.
 
+pub(crate) mod digest;
+mod interpreter;
+pub(crate) mod shipped;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -12,9 +16,8 @@ use rustix::io::Errno;
 
 use crate::backend::External;
 use crate::error::InstallError;
-use crate::interpreter;
-use crate::process::{ENVIRONMENT, finish};
-use crate::tail::Tail;
+use crate::party::process::{ENVIRONMENT, finish};
+use crate::party::tail::Tail;
 
 /// Says which commands made an environment, so that other ones make it anew. Written last: an environment without it is
 /// not whole.

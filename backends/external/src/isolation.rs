@@ -3,6 +3,8 @@
 //! Whatever a system sends to an address outside has no way there, and the kernel counts the attempt. Done by `unshare`
 //! of util-linux, where namespaces of users are allowed or as root, and by `ip` of iproute2 where that is there.
 
+pub(crate) mod mesh;
+
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek};
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use veilbench_api::Plan;
 
 use crate::error::ExternalError;
-use crate::process::{PATH, succeeds};
+use crate::party::process::{PATH, succeeds};
 
 /// Which network a party's process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,30 +18,18 @@
 //! Protection of the machine from a backend: its commands run with the user's rights, though without a network where
 //! namespaces are allowed.
 
-mod architecture;
 mod backend;
 mod briefing;
-mod digest;
 mod error;
-mod figures;
 mod install;
-mod interpreter;
 mod isolation;
 mod manifest;
-mod mesh;
-mod npy;
 mod party;
 mod private_folder;
-mod process;
-mod protocol;
-mod shipped;
-mod strays;
-mod tail;
-mod weights;
 
 pub use backend::External;
 pub use error::{ExternalError, InstallError, KILLED, MEMORY_SHORT, ManifestError};
+pub use install::shipped::Shipped;
 pub use manifest::{ImageSeconds, Install, Limits, Manifest, ManifestRole, OPERATORS};
+pub use party::protocol::PROTOCOL_VERSION;
 pub use private_folder::PrivateFolder;
-pub use protocol::PROTOCOL_VERSION;
-pub use shipped::Shipped;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use veilbench_api::{Adversary, CountedBy, Learned, PrivateInput, Technology};
 
-pub use crate::architecture::OPERATORS;
+pub use crate::briefing::architecture::OPERATORS;
 use crate::error::ManifestError;
-use crate::protocol::PROTOCOL_VERSION;
+use crate::party::protocol::PROTOCOL_VERSION;
 
 /// The file's name in the backend's folder.
 const FILE: &str = "backend.toml";
@@ -164,7 +164,7 @@ pub struct Supports {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ImageSeconds {
-    /// Of every network.
+    /// The same for every network.
     Same(f64),
     /// By network; `other` stands for those that are not named.
     Each(BTreeMap<String, f64>),

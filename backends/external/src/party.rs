@@ -1,5 +1,11 @@
 //! One role of an external backend: carries its process through the phases and its messages over the links.
 
+mod figures;
+pub(crate) mod process;
+pub(crate) mod protocol;
+mod strays;
+pub(crate) mod tail;
+
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -9,16 +15,16 @@ use veilbench_api::{
 };
 use veilbench_networks::{Shape, Tensor};
 
-use crate::architecture::describe;
 use crate::backend::External;
 use crate::briefing::Briefing;
+use crate::briefing::architecture::describe;
+use crate::briefing::weights::WeightFiles;
 use crate::error::{ExternalError, says_memory_is_short};
+use crate::isolation::mesh::{self, Mesh};
 use crate::isolation::{self, Network};
 use crate::manifest::Limits;
-use crate::mesh::{self, Mesh};
-use crate::process::{PartyProcess, Start};
-use crate::protocol::{Command, Event, PROTOCOL_VERSION, PartySpan, Reported};
-use crate::weights::WeightFiles;
+use crate::party::process::{PartyProcess, Start};
+use crate::party::protocol::{Command, Event, PROTOCOL_VERSION, PartySpan, Reported};
 
 /// Most named parts of one phase.
 const MOST_SPANS: usize = 256;
@@ -52,7 +58,7 @@ pub(crate) struct ExternalParty {
 enum Logits {
     /// Nothing is due.
     None,
-    /// One `f32` for each class of each of so many images.
+    /// One `f32` for each class of each of this many images.
     Due(usize),
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use veilbench_api::conformance::test_networks;
 use veilbench_api::local_session::{LocalSession, PartyOutcome};
 use veilbench_api::{Backend, Error};
-use veilbench_external::External;
+use veilbench_external::{External, KILLED};
 use veilbench_networks::evaluate::evaluate;
 use veilbench_networks::{Network, Tensor};
 
@@ -133,6 +133,7 @@ fn every_misbehaviour_is_an_error_that_says_so() {
         ("four-gigabytes", "exceeds the limit"),
         ("orphan", "leaves a child behind"),
         ("segfault", "ended with signal: 11"),
+        ("killed", KILLED),
         ("memory", "the party is out of memory"),
         ("memory-of-cpp", "the party is out of memory: the party's process ended with signal: 6"),
         ("memory-of-torch", "the party is out of memory: RuntimeError: DefaultCPUAllocator"),

@@ -13,7 +13,7 @@ impl<T: Copy + Default> Wiped<T> {
         Self(vec![T::default(); count])
     }
 
-    /// Empty, with room for so many.
+    /// Empty, with room for this many.
     pub fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
     }

@@ -17,7 +17,7 @@ pub enum Input {
         /// Columns.
         width: usize,
     },
-    /// So many values, of whatever image.
+    /// This many values, of whatever image.
     Flat(usize),
 }
 

@@ -1,19 +1,15 @@
 //! `veilbench data`.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use veilbench_datasets::{
     Imported, KeptData, Options, Progress, State, Step, Store, add, fetch, import, kept, list, remove,
 };
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
-
-/// Time between two plain lines about one file.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+use crate::meter::Meter;
 
 #[derive(Args, Debug)]
 pub(super) struct Data {
@@ -64,7 +60,8 @@ impl Data {
             Action::List => return show(&store),
             Action::Fetch { id } => {
                 let mut meter = Meter::new();
-                let fetched = fetch(&store, id, &mut |progress| meter.tell(&progress));
+                meter.begin("{msg}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left {wide_bar}", 0);
+                let fetched = fetch(&store, id, &mut |progress| tell(&mut meter, progress));
                 meter.end();
                 conclude(&fetched?)?;
             }
@@ -130,45 +127,10 @@ fn conclude(imported: &Imported) -> Result<(), Error> {
     Ok(())
 }
 
-/// Progress of a download: a bar on a terminal, plain lines elsewhere.
-enum Meter {
-    Bar(ProgressBar),
-    Plain { last: Option<(usize, Instant)> },
-}
-
-impl Meter {
-    fn new() -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self::Plain { last: None };
-        }
-        let template = "{msg}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left {wide_bar}";
-        let bar = ProgressBar::new(0);
-        bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
-        Self::Bar(bar)
-    }
-
-    fn tell(&mut self, progress: &Progress<'_>) {
-        let Progress { file, number, files, received_bytes, total_bytes } = *progress;
-        match self {
-            Self::Bar(bar) => {
-                bar.set_length(total_bytes.unwrap_or(received_bytes));
-                bar.set_position(received_bytes);
-                bar.set_message(format!("{number}/{files} {file}"));
-            }
-            Self::Plain { last } => {
-                if last.is_none_or(|(known, time)| known != number || time.elapsed() >= PLAIN_INTERVAL) {
-                    let total = total_bytes.map_or_else(String::new, |total| format!(" of {total}"));
-                    let _unread =
-                        writeln!(std::io::stderr(), "{number}/{files} {file}: {received_bytes}{total} bytes");
-                    *last = Some((number, Instant::now()));
-                }
-            }
-        }
-    }
-
-    fn end(&self) {
-        if let Self::Bar(bar) = self {
-            bar.finish_and_clear();
-        }
-    }
+fn tell(meter: &mut Meter, progress: Progress<'_>) {
+    let Progress { file, number, files, received_bytes, total_bytes } = progress;
+    let file = format!("{number}/{files} {file}");
+    let total = total_bytes.map_or_else(String::new, |total| format!(" of {total}"));
+    let line = format!("{file}: {received_bytes}{total} bytes");
+    meter.at(received_bytes, total_bytes.unwrap_or(u64::MAX), file, || line);
 }

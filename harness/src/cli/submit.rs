@@ -4,6 +4,7 @@ mod kubernetes;
 mod parallel;
 mod slurm;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -101,10 +102,6 @@ fn program() -> Result<String, Error> {
 }
 
 /// A word so that a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
-    if word.chars().all(plain) && !word.is_empty() {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+fn quoted(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).expect("arguments of a program have no zero byte")
 }

@@ -59,7 +59,8 @@ pub(crate) struct RoleBriefing {
     pub(crate) plan: Plan,
     pub(crate) job: Job,
     pub(crate) token: Token,
-    pub(crate) timeout_seconds: u64,
+    /// What is left of the session's time, milliseconds: starting parties on other hosts takes some of it.
+    pub(crate) timeout_ms: u64,
     /// The model file, for the role that holds the weights.
     pub(crate) weights: Option<PathBuf>,
     /// The prepared images, for the role that holds them.
@@ -181,7 +182,7 @@ impl Answered {
         }
     }
 
-    /// The answer of each of so many images.
+    /// The answer of each of this many images.
     pub(crate) fn each(&self, images: usize) -> Vec<ImageAnswer<'_>> {
         match self {
             Self::Logits(logits) => {

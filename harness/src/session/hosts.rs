@@ -68,7 +68,7 @@ impl FromStr for Launch {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let words = words(text)?;
+        let words = shlex::split(text).ok_or("a quote is not closed")?;
         if !words.iter().any(|word| word.contains(HOST)) {
             return Err(format!("the command has no {HOST}, so every role would run at the same place"));
         }
@@ -77,29 +77,6 @@ impl FromStr for Launch {
 }
 
 const HOST: &str = "{host}";
-
-/// Splits at spaces outside single and double quotes; no shell reads the command.
-fn words(text: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in text.chars() {
-        match quote {
-            Some(end) if c == end => quote = None,
-            None if c == '\'' || c == '"' => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            None if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    match quote {
-        Some(end) => Err(format!("a {end} is not closed")),
-        None => {
-            words.extend(word);
-            Ok(words)
-        }
-    }
-}
 
 /// Roles on hosts, checked.
 #[derive(Clone, Debug)]
@@ -279,7 +256,7 @@ mod tests {
     }
 
     fn resolve(arguments: &str, names: &[&str]) -> Result<Option<Hosts>, String> {
-        let arguments = std::iter::once("veilbench".to_owned()).chain(words(arguments).unwrap());
+        let arguments = std::iter::once("veilbench".to_owned()).chain(shlex::split(arguments).unwrap());
         let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
         let backends = all();
         let chosen =
@@ -289,8 +266,9 @@ mod tests {
 
     #[test]
     fn a_command_is_split_at_spaces_outside_quotes() {
-        assert_eq!(words("ssh  -o 'A B' \"c d\"e ''").unwrap(), ["ssh", "-o", "A B", "c de", ""]);
-        assert!(words("ssh 'a").is_err());
+        let Launch(words) = "ssh  -o 'A B' \"c d\"e '' {host}".parse().unwrap();
+        assert_eq!(words, ["ssh", "-o", "A B", "c de", "", "{host}"]);
+        assert!("ssh 'a {host}".parse::<Launch>().is_err());
         assert!("ssh alice".parse::<Launch>().unwrap_err().contains("no {host}"));
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn same_program(report: &HostReport, due: &str) -> Result<(), String>
     ))
 }
 
-/// Whether a host's kernel has ended a process for want of memory since it had ended so many. What cannot be asked any more is
+/// Whether a host's kernel has ended a process for want of memory since it had ended this many. What cannot be asked any more is
 /// not known to have.
 pub(crate) async fn ran_out_of_memory(
     hosts: &Hosts,

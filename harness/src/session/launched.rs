@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use veilbench_results::Machine;
 
 use crate::record::provenance;
-use crate::session::oom_kills;
+use crate::session::memory::oom_kills;
 use crate::session::process::{ENVIRONMENT, EXECUTABLE};
 
 /// Where a party runs, as the harness tells it.

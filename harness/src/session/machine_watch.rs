@@ -75,51 +75,61 @@ impl MachineWatch {
     /// `parties_cpu_ns` is what the session's processes used in all.
     pub(crate) fn end(self, parties_cpu_ns: u64) -> OtherWork {
         let Some((before, after)) = self.ticks.zip(Ticks::now()) else { return OtherWork::default() };
-        let own_ns = self.own_cpu_ns() + parties_cpu_ns;
+        let own_ns = (process_cpu_ns() - self.own_cpu_ns).saturating_add(parties_cpu_ns);
         let (busy_ns, steal_ns) = after.since(before);
         OtherWork { others_cpu_ns: Some(busy_ns.saturating_sub(own_ns)), steal_ns: Some(steal_ns) }
     }
-
-    /// Processor time of the harness itself since the start.
-    pub(crate) fn own_cpu_ns(&self) -> u64 {
-        process_cpu_ns() - self.own_cpu_ns
-    }
 }
 
-/// What a party's host did while the party was there, as the party tells it.
+/// What a party's host did from when all parties were there until they were told to leave, as the party tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostWork {
     /// The kernel and its start: hosts that are one machine have the same.
     pub(crate) boot: u64,
-    /// From the party's first command to its last, nanoseconds.
+    /// How long that was, nanoseconds.
     pub(crate) watched_ns: u64,
+    /// Processor time of the party and of those that worked for it meanwhile, nanoseconds.
+    pub(crate) own_cpu_ns: u64,
     /// Processor time of everything on the host, nanoseconds.
     pub(crate) busy_ns: u64,
     /// Processor time that the host's own host gave to others, nanoseconds.
     pub(crate) steal_ns: u64,
 }
 
-/// Watches the machine of a party on another host.
-pub(crate) struct HostWatch {
-    /// Open from the start: a role may forbid itself to open files.
+/// What a party needs to watch the machine that it is on, opened while it may open files: a role may forbid itself that later.
+pub(crate) struct HostView {
     stat: File,
     boot: u64,
+}
+
+impl HostView {
+    /// `None` where the kernel does not say.
+    pub(crate) fn open() -> Option<Self> {
+        Some(Self { stat: File::open(STAT).ok()?, boot: boot()? })
+    }
+
+    /// Begins to watch, in the process that the party stays in: one that isolates itself may begin anew in another.
+    pub(crate) fn watch(mut self) -> Option<HostWatch> {
+        let before = Ticks::read(&mut self.stat)?;
+        Some(HostWatch { view: self, started_ns: clock::now_ns(), own_cpu_ns: process_cpu_ns(), before })
+    }
+}
+
+/// Watches the machine of a party on another host.
+pub(crate) struct HostWatch {
+    view: HostView,
     started_ns: u64,
+    own_cpu_ns: u64,
     before: Ticks,
 }
 
 impl HostWatch {
-    /// `None` where the kernel does not say.
-    pub(crate) fn start() -> Option<Self> {
-        let mut stat = File::open(STAT).ok()?;
-        let before = Ticks::read(&mut stat)?;
-        Some(Self { stat, boot: boot()?, started_ns: clock::now_ns(), before })
-    }
-
-    pub(crate) fn end(mut self) -> Option<HostWork> {
-        let (busy_ns, steal_ns) = Ticks::read(&mut self.stat)?.since(self.before);
+    /// `workers_cpu_ns` is what processes used that worked for the party and began since the start.
+    pub(crate) fn end(mut self, workers_cpu_ns: u64) -> Option<HostWork> {
+        let (busy_ns, steal_ns) = Ticks::read(&mut self.view.stat)?.since(self.before);
         let watched_ns = clock::now_ns().saturating_sub(self.started_ns);
-        Some(HostWork { boot: self.boot, watched_ns, busy_ns, steal_ns })
+        let own_cpu_ns = (process_cpu_ns() - self.own_cpu_ns).saturating_add(workers_cpu_ns);
+        Some(HostWork { boot: self.view.boot, watched_ns, own_cpu_ns, busy_ns, steal_ns })
     }
 }
 
@@ -130,14 +140,14 @@ pub(crate) fn boot() -> Option<u64> {
 }
 
 /// What else each party's host did: all processor time but that of the session's parties on the same machine, and of the
-/// harness where it is that machine too. `None` for all unless every party said what its host did and what it used itself.
-pub(crate) fn beside(parties: &[Option<(HostWork, u64)>], harness: (Option<u64>, u64)) -> Vec<OtherWork> {
-    let Some(known) = parties.iter().copied().collect::<Option<Vec<(HostWork, u64)>>>() else {
+/// harness where it is that machine too, of the same time. `None` for all unless every party said what its host did.
+pub(crate) fn beside(parties: &[Option<HostWork>], harness: (Option<u64>, u64)) -> Vec<OtherWork> {
+    let Some(known) = parties.iter().copied().collect::<Option<Vec<HostWork>>>() else {
         return vec![OtherWork::default(); parties.len()];
     };
     let (harness_boot, harness_cpu_ns) = harness;
-    let other = |&(host, _): &(HostWork, u64)| {
-        let of_session = known.iter().filter(|(mate, _)| mate.boot == host.boot).map(|(_, cpu_ns)| *cpu_ns);
+    let other = |host: &HostWork| {
+        let of_session = known.iter().filter(|mate| mate.boot == host.boot).map(|mate| mate.own_cpu_ns);
         let of_harness = (harness_boot == Some(host.boot)).then_some(harness_cpu_ns);
         let own_ns = of_session.chain(of_harness).fold(0, u64::saturating_add);
         OtherWork { others_cpu_ns: Some(host.busy_ns.saturating_sub(own_ns)), steal_ns: Some(host.steal_ns) }
@@ -211,28 +221,40 @@ mod tests {
 
     #[test]
     fn on_another_host_what_parties_there_used_is_not_that_of_others() {
-        let host = |boot, busy_ns| HostWork { boot, watched_ns: 100, busy_ns, steal_ns: boot };
-        let others = |parties: &[Option<(HostWork, u64)>]| -> Vec<Option<u64>> {
+        let host = |boot, busy_ns, own_cpu_ns| HostWork {
+            boot,
+            watched_ns: 100,
+            own_cpu_ns,
+            busy_ns,
+            steal_ns: boot,
+        };
+        let others = |parties: &[Option<HostWork>]| -> Vec<Option<u64>> {
             beside(parties, (Some(3), 5)).iter().map(|work| work.others_cpu_ns).collect()
         };
         // Two parties share the first machine, and the harness runs on the third.
-        let parties = [(host(1, 60), 20), (host(2, 40), 39), (host(1, 62), 30), (host(3, 9), 2)].map(Some);
+        let parties = [host(1, 60, 20), host(2, 40, 39), host(1, 62, 30), host(3, 9, 2)].map(Some);
         assert_eq!(others(&parties), [Some(10), Some(1), Some(12), Some(2)]);
         assert_eq!(beside(&parties, (None, 5))[3].others_cpu_ns, Some(7));
         assert_eq!(beside(&parties, (None, 5))[1].steal_ns, Some(2));
-        assert_eq!(others(&[Some((host(1, 5), 9))]), [Some(0)]);
+        assert_eq!(others(&[Some(host(1, 5, 9))]), [Some(0)]);
         // Of a party that said nothing nobody knows where its time went.
         assert_eq!(others(&[parties[0], None]), [None, None]);
     }
 
     #[test]
-    fn a_party_sees_what_its_host_does() {
-        let watch = HostWatch::start().unwrap();
+    fn a_party_sees_what_its_host_does_and_what_itself_used_meanwhile() {
+        // What the party did before is none of it.
+        let before_ns = process_cpu_ns();
+        while process_cpu_ns() - before_ns < 100_000_000 {
+            std::hint::spin_loop();
+        }
+        let (watch, used_ns) = (HostView::open().unwrap().watch().unwrap(), process_cpu_ns());
         let work = beside_another_process(|| {
             std::thread::sleep(Duration::from_millis(400));
-            watch.end().unwrap()
+            watch.end(7).unwrap()
         });
         assert!(work.busy_ns > 100_000_000 && work.watched_ns >= 400_000_000, "{work:?}");
+        assert!((7..=process_cpu_ns() - used_ns + 1_000_000).contains(&work.own_cpu_ns), "{work:?}");
         assert_eq!(Some(work.boot), boot());
     }
 

@@ -14,7 +14,7 @@ use veilbench_networks::{Shape, Tensor, import};
 use crate::session::clock;
 use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
 use crate::session::launched::{self, HostReport};
-use crate::session::machine_watch::HostWatch;
+use crate::session::machine_watch::HostView;
 use crate::session::process::ProcessStatus;
 use crate::session::transfer::{RoleFile, TransferError};
 
@@ -33,11 +33,9 @@ pub(crate) fn serve(backends: &[Box<dyn Backend>]) -> Result<(), PartyError> {
 }
 
 fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), PartyError> {
-    let mut watch = None;
     let briefing = loop {
         match control.next_command()? {
             Command::Inspect => {
-                watch = HostWatch::start();
                 let report = HostReport::here().map_err(PartyError::Executable)?;
                 control.tell(&Event::Host(Box::new(report)))?;
             }
@@ -52,7 +50,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
             .map_err(|error| PartyError::Control(error.into()))?;
     }
-    let timeout = Duration::from_secs(briefing.timeout_seconds);
+    let timeout = Duration::from_millis(briefing.timeout_ms);
     let deadline = Instant::now() + timeout;
     let external: External;
     let backend: &dyn Backend = match &briefing.origin {
@@ -67,7 +65,9 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
             .ok_or_else(|| PartyError::Backend(briefing.backend.clone()))?
             .as_ref(),
     };
+    let host = briefing.place.as_ref().and_then(|_| HostView::open());
     backend.isolate(briefing.role)?;
+    let watch = host.and_then(HostView::watch);
     let status = ProcessStatus::open("self");
     let profile = backend.profile();
     let role = profile.roles.get(briefing.role).ok_or(PartyError::OutOfTurn)?;
@@ -156,7 +156,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
                     workers.map_or(figures.peak_rss_bytes, |workers| workers.peak_rss_bytes);
                 let workers_cpu_ns = workers.map_or(0, |workers| workers.cpu_ns);
                 figures.cpu_ns = Some(process_cpu_ns() + workers_cpu_ns);
-                figures.host = watch.and_then(HostWatch::end);
+                figures.host = watch.and_then(|watch| watch.end(workers_cpu_ns));
                 return control.tell(&Event::Left(figures));
             }
             _ => return Err(PartyError::OutOfTurn),

@@ -190,7 +190,7 @@ impl StatusFigures {
     /// Whether a process can have such figures.
     pub(crate) fn are_plausible(&self) -> bool {
         let figures = [self.peak_rss_bytes, self.involuntary_switches, self.cpu_ns];
-        let host = self.host.map(|host| [host.watched_ns, host.busy_ns, host.steal_ns]);
+        let host = self.host.map(|host| [host.watched_ns, host.own_cpu_ns, host.busy_ns, host.steal_ns]);
         figures.into_iter().flatten().chain(host.into_iter().flatten()).all(is_plausible)
     }
 }
@@ -248,8 +248,9 @@ mod tests {
             |involuntary_switches| StatusFigures { involuntary_switches, ..StatusFigures::default() };
         assert!(figures(None).are_plausible() && figures(Some(1 << 40)).are_plausible());
         assert!(!figures(Some(u64::MAX)).are_plausible());
-        let host = HostWork { boot: u64::MAX, watched_ns: 1, busy_ns: 1, steal_ns: 0 };
+        let host = HostWork { boot: u64::MAX, watched_ns: 1, own_cpu_ns: 0, busy_ns: 1, steal_ns: 0 };
         let on = |host| StatusFigures { host: Some(host), ..StatusFigures::default() };
         assert!(on(host).are_plausible() && !on(HostWork { busy_ns: u64::MAX, ..host }).are_plausible());
+        assert!(!on(HostWork { own_cpu_ns: u64::MAX, ..host }).are_plausible());
     }
 }

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use tokio::sync::watch;
 use veilbench_api::PrivateInput;
 use veilbench_api::link::LinkFigures;
+use veilbench_api::recorder::process_cpu_ns;
 
 use super::{Failure, IMPLAUSIBLE, LEAD_NS, Parties, SessionSpec, Usage};
 use crate::record::provenance;
 use crate::session::control::{Command, Event, is_plausible};
-use crate::session::inspection::{self, same_program};
+use crate::session::inspection::same_program;
 use crate::session::transfer::{CHUNK, FileDue};
 use crate::session::{clock, machine_watch};
 
@@ -22,29 +22,9 @@ const QUESTIONS: usize = 9;
 /// The longest lead that a slow control channel gets.
 const LONGEST_LEAD_NS: u64 = 1_000_000_000;
 
-/// Whether the host of a party that ended without a word has since ended a process for want of memory. `kills_before` are the
-/// counts of their kernels in the order of the roles, `detail` what became of the parties.
-pub(super) async fn ran_out_of_memory(
-    spec: &SessionSpec<'_>,
-    kills_before: &[Option<u64>],
-    detail: &str,
-    stop: &mut watch::Receiver<bool>,
-) -> bool {
-    let Some(hosts) = spec.hosts else { return false };
-    for (role, kills_before) in spec.profile.roles.iter().zip(kills_before) {
-        if let Some(kills_before) = *kills_before
-            && detail.contains(&format!("{}: ended ", hosts.party(&role.name)))
-            && inspection::ran_out_of_memory(hosts, hosts.of(&role.name), kills_before, stop).await
-        {
-            return true;
-        }
-    }
-    false
-}
-
-/// Notes what else the hosts of the parties did.
+/// Notes what else the hosts of the parties did; `harness_cpu_ns` is what the harness used meanwhile.
 pub(super) fn note_other_work(usage: &mut [Usage], harness_cpu_ns: u64) {
-    let parties: Vec<_> = usage.iter().map(|usage| usage.figures.host.zip(usage.cpu_ns)).collect();
+    let parties: Vec<_> = usage.iter().map(|usage| usage.figures.host).collect();
     let work = machine_watch::beside(&parties, (machine_watch::boot(), harness_cpu_ns));
     for (usage, work) in usage.iter_mut().zip(work) {
         usage.others = work;
@@ -57,7 +37,7 @@ impl Parties {
         self.processes.iter().map(|party| party.oom_kills).collect()
     }
 
-    /// Refuses to measure two programs as if they were one.
+    /// Refuses to measure two programs as if they were one. What the hosts do is watched from then on: all parties are there.
     pub(super) async fn compare_programs(&mut self) -> Result<(), Failure> {
         self.broadcast(&Command::Inspect).await;
         let reports = self.gather(|answer| match answer {
@@ -71,6 +51,7 @@ impl Parties {
             let same = same_program(&report, &due);
             same.map_err(|reason| Failure::Error(format!("{}: {reason}", party.role)))?;
         }
+        self.cpu_before_ns = process_cpu_ns();
         Ok(())
     }
 

@@ -20,7 +20,7 @@ const MADE_UP_IMAGES: usize = 64;
 /// Where the ranges of a network's activations are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Calibration {
-    /// So many images of the data's training part, or of the data itself where it has none.
+    /// This many images of the data's training part, or of the data itself where it has none.
     Images(usize),
     /// Images of their own.
     Data(PathBuf),
@@ -55,7 +55,7 @@ pub(crate) struct OwnOptions {
     /// The same of the images of --calibrate PATH, for which --pixel-max does not hold
     #[arg(long, value_name = "X", help_heading = "Your own images")]
     calibrate_pixel_max: Option<f32>,
-    /// Take the ranges of activations from these images, or from so many of the data's own [default: its training part, if
+    /// Take the ranges of activations from these images, or from this many of the data's own [default: its training part, if
     /// the file states no ranges]
     #[arg(long, value_name = "PATH|N", help_heading = "Your own images")]
     calibrate: Option<Calibration>,
@@ -72,7 +72,7 @@ pub(crate) struct Calibrating {
 }
 
 impl Calibrating {
-    /// So many training images of a published set, as far as there are so many.
+    /// This many training images of a published set, as far as there are so many.
     ///
     /// # Errors
     /// If they do not fit the network.

@@ -19,7 +19,7 @@ pub(crate) fn normalise(dataset: &ImageSet, network: &Network) -> Result<Tensor,
     normalised(&dataset.pixels.scaled(), [channels, height * width], network)
 }
 
-/// Pixels from 0 to 1, of images of so many channels and pixels a channel, red before blue, as the network wants them.
+/// Pixels from 0 to 1, of images of this many channels and pixels a channel, red before blue, as the network wants them.
 ///
 /// # Errors
 /// If its normalisation is for other channels, or it takes images of another size.

@@ -110,7 +110,7 @@ fn holdings(backend: &dyn Backend, network: &str, images: &str) -> Vec<(bool, bo
     holdings
 }
 
-/// A session of so many images has to last for a second or so.
+/// A session of this many images has to last for a second or so.
 fn check(backend: &dyn Backend, network: &str, images: &str) {
     let profile = backend.profile();
     let held = holdings(backend, network, images);

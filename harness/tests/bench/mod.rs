@@ -92,7 +92,7 @@ impl Bench {
         }
     }
 
-    /// Waits until the harness has so many party processes.
+    /// Waits until the harness has this many party processes.
     pub(crate) fn wait_for_parties(&self, harness: u32, count: usize) -> Vec<u32> {
         let start = Instant::now();
         loop {

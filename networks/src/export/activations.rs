@@ -2,7 +2,7 @@
 
 use super::graph::Builder;
 use super::nodes::{float, per_channel};
-use crate::architecture::{GELU_TANH_CUBE, GELU_TANH_SCALE};
+use crate::architecture::activation::{GELU_TANH_CUBE, GELU_TANH_SCALE};
 use crate::{ActivationKind, Parameters, Shape};
 
 pub(super) fn activation(

@@ -3,7 +3,7 @@
 use super::error::Reason;
 use super::layers::{Layers, Settle};
 use super::values::activation::{Activation, Form, LayerId, Polynomial};
-use crate::architecture::{GELU_TANH_CUBE, GELU_TANH_SCALE};
+use crate::architecture::activation::{GELU_TANH_CUBE, GELU_TANH_SCALE};
 use crate::{ActivationKind, Op, Parameters};
 
 /// What an activation was applied to: a polynomial of a layer's output.

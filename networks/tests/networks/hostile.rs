@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use crate::support::networks;
-use proptest::prelude::*;
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
 use veilbench_networks::{export, import};
 
 fn fixtures() -> Vec<Vec<u8>> {
@@ -22,23 +25,20 @@ fn import_and_check(bytes: &[u8]) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
-    #[test]
-    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        import_and_check(&bytes);
-    }
-
-    #[test]
-    fn mutated_exports_never_panic(network in networks(), changes in proptest::collection::vec(any::<(u16, u8)>(), 1..6)) {
-        let mut bytes = export::to_bytes(&network).unwrap();
-        for (place, value) in changes {
-            let place = usize::from(place) % bytes.len();
-            bytes[place] = value;
-        }
-        import_and_check(&bytes);
-    }
+#[test]
+fn mutated_files_and_random_bytes_are_survived() {
+    let mut runner = TestRunner::deterministic();
+    let random =
+        (0..20).map(|_| export::to_bytes(&networks().new_tree(&mut runner).unwrap().current()).unwrap());
+    let seeds: Vec<_> = random.chain(fixtures()).collect();
+    veilbench_hostile::fuzz("onnx", 3, |draw, bytes| {
+        *bytes = match draw.below(8) {
+            0 => (0..draw.below(400)).map(|_| draw.word() as u8).collect(),
+            _ => draw.mutated(&seeds, &[]),
+        };
+        import_and_check(bytes);
+        Ok(())
+    });
 }
 
 #[test]

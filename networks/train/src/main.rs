@@ -44,7 +44,7 @@ struct Arguments {
     /// Images a step, instead of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u64).range(2..))]
     batch: Option<u64>,
-    /// Train for so many steps, whatever the epochs.
+    /// Train for this many steps, whatever the epochs.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Threads libtorch computes with; the small reference networks were trained with one.
@@ -68,7 +68,7 @@ struct Arguments {
     /// Train on nine tenths of the training images, score the rest, write nothing: for choosing recipes.
     #[arg(long)]
     validate: bool,
-    /// Fail, after writing, unless the test accuracy is above so many percent.
+    /// Fail, after writing, unless the test accuracy is above this many percent.
     #[arg(long)]
     require: Option<f64>,
 }

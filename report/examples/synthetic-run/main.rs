@@ -1,15 +1,16 @@
 //! Writes a run folder that nobody measured, to try the report on: many backends, threat models, links, batches, failures.
 //!
-//! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged|machines]` makes the folder with about so many rows in
+//! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged|machines]` makes the folder with about ROWS rows in
 //! `samples.csv` (20,000 if not given) and derives its report. The same arguments give the same bytes.
 
 mod subjects;
 
 use std::{env, error::Error, fs, path::Path};
+use veilbench_made_up::{Costs, Part, mark};
 use veilbench_report::generate;
 use veilbench_results::{
-    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, ExternalRecord, HostRecord, Machine,
-    NetworkRecord, Phase, Run, Sample, Status, Traffic, write_table,
+    BackendRecord, Cell, DatasetRecord, ExternalRecord, HostRecord, Machine, NetworkRecord, Phase, Run,
+    Sample, Session, Status, write_table,
 };
 
 use subjects::{BACKENDS, Backend, NETWORKS, Network};
@@ -22,13 +23,6 @@ const BATCHES: [usize; 4] = [1, 4, 16, 64];
 const THREADS: [usize; 2] = [1, 2];
 const REPETITIONS: usize = 3;
 const ITERATIONS: usize = 4;
-
-#[derive(Default)]
-struct Tables {
-    samples: Vec<Sample>,
-    traffic: Vec<Traffic>,
-    answers: Vec<Answer>,
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -155,9 +149,9 @@ fn run() -> Run {
     run
 }
 
-/// Whole sessions until there are so many samples; first all backends and networks, then further batches, links and threads.
-fn tables(rows: usize, networks: usize) -> Tables {
-    let mut tables = Tables::default();
+/// Whole sessions until there are this many samples; first all backends and networks, then further batches, links and threads.
+fn tables(rows: usize, networks: usize) -> Session {
+    let mut tables = Session::default();
     for threads in THREADS {
         for link in LINKS {
             for batch in BATCHES {
@@ -185,7 +179,7 @@ fn tables(rows: usize, networks: usize) -> Tables {
     tables
 }
 
-fn sessions(tables: &mut Tables, backend: &Backend, network: Network, link: (&str, u64, u64), cell: &Cell) {
+fn sessions(tables: &mut Session, backend: &Backend, network: Network, link: (&str, u64, u64), cell: &Cell) {
     if backend.name.starts_with("ckks") && !network.0.ends_with("-poly") {
         failed(tables, cell, 0, Status::Unsupported, "ReLU is no polynomial; use the -poly network");
         return;
@@ -206,9 +200,8 @@ fn sessions(tables: &mut Tables, backend: &Backend, network: Network, link: (&st
     }
 }
 
-fn failed(tables: &mut Tables, cell: &Cell, repetition: usize, status: Status, detail: &str) {
-    let mark = Sample::new(RUN, cell, repetition, Phase::Session, ALL_ROLES);
-    tables.samples.push(Sample { status, detail: detail.to_owned(), ..mark });
+fn failed(tables: &mut Session, cell: &Cell, repetition: usize, status: Status, detail: &str) {
+    tables.samples.push(mark(RUN, cell, repetition, status, detail));
 }
 
 /// Between 95 and 115 percent, the same for the same arguments.
@@ -221,7 +214,7 @@ fn jitter(cell: &Cell, repetition: usize, iteration: usize) -> u64 {
 }
 
 fn session(
-    tables: &mut Tables,
+    tables: &mut Session,
     backend: &Backend,
     network: Network,
     link: (&str, u64, u64),
@@ -231,27 +224,27 @@ fn session(
     let (_, _, work, layers) = network;
     let batch = cell.batch as u64;
     let (round_trip, byte_ns) = (link.1, link.2);
-    let part = Part { backend, cell, repetition, iteration: 0, warm: false, phase: Phase::Setup, spans: &[] };
+    let part = Part { run: RUN, cell, repetition, iteration: 0, phase: Phase::Setup, roles: backend.roles };
     let setup = 4_000_000 + backend.setup_bytes * (1 + byte_ns);
-    part.write(tables, (setup, backend.setup_bytes, 2), &["keys"]);
+    measure(tables, part, (setup, backend.setup_bytes, 2), &["keys"], &[]);
     let rounds = 2 + backend.rounds * layers.len() as u64;
     let bytes = backend.bytes * batch * work / 2;
     let compute = (backend.fixed_ns + backend.image_ns * (batch - 1)) * work / 2 / cell.threads as u64;
     for iteration in 0..ITERATIONS {
         let share = jitter(cell, repetition, iteration) + if iteration == 0 { 40 } else { 0 };
         let stall = if iteration == 2 && repetition == 1 && batch == 4 { 6 } else { 1 };
-        let part = Part { iteration, warm: iteration > 0, phase: Phase::Offline, spans: &[], ..part };
+        let part = Part { iteration, phase: Phase::Offline, ..part };
         let offline = (
             compute * backend.offline / 100 + 20_000,
             bytes * backend.offline / 100,
             u64::from(backend.offline > 0),
         );
-        part.write(tables, offline, &["randomness"]);
+        measure(tables, part, offline, &["randomness"], &[]);
         let online = compute * share / 100 * stall + rounds * round_trip / 2 + bytes * 3 / 4 * byte_ns;
-        let part = Part { phase: Phase::Online, spans: layers, ..part };
-        part.write(tables, (online, bytes, rounds), &["encode", "decode"]);
+        let part = Part { phase: Phase::Online, ..part };
+        measure(tables, part, (online, bytes, rounds), &["encode", "decode"], layers);
         if iteration > 0 {
-            answers(tables, backend, cell, repetition, iteration);
+            answers(tables, backend, part);
         }
     }
     for (place, role) in backend.roles.iter().enumerate() {
@@ -259,110 +252,39 @@ fn session(
         let row = Sample::new(RUN, cell, repetition, Phase::Session, role);
         tables.samples.push(Sample { peak_rss_bytes: Some(peak), cpu_ns: Some(compute * 3), ..row });
     }
-    tables.samples.push(Sample::new(RUN, cell, repetition, Phase::Session, ALL_ROLES));
+    tables.samples.push(mark(RUN, cell, repetition, Status::Ok, ""));
 }
 
-/// One phase of one batch.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    backend: &'a Backend,
-    cell: &'a Cell,
-    repetition: usize,
-    iteration: usize,
-    warm: bool,
-    phase: Phase,
-    /// Layers, which the model owner has spans of.
-    spans: &'a [&'a str],
-}
-
-impl Part<'_> {
-    /// The first role sends three quarters of the bytes to the second, which sends back the rest.
-    fn write(&self, tables: &mut Tables, (wall_ns, bytes, rounds): (u64, u64, u64), spans: &[&str]) {
-        let (there, back) = (bytes - bytes / 4, bytes / 4);
-        let sent = [there, back, 0];
-        let received = [back, there, 0];
-        for (place, role) in self.backend.roles.iter().enumerate() {
-            tables.samples.push(Sample {
-                wall_ns: Some(wall_ns - wall_ns / 50 * place as u64),
-                cpu_ns: Some(wall_ns / (2 + place as u64)),
-                sent_bytes: Some(sent[place]),
-                received_bytes: Some(received[place]),
-                messages: Some(rounds),
-                rounds: Some(rounds),
-                ..self.row(role)
-            });
-            let names = spans.iter().map(|span| (*span).to_owned());
-            let layers = self.spans.iter().map(|layer| format!("layer:{layer}")).filter(|_| place == 1);
-            let names: Vec<String> =
-                if place == 1 { layers.collect() } else { names.filter(|_| place == 0).collect() };
-            let count = names.len() as u64;
-            for (index, span) in names.into_iter().enumerate() {
-                let wall_ns = wall_ns * 9 / 10 * (count - index as u64) * 2 / (count * (count + 1));
-                let row = self.row(role);
-                tables.samples.push(Sample {
-                    span,
-                    wall_ns: Some(wall_ns),
-                    cpu_ns: Some(wall_ns / 2),
-                    ..row
-                });
-            }
-        }
-        tables.samples.push(Sample {
-            wall_ns: Some(wall_ns),
-            cpu_ns: Some(wall_ns),
-            sent_bytes: Some(bytes),
-            received_bytes: Some(bytes),
-            messages: Some(rounds),
-            rounds: Some(rounds),
-            ..self.row(ALL_ROLES)
-        });
-        let roles = self.backend.roles;
-        for (from, to, bytes) in [(roles[0], roles[1], there), (roles[1], roles[0], back)] {
-            tables.traffic.push(Traffic {
-                run: RUN.to_owned(),
-                cell: self.cell.id(),
-                repetition: self.repetition,
-                iteration: self.iteration,
-                phase: self.phase,
-                from: from.to_owned(),
-                to: to.to_owned(),
-                bytes,
-                messages: Some(rounds.div_ceil(2)),
-                received_bytes: Some(bytes),
-                received_messages: Some(rounds.div_ceil(2)),
-                local: false,
-            });
-        }
-    }
-
-    fn row(&self, role: &str) -> Sample {
-        Sample {
-            iteration: self.iteration,
-            warm: self.warm,
-            images: (self.phase != Phase::Setup).then_some(self.cell.batch),
-            ..Sample::new(RUN, self.cell, self.repetition, self.phase, role)
+/// The first role sends three quarters of the bytes to the second, which sends back the rest. The first has spans of these names, the
+/// second one for each layer.
+fn measure(
+    tables: &mut Session,
+    part: Part<'_>,
+    (wall_ns, bytes, rounds): (u64, u64, u64),
+    spans: &[&str],
+    layers: &[&str],
+) {
+    part.measure(tables, Costs { wall_ns, sent_bytes: [bytes - bytes / 4, bytes / 4], rounds });
+    let layers = layers.iter().map(|layer| format!("layer:{layer}")).collect();
+    let spans = spans.iter().map(|span| (*span).to_owned()).collect();
+    for (role, names) in part.roles.iter().zip::<[Vec<String>; 2]>([spans, layers]) {
+        let count = names.len() as u64;
+        for (index, span) in names.into_iter().enumerate() {
+            let wall_ns = wall_ns * 9 / 10 * (count - index as u64) * 2 / (count * (count + 1));
+            let times = Sample { wall_ns: Some(wall_ns), cpu_ns: Some(wall_ns / 2), ..part.row(role) };
+            tables.samples.push(Sample { span, ..times });
         }
     }
 }
 
-fn answers(tables: &mut Tables, backend: &Backend, cell: &Cell, repetition: usize, iteration: usize) {
+fn answers(tables: &mut Session, backend: &Backend, part: Part<'_>) {
     let off = if backend.technology == "none" { 0 } else { 31 };
-    for index in 0..cell.batch {
-        let image = (iteration - 1) * cell.batch + index;
+    let error = 1e-7 * 10_f64.powi(backend.rounds as i32 / 4 + i32::from(off > 0) * 2);
+    for index in 0..part.cell.batch {
+        let image = (part.iteration - 1) * part.cell.batch + index;
         let clear = if image % 23 == 5 { (image + 1) % 10 } else { image % 10 };
-        tables.answers.push(Answer {
-            run: RUN.to_owned(),
-            cell: cell.id(),
-            repetition,
-            iteration,
-            image,
-            label: Some(image % 10),
-            clear,
-            private: if off > 0 && image % off == 9 { (clear + 3) % 10 } else { clear },
-            max_logit_error: Some(
-                1e-7 * 10_f64.powi(backend.rounds as i32 / 4 + i32::from(off > 0) * 2)
-                    * (1 + image % 3) as f64,
-            ),
-        });
+        let private = if off > 0 && image % off == 9 { (clear + 3) % 10 } else { clear };
+        let answer = part.answer(image, [image % 10, clear, private], error * (1 + image % 3) as f64);
+        tables.answers.push(answer);
     }
 }

@@ -187,7 +187,7 @@ fn mark_outliers(points: &mut [Point]) {
     }
 }
 
-/// At most so many points, with every one that is far from the others.
+/// At most this many points, with every one that is far from the others.
 fn thinned(points: Vec<Point>) -> Vec<Point> {
     if points.len() <= MOST_POINTS {
         return points;

@@ -34,7 +34,7 @@ impl Constants {
         PlanFigures::of(run.plans.get(cell)?).modelled.map(Self)
     }
 
-    /// Nanoseconds of so many cycles: the least on the fastest clock.
+    /// Nanoseconds of this many cycles: the least on the fastest clock.
     fn nanoseconds(&self, low: f64, high: f64) -> (u64, u64) {
         (whole(low / self.clock_hertz.high * 1e9), whole(high / self.clock_hertz.low * 1e9))
     }
@@ -91,7 +91,7 @@ impl Constants {
         }
     }
 
-    /// A model of so many bytes, its weights in memory once or twice and read once a request.
+    /// A model of this many bytes, its weights in memory once or twice and read once a request.
     fn size(&self, model_bytes: u64) -> ModelledSize {
         let bytes = model_bytes as f64;
         let (modelled_calls_ns_low, modelled_calls_ns_high) = self.calls();

@@ -49,7 +49,7 @@ fn prediction(run: &Run, row: &Summary) -> Option<Prediction> {
     Some(prediction)
 }
 
-/// The median of the largest absolute value of so many independent standard normal variables.
+/// The median of the largest absolute value of this many independent standard normal variables.
 ///
 /// The tail is inverted by the rational approximation 26.2.23 of Abramowitz and Stegun, good to 4.5e-4.
 fn largest_of_normal(count: f64) -> f64 {

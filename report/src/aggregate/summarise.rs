@@ -92,6 +92,7 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         repetitions_failed: sessions.recorded - sessions.ok.len(),
         detail: sessions.detail.clone(),
         machine: sessions.machine.clone(),
+        logit_tolerance: run.logit_tolerance(&cell.id()),
         ..Summary::default()
     };
     let batches = sessions.full_batches(run, samples);

@@ -11,7 +11,7 @@ use crate::{
     text::{
         figures::{COLUMNS, figure},
         format::small,
-        outcome::{busy, ending, wrong},
+        outcome::{busy, ending, inexact, wrong},
         refusals::{Refusal, is_refused},
     },
 };
@@ -100,7 +100,7 @@ impl<'a> Cells<'a> {
         add("family", self.families.get(&family(row)).map(|family| json!(family)));
         add("rank", self.ranks.get(row.cell.as_str()).map(|rank| json!(rank)));
         add("ending", ending(row).map(|text| json!(text)));
-        add("wrong", wrong(row).map(|text| json!(text)));
+        add("wrong", wrong(row).or_else(|| inexact(row)).map(|text| json!(text)));
         add("busy", busy(row).map(|text| json!(text)));
         add(
             "refusal",

@@ -46,7 +46,7 @@ pub(crate) fn nothing(figure: &mut Figure, what: &str) {
     figure.height += 100.0;
 }
 
-/// The places of so many panels, in two columns if there is more than one, each as high as the higher of its row.
+/// The places of this many panels, in two columns if there is more than one, each as high as the higher of its row.
 ///
 /// Returns left, top and width of each and grows the figure to hold them.
 pub(crate) fn grid(figure: &mut Figure, heights: &[f64]) -> Vec<(f64, f64, f64)> {

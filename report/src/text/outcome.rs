@@ -1,6 +1,6 @@
 //! How a cell's sessions ended, in words.
 
-use crate::text::format::percent;
+use crate::text::format::{percent, small};
 use veilbench_results::{Status, Summary};
 
 /// Share of the machine's processor time that others may take before a row is marked.
@@ -33,16 +33,25 @@ pub(crate) fn failure_mark(row: &Summary) -> Option<String> {
 /// Share of the clear network's answers below which a backend is another network: few answers, or a few near ties, do not show that.
 const SAME_NETWORK: f64 = 0.95;
 
-/// The mark of a row whose answers are not the clear network's, as far as so many can show it.
+/// The mark of a row whose answers are not the clear network's, as far as this many can show it.
 pub(crate) fn wrong(row: &Summary) -> Option<String> {
     let agreement = row.agreement?;
     let is_wrong = row.agreement_high.is_some_and(|high| high < SAME_NETWORK);
     is_wrong.then(|| format!("wrong: {} of its answers are the clear network's", percent(agreement)))
 }
 
-/// What stands behind a row: why it failed, that its answers are wrong, or that the machine was busy.
+/// The mark of a row whose logits are further off than its plan says.
+pub(crate) fn inexact(row: &Summary) -> Option<String> {
+    let (error, tolerance) = (row.max_logit_error?, row.logit_tolerance?);
+    let is_within = error <= tolerance;
+    (row.status == Status::Ok && !is_within).then(|| {
+        format!("inexact: logits are off by {}, at most {} was stated", small(error), small(tolerance))
+    })
+}
+
+/// What stands behind a row: why it failed, that its answers are wrong or inexact, or that the machine was busy.
 pub(crate) fn remark(row: &Summary) -> Option<String> {
-    failure(row).or_else(|| wrong(row)).or_else(|| busy(row))
+    failure(row).or_else(|| wrong(row)).or_else(|| inexact(row)).or_else(|| busy(row))
 }
 
 /// The mark of a row that was measured while other work took more than a tenth of the machine.
@@ -70,6 +79,12 @@ mod tests {
         for (agreeing, images) in [(0, 1), (1, 2), (40, 50)] {
             let said = remark(&answered(agreeing, images)).unwrap_or_default();
             assert!(said.starts_with("wrong: "), "{agreeing} of {images}: {said}");
+        }
+        let off =
+            |error| Summary { max_logit_error: Some(error), logit_tolerance: Some(0.25), ..answered(50, 50) };
+        assert_eq!(remark(&off(0.25)), None);
+        for error in [0.5, f64::NAN] {
+            assert!(remark(&off(error)).unwrap_or_default().starts_with("inexact: "));
         }
         let failed = Summary { status: Status::Error, detail: "gone".into(), ..answered(0, 50) };
         assert_eq!(remark(&failed).as_deref(), Some("error: gone"), "what failed comes first");

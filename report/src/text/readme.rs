@@ -7,7 +7,7 @@ use crate::{
     text::figures::counter,
     text::format::{bytes, count, duration, percent},
     text::markdown::{escaped, line},
-    text::outcome::{busy, ending, failure, wrong},
+    text::outcome::{busy, ending, failure, inexact, wrong},
     text::table::letter,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ fn cost(row: &Summary) -> String {
         Some(_) => format!("{}{}", bytes(size), counter(row)),
         None => "bytes not measured".to_owned(),
     };
-    let wrong = wrong(row).map_or_else(String::new, |wrong| format!(", {wrong}"));
+    let wrong = wrong(row).or_else(|| inexact(row)).map_or_else(String::new, |wrong| format!(", {wrong}"));
     format!("{}, {size}{twin}{batch}{link}{busy}{wrong}", duration(time))
 }
 

@@ -41,7 +41,7 @@ pub(crate) const LEGEND: &str = "Times and bytes are of one batch, set-up of one
     roles. Bytes are those over the network, each once: payload, by the count of veilbench's links; where they are marked \
     (kernel) every byte on the interfaces between the roles, and where marked (self-reported) what the system says. A dash \
     means that nothing was measured, or that there is nothing to do; accuracy is stated from 50 images on. Rows marked wrong \
-    gave other answers than the clear network, rows marked busy shared the machine with other work. Rows of different protection do not compare.";
+    gave other answers than the clear network, those marked inexact logits further off than stated, rows marked busy shared the machine with other work. Rows of different protection do not compare.";
 
 /// What a report says of one task: a network and its twin with polynomials.
 pub(crate) struct TaskTable<'a> {

@@ -1,10 +1,12 @@
 //! Made-up runs for tests of the report. No number here was ever measured.
 
 use std::path::Path;
+use veilbench_made_up::{self as made_up, Part, mark};
 use veilbench_results::{
-    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, Machine, NetworkRecord, Phase, Run, Sample,
-    Session, Status, Store, Traffic,
+    BackendRecord, Cell, DatasetRecord, Machine, NetworkRecord, Phase, Run, Sample, Session, Status, Store,
 };
+
+const RUN: &str = "fixture";
 
 pub(crate) const NETWORKS: [(&str, &str); 8] = [
     ("mnist-mlp", "mnist"),
@@ -48,10 +50,10 @@ pub(crate) fn machine() -> Machine {
     Machine { cpu_model: "Made-up CPU @ 3.00GHz".to_owned(), cores: 2, ..Machine::default() }
 }
 
-/// A run description of a made-up machine with the first so many backends.
+/// A run description of a made-up machine with the first of the backends.
 pub(crate) fn run(backends: usize) -> Run {
     let mut run = Run {
-        name: "fixture".to_owned(),
+        name: RUN.to_owned(),
         created: "2026-01-01T00:00:00Z".to_owned(),
         machines: [(String::new(), machine())].into(),
         ..Run::default()
@@ -108,84 +110,41 @@ pub(crate) struct Costs {
 /// A whole session with these costs, in which `owner` sends three quarters of the bytes and `server` the rest.
 pub(crate) fn session(cell: &Cell, repetition: usize, costs: &Costs) -> Session {
     let mut session = Session::default();
-    phase(&mut session, cell, repetition, (Phase::Setup, 0), costs.setup, 1);
+    let setup =
+        Part { run: RUN, cell, repetition, iteration: 0, phase: Phase::Setup, roles: &["owner", "server"] };
+    setup.measure(&mut session, shared(costs.setup, 1));
     for (iteration, online) in costs.online.iter().enumerate() {
-        phase(&mut session, cell, repetition, (Phase::Offline, iteration), costs.offline, 2);
-        phase(&mut session, cell, repetition, (Phase::Online, iteration), *online, costs.rounds);
+        let part = Part { iteration, phase: Phase::Offline, ..setup };
+        part.measure(&mut session, shared(costs.offline, 2));
+        let part = Part { phase: Phase::Online, ..part };
+        part.measure(&mut session, shared(*online, costs.rounds));
         for index in 0..cell.batch {
             let image = (iteration * cell.batch + index) % 1_000;
-            let wrong = image.is_multiple_of(costs.wrong_every);
-            session.answers.push(Answer {
-                run: "fixture".to_owned(),
-                cell: cell.id(),
-                repetition,
-                iteration,
-                image,
-                label: Some(image % 10),
-                clear: if image % 50 == 7 { 0 } else { image % 10 },
-                private: if wrong { (image + 1) % 10 } else { image % 10 },
-                max_logit_error: Some(1e-4 * (1 + image % 3) as f64),
-            });
+            let label = image % 10;
+            let clear = if image % 50 == 7 { 0 } else { label };
+            let private = if image.is_multiple_of(costs.wrong_every) { (image + 1) % 10 } else { label };
+            session.answers.push(part.answer(image, [label, clear, private], 1e-4 * (1 + image % 3) as f64));
         }
     }
     for (role, peak) in [("owner", 30_000_000), ("server", 80_000_000)] {
-        let row = Sample::new("fixture", cell, repetition, Phase::Session, role);
+        let row = Sample::new(RUN, cell, repetition, Phase::Session, role);
         session.samples.push(Sample { peak_rss_bytes: Some(peak), cpu_ns: Some(5_000_000), ..row });
     }
-    session.samples.push(Sample::new("fixture", cell, repetition, Phase::Session, ALL_ROLES));
+    session.samples.push(mark(RUN, cell, repetition, Status::Ok, ""));
     session
 }
 
-fn phase(
-    session: &mut Session,
-    cell: &Cell,
-    repetition: usize,
-    (phase, iteration): (Phase, usize),
-    (wall_ns, bytes): (u64, u64),
-    rounds: u64,
-) {
-    let (owner, server) = (bytes - bytes / 4, bytes / 4);
-    for (role, sent, received) in
-        [("owner", owner, server), ("server", server, owner), (ALL_ROLES, bytes, bytes)]
-    {
-        session.samples.push(Sample {
-            iteration,
-            warm: iteration > 0,
-            images: (phase != Phase::Setup).then_some(cell.batch),
-            wall_ns: Some(wall_ns),
-            cpu_ns: (role != ALL_ROLES).then_some(wall_ns / 2),
-            sent_bytes: Some(sent),
-            received_bytes: Some(received),
-            messages: Some(rounds),
-            rounds: Some(rounds),
-            ..Sample::new("fixture", cell, repetition, phase, role)
-        });
-    }
-    for (from, to, bytes) in [("owner", "server", owner), ("server", "owner", server)] {
-        session.traffic.push(Traffic {
-            run: "fixture".to_owned(),
-            cell: cell.id(),
-            repetition,
-            iteration,
-            phase,
-            from: from.to_owned(),
-            to: to.to_owned(),
-            bytes,
-            messages: Some(rounds),
-            received_bytes: Some(bytes),
-            received_messages: Some(rounds),
-            local: false,
-        });
-    }
+/// Three quarters of the bytes there, the rest back.
+fn shared((wall_ns, bytes): (u64, u64), rounds: u64) -> made_up::Costs {
+    made_up::Costs { wall_ns, sent_bytes: [bytes - bytes / 4, bytes / 4], rounds }
 }
 
 /// A session that came to nothing.
 pub(crate) fn failed(cell: &Cell, repetition: usize, status: Status, detail: &str) -> Session {
-    let mark = Sample::new("fixture", cell, repetition, Phase::Session, ALL_ROLES);
-    Session { samples: vec![Sample { status, detail: detail.to_owned(), ..mark }], ..Session::default() }
+    Session { samples: vec![mark(RUN, cell, repetition, status, detail)], ..Session::default() }
 }
 
-/// A run of so many backends, networks and batches, with some sessions that fail.
+/// A run of this many backends, networks and batches, with some sessions that fail.
 pub(crate) fn write(folder: &Path, backends: usize, networks: usize, batches: &[usize]) {
     let mut store = Store::create(folder, &run(backends)).unwrap();
     for (place, (backend, .., cost)) in BACKENDS.into_iter().take(backends).enumerate() {

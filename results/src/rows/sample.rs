@@ -8,10 +8,11 @@ use std::fmt;
 pub const ALL_ROLES: &str = "all";
 
 /// The part of a session a row speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The whole life of the roles' processes; its row for all roles is the commit mark.
+    #[default]
     Session,
     /// Done once a session: keys, provisioning, attestation.
     Setup,
@@ -84,7 +85,7 @@ impl fmt::Display for Status {
 }
 
 /// A row of `samples.csv`: what one role, or all, spent on one phase or span.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Name of the run.
     pub run: String,
@@ -176,29 +177,9 @@ impl Sample {
             threads: cell.threads,
             link: cell.link.clone(),
             repetition,
-            iteration: 0,
-            warm: false,
-            images: None,
             phase,
-            span: String::new(),
             role: role.to_owned(),
-            status: Status::Ok,
-            detail: String::new(),
-            wall_ns: None,
-            cpu_ns: None,
-            sent_bytes: None,
-            received_bytes: None,
-            messages: None,
-            rounds: None,
-            peak_rss_bytes: None,
-            start_ns: None,
-            local_bytes: None,
-            others_cpu_ns: None,
-            steal_ns: None,
-            involuntary_switches: None,
-            rows_sha256: String::new(),
-            run_sha256: String::new(),
-            machine: String::new(),
+            ..Self::default()
         }
     }
 

@@ -124,6 +124,9 @@ pub struct Summary {
     /// Where the sessions were measured that times and bytes are from, a key of [`Run::machines`](crate::Run::machines).
     #[serde(default)]
     pub machine: String,
+    /// How far off its logits may be by its plan; plans of earlier versions do not say.
+    #[serde(default)]
+    pub logit_tolerance: Option<f64>,
 }
 
 /// Different images below which no accuracy is stated.
@@ -153,6 +156,7 @@ impl Row for Summary {
         "others_cpu_share",
         "bytes_counted_by",
         "machine",
+        "logit_tolerance",
     ];
-    const ADDED_LAST: &'static [&'static str] = &["bytes_counted_by", "machine"];
+    const ADDED_LAST: &'static [&'static str] = &["bytes_counted_by", "machine", "logit_tolerance"];
 }

@@ -1,8 +1,8 @@
 //! Made-up sessions of a made-up run: two roles, exact sums, nothing measured.
 
+use veilbench_made_up::{Costs, Part};
 use veilbench_results::{
-    ALL_ROLES, Answer, BackendRecord, Cell, DatasetRecord, NetworkRecord, Phase, Run, Sample, Session,
-    Status, Traffic,
+    BackendRecord, Cell, DatasetRecord, NetworkRecord, Phase, Run, Sample, Session, Status,
 };
 
 pub(crate) const RUN: &str = "made-up";
@@ -31,54 +31,19 @@ pub(crate) fn run() -> Run {
     run
 }
 
-/// A session of two batches of two images in which the owner sends 10 bytes and the server 4, in every phase.
+/// A session of two batches in which the owner sends 10 bytes and the server 4, in every phase.
 pub(crate) fn session(cell: &Cell, repetition: usize) -> Session {
     let mut session = Session::default();
     let phases =
         [(Phase::Setup, 0), (Phase::Offline, 0), (Phase::Online, 0), (Phase::Offline, 1), (Phase::Online, 1)];
     for (phase, iteration) in phases {
-        for (role, sent, received) in [("owner", 10, 4), ("server", 4, 10), (ALL_ROLES, 14, 14)] {
-            session.samples.push(Sample {
-                iteration,
-                warm: iteration > 0,
-                images: (phase != Phase::Setup).then_some(2),
-                wall_ns: Some(1_000 + iteration as u64),
-                sent_bytes: Some(sent),
-                received_bytes: Some(received),
-                messages: Some(1),
-                rounds: Some(2),
-                ..Sample::new(RUN, cell, repetition, phase, role)
-            });
+        let part = Part { run: RUN, cell, repetition, iteration, phase, roles: &["owner", "server"] };
+        let wall_ns = 1_000 + iteration as u64;
+        part.measure(&mut session, Costs { wall_ns, sent_bytes: [10, 4], rounds: 2 });
+        if phase == Phase::Online {
+            let images = cell.batch * iteration..cell.batch * (iteration + 1);
+            session.answers.extend(images.map(|image| part.answer(image, [image; 3], 0.125)));
         }
-        for (from, to, bytes) in [("owner", "server", 10), ("server", "owner", 4)] {
-            session.traffic.push(Traffic {
-                run: RUN.to_owned(),
-                cell: cell.id(),
-                repetition,
-                iteration,
-                phase,
-                from: from.to_owned(),
-                to: to.to_owned(),
-                bytes,
-                messages: Some(1),
-                received_bytes: Some(bytes),
-                received_messages: Some(1),
-                local: false,
-            });
-        }
-    }
-    for image in 0..4 {
-        session.answers.push(Answer {
-            run: RUN.to_owned(),
-            cell: cell.id(),
-            repetition,
-            iteration: image / 2,
-            image,
-            label: Some(image),
-            clear: image,
-            private: image,
-            max_logit_error: Some(0.125),
-        });
     }
     session.samples.push(mark(cell, repetition, Status::Ok));
     session
@@ -86,5 +51,5 @@ pub(crate) fn session(cell: &Cell, repetition: usize) -> Session {
 
 /// The row that ends a session.
 pub(crate) fn mark(cell: &Cell, repetition: usize, status: Status) -> Sample {
-    Sample { status, ..Sample::new(RUN, cell, repetition, Phase::Session, ALL_ROLES) }
+    veilbench_made_up::mark(RUN, cell, repetition, status, "")
 }

@@ -179,7 +179,7 @@ fn what_run_json_does_not_describe_is_warned_of_once() {
     assert_found(&findings, "samples.csv", 2, "network `mnist-mlp` is not described");
 }
 
-/// A session in which the owner sends so many bytes more than usual in every phase.
+/// A session in which the owner sends this many bytes more than usual in every phase.
 fn with_more_bytes(repetition: usize, more: u64) -> Session {
     let mut session = session(&cell("mpc"), repetition);
     for row in session.samples.iter_mut().filter(|row| row.sent_bytes.is_some()) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 /// Bits that do not stand in a row by chance: so many do the magnitudes of fixed-point neighbours have together.
 const TELLING_BITS: u32 = 40;
 
-/// Fixed point is looked for with so many fractional bits.
+/// Fixed point is looked for with this many fractional bits.
 const FRACTIONAL_BITS: std::ops::RangeInclusive<u32> = 8..=40;
 
 /// Bits of the filter in front of the table: all values of three bytes.

@@ -100,7 +100,7 @@ fn lead(link: &mut Link) -> Result<LinkFigures, LinkError> {
     })
 }
 
-/// Whether a burst of so many messages says what the link carries.
+/// Whether a burst of this many messages says what the link carries.
 fn is_enough(took: Duration, round_trip: Duration, chunks: u64) -> bool {
     took >= LONG.max(round_trip.saturating_mul(LONG_ROUND_TRIPS)) || chunks >= MOST_CHUNKS
 }

@@ -28,7 +28,7 @@ pub enum Forward {
     Replay(Vec<u8>),
     /// The header announces the payload, half of it follows, and the connection ends.
     Truncate(Vec<u8>),
-    /// A header that announces so many bytes, and nothing else.
+    /// A header that announces this many bytes, and nothing else.
     Announce(u32),
     /// These bytes instead of a frame.
     Verbatim(Vec<u8>),

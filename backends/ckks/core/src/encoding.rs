@@ -21,7 +21,7 @@ const SMALL_COEFFICIENT: f64 = (1u64 << 50) as f64;
 /// Coefficients from here on are refused: their two parts would no longer fit.
 const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
 
-/// Fresh noise beyond so many standard deviations is not reckoned with.
+/// Fresh noise beyond this many standard deviations is not reckoned with.
 const ENCRYPTION_DEVIATIONS: f64 = 12.0;
 
 /// Adding and subtracting this rounds a number below `2^51` to the nearest integer and leaves it in the low bits.

@@ -7,7 +7,6 @@ mod exact_tests;
 mod key_switch;
 mod level;
 mod multiply;
-mod polynomial_evaluation;
 mod rotation;
 mod sum_of_squares;
 #[cfg(test)]
@@ -16,7 +15,6 @@ mod weighted_sum;
 mod weighted_sums;
 
 pub use chebyshev::{Chebyshev, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products};
-pub use polynomial_evaluation::polynomial_depth;
 pub use rotation::Hoisted;
 
 pub(crate) use key_switch::{Extended, switch};

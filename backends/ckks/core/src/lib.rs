@@ -88,7 +88,6 @@ pub use encoding::Plaintext;
 pub use error::{Error, Result};
 pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
-    polynomial_depth,
 };
 pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use linear::matrix::Matrix;

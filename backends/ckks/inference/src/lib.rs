@@ -19,7 +19,7 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
-use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION, key_bytes};
+use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
@@ -142,16 +142,10 @@ fn join_data_owner(
     let logit_unit = circuit.logit_unit();
     let deviation = circuit.logit_deviation(&scheme, program.is_some()) / logit_unit;
     let client = match program {
-        Some(PackedCircuit { input, logits, spare, .. }) => Client::Latency(roles::latency::Client {
-            secret,
-            scheme,
-            input,
-            logits,
-            spare,
-            tolerance: roles::guard::spare_tolerance(deviation),
-            logit_unit,
-            recorder,
-        }),
+        Some(program) => {
+            let places = roles::latency::Places::new(program, deviation);
+            Client::Latency(roles::latency::Client { secret, scheme, places, logit_unit, recorder })
+        }
         None => {
             let classes = circuit.logits();
             let guard = Guard::new(secret.id(), 0, classes, scheme.period(context));
@@ -184,29 +178,12 @@ fn join_model_owner(
         .map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
     let program = recorder.span("lay out", || program(&circuit, plan))?;
-    let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
-    let public = PublicKey::from_bytes(context, &public)
-        .map_err(Error::engine("reading the data owner's public key"))?;
     let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
-    let keys = recorder.span("wait", || client.receive_exactly(key_bytes(&scheme, &rotations)))?;
-    let reading = "reading the evaluation keys";
-    let keys = SeededEvaluationKeys::from_bytes(context, &keys).map_err(Error::engine(reading))?;
-    match &program {
-        Some(program) => roles::keys::check_program(&keys, context, program, scheme.depth())?,
-        None => roles::keys::check_circuit(&keys, context, &circuit)?,
-    }
-    if keys.key() != public.key() {
-        let (key, other) = (public.key(), keys.key());
-        return Err(Error::protocol(format!(
-            "evaluation keys of key {other} came after the public key of {key}"
-        )));
-    }
-    let request = request(program.as_ref(), &scheme);
-    let keys = keys
-        .check_no_more(context, &request)
-        .and_then(|()| recorder.span("expand keys", || keys.expand(context)))
-        .and_then(|keys| Evaluator::new(context, Arc::new(keys)));
-    let evaluator = keys.map_err(Error::engine(reading))?;
+    let (public, evaluator) =
+        roles::keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| match &program {
+            Some(program) => roles::keys::check_program(keys, context, program, scheme.depth()),
+            None => roles::keys::check_circuit(keys, context, &circuit),
+        })?;
     let slots = scheme.slots();
     let server = match program {
         Some(program) => {

@@ -283,3 +283,45 @@ fn every_layer_of_the_client_aided_protocol_is_held_against_its_range() {
     assert_eq!(aided(&vec![strong.clone(); 20]), Outcome::Refused(Vec::new()));
     assert_eq!(aided(&[strong]), Outcome::Refused(vec![0]));
 }
+
+#[test]
+fn every_layer_across_the_slots_is_held_against_its_range_image_by_image() {
+    let (network, weights) = narrowed("dense-relu", 0, 1.0);
+    let shape = network.architecture.input;
+    let calm = test_networks::images(&network, 10, 3);
+    let mut images: Vec<Vec<f32>> =
+        (0..10).map(|image| calm.image(image).iter().map(|value| value / 2.0).collect()).collect();
+    let packed = |images: &[Vec<f32>]| {
+        let images = Tensor::new(images.len(), shape, images.concat()).unwrap();
+        outcome(&CkksClientAided, &network, Some("packed"), &images)
+    };
+    assert_eq!(packed(&images), Outcome::Right);
+    let strong: Vec<f32> = weights[..shape.len()].iter().map(|weight| 1.9 * weight.signum()).collect();
+    images[3] = strong.clone();
+    images[5] = strong;
+    assert_eq!(packed(&images), Outcome::Refused(vec![3, 5]));
+}
+
+#[test]
+fn single_images_whose_layers_leave_their_range_across_the_slots_are_refused_however_far_they_are_off() {
+    let (network, _) = narrowed("dense-relu", 0, 0.02);
+    let base = test_networks::images(&network, 8, 7);
+    let factors = [0.003, 0.01, 0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 1.9];
+    let mut hidden = network.clone();
+    hidden.architecture.layers.truncate(1);
+    hidden.parameters.truncate(1);
+    let mut refused = 0;
+    for factor in factors {
+        for image in 0..8 {
+            let values = base.image(image).iter().map(|value| factor * value).collect();
+            let image = Tensor::new(1, network.architecture.input, values).unwrap();
+            let expected = match beyond(&hidden, &image) {
+                none if none.is_empty() => Outcome::Right,
+                some => Outcome::Refused(some),
+            };
+            refused += usize::from(expected != Outcome::Right);
+            assert_eq!(outcome(&CkksClientAided, &network, Some("packed"), &image), expected, "{factor}");
+        }
+    }
+    assert!((40..72).contains(&refused), "{refused} images leave the range");
+}

@@ -6,36 +6,39 @@ mod session;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use session::{Session, compile, format, images};
 use std::hint::black_box;
-use veilbench_mpc::circuit::{Format, SignProtocol};
+use veilbench_mpc::circuit::{Format, SignProtocol, Width};
 
 fn sessions(c: &mut Criterion) {
     let mut group = c.benchmark_group("masked");
     group.sample_size(10);
-    for (name, count, signs) in [
-        ("mnist-mlp", 1, SignProtocol::Tree),
-        ("mnist-cnn", 1, SignProtocol::Tree),
-        ("malaria-cnn", 1, SignProtocol::Tree),
-        ("malaria-cnn", 1, SignProtocol::Function),
-        ("relu-10000", 1, SignProtocol::Tree),
-        ("relu-10000", 1, SignProtocol::Function),
-        ("mnist-mlp", 100, SignProtocol::Tree),
-        ("mnist-cnn", 100, SignProtocol::Tree),
+    for (name, count, signs, width) in [
+        ("mnist-mlp", 1, SignProtocol::Tree, Width::Bytes),
+        ("mnist-cnn", 1, SignProtocol::Tree, Width::Bytes),
+        ("malaria-cnn", 1, SignProtocol::Tree, Width::Bytes),
+        ("malaria-cnn", 1, SignProtocol::Tree, Width::Bits),
+        ("malaria-cnn", 1, SignProtocol::Function, Width::Bytes),
+        ("malaria-cnn", 1, SignProtocol::Function, Width::Bits),
+        ("relu-10000", 1, SignProtocol::Tree, Width::Bytes),
+        ("relu-10000", 1, SignProtocol::Function, Width::Bytes),
+        ("mnist-mlp", 100, SignProtocol::Tree, Width::Bytes),
+        ("mnist-cnn", 100, SignProtocol::Tree, Width::Bytes),
     ] {
-        let (circuit, model) = compile(name, Format { signs, ..format(8, 16) });
+        let (circuit, model) = compile(name, Format { signs, width, ..format(8, 16) });
+        let signs = format!("{signs:?}/{width:?}");
         let images = images(&circuit, count, 1);
         group.throughput(Throughput::Elements(count as u64));
         let mut session = Session::fresh(&circuit, &model);
-        group.bench_function(format!("{name}/{count}/{signs:?}/dealer"), |b| {
+        group.bench_function(format!("{name}/{count}/{signs}/dealer"), |b| {
             b.iter(|| {
                 session.dealer.batch(count).map(|gate| black_box(gate).to_model_owner().len()).sum::<usize>()
             });
         });
         let mut session = Session::fresh(&circuit, &model);
-        group.bench_function(format!("{name}/{count}/{signs:?}/data-owner-offline"), |b| {
+        group.bench_function(format!("{name}/{count}/{signs}/data-owner-offline"), |b| {
             b.iter(|| black_box(session.data_owner.prepare(count).1.map_or(0, |message| message.len())));
         });
         let mut session = Session::fresh(&circuit, &model);
-        group.bench_function(format!("{name}/{count}/{signs:?}/online"), |b| {
+        group.bench_function(format!("{name}/{count}/{signs}/online"), |b| {
             b.iter_batched(
                 || session.prepare(count),
                 |prepared| black_box(prepared.run(&images).logits),

@@ -4,7 +4,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
-use veilbench_mpc::dcf::{self, Comparison, Corrections, Side};
+use veilbench_mpc::dcf::{self, BitComparison, Comparison, Corrections, Side};
 use veilbench_mpc::linear::{LinearMap, LinearShape};
 use veilbench_mpc::product::{Kernel, Panels};
 use veilbench_mpc::random::Seed;
@@ -88,5 +88,37 @@ fn comparison_function(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, products, convolutions, expansion, comparison_function);
+fn comparison_function_of_one_bit(c: &mut Criterion) {
+    let count = 1024;
+    let mut stream = Seed::from_bytes([1; 16]).stream(0);
+    let (first, second) = (dcf::roots(&mut stream, count), dcf::roots(&mut stream, count));
+    let mut group = c.benchmark_group("comparison-function-of-one-bit");
+    group.throughput(Throughput::Elements(count as u64));
+    let kernels = || dcf::Kernel::available().into_iter();
+    for (bits, kernel) in [26, 45].into_iter().flat_map(|bits| kernels().map(move |kernel| (bits, kernel))) {
+        let function = BitComparison::with_kernel(bits, 1, kernel);
+        let thresholds: Vec<u64> = stream.words(count).into_iter().map(|word| word >> (64 - bits)).collect();
+        let (mut corrections, mut shares) = (Corrections::default(), vec![0; count / 64]);
+        group.bench_function(format!("generate/{bits}/{kernel:?}"), |b| {
+            b.iter(|| function.generate_into(&mut corrections, black_box(&thresholds), [&first, &second]));
+        });
+        function.generate_into(&mut corrections, &thresholds, [&first, &second]);
+        group.bench_function(format!("evaluate/{bits}/{kernel:?}"), |b| {
+            b.iter(|| {
+                let inputs = black_box(&thresholds);
+                function.evaluate_into(&mut shares, Side::First, inputs, &first, &corrections);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches,
+    products,
+    convolutions,
+    expansion,
+    comparison_function,
+    comparison_function_of_one_bit
+);
 criterion_main!(benches);

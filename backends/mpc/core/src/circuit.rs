@@ -14,6 +14,8 @@ pub mod program;
 mod range;
 mod scale;
 
+use std::borrow::Cow;
+
 pub use guard::Guard;
 pub use pool::{Pool, Slot};
 
@@ -23,10 +25,32 @@ use crate::ring::Ring;
 /// How the sign of a masked value is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignProtocol {
-    /// A tree of tables: two rounds and 2 (L/8 - 1) + 1 bits a value, L = 64: 345 bytes of randomness.
+    /// A tree of tables: two rounds and 2 (L/8 - 1) + 1 bits a value, L = 64: 345 bytes of randomness. Of 27 bits with
+    /// [`Width::Bits`], 7 bits a value and 87 bytes.
     Tree,
-    /// A distributed comparison function: nothing online, L = 64: 2.1 kB of randomness, to both parties (L = 40: 1.1 kB).
+    /// A distributed comparison function: nothing online, L = 64: 2.1 kB of randomness, to both parties (L = 40: 1.1 kB). Of 27 bits with
+    /// [`Width::Bits`], one bit a value and 327 bytes.
     Function,
+}
+
+/// In how many bits wires are shared and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// All in the ring of the format, of which values that are opened go over the wire whole, each in whole bytes.
+    Bytes,
+    /// Every layer in as many bits as its magnitudes ask for, up to the ring of the format, side by side over the wire. Of a value that is
+    /// truncated next, only the bits that are left are opened and compared. With masked wires.
+    Bits,
+}
+
+impl Width {
+    /// Bits that a number of so many takes over the wire.
+    pub(crate) fn on_the_wire(self, bits: u32) -> u32 {
+        match self {
+            Width::Bytes => bits.next_multiple_of(8),
+            Width::Bits => bits,
+        }
+    }
 }
 
 /// The fixed-point format and the protocol's variant, public.
@@ -36,8 +60,10 @@ pub struct Format {
     pub activation_bits: u32,
     /// Fractional bits of weights.
     pub weight_bits: u32,
-    /// The ring everything is shared in.
+    /// The ring everything is shared in, or that of the widest wires.
     pub ring: Ring,
+    /// How much of that each wire takes.
+    pub width: Width,
     /// How signs are found.
     pub signs: SignProtocol,
     /// No input value is larger in magnitude; the data owner refuses what is.
@@ -202,6 +228,8 @@ pub struct Circuit {
     pub(crate) gates: Vec<Gate>,
     /// The layer each gate comes from.
     pub(crate) layers: Vec<usize>,
+    /// The ring of the wire that each gate reads.
+    pub(crate) rings: Vec<Ring>,
     /// What the weights of each gate are to be divided by, because a mean was left a sum.
     pub(crate) divisors: Vec<f64>,
     /// What the parameters of each gate are multiplied with, so that what it writes is of a size that fixed point holds well.
@@ -212,9 +240,9 @@ pub struct Circuit {
     pub(crate) output_shift: u32,
     pub(crate) output_bits: u32,
     pub(crate) output_divisor: f64,
-    /// Of everything the parties must agree on.
+    /// Digest of everything the parties must agree on.
     pub(crate) digest: u64,
-    /// Of what a model is encoded for.
+    /// Digest of what a model is encoded for.
     pub(crate) encoding: u64,
 }
 
@@ -224,9 +252,68 @@ impl Circuit {
         &self.format
     }
 
-    /// The ring everything is shared in.
+    /// The ring everything is shared in, or that of the widest wires.
     pub fn ring(&self) -> Ring {
         self.format.ring
+    }
+
+    /// The ring of the wire that the gate of an index reads.
+    pub fn ring_of(&self, index: usize) -> Ring {
+        self.rings.get(index).copied().unwrap_or(self.format.ring)
+    }
+
+    /// The ring of the wire that the gate of an index writes.
+    pub fn ring_behind(&self, index: usize) -> Ring {
+        self.ring_of((index + 1).min(self.gates.len().saturating_sub(1)))
+    }
+
+    /// The ring of the additive shares that are dealt for the gate of an index, and of the sums of its guard.
+    pub fn ring_of_shares(&self, index: usize) -> Ring {
+        match self.gates.get(index) {
+            Some(Gate::Relu { .. } | Gate::Truncate { .. }) => self.ring_behind(index),
+            Some(Gate::Quadratic { .. }) => self.format.ring,
+            _ => self.ring_of(index),
+        }
+    }
+
+    /// The ring of the parameters of the gate of an index.
+    pub fn ring_of_parameters(&self, index: usize) -> Ring {
+        match self.gates.get(index) {
+            Some(Gate::Quadratic { .. }) => self.format.ring,
+            _ => self.ring_of(index),
+        }
+    }
+
+    /// Bits that the gate of an index takes off the wire it reads before it looks at anything else of it.
+    pub(crate) fn taken_off(&self, index: usize) -> u32 {
+        match (self.format.width, self.gates.get(index)) {
+            (Width::Bits, Some(Gate::Relu { shift, .. })) => *shift,
+            _ => 0,
+        }
+    }
+
+    /// Low bits of an opened wire, which the gate of an index writes, that nobody reads.
+    pub fn dropped(&self, index: usize) -> u32 {
+        match (self.format.width, self.gates.get(index + 1)) {
+            (
+                Width::Bits,
+                Some(Gate::Relu { shift, .. } | Gate::Quadratic { shift, .. } | Gate::Truncate { shift, .. }),
+            ) => *shift,
+            _ => 0,
+        }
+    }
+
+    /// What the gate of an index compares of values: what is left of them, and bits that nobody reads.
+    pub(crate) fn compared<'a>(&self, index: usize, values: &'a [u64]) -> Cow<'a, [u64]> {
+        match self.taken_off(index) {
+            0 => values.into(),
+            shift => values.iter().map(|value| value >> shift).collect(),
+        }
+    }
+
+    /// Bits of a value that the gate of an index compares, and its sign.
+    pub fn compared_bits(&self, index: usize) -> u32 {
+        self.ring_of(index).bits() - self.taken_off(index)
     }
 
     /// Values of one image.
@@ -251,7 +338,7 @@ impl Circuit {
 
     /// Bits of an open logit that leave the protocol.
     pub(crate) fn logit_bits(&self) -> u32 {
-        self.ring().bits() - self.output_shift
+        self.ring_of(self.gates.len().saturating_sub(1)).bits() - self.output_shift
     }
 
     /// The ring element for a logit of which the low [`logit_bits`](Self::logit_bits) are there.

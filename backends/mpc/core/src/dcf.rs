@@ -12,6 +12,8 @@
 //! is the top bit of that block, or of `AES_s(n, 2, w)` if payloads have 64 bits and leave none. The nonce `n` holds the salt, the
 //! number of the key and the level.
 //!
+//! [`BitComparison`] is the same for one bit, with a shorter tree.
+//!
 //! # Security
 //! The function is secure if the generator is (proved there), and that is one if AES-128 is a pseudo-random function: no
 //! block is a function of two seeds, so no more is assumed of the cipher. A party sees, of every node of the other's path, blocks that
@@ -29,7 +31,9 @@
 //! A key is a root of 16 bytes and, the same for both parties, 16 bytes and two payload words a level, two payload words for the
 //! leaf, and 16 bytes of control bits: 2,048 bytes at 63 bits and words of 8 bytes, 1,040 at 39 bits and words of 5.
 
+mod bits;
 mod generator;
+mod lanes;
 mod tree;
 
 #[cfg(test)]
@@ -38,6 +42,7 @@ mod tests;
 use zeroize::Zeroizing;
 
 use crate::random::Stream;
+pub use bits::BitComparison;
 pub use generator::Kernel;
 use generator::{Portable, Set};
 

@@ -10,12 +10,18 @@ pub enum Error {
         /// The size asked for.
         bytes: u32,
     },
+    /// A ring of an unsupported number of bits was asked for.
+    #[error("a ring of {bits} bits was asked for, 16 to 64 are supported")]
+    RingBits {
+        /// The number asked for.
+        bits: u32,
+    },
     /// A weight or input does not fit the fixed-point format.
     #[error(
         "{what} {index}, which is not shown, is not finite or too large for {fraction_bits} fractional bits"
     )]
     NotRepresentable {
-        /// Of what.
+        /// Which numbers.
         what: &'static str,
         /// Which one. The number itself is secret.
         index: usize,
@@ -66,7 +72,7 @@ pub enum Error {
     /// Parameters or inputs that do not fit the network's shapes.
     #[error("{what}: {expected} values are needed, {actual} were given")]
     Shape {
-        /// Of what.
+        /// Which numbers.
         what: &'static str,
         /// Values needed.
         expected: usize,

@@ -18,7 +18,7 @@
 //! # A session
 //! ```
 //! # use std::sync::Arc;
-//! # use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+//! # use veilbench_mpc::circuit::{Circuit, Format, SignProtocol, Width};
 //! # use veilbench_mpc::masked::Masked;
 //! # use veilbench_mpc::model::{LayerParameters, Model};
 //! # use veilbench_mpc::program::{Operation, Program};
@@ -34,6 +34,7 @@
 //!     activation_bits: 16,
 //!     weight_bits: 16,
 //!     ring: Ring::FULL,
+//!     width: Width::Bytes,
 //!     signs: SignProtocol::Tree,
 //!     input_magnitude: 8.0,
 //! };
@@ -68,7 +69,7 @@
 //!     match client.receive(&answer)? {
 //!         Step::Send(next) => message = next,
 //!         Step::Logits(logits) => break logits,
-//!         Step::Last(_) => unreachable!(),
+//!         Step::Last(_) | Step::Wait => unreachable!(),
 //!     }
 //! };
 //! assert!((circuit.decode(logits[0]) - 5.5).abs() < 1e-3);

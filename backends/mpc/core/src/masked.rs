@@ -18,6 +18,25 @@
 //! alternate: the data owner's, the model owner's, and so on. The number of messages is the number of rounds: two, and four for
 //! every ReLU layer.
 //!
+//! # Rings by layer
+//! With [`Width::Bits`](crate::circuit::Width) every layer is computed in a ring of as many bits as it needs: the dealer deals what a layer
+//! hands on modulo the ring of the next. Of `y + r'` that is truncated by `f` bits next, the model owner sends the top `L - f` only, and
+//! nothing else of it is looked at by either party:
+//! - `t = (y >> f) + e`, as [truncation](crate::circuit::Gate) makes it, is under the mask `r' >> f` in the ring of `L - f` bits. A ReLU is
+//!   `max(t, 0)`, so the sign of `t` is what is found, in `L - f - 1` bits; `y` may be negative and `t` zero, of which the maximum with zero
+//!   is the same. In one ring and under the same masks the results are those of whole bytes to the bit.
+//! - The comparison function gives one bit, which is opened under a mask as the tree's is. The model owner's goes by itself, behind
+//!   `y + r'`: both parties evaluate at once, and the rounds are as many as without.
+//! - Of a polynomial the model owner sends its share, the data owner puts both together and answers with one bit: whether the ring wraps.
+//!
+//! | step | who sends | bits a value |
+//! |---|---|---|
+//! | linear layer | model owner | L - f |
+//! | comparison tree of k leaves, L - f <= 7 k + 1, round 1 | both | 2 (k - 1) |
+//! | masked sign | both | 1 |
+//! | held wire, in the next layer's ring of L' bits | data owner | L' |
+//! | polynomial, in the widest ring of S bits | model owner, data owner | S, 1 |
+//!
 //! # Why each message is uniform to its receiver
 //! - Weights `W + B`: `B` is expanded from the model owner's seed, masks these weights only, and the data owner
 //!   sees nothing else that depends on it except through shares masked by its own expansions.
@@ -27,6 +46,8 @@
 //! - The dealer's corrections are `value - expansion` (or exclusive or) with an expansion of the data owner's seed
 //!   that is used for nothing else.
 //! - Comparison, round 1 and 2: every opened bit is hidden by a bit of the dealer's own, shared afresh.
+//! - The top bits of `y + r'` are under those of `r'`, which is uniform to the data owner.
+//! - Whether the ring wraps in a polynomial's truncation is the top bit of a value under a mask of which the model owner knows a part.
 //! - Sums: `r''` is fresh from the data owner's seed and unknown to the model owner; it never meets the data owner's
 //!   view again except as its own knowledge.
 //! - Copies of a value less public knots are under the value's mask, under which it is opened once, before; each copy has bits,
@@ -52,6 +73,9 @@ mod functional;
 mod preparation;
 mod schedule;
 mod selection;
+mod sign_keys;
+
+pub(crate) use preparation::product_bytes;
 
 /// Masked wires, as a protocol.
 #[derive(Clone, Copy, Debug)]

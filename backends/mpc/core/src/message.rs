@@ -1,10 +1,16 @@
 //! Messages as bytes: ring elements and bits, packed, with every length checked before anything is allocated.
 
 use crate::Error;
-use crate::ring::Ring;
+use crate::circuit::Width;
+use crate::ring::{Ring, packed};
 
 /// Room for whole words to be written over the end of narrower elements.
 const SLACK: usize = 8;
+
+/// The low `bits` of a word, none to all of them.
+fn low(bits: u32) -> u64 {
+    u64::MAX.checked_shr(64 - bits).unwrap_or(0)
+}
 
 /// A message being written.
 pub(crate) struct Writer {
@@ -23,7 +29,28 @@ impl Writer {
     }
 
     pub(crate) fn elements(&mut self, values: impl ExactSizeIterator<Item = u64>) {
-        let size = self.ring.bytes();
+        self.numbers(self.ring.bits(), values);
+    }
+
+    /// The low `bits` of each word, bit by bit side by side; the last byte ends with zeros.
+    pub(crate) fn numbers(&mut self, bits: u32, values: impl ExactSizeIterator<Item = u64>) {
+        if bits.is_multiple_of(8) {
+            self.whole_bytes(bits as usize / 8, values);
+            return;
+        }
+        let (mut held, mut count) = (0u128, 0);
+        for value in values {
+            held |= u128::from(value & low(bits)) << count;
+            count += bits;
+            if count >= 64 {
+                self.bytes.extend_from_slice(&(held as u64).to_le_bytes());
+                (held, count) = (held >> 64, count - 64);
+            }
+        }
+        self.bytes.extend_from_slice(&held.to_le_bytes()[..count.div_ceil(8) as usize]);
+    }
+
+    fn whole_bytes(&mut self, size: usize, values: impl ExactSizeIterator<Item = u64>) {
         let (start, count) = (self.bytes.len(), values.len());
         self.bytes.resize(start + count * size + SLACK, 0);
         for (index, value) in values.enumerate() {
@@ -33,13 +60,9 @@ impl Writer {
         self.bytes.truncate(start + count * size);
     }
 
-    /// The low `bits` of each word, in whole bytes.
-    pub(crate) fn narrow(&mut self, bits: u32, values: impl Iterator<Item = u64>) {
-        let size = bits.div_ceil(8) as usize;
-        for value in values {
-            let value = value & (u64::MAX >> (64 - bits));
-            self.bytes.extend_from_slice(&value.to_le_bytes()[..size]);
-        }
+    /// The low `bits` of each word, each in so many bits as `width` says of them.
+    pub(crate) fn narrow(&mut self, width: Width, bits: u32, values: impl ExactSizeIterator<Item = u64>) {
+        self.numbers(width.on_the_wire(bits), values.map(|value| value & low(bits)));
     }
 
     pub(crate) fn words(&mut self, words: &[u64]) {
@@ -119,9 +142,31 @@ impl<'a> Reader<'a> {
         what: &'static str,
         elements: &mut Vec<u64>,
     ) -> Result<(), Error> {
-        let size = self.ring.bytes();
-        let bytes = self.take(count * size, what)?;
+        self.numbers_into(self.ring.bits(), count, what, elements)
+    }
+
+    /// What [`Writer::numbers`] wrote.
+    pub(crate) fn numbers(&mut self, bits: u32, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
+        let mut numbers = Vec::new();
+        self.numbers_into(bits, count, what, &mut numbers)?;
+        Ok(numbers)
+    }
+
+    /// In place of what `elements` holds.
+    pub(crate) fn numbers_into(
+        &mut self,
+        bits: u32,
+        count: usize,
+        what: &'static str,
+        elements: &mut Vec<u64>,
+    ) -> Result<(), Error> {
+        let bytes = self.take(packed(bits, count), what)?;
         elements.clear();
+        if !bits.is_multiple_of(8) {
+            unpack(bits, count, bytes, elements);
+            return Ok(());
+        }
+        let size = bits as usize / 8;
         if size == 8 {
             elements.extend(bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)));
             return Ok(());
@@ -133,21 +178,21 @@ impl<'a> Reader<'a> {
                 Some(bytes) => word.copy_from_slice(bytes),
                 None => word[..size].copy_from_slice(&bytes[at..at + size]),
             }
-            self.ring.reduce(u64::from_le_bytes(word))
+            u64::from_le_bytes(word) & low(bits)
         };
         elements.extend((0..count).map(element));
         Ok(())
     }
 
     /// What [`Writer::narrow`] wrote.
-    pub(crate) fn narrow(&mut self, bits: u32, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
-        let size = bits.div_ceil(8) as usize;
-        let value = |bytes: &[u8]| {
-            let mut word = [0; 8];
-            word[..size].copy_from_slice(bytes);
-            u64::from_le_bytes(word)
-        };
-        Ok(self.take(count * size, what)?.chunks_exact(size).map(value).collect())
+    pub(crate) fn narrow(
+        &mut self,
+        width: Width,
+        bits: u32,
+        count: usize,
+        what: &'static str,
+    ) -> Result<Vec<u64>, Error> {
+        self.numbers(width.on_the_wire(bits), count, what)
     }
 
     pub(crate) fn words(&mut self, count: usize, what: &'static str) -> Result<Vec<u64>, Error> {
@@ -198,9 +243,51 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Numbers of so many bits, not a whole number of bytes, that stand side by side.
+fn unpack(bits: u32, count: usize, bytes: &[u8], numbers: &mut Vec<u64>) {
+    let (mut held, mut here) = (0u128, 0);
+    let mut words = bytes.chunks(8).map(|bytes| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u128::from(u64::from_le_bytes(word))
+    });
+    numbers.extend((0..count).map(|_| {
+        if here < bits {
+            held |= words.next().unwrap_or(0) << here;
+            here += 64;
+        }
+        let number = held as u64 & low(bits);
+        (held, here) = (held >> bits, here - bits);
+        number
+    }));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Seed;
+
+    #[test]
+    fn numbers_of_any_number_of_bits_stand_side_by_side() {
+        let mut stream = Seed::from_bytes([1; 16]).stream(0);
+        for (bits, count) in (0..=64).flat_map(|bits| [0, 1, 2, 7, 8, 9, 63, 100].map(|count| (bits, count)))
+        {
+            let values = stream.words(count);
+            let mut writer = Writer::new(Ring::FULL);
+            writer.numbers(bits, values.iter().copied());
+            writer.numbers(7, [5].into_iter());
+            let bytes = writer.take();
+            assert_eq!(bytes.len(), (bits as usize * count).div_ceil(8) + 1);
+            let mut reader = Reader::new("peer", Ring::FULL, &bytes);
+            let due: Vec<u64> = values.iter().map(|value| value & low(bits)).collect();
+            assert_eq!(reader.numbers(bits, count, "numbers").unwrap(), due);
+            assert_eq!(reader.numbers(7, 1, "a number").unwrap(), [5]);
+            reader.finish().unwrap();
+            let mut short = Reader::new("peer", Ring::FULL, &bytes[..bytes.len() - 1]);
+            short.numbers(bits, count, "numbers").unwrap();
+            assert!(matches!(short.numbers(7, 1, "a number"), Err(Error::Length { .. })));
+        }
+    }
 
     #[test]
     fn what_is_written_is_read_and_every_other_length_is_refused() {

@@ -83,7 +83,7 @@ fn larger(image: &[u64], slot: Slot, ring: crate::ring::Ring) -> u64 {
     }
 }
 
-/// Of every channel a copy less each of the offsets, side by side, in every image of a batch.
+/// Copies of every channel less each of the offsets, side by side, in every image of a batch.
 pub(crate) fn spread(positions: usize, offsets: &[u64], values: &[u64]) -> Vec<u64> {
     let channels = values.chunks_exact(positions);
     let copies = channels.flat_map(|channel| offsets.iter().map(move |offset| (channel, offset)));
@@ -97,7 +97,7 @@ pub(crate) fn add_shifted(values: &mut [u64], addends: &[u64], shift: u32) {
     }
 }
 
-/// Of every image of a batch, the values of `first` and then those of `second`, so many of either.
+/// The values of `first` and then those of `second` in every image of a batch, this many of either.
 pub(crate) fn concatenated(units: [usize; 2], first: &[u64], second: &[u64]) -> Vec<u64> {
     let images = first.chunks_exact(units[0]).zip(second.chunks_exact(units[1]));
     images.flat_map(|(first, second)| first.iter().chain(second)).copied().collect()

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::beaver::Beaver;
-use crate::circuit::{Circuit, Format, SignProtocol};
+use crate::circuit::{Circuit, Format, SignProtocol, Width};
 use crate::masked::Masked;
 use crate::model::{LayerParameters, Model};
 use crate::program::{Operation, Program};
@@ -38,7 +38,7 @@ impl Reader {
 }
 
 /// Every gate there is: a convolution, maxima, a rectifier, a mean, a polynomial, a product without an activation behind it.
-fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
+fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
     let conv = |outputs| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
         Operation::Conv2d(Conv2d { inputs: 1, outputs, groups: 1, dilation: [1; 2], window })
@@ -57,7 +57,7 @@ fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
     ];
     let program = Program { input: Shape::image(1, 10, 10), operations: layers, magnitudes: vec![] };
     let ring = Ring::FULL;
-    let format = Format { activation_bits: 10, weight_bits: 10, ring, signs, input_magnitude: 1.0 };
+    let format = Format { activation_bits: 10, weight_bits: 10, ring, width, signs, input_magnitude: 1.0 };
     let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
     let affine = |weights: usize, bias: usize| LayerParameters::Affine {
         weights: (0..weights).map(|at| at as f32 % 3.0 / 8.0 - 0.125).collect(),
@@ -71,8 +71,8 @@ fn network(signs: SignProtocol) -> (Arc<Circuit>, Model) {
     (circuit, model)
 }
 
-fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
-    let (circuit, model) = network(signs);
+fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol, width: Width) {
+    let (circuit, model) = network(signs, width);
     let [mut dealing, mut asking, mut serving] = [(); 3].map(|()| Reader::default());
     let (mut dealer, seeds) = dealing.does(|| Dealer::<P>::new(Arc::clone(&circuit)).unwrap());
     let (mut model_owner, weights) =
@@ -104,7 +104,12 @@ fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
             else {
                 panic!("the model owner learned the logits")
             };
-            match asking.does(|| client.receive(&answer).unwrap()) {
+            let mut step = asking.does(|| client.receive(&answer).unwrap());
+            if let Some(follows) = serving.does(|| server.proceed()) {
+                assert!(matches!(step, Step::Wait));
+                step = asking.does(|| client.receive(&follows).unwrap());
+            }
+            match step {
                 Step::Send(next) => message = next,
                 _ => break,
             }
@@ -118,13 +123,15 @@ fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol) {
 
 #[test]
 fn masked_wires_read_no_block_of_randomness_twice() {
-    no_block_is_read_twice::<Masked>(SignProtocol::Tree);
-    no_block_is_read_twice::<Masked>(SignProtocol::Function);
+    for width in [Width::Bytes, Width::Bits] {
+        no_block_is_read_twice::<Masked>(SignProtocol::Tree, width);
+        no_block_is_read_twice::<Masked>(SignProtocol::Function, width);
+    }
 }
 
 #[test]
 fn beaver_reads_no_block_of_randomness_twice() {
-    no_block_is_read_twice::<Beaver>(SignProtocol::Tree);
+    no_block_is_read_twice::<Beaver>(SignProtocol::Tree, Width::Bytes);
 }
 
 #[test]

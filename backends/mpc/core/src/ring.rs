@@ -3,38 +3,61 @@
 pub mod linear;
 pub mod product;
 
+use std::ops::RangeInclusive;
+
 use crate::Error;
 
-/// The ring Z/2^L for L = 8 * `bytes`. Elements are kept in the low bits of a `u64`; the high bits
+/// The ring Z/2^L. Elements are kept in the low bits of a `u64`; the high bits
 /// are arbitrary, because every operation used here commutes with the reduction.
 ///
 /// A narrower ring sends fewer bytes and compares fewer bits, and bounds the accumulators: every value
 /// that is opened must satisfy `|y| < 2^(L-2)` ([`Ring::limit`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ring {
-    bytes: u32,
+    bits: u32,
 }
+
+/// Bits that a ring may have.
+const BITS: RangeInclusive<u32> = 16..=64;
 
 impl Ring {
     /// The ring Z/2^64.
-    pub const FULL: Ring = Ring { bytes: 8 };
+    pub const FULL: Ring = Ring { bits: 64 };
 
     /// A ring whose elements take so many bytes, 2 to 8.
     ///
     /// # Errors
     /// [`Error::Ring`] for any other size.
     pub fn new(bytes: u32) -> Result<Self, Error> {
-        if (2..=8).contains(&bytes) { Ok(Self { bytes }) } else { Err(Error::Ring { bytes }) }
+        if (2..=8).contains(&bytes) { Ok(Self { bits: 8 * bytes }) } else { Err(Error::Ring { bytes }) }
     }
 
-    /// Bytes of one element on the wire.
+    /// A ring of so many bits, 16 to 64.
+    ///
+    /// # Errors
+    /// [`Error::RingBits`] for any other number.
+    pub fn of_bits(bits: u32) -> Result<Self, Error> {
+        if BITS.contains(&bits) { Ok(Self { bits }) } else { Err(Error::RingBits { bits }) }
+    }
+
+    /// The ring of so many bits, or of the nearest number of them that a ring can have.
+    pub(crate) fn nearest(bits: u32) -> Self {
+        Self { bits: bits.clamp(*BITS.start(), *BITS.end()) }
+    }
+
+    /// Whole bytes of one element.
     pub fn bytes(self) -> usize {
-        self.bytes as usize
+        self.bits.div_ceil(8) as usize
     }
 
     /// L: bits of one element.
     pub fn bits(self) -> u32 {
-        8 * self.bytes
+        self.bits
+    }
+
+    /// Bytes of so many elements on the wire, bit by bit side by side.
+    pub fn packed(self, count: usize) -> usize {
+        packed(self.bits, count)
     }
 
     /// Values that are opened stay below this in magnitude: 2^(L-2).
@@ -57,6 +80,11 @@ impl Ring {
     pub fn power(self, exponent: u32) -> u64 {
         1u64.checked_shl(exponent).unwrap_or(0)
     }
+}
+
+/// Bytes of so many numbers of so many bits each, side by side.
+pub(crate) fn packed(bits: u32, count: usize) -> usize {
+    (count * bits as usize).div_ceil(8)
 }
 
 /// `value` with so many fractional bits, rounded to nearest; `None` if it is not finite or needs more than 62 bits.
@@ -100,6 +128,8 @@ mod tests {
     #[test]
     fn rings_of_odd_sizes_do_not_exist() {
         assert!(Ring::new(1).is_err() && Ring::new(9).is_err());
+        assert!(Ring::of_bits(15).is_err() && Ring::of_bits(65).is_err());
+        assert_eq!(Ring::of_bits(48).unwrap(), Ring::new(6).unwrap());
         assert_eq!(Ring::new(8).unwrap(), Ring::FULL);
     }
 

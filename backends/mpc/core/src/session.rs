@@ -25,7 +25,7 @@ pub use model_owner::{ModelOwner, ModelOwnerBatch};
 pub use online::{Online, Step, Watch};
 pub use randomness::setup_seed::{HEADER_BYTES, SetupSeed, SetupSeeds};
 
-use crate::circuit::{Circuit, Gate};
+use crate::circuit::Circuit;
 use dealer::Dealing;
 use online::Evaluation;
 use schedule::Transfer;
@@ -34,8 +34,8 @@ use sizes::Sizes;
 /// A protocol between a data owner and a model owner, with a dealer: [`Masked`](crate::masked::Masked) or
 /// [`Beaver`](crate::beaver::Beaver).
 pub trait Protocol: Dealing + Evaluation {
-    /// Randomness that a gate takes for so many images.
-    fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes;
+    /// Randomness that the gate of an index takes for so many images.
+    fn sizes(gate: usize, circuit: &Circuit, images: usize) -> Sizes;
 
     /// What the parties send each other online for so many images.
     fn transfers(circuit: &Circuit, images: usize) -> Vec<Transfer>;

@@ -22,7 +22,7 @@ fn dense(outputs: usize) -> Operation {
     Operation::Dense { outputs }
 }
 
-/// Of every gate the largest magnitude it may write, as a number. Every dense layer has weights of one value.
+/// The largest magnitude that each gate may write, as a number. Every dense layer has weights of one value.
 fn bounds(layers: &[Operation], weights: &[f32]) -> Vec<f64> {
     let program = Program { input: Shape::Flat(1), operations: layers.to_vec(), magnitudes: vec![] };
     let circuit = Circuit::compile(&program, format(8, BITS)).unwrap();
@@ -84,7 +84,7 @@ fn the_kept_channels_of_a_concatenation_come_first() {
     assert!((bound([0.0, 1.0]) - 400.0).abs() < 0.1, "{}", bound([0.0, 1.0]));
 }
 
-/// Of the value itself the pieces bound nothing.
+/// The pieces bound nothing of the value itself.
 #[test]
 fn a_function_that_is_constant_at_both_ends_is_bounded_whatever_it_reads() {
     let [spread, relu, together] = bent(1, true);

@@ -4,7 +4,7 @@
 mod session;
 
 use session::{
-    Inference, Session, SessionOf, by_function, bytes, compile, format, images, parameters, program,
+    Inference, Session, SessionOf, by_bits, by_function, bytes, compile, format, images, parameters, program,
     to_parties,
 };
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::oracle::{analyse, evaluate};
 use veilbench_mpc::program::{Operation, Program};
+use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring;
 use veilbench_mpc::session::{Dealer, ModelOwner, Protocol, SetupSeed};
 use veilbench_networks::Shape;
@@ -83,6 +84,87 @@ fn promise_is_kept(name: &str, format: Format) {
     }
 }
 
+/// Rings by layer change what is sent, not what is computed: in one ring, under the same masks, the logits are the same to the bit.
+#[test]
+fn logits_by_bits_are_those_by_bytes() {
+    for (name, bits) in [
+        ("mnist-mlp", 16),
+        ("mnist-mlp-poly", 12),
+        ("mnist-cnn", 16),
+        ("mnist-cnn-poly", 12),
+        ("max-pools", 16),
+        ("no-activation", 16),
+        ("ends-in-a-pool", 16),
+        ("ends-in-a-pool-poly", 13),
+        ("residual", 16),
+        ("residual-poly", 12),
+        ("smooth", 16),
+    ] {
+        let logits = |format: Format| {
+            let (circuit, model) = compile(name, format);
+            let seeds = [1, 2, 3, 4].map(|byte| Seed::from_bytes([byte; 16]));
+            let dealt = Dealer::<Masked>::with_insecure_seeds(Arc::clone(&circuit), seeds);
+            let mut session = Session::new(&circuit, &model, dealt);
+            [session.infer(&images(&circuit, 1, 7)).logits, session.infer(&images(&circuit, 3, 8)).logits]
+        };
+        let format = format(8, bits);
+        let due = logits(format);
+        assert!(logits(by_bits(format)) == due, "{name} with trees");
+        assert!(logits(by_bits(by_function(format))) == due, "{name} with functions");
+    }
+}
+
+/// A program whose products stay below 64 and whose activations below eight, as far as calibration tells, and the format in which its
+/// layers have rings of their own.
+fn calibrated(name: &str, format: Format) -> (Arc<Circuit>, Model) {
+    let mut program = program(name);
+    let is_product =
+        |operation: &Operation| matches!(operation, Operation::Dense { .. } | Operation::Conv2d(_));
+    let magnitude = |operation| if is_product(operation) { 64.0 } else { 8.0 };
+    program.magnitudes = program.operations.iter().map(|operation| Some(magnitude(operation))).collect();
+    let ring = Circuit::compile(&program, format).unwrap().calibrated_ring().unwrap();
+    let circuit = Arc::new(Circuit::compile(&program, Format { ring, ..format }).unwrap());
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
+    (circuit, model)
+}
+
+#[test]
+fn layers_have_rings_of_their_own_and_logits_are_as_close_to_the_oracle() {
+    for (name, bits) in [("mnist-mlp", 15), ("mnist-cnn", 15), ("malaria-cnn", 15), ("max-pools", 15)] {
+        for format in [format(8, bits), by_function(format(8, bits))].map(by_bits) {
+            let (circuit, model) = calibrated(name, format);
+            let rings: Vec<u32> =
+                (0..circuit.gates().len()).map(|gate| circuit.ring_of(gate).bits()).collect();
+            assert!(rings.iter().all(|bits| *bits <= circuit.ring().bits()), "{name}: {rings:?}");
+            assert!(rings.iter().any(|bits| bits % 8 != 0), "{name}: {rings:?}");
+            let promise =
+                analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name}: {error}")).logit_error;
+            let mut session = Session::fresh(&circuit, &model);
+            for count in [1, 3] {
+                let images = images(&circuit, count, 7);
+                let expected = evaluate(&circuit, &model, &encoded(&images, bits));
+                let inference = is_as_counted(&mut session, count);
+                assert_eq!(inference.logits.len(), expected.len());
+                let logits = session.infer(&images).logits;
+                for (logit, expected) in logits.iter().zip(&expected) {
+                    let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+                    assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rings_by_layer_are_for_masked_wires() {
+    let (circuit, model) = compile("mnist-mlp", by_bits(format(8, 16)));
+    let refused = Dealer::<Beaver>::new(Arc::clone(&circuit)).map(|_| ());
+    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+    let (_, seeds) = Dealer::<Masked>::new(Arc::clone(&circuit)).unwrap();
+    let refused = ModelOwner::<Beaver>::new(circuit, seeds.model_owner, model).map(|_| ());
+    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+}
+
 /// Bytes of the online phase sent by the data owner and by the model owner, and rounds.
 fn counted(name: &str, images: usize) -> [usize; 3] {
     let bits = |values: usize| 14 * values.div_ceil(8) + values.div_ceil(8);
@@ -112,7 +194,8 @@ fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Infe
     let bytes_dealt = bytes(&dealt) + inference.differences.len();
     assert_eq!(cost.offline(images), Traffic { bytes: bytes_dealt, messages });
     let online = bytes(&inference.to_model_owner) + bytes(&inference.to_data_owner);
-    assert_eq!(cost.online(images), Traffic { bytes: online, messages: inference.rounds() });
+    assert_eq!(cost.online(images), Traffic { bytes: online, messages: inference.messages() });
+    assert_eq!(cost.rounds(), inference.rounds());
     inference
 }
 
@@ -123,6 +206,10 @@ fn what_every_protocol_sends_is_counted_beforehand() {
         let (of_function, _) = compile(name, by_function(format(8, 12)));
         let of_function_model = Model::encode(&of_function, &parameters(&program(name), 1)).unwrap();
         for images in [1, 3] {
+            for format in [format(8, 12), by_function(format(8, 12))].map(by_bits) {
+                let (circuit, model) = compile(name, format);
+                is_as_counted(&mut Session::fresh(&circuit, &model), images);
+            }
             is_as_counted(&mut Session::fresh(&circuit, &model), images);
             is_as_counted(&mut Session::fresh(&of_function, &of_function_model), images);
             is_as_counted(&mut SessionOf::<Beaver>::fresh(&circuit, &model), images);

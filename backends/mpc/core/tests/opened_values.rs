@@ -8,13 +8,14 @@
 
 mod session;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use session::uniform::{DRAWS, Tally};
 use session::{
-    Described, Inference, Quantity, SessionOf, Transcript, bent, body, by_function, dealt, format, parameters,
+    Described, Inference, Quantity, SessionOf, Transcript, bent, body, by_bits, by_function, dealt, format,
+    parameters,
 };
 use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Format, Gate};
@@ -24,7 +25,7 @@ use veilbench_mpc::model::Model;
 use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring::encode;
-use veilbench_mpc::session::{Dealer, Protocol};
+use veilbench_mpc::session::{Corrections, Dealer, HEADER_BYTES, Protocol};
 use veilbench_networks::{Conv2d, Shape, Window};
 
 /// Fractional bits.
@@ -109,6 +110,14 @@ fn tree() -> Setting<Masked> {
 
 fn function() -> Setting<Masked> {
     Setting { format: by_function(format(8, BITS)), ..tree() }
+}
+
+fn tree_by_bits() -> Setting<Masked> {
+    Setting { format: by_bits(format(8, BITS)), ..tree() }
+}
+
+fn function_by_bits() -> Setting<Masked> {
+    Setting { format: by_bits(by_function(format(8, BITS))), ..tree() }
 }
 
 fn textbook() -> Setting<Beaver> {
@@ -210,11 +219,17 @@ impl FirstLayer {
         let pixels = image(circuit).into_iter().map(|pixel| encode(f64::from(pixel), BITS).unwrap());
         let mask = difference(masked_image, &pixels.collect::<Vec<_>>());
         let layer = |inputs: &[u64]| masked_layer(circuit, masked_parameters, inputs);
+        let dropped = circuit.dropped(0);
+        let output: Vec<u64> = output.iter().map(|value| value << dropped).collect();
         let products = layer(masked_image);
         let differences = &words(body(&inference.differences))[..products.len()];
         Self {
             at_model_owner: quantity("D + (W + B) x^ of the first layer", 64, sum(differences, &products)),
-            at_data_owner: quantity("y^ + (W + B) r of the first layer", 64, sum(output, &layer(&mask))),
+            at_data_owner: quantity(
+                "y^ + (W + B) r of the first layer",
+                64 - dropped,
+                sum(&output, &layer(&mask)).iter().map(|value| value >> dropped).collect(),
+            ),
         }
     }
 }
@@ -241,7 +256,8 @@ fn products_of_masked_wires(
             let masks = &named(shares, &format!("gate {next}, shares from the dealer")).values;
             sum(sent(format!("gate {next}, logits, from the model owner")), masks)
         } else {
-            sent(format!("gate {last}, output, from the model owner")).clone()
+            let output = sent(format!("gate {last}, output, from the model owner"));
+            output.iter().map(|value| value << circuit.dropped(last)).collect()
         };
         let rest = differences.split_off(output.len());
         let halves = difference(&output, &differences).iter().map(|product| product >> 32).collect();
@@ -281,6 +297,8 @@ fn known_to<P: Protocol + Described>(
         seen.push(quantity("masked parameters", 64, words(body(masked_parameters))));
         let is_learned = |name: &str| name.contains("logits") || name.contains(GUARD);
         seen.extend(from_model_owner.into_iter().filter(|sent| !is_learned(&sent.name)));
+        // What it says of what it opened by itself.
+        seen.extend(from_data_owner.into_iter().filter(|sent| sent.name.contains("wraps")));
     }
     if let (Some(first_layer), true) = (first_layer, fixed != Fixed::ModelOwner) {
         computed.push(first_layer.at_data_owner);
@@ -393,6 +411,50 @@ fn batches_of_graphs_have_nothing_in_common_with_triples() {
     is_uniform(&textbook().of_graph(), Fixed::Session);
 }
 
+#[test]
+fn by_bits_what_the_model_owner_can_compute_is_uniform_with_the_tree() {
+    is_uniform(&tree_by_bits(), Fixed::ModelOwner);
+    is_uniform(&tree_by_bits().of_graph(), Fixed::ModelOwner);
+}
+
+#[test]
+fn by_bits_what_the_model_owner_can_compute_is_uniform_with_the_function() {
+    is_uniform(&function_by_bits(), Fixed::ModelOwner);
+    is_uniform(&function_by_bits().of_graph(), Fixed::ModelOwner);
+}
+
+#[test]
+fn by_bits_what_the_data_owner_can_compute_is_uniform_with_the_tree() {
+    is_uniform(&tree_by_bits(), Fixed::DataOwner);
+    is_uniform(&tree_by_bits().of_graph(), Fixed::DataOwner);
+}
+
+#[test]
+fn by_bits_what_the_data_owner_can_compute_is_uniform_with_the_function() {
+    is_uniform(&function_by_bits(), Fixed::DataOwner);
+    is_uniform(&function_by_bits().of_graph(), Fixed::DataOwner);
+}
+
+#[test]
+fn by_bits_batches_of_one_session_have_nothing_in_common_with_the_tree() {
+    is_uniform(&tree_by_bits(), Fixed::Session);
+    is_uniform(&tree_by_bits().of_graph(), Fixed::Session);
+}
+
+#[test]
+fn by_bits_batches_of_one_session_have_nothing_in_common_with_the_function() {
+    is_uniform(&function_by_bits(), Fixed::Session);
+    is_uniform(&function_by_bits().of_graph(), Fixed::Session);
+}
+
+#[test]
+fn by_bits_neighbours_share_no_mask_and_coins_of_guards_fall_both_ways() {
+    for setting in [tree_by_bits(), function_by_bits()] {
+        neighbours_share_no_mask(&setting);
+        coins_fall_both_ways(&setting);
+    }
+}
+
 /// More values than are compared side by side, of two equal images in one message: neighbours have masks of their own, and so have images.
 fn neighbours_share_no_mask<P: Protocol + Described>(setting: &Setting<P>) {
     let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
@@ -419,6 +481,57 @@ fn neighbours_share_no_mask_with_the_tree() {
 #[test]
 fn neighbours_share_no_mask_with_triples() {
     neighbours_share_no_mask(&textbook());
+}
+
+/// Layers in rings of their own, of bits that are no whole bytes: all that is sent and opened is uniform bit by bit, and under a mask of its own.
+fn messages_of_narrow_rings_are_uniform(setting: &Setting<Masked>) {
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
+    let layers = vec![
+        Operation::Conv2d(Conv2d { inputs: 1, outputs: 2, groups: 1, dilation: [1; 2], window }),
+        Operation::Relu,
+        Operation::AveragePool(Window::tiles(2)),
+        Operation::Flatten,
+        Operation::Dense { outputs: 8 },
+        Operation::Relu,
+        Operation::Dense { outputs: 8 },
+    ];
+    let magnitudes = vec![Some(4.0); layers.len()];
+    let program = Program { input: Shape::image(1, 6, 6), operations: layers, magnitudes };
+    let ring = Circuit::compile(&program, setting.format).unwrap().calibrated_ring().unwrap();
+    let circuit = Arc::new(Circuit::compile(&program, Format { ring, ..setting.format }).unwrap());
+    let rings: HashSet<u32> = (0..circuit.gates().len()).map(|gate| circuit.ring_of(gate).bits()).collect();
+    assert!(rings.len() > 1 && rings.iter().all(|bits| bits % 8 != 0), "{rings:?}");
+    let model = Model::encode(&circuit, &parameters(&program, 5)).unwrap();
+    let mut session = SessionOf::<Masked>::fresh(&circuit, &model);
+    let mut tally = Tally::default();
+    for _ in 0..DRAWS {
+        let (inference, _) = session.prepare(1).attempt(&image(&circuit));
+        let Transcript { sent: [from_data_owner, from_model_owner], opened } =
+            Transcript::read::<Masked>(&circuit, &inference);
+        // The last byte of shares ends with zeros; of products eight numbers and more fill theirs.
+        let corrections = inference.corrections.iter().filter_map(|correction| match correction {
+            Corrections::Shares(message) => Some(message[HEADER_BYTES..message.len() - 1].to_vec()),
+            Corrections::Keys(_) => None,
+        });
+        let offline = corrections.chain([body(&inference.differences)[..].to_vec()]).enumerate();
+        let offline = offline.map(|(at, bytes)| {
+            let whole = bytes.into_iter().map(u64::from).collect();
+            quantity(&format!("message {at} of the offline phase"), 8, whole)
+        });
+        tally.add(&[from_data_owner, from_model_owner, opened, offline.collect()].concat());
+    }
+    let findings = [tally.findings(), tally.shared_masks()].concat();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+#[test]
+fn messages_of_narrow_rings_are_uniform_with_the_tree() {
+    messages_of_narrow_rings_are_uniform(&tree_by_bits());
+}
+
+#[test]
+fn messages_of_narrow_rings_are_uniform_with_the_function() {
+    messages_of_narrow_rings_are_uniform(&function_by_bits());
 }
 
 /// The data owner learns the quotient of a sum rounded by a coin. A data owner that knew the whole mask would know the coin, and with

@@ -153,7 +153,7 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
                 }
                 match receiver.receive(&message).unwrap() {
                     Step::Send(next) | Step::Last(next) => message = next,
-                    Step::Logits(_) => panic!("message {victim} was never reached"),
+                    Step::Logits(_) | Step::Wait => panic!("message {victim} was never reached"),
                 }
             }
         }

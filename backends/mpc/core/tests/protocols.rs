@@ -47,6 +47,7 @@ fn run<P: Protocol>(
         change(turn, &mut message);
         match receiver.receive(&message) {
             Ok(Step::Send(next) | Step::Last(next)) => message = next,
+            Ok(Step::Wait) => panic!("with trees no message follows another"),
             Ok(Step::Logits(logits)) => return Ok(logits),
             Err(error) => {
                 let again = receiver.receive(&message).map(|_| ());

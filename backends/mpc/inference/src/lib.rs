@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use veilbench_mpc as core;
 use veilbench_mpc::beaver::Beaver;
-use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Width};
 use veilbench_mpc::cost::Cost;
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::session::Protocol;
@@ -22,13 +22,13 @@ use veilbench_networks::Architecture;
 
 use lowering::{Lowered, lower};
 use planning::batches::{self, BatchSplit};
-use planning::format;
+use planning::format::{self, Room};
 use planning::prediction::{Predictor, Rates};
 use roles::{data_owner, dealer, model_owner};
 pub use two_party::TwoParty;
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
-    RoleInput, Setting, Technology, Unsupported,
+    RoleInput, Setting, Technology, Tolerance, Unsupported,
 };
 
 /// One protocol as a backend.
@@ -37,6 +37,7 @@ pub struct Mpc<P> {
     summary: &'static str,
     signs: SignProtocol,
     security_bits: u32,
+    ring: &'static Setting,
     rates: Rates,
     protocol: PhantomData<P>,
 }
@@ -48,6 +49,7 @@ pub fn comparison_tree() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
         signs: SignProtocol::Tree,
         security_bits: 128,
+        ring: &RING_OF_MASKED,
         rates: Rates { comparison: 50_000, square: 8_000 },
         protocol: PhantomData,
     }
@@ -60,6 +62,7 @@ pub fn fss() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
         security_bits: core::dcf::Comparison::SECURITY_BITS,
+        ring: &RING_OF_MASKED,
         rates: Rates { comparison: 200_000, square: 8_000 },
         protocol: PhantomData,
     }
@@ -72,6 +75,7 @@ pub fn beaver() -> Mpc<Beaver> {
         summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
         signs: SignProtocol::Tree,
         security_bits: 128,
+        ring: &RING,
         rates: Rates { comparison: 90_000, square: 27_000 },
         protocol: PhantomData,
     }
@@ -81,8 +85,19 @@ pub fn beaver() -> Mpc<Beaver> {
 const RING: Setting = Setting {
     key: "ring",
     values: &["narrow", "wide"],
-    summary: "narrow: as calibrated ranges allow; wide: 64 bits and fewer fractional ones, for weights that a narrow ring refuses",
+    summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses",
 };
+
+/// The same with masked wires.
+const RING_OF_MASKED: Setting = Setting {
+    key: "ring",
+    values: &["narrow", "wide", "bits"],
+    summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses; \
+              bits: narrow in bits instead of bytes, for each layer, of which only those that outlive a truncation are opened and compared",
+};
+
+/// Linear layers up to which logits are as near as [`Tolerance::default`] says.
+const LINEAR_LAYERS: f64 = 8.0;
 
 const DATA_OWNER: &str = "data-owner";
 const MODEL_OWNER: &str = "model-owner";
@@ -145,12 +160,12 @@ impl<P: Protocol> Backend for Mpc<P> {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[RING]
+        std::slice::from_ref(self.ring)
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        let (circuit, mut notes) = format::choose(&lowered, self.signs, job.setting(&RING) == "wide")?;
+        let (circuit, mut notes) = format::choose(&lowered, self.signs, Room::new(job.setting(self.ring)))?;
         notes.extend(lowered.approximations());
         let cost = Cost::of::<P>(&circuit);
         let randomness = cost.randomness_bytes();
@@ -165,6 +180,7 @@ impl<P: Protocol> Backend for Mpc<P> {
         let format = circuit.format();
         let parameters = format::Parameters {
             ring_bits: format.ring.bits(),
+            ring_by_layer: format.width == Width::Bits,
             activation_bits: format.activation_bits,
             weight_bits: format.weight_bits,
             input_magnitude: format.input_magnitude,
@@ -186,6 +202,7 @@ impl<P: Protocol> Backend for Mpc<P> {
             prediction: Some(prediction),
             notes,
             predicted_batch_ns: Some(batch_ns),
+            tolerance: tolerance(&circuit),
             ..Plan::default()
         })
     }
@@ -202,6 +219,13 @@ impl<P: Protocol> Backend for Mpc<P> {
             RoleInput::Nothing => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
         }
     }
+}
+
+/// How far logits may be off: the rounding of linear layers adds up beyond [`LINEAR_LAYERS`] of them.
+fn tolerance(circuit: &Circuit) -> Tolerance {
+    let linear = circuit.gates().iter().filter(|gate| matches!(gate, Gate::Linear { .. })).count();
+    let usual = Tolerance::default();
+    Tolerance::new(usual.get() * (linear as f64 / LINEAR_LAYERS).max(1.0)).unwrap_or(usual)
 }
 
 /// What a peer sent does not fit the protocol.

@@ -21,7 +21,7 @@ pub(super) struct Lowered {
     pub(super) sources: Vec<Origin>,
     /// Names of the network's layers.
     pub(super) names: Vec<String>,
-    /// Of every layer that is approximated, by what.
+    /// Layers that are approximated, and by what.
     pub(super) splines: Vec<(usize, Spline)>,
     /// Largest magnitude of an input value, if the architecture states it.
     pub(super) input_magnitude: Option<f64>,
@@ -83,7 +83,7 @@ impl Lowered {
         self.sources.push(source);
     }
 
-    /// Of every operation, the name of the network's layer it stands for.
+    /// Names of the network's layers that the operations stand for.
     pub(super) fn names(&self) -> Vec<String> {
         self.sources.iter().filter_map(|source| self.names.get(source.layer).cloned()).collect()
     }

@@ -16,12 +16,48 @@ use veilbench_mpc::ring::encode;
 use veilbench_networks::{Network, Tensor, zoo};
 
 use super::*;
+use veilbench_api::Settings;
 use veilbench_api::conformance::test_networks;
 use veilbench_api::link::{Forward, Interceptor};
 use veilbench_api::local_session::LocalSession;
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(comparison_tree()), Box::new(fss()), Box::new(beaver())]
+    vec![
+        Box::new(comparison_tree()),
+        Box::new(fss()),
+        Box::new(beaver()),
+        Box::new(ByBits(comparison_tree())),
+        Box::new(ByBits(fss())),
+    ]
+}
+
+/// A backend whose local sessions have rings by layer.
+struct ByBits(Mpc<Masked>);
+
+fn by_bits() -> Settings {
+    Settings::from([("ring".to_owned(), "bits".to_owned())])
+}
+
+impl Backend for ByBits {
+    fn profile(&self) -> Profile {
+        self.0.profile()
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        self.0.settings()
+    }
+
+    fn local_session_settings(&self) -> Settings {
+        by_bits()
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        self.0.plan(architecture, job)
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        self.0.join(role)
+    }
 }
 
 /// Strokes on a dark ground, as far from noise as digits and cells are.
@@ -50,18 +86,25 @@ fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle() {
     ] {
         let network = zoo::load(name).unwrap();
         let images = images(&network, count);
-        let errors = [
-            distance(&comparison_tree(), &network, &images),
-            distance(&fss(), &network, &images),
-            distance(&beaver(), &network, &images),
-        ];
+        let errors = distances(&network, &images).map(|(_, error)| error);
         assert!(errors.iter().all(|error| *error < 2f64.powi(-10)), "{name}: off by {errors:?}");
     }
 }
 
-/// The largest difference of a logit from the fixed-point oracle's.
-fn distance<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) -> f64 {
+/// Of every backend, its name and the largest difference of a logit from the fixed-point oracle's.
+fn distances(network: &Network, images: &Tensor) -> [(&'static str, f64); 5] {
+    [
+        ("mpc", distance(&comparison_tree(), &Settings::new(), network, images)),
+        ("mpc-fss", distance(&fss(), &Settings::new(), network, images)),
+        ("mpc-beaver", distance(&beaver(), &Settings::new(), network, images)),
+        ("mpc@ring=bits", distance(&comparison_tree(), &by_bits(), network, images)),
+        ("mpc-fss@ring=bits", distance(&fss(), &by_bits(), network, images)),
+    ]
+}
+
+fn distance<P: Protocol>(backend: &Mpc<P>, settings: &Settings, network: &Network, images: &Tensor) -> f64 {
     let mut session = LocalSession::new(backend, network, images.images());
+    session.job.settings = settings.clone();
     session.timeout = Duration::from_secs(60);
     let plan = backend.plan(&network.architecture, &session.job).unwrap();
     let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
@@ -83,14 +126,16 @@ fn distance<P: Protocol>(backend: &Mpc<P>, network: &Network, images: &Tensor) -
 
 #[test]
 fn formats_of_the_zoo_leave_the_model_owner_nothing_to_refuse() {
-    for name in zoo::names() {
+    for (name, settings) in zoo::names().flat_map(|name| [(name, Settings::new()), (name, by_bits())]) {
         let network = zoo::load(name).unwrap();
         let backend = comparison_tree();
-        let job = LocalSession::new(&backend, &network, 1).job;
+        let mut job = LocalSession::new(&backend, &network, 1).job;
+        job.settings = settings.clone();
         let plan = backend.plan(&network.architecture, &job).unwrap();
         let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
         let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
-        oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("{name} {settings:?}: {}", plan.notes[0]);
+        oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name} {settings:?}: {error}"));
     }
 }
 

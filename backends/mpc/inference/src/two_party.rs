@@ -1,24 +1,27 @@
-//! The backend `mpc-2pc`: the two owners and nobody else. The protocol is in `veilbench-2pc`; here its messages meet links, and batches
-//! are cut into windows.
+//! The backend `mpc-2pc`: the two owners and nobody else. The protocol is in `veilbench-2pc`; here its messages meet links, batches
+//! are cut into windows, and costs are predicted.
 
 mod channel;
 mod data_owner;
 mod model_owner;
+mod prediction;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use veilbench_2pc as core;
-use veilbench_2pc::network::{Plan as NetworkPlan, setup_bytes};
+use veilbench_2pc::network::Plan as NetworkPlan;
 use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::cost::Cost;
+use veilbench_mpc::masked::Masked;
 use veilbench_mpc::ring::Ring;
 use veilbench_networks::Architecture;
 use veilbench_ot::Depth;
-use veilbench_results::Predicted;
 
 use super::format;
 use super::lowering::{Lowered, lower};
-use super::{AFTER_QUERIES, DATA_OWNER, MODEL_OWNER};
+use super::{AFTER_QUERIES, DATA_OWNER, MODEL_OWNER, RING};
+use prediction::Predictor;
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
     Setting, Technology, Unsupported,
@@ -34,24 +37,13 @@ const DEPTH: Setting = Setting {
     summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes, 4 twice as many with an eighth of the cipher blocks, 2 four times",
 };
 
-/// What networks are refused with that are uncalibrated, or too wide.
-const RANGES: &str = "ciphertexts hold shares of at most 49 bits: state calibrated ranges, or smaller ones";
-/// What polynomials are refused with.
-const SQUARES: &str = "polynomials leave what follows them too little room in shares of 49 bits to prove that no image overflows; mpc has 64";
-/// The widest ring of whole bytes whose shares fit a ciphertext.
+/// The widest ring of whole bytes whose shares answers of linear layers carry modulo one prime.
 const WIDEST_RING_BYTES: u32 = 6;
-/// Memory of what a window of images takes while it is prepared, in bytes.
+/// Memory that a window of images takes at a party while it is prepared, and until it runs, in bytes.
 const WINDOW_BYTES: usize = 256 << 20;
-/// Bytes of a transfer while it is extended, and of what is kept of it.
-const BYTES_EXTENDED: usize = 64;
-const BYTES_KEPT: usize = 8;
 /// By the ratings of NIST SP 800-57 for discrete logarithms on Curve25519 (Ristretto, under the base transfers) and for AES-128 (trees, streams and hashes of
 /// transfers), and by the table of the Homomorphic Encryption Standard for ring learning with errors.
 const SECURITY_BITS: u32 = 128;
-/// Time for a transfer, offline and online, and for a ciphertext, in nanoseconds: within a factor of a few.
-const NS_PER_TRANSFER: u64 = 100;
-const NS_PER_CIPHERTEXT: u64 = 500_000;
-
 /// The part of a plan that both roles make the same of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Parameters {
@@ -92,7 +84,7 @@ impl Backend for TwoParty {
     fn profile(&self) -> Profile {
         Profile {
             name: "mpc-2pc".into(),
-            summary: "two-party computation without a dealer: RLWE for linear layers, oblivious transfer for ReLUs".into(),
+            summary: "two-party computation without a dealer: RLWE for linear layers, oblivious transfer for activations".into(),
             technology: Technology::Mpc,
             roles: vec![Role::data_owner(), Role::model_owner()],
             protection: Protection {
@@ -124,30 +116,28 @@ impl Backend for TwoParty {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[DEPTH]
+        &[DEPTH, RING]
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        if lowered.squares() {
-            return Err(unsupported(SQUARES));
-        }
-        let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        let (circuit, mut notes) = format::choose_within(&lowered, SignProtocol::Tree, false, widest)?;
+        let (circuit, mut notes) = choose(&lowered, job)?;
         notes.extend(lowered.approximations());
         let format = *circuit.format();
-        let network = NetworkPlan::new(Arc::new(circuit)).map_err(|error| match error {
-            core::Error::RingBits { .. } => unsupported(RANGES),
-            other => unsupported(&other.to_string()),
-        })?;
+        let circuit = Arc::new(circuit);
+        let count = |error: core::Error| unsupported(&error.to_string());
+        let network = NetworkPlan::new(Arc::clone(&circuit)).map_err(count)?;
         let depth: u32 = job.setting(&DEPTH).parse().unwrap_or(8);
         let tree = Depth::new(depth).map_err(|error| unsupported(&error.to_string()))?;
-        let count = |error: core::Error| unsupported(&error.to_string());
-        let [transfers, most] = network.transfers().map_err(count)?;
-        let of_image = transfers * BYTES_KEPT + most * BYTES_EXTENDED + network.numbers() * size_of::<u64>();
-        let window = (WINDOW_BYTES / of_image.max(1)).clamp(1, job.batch.max(1));
+        let window = (WINDOW_BYTES / network.image_bytes().map_err(count)?.max(1)).clamp(1, job.batch.max(1));
         if window < job.batch {
-            notes.push(format!("{window} images of a batch are prepared offline, the rest while online"));
+            notes.push(format!(
+                "{window} images of a batch are prepared offline, the rest while online, as many at a time: with {} MB a party",
+                WINDOW_BYTES >> 20
+            ));
+        }
+        if network.ring_bits() > 8 * WIDEST_RING_BYTES + 1 {
+            notes.push("shares of more than 50 bits: answers of linear layers are twice as long".into());
         }
         let offline = network.offline_bytes(window, tree).map_err(count)?;
         notes.push(format!("{offline} bytes are sent offline"));
@@ -158,6 +148,7 @@ impl Backend for TwoParty {
         let parameters = Parameters {
             format: format::Parameters {
                 ring_bits: format.ring.bits(),
+                ring_by_layer: false,
                 activation_bits: format.activation_bits,
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,
@@ -172,21 +163,17 @@ impl Backend for TwoParty {
             },
             depth,
         };
-        let online = online_bytes(&network, job.batch, window, tree).map_err(count)?;
-        let ciphertexts: usize = network.layouts().flat_map(|layout| layout.ciphertexts()).sum();
-        let of_image_ns = (transfers + network.multiplied()) as u64 * NS_PER_TRANSFER
-            + ciphertexts as u64 * NS_PER_CIPHERTEXT;
+        let predictor = Predictor { network: &network, depth: tree, window, job };
+        let times = predictor.times().map_err(count)?;
+        notes.push(times.note());
+        let weights = Cost::of::<Masked>(&circuit).parameters();
         let reason = |error: serde_json::Error| unsupported(&error.to_string());
         Ok(Plan {
             security_bits: Some(SECURITY_BITS),
             parameters: serde_json::to_value(parameters).map_err(reason)?,
-            prediction: Some(Predicted {
-                setup_bytes: Some(setup_bytes(tree) as u64),
-                online_bytes: Some(online as u64),
-                ..Predicted::default()
-            }),
+            prediction: Some(predictor.predict(weights).map_err(count)?),
             notes,
-            predicted_batch_ns: Some(of_image_ns.saturating_mul(job.batch as u64)),
+            predicted_batch_ns: Some(times.batch_ns()),
             ..Plan::default()
         })
     }
@@ -204,23 +191,16 @@ fn unsupported(reason: &str) -> Unsupported {
     Unsupported { layer: None, reason: reason.into() }
 }
 
-/// Bytes of the online phase of a batch: that of all its windows, and the preparation of all but the first.
-fn online_bytes(
-    network: &NetworkPlan,
-    batch: usize,
-    window: usize,
-    depth: Depth,
-) -> Result<usize, core::Error> {
-    let (whole, rest) = (batch / window, batch % window);
-    let mut bytes = whole * network.online_bytes(window)?
-        + whole.saturating_sub(1) * network.offline_bytes(window, depth)?;
-    if rest > 0 {
-        bytes += network.online_bytes(rest)?;
-        if whole > 0 {
-            bytes += network.offline_bytes(rest, depth)?;
+/// The narrowest ring: polynomials, uncalibrated networks and those whose ranges ask for it get the widest.
+fn choose(lowered: &Lowered, job: &Job) -> Result<(Circuit, Vec<String>), Unsupported> {
+    let room = format::Room::new(job.setting(&RING));
+    if room == format::Room::Narrow && !lowered.squares() {
+        let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
+        if let Ok(narrow) = format::choose_within(lowered, SignProtocol::Tree, format::Room::Narrow, widest) {
+            return Ok(narrow);
         }
     }
-    Ok(bytes)
+    format::choose(lowered, SignProtocol::Tree, room)
 }
 
 /// The windows of a batch.

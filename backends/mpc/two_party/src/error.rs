@@ -23,7 +23,7 @@ pub enum Error {
     /// The caller gave more or fewer values than belong together.
     #[error("{what}: {expected} are needed, {actual} were given")]
     Count {
-        /// Of what.
+        /// Which values.
         what: &'static str,
         /// How many belong there.
         expected: usize,
@@ -78,8 +78,8 @@ pub enum Error {
         /// What the noise is at most, in units of the last place.
         noise: u64,
     },
-    /// Preparing an earlier batch failed: parties no longer agree on numbers of transfers.
-    #[error("the session is over: preparing an earlier batch failed")]
+    /// An earlier batch failed: parties no longer agree on numbers of transfers or on what was sent.
+    #[error("the session is over: an earlier batch failed; set up a new one")]
     Over,
     /// Images drive activations beyond what the ring can tell.
     #[error("images {images:?} of the batch drive values beyond what their guards accept")]
@@ -87,13 +87,13 @@ pub enum Error {
         /// Their numbers in the batch.
         images: Vec<usize>,
     },
-    /// Of transfers and what is built on them.
+    /// Failure of transfers or what is built on them.
     #[error(transparent)]
     Transfer(#[from] veilbench_ot::Error),
-    /// Of the polynomial ring.
+    /// Failure of the polynomial ring.
     #[error(transparent)]
     Ring(#[from] veilbench_ring::Error),
-    /// Of the circuit and its model.
+    /// Failure of the circuit or its model.
     #[error(transparent)]
     Circuit(#[from] veilbench_mpc::Error),
 }

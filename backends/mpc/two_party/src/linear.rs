@@ -7,20 +7,20 @@
 //!
 //! - *Encryption*: ring learning with errors, N = 4096, Q of two primes of 50 bits (the table allows 106), ternary secret, centred binomial errors. Masks
 //!   modulo `2^L` are encoded as `round(Q r / 2^L)`, so that wrapping modulo `2^L` is wrapping modulo Q. Half of a ciphertext is a seed.
-//! - *Answer*: the model owner adds `U`, uniform modulo Q, to the first half of the product and keeps `-round(2^L U / Q)`; divides both halves by the second
-//!   prime; adds a fresh encryption of zero under the data owner's public key; and sends all of the second half and only the needed coefficients of the first.
+//! - *Answer*: the model owner adds `U`, uniform modulo Q, to the first half of the product and keeps `-round(2^L U / Q)`; if L is 50 or less, divides both halves by the
+//!   second prime; adds a fresh encryption of zero under the data owner's public key; and sends all of the second half and only the needed coefficients of the first.
 //!
-//! Shares are of `W r + eps`, where `eps` comes from the noise of answers, of deviation 240 modulo the first prime: below 1,500 for shares of 50 bits, halved by each bit
-//! less (`most_noise`). The truncation that follows drops the fractional bits of weights: a network is refused where `eps` reaches half of what is dropped
-//! (`src/network/noise.rs`), so that a truncated value is within two units of the rounded one: beyond one with a probability of at most `|eps| / 2^f`, which
-//! is about 4e-6 for f = 25 and shares of 49 bits. Logits may drop less, and keep some: a linear function of the last layer's weights and of noise that the data
-//! owner knows, below the precision that logits are stated to.
+//! Shares are of `W r + eps`. Modulo one prime `eps` comes from the noise of that encryption, of deviation 240: below 1,500 for shares of 50 bits, halved by each bit
+//! less. Modulo both that is nothing, and `eps` comes from the errors of the request times weights of up to 28 bits: up to five for each root of the ciphertexts
+//! summed, for shares of 64 bits (`Layout::most_noise`). The truncation that follows drops the fractional bits of weights: a network is refused where `eps` exceeds half
+//! of what is dropped (`src/network/noise.rs`), so that a truncated value stays within one unit of the rounded one. Logits may drop less, and keep some: a linear function
+//! of the last layer's weights and of noise that the data owner knows, below the precision that logits are stated to.
 //!
 //! # Views
 //! - *Model owner*, request: ciphertexts under the data owner's key. Public key: an encryption of zero, whose uniform half comes from the model owner's own
-//!   seed; one more sample of the same secret modulo a divisor of Q. Online: `x - r`, where `r` is uniform modulo `2^L`, of one image alone.
-//! - *Data owner*, answer: the needed coefficients of the first half are uniform modulo the first prime whatever the weights, because `U` is uniform modulo Q and division by
-//!   the second prime, rounded, takes as many numbers to each residue; the masks of two coefficients or answers are independent. The second half
+//!   seed; one more sample of the same secret modulo Q or a divisor of it. Online: `x - r`, where `r` is uniform modulo `2^L`, of one image alone.
+//! - *Data owner*, answer: the needed coefficients of the first half are uniform modulo Q whatever the weights, because `U` is, or modulo the first prime, because division by
+//!   the second, rounded, takes as many numbers to each residue; the masks of two coefficients or answers are independent. The second half
 //!   is `c1 + a u + e`, of a ternary `u` and error `e` drawn for this ciphertext: a sample of ring learning with errors, for `u` occurs nowhere else that is not under
 //!   `U`. Coefficients of the first half that no output needs would be products of weights without a mask, and do not leave.
 //! - Neither: the phase that the data owner decrypts tells it its share; the share and `U` tell the model owner nothing.
@@ -32,17 +32,14 @@ mod rlwe;
 
 pub use data_owner::{Masks, Requested, SecretKey};
 pub use layout::Layout;
-pub use model_owner::{PublicKey, WEIGHT_BITS, Weights};
+pub use model_owner::{PublicKey, Weights};
 pub use rlwe::{DEGREE, LEAST_RING_BITS, MOST_RING_BITS, Rlwe};
 
 use crate::error::expect_length;
 
-/// Bytes of a public key.
-pub const PUBLIC_KEY_BYTES: usize = rlwe::ROW_BYTES;
-
-/// The largest error of a product, in units of the last place of shares of so many bits: six deviations, and one for rounding.
-pub(crate) fn most_noise(ring_bits: u32) -> u64 {
-    1 + (1500 >> MOST_RING_BITS.saturating_sub(ring_bits))
+/// Bytes of a public key for answers on shares of so many bits.
+pub fn public_key_bytes(bits: u32) -> usize {
+    Rlwe::primes_of_answers(bits) * rlwe::ROW_BYTES
 }
 
 #[cfg(test)]

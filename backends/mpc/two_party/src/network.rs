@@ -17,8 +17,8 @@
 //! The data owner's share of what a linear layer writes is known offline. So are its choices in the comparisons and lifts behind it, which it sends there and then
 //! (`src/network/settled.rs`); only where other shares are joined in do they follow online.
 //!
-//! Wires have `L` bits, polynomials' values and squares `W`: those of the circuit's ring, up to 64. The model owner proves that the former stay within 48 bits and the latter
-//! within the ring ([`Plan::analyse`]).
+//! Wires have `L` bits, polynomials' values and squares `W`: those of the circuit's ring, up to 64. The model owner proves that the former leave a bit of their shares and the latter
+//! what truncation takes ([`Plan::analyse`]).
 //!
 //! # Views
 //! Those of the building blocks. Choices that are sent early are under the same random ones, and follow from shares that depend on masks alone, not on images. Of what they give out, the data owner opens two things, both with the last message:
@@ -28,20 +28,21 @@
 //!   from `2^k` to `2^(k + 1)` and fresh in every run. One run says on which side a hidden sum is, one bit; many runs on an image whose sum is between the two
 //!   tell where it is. Sums below `2^k` are always accepted, from `2^(k + 1)` on always refused.
 //!
-//! The model owner opens nothing. Masks, keys and transfers are consumed by value and belong to one batch; after an error they are gone. Refusing images follows the
+//! The model owner opens nothing. Masks, keys and transfers are consumed by value and belong to one batch; after an error, also while a batch runs, they are gone and so is the session. Refusing images follows the
 //! last message, and sends none.
 
 mod cost;
 mod data_owner;
 mod guards;
 mod material;
+mod memory;
 mod model_owner;
 mod noise;
 mod plan;
 mod settled;
 
-pub use cost::setup_bytes;
 pub use data_owner::{DataOwner, DataOwnerMaterial};
+pub use memory::Memory;
 pub use model_owner::{ModelOwner, ModelOwnerMaterial};
 pub use plan::Plan;
 

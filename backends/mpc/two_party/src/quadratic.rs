@@ -23,9 +23,9 @@
 //! keys at the data owner, of which it has those for its bits only. Behind them the data owner sees the model owner's share under `g`, and the model owner `t - g` under `r`,
 //! both uniform modulo `2^W` and drawn for this number of this image.
 
-use veilbench_ot::correlated::{Chosen, Receiver, Sender};
+use veilbench_ot::correlated::{Chosen, ReceiverOfTwo, Sender};
 use veilbench_ot::extension;
-use veilbench_ot::product::{Shape, choose, receive, send};
+use veilbench_ot::product::{Shape, choose_two, receive, send};
 use veilbench_ring::random::Randomness;
 use veilbench_ring::wiped::Wiped;
 use zeroize::Zeroizing;
@@ -57,18 +57,18 @@ pub(crate) struct Coefficients {
 /// What a party has of all numbers: its mask, `r` or `g`, and its shares of products. Wiped on drop.
 pub(crate) struct Keys {
     masks: Wiped<u64>,
-    /// Of `a r`.
+    /// Shares of `a r`.
     slopes: Wiped<u64>,
-    /// Of `a r^2 + (2 a g + b) r`.
+    /// Shares of `a r^2 + (2 a g + b) r`.
     values: Wiped<u64>,
-    /// Of `g r`; empty if squares are not asked for.
+    /// Shares of `g r`; empty if squares are not asked for.
     products: Wiped<u64>,
 }
 
-/// A party's shares of polynomials and, if asked for, squares.
+/// A party's shares of polynomials and, if asked for, squares. Wiped on drop.
 pub(crate) struct Results {
-    pub(crate) values: Vec<u64>,
-    pub(crate) squares: Vec<u64>,
+    pub(crate) values: Wiped<u64>,
+    pub(crate) squares: Wiped<u64>,
 }
 
 impl Keys {
@@ -149,18 +149,16 @@ pub(crate) fn request(
 ) -> Result<(Requested, Vec<u8>), Error> {
     let masks = drawn(sizes, random);
     let shape = sizes.shape()?;
-    let (mut chosen, mut message) = (Vec::with_capacity(sizes.products()), Vec::new());
+    let (mut chosen, mut message) = (Vec::with_capacity(2 * sizes.pairs()), Vec::new());
     for _ in 0..sizes.pairs() {
         let (rows, corrections) = extension.extend(sizes.transfers());
-        let [first, second] = Receiver::of_two(rows)?;
-        let (product, choices) = choose(&shape, first, &masks)?;
+        let (products, choices) = choose_two(&shape, ReceiverOfTwo::new(rows)?, &masks)?;
         message.extend(corrections);
         message.extend(choices);
-        chosen.push(product);
-        if chosen.len() < sizes.products() {
-            chosen.push(choose(&shape, second, &masks)?.0);
-        }
+        chosen.extend(products);
     }
+    // Of an odd number of products the last pair has one that nobody asks for.
+    chosen.truncate(sizes.products());
     Ok((Requested { sizes, masks, chosen }, message))
 }
 
@@ -281,8 +279,7 @@ pub(crate) fn open(
         let both = mask.wrapping_mul(*difference).wrapping_add(*product);
         mask.wrapping_mul(*mask).wrapping_add(both.wrapping_mul(2)) & low(sizes.bits)
     });
-    let results = Results { values: values.collect(), squares: squares.collect() };
-    Ok((results, pack(sizes.bits, &differences)))
+    Ok((results(values, squares), pack(sizes.bits, &differences)))
 }
 
 /// The model owner's results, from the data owner's message.
@@ -308,7 +305,13 @@ pub(crate) fn close(
     let squares = known.iter().zip(keys.products.iter()).map(|(known, product)| {
         known.wrapping_mul(*known).wrapping_add(product.wrapping_mul(2)) & low(sizes.bits)
     });
-    Ok(Results { values: values.collect(), squares: squares.collect() })
+    Ok(results(values, squares))
+}
+
+/// Of iterators that know their lengths, so that no vector grows.
+fn results(values: impl Iterator<Item = u64>, squares: impl Iterator<Item = u64>) -> Results {
+    let [values, squares] = [values.collect::<Vec<u64>>(), squares.collect()].map(Wiped::from);
+    Results { values, squares }
 }
 
 #[cfg(test)]

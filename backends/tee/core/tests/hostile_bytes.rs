@@ -1,16 +1,13 @@
 //! Bytes from the host: what is not exactly right is an error with a reason, never a panic, and
 //! nothing is allocated because a length says so.
-//!
-//! `VEILBENCH_FUZZ_SECONDS` lets the mutation run go on for longer.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "the fixture serves several tests")]
 
 mod fixture;
 
-use std::time::{Duration, Instant};
-
 use fixture::*;
+use veilbench_hostile::fuzz;
 use veilbench_tee::*;
 
 type Parser = Box<dyn Fn(&[u8]) -> Result<()>>;
@@ -77,40 +74,13 @@ fn lengths_that_lie_are_refused() {
 
 #[test]
 fn mutated_bytes_never_panic() {
-    let seconds = std::env::var("VEILBENCH_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let end = Instant::now() + Duration::from_secs(seconds);
     let parsers = parsers();
-    let mut state = 0x9E37_79B9_7F4A_7C15u64;
-    let mut next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
-    let (mut accepted, mut refused) = (0u64, 0u64);
-    while Instant::now() < end {
-        let (_, bytes, parse) = &parsers[next() % parsers.len()];
-        let mut changed = bytes.clone();
-        for _ in 0..=next() % 4 {
-            // Half of the changes hit headers and lengths.
-            let reach = if next() % 2 == 0 { changed.len().min(128) } else { changed.len() };
-            if reach == 0 {
-                break;
-            }
-            let position = next() % reach;
-            match next() % 5 {
-                0 => changed[position] = next() as u8,
-                1 => changed[position] ^= 1 << (next() % 8),
-                2 => changed.truncate(position),
-                3 => changed.insert(position, next() as u8),
-                _ => changed[position..reach].fill([0x00, 0xFF][next() % 2]),
-            }
-        }
-        match parse(&changed) {
-            Ok(()) => accepted += 1,
-            Err(_) => refused += 1,
-        }
-    }
-    println!("{accepted} mutations accepted, {refused} refused");
-    assert!(accepted > 0 && refused > 0);
+    let (mut accepted, mut refused) = (0, 0);
+    fuzz("tee", 1, |draw, bytes| {
+        let (_, good, parse) = draw.one(&parsers);
+        *bytes = draw.mutated(&[good], &[]);
+        *if parse(bytes).is_ok() { &mut accepted } else { &mut refused } += 1;
+        Ok(())
+    });
+    assert!(accepted > 0 && refused > 0, "{accepted} mutations accepted, {refused} refused");
 }

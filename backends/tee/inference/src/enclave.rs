@@ -154,7 +154,7 @@ fn label(logits: &[f32]) -> u32 {
 }
 
 impl Inside {
-    /// Takes in the next record, which must hold so many images.
+    /// Takes in the next record, which must hold this many images.
     fn receive(&mut self, images: usize, values: &mut Vec<f32>) -> Result<(), Error> {
         let mut record = self.host.receive_spinning(SPIN)?;
         let expected = batch_bytes(&self.architecture, images);

@@ -5,7 +5,7 @@ use veilbench_networks::Architecture;
 
 use super::batch_bytes;
 
-/// Images of so many bytes share a record; one that is larger has a record of its own.
+/// Images of this many bytes share a record; one that is larger has a record of its own.
 const RECORD_BYTES: usize = 128 << 10;
 
 /// Most images in a record.
@@ -13,7 +13,7 @@ pub(super) fn images_per_record(architecture: &Architecture) -> usize {
     (RECORD_BYTES / batch_bytes(architecture, 1).max(1)).max(1)
 }
 
-/// Images in each record of a request for so many: all are full but the last.
+/// Images in each record of a request for this many: all are full but the last.
 pub(super) fn records(architecture: &Architecture, images: usize) -> impl Iterator<Item = usize> + use<> {
     let most = images_per_record(architecture);
     (0..images).step_by(most).map(move |first| most.min(images - first))

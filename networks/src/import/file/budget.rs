@@ -25,7 +25,7 @@ impl Budget {
         Self { bytes: file_bytes.saturating_mul(TIMES_FILE).saturating_add(ALLOWANCE) }
     }
 
-    /// Takes the room of so many values of 8 bytes.
+    /// Takes the room of this many values of 8 bytes.
     pub(crate) fn spend(&mut self, values: usize) -> Result<(), Reason> {
         let left = values.checked_mul(8).and_then(|bytes| self.bytes.checked_sub(bytes));
         self.bytes = left.ok_or("the model asks for far more memory than its file has data")?;

@@ -3,7 +3,7 @@
 use super::{HEADER_BYTES, Link, LinkError};
 
 impl Link {
-    /// Receives the next message, which must have exactly so many bytes: one of another length is refused by its
+    /// Receives the next message, which must have exactly this many bytes: one of another length is refused by its
     /// header, before there is room for it.
     ///
     /// # Errors

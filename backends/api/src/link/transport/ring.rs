@@ -232,7 +232,7 @@ mod memory {
         lane * (MARKS_BYTES + LANE_BYTES)
     }
 
-    /// Where so many bytes begin in a lane, and how many of them stand before its end.
+    /// Where this many bytes begin in a lane, and how many of them stand before its end.
     fn cut(position: u64, bytes: usize) -> (usize, usize) {
         assert!(bytes <= LANE_BYTES, "no more than a lane is copied");
         let start = position as usize % LANE_BYTES;

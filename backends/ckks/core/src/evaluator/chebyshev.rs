@@ -57,7 +57,7 @@ fn split(degree: usize) -> usize {
     1 << degree.ilog2()
 }
 
-/// The basis polynomials that a short series is a weighted sum of, if so many levels are enough for that.
+/// The basis polynomials that a short series is a weighted sum of, if this many levels are enough for that.
 fn direct(degree: usize, levels: usize) -> Option<Vec<usize>> {
     (degree < 4 && (degree == 0 || power_depth(degree) < levels)).then(|| (1..=degree).collect())
 }
@@ -150,7 +150,7 @@ impl Chebyshev<'_> {
         self.evaluator.context().parameters().data_primes()[level] as f64
     }
 
-    /// The series, which has so many levels down to this one, at exactly this scale.
+    /// The series, which has this many levels down to this one, at exactly this scale.
     fn series(
         &mut self,
         coefficients: &[f64],

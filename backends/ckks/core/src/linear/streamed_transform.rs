@@ -44,7 +44,7 @@ pub struct ChainOutline {
 
 impl ChainOutline {
     /// The outline for diagonals of these inputs and shifts, 0 or larger, that costs least, where a rotation key counts as much as
-    /// so many halves of a hoisted rotation.
+    /// this many halves of a hoisted rotation.
     pub fn new(shifts: &BTreeSet<(usize, i64)>, key_cost: usize) -> Self {
         let reach = shifts.iter().map(|&(_, shift)| shift).max().unwrap_or(0).max(1);
         let odd = || (1..LARGEST_ODD).step_by(2);

@@ -46,7 +46,7 @@ impl TransformOutline {
         Self::with_key_cost(outputs, 0)
     }
 
-    /// The outline that costs least, where a rotation key counts as much as so many halves of a hoisted rotation.
+    /// The outline that costs least, where a rotation key counts as much as this many halves of a hoisted rotation.
     pub fn with_key_cost(outputs: &[BTreeSet<(usize, i64)>], key_cost: usize) -> Self {
         let shifts: BTreeSet<i64> = outputs.iter().flatten().map(|&(_, shift)| shift).collect();
         let divisor = shifts.iter().fold(0, |divisor, &shift| greatest_common_divisor(divisor, shift)).max(1);

@@ -1,4 +1,4 @@
-//! Matrices and polynomials of encrypted values against the same on plain numbers.
+//! Matrices of encrypted values against the same on plain numbers.
 
 use crate::fixture::*;
 use std::collections::BTreeMap;
@@ -63,37 +63,4 @@ fn unusable_matrices_are_refused() {
     shape(Matrix::from_diagonals(&context, &[(32, vec![1.0])].into(), &[], 1024.0, 1));
     let at_the_end = Matrix::from_rows(&context, 2, 2, &[1.0; 4], 1024.0, 0);
     assert_eq!(at_the_end.unwrap_err(), Error::NoLevelLeft);
-}
-
-#[test]
-fn polynomials_of_every_degree_keep_the_scale() {
-    let context = insecure(256, &[50, 40, 40, 40, 40, 40, 40], &[50, 50, 50], 3);
-    let mut owner = Owner::new(&context, &request(&[]), 3);
-    let x = values(context.parameters().slots(), 4);
-    let level = context.parameters().max_level();
-    let input = owner.encrypt(&x, 2f64.powi(40), level);
-    for degree in (0..=20).chain([31]) {
-        let coefficients = values(degree + 1, 100 + degree as u64);
-        let output = owner.evaluator.evaluate_polynomial(&input, &coefficients).unwrap();
-        assert_eq!(output.scale(), input.scale());
-        assert_eq!(output.level(), level - polynomial_depth(degree));
-        let expected: Vec<f64> =
-            x.iter().map(|&x| coefficients.iter().rev().fold(0.0, |sum, &c| sum * x + c)).collect();
-        assert_bits(&owner.decrypt(&output), &expected, 22.0);
-    }
-    let sparse = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-    let output = owner.evaluator.evaluate_polynomial(&input, &sparse).unwrap();
-    let expected: Vec<f64> = x.iter().map(|x| x.powi(5)).collect();
-    assert_bits(&owner.decrypt(&output), &expected, 22.0);
-}
-
-#[test]
-fn a_polynomial_deeper_than_the_ciphertext_is_refused() {
-    let context = insecure(64, &[50, 40], &[50], 2);
-    let mut owner = Owner::new(&context, &request(&[]), 4);
-    let input = owner.encrypt(&[1.0], 2f64.powi(30), 1);
-    let e = &owner.evaluator;
-    assert_eq!(e.evaluate_polynomial(&input, &[0.0, 0.0, 1.0]).unwrap_err(), Error::NoLevelLeft);
-    assert!(matches!(e.evaluate_polynomial(&input, &[]), Err(Error::Shape { .. })));
-    assert!(matches!(e.evaluate_polynomial(&input, &[1.0; 300]), Err(Error::Shape { .. })));
 }

@@ -33,7 +33,7 @@ fn run(context: &Context) -> (Vec<Vec<u8>>, Vec<f64>) {
         e.rotate(&a, -7).unwrap(),
         e.hoist(&b).unwrap().rotate(100).unwrap(),
         e.conjugate(&a).unwrap(),
-        e.evaluate_polynomial(&a, &[0.1, -0.5, 0.25, 0.125]).unwrap(),
+        e.chebyshev(&a).unwrap().evaluate(&[0.1, -0.5, 0.25, 0.125], scale).unwrap(),
     ];
     for lower in 0..level {
         let dropped = e.drop_to_level(&a, lower).unwrap();

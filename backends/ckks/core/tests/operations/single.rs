@@ -166,7 +166,7 @@ fn objects_of_another_key_or_other_parameters_are_refused() {
     assert_eq!(e.add_scalar(&theirs, 1.0).unwrap_err(), expected);
     assert_eq!(e.multiply_scalar(&theirs, 1.0, scale).unwrap_err(), expected);
     assert_eq!(e.weighted_sum(&[&ours, &theirs], &[1.0, 1.0], scale).unwrap_err(), expected);
-    assert_eq!(e.evaluate_polynomial(&theirs, &[0.0, 1.0]).unwrap_err(), expected);
+    assert_eq!(e.chebyshev(&theirs).unwrap_err(), expected);
     let ours_plain = context.encode(&[1.0], scale, 1).unwrap();
     assert_eq!(e.add_plain(&theirs, &ours_plain).unwrap_err(), expected);
     assert_eq!(e.multiply_plain(&theirs, &ours_plain).unwrap_err(), expected);

@@ -57,7 +57,7 @@ pub(crate) struct Activation {
 #[derive(Clone, Debug)]
 pub(crate) struct Circuit {
     pub(crate) stages: Vec<Stage>,
-    /// Of the values of an image, as calibrated.
+    /// Largest magnitude of the values of an image, as calibrated.
     pub(crate) input_magnitude: f64,
 }
 

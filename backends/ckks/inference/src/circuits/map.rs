@@ -23,7 +23,7 @@ pub(crate) struct AffineMap {
 }
 
 impl AffineMap {
-    /// Of a linear layer: dense, convolution, average pool, flatten or a polynomial of degree one. Without
+    /// The map of a linear layer: dense, convolution, average pool, flatten or a polynomial of degree one. Without
     /// parameters every weight is 1 and every bias 0: the structure, which is public. `None` for other layers.
     pub(crate) fn of(input: Shape, layer: &Layer, parameters: Option<&Parameters>) -> Option<Self> {
         let (weights, bias) = match parameters {

@@ -5,6 +5,8 @@
 //! sum is there once for each place of the pool, and every copy computes other maps of the next convolution. Dense
 //! layers have their outputs at a period, and their partial sums folded over it.
 
+mod round;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use veilbench_ckks::{Diagonals, TransformOutline};
@@ -72,7 +74,7 @@ impl PackedCircuit {
         enough.then_some(Self { input: builder.input, layers: builder.layers, logits, spare })
     }
 
-    /// The same program with transforms whose rotation keys count so many halves of a hoisted rotation each.
+    /// The same program with transforms whose rotation keys count this many halves of a hoisted rotation each.
     pub(crate) fn with_key_cost(mut self, key_cost: usize) -> Self {
         for layer in self.layers.iter_mut().filter(|_| key_cost > 0) {
             layer.outline = TransformOutline::with_key_cost(&keys(&layer.diagonals), key_cost);
@@ -429,7 +431,7 @@ fn post_rotations(from: usize, to: usize) -> Vec<i64> {
         .collect()
 }
 
-/// How many copies of so many slots fit, and how far apart they are: by a share of the outputs more than a
+/// How many copies of this many slots fit, and how far apart they are: by a share of the outputs more than a
 /// power of two, so that every copy meets other rows.
 fn copies(extent: usize, outputs: usize, slots: usize) -> Option<(usize, usize)> {
     let (size, rows) = (extent.next_power_of_two(), outputs.next_power_of_two());

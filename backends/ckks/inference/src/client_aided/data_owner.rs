@@ -6,12 +6,19 @@ use veilbench_ckks::SecretKey;
 use veilbench_networks::evaluate::Evaluator as ClearEvaluator;
 use veilbench_networks::{Architecture, Metadata, Network, Op, Parameters, Shape, Source, Tensor};
 
-use super::exchange::{ClientRound, Exchange};
+use super::exchange::{self, Exchange};
+use super::packed;
+use super::rounds::Round;
 use super::steps::{Chain, Step, last_uses};
 use crate::planning::scheme::Scheme;
-use crate::roles::guard::Guard;
 use crate::roles::image_range::ImageRange;
 use veilbench_api::{Error, Link, Party, Recorder};
+
+/// A round as the data owner plays it, in either layout.
+pub(super) enum ClientRound {
+    Slots(exchange::ClientRound),
+    Packed(packed::PackedRound),
+}
 
 /// How the data owner comes from values it has to others.
 enum Work {
@@ -22,9 +29,9 @@ enum Work {
 }
 
 /// A step as the data owner takes it.
-struct ClientStep {
+pub(super) struct ClientStep {
     sources: Vec<Source>,
-    /// Of the sources, those that no later step reads.
+    /// Sources that no later step reads.
     last: Vec<Source>,
     /// The layer whose output it gives, and its shape.
     layer: usize,
@@ -45,46 +52,38 @@ fn clear(chain: Chain) -> Result<ClearEvaluator<f32>, Error> {
     ClearEvaluator::new(&network).map_err(Error::engine("reading the activations"))
 }
 
+/// The steps as the data owner takes them, with every round as it plays it.
+pub(super) fn client_steps(
+    steps: Vec<Step>,
+    mut play: impl FnMut(Round) -> Result<ClientRound, Error>,
+) -> Result<Vec<ClientStep>, Error> {
+    let last = last_uses(&steps);
+    let step = |(step, last): (Step, Vec<Source>)| {
+        let (sources, layer) = (step.sources(), step.layer());
+        let (shape, work) = match step {
+            Step::Round(round) => (round.shape, Work::Round(play(round)?)),
+            Step::Clear(chain) => (chain.output(), Work::Clear(clear(chain)?)),
+            Step::Join(join) if join.op == Op::Concat => (join.shape, Work::Concat),
+            Step::Join(join) => (join.shape, Work::Add),
+        };
+        Ok(ClientStep { sources, last, layer, shape, work })
+    };
+    steps.into_iter().zip(last).map(step).collect()
+}
+
 pub(super) struct DataOwner {
-    server: Link,
-    secret: SecretKey,
-    scheme: Scheme,
-    steps: Vec<ClientStep>,
-    images: ImageRange,
-    recorder: Recorder,
+    pub(super) server: Link,
+    pub(super) secret: SecretKey,
+    pub(super) scheme: Scheme,
+    pub(super) steps: Vec<ClientStep>,
+    /// Images that go through a round together.
+    pub(super) together: usize,
+    pub(super) images: ImageRange,
+    pub(super) recorder: Recorder,
 }
 
 impl DataOwner {
-    pub(super) fn new(
-        server: Link,
-        secret: SecretKey,
-        scheme: Scheme,
-        steps: Vec<Step>,
-        images: ImageRange,
-        recorder: Recorder,
-    ) -> Result<Self, Error> {
-        let last = last_uses(&steps);
-        let period = scheme.period(secret.context());
-        let mut rounds = 0;
-        let step = |(step, last): (Step, Vec<Source>)| {
-            let (sources, layer) = (step.sources(), step.layer());
-            let (shape, work) = match step {
-                Step::Round(round) => {
-                    let guard = Guard::new(secret.id(), rounds, round.shape.len(), period);
-                    rounds += 1;
-                    (round.shape, Work::Round(ClientRound::new(round, guard, &scheme)))
-                }
-                Step::Clear(chain) => (chain.output(), Work::Clear(clear(chain)?)),
-                Step::Join(join) if join.op == Op::Concat => (join.shape, Work::Concat),
-                Step::Join(join) => (join.shape, Work::Add),
-            };
-            Ok(ClientStep { sources, last, layer, shape, work })
-        };
-        let steps = steps.into_iter().zip(last).map(step).collect::<Result<_, Error>>()?;
-        Ok(Self { server, secret, scheme, steps, images, recorder })
-    }
-
-    /// The logits of images that fill the slots at most; the first of them is image `first` of the batch.
+    /// The logits of images that go through rounds together; the first of them is image `first` of the batch.
     fn classify(&mut self, images: Tensor, first: usize) -> Result<Tensor, Error> {
         let Self { server, secret, scheme, steps, recorder, .. } = self;
         let mut exchange = Exchange { server, secret, scheme, recorder };
@@ -95,7 +94,10 @@ impl DataOwner {
             let inputs = step.sources.iter().map(|source| values.get(source)).collect::<Option<Vec<_>>>();
             let inputs = inputs.ok_or_else(|| Error::protocol("a step reads what is not there"))?;
             let data = match &step.work {
-                Work::Round(round) => exchange.run(round, inputs[0], first)?,
+                Work::Round(ClientRound::Slots(round)) => exchange.run(round, inputs[0], first)?,
+                Work::Round(ClientRound::Packed(round)) => {
+                    packed::run(&mut exchange, round, inputs[0], first)?
+                }
                 Work::Clear(evaluator) => recorder
                     .span("activations", || evaluator.evaluate(inputs[0]))
                     .map_err(Error::engine("applying activations"))?
@@ -130,11 +132,11 @@ fn side_by_side(inputs: &[&Tensor], images: usize) -> Vec<f32> {
 impl Party for DataOwner {
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = self.images.check(images)?.clone();
-        let slots = self.scheme.slots();
+        let together = self.together;
         let mut logits = Vec::new();
         let mut shape = Shape::Flat(0);
-        for first in (0..images.images()).step_by(slots) {
-            let answer = self.classify(images.slice(first, slots.min(images.images() - first)), first)?;
+        for first in (0..images.images()).step_by(together) {
+            let answer = self.classify(images.slice(first, together.min(images.images() - first)), first)?;
             shape = answer.shape();
             logits.extend(answer.into_data());
         }

@@ -1,7 +1,8 @@
 //! A round: values of the data owner through a linear map of the model owner.
 
-use veilbench_networks::{Shape, Source};
+use veilbench_networks::{Range, Shape, Source};
 
+use crate::circuits::circuit::Stage;
 use crate::circuits::map::AffineMap;
 use crate::planning::precision::{Inputs, logit_deviation};
 use crate::planning::scheme::Scheme;
@@ -30,14 +31,22 @@ impl Round {
         self
     }
 
-    /// Standard deviation of the errors of its results, in units, if each reads so many values.
-    fn deviation(&self, scheme: &Scheme, reads: usize) -> f64 {
-        logit_deviation(scheme, &[Inputs { count: reads, magnitude: 1.0, fresh: true }], false, 1.0)
+    /// The map alone, between values in units.
+    pub(super) fn into_stage(self) -> Stage {
+        let range = Range { low: -1.0, high: 1.0 };
+        Stage { name: self.name, map: self.map, activation: None, shape: self.shape, range }
     }
 
     /// How far the guard may be from the results, in units.
     pub(super) fn tolerance(&self, scheme: &Scheme) -> f64 {
-        let (guard, result) = (self.deviation(scheme, self.map.inputs), self.deviation(scheme, self.fan_in));
+        let deviation = |reads| deviation(scheme, reads, false);
+        let (guard, result) = (deviation(self.map.inputs), deviation(self.fan_in));
         tolerance(guard, result, self.shape.len())
     }
+}
+
+/// Standard deviation of the errors of a round's results, in units, if each reads so many values; `vectors` if they are
+/// across the slots.
+pub(super) fn deviation(scheme: &Scheme, reads: usize, vectors: bool) -> f64 {
+    logit_deviation(scheme, &[Inputs { count: reads, magnitude: 1.0, fresh: true }], vectors, 1.0)
 }

@@ -1,3 +1,5 @@
+//! Plans of the protocol that the data owner helps with, beside what the machine has.
+
 use veilbench_networks::zoo;
 
 use super::*;

@@ -15,7 +15,7 @@ use crate::roles::guard::with_spare;
 pub(crate) struct Layout {
     /// A power of two.
     pub(crate) period: usize,
-    /// Of every value, below the period.
+    /// The slot of every value, below the period.
     pub(crate) slots: Vec<u32>,
     /// Whether the values are no feature maps: sums over many inputs, folded through the slots.
     pub(crate) is_flat: bool,
@@ -61,7 +61,7 @@ impl Layout {
         Self { period, slots: (0..values as u32).collect(), is_flat: true }
     }
 
-    /// The value of every one of so many slots.
+    /// The value of every one of this many slots.
     pub(crate) fn labels(&self, slots: usize) -> Vec<u32> {
         let mut labels = vec![NONE; slots];
         for (value, &slot) in self.slots.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Layout {
         labels
     }
 
-    /// Every slot of so many with its value, zero where there is none.
+    /// Every slot of this many with its value, zero where there is none.
     pub(crate) fn spread(&self, values: &[f64], slots: usize) -> Vec<f64> {
         let mut spread = vec![0.0; slots];
         for (value, &slot) in values.iter().zip(&self.slots) {

@@ -46,12 +46,12 @@ pub(crate) enum Origin {
     Image,
     /// The sum of all branches.
     Map(Vec<Term>),
-    /// Of a wire: itself times itself and a constant, which is that of a layer.
+    /// A wire times itself and a constant, which is that of a layer.
     Product {
         of: usize,
         layer: usize,
     },
-    /// Of a wire: one of the circuit's [series](Deep::series).
+    /// One of the circuit's [series](Deep::series) of a wire.
     Series {
         of: usize,
         series: usize,
@@ -81,7 +81,7 @@ pub(crate) struct Deep {
 }
 
 impl Deep {
-    /// Reads the graph; smooth activations are approximated to so many bits.
+    /// Reads the graph; smooth activations are approximated to this many bits.
     ///
     /// # Errors
     /// [`Unsupported`] for layers that are neither linear nor quadratic nor smooth, for smooth ones that no series is close enough to,

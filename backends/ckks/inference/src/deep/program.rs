@@ -35,13 +35,13 @@ pub(crate) struct Outline {
 pub(crate) struct Program {
     pub(crate) deep: Deep,
     pub(crate) layouts: Vec<Layout>,
-    /// Of every wire that a map makes.
+    /// The outline of every wire that a map makes.
     pub(crate) outlines: Vec<Option<Outline>>,
 }
 
 impl Program {
-    /// Lays out a graph, where a rotation key counts as much as so many halves of a hoisted rotation and smooth activations are
-    /// approximated to so many bits.
+    /// Lays out a graph, where a rotation key counts as much as this many halves of a hoisted rotation and smooth activations are
+    /// approximated to this many bits.
     ///
     /// # Errors
     /// [`Unsupported`] as [`Deep::new`], and naming the layer that does not fit the slots of the largest ring.

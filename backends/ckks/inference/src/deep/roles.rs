@@ -22,7 +22,7 @@ use crate::planning::ranges;
 use crate::planning::scheme::FRESH_LEVEL;
 use crate::roles::guard::spare_tolerance;
 use crate::roles::image_range::ImageRange;
-use crate::roles::latency::Client;
+use crate::roles::latency::{Client, Places};
 use crate::roles::throughput::encrypt;
 use crate::{DataOwner, ModelOwner, impossible};
 
@@ -51,10 +51,12 @@ pub(crate) fn join_data_owner(
     let logits = places(&result, last.slots.len());
     let client = Client {
         secret,
-        input: vec![first.labels(scheme.slots())],
-        logits: logits.ok_or_else(|| Error::protocol("a logit has no slot"))?,
-        spare: spare(&result),
-        tolerance: spare_tolerance(deviation(&deep, &scheme)),
+        places: Places {
+            input: vec![first.labels(scheme.slots())],
+            results: logits.ok_or_else(|| Error::protocol("a logit has no slot"))?,
+            spare: spare(&result),
+            tolerance: spare_tolerance(deviation(&deep, &scheme)),
+        },
         logit_unit: deep.logit_unit(),
         scheme,
         recorder,

@@ -33,7 +33,7 @@ pub(crate) struct Series {
     pub(crate) reach: f64,
     /// Largest magnitude of the function there.
     pub(crate) unit: f64,
-    /// Of the polynomials of `x / reach`; the sum is the value over the unit.
+    /// Coefficients of the polynomials of `x / reach`; the sum is the value over the unit.
     pub(crate) coefficients: Vec<f64>,
     /// No value is further from the function's.
     pub(crate) error: f64,

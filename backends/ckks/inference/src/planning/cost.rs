@@ -3,6 +3,8 @@
 //! What single steps take is in [`Rates`]; how threads share them, and how much fits a cache, stands here and is that of the
 //! reference machine.
 
+mod across;
+
 use crate::circuits::circuit::Circuit;
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::circuits::program::{LatencyLayer, PackedCircuit};
@@ -34,7 +36,7 @@ const BATCH_PARALLEL: f64 = 0.95;
 /// memory.
 const CONTENTION: f64 = 1.1;
 
-/// Counts the cost of operations under a scheme, on so many threads of a machine with such rates.
+/// Counts the cost of operations under a scheme, on this many threads of a machine with such rates.
 pub(crate) struct Cost<'a> {
     rates: &'a Rates,
     scheme: &'a Scheme,
@@ -82,7 +84,7 @@ impl<'a> Cost<'a> {
         self.transforms(2 * (level + 1))
     }
 
-    /// A sum of so many squares, rescaled.
+    /// A sum of this many squares, rescaled.
     fn squares(&self, level: usize, terms: usize, key_product: f64) -> f64 {
         self.decompose(level)
             + self.inner(level, key_product)
@@ -269,7 +271,7 @@ impl<'a> Cost<'a> {
     }
 }
 
-/// The time a link takes to pass on so many bytes, nanoseconds.
+/// The time a link takes to pass on this many bytes, nanoseconds.
 fn transmit(job: &Job, bytes: usize) -> f64 {
     job.link.bits_per_second().map_or(0.0, |rate| bytes as f64 * 8e9 / rate as f64)
 }

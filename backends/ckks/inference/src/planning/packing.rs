@@ -82,7 +82,7 @@ pub(crate) fn cover(
 }
 
 /// A value per slot of every ciphertext, zero where there is none.
-pub(crate) fn spread(packing: &Packing, of: impl Fn(usize) -> f64) -> Vec<Vec<f64>> {
+pub(crate) fn spread(packing: &[Vec<u32>], of: impl Fn(usize) -> f64) -> Vec<Vec<f64>> {
     let value = |&label: &u32| if label == NONE { 0.0 } else { of(label as usize) };
     packing.iter().map(|labels| labels.iter().map(value).collect()).collect()
 }

@@ -52,10 +52,10 @@ pub(crate) const KEYS_HEADER_BYTES: usize = 43;
 pub(crate) const ELEMENT_BYTES: usize = 4;
 
 /// How much longer an image may take if that saves keys.
-const SLOWER_FOR_KEYS: f64 = 1.1;
+pub(crate) const SLOWER_FOR_KEYS: f64 = 1.1;
 
 /// What is tried for [`CkksPlan::key_cost`].
-const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
+pub(crate) const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
 
 /// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
 pub(crate) const PROCESS_BYTES: usize = 60 << 20;
@@ -118,12 +118,12 @@ pub(crate) struct PassPlan {
     plan: CkksPlan,
     work: [Work; 2],
     pub(crate) here: [Work; 2],
-    /// Of an image in the clear.
+    /// Bytes of an image in the clear.
     image_bytes: usize,
 }
 
 impl PassPlan {
-    /// The plan for so many passes under a job's conditions.
+    /// The plan for this many passes under a job's conditions.
     fn repeated(self, times: usize, job: &Job) -> CkksPlan {
         let Self { mut plan, work, here, image_bytes } = self;
         let predicted = &mut plan.predicted;
@@ -438,7 +438,7 @@ pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> us
 }
 
 /// Bytes of the evaluation keys in memory.
-fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
     scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
 }
 
@@ -454,7 +454,7 @@ pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
     Unsupported { layer: None, reason }
 }
 
-/// Of this machine.
+/// Memory of this machine.
 pub(crate) fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)

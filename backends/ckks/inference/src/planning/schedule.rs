@@ -15,14 +15,14 @@ pub(crate) enum Step {
     Receive(Vec<u32>),
     /// A block of a stage's map is computed.
     DenseBlock {
-        /// Of the circuit.
+        /// Which stage of the circuit.
         stage: usize,
-        /// Of its map.
+        /// Which block of its map.
         block: usize,
     },
     /// These sums of squares of a stage are computed.
     Squares {
-        /// Of the circuit.
+        /// Which stage of the circuit.
         stage: usize,
         /// Values of the next stage.
         sums: Vec<u32>,

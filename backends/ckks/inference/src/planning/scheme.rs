@@ -40,9 +40,9 @@ pub(crate) struct Scheme {
     pub(crate) data_prime_bits: Vec<u32>,
     pub(crate) special_prime_bits: Vec<u32>,
     pub(crate) digits: usize,
-    /// Of every map's result.
+    /// Scale of every map's result.
     pub(crate) map_scale_bits: u32,
-    /// Of fresh ciphertexts.
+    /// Scale of fresh ciphertexts.
     pub(crate) input_scale_bits: u32,
 }
 
@@ -126,12 +126,12 @@ impl Scheme {
         self.data_prime_bits.last().copied().unwrap_or(0)
     }
 
-    /// Of a square: the scale of maps, squared, over a prime a bit shorter than those of maps.
+    /// Scale of a square: that of maps, squared, over a prime a bit shorter than those of maps.
     pub(crate) fn square_scale_bits(&self) -> u32 {
         2 * self.map_scale_bits + 1 - self.map_prime_bits()
     }
 
-    /// Of weights after the point, as encoded to meet values of such a scale.
+    /// Bits of weights after the point, as encoded to meet values of such a scale.
     pub(crate) fn weight_bits(&self, scale_bits: u32) -> u32 {
         (self.map_scale_bits + self.map_prime_bits()).saturating_sub(scale_bits)
     }

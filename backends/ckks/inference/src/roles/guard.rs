@@ -16,10 +16,10 @@
 //! probability `2 * tolerance / period`, however far beyond the modulus it is. The `rho_j` follow from the random name of
 //! the session's key: images chosen before it have no better chance.
 //!
-//! **An image across the slots.** Slots of the last layer that hold no logit are zero. A wrap adds the conjugates of a
+//! **An image across the slots.** Slots of a result that hold no value are zero. A wrap adds the conjugates of a
 //! nonzero algebraic integer to the `p` slots of a period; their product is at least 1 in magnitude. If all of the `r`
 //! spare ones were within the tolerance, one of the others would be beyond `(period / tolerance)^(r / (p - r))` times the
-//! period: the logit itself would be thousands of times out of range. [`enough_spare`] keeps `r` at a quarter of `p` at least.
+//! period: the value itself would be hundreds of times out of range. [`enough_spare`] keeps `r` at a quarter of `p` at least.
 //!
 //! Neither check sees a logit that is within its range but inexact, because values inside the network were far out of
 //! theirs and cancelled: errors grow in proportion to them.
@@ -50,9 +50,14 @@ pub(crate) fn spare_tolerance(result: f64) -> f64 {
     DEVIATIONS * result
 }
 
-/// Whether so many of the slots of a result being zero tells that it did not wrap.
+/// Whether this many of the slots of a result being zero tells that it did not wrap.
 pub(crate) fn enough_spare(spare: usize, slots: usize) -> bool {
     4 * spare >= slots
+}
+
+/// Results that so many slots have room for beside enough spare ones.
+pub(crate) fn most_results(slots: usize) -> usize {
+    slots - slots.div_ceil(4)
 }
 
 /// Outputs a last layer has room for if it has `outputs`: half as many again, so that a third of the slots is spare.
@@ -69,7 +74,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// The guard of a session for so many results of one of its rounds, whose coefficients are known modulo the period.
+    /// The guard of a session for this many results of one of its rounds, whose coefficients are known modulo the period.
     pub(crate) fn new(key: KeyId, round: usize, results: usize, period: f64) -> Self {
         let mut seed = [0; 32];
         seed[..16].copy_from_slice(&key.bytes());
@@ -78,7 +83,7 @@ impl Guard {
         Self { multipliers: (0..results).map(|_| random.random_range(-0.5..0.5)).collect(), period }
     }
 
-    /// Any guard for so many results: where only the structure counts.
+    /// Any guard for this many results: where only the structure counts.
     pub(crate) fn structure(results: usize) -> Self {
         Self { multipliers: vec![1.0; results], period: 1.0 }
     }

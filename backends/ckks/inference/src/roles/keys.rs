@@ -1,10 +1,51 @@
-//! Whether the evaluation keys that came are those the work needs and no others, before any of them is expanded.
+//! The data owner's keys at the model owner: whether those that came are those the work needs and no others, before any
+//! of them is expanded.
 
-use veilbench_ckks::{Context, KeyLevels, KeyRequest, SeededEvaluationKeys};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use veilbench_ckks::{Context, Evaluator, KeyLevels, KeyRequest, PublicKey, SeededEvaluationKeys};
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
-use veilbench_api::Error;
+use crate::planning::plan::key_bytes;
+use crate::planning::scheme::Scheme;
+use veilbench_api::{Error, Link, Recorder};
+
+/// Receives a public key and evaluation keys of the same secret, for these rotations by the highest level of each; `check`
+/// says whether they serve every layer.
+///
+/// # Errors
+/// [`Error::Protocol`] if they are of different secrets, those of `check`, link errors for other lengths, and
+/// [`Error::Engine`] for what are no keys or others than asked for.
+pub(crate) fn receive(
+    client: &mut Link,
+    scheme: &Scheme,
+    context: &Context,
+    rotations: &BTreeMap<i64, usize>,
+    recorder: &Recorder,
+    check: impl FnOnce(&SeededEvaluationKeys) -> Result<(), Error>,
+) -> Result<(PublicKey, Evaluator), Error> {
+    let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
+    let public = PublicKey::from_bytes(context, &public)
+        .map_err(Error::engine("reading the data owner's public key"))?;
+    let keys = recorder.span("wait", || client.receive_exactly(key_bytes(scheme, rotations)))?;
+    let reading = "reading the evaluation keys";
+    let keys = SeededEvaluationKeys::from_bytes(context, &keys).map_err(Error::engine(reading))?;
+    check(&keys)?;
+    if keys.key() != public.key() {
+        let (key, other) = (public.key(), keys.key());
+        return Err(Error::protocol(format!(
+            "evaluation keys of key {other} came after the public key of {key}"
+        )));
+    }
+    let evaluator = keys
+        .check_no_more(context, &scheme.key_request(rotations))
+        .and_then(|()| recorder.span("expand keys", || keys.expand(context)))
+        .and_then(|keys| Evaluator::new(context, Arc::new(keys)))
+        .map_err(Error::engine(reading))?;
+    Ok((public, evaluator))
+}
 
 /// The keys of every rotation and square of a program, at their levels.
 ///

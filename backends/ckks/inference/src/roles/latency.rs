@@ -10,19 +10,47 @@ use crate::circuits::program::{LatencyLayer, PackedCircuit};
 use crate::planning::packing::{NONE, Packing, spread};
 use crate::planning::scheme::Scheme;
 use crate::roles::findings::Findings;
+use crate::roles::guard::spare_tolerance;
 use crate::roles::throughput::{decrypt, encrypt, receive, rerandomise, split};
 use veilbench_api::{Error, Link, Recorder};
+
+/// Where values are in the ciphertexts that one side sends and the other answers.
+pub(crate) struct Places {
+    /// What is encrypted.
+    pub(crate) input: Packing,
+    /// Ciphertext and slot of every result.
+    pub(crate) results: Vec<(usize, usize)>,
+    /// Slots of results that are zero unless a coefficient wrapped.
+    pub(crate) spare: Vec<(usize, usize)>,
+    /// How far from zero they may be, in units.
+    pub(crate) tolerance: f64,
+}
+
+impl Places {
+    /// Those of a program; errors of results have such a deviation, in units.
+    pub(crate) fn new(program: PackedCircuit, deviation: f64) -> Self {
+        let PackedCircuit { input, logits: results, spare, .. } = program;
+        Self { input, results, spare, tolerance: spare_tolerance(deviation) }
+    }
+
+    /// Ciphertexts of an answer.
+    pub(crate) fn answers(&self) -> usize {
+        1 + self.results.iter().map(|&(ciphertext, _)| ciphertext).max().unwrap_or(0)
+    }
+
+    /// The results among the slots of an answer, in units; `None` if a slot that holds none is not zero.
+    pub(crate) fn read(&self, slots: &[Vec<f64>]) -> Option<Vec<f64>> {
+        let at = |&(ciphertext, slot): &(usize, usize)| slots[ciphertext][slot];
+        let holds = self.spare.iter().map(at).all(|value| value.abs() <= self.tolerance);
+        holds.then(|| self.results.iter().map(at).collect())
+    }
+}
 
 /// The data owner's half.
 pub(crate) struct Client {
     pub(crate) secret: SecretKey,
     pub(crate) scheme: Scheme,
-    pub(crate) input: Packing,
-    pub(crate) logits: Vec<(usize, usize)>,
-    /// Slots of results that are zero unless a coefficient wrapped.
-    pub(crate) spare: Vec<(usize, usize)>,
-    /// How far from zero they may be, in units.
-    pub(crate) tolerance: f64,
+    pub(crate) places: Places,
     pub(crate) logit_unit: f64,
     pub(crate) recorder: Recorder,
 }
@@ -33,9 +61,9 @@ impl Client {
     /// # Errors
     /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit.
     pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
-        let answer_bytes = self.ciphertexts() * self.scheme.wire_bytes(0, false);
+        let answer_bytes = self.places.answers() * self.scheme.wire_bytes(0, false);
         let mut findings = Findings::default();
-        let mut logits = Vec::with_capacity(images.images() * self.logits.len());
+        let mut logits = Vec::with_capacity(images.images() * self.places.results.len());
         for image in 0..images.images() {
             let message = self.recorder.span("encrypt", || self.encrypt(images.image(image)))?;
             self.recorder.span("send", || server.send(&message))?;
@@ -55,29 +83,29 @@ impl Client {
 
     fn encrypt(&self, image: &[f32]) -> Result<Vec<u8>, Error> {
         let mut message = Vec::new();
-        for values in spread(&self.input, |input| f64::from(image[input])).into_iter().map(Zeroizing::new) {
-            let ciphertext = encrypt(&self.secret, &values, self.scheme.input_scale(), self.scheme.depth())?;
-            let bytes = ciphertext.to_bytes(self.secret.context());
-            message.extend(bytes.map_err(Error::engine("writing a ciphertext"))?);
+        for values in
+            spread(&self.places.input, |input| f64::from(image[input])).into_iter().map(Zeroizing::new)
+        {
+            message.extend(encrypted(&self.secret, &self.scheme, &values)?);
         }
         Ok(message)
     }
 
-    /// Ciphertexts of an answer.
-    fn ciphertexts(&self) -> usize {
-        1 + self.logits.iter().map(|&(ciphertext, _)| ciphertext).max().unwrap_or(0)
-    }
-
     /// The logits in units; `None` if a slot that holds none is not zero.
     fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<f64>>, Error> {
-        let slots = split(answer, self.ciphertexts())?
+        let slots = split(answer, self.places.answers())?
             .into_iter()
             .map(|bytes| decrypt(&self.secret, &self.scheme, bytes).map(|decoded| decoded.slots))
             .collect::<Result<Vec<_>, _>>()?;
-        let at = |&(ciphertext, slot): &(usize, usize)| slots[ciphertext][slot];
-        let holds = self.spare.iter().map(at).all(|value| value.abs() <= self.tolerance);
-        Ok(holds.then(|| self.logits.iter().map(at).collect()))
+        Ok(self.places.read(&slots))
     }
+}
+
+/// Slots of values, freshly encrypted, as sent.
+pub(crate) fn encrypted(secret: &SecretKey, scheme: &Scheme, values: &[f64]) -> Result<Vec<u8>, Error> {
+    encrypt(secret, values, scheme.input_scale(), scheme.depth())?
+        .to_bytes(secret.context())
+        .map_err(Error::engine("writing a ciphertext"))
 }
 
 /// How precise the encrypted values after a layer are, in the units of the circuit, where ranges are one.
@@ -93,7 +121,7 @@ pub(crate) struct LayerTrace {
 /// The model owner's half.
 pub(crate) struct Server {
     evaluator: Evaluator,
-    /// Of the data owner: answers are re-randomised with it.
+    /// The data owner's; answers are re-randomised with it.
     public: PublicKey,
     scheme: Scheme,
     layers: Vec<Layer>,
@@ -101,8 +129,9 @@ pub(crate) struct Server {
     recorder: Recorder,
 }
 
-struct Layer {
-    name: String,
+/// A transform with its weights encoded, and what surrounds it.
+pub(crate) struct Layer {
+    pub(crate) name: String,
     pre_rotations: Vec<i64>,
     transform: Transform,
     post_rotations: Vec<i64>,
@@ -201,7 +230,7 @@ impl Server {
 
 impl Layer {
     /// The layer, and the level and scale after it.
-    fn new(
+    pub(crate) fn new(
         evaluator: &Evaluator,
         scheme: &Scheme,
         layer: LatencyLayer,
@@ -237,7 +266,8 @@ impl Layer {
         Ok((Self { name, pre_rotations, transform, post_rotations, bias, square, packing }, after))
     }
 
-    fn apply(
+    /// What it makes of ciphertexts; with a public key, results are re-randomised.
+    pub(crate) fn apply(
         &self,
         evaluator: &Evaluator,
         mut values: Vec<Ciphertext>,

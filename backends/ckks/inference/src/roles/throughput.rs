@@ -159,7 +159,7 @@ pub(crate) fn receive(
 /// The model owner's half.
 pub(crate) struct Server {
     pub(crate) evaluator: Evaluator,
-    /// Of the data owner: answers are re-randomised with it.
+    /// The data owner's; answers are re-randomised with it.
     pub(crate) public: PublicKey,
     pub(crate) scheme: Scheme,
     pub(crate) circuit: Circuit,

@@ -47,8 +47,8 @@ pub(crate) fn error_of_batch(
 }
 
 /// How many messages of the data owner come before its first ciphertexts: keys.
-pub(crate) fn key_messages(backend: &dyn Backend) -> usize {
-    if backend.profile().name == "ckks" { 2 } else { 1 }
+pub(crate) fn key_messages(backend: &dyn Backend, layout: Option<&str>) -> usize {
+    if backend.profile().name == "ckks" || layout == Some("packed") { 2 } else { 1 }
 }
 
 /// A session with one batch in a layout, or in the plan's own.
@@ -76,10 +76,11 @@ pub(crate) fn intercepted(
 }
 
 /// Every way a network is computed: the backend, its network and the layout.
-pub(crate) fn ways() -> [(&'static dyn Backend, Network, Option<&'static str>); 3] {
+pub(crate) fn ways() -> [(&'static dyn Backend, Network, Option<&'static str>); 4] {
     [
         (&Ckks, polynomial(), Some("latency")),
         (&Ckks, polynomial(), Some("throughput")),
         (&CkksClientAided, aided(), None),
+        (&CkksClientAided, aided(), Some("packed")),
     ]
 }

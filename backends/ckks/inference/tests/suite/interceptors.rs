@@ -5,9 +5,6 @@ use std::ops::Range as Span;
 use std::sync::Mutex;
 
 use veilbench_api::link::{Forward, Interceptor};
-use veilbench_ckks_inference::Ckks;
-
-use crate::fixture::key_messages;
 
 /// Where the scale of a ciphertext stands: after magic, version, kind, parameters and key.
 const SCALE: usize = 4 + 2 + 16 + 16;
@@ -119,14 +116,22 @@ impl Interceptor for TooFewLevels {
 /// Repeats the first query of a session for every later one, and keeps the answers.
 #[derive(Default)]
 pub(crate) struct SameQuery {
-    pub(crate) queries: Mutex<Vec<Vec<u8>>>,
+    queries: Mutex<Vec<Vec<u8>>>,
     pub(crate) answers: Mutex<Vec<Vec<u8>>>,
-    pub(crate) messages: usize,
+    keys: usize,
+    messages: usize,
+}
+
+impl SameQuery {
+    /// For sessions with so many messages of keys, and of a batch.
+    pub(crate) fn of(keys: usize, messages: usize) -> Self {
+        Self { keys, messages, ..Self::default() }
+    }
 }
 
 impl Interceptor for SameQuery {
     fn message(&self, from: &str, _: &str, index: usize, payload: Vec<u8>) -> Forward {
-        let keys = key_messages(&Ckks);
+        let keys = self.keys;
         let mut queries = self.queries.lock().unwrap();
         let payload = match from {
             "model-owner" => {

@@ -148,7 +148,7 @@ fn a_plan_with_too_few_primes_is_refused_by_both_parties() {
 #[test]
 fn keys_of_another_length_are_not_received() {
     for (backend, network, layout) in ways() {
-        for message in 0..key_messages(backend) {
+        for message in 0..key_messages(backend, layout) {
             let interceptor = Arc::new(Longer(message));
             let done = intercepted(
                 backend,

@@ -9,4 +9,5 @@ mod interceptors;
 mod keys;
 mod messages;
 mod networks;
+mod packed;
 mod smooth;

@@ -56,7 +56,7 @@ fn ciphertexts_with_too_few_levels_are_refused() {
     let network = polynomial();
     for (backend, network) in [(&Ckks as &dyn Backend, network), (&CkksClientAided, aided())] {
         let images = test_networks::images(&network, 1, 3);
-        let interceptor = Arc::new(TooFewLevels(key_messages(backend)));
+        let interceptor = Arc::new(TooFewLevels(key_messages(backend, None)));
         let reason = error(backend, &network, images, Some(interceptor));
         assert!(reason.contains("the data owner's ciphertexts"), "{reason}");
     }
@@ -65,7 +65,7 @@ fn ciphertexts_with_too_few_levels_are_refused() {
 #[test]
 fn ciphertexts_at_another_scale_are_refused() {
     for (backend, network, layout) in ways() {
-        let interceptor = Arc::new(QueriesAtHalfScale(key_messages(backend)));
+        let interceptor = Arc::new(QueriesAtHalfScale(key_messages(backend, layout)));
         let done =
             intercepted(backend, &network, layout, &test_networks::images(&network, 1, 3), Some(interceptor));
         let reason = done[1].error.as_ref().unwrap().to_string();
@@ -76,7 +76,7 @@ fn ciphertexts_at_another_scale_are_refused() {
 #[test]
 fn queries_of_another_length_are_not_received() {
     for (backend, network, layout) in ways() {
-        let interceptor = Arc::new(Longer(key_messages(backend)));
+        let interceptor = Arc::new(Longer(key_messages(backend, layout)));
         let done =
             intercepted(backend, &network, layout, &test_networks::images(&network, 1, 3), Some(interceptor));
         let reason = done[1].error.as_ref().unwrap().to_string();
@@ -112,7 +112,7 @@ fn slots_full_of_images_are_refused_for_the_same_reasons() {
         let reason = refused(images(), Some(interceptor));
         assert!(reason.contains("link to model-owner: a message of"), "{reason}");
     }
-    let reason = refused(images(), Some(Arc::new(TooFewLevels(key_messages(&Ckks)))));
+    let reason = refused(images(), Some(Arc::new(TooFewLevels(key_messages(&Ckks, None)))));
     assert!(reason.contains("data owner's ciphertexts"), "{reason}");
 
     let squares = plan.parameters["scheme"]["data_prime_bits"].as_array().unwrap().len() - 2;
@@ -139,7 +139,7 @@ fn the_same_query_never_gets_the_same_answer() {
     // A message for every sixteen values in slots, one in all across them.
     for (layout, messages) in [("latency", 1), ("throughput", network.architecture.input.len().div_ceil(16))]
     {
-        let interceptor = Arc::new(SameQuery { messages, ..SameQuery::default() });
+        let interceptor = Arc::new(SameQuery::of(key_messages(&Ckks, None), messages));
         let mut session = LocalSession::new(&Ckks, &network, 1);
         session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
         session.job.settings.insert("layout".into(), layout.into());
@@ -165,7 +165,7 @@ fn the_same_query_never_gets_the_same_answer() {
 #[test]
 fn every_ciphertext_of_every_session_has_a_seed_of_its_own() {
     for (backend, network, layout) in ways() {
-        let seeds = Arc::new(Seeds { from: key_messages(backend), seen: Mutex::default() });
+        let seeds = Arc::new(Seeds { from: key_messages(backend, layout), seen: Mutex::default() });
         let images = test_networks::images(&network, 1, 3);
         for _ in 0..2 {
             let mut session = LocalSession::new(backend, &network, 1);
@@ -175,7 +175,8 @@ fn every_ciphertext_of_every_session_has_a_seed_of_its_own() {
         }
         let mut seen = seeds.seen.lock().unwrap().clone();
         let count = seen.len();
-        let values = if layout == Some("latency") { 1 } else { network.architecture.input.len() };
+        let across = matches!(layout, Some("latency" | "packed"));
+        let values = if across { 1 } else { network.architecture.input.len() };
         assert!(count >= 4 * values, "{layout:?}: {count} ciphertexts");
         seen.sort_unstable();
         seen.dedup();

@@ -46,7 +46,7 @@ type Next = Stage<Awaited>;
 impl Evaluation for Beaver {
     type Awaited = Awaited;
 
-    fn image(count: usize) -> Awaited {
+    fn image(_: &Circuit, count: usize) -> Awaited {
         Awaited::Input { count }
     }
 
@@ -56,7 +56,7 @@ impl Evaluation for Beaver {
         online.writer.elements(images.into_iter());
         match online.advance(&[])? {
             Step::Send(message) => Ok(message),
-            Step::Last(_) | Step::Logits(_) => {
+            Step::Last(_) | Step::Logits(_) | Step::Wait => {
                 Err(Error::OutOfOrder { call: "start", expected: "a circuit with an output" })
             }
         }
@@ -118,7 +118,7 @@ impl Online<Beaver> {
                 Stage::Ready
             }
             Gate::Max { inputs, slots } => {
-                if Beaver::sizes(&circuit.gates[gate], circuit, self.header.images).compared == 0 {
+                if Beaver::sizes(gate, circuit, self.header.images).compared == 0 {
                     self.wire = assemble(*inputs, slots, &self.wire, &[]);
                     return Stage::Ready;
                 }
@@ -225,7 +225,7 @@ impl Online<Beaver> {
                         squares.map(|(open, mask)| mask.wrapping_add(self.role.public(*open))).collect();
                     let masks = &randomness.opening[3 * count + sum.len()..];
                     let offsets = &randomness.values[5 * count + 2 * sum.len()..];
-                    self.checks.begin(guard, &squares, masks, offsets);
+                    self.checks.begin(guard, circuit.ring(), &squares, masks, offsets);
                     self.give_sums();
                 }
                 let masks = &randomness.opening[3 * value.len()..];

@@ -16,12 +16,12 @@ pub struct Own {
 /// What the model owner alone knows of them.
 pub(super) enum Secret {
     None,
-    /// Of a linear layer: the mask, ready for products, and the bias.
+    /// A linear layer's: the mask, ready for products, and the bias.
     Linear {
         mask: Box<LinearMap>,
         bias: Vec<u64>,
     },
-    /// Of a polynomial: the masks of both coefficients, and the constant.
+    /// A polynomial's: the masks of both coefficients, and the constant.
     Quadratic {
         alpha: Vec<u64>,
         beta: Vec<u64>,

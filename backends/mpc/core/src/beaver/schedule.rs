@@ -8,13 +8,14 @@ use crate::session::Protocol;
 use crate::session::schedule::{Transfer, last_message};
 use crate::session::sizes::Sizes;
 
-/// Of a ReLU, a value: both offsets of the truncation, the bit that masks the sign, the triple's product.
+/// Dealt per value of a ReLU: both offsets of the truncation, the bit that masks the sign, the triple's product.
 pub(super) const SELECTION_VALUES: usize = 4;
-/// Of a ReLU, a value: the mask of the value, and of both factors of the selection.
+/// Opened per value of a ReLU: the mask of the value, and of both factors of the selection.
 pub(super) const SELECTION_OPENINGS: usize = 3;
 
 impl Protocol for Beaver {
-    fn sizes(gate: &Gate, circuit: &Circuit, images: usize) -> Sizes {
+    fn sizes(gate: usize, circuit: &Circuit, images: usize) -> Sizes {
+        let gate = &circuit.gates[gate];
         let (inputs, outputs) = (images * gate.inputs(), images * gate.outputs());
         let sums = images * gate.guard().map_or(0, |guard| guard.groups());
         let compare = |compared| Sizes {
@@ -55,7 +56,7 @@ impl Protocol for Beaver {
             0 => Transfer::Both(bytes),
             sums => Transfer::Uneven { to_model_owner: bytes + sums, to_data_owner: bytes },
         };
-        for gate in &circuit.gates {
+        for (index, gate) in circuit.gates.iter().enumerate() {
             let sums = elements(gate.guard().map_or(0, |guard| guard.groups()));
             let inputs = elements(gate.inputs());
             match gate {
@@ -72,7 +73,7 @@ impl Protocol for Beaver {
                     transfers.push(both(elements(gate.outputs()), 0));
                 }
                 Gate::Relu { .. } | Gate::Max { .. } => {
-                    let compared = Self::sizes(gate, circuit, images).compared;
+                    let compared = Self::sizes(index, circuit, images).compared;
                     if compared > 0 {
                         let (masked, plane) = (compared * circuit.ring().bytes(), compared.div_ceil(8));
                         let levels = Layout::new(circuit.ring(), compared).planes();

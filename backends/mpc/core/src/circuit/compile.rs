@@ -26,6 +26,7 @@ impl Circuit {
             inputs: program.input.len(),
             gates: Vec::new(),
             layers: Vec::new(),
+            rings: Vec::new(),
             divisors: Vec::new(),
             scales: Vec::new(),
             expected: Vec::new(),
@@ -332,6 +333,7 @@ impl Builder<'_> {
                 *guard = found;
             }
         }
+        self.circuit.rings = self.circuit.rings();
         self.circuit
     }
 }

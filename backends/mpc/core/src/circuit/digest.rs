@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::scale::scales_log2;
-use super::{Format, SignProtocol};
+use super::{Format, SignProtocol, Width};
 use crate::program::{Operation, Program};
 use veilbench_networks::Window;
 
@@ -59,12 +59,15 @@ pub(super) fn digests(program: &Program, format: &Format) -> (u64, u64) {
             }
         }
     }
-    let Format { activation_bits, weight_bits, ring, signs, input_magnitude } = *format;
+    let Format { activation_bits, weight_bits, ring, width, signs, input_magnitude } = *format;
     let signs = match signs {
         SignProtocol::Tree => 0,
         SignProtocol::Function => 1,
     };
     [activation_bits as usize, weight_bits as usize, ring.bytes(), signs].into_iter().for_each(&mut number);
+    if width == Width::Bits {
+        number(ring.bits() as usize);
+    }
     hash.update(input_magnitude.to_bits().to_le_bytes());
     for (layer, scale) in scales_log2(program).into_iter().enumerate() {
         if scale != 0 {
@@ -105,6 +108,7 @@ mod tests {
             activation_bits: 12,
             weight_bits: 13,
             ring: Ring::FULL,
+            width: Width::Bytes,
             signs: SignProtocol::Tree,
             input_magnitude: 4.0,
         };
@@ -126,6 +130,9 @@ mod tests {
             digests(&program, &Format { signs: SignProtocol::Function, ..format }),
             digests(&program, &Format { input_magnitude: 4.5, ..format }),
             digests(&program, &Format { ring: Ring::new(6).unwrap(), ..format }),
+            digests(&program, &Format { width: Width::Bits, ..format }),
+            digests(&program, &Format { width: Width::Bits, ring: Ring::of_bits(63).unwrap(), ..format }),
+            digests(&program, &Format { width: Width::Bits, ring: Ring::of_bits(62).unwrap(), ..format }),
         ];
         for (index, digest) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other.0 != digest.0 && other.1 != digest.1));

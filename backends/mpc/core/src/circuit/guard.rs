@@ -65,7 +65,7 @@ impl Guard {
     }
 }
 
-/// Of every gate, whether it is an activation whose values a product by weights reads, as they are or after pools and joins.
+/// Whether each gate is an activation whose values a product by weights reads, as they are or after pools and joins.
 pub(super) fn read_by_products(gates: &[Gate]) -> Vec<bool> {
     let mut found = vec![false; gates.len()];
     // The activations whose values are in the wire, and in those that were kept.

@@ -8,16 +8,16 @@ use crate::{Error, linear::LinearShape};
 /// Trained parameters of one layer, as numbers.
 #[derive(Clone, PartialEq)]
 pub enum LayerParameters {
-    /// Of layers that have none.
+    /// None, as the layer has none.
     None,
-    /// Of a dense layer or convolution.
+    /// A dense layer's or convolution's.
     Affine {
         /// Row-major, output first.
         weights: Vec<f32>,
         /// One an output channel.
         bias: Vec<f32>,
     },
-    /// Of `a x^2 + b x + c`, one of each a channel.
+    /// Those of `a x^2 + b x + c`, one of each per channel.
     Quadratic {
         /// Coefficients of the square.
         a: Vec<f32>,

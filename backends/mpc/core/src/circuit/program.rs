@@ -81,7 +81,7 @@ pub enum Operation {
     Relu,
     /// `a x^2 + b x + c` with coefficients of their own for every channel.
     Quadratic,
-    /// Of every channel `x - t` for each knot `t` in order, side by side; reads a linear layer. With a ReLU and a sum of each
+    /// Values `x - t` of every channel for each knot `t` in order, side by side; reads a linear layer. With a ReLU and a sum of each
     /// group behind it, a function of one value that is linear between knots.
     Spread(Knots),
     /// Image to vector, in storage order.

@@ -17,6 +17,8 @@ const MOST_JOINED: i32 = 12;
 const SMALLEST: i32 = -40;
 /// Coefficients of squares are at least as large as two to minus this, as far as magnitudes tell.
 const SMALLEST_COEFFICIENT: i32 = 6;
+/// Values of a mean whose divisor takes so many digits of the weights that it moves to that they are scaled up by it.
+const LARGE_MEAN: usize = 16;
 /// Magnitudes, once scaled, that keep their digits.
 const KEPT: RangeInclusive<f64> = 1.0 / 64.0..=4096.0;
 
@@ -27,6 +29,8 @@ struct Group {
     largest: Option<i32>,
     /// Logarithm of the smallest magnitude of a polynomial that squares one of its wires.
     squared: Option<i32>,
+    /// Logarithm of the divisor of a large mean that moves to the weights of its layer.
+    divisor: i32,
     /// Whether knots, which are near one, are compared with one of its wires.
     is_compared: bool,
     /// Whether the image is in it.
@@ -41,6 +45,7 @@ impl Group {
         Self {
             largest: self.largest.max(other.largest),
             squared: least(self.squared, other.squared),
+            divisor: self.divisor.max(other.divisor),
             is_compared: self.is_compared || other.is_compared,
             is_fixed: self.is_fixed || other.is_fixed,
             is_joined: self.is_joined || other.is_joined,
@@ -58,7 +63,13 @@ impl Group {
         let most =
             self.squared.map_or(i32::MAX, |square| (alone(square) + SMALLEST_COEFFICIENT).div_euclid(2));
         let scale = alone(own).min(most) - own;
-        if self.is_compared { scale.min(0) } else { scale }
+        if self.is_compared {
+            scale.min(0)
+        } else if self.is_joined || self.squared.is_some() {
+            scale
+        } else {
+            scale + self.divisor.min(COMFORTABLE.end() - (own + scale)).max(0)
+        }
     }
 }
 
@@ -111,24 +122,27 @@ fn is_scaled(layer: &Operation) -> bool {
 pub(super) fn scales_log2(program: &Program) -> Vec<i32> {
     let layers = &program.operations;
     let mut groups = Groups::new(layers.len());
-    let (mut wire, mut kept) = (0, Vec::new());
+    let (mut wire, mut area, mut kept) = (0, 1usize, Vec::new());
     for (at, layer) in layers.iter().enumerate() {
         let own = power(program, at);
         let largest = Group { largest: own, ..Group::default() };
         match layer {
             Operation::Quadratic => groups.note(wire, Group { squared: own, ..Group::default() }),
             Operation::Spread(_) => groups.note(wire, Group { is_compared: true, ..Group::default() }),
-            Operation::Keep => kept.push(wire),
-            Operation::Recall(number) => wire = kept.get(*number).copied().unwrap_or(wire),
+            Operation::AveragePool(window) => area = area.saturating_mul(window.area()),
+            Operation::Keep => kept.push((wire, area)),
+            Operation::Recall(number) => (wire, area) = kept.get(*number).copied().unwrap_or((wire, area)),
             Operation::Add(number) | Operation::Concat(number) => {
-                groups.join(wire, kept.get(*number).copied().unwrap_or(wire));
+                groups.join(wire, kept.get(*number).map_or(wire, |(kept, _)| *kept));
                 groups.note(wire, largest);
             }
             _ => {}
         }
         if is_scaled(layer) {
             wire = at + 1;
-            groups.note(wire, largest);
+            let divisor = std::mem::replace(&mut area, 1);
+            let divisor = if divisor < LARGE_MEAN { 0 } else { divisor.ilog2() as i32 };
+            groups.note(wire, Group { divisor, ..largest });
         }
     }
     let scale = |(at, layer): (usize, &Operation)| {

@@ -1,3 +1,5 @@
+//! Keys of comparisons against their definition, with every kernel, and against each other.
+
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};

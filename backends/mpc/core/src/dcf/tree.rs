@@ -3,142 +3,21 @@
 #[cfg(target_arch = "x86_64")]
 use super::generator::Vaes;
 use super::generator::{Blocks, Generator, LANES};
+use super::lanes::{
+    CHILDREN, Group, Nodes, SEED, TWO, TWO_OF_BOTH, VALUE, WAYS, WORDS, blocks_of, controls_of, each, mask,
+    nonces, on_level, select, signed,
+};
 use super::{Comparison, Corrections, Payload, Side};
 
-/// In a nonce, below the salt and the number of the key: the level, which of a child's blocks it is, and the child.
-const NONCE_BITS: u32 = 10;
-const LEVEL: u32 = 3;
-
-/// The blocks of a child, in a nonce and in what is expanded.
-const SEED: usize = 0;
-const VALUE: usize = 1;
-/// Payloads of words that have bits to spare: the top bit of the block of the value is the control bit.
-const TWO: usize = 2;
-/// Other payloads: the top bit of a block of its own.
+/// Payloads without a bit to spare: the control bit is the top bit of a block of its own.
 const THREE: usize = 3;
 /// The same of both children.
-const TWO_OF_BOTH: usize = 2 * TWO;
 const THREE_OF_BOTH: usize = 2 * THREE;
 
-/// What is between the blocks of one child in a nonce: the other's.
-const CHILDREN: usize = 2;
-/// The child, in a nonce's words.
-const WAYS: [u64; WORDS] = [1, 0];
-
-/// Words of a block: a seed, or a share of a payload.
-const WORDS: usize = 2;
-
-/// Keys of one group: their numbers, and so many of the lanes.
-#[derive(Clone, Copy)]
-struct Group {
-    first: usize,
-    lanes: usize,
-}
-
-impl Group {
-    /// All groups of so many keys.
-    fn all(keys: usize) -> impl Iterator<Item = Group> {
-        (0..keys).step_by(LANES).map(move |first| Group { first, lanes: LANES.min(keys - first) })
-    }
-
-    /// The part of something that has so many words a key.
-    fn of(self, words: usize) -> std::ops::Range<usize> {
-        self.first * words..(self.first + self.lanes) * words
-    }
-
-    /// What each key has, with zeros in lanes without one.
-    #[inline(always)]
-    fn lanes<T: Copy + Default>(self, all: &[T]) -> [T; LANES] {
-        let mut lanes = [T::default(); LANES];
-        lanes[..self.lanes].copy_from_slice(&all[self.of(1)]);
-        lanes
-    }
-
-    /// The pairs of words of one level.
-    #[inline(always)]
-    fn level(self, words: &[u64], level: usize) -> Blocks {
-        let pairs = words.as_chunks::<WORDS>().0;
-        if let Some(lanes) = pairs[level * self.lanes..].first_chunk() {
-            return *lanes;
-        }
-        let mut lanes = Blocks::default();
-        lanes[..self.lanes].copy_from_slice(&pairs[level * self.lanes..][..self.lanes]);
-        lanes
-    }
-
-    #[inline(always)]
-    fn set_level(self, words: &mut [u64], level: usize, lanes: &Blocks) {
-        let pairs = words.as_chunks_mut::<WORDS>().0;
-        pairs[level * self.lanes..][..self.lanes].copy_from_slice(&lanes[..self.lanes]);
-    }
-}
-
-/// All ones if the lowest bit is one.
-#[inline(always)]
-fn mask(bit: u64) -> u64 {
-    (bit & 1).wrapping_neg()
-}
-
-/// The first where the mask is, else the second.
-#[inline(always)]
-fn select(mask: u64, first: u64, second: u64) -> u64 {
-    second ^ (mask & (first ^ second))
-}
-
-/// The value, or its negation where the mask is.
-#[inline(always)]
-fn signed(mask: u64, value: u64) -> u64 {
-    (value ^ mask).wrapping_sub(mask)
-}
-
-fn blocks_of(roots: [u128; LANES]) -> Blocks {
-    roots.map(|root| [root as u64, (root >> 64) as u64])
-}
-
-/// What this says of each lane and word. Loops that do the same to all words become whole vectors.
-#[inline(always)]
-fn each(what: impl Fn(usize, usize) -> u64) -> Blocks {
-    let mut blocks = Blocks::default();
-    for (lane, block) in blocks.iter_mut().enumerate() {
-        for (word, value) in block.iter_mut().enumerate() {
-            *value = what(lane, word);
-        }
-    }
-    blocks
-}
-
-/// The control bits as masks, given the last of a child's blocks.
-#[inline(always)]
-fn controls_of(block: &Blocks) -> Blocks {
-    each(|lane, _| ((block[lane][WORDS - 1] as i64) >> 63) as u64)
-}
-
-/// A party's nodes of the keys' paths: seeds, and control bits as masks.
-struct Nodes {
-    seeds: Blocks,
-    controls: Blocks,
-}
-
-/// The nonces of nodes on one level.
-#[inline(always)]
-fn on_level(nonces: &Blocks, level: usize) -> Blocks {
-    let level = [(level as u64) << LEVEL, 0];
-    each(|lane, word| nonces[lane][word] | level[word])
-}
-
 impl Comparison {
-    /// The nonces of a group's keys, to be completed by [`on_level`].
-    #[inline(always)]
-    fn nonces(&self, group: Group) -> Blocks {
-        let (low, high) = (self.salt as u64, (self.salt >> 64) as u64);
-        std::array::from_fn(|lane| {
-            [low.wrapping_add((self.first + group.first + lane) as u64) << NONCE_BITS, high]
-        })
-    }
-
     #[cfg(test)]
     pub(super) fn nonces_of(&self, first: usize, level: usize) -> Blocks {
-        on_level(&self.nonces(Group { first, lanes: LANES }), level)
+        on_level(&nonces(self.salt, self.first, Group { first, lanes: LANES }), level)
     }
 
     /// Whether the payload's words leave a bit of their block to the control bit.
@@ -197,7 +76,7 @@ impl Comparison {
     ) {
         let levels = self.bits as usize;
         let of_width = u64::MAX >> (u64::BITS - self.width);
-        let nonces = self.nonces(group);
+        let nonces = nonces(self.salt, self.first, group);
         let (mut sums, mut lefts, mut rights) = (Blocks::default(), Blocks::default(), Blocks::default());
         for level in 0..levels {
             let bit = levels - 1 - level;
@@ -324,7 +203,7 @@ impl Comparison {
     ) -> Blocks {
         let levels = self.bits as usize;
         let mut sums = Blocks::default();
-        let nonces = self.nonces(group);
+        let nonces = nonces(self.salt, self.first, group);
         let ways = group.level(seeds, levels);
         let ways = each(|lane, _| select(xs[lane], ways[lane][1], ways[lane][0]));
         for level in 0..levels {

@@ -5,6 +5,7 @@ use super::comparison::{self, Layout};
 use super::functional;
 use super::preparation::linear_mask;
 use super::selection::deal_selection;
+use super::sign_keys;
 use crate::circuit::pool::{assemble, differences};
 use crate::circuit::{Gate, SignProtocol};
 use crate::dcf;
@@ -13,7 +14,7 @@ use crate::ring;
 use crate::session::checks::deal_guard;
 use crate::session::dealer::{Dealing, Dealt, Secrets};
 use crate::session::preparation::MaskedParameters;
-use crate::session::randomness::keys::Portion;
+use crate::session::randomness::keys::{KeyForm, Portion};
 use crate::session::randomness::masks::{Purpose, Role, input_mask, stream};
 use crate::session::randomness::{held_masks, key_roots};
 use crate::session::sizes::Sizes;
@@ -22,11 +23,11 @@ use veilbench_ring::wiped::Wiped;
 
 /// The masks of the wires so far, and the keys that are to be made.
 pub struct Wires {
-    /// Of the wire before the next gate.
+    /// The mask of the wire before the next gate.
     mask: Vec<u64>,
-    /// Of the wires that were kept.
+    /// Masks of the wires that were kept.
     kept: Vec<Wiped<u64>>,
-    /// Of the gate before, what is left to be made.
+    /// What is left to be made of the gate before.
     keys: Option<Keys>,
     /// The portion made last.
     portion: dcf::Corrections,
@@ -35,6 +36,7 @@ pub struct Wires {
 /// Comparison keys of one gate, so many portions of which are made.
 struct Keys {
     gate: usize,
+    form: KeyForm,
     truncation: Truncation,
     masks: Wiped<u64>,
     roots: [Wiped<u128>; 2],
@@ -57,18 +59,26 @@ impl Dealing for Masked {
             return None;
         };
         keys.made += 1;
-        let (ring, range) = (batch.circuit.ring(), portion.range());
+        let range = portion.range();
         let roots = [&keys.roots[0][range.clone()], &keys.roots[1][range.clone()]];
         let (start, masks) = (range.start, &keys.masks[range]);
-        functional::deal(keys.truncation, ring, masks, roots, keys.salt, start, &mut wires.portion);
-        Some(portion.write(&batch.header, keys.gate, ring, &wires.portion))
+        match keys.form {
+            KeyForm::Words(ring) => {
+                functional::deal(keys.truncation, ring, masks, roots, keys.salt, start, &mut wires.portion);
+            }
+            KeyForm::Bit(bits) => {
+                sign_keys::deal(bits, masks, roots, keys.salt, start, &mut wires.portion);
+            }
+        }
+        Some(portion.write(&batch.header, keys.gate, keys.form, &wires.portion))
     }
 
     fn deal(batch: &Secrets, wires: &mut Wires, index: usize, sizes: Sizes) -> Dealt {
-        let ring = batch.circuit.ring();
+        let circuit = &batch.circuit;
+        let (ring, ring_of_shares) = (circuit.ring_of(index), circuit.ring_of_shares(index));
         let mask = std::mem::take(&mut wires.mask);
         let reduced = |values: Vec<u64>| values.into_iter().map(|value| ring.reduce(value)).collect();
-        let (next, dealt) = match &batch.circuit.gates[index] {
+        let (next, dealt) = match &circuit.gates[index] {
             Gate::Linear { shape } => {
                 let count = shape.outputs() * batch.header.images;
                 let mut next = linear_mask(Role::DataOwner, index, &batch.data_owner, count);
@@ -95,7 +105,9 @@ impl Dealing for Masked {
             Gate::Relu { shift, guard, .. } => {
                 let mut dealt = deal_relu(batch, wires, index, Truncation::new(ring, *shift), sizes, &mask);
                 let opening = batch.opening(index, sizes);
-                dealt.values.extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring, &opening)));
+                dealt
+                    .values
+                    .extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring_of_shares, &opening)));
                 (held_masks(sizes, index, &batch.data_owner), dealt)
             }
             Gate::Quadratic { shift, square_shift, channels, positions, guard, .. } => {
@@ -103,8 +115,8 @@ impl Dealing for Masked {
                 let mut values = deal_quadratic(&batch.parameters[index], &offsets, *channels, *positions);
                 let opening = batch.opening(index, sizes);
                 let (results, sums) = opening.split_at(sizes.held);
-                values.extend(deal_truncation(Truncation::new(ring, *square_shift), results));
-                values.extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring, sums)));
+                values.extend(deal_truncation(Truncation::new(ring_of_shares, *square_shift), results));
+                values.extend(guard.iter().flat_map(|guard| deal_guard(*guard, ring_of_shares, sums)));
                 (held_masks(sizes, index, &batch.data_owner), Dealt::of_values(values))
             }
             Gate::Truncate { shift, .. } => {
@@ -125,7 +137,7 @@ impl Dealing for Masked {
                 (concatenated(*units, &wires.kept[*kept], &mask), Dealt::default())
             }
             Gate::Output { open: true, .. } => {
-                let shift = batch.circuit.output_shift;
+                let shift = circuit.output_shift;
                 let values = mask.into_iter().map(|mask| ring.reduce(mask) >> shift).collect();
                 (Vec::new(), Dealt::of_values(values))
             }
@@ -145,29 +157,38 @@ fn deal_relu(
     sizes: Sizes,
     masks: &[u64],
 ) -> Dealt {
-    let ring = batch.circuit.ring();
-    match batch.circuit.format.signs {
-        SignProtocol::Tree => {
-            let mut secret = stream(&batch.secret, gate, Purpose::Secret);
-            let results = secret.words(masks.len().div_ceil(64));
-            let layout = Layout::new(ring, masks.len());
-            let bits = comparison::deal(layout, masks, &results, &mut secret);
-            Dealt { bits, values: deal_selection(truncation, masks, &results) }
-        }
-        SignProtocol::Function => {
-            let signs = functional::mask_signs(ring, masks);
-            let roots = [&batch.data_owner, &batch.model_owner];
-            wires.keys = Some(Keys {
-                gate,
-                truncation,
-                masks: masks.to_vec().into(),
-                roots: roots.map(|seed| key_roots(sizes, gate, seed).into()),
-                salt: batch.header.salt(gate),
-                made: 0,
-            });
-            Dealt::of_values(deal_selection(truncation, masks, &signs))
-        }
+    let circuit = &batch.circuit;
+    let compared = circuit.compared(gate, masks);
+    let draw = || {
+        let mut secret = stream(&batch.secret, gate, Purpose::Secret);
+        (secret.words(masks.len().div_ceil(64)), secret)
+    };
+    if circuit.format.signs == SignProtocol::Tree {
+        let (results, mut secret) = draw();
+        let layout = Layout::new(circuit, gate, masks.len());
+        let bits = comparison::deal(layout, &compared, &results, &mut secret);
+        return Dealt { bits, values: deal_selection(truncation, masks, &results) };
     }
+    let form = KeyForm::new(circuit, gate);
+    let (results, bits) = match form {
+        KeyForm::Words(ring) => (functional::mask_signs(ring, masks), Vec::new()),
+        KeyForm::Bit(bits) => {
+            let (results, _) = draw();
+            let signs = sign_keys::masked_signs(bits, &compared, &results);
+            (results, signs)
+        }
+    };
+    let roots = [&batch.data_owner, &batch.model_owner];
+    wires.keys = Some(Keys {
+        gate,
+        form,
+        truncation,
+        masks: compared.into_owned().into(),
+        roots: roots.map(|seed| key_roots(sizes, gate, seed).into()),
+        salt: batch.header.salt(gate),
+        made: 0,
+    });
+    Dealt { bits, values: deal_selection(truncation, masks, &results) }
 }
 
 fn deal_quadratic(masks: &MaskedParameters, offsets: &[u64], channels: usize, positions: usize) -> Vec<u64> {

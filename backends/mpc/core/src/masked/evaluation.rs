@@ -12,7 +12,7 @@ use crate::circuit::pool::{assemble, differences};
 use crate::circuit::{Circuit, Gate};
 use crate::message::Reader;
 use crate::oracle::{add_shifted, concatenated, spread};
-use crate::ring::{add_assign, sub_assign};
+use crate::ring::{Ring, add_assign, sub_assign};
 use crate::session::Protocol;
 use crate::session::online::{Evaluation, Known, Online, Stage};
 use crate::session::randomness::Randomness;
@@ -27,9 +27,9 @@ pub enum Awaited {
     /// evaluates its own.
     Compared { gate: usize, values: Vec<u64>, randomness: Randomness },
     /// The model owner: a held wire from the data owner, to which its own share is added.
-    Held { share: Vec<u64>, count: usize },
-    /// The data owner: the masked output of a linear layer.
-    Linear { count: usize },
+    Held { ring: Ring, share: Vec<u64>, count: usize },
+    /// The data owner: the masked output of the linear layer, or of the sum, of an index.
+    Opened { gate: usize, count: usize },
     /// First round of a comparison.
     Leaves { gate: usize, values: Vec<u64>, leaves: Leaves, randomness: Randomness },
     /// Second round.
@@ -43,20 +43,20 @@ pub enum Awaited {
 impl Evaluation for Masked {
     type Awaited = Awaited;
 
-    fn image(count: usize) -> Awaited {
-        Awaited::Held { share: Vec::new(), count }
+    fn image(circuit: &Circuit, count: usize) -> Awaited {
+        Awaited::Held { ring: circuit.ring_of(0), share: Vec::new(), count }
     }
 
     fn start(online: &mut Online<Self>, mut images: Vec<u64>, mask: &[u64]) -> Result<Vec<u8>, Error> {
         add_assign(&mut images, mask);
-        online.writer.elements(images.into_iter());
+        online.writer.numbers(online.circuit.ring_of(0).bits(), images.into_iter());
         Ok(online.writer.take())
     }
 
     fn proceed(online: &mut Online<Self>) {
         match std::mem::replace(&mut online.stage, Stage::Ready) {
             Stage::Awaits(Awaited::Compared { gate, values, randomness }) => {
-                online.compare(gate, &values, randomness);
+                online.compare(gate, values, randomness);
             }
             stage => online.stage = stage,
         }
@@ -64,7 +64,7 @@ impl Evaluation for Masked {
 
     fn logits(mut wire: Vec<u64>, circuit: &Circuit, gate: &Gate, randomness: &Randomness) -> Vec<u64> {
         if let Gate::Output { open: true, .. } = gate {
-            let ring = circuit.ring();
+            let ring = circuit.ring_of(circuit.gates.len() - 1);
             wire.iter_mut().for_each(|word| *word = ring.reduce(*word) >> circuit.output_shift);
             sub_assign(&mut wire, &randomness.values);
         }
@@ -73,7 +73,6 @@ impl Evaluation for Masked {
 
     fn begin(online: &mut Online<Self>, circuit: &Circuit, index: usize, randomness: Randomness) {
         let gate = &circuit.gates[index];
-        let ring = circuit.ring();
         match gate {
             Gate::Linear { .. } => online.begin_linear(circuit, index, &randomness),
             Gate::Sum(pool) => online.wire = pool.sum(&online.wire),
@@ -81,7 +80,7 @@ impl Evaluation for Masked {
                 online.wire = spread(*positions, offsets, &online.wire);
             }
             Gate::Max { inputs, slots } => {
-                if Self::sizes(gate, circuit, online.header.images).compared == 0 {
+                if Self::sizes(index, circuit, online.header.images).compared == 0 {
                     online.wire = assemble(*inputs, slots, &online.wire, &[]);
                     return;
                 }
@@ -94,9 +93,9 @@ impl Evaluation for Masked {
             }
             Gate::Quadratic { .. } => online.begin_square(gate, index, randomness),
             Gate::Truncate { shift, .. } => {
-                let share =
-                    Truncation::new(ring, *shift).shares(online.role, &online.wire, &randomness.values);
-                online.hold(share, &randomness.held);
+                let truncation = Truncation::new(circuit.ring_of(index), *shift);
+                let share = truncation.shares(online.role, &online.wire, &randomness.values);
+                online.hold(circuit.ring_behind(index), share, &randomness.held);
             }
             Gate::Keep { open, .. } => {
                 let knows = *open || online.role == Role::ModelOwner;
@@ -107,10 +106,11 @@ impl Evaluation for Masked {
                 if online.role == Role::ModelOwner {
                     add_shifted(&mut online.wire, &online.kept[*kept], *shift);
                     if !circuit.is_merged(index) {
-                        online.writer.elements(online.wire.iter().copied());
+                        online.write_opened(circuit, index);
                     }
                 } else if !circuit.is_merged(index) {
-                    online.stage = Stage::Awaits(Awaited::Linear { count: online.header.images * units });
+                    let count = online.header.images * units;
+                    online.stage = Stage::Awaits(Awaited::Opened { gate: index, count });
                 }
             }
             Gate::Concat { kept, units, .. } => {
@@ -132,20 +132,23 @@ impl Evaluation for Masked {
         awaited: Awaited,
         reader: &mut Reader<'_>,
     ) -> Result<(), Error> {
-        let ring = circuit.ring();
         match awaited {
-            Awaited::Held { share, count } => {
-                online.wire = reader.elements(count, "a masked wire")?;
+            Awaited::Held { ring, share, count } => {
+                online.wire = reader.numbers(ring.bits(), count, "a masked wire")?;
                 online.checks.receive(online.role, reader)?;
                 if !share.is_empty() {
                     add_assign(&mut online.wire, &share);
                 }
             }
-            Awaited::Linear { count } => {
-                online.wire = reader.elements(count, "a linear layer's masked output")?;
+            Awaited::Opened { gate, count } => {
+                let (bits, dropped) = (circuit.ring_of(gate).bits(), circuit.dropped(gate));
+                online.wire = reader.numbers(bits - dropped, count, "a linear layer's masked output")?;
+                if dropped > 0 {
+                    online.wire.iter_mut().for_each(|value| *value <<= dropped);
+                }
             }
             Awaited::Leaves { gate, values, leaves, randomness } => {
-                let planes = Layout::new(ring, values.len()).planes();
+                let planes = Layout::new(circuit, gate, values.len()).planes();
                 let theirs = reader.bits(planes, values.len(), "masked comparisons")?;
                 let signs = leaves.sign(&theirs);
                 online.writer.bits(&signs, 1, values.len());
@@ -156,28 +159,22 @@ impl Evaluation for Masked {
                 for (sign, their) in signs.iter_mut().zip(&theirs) {
                     *sign ^= their;
                 }
-                let truncation = selection_of(&circuit.gates[gate], ring);
+                let truncation = selection_of(circuit, gate);
                 let share = select(truncation, online.role, &values, &signs, &randomness.values);
-                online.selected(&circuit.gates[gate], gate, share, &randomness);
+                online.selected(circuit, gate, share, &randomness);
             }
             Awaited::Larger { gate, share } => {
-                let mut larger = reader.elements(share.len(), "masked maxima")?;
+                let bits = circuit.ring_of(gate).bits();
+                let mut larger = reader.numbers(bits, share.len(), "masked maxima")?;
                 add_assign(&mut larger, &share);
                 if let Gate::Max { inputs, slots } = &circuit.gates[gate] {
                     online.wire = assemble(*inputs, slots, &online.wire, &larger);
                 }
             }
             Awaited::Square { gate, share, randomness } => {
-                let mut public = reader.elements(share.len(), "masked squares")?;
-                add_assign(&mut public, &share);
-                if let Gate::Quadratic { square_shift, .. } = &circuit.gates[gate] {
-                    let inputs = online.wire.len();
-                    let truncation = Truncation::new(ring, *square_shift);
-                    let share = truncation.shares(online.role, &public, &randomness.values[4 * inputs..]);
-                    online.hold(share, &randomness.held);
-                }
+                online.end_square(gate, share, &randomness, reader)?;
             }
-            Awaited::Compared { gate, values, randomness } => online.compare(gate, &values, randomness),
+            Awaited::Compared { gate, values, randomness } => online.compare(gate, values, randomness),
         }
         Ok(())
     }
@@ -197,27 +194,33 @@ impl Online<Masked> {
         if let Some(Own::Linear { map, .. }) = self.own(index) {
             let mut output = map.apply(&self.wire);
             add_assign(&mut output, &randomness.offset);
-            if !is_merged {
-                self.writer.elements(output.iter().copied());
-            }
             self.wire = output;
+            if !is_merged {
+                self.write_opened(circuit, index);
+            }
         } else if !is_merged {
             let count = self.header.images * circuit.gates[index].outputs();
-            self.stage = Stage::Awaits(Awaited::Linear { count });
+            self.stage = Stage::Awaits(Awaited::Opened { gate: index, count });
         }
     }
 
+    /// The model owner sends the open wire that the gate of an index wrote.
+    fn write_opened(&mut self, circuit: &Circuit, index: usize) {
+        let (bits, dropped) = (circuit.ring_of(index).bits(), circuit.dropped(index));
+        self.writer.numbers(bits - dropped, self.wire.iter().map(|value| value >> dropped));
+    }
+
     /// The data owner masks its share of a held wire and sends it; the model owner awaits that.
-    fn hold(&mut self, mut share: Vec<u64>, masks: &[u64]) {
+    fn hold(&mut self, ring: Ring, mut share: Vec<u64>, masks: &[u64]) {
         match self.role {
             Role::DataOwner => {
                 add_assign(&mut share, masks);
-                self.writer.elements(share.into_iter());
+                self.writer.numbers(ring.bits(), share.into_iter());
                 self.checks.send(&mut self.writer);
             }
             Role::ModelOwner => {
                 let count = share.len();
-                self.stage = Stage::Awaits(Awaited::Held { share, count });
+                self.stage = Stage::Awaits(Awaited::Held { ring, share, count });
             }
         }
     }

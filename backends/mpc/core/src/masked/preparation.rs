@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::Masked;
 use super::schedule::QUADRATIC_WORDS;
-use crate::circuit::Gate;
 use crate::circuit::parameters::GateParameters;
+use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
 use crate::message::{Reader, Writer};
 use crate::oracle::{add_per_channel, concatenated};
@@ -63,7 +63,7 @@ impl Preparation for Masked {
                     let count = header.images * gate.outputs();
                     let mut difference = linear_mask(Role::DataOwner, index, seed, count);
                     ring::sub_assign(&mut difference, &map.apply(&held));
-                    writer.elements(difference.into_iter());
+                    writer.numbers(circuit.ring_of(index).bits(), difference.into_iter());
                 }
                 (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
                     let inputs = header.images * gate.inputs();
@@ -95,16 +95,14 @@ impl Preparation for Masked {
         let ModelOwnerBatch { supply, parameters, seed, .. } = batch;
         let (circuit, images) = (&supply.circuit, supply.header.images);
         let mut reader = Reader::new(Role::ModelOwner.peer(), circuit.ring(), message);
-        let linear = circuit.gates.iter().filter(|gate| matches!(gate, Gate::Linear { .. }));
-        let elements = images * linear.map(Gate::outputs).sum::<usize>();
-        reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked products")?;
+        reader.expect(HEADER_BYTES + product_bytes(circuit, images), "masked products")?;
         supply.header.check(ALL_GATES, &mut reader)?;
         for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
             let (Gate::Linear { shape }, Own::Linear { bias, .. }) = (gate, parameters) else {
                 continue;
             };
             let count = images * shape.outputs();
-            let mut offset = reader.elements(count, "masked products")?;
+            let mut offset = reader.numbers(circuit.ring_of(index).bits(), count, "masked products")?;
             let mask = Zeroizing::new(linear_mask(Role::ModelOwner, index, seed, count));
             ring::add_assign(&mut offset, &mask);
             add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
@@ -112,6 +110,15 @@ impl Preparation for Masked {
         }
         reader.finish()
     }
+}
+
+/// Bytes of the products of masks of so many images.
+pub(crate) fn product_bytes(circuit: &Circuit, images: usize) -> usize {
+    let bytes = |(index, gate): (usize, &Gate)| match gate {
+        Gate::Linear { shape } => circuit.ring_of(index).packed(images * shape.outputs()),
+        _ => 0,
+    };
+    circuit.gates.iter().enumerate().map(bytes).sum()
 }
 
 /// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.

@@ -31,14 +31,24 @@ impl std::fmt::Debug for Analysis {
 /// [`Error::Overflow`] naming the first layer whose values could leave the ring's limit or slip past a guard,
 /// [`Error::OtherCircuit`] if the model was encoded for other layers or another format.
 pub fn analyse(circuit: &Circuit, model: &Model) -> Result<Analysis, Error> {
-    analyse_within(circuit, model, circuit.ring().bits())
+    analyse_with(circuit, model, circuit.ring().bits(), false)
 }
 
-/// The same where all but the values of polynomials and squares is shared in a ring of so many bits, which may be fewer than the circuit's has.
+/// The same for parties that truncate shares, each its own: all but the values of polynomials and squares is shared in a ring of so many bits, which may be fewer than
+/// the circuit's has; products carry noise of up to half of what the truncation behind them drops; and that of polynomials' values adds all but one of what it drops.
 ///
 /// # Errors
 /// As [`analyse`].
 pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Result<Analysis, Error> {
+    analyse_with(circuit, model, wire_bits, true)
+}
+
+fn analyse_with(
+    circuit: &Circuit,
+    model: &Model,
+    wire_bits: u32,
+    on_shares: bool,
+) -> Result<Analysis, Error> {
     if model.encoding != circuit.encoding {
         return Err(Error::OtherCircuit);
     }
@@ -47,7 +57,8 @@ pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Resul
     let mut magnitudes = Vec::with_capacity(circuit.gates.len());
     let mut kept: Vec<Wire> = Vec::new();
     for (index, (gate, parameters)) in circuit.gates.iter().zip(&model.gates).enumerate() {
-        wire = Step { circuit, wire_bits, index, kept: &mut kept }.write(gate, parameters, wire)?;
+        wire =
+            Step { circuit, wire_bits, on_shares, index, kept: &mut kept }.write(gate, parameters, wire)?;
         magnitudes.push(wire.largest());
     }
     Ok(Analysis { magnitudes, logit_error: wire.error })
@@ -57,6 +68,8 @@ pub fn analyse_within(circuit: &Circuit, model: &Model, wire_bits: u32) -> Resul
 struct Step<'a> {
     circuit: &'a Circuit,
     wire_bits: u32,
+    /// Whether each party truncates its own shares.
+    on_shares: bool,
     index: usize,
     /// The wires that were kept.
     kept: &'a mut Vec<Wire>,
@@ -65,7 +78,7 @@ struct Step<'a> {
 impl Step<'_> {
     /// What the gate writes.
     fn write(&mut self, gate: &Gate, parameters: &GateParameters, wire: Wire) -> Result<Wire, Error> {
-        let limit = 1 << (self.wire_bits - 2);
+        let [limit, limit_behind] = [self.bits(), self.bits_behind()].map(|bits| 1_u128 << (bits - 2));
         // Logits are not truncated by the ring's halves: they only need to fit it, rounded up. What is added to is never looked at.
         let of_products = match self.circuit.gates.get(self.index + 1) {
             Some(Gate::Output { .. }) => 2 * limit - (1 << self.circuit.output_shift),
@@ -90,9 +103,9 @@ impl Step<'_> {
                 let pieces = wire.pieces.clone().filter(|_| pools.is_empty());
                 let wire = wire.map(|channel| Interval::new(0, channel.high.max(0))).shifted(*shift);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
-                let mut wire = self.within(wire, limit)?;
+                let mut wire = self.within(wire, limit_behind)?;
                 if let Some(guard) = *guard {
-                    self.ensure(guard.holds(wire.largest(), self.wire_bits))?;
+                    self.ensure(guard.holds(wire.largest(), self.bits_behind()))?;
                     wire = wire.map(|channel| channel.at_most(guard.limit()));
                     wire.guard = Some(guard);
                 }
@@ -104,7 +117,11 @@ impl Step<'_> {
                 Gate::Quadratic { shift, square_shift, pools, guard, .. },
                 GateParameters::Quadratic { a, b, c },
             ) => {
-                let mut wire = wire.shifted(*shift);
+                let (noise, dropped) = if self.on_shares { (1, 1 << square_shift) } else { (0, 0) };
+                let noisy = |read: Interval| {
+                    Interval::new(read.low.saturating_sub(noise), read.high.saturating_add(noise))
+                };
+                let mut wire = wire.shifted(*shift).map(noisy);
                 if let Some(guard) = *guard {
                     let square = wire.largest().saturating_mul(wire.largest());
                     self.ensure(guard.holds(square, self.circuit.ring().bits()))?;
@@ -112,7 +129,8 @@ impl Step<'_> {
                 }
                 let wire = wire.quadratic(a, b, c);
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
-                Ok(self.within(wire, self.circuit.ring().limit().into())?.shifted(*square_shift))
+                let limit = u128::from(self.circuit.ring().limit()) - dropped;
+                Ok(self.within(wire, limit)?.shifted(*square_shift))
             }
             (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
             (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),
@@ -129,6 +147,16 @@ impl Step<'_> {
         }
     }
 
+    /// Bits of the ring of the wire that the gate reads.
+    fn bits(&self) -> u32 {
+        self.circuit.ring_of(self.index).bits().min(self.wire_bits)
+    }
+
+    /// Bits of the ring of the wire that the gate writes.
+    fn bits_behind(&self) -> u32 {
+        self.circuit.ring_behind(self.index).bits().min(self.wire_bits)
+    }
+
     fn within(&self, wire: Wire, limit: u128) -> Result<Wire, Error> {
         self.ensure(wire.largest() < limit)?;
         Ok(wire)
@@ -141,7 +169,7 @@ impl Step<'_> {
     fn overflow(&self) -> Error {
         let limit_bits = match self.circuit.gates[self.index] {
             Gate::Quadratic { .. } => self.circuit.ring().bits() - 2,
-            _ => self.wire_bits - 2,
+            _ => self.bits() - 2,
         };
         Error::Overflow { layer: self.circuit.layers[self.index], limit_bits }
     }
@@ -155,4 +183,43 @@ pub(super) fn unit_of(shift: u32) -> u128 {
 /// The largest error of a row of weights, for inputs off by `error`.
 pub(super) fn row_error(row: &[u64], error: u128) -> u128 {
     row.iter().map(|&weight| magnitude(weight)).sum::<u128>().saturating_mul(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Format, SignProtocol, Width};
+    use crate::model::LayerParameters;
+    use crate::program::{Operation, Program};
+    use crate::ring::Ring;
+    use veilbench_networks::Shape;
+
+    /// A wide layer, one whose values are a thousandth of its, and logits.
+    fn found(width: Width, weight: f32) -> Result<(), Error> {
+        let dense = || Operation::Dense { outputs: 1 };
+        let operations = vec![dense(), Operation::Relu, dense(), Operation::Relu, dense()];
+        let magnitudes = [512.0, 512.0, 0.5, 0.5, 0.5].map(Some).to_vec();
+        let program = Program { input: Shape::Flat(1), operations, magnitudes };
+        let format = Format {
+            activation_bits: 12,
+            weight_bits: 12,
+            ring: Ring::new(6).unwrap(),
+            width,
+            signs: SignProtocol::Tree,
+            input_magnitude: 4.0,
+        };
+        let circuit = Circuit::compile(&program, format).unwrap();
+        let affine = |weight| LayerParameters::Affine { weights: vec![weight], bias: vec![0.0] };
+        let none = || LayerParameters::None;
+        let layers = [affine(64.0), none(), affine(weight), none(), affine(0.5)];
+        analyse(&circuit, &Model::encode(&circuit, &layers).unwrap()).map(|_| ())
+    }
+
+    #[test]
+    fn what_a_layers_own_ring_does_not_hold_is_refused() {
+        // The layer before writes up to 256, the ring of this one holds 64.
+        assert_eq!(found(Width::Bits, 1.0 / 8.0), Ok(()));
+        assert_eq!(found(Width::Bits, 1.0 / 2.0), Err(Error::Overflow { layer: 2, limit_bits: 30 }));
+        assert_eq!(found(Width::Bytes, 1.0 / 2.0), Ok(()));
+    }
 }

@@ -161,7 +161,7 @@ impl Wire {
         }
     }
 
-    /// Of a row over guarded values, the groups' sums bound what each of them adds.
+    /// The sum of a row over guarded values: the groups' sums bound what each of them adds.
     fn guarded(&self, shape: &LinearShape, row: &[u64], bias: i128, sum: Interval) -> Interval {
         let (Some(guard), LinearShape::Dense { inputs, .. }) = (self.guard, shape) else { return sum };
         if guard.units != *inputs {

@@ -127,9 +127,9 @@ struct Patches {
     input: Shape,
     padded: Shape,
     corner: [usize; 2],
-    /// Of each output position, the offset of its patch in a padded channel.
+    /// Offset of each output position's patch in a padded channel.
     positions: Vec<usize>,
-    /// Of each weight, the offset within the patch.
+    /// Offset of each weight within the patch.
     taps: Vec<usize>,
 }
 

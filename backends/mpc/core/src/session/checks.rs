@@ -7,14 +7,14 @@
 
 use super::randomness::masks::Role;
 use crate::Error;
-use crate::circuit::Guard;
+use crate::circuit::{Guard, Width};
 use crate::message::{Reader, Writer};
 use crate::ring::{Ring, add_assign};
 use veilbench_ring::wiped::Wiped;
 
 /// The guards of one batch at one party.
+#[derive(Default)]
 pub(crate) struct Checks {
-    ring: Ring,
     /// This party's share of masked sums that are about to be sent or received, and of what completes them.
     waiting: Option<Group>,
     /// Words for the last message, or to complete it with.
@@ -23,6 +23,7 @@ pub(crate) struct Checks {
 
 struct Group {
     guard: Guard,
+    ring: Ring,
     sums: Vec<u64>,
     offsets: Wiped<u64>,
 }
@@ -32,28 +33,26 @@ pub(crate) fn deal_guard(guard: Guard, ring: Ring, masks: &[u64]) -> Vec<u64> {
     masks.iter().map(|mask| (ring.reduce(*mask) >> guard.shift).wrapping_neg()).collect()
 }
 
-impl Checks {
-    pub(crate) fn new(ring: Ring) -> Self {
-        Self { ring, waiting: None, done: Vec::new() }
-    }
-
+impl Group {
     /// Bits of a sum that are opened.
-    fn opened_bits(&self, guard: Guard) -> u32 {
-        self.ring.bits() - guard.shift
+    fn opened_bits(&self) -> u32 {
+        self.ring.bits() - self.guard.shift
     }
+}
 
-    /// Masks this party's shares of guarded values. The masks and the dealt offsets may be followed by others.
-    pub(crate) fn begin(&mut self, guard: Guard, values: &[u64], masks: &[u64], offsets: &[u64]) {
+impl Checks {
+    /// Masks this party's shares of guarded values, in the ring of their sums. The masks and the dealt offsets may be followed by others.
+    pub(crate) fn begin(&mut self, guard: Guard, ring: Ring, values: &[u64], masks: &[u64], offsets: &[u64]) {
         let mut sums = guard.sums(values);
         let count = sums.len();
         add_assign(&mut sums, &masks[..count]);
-        self.waiting = Some(Group { guard, sums, offsets: offsets[..count].to_vec().into() });
+        self.waiting = Some(Group { guard, ring, sums, offsets: offsets[..count].to_vec().into() });
     }
 
     /// At the data owner: sends what was masked last.
     pub(crate) fn send(&mut self, writer: &mut Writer) {
         if let Some(group) = self.waiting.take() {
-            writer.elements(group.sums.iter().copied());
+            writer.numbers(group.ring.bits(), group.sums.iter().copied());
             self.done.push(Group { sums: Vec::new(), ..group });
         }
     }
@@ -64,9 +63,10 @@ impl Checks {
             return Ok(());
         }
         if let Some(mut group) = self.waiting.take() {
-            let theirs = reader.elements(group.sums.len(), "masked sums")?;
+            let theirs = reader.numbers(group.ring.bits(), group.sums.len(), "masked sums")?;
             for ((sum, their), offset) in group.sums.iter_mut().zip(theirs).zip(group.offsets.iter()) {
-                *sum = (self.ring.reduce(sum.wrapping_add(their)) >> group.guard.shift).wrapping_add(*offset);
+                *sum =
+                    (group.ring.reduce(sum.wrapping_add(their)) >> group.guard.shift).wrapping_add(*offset);
             }
             self.done.push(group);
         }
@@ -74,9 +74,9 @@ impl Checks {
     }
 
     /// The model owner's last words.
-    pub(crate) fn write(&mut self, writer: &mut Writer) {
+    pub(crate) fn write(&mut self, width: Width, writer: &mut Writer) {
         for group in std::mem::take(&mut self.done) {
-            writer.narrow(self.opened_bits(group.guard), group.sums.into_iter());
+            writer.narrow(width, group.opened_bits(), group.sums.into_iter());
         }
     }
 
@@ -84,11 +84,11 @@ impl Checks {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] with the images of which a group is not accepted.
-    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+    pub(crate) fn read(&mut self, width: Width, reader: &mut Reader<'_>) -> Result<(), Error> {
         let mut images = Vec::new();
         for group in std::mem::take(&mut self.done) {
-            let bits = self.opened_bits(group.guard);
-            let sums = reader.narrow(bits, group.offsets.len(), "checks of ranges")?;
+            let bits = group.opened_bits();
+            let sums = reader.narrow(width, bits, group.offsets.len(), "checks of ranges")?;
             let groups = group.guard.groups();
             for (at, (sum, offset)) in sums.iter().zip(group.offsets.iter()).enumerate() {
                 if sum.wrapping_add(*offset) & (u64::MAX >> (64 - bits)) > 1 {
@@ -108,7 +108,7 @@ mod tests {
     use crate::random::Seed;
 
     /// What the data owner says of sums shared at random.
-    fn checked(guard: Guard, ring: Ring, sums: &[u64]) -> Result<(), Error> {
+    fn checked(guard: Guard, ring: Ring, width: Width, sums: &[u64]) -> Result<(), Error> {
         let mut stream = Seed::from_bytes([3; 16]).stream(0);
         let mut random = || stream.words(sums.len());
         let [of_data_owner, mask, other_mask, offset] = [random(), random(), random(), random()];
@@ -117,31 +117,33 @@ mod tests {
         let of_model_owner = less(sums, &of_data_owner);
         let both: Vec<u64> = mask.iter().zip(&other_mask).map(|(a, b)| a.wrapping_add(*b)).collect();
         let other_offset = less(&deal_guard(guard, ring, &both), &offset);
-        let (mut client, mut server) = (Checks::new(ring), Checks::new(ring));
-        client.begin(guard, &of_data_owner, &mask, &offset);
-        server.begin(guard, &of_model_owner, &other_mask, &other_offset);
+        let (mut client, mut server) = (Checks::default(), Checks::default());
+        client.begin(guard, ring, &of_data_owner, &mask, &offset);
+        server.begin(guard, ring, &of_model_owner, &other_mask, &other_offset);
         let mut writer = Writer::new(ring);
         client.send(&mut writer);
         let message = writer.take();
         server.receive(Role::ModelOwner, &mut Reader::new("data owner", ring, &message))?;
-        server.write(&mut writer);
+        server.write(width, &mut writer);
         let message = writer.take();
         let mut reader = Reader::new("model owner", ring, &message);
-        client.read(&mut reader)?;
+        client.read(width, &mut reader)?;
         reader.finish()
     }
 
     #[test]
     fn sums_up_to_the_shift_are_accepted_and_those_of_twice_that_are_refused() {
-        for (bytes, shift) in [(3, 10), (6, 25), (8, 40)] {
-            let (ring, guard) = (Ring::new(bytes).unwrap(), Guard { units: 1, group: 1, shift });
+        for (bits, width, shift) in
+            [(24, Width::Bytes, 10), (48, Width::Bytes, 25), (64, Width::Bytes, 40), (45, Width::Bits, 24)]
+        {
+            let (ring, guard) = (Ring::of_bits(bits).unwrap(), Guard { units: 1, group: 1, shift });
             let most = 1u64 << shift;
             let accepted: Vec<u64> = (0..400).map(|at| most / 400 * at).chain([most - 1, most]).collect();
-            assert_eq!(checked(guard, ring, &accepted), Ok(()));
+            assert_eq!(checked(guard, ring, width, &accepted), Ok(()));
             let wide = ring.reduce(u64::MAX) - most;
             for refused in [2 * most, 2 * most + 1, 3 * most, 100 * most, wide / 2, wide] {
                 let sums = [0, refused, most, refused];
-                assert_eq!(checked(guard, ring, &sums), Err(Error::OutOfRange { images: vec![1, 3] }));
+                assert_eq!(checked(guard, ring, width, &sums), Err(Error::OutOfRange { images: vec![1, 3] }));
             }
         }
     }

@@ -4,14 +4,15 @@
 //! randomness is dealt or its weights are prepared.
 
 use super::Protocol;
-use super::randomness::keys::{key_bytes, key_words, portions};
+use super::randomness::keys::{KeyForm, portions};
 use super::randomness::masks::Role;
-use super::randomness::parameter_counts;
 use super::randomness::setup_seed::{HEADER_BYTES, SetupSeed};
-use super::schedule::{Transfer, incoming};
+use super::randomness::{parameter_bytes, parameter_counts};
+use super::schedule::{Incoming, Transfer, incoming};
 use super::sizes::Sizes;
-use crate::circuit::{Circuit, Gate, SignProtocol};
+use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearShape;
+use crate::masked::product_bytes;
 use crate::product::LANES;
 
 const WORD: usize = size_of::<u64>();
@@ -99,8 +100,8 @@ impl Memory {
 /// The cost of one circuit in one protocol.
 pub struct Cost<'a> {
     circuit: &'a Circuit,
-    /// Randomness of a gate for so many images.
-    sizes: fn(&Gate, &Circuit, usize) -> Sizes,
+    /// Randomness of the gate of an index for so many images.
+    sizes: fn(usize, &Circuit, usize) -> Sizes,
     /// The online phase of so many images.
     transfers: fn(&Circuit, usize) -> Vec<Transfer>,
     /// Whether the products of masks and masked weights are made before the image is there: with masked wires.
@@ -108,28 +109,26 @@ pub struct Cost<'a> {
 }
 
 impl<'a> Cost<'a> {
-    /// Of a circuit in a protocol.
+    /// The cost of a circuit in a protocol.
     pub fn of<P: Protocol>(circuit: &'a Circuit) -> Self {
         Self { circuit, sizes: P::sizes, transfers: P::transfers, products_ahead: P::PRODUCTS_AHEAD }
     }
 
     /// Bytes of randomness that one image takes in the memory of the party that stores more.
     pub fn randomness_bytes(&self) -> usize {
-        let words = |gate: &Gate| {
-            let sizes = (self.sizes)(gate, self.circuit, 1);
+        let words = |(index, gate): (usize, &Gate)| {
+            let sizes = (self.sizes)(index, self.circuit, 1);
             // Of a linear layer the model owner stores what completes its product.
             let offset =
                 if self.products_ahead && matches!(gate, Gate::Linear { .. }) { gate.outputs() } else { 0 };
-            sizes.bits + sizes.values + sizes.keys * self.key_words() + sizes.opening + sizes.held + offset
+            sizes.bits + sizes.values + self.key_words(index, sizes) + sizes.opening + sizes.held + offset
         };
-        WORD * (self.circuit.inputs + self.circuit.gates.iter().map(words).sum::<usize>())
+        WORD * (self.circuit.inputs + self.circuit.gates.iter().enumerate().map(words).sum::<usize>())
     }
 
-    fn key_words(&self) -> usize {
-        match self.circuit.format.signs {
-            SignProtocol::Tree => 0,
-            SignProtocol::Function => key_words(self.circuit.ring()),
-        }
+    /// Words of a gate's comparison keys.
+    fn key_words(&self, index: usize, sizes: Sizes) -> usize {
+        if sizes.keys == 0 { 0 } else { sizes.keys * KeyForm::new(self.circuit, index).words() }
     }
 
     fn element(&self) -> usize {
@@ -159,7 +158,7 @@ impl<'a> Cost<'a> {
     }
 
     fn parameters_message(&self) -> usize {
-        HEADER_BYTES + self.element() * self.parameters()
+        HEADER_BYTES + parameter_bytes(self.circuit)
     }
 
     /// The offline phase of so many images in one message.
@@ -169,38 +168,47 @@ impl<'a> Cost<'a> {
             traffic.bytes += times * bytes;
             traffic.messages += times;
         };
-        for gate in &self.circuit.gates {
-            let sizes = (self.sizes)(gate, self.circuit, images);
+        for index in 0..self.circuit.gates.len() {
+            let sizes = (self.sizes)(index, self.circuit, images);
             if sizes.corrected() {
-                send(HEADER_BYTES + WORD * sizes.bits + self.element() * sizes.values, 1);
+                let shares = self.circuit.ring_of_shares(index).packed(sizes.values);
+                send(HEADER_BYTES + WORD * sizes.bits + shares, 1);
             }
             for keys in portions(sizes.keys) {
-                send(HEADER_BYTES + key_bytes(self.circuit.ring(), keys.len()), 2);
+                send(HEADER_BYTES + KeyForm::new(self.circuit, index).bytes(keys.len()), 2);
             }
         }
         if self.products_ahead {
-            let outputs: usize = self.linear().map(LinearShape::outputs).sum();
-            send(HEADER_BYTES + self.element() * images * outputs, 1);
+            send(HEADER_BYTES + product_bytes(self.circuit, images), 1);
         }
         traffic
     }
 
     /// The online phase of so many images in one message.
     pub fn online(&self, images: usize) -> Traffic {
+        let messages = self.messages(images);
+        Traffic { bytes: messages.iter().map(|message| message.bytes).sum(), messages: messages.len() }
+    }
+
+    /// Messages of the online phase that wait for one another: the rounds. Two in a row of one party are one.
+    pub fn rounds(&self) -> usize {
+        self.messages(1).iter().filter(|message| !message.is_followed).count()
+    }
+
+    fn messages(&self, images: usize) -> Vec<Incoming> {
         let transfers = (self.transfers)(self.circuit, images);
-        let lengths = [Role::DataOwner, Role::ModelOwner].map(|role| incoming(&transfers, role));
-        Traffic { bytes: lengths.iter().flatten().sum(), messages: lengths.iter().map(Vec::len).sum() }
+        [Role::DataOwner, Role::ModelOwner].map(|role| incoming(&transfers, role)).concat()
     }
 
     /// The operations of one image.
     pub fn work(&self) -> Work {
         let products: usize = self.linear().map(|shape| shape.outputs() * shape.weights_per_output()).sum();
-        let compared = |gate| (self.sizes)(gate, self.circuit, 1).compared;
+        let compared = |index| (self.sizes)(index, self.circuit, 1).compared;
         let squared = |gate: &Gate| if let Gate::Quadratic { .. } = gate { gate.inputs() } else { 0 };
         Work {
             // Without products ahead the model owner applies masks and masked weights.
             products: products * if self.products_ahead { 1 } else { 2 },
-            comparisons: self.circuit.gates.iter().map(compared).sum(),
+            comparisons: (0..self.circuit.gates.len()).map(compared).sum(),
             squares: self.circuit.gates.iter().map(squared).sum(),
         }
     }
@@ -244,14 +252,14 @@ impl<'a> Cost<'a> {
     /// Memory of the randomness of so many images in one message, ready for the online phase.
     pub fn ready_memory(&self, images: usize) -> Memory {
         let mut memory = Memory { data_owner: WORD * images * self.circuit.inputs, ..Memory::default() };
-        for gate in &self.circuit.gates {
-            let sizes = (self.sizes)(gate, self.circuit, images);
+        for (index, gate) in self.circuit.gates.iter().enumerate() {
+            let sizes = (self.sizes)(index, self.circuit, images);
             let unused = match gate {
                 // Shares of powers of both offsets are needed as they came only where a guard looks at squares.
                 Gate::Quadratic { guard: None, .. } if self.products_ahead => 4 * images * gate.inputs(),
                 _ => 0,
             };
-            let both = sizes.bits + sizes.values - unused + sizes.opening + sizes.keys * self.key_words();
+            let both = sizes.bits + sizes.values - unused + sizes.opening + self.key_words(index, sizes);
             let offset =
                 if self.products_ahead && matches!(gate, Gate::Linear { .. }) { gate.outputs() } else { 0 };
             memory.data_owner += WORD * (both + sizes.held);
@@ -265,8 +273,8 @@ impl<'a> Cost<'a> {
     /// kept, with masked wires.
     pub fn dealing_memory(&self, images: usize) -> Memory {
         let mut memory = Memory::default();
-        for gate in &self.circuit.gates {
-            let sizes = (self.sizes)(gate, self.circuit, images);
+        for (index, gate) in self.circuit.gates.iter().enumerate() {
+            let sizes = (self.sizes)(index, self.circuit, images);
             let dealt = WORD * (sizes.bits + sizes.values);
             let message = WORD * sizes.bits + self.element() * sizes.values;
             let roots = 2 * size_of::<u128>() * sizes.keys;
@@ -290,13 +298,13 @@ impl<'a> Cost<'a> {
 
     /// Memory of values under way while so many images in one message run.
     pub fn running_memory(&self, images: usize) -> Memory {
-        let values = |gate: &Gate| {
-            let compared = (self.sizes)(gate, self.circuit, images).compared;
+        let values = |(index, gate): (usize, &Gate)| {
+            let compared = (self.sizes)(index, self.circuit, images).compared;
             let spans = if self.products_ahead { 0 } else { WORDS_OF_SPANS * WORD * compared };
             (WORD + self.element()) * images * (gate.inputs() + gate.outputs()) + spans
         };
         let both = self.kept_memory(images)
-            + self.circuit.gates.iter().map(values).max().unwrap_or(0)
+            + self.circuit.gates.iter().enumerate().map(values).max().unwrap_or(0)
             + self.patches_memory();
         Memory { data_owner: both, model_owner: both, dealer: 0 }
     }

@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::online::{Known, Online};
-use super::preparation::{MaskedParameters, Supply};
+use super::preparation::{MaskedParameters, Supply, ensure_width};
 use super::randomness::keys::BufferPool;
 use super::randomness::masks::{Role, input_mask};
 use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
-use super::randomness::{Randomness, parameter_counts};
+use super::randomness::{Randomness, parameter_bytes, parameter_counts};
 use super::{Peer, Protocol};
 use crate::circuit::Circuit;
 use crate::message::Reader;
@@ -35,12 +35,12 @@ fn masked_parameters(
 ) -> Result<Vec<MaskedParameters>, Error> {
     let mut reader = Reader::new(Role::DataOwner.peer(), circuit.ring(), message);
     let counts = parameter_counts(circuit);
-    let elements = counts.iter().sum::<usize>();
-    reader.expect(HEADER_BYTES + elements * circuit.ring().bytes(), "masked parameters")?;
+    reader.expect(HEADER_BYTES + parameter_bytes(circuit), "masked parameters")?;
     header.check(ALL_GATES, &mut reader)?;
     let mut parameters = Vec::with_capacity(circuit.gates.len());
-    for (gate, count) in circuit.gates.iter().zip(counts) {
-        parameters.push(MaskedParameters::new(gate, reader.elements(count, "masked parameters")?));
+    for ((index, gate), count) in circuit.gates.iter().enumerate().zip(counts) {
+        let bits = circuit.ring_of_parameters(index).bits();
+        parameters.push(MaskedParameters::new(gate, reader.numbers(bits, count, "masked parameters")?));
     }
     reader.finish()?;
     Ok(parameters)
@@ -72,6 +72,7 @@ impl<P: Protocol> DataOwner<P> {
     pub fn new(circuit: Arc<Circuit>, setup_seed: SetupSeed, masked: &[u8]) -> Result<Self, Error> {
         let SetupSeed { session, seed } = setup_seed;
         let header = Header::of_setup(session, &circuit);
+        ensure_width::<P>(&circuit)?;
         let parameters = Arc::new(masked_parameters(&circuit, &header, masked)?);
         let pool = BufferPool::default();
         Ok(Self { circuit, seed, parameters, header, batches: 0, pool, protocol: PhantomData })
@@ -112,9 +113,8 @@ impl<P: Protocol> Reservation<P> {
     pub fn expand(self) -> (DataOwnerBatch<P>, Option<Vec<u8>>) {
         let (circuit, images) = (&self.circuit, self.header.images);
         let input = Wiped::from(input_mask(circuit, &self.seed, images));
-        let expand =
-            |(index, gate)| Randomness::of_data_owner(P::sizes(gate, circuit, images), index, &self.seed);
-        let mut gates: Vec<Randomness> = circuit.gates.iter().enumerate().map(expand).collect();
+        let expand = |index| Randomness::of_data_owner(P::sizes(index, circuit, images), index, &self.seed);
+        let mut gates: Vec<Randomness> = (0..circuit.gates.len()).map(expand).collect();
         let message = P::complete(&self, &input, &mut gates);
         let Self { circuit, parameters, header, pool, .. } = self;
         let supply = Supply::new(circuit, header, gates, pool);

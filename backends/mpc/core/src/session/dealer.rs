@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Protocol;
-use super::preparation::MaskedParameters;
+use super::preparation::{MaskedParameters, ensure_width};
 use super::randomness::secrets::SessionSecrets;
 use super::randomness::setup_seed::{HEADER_BYTES, Header, SetupSeeds};
 use super::randomness::{corrections, opening_masks, parameter_masks};
@@ -19,7 +19,7 @@ pub trait Dealing: Sized {
     /// What the dealer knows of the wires before a gate.
     type Wires: Send;
 
-    /// Of the image.
+    /// The wires of the image.
     fn wires(batch: &Secrets) -> Self::Wires;
 
     /// Bits and values to be shared for the gate of an index; moves the wires to its output.
@@ -47,7 +47,7 @@ impl Dealt {
 /// What a dealer deals a batch from.
 pub struct Secrets {
     pub(crate) circuit: Arc<Circuit>,
-    /// Of each gate, the masks of the parameters, ready for products.
+    /// Masks of each gate's parameters, ready for products.
     pub(crate) parameters: Arc<Vec<MaskedParameters>>,
     pub(crate) data_owner: Seed,
     pub(crate) model_owner: Seed,
@@ -80,8 +80,9 @@ impl<P: Protocol> Dealer<P> {
     /// A session with fresh seeds, and a setup seed for each party.
     ///
     /// # Errors
-    /// [`Error::Entropy`].
+    /// [`Error::Entropy`]; [`Error::Unsupported`] if the protocol cannot run a circuit of this width.
     pub fn new(circuit: Arc<Circuit>) -> Result<(Self, SetupSeeds), Error> {
+        ensure_width::<P>(&circuit)?;
         Ok(Self::with_insecure_seeds(circuit, SessionSecrets::draw()?))
     }
 
@@ -154,14 +155,15 @@ impl<P: Protocol> Iterator for DealerBatch<P> {
             return Some(Corrections::Keys(keys));
         }
         let Secrets { circuit, header, data_owner, .. } = &self.batch;
-        while let Some(gate) = circuit.gates.get(self.gate) {
-            let (index, sizes) = (self.gate, P::sizes(gate, circuit, header.images));
+        while self.gate < circuit.gates.len() {
+            let (index, sizes) = (self.gate, P::sizes(self.gate, circuit, header.images));
             self.gate += 1;
             let Dealt { bits, values } = P::deal(&self.batch, &mut self.wires, index, sizes);
             if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, data_owner, bits, values);
-                let bytes = 8 * bits.len() + circuit.ring().bytes() * values.len();
-                let mut writer = Writer::with_capacity(circuit.ring(), HEADER_BYTES + bytes);
+                let ring = circuit.ring_of_shares(index);
+                let bytes = 8 * bits.len() + ring.packed(values.len());
+                let mut writer = Writer::with_capacity(ring, HEADER_BYTES + bytes);
                 header.write(index, &mut writer);
                 writer.words(&bits);
                 writer.elements(values.into_iter());

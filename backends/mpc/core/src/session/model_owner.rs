@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::online::{Known, Online};
-use super::preparation::{Preparation, Supply};
+use super::preparation::{Preparation, Supply, ensure_width};
 use super::randomness::keys::BufferPool;
 use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
 use super::randomness::{Randomness, parameter_masks};
@@ -36,12 +36,14 @@ impl<P: Protocol> ModelOwner<P> {
     pub fn new(circuit: Arc<Circuit>, setup_seed: SetupSeed, model: Model) -> Result<(Self, Vec<u8>), Error> {
         let SetupSeed { session, seed } = setup_seed;
         let header = Header::of_setup(session, &circuit);
+        ensure_width::<P>(&circuit)?;
         analyse(&circuit, &model)?;
         let mut writer = Writer::new(circuit.ring());
         header.write(ALL_GATES, &mut writer);
         let mut parameters = Vec::with_capacity(circuit.gates.len());
         let masks = parameter_masks(&circuit, &seed);
-        for ((gate, secret), mut masked) in circuit.gates.iter().zip(model.gates).zip(masks) {
+        let gates = circuit.gates.iter().enumerate();
+        for (((index, gate), secret), mut masked) in gates.zip(model.gates).zip(masks) {
             match &secret {
                 GateParameters::None => {}
                 GateParameters::Linear { weights, .. } => ring::add_assign(&mut masked, weights),
@@ -51,7 +53,7 @@ impl<P: Protocol> ModelOwner<P> {
                     ring::add_assign(masked_b, b);
                 }
             }
-            writer.elements(masked.iter().copied());
+            writer.numbers(circuit.ring_of_parameters(index).bits(), masked.iter().copied());
             parameters.push(P::own(gate, secret, masked));
         }
         let (parameters, pool) = (Arc::new(parameters), BufferPool::default());
@@ -86,7 +88,7 @@ pub struct ModelOwnerBatch<P: Preparation> {
     pub(crate) supply: Supply,
     pub(crate) parameters: Arc<Vec<P::Own>>,
     pub(crate) seed: Seed,
-    /// Of the gate after those that are dealt, the shares have come.
+    /// Shares of the gate after those that are dealt have come.
     has_shares: bool,
     /// Products of masks and masked weights have come.
     has_products: bool,
@@ -128,12 +130,12 @@ impl<P: Protocol> ModelOwnerBatch<P> {
             return Ok(());
         }
         let Supply { circuit, header, .. } = &self.supply;
-        let ring = circuit.ring();
+        let ring = circuit.ring_of_shares(index);
         let mut reader = Reader::new("dealer", ring, message);
-        let bytes = 8 * sizes.bits + ring.bytes() * sizes.values;
+        let bytes = 8 * sizes.bits + ring.packed(sizes.values);
         reader.expect(HEADER_BYTES + bytes, "corrections")?;
         header.check(index, &mut reader)?;
-        let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, &mut reader)?;
+        let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, ring, &mut reader)?;
         reader.finish()?;
         P::corrected(&circuit.gates[index], &self.parameters[index], &mut randomness, header.images);
         self.supply.gates[index] = randomness;

@@ -11,7 +11,7 @@ use super::randomness::Randomness;
 use super::randomness::keys::BufferPool;
 use super::randomness::masks::Role;
 use super::randomness::setup_seed::Header;
-use super::schedule::incoming;
+use super::schedule::{Incoming, incoming};
 use crate::Error;
 use crate::circuit::{Circuit, Gate};
 use crate::message::{Reader, Writer};
@@ -21,6 +21,8 @@ use crate::ring::add_assign;
 pub enum Step {
     /// Send this to the other party and wait for its answer.
     Send(Vec<u8>),
+    /// Send nothing: the other party sends once more.
+    Wait,
     /// Send this to the data owner: it is the model owner's last message.
     Last(Vec<u8>),
     /// The logits, at the data owner: ring elements for [`Circuit::decode`].
@@ -31,6 +33,7 @@ impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Step::Send(message) => write!(f, "Send({} bytes)", message.len()),
+            Step::Wait => f.write_str("Wait"),
             Step::Last(message) => write!(f, "Last({} bytes)", message.len()),
             Step::Logits(logits) => write!(f, "Logits({} values)", logits.len()),
         }
@@ -46,7 +49,7 @@ pub trait Evaluation: Preparation {
     type Awaited: Send;
 
     /// What the model owner awaits first: so many values.
-    fn image(count: usize) -> Self::Awaited;
+    fn image(circuit: &Circuit, count: usize) -> Self::Awaited;
 
     /// The data owner's first message, for images in fixed point and the mask that was dealt for them.
     ///
@@ -109,8 +112,10 @@ pub struct Online<P: Evaluation> {
     pub(crate) stage: Stage<P::Awaited>,
     pub(crate) checks: Checks,
     pub(crate) writer: Writer,
-    /// Bytes of the messages to come.
-    lengths: std::vec::IntoIter<usize>,
+    /// The messages to come.
+    incoming: std::vec::IntoIter<Incoming>,
+    /// Whether the other party sends once more before this one does.
+    is_followed: bool,
     pub(crate) pool: BufferPool,
     watch: Option<Watch>,
 }
@@ -121,7 +126,7 @@ impl<P: Protocol> Online<P> {
         let (role, stage) = match parameters {
             Known::DataOwner(_) => (Role::DataOwner, Stage::Ready),
             Known::ModelOwner(_) => {
-                (Role::ModelOwner, Stage::Awaits(P::image(header.images * circuit.inputs)))
+                (Role::ModelOwner, Stage::Awaits(P::image(&circuit, header.images * circuit.inputs)))
             }
         };
         Self {
@@ -132,9 +137,10 @@ impl<P: Protocol> Online<P> {
             wire: Vec::new(),
             kept: Vec::new(),
             stage,
-            checks: Checks::new(circuit.ring()),
+            checks: Checks::default(),
             writer: Writer::new(circuit.ring()),
-            lengths: incoming(&P::transfers(&circuit, header.images), role).into_iter(),
+            incoming: incoming(&P::transfers(&circuit, header.images), role).into_iter(),
+            is_followed: false,
             circuit,
             pool,
             watch: None,
@@ -146,10 +152,15 @@ impl<P: Protocol> Online<P> {
         self.watch = Some(watch);
     }
 
-    /// Does what can be done before the next message comes: to be called once the last one is sent. Otherwise
-    /// [`receive`](Online::receive) does it.
-    pub fn proceed(&mut self) {
+    /// Does what can be done before the next message comes, and gives what is to be sent of it: to be called once the last message is
+    /// sent. Where nothing is to be sent, [`receive`](Online::receive) does it too.
+    #[must_use]
+    pub fn proceed(&mut self) -> Option<Vec<u8>> {
+        if self.is_followed {
+            return None;
+        }
         P::proceed(self);
+        Some(self.writer.take()).filter(|message| !message.is_empty())
     }
 
     /// Takes the other party's message and goes on until its next one is needed.
@@ -169,8 +180,10 @@ impl<P: Protocol> Online<P> {
             return Err(Error::OutOfOrder { call: "receive", expected: "no more messages" });
         }
         let reader = Reader::new(self.role.peer(), self.circuit.ring(), message);
-        reader.expect(self.lengths.next().unwrap_or(0), "an answer")?;
-        self.proceed();
+        let due = self.incoming.next().unwrap_or(Incoming { bytes: 0, is_followed: false });
+        reader.expect(due.bytes, "an answer")?;
+        P::proceed(self);
+        self.is_followed = due.is_followed;
         self.advance(message)
     }
 
@@ -189,8 +202,9 @@ impl<P: Protocol> Online<P> {
                     if let (Gate::Output { .. }, Role::ModelOwner) = (gate, self.role) {
                         reader.finish()?;
                         let logits = P::logits(std::mem::take(&mut self.wire), &circuit, gate, &randomness);
-                        self.writer.narrow(circuit.logit_bits(), logits.into_iter());
-                        self.checks.write(&mut self.writer);
+                        let width = circuit.format.width;
+                        self.writer.narrow(width, circuit.logit_bits(), logits.into_iter());
+                        self.checks.write(width, &mut self.writer);
                         return Ok(Step::Last(self.writer.take()));
                     }
                     if let Some(watch) = &mut self.watch {
@@ -201,6 +215,9 @@ impl<P: Protocol> Online<P> {
                 }
                 stage if reader.is_empty() => {
                     self.stage = stage;
+                    if self.is_followed {
+                        return Ok(Step::Wait);
+                    }
                     let message = self.writer.take();
                     if message.is_empty() {
                         return Err(Error::OutOfOrder { call: "receive", expected: "images" });
@@ -212,8 +229,9 @@ impl<P: Protocol> Online<P> {
                     P::resume(self, &circuit, awaited, &mut reader)?;
                 }
                 Stage::Logits(share) => {
-                    let mut logits = reader.narrow(circuit.logit_bits(), share.len(), "logits")?;
-                    let checked = self.checks.read(&mut reader);
+                    let width = circuit.format.width;
+                    let mut logits = reader.narrow(width, circuit.logit_bits(), share.len(), "logits")?;
+                    let checked = self.checks.read(width, &mut reader);
                     reader.finish().and(checked)?;
                     add_assign(&mut logits, &share);
                     let logits = logits.into_iter().map(|logit| circuit.extended(logit));

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::model_owner::ModelOwnerBatch;
 use super::randomness::Randomness;
-use super::randomness::keys::{BufferPool, Portion};
+use super::randomness::keys::{BufferPool, KeyForm, Portion};
 use super::randomness::setup_seed::Header;
 use super::sizes::Sizes;
 use super::{Protocol, Reservation};
 use crate::Error;
 use crate::circuit::parameters::GateParameters;
-use crate::circuit::{Circuit, Gate};
+use crate::circuit::{Circuit, Gate, Width};
 use crate::linear::LinearMap;
 use veilbench_ring::wiped::Wiped;
 
@@ -42,6 +42,19 @@ pub trait Preparation: Sized + Send + Sync + 'static {
     }
 }
 
+/// Only masked wires can have a ring for each layer.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the circuit has them and the protocol has not.
+pub(crate) fn ensure_width<P: Preparation>(circuit: &Circuit) -> Result<(), Error> {
+    if circuit.format.width == Width::Bytes || P::PRODUCTS_AHEAD {
+        return Ok(());
+    }
+    let reason = "rings of as many bits as each layer needs are for masked wires; compile it in whole bytes"
+        .to_owned();
+    Err(Error::Unsupported { layer: 0, reason })
+}
+
 /// A gate's masked parameters, ready for products.
 pub(crate) enum MaskedParameters {
     None,
@@ -50,7 +63,7 @@ pub(crate) enum MaskedParameters {
 }
 
 impl MaskedParameters {
-    /// Of a gate whose masked parameters are in one piece.
+    /// Those of a gate whose masked parameters are in one piece.
     pub(crate) fn new(gate: &Gate, mut masked: Vec<u64>) -> Self {
         match gate {
             Gate::Linear { shape } => Self::Linear(Box::new(LinearMap::new(*shape, masked))),
@@ -87,9 +100,8 @@ impl Supply {
 
     /// The gate the dealer's next message is for, if one is to come, of those of which `is_due` says so.
     pub(crate) fn next_dealt<P: Protocol>(&self, is_due: impl Fn(Sizes) -> bool) -> Option<(usize, Sizes)> {
-        let gates = self.circuit.gates.iter().enumerate().skip(self.dealt);
-        gates
-            .map(|(index, gate)| (index, P::sizes(gate, &self.circuit, self.header.images)))
+        (self.dealt..self.circuit.gates.len())
+            .map(|index| (index, P::sizes(index, &self.circuit, self.header.images)))
             .find(|(_, sizes)| is_due(*sizes))
     }
 
@@ -133,7 +145,8 @@ impl Supply {
         let here = &mut self.gates[gate].keys;
         if let Some(portion) = Portion::after(here.len(), sizes.keys) {
             let mut keys = self.pool.take();
-            portion.read(message, &self.header, gate, self.circuit.ring(), &mut keys)?;
+            let form = KeyForm::new(&self.circuit, gate);
+            portion.read(message, &self.header, gate, form, &mut keys)?;
             here.push(keys);
         }
         Ok(self.await_keys(gate, sizes))

@@ -10,6 +10,7 @@ use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
 use crate::message::Reader;
 use crate::random::Seed;
+use crate::ring::Ring;
 use crate::{Error, ring};
 use masks::{Purpose, stream};
 use veilbench_ring::wiped::Wiped;
@@ -65,6 +66,12 @@ pub(crate) fn parameter_counts(circuit: &Circuit) -> Vec<usize> {
     circuit.gates.iter().map(count).collect()
 }
 
+/// Bytes of all parameters, masked.
+pub(crate) fn parameter_bytes(circuit: &Circuit) -> usize {
+    let counts = parameter_counts(circuit).into_iter().enumerate();
+    counts.map(|(index, count)| circuit.ring_of_parameters(index).packed(count)).sum()
+}
+
 /// The model owner's masks of its parameters, gate by gate: known to it and the dealer.
 pub(crate) fn parameter_masks(circuit: &Circuit, seed: &Seed) -> Vec<Vec<u64>> {
     parameter_counts(circuit)
@@ -109,10 +116,11 @@ impl Randomness {
         sizes: Sizes,
         gate: usize,
         seed: &Seed,
+        ring: Ring,
         reader: &mut Reader<'_>,
     ) -> Result<Self, Error> {
         let bits = reader.words(sizes.bits, "comparison tables")?;
-        let values = reader.elements(sizes.values, "shares")?;
+        let values = reader.numbers(ring.bits(), sizes.values, "shares")?;
         let roots = key_roots(sizes, gate, seed).into();
         let opening = opening_masks(sizes, gate, seed).into();
         Ok(Self { bits: bits.into(), values: values.into(), roots, opening, ..Self::default() })

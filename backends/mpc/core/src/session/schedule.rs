@@ -1,7 +1,8 @@
 //! How long every message of the online phase is, from public data alone.
 
 use super::randomness::masks::Role;
-use crate::circuit::{Circuit, Gate};
+use crate::circuit::Circuit;
+use crate::ring::packed;
 
 /// Bytes one party or both send, in the order of the gates.
 #[derive(Clone, Copy)]
@@ -9,6 +10,8 @@ pub enum Transfer {
     ToModelOwner(usize),
     ToDataOwner(usize),
     Both(usize),
+    /// What the model owner has written by now, if anything, leaves as a message of its own, which its next one follows.
+    Ahead,
     /// Both, but not as much.
     Uneven {
         to_model_owner: usize,
@@ -20,30 +23,47 @@ pub enum Transfer {
 enum Step {
     Send(usize),
     Receive,
+    Ahead,
 }
 
-/// Bytes of every message `role` receives, first to last.
+/// A message that a party receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) bytes: usize,
+    /// Whether another one follows before its receiver sends anything.
+    pub(crate) is_followed: bool,
+}
+
+/// Every message `role` receives, first to last.
 ///
 /// Both parties are followed through their steps as they take them: each goes on until it needs what has not come, and what it
-/// has written by then is one message.
-pub(crate) fn incoming(transfers: &[Transfer], role: Role) -> Vec<usize> {
+/// has written by then is one message, or more where some of it leaves ahead.
+pub(crate) fn incoming(transfers: &[Transfer], role: Role) -> Vec<Incoming> {
     let mut steps =
         [Role::DataOwner, Role::ModelOwner].map(|role| steps(transfers, role).into_iter().peekable());
     let mut lengths = [Vec::new(), Vec::new()];
-    let mut message = Vec::new();
+    // Items of what was sent last.
+    let mut sent = 0;
     for turn in (0..2).cycle() {
-        let (mut items, mut answer) = (message.len(), Vec::new());
-        while let Some(step) = steps[turn].next_if(|step| items > 0 || matches!(step, Step::Send(_))) {
+        let (mut items, mut written) = (sent, Vec::new());
+        sent = 0;
+        while let Some(step) = steps[turn].next_if(|step| items > 0 || !matches!(step, Step::Receive)) {
             match step {
-                Step::Send(bytes) => answer.push(bytes),
+                Step::Send(bytes) => written.push(bytes),
                 Step::Receive => items -= 1,
+                Step::Ahead if items > 0 || written.is_empty() => {}
+                Step::Ahead => {
+                    sent += written.len();
+                    let bytes = std::mem::take(&mut written).iter().sum();
+                    lengths[1 - turn].push(Incoming { bytes, is_followed: true });
+                }
             }
         }
-        if answer.is_empty() {
+        if written.is_empty() {
             break;
         }
-        lengths[1 - turn].push(answer.iter().sum());
-        message = answer;
+        sent += written.len();
+        lengths[1 - turn].push(Incoming { bytes: written.iter().sum(), is_followed: false });
     }
     let [data_owner, model_owner] = lengths;
     match role {
@@ -61,6 +81,8 @@ fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
         }
         (Transfer::ToModelOwner(bytes), Role::DataOwner)
         | (Transfer::ToDataOwner(bytes), Role::ModelOwner) => [Some(Step::Send(bytes)), None],
+        (Transfer::Ahead, Role::ModelOwner) => [Some(Step::Ahead), None],
+        (Transfer::Ahead, Role::DataOwner) => [None, None],
         _ => [Some(Step::Receive), None],
     };
     transfers.iter().flat_map(of_transfer).flatten().collect()
@@ -68,8 +90,9 @@ fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
 
 /// Bytes of logits and of what guards say.
 pub(crate) fn last_message(circuit: &Circuit, images: usize) -> usize {
-    let narrow = |bits: u32| bits.div_ceil(8) as usize;
-    let guards = circuit.gates.iter().filter_map(Gate::guard);
-    let sums = guards.map(|guard| guard.groups() * narrow(circuit.ring().bits() - guard.shift));
-    images * (circuit.outputs() * narrow(circuit.logit_bits()) + sums.sum::<usize>())
+    let bytes = |bits: u32, count: usize| packed(circuit.format.width.on_the_wire(bits), images * count);
+    let guards = circuit.gates.iter().enumerate().filter_map(|(at, gate)| Some((at, gate.guard()?)));
+    let sums =
+        guards.map(|(at, guard)| bytes(circuit.ring_of_shares(at).bits() - guard.shift, guard.groups()));
+    bytes(circuit.logit_bits(), circuit.outputs()) + sums.sum::<usize>()
 }

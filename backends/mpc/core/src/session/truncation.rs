@@ -51,6 +51,22 @@ impl Truncation {
         self.ring.power(self.ring.bits() - self.shift)
     }
 
+    /// For every public value whether the ring wraps, 64 to a word.
+    pub(crate) fn wraps(self, public: &[u64]) -> Vec<u64> {
+        let word = |values: &[u64]| {
+            let bits = values.iter().enumerate().map(|(lane, value)| u64::from(self.split(*value).1) << lane);
+            bits.fold(0, |word, bit| word | bit)
+        };
+        public.chunks(64).map(word).collect()
+    }
+
+    /// The model owner's shares of the truncated values, for which it need not know more than where the ring wraps.
+    pub(crate) fn chosen(self, offsets: &[u64], wraps: &[u64]) -> Vec<u64> {
+        let (without, with) = offsets.split_at(offsets.len() / 2);
+        let wraps = |lane: usize| wraps[lane / 64] >> (lane % 64) & 1 == 1;
+        (0..without.len()).map(|lane| if wraps(lane) { with[lane] } else { without[lane] }).collect()
+    }
+
     /// Shares of the truncated values from shares of both `K`, all first ones first.
     pub(crate) fn shares(self, role: Role, public: &[u64], offsets: &[u64]) -> Vec<u64> {
         let (without, with) = offsets.split_at(public.len());

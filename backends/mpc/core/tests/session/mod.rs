@@ -17,7 +17,7 @@ pub(crate) use transcript::*;
 use std::sync::Arc;
 
 use veilbench_mpc::Error;
-use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, Format, SignProtocol, Width};
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::ring::Ring;
@@ -44,11 +44,26 @@ pub(crate) struct Inference {
     pub(crate) differences: Vec<u8>,
     pub(crate) to_model_owner: Vec<Vec<u8>>,
     pub(crate) to_data_owner: Vec<Vec<u8>>,
+    /// Messages to the data owner that another follows at once.
+    pub(crate) ahead: usize,
     pub(crate) logits: Vec<u64>,
 }
 
 impl Inference {
+    fn new(
+        corrections: Vec<Corrections>,
+        differences: Vec<u8>,
+        [to_model_owner, to_data_owner]: [Vec<Vec<u8>>; 2],
+        ahead: usize,
+    ) -> Self {
+        Self { corrections, differences, to_model_owner, to_data_owner, ahead, logits: Vec::new() }
+    }
+
     pub(crate) fn rounds(&self) -> usize {
+        self.messages() - self.ahead
+    }
+
+    pub(crate) fn messages(&self) -> usize {
         self.to_model_owner.len() + self.to_data_owner.len()
     }
 }
@@ -122,23 +137,31 @@ impl<P: Protocol> Prepared<P> {
     pub(crate) fn attempt(self, images: &[f32]) -> (Inference, Result<Vec<u64>, Error>) {
         let Prepared { corrections, differences, client, mut server } = self;
         let (mut client, mut message) = client.start(images).unwrap();
-        let (mut to_model_owner, mut to_data_owner) = (Vec::new(), Vec::new());
+        let (mut to_model_owner, mut to_data_owner, mut ahead) = (Vec::new(), Vec::new(), 0);
         let logits = loop {
             to_model_owner.push(message);
             let answer = match server.receive(to_model_owner.last().unwrap()).unwrap() {
                 Step::Send(answer) | Step::Last(answer) => answer,
-                Step::Logits(_) => panic!("the model owner learned the logits"),
+                Step::Logits(_) | Step::Wait => panic!("the model owner learned the logits"),
             };
             to_data_owner.push(answer);
-            match client.receive(to_data_owner.last().unwrap()) {
+            let mut step = client.receive(to_data_owner.last().unwrap());
+            let follows = server.proceed();
+            assert_eq!(matches!(step, Ok(Step::Wait)), follows.is_some());
+            if let Some(follows) = follows {
+                ahead += 1;
+                to_data_owner.push(follows);
+                step = client.receive(to_data_owner.last().unwrap());
+            }
+            match step {
                 Ok(Step::Send(next)) => message = next,
                 Ok(Step::Logits(logits)) => break Ok(logits),
-                Ok(Step::Last(_)) => panic!("the data owner did not wait for the logits"),
+                Ok(Step::Last(_) | Step::Wait) => panic!("the data owner did not wait for the logits"),
                 Err(error) => break Err(error),
             }
         };
-        let inference =
-            Inference { corrections, differences, to_model_owner, to_data_owner, logits: Vec::new() };
+        let sent = [to_model_owner, to_data_owner];
+        let inference = Inference::new(corrections, differences, sent, ahead);
         (inference, logits)
     }
 }
@@ -146,11 +169,16 @@ impl<P: Protocol> Prepared<P> {
 pub(crate) fn format(ring_bytes: u32, bits: u32) -> Format {
     let ring = Ring::new(ring_bytes).unwrap();
     let signs = SignProtocol::Tree;
-    Format { activation_bits: bits, weight_bits: bits, ring, signs, input_magnitude: 4.0 }
+    let width = Width::Bytes;
+    Format { activation_bits: bits, weight_bits: bits, ring, width, signs, input_magnitude: 4.0 }
 }
 
 pub(crate) fn by_function(format: Format) -> Format {
     Format { signs: SignProtocol::Function, ..format }
+}
+
+pub(crate) fn by_bits(format: Format) -> Format {
+    Format { width: Width::Bits, ..format }
 }
 
 pub(crate) fn compile(name: &str, format: Format) -> (Arc<Circuit>, Model) {

@@ -1,9 +1,10 @@
 //! What stands where in the messages of one image, from the circuit and the protocols' description alone.
 
 use veilbench_mpc::beaver::Beaver;
-use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Slot};
+use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Slot, Width};
 use veilbench_mpc::dcf::GROUP;
 use veilbench_mpc::masked::Masked;
+use veilbench_mpc::ring::Ring;
 use veilbench_mpc::session::{Corrections, HEADER_BYTES};
 
 use super::Inference;
@@ -30,8 +31,8 @@ pub(crate) enum Sender {
 
 #[derive(Clone, Copy)]
 enum Form {
-    /// So many numbers of so many bits, each in whole bytes.
-    Numbers { count: usize, bits: u32 },
+    /// So many numbers of so many bits, each of which takes so many over the wire, where they stand side by side.
+    Numbers { count: usize, bits: u32, sent: u32 },
     /// So many bits of each of so many lanes.
     Planes { planes: usize, lanes: usize },
 }
@@ -39,7 +40,7 @@ enum Form {
 impl Form {
     fn times(self, images: usize) -> Self {
         match self {
-            Form::Numbers { count, bits } => Form::Numbers { count: count * images, bits },
+            Form::Numbers { count, bits, sent } => Form::Numbers { count: count * images, bits, sent },
             Form::Planes { planes, lanes } => Form::Planes { planes, lanes: lanes * images },
         }
     }
@@ -63,8 +64,14 @@ fn item(gate: usize, what: &str, sender: Sender, form: Form) -> Item {
     Item { name: format!("gate {gate}, {what}"), sender, form }
 }
 
-fn elements(circuit: &Circuit, count: usize) -> Form {
-    Form::Numbers { count, bits: circuit.ring().bits() }
+fn elements(ring: Ring, count: usize) -> Form {
+    Form::Numbers { count, bits: ring.bits(), sent: ring.bits() }
+}
+
+/// Numbers of the last message.
+fn narrow(circuit: &Circuit, count: usize, bits: u32) -> Form {
+    let sent = if circuit.format().width == Width::Bits { bits } else { bits.next_multiple_of(8) };
+    Form::Numbers { count, bits, sent }
 }
 
 fn compared(gate: &Gate) -> usize {
@@ -77,35 +84,46 @@ fn compared(gate: &Gate) -> usize {
 
 fn sums(circuit: &Circuit, at: usize, gate: &Gate) -> Option<Item> {
     let guard = gate.guard()?;
-    Some(item(at, "sums for the guard", Sender::DataOwner, elements(circuit, guard.groups())))
+    let form = elements(circuit.ring_of_shares(at), guard.groups());
+    Some(item(at, "sums for the guard", Sender::DataOwner, form))
 }
 
 /// Logits, and what the data owner learns of each guard.
 fn answers(circuit: &Circuit, at: usize, units: usize) -> Vec<Item> {
-    let mut items = vec![item(at, "logits", Sender::ModelOwner, elements(circuit, units))];
+    let bits = circuit.ring_of(at).bits() - circuit.output_shift();
+    let mut items = vec![item(at, "logits", Sender::ModelOwner, narrow(circuit, units, bits))];
     for (at, guard) in circuit.gates().iter().enumerate().filter_map(|(at, gate)| Some((at, gate.guard()?))) {
-        let form = Form::Numbers { count: guard.groups(), bits: circuit.ring().bits() - guard.shift };
+        let form = narrow(circuit, guard.groups(), circuit.ring_of_shares(at).bits() - guard.shift);
         items.push(item(at, "answer of the guard", Sender::ModelOwner, form));
     }
     items
 }
 
 fn image(circuit: &Circuit) -> Item {
-    Item { name: "image".to_owned(), sender: Sender::DataOwner, form: elements(circuit, circuit.inputs()) }
+    Item {
+        name: "image".to_owned(),
+        sender: Sender::DataOwner,
+        form: elements(circuit.ring_of(0), circuit.inputs()),
+    }
 }
 
 impl Described for Masked {
     fn items(circuit: &Circuit) -> Vec<Item> {
-        let elements = |count| elements(circuit, count);
+        let is_by_bits = circuit.format().width == Width::Bits;
         let mut items = vec![image(circuit)];
         for (at, gate) in circuit.gates().iter().enumerate() {
             let lanes = compared(gate);
-            if lanes > 0 && circuit.format().signs == SignProtocol::Tree {
-                let planes = 2 * (circuit.ring().bytes() - 1);
+            let is_by_tree = circuit.format().signs == SignProtocol::Tree;
+            if lanes > 0 && is_by_tree {
+                let leaf = if is_by_bits { 7 } else { 8 };
+                let planes = 2 * ((circuit.compared_bits(at) - 1).div_ceil(leaf) as usize - 1);
                 items.push(item(at, "factors of a comparison", Sender::Both, Form::Planes { planes, lanes }));
+            }
+            if lanes > 0 && (is_by_tree || is_by_bits) {
                 items.push(item(at, "signs", Sender::Both, Form::Planes { planes: 1, lanes }));
             }
-            let held = item(at, "held wire", Sender::DataOwner, elements(gate.outputs()));
+            let written = elements(circuit.ring_behind(at), gate.outputs());
+            let held = item(at, "held wire", Sender::DataOwner, written);
             match gate {
                 Gate::Linear { .. } | Gate::Add { .. }
                     if matches!(
@@ -113,16 +131,25 @@ impl Described for Masked {
                         Some(Gate::Output { .. } | Gate::Add { .. })
                     ) => {}
                 Gate::Linear { .. } | Gate::Add { .. } => {
-                    items.push(item(at, "output", Sender::ModelOwner, elements(gate.outputs())));
+                    let bits = circuit.ring_of(at).bits() - circuit.dropped(at);
+                    let form = Form::Numbers { count: gate.outputs(), bits, sent: bits };
+                    items.push(item(at, "output", Sender::ModelOwner, form));
                 }
                 Gate::Max { .. } if lanes > 0 => {
-                    items.push(item(at, "maxima", Sender::Both, elements(lanes)));
+                    items.push(item(at, "maxima", Sender::Both, elements(circuit.ring_of(at), lanes)));
                 }
                 Gate::Relu { .. } => {
                     items.extend([Some(held), sums(circuit, at, gate)].into_iter().flatten());
                 }
                 Gate::Quadratic { .. } => {
-                    items.push(item(at, "polynomial", Sender::Both, elements(gate.outputs())));
+                    let form = elements(circuit.ring_of_shares(at), gate.outputs());
+                    if is_by_bits {
+                        let planes = Form::Planes { planes: 1, lanes: gate.outputs() };
+                        items.push(item(at, "polynomial", Sender::ModelOwner, form));
+                        items.push(item(at, "wraps", Sender::DataOwner, planes));
+                    } else {
+                        items.push(item(at, "polynomial", Sender::Both, form));
+                    }
                     items.extend([Some(held), sums(circuit, at, gate)].into_iter().flatten());
                 }
                 Gate::Truncate { .. } => items.push(held),
@@ -141,7 +168,7 @@ impl Described for Masked {
 
 impl Described for Beaver {
     fn items(circuit: &Circuit) -> Vec<Item> {
-        let elements = |count| elements(circuit, count);
+        let elements = |count| elements(circuit.ring(), count);
         let mut items = vec![image(circuit)];
         for (at, gate) in circuit.gates().iter().enumerate() {
             let lanes = compared(gate);
@@ -184,19 +211,21 @@ impl Described for Beaver {
     }
 }
 
-/// Takes numbers of so many bits off the front of a message.
-fn numbers(message: &mut &[u8], count: usize, bits: u32) -> Vec<u64> {
-    let size = bits.div_ceil(8) as usize;
-    let (here, rest) = message.split_at(count * size);
+/// Takes numbers of so many bits, side by side, off the front of a message.
+pub(crate) fn numbers(message: &mut &[u8], count: usize, bits: u32) -> Vec<u64> {
+    let (here, rest) = message.split_at((count * bits as usize).div_ceil(8));
     *message = rest;
-    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
-    here.chunks_exact(size).map(number).collect()
+    let bit = |at: usize| u64::from(here[at / 8] >> (at % 8) & 1);
+    let number = |number: usize| {
+        (0..bits as usize).fold(0, |value, at| value | bit(number * bits as usize + at) << at)
+    };
+    (0..count).map(number).collect()
 }
 
 /// Takes an item off the front of a message; bits that pad a byte are left out.
 fn take(message: &mut &[u8], form: Form) -> (u32, Vec<u64>) {
     match form {
-        Form::Numbers { count, bits } => (bits, numbers(message, count, bits)),
+        Form::Numbers { count, bits, sent } => (bits, numbers(message, count, sent)),
         Form::Planes { planes, lanes } => {
             let mut values = Vec::new();
             for group in (0..lanes).step_by(64) {
@@ -236,7 +265,7 @@ impl Transcript {
             ];
             if let [Some((bits, first)), Some((_, second))] = &parts {
                 let open = |(a, b): (&u64, &u64)| {
-                    if *bits == 1 { a ^ b } else { circuit.ring().reduce(a.wrapping_add(*b)) }
+                    if *bits == 1 { a ^ b } else { a.wrapping_add(*b) & u64::MAX >> (64 - bits) }
                 };
                 let values = first.iter().zip(second).map(open).collect();
                 transcript.opened.push(Quantity { name: format!("{name}, opened"), bits: *bits, values });
@@ -272,6 +301,18 @@ pub(crate) fn dealt(circuit: &Circuit, inference: &Inference) -> [Vec<Quantity>;
             values: values.to_vec(),
         };
         match correction {
+            Corrections::Keys(_) if circuit.format().width == Width::Bits => {
+                let (_, mut message) = correction.to_model_owner().split_at(HEADER_BYTES);
+                let levels = circuit.compared_bits(gate as usize) - 8;
+                let words = 2 * (levels as usize + 1);
+                // Of a key: two words a level and two for the leaf; then three bits a level.
+                let bytes_of = |count: usize| 8 * count * words + (3 * count * levels as usize).div_ceil(8);
+                let count = (0..).find(|count| bytes_of(*count) >= message.len()).unwrap_or(0);
+                assert_eq!(bytes_of(count), message.len());
+                keys.push(quantity("seeds of keys", 64, &numbers(&mut message, count * words, 64)));
+                let bits = numbers(&mut message, 3 * count, levels);
+                keys.push(quantity("bits of keys", levels, &bits));
+            }
             Corrections::Shares(_) => shares.push(quantity("shares from the dealer", 64, &words)),
             Corrections::Keys(_) => {
                 let compared = circuit.ring().bits() - 1;

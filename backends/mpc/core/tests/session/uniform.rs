@@ -25,7 +25,7 @@ pub(crate) struct Tally {
 struct Counted {
     name: String,
     bits: u32,
-    /// Of every number, its draws.
+    /// Draws of every number.
     draws: Vec<Vec<u64>>,
 }
 

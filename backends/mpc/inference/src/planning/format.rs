@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use veilbench_mpc::circuit::{Circuit, Format, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol, Width};
 use veilbench_mpc::ring::Ring;
 
 use crate::lowering::Lowered;
@@ -29,6 +29,8 @@ const UNCALIBRATED_BITS: [u32; 2] = [14, 11];
 const UNCALIBRATED_MAGNITUDE: f64 = 16.0;
 /// Significant bits of the magnitude above which inputs are refused: the calibrated one is rounded up, and one step is added.
 const INPUT_SIGNIFICANT_BITS: i32 = 3;
+/// Bits that the widest ring has to add to a narrow one before fractional bits are given up for room.
+const WIDE_HEADROOM: u32 = 8;
 /// Exponents a magnitude is rounded to.
 const EXPONENTS: RangeInclusive<i32> = -60..=60;
 
@@ -36,10 +38,13 @@ const EXPONENTS: RangeInclusive<i32> = -60..=60;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     pub(crate) ring_bits: u32,
+    /// Whether layers have rings of as many bits as they need.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ring_by_layer: bool,
     pub(crate) activation_bits: u32,
     pub(crate) weight_bits: u32,
     pub(crate) input_magnitude: f64,
-    /// Of every layer, the power of two that its calibrated magnitude was rounded up to.
+    /// Powers of two that the layers' calibrated magnitudes were rounded up to.
     pub(crate) magnitudes_log2: Vec<Option<i32>>,
     pub(crate) images_a_message: usize,
     pub(crate) images_dealt_ahead: usize,
@@ -55,9 +60,10 @@ impl Parameters {
     }
 
     pub(crate) fn format(&self, signs: SignProtocol) -> Result<Format, Error> {
-        let ring = Ring::new(self.ring_bits / 8).map_err(Error::engine("reading the plan"))?;
+        let ring = Ring::of_bits(self.ring_bits).map_err(Error::engine("reading the plan"))?;
+        let width = if self.ring_by_layer { Width::Bits } else { Width::Bytes };
         let Self { activation_bits, weight_bits, input_magnitude, .. } = *self;
-        Ok(Format { activation_bits, weight_bits, ring, signs, input_magnitude })
+        Ok(Format { activation_bits, weight_bits, ring, width, signs, input_magnitude })
     }
 }
 
@@ -73,6 +79,28 @@ fn input_bound(magnitude: f64) -> f64 {
     ((magnitude / step).ceil() + 1.0) * step
 }
 
+/// How wide the ring is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As calibrated ranges allow, in whole bytes.
+    Narrow,
+    /// All there is, at the price of fractional bits.
+    Wide,
+    /// As calibrated ranges allow, in bits, for each layer by itself.
+    Bits,
+}
+
+impl Room {
+    /// By the setting's value.
+    pub(crate) fn new(setting: &str) -> Self {
+        match setting {
+            "wide" => Self::Wide,
+            "bits" => Self::Bits,
+            _ => Self::Narrow,
+        }
+    }
+}
+
 /// The narrowest ring that holds all calibrated values with enough fractional bits, and as many of those as it holds.
 ///
 /// # Errors
@@ -80,9 +108,9 @@ fn input_bound(magnitude: f64) -> f64 {
 pub(crate) fn choose(
     lowered: &Lowered,
     signs: SignProtocol,
-    wide: bool,
+    room: Room,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
-    choose_within(lowered, signs, wide, Ring::FULL)
+    choose_within(lowered, signs, room, Ring::FULL)
 }
 
 /// The same where wires, but for the values of polynomials, fit rings of no more bits than `widest` has, at the price of fractional bits. Networks without ranges
@@ -93,13 +121,14 @@ pub(crate) fn choose(
 pub(crate) fn choose_within(
     lowered: &Lowered,
     signs: SignProtocol,
-    wide: bool,
+    room: Room,
     widest: Ring,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude = lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, input_bound);
     let extra_bits = if lowered.squares() { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS };
+    let width = if room == Room::Bits { Width::Bits } else { Width::Bytes };
     let compile = |bits, weight_bits, ring| {
-        let format = Format { activation_bits: bits, weight_bits, ring, signs, input_magnitude };
+        let format = Format { activation_bits: bits, weight_bits, ring, width, signs, input_magnitude };
         Circuit::compile(&lowered.program, format).map_err(|error| lowered.unsupported(&error))
     };
     if !lowered.calibrated() {
@@ -125,7 +154,7 @@ pub(crate) fn choose_within(
             }
         }
         let Some(found) = fitting else { continue };
-        let narrower = best.is_none_or(|best| found.0.bytes() < best.0.bytes());
+        let narrower = best.is_none_or(|best| found.0.bits() < best.0.bits());
         if best.is_none() || (bits >= ENOUGH_BITS && narrower) {
             best = Some(found);
         }
@@ -140,13 +169,29 @@ pub(crate) fn choose_within(
             ),
         });
     };
-    if wide {
-        (ring, bits, weight_bits) = (Ring::FULL, *BITS.start(), BITS.start() + extra_bits[0]);
+    if room == Room::Wide {
+        if ring.bits() + WIDE_HEADROOM > Ring::FULL.bits() {
+            (bits, weight_bits) = (*BITS.start(), BITS.start() + extra_bits[0]);
+        }
+        ring = Ring::FULL;
     }
+    let circuit = compile(bits, weight_bits, ring)?;
     let note = format!(
         "ring of {} bits, {bits} fractional bits of activations and {weight_bits} of weights, from calibrated ranges rounded up to powers of \
          two; images that drive values further than the ring can tell are refused",
-        ring.bits()
+        rings(&circuit)
     );
-    Ok((compile(bits, weight_bits, ring)?, vec![note]))
+    Ok((circuit, vec![note]))
+}
+
+/// Bits of the ring of each layer, once if all have the same.
+fn rings(circuit: &Circuit) -> String {
+    let gates = circuit.gates().iter().enumerate();
+    let layers = gates.filter(|(_, gate)| matches!(gate, Gate::Linear { .. } | Gate::Quadratic { .. }));
+    let bits: Vec<u32> = layers.map(|(index, _)| circuit.ring_of_parameters(index).bits()).collect();
+    if bits.iter().all(|bits| *bits == circuit.ring().bits()) {
+        return circuit.ring().bits().to_string();
+    }
+    let bits: Vec<String> = bits.iter().map(u32::to_string).collect();
+    bits.join(", ")
 }

@@ -59,7 +59,7 @@ impl Predictor<'_> {
         let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, self.dealt(ahead)));
         let phases = self.memory(ahead);
         let most = phases.into_iter().fold(Memory::default(), Memory::max);
-        let kept = (COPIES_READ * self.cost.parameters() * size_of::<f32>()).min(KEPT_BYTES);
+        let kept = kept_of_model(self.cost.parameters());
         let model_owner = with_overhead(most.model_owner, self.job).saturating_add(kept);
         let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
@@ -109,7 +109,7 @@ impl Predictor<'_> {
         let image_ps =
             products.saturating_add(comparisons).saturating_add(squares) / self.job.threads.max(1) as u64;
         let computed = (self.job.batch as u64).saturating_mul(image_ps) / 1_000;
-        let rounds = self.job.batch.div_ceil(self.cut.ahead()) * self.cost.online(1).messages;
+        let rounds = self.job.batch.div_ceil(self.cut.ahead()) * self.cost.rounds();
         let half_round_trip = self.job.link.round_trip().map_or(0, |time| time.as_nanos() as u64 / 2);
         let waited = (rounds as u64).saturating_mul(NS_PER_MESSAGE + half_round_trip);
         computed.saturating_add(waited).saturating_add(self.transmit_ns(online.bytes))
@@ -143,8 +143,13 @@ impl Predictor<'_> {
     }
 }
 
+/// What reading a model file of so many weights leaves to the allocator.
+pub(crate) fn kept_of_model(weights: usize) -> usize {
+    (COPIES_READ * weights * size_of::<f32>()).min(KEPT_BYTES)
+}
+
 /// What a process takes that holds so much. Threads that share a batch free memory that each of them keeps.
-fn with_overhead(bytes: usize, job: &Job) -> usize {
+pub(crate) fn with_overhead(bytes: usize, job: &Job) -> usize {
     let others = if job.batch > 1 { job.threads.saturating_sub(1) } else { 0 };
     let kept = others.saturating_mul((bytes / KEPT_SHARE).min(KEPT_BYTES / 2));
     bytes.saturating_add(bytes / UNCOUNTED).saturating_add(kept).saturating_add(PROCESS_BYTES + LINK_BYTES)

@@ -142,7 +142,18 @@ impl<P: Protocol> DataOwner<P> {
                 if group.is_empty() {
                     break;
                 }
-                let turns = recorder.span("evaluate", || map(group, TimedExchange::receive));
+                let mut turns = recorder.span("evaluate", || map(group, TimedExchange::receive));
+                // The messages of a group follow each other in its order, and then those that follow them.
+                while turns.iter().any(|(_, turn)| matches!(turn, Ok(Step::Wait))) {
+                    let mut more = Vec::with_capacity(turns.len());
+                    for (talk, turn) in turns {
+                        let Step::Wait = turn.map_err(from_peer(MODEL_OWNER))? else {
+                            return Err(Error::protocol("messages of one batch are of different networks"));
+                        };
+                        more.push((talk, recorder.span("wait", || self.server.receive())?));
+                    }
+                    turns = recorder.span("evaluate", || map(more, TimedExchange::receive));
+                }
                 let mut sent = Vec::with_capacity(turns.len());
                 for (talk, turn) in turns {
                     if let Err(core::Error::OutOfRange { images }) = &turn {
@@ -160,12 +171,14 @@ impl<P: Protocol> DataOwner<P> {
                             talk.finish(&self.layers, &recorder);
                             logits.extend(values.iter().map(|&logit| self.circuit.decode(logit) as f32));
                         }
-                        Step::Last(_) => {
+                        Step::Last(_) | Step::Wait => {
                             return Err(Error::protocol("the data owner's part ended before the logits"));
                         }
                     }
                 }
-                next.extend(recorder.span("evaluate", || map(sent, TimedExchange::proceed)));
+                // The data owner has nothing to send but answers.
+                let proceeded = recorder.span("evaluate", || map(sent, TimedExchange::proceed));
+                next.extend(proceeded.into_iter().map(|(talk, _)| talk));
             }
             talks = next;
         }

@@ -18,7 +18,7 @@ pub(super) struct TimedExchange<P: Protocol> {
 }
 
 struct Times {
-    /// Of each layer, in nanoseconds.
+    /// Time of each layer, in nanoseconds.
     layers: Vec<u64>,
     layer: usize,
     since: Option<Instant>,
@@ -73,11 +73,11 @@ impl<P: Protocol> TimedExchange<P> {
         (talk, turn)
     }
 
-    /// Does what can be done before the next message comes.
-    pub(super) fn proceed(mut talk: Self) -> Self {
-        talk.online.proceed();
+    /// Does what can be done before the next message comes, with what is to be sent of it.
+    pub(super) fn proceed(mut talk: Self) -> (Self, Option<Vec<u8>>) {
+        let message = talk.online.proceed();
         talk.pause();
-        talk
+        (talk, message)
     }
 
     /// Hands the times over, as those of the layers of these names.

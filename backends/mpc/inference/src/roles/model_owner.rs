@@ -104,6 +104,7 @@ impl<P: Protocol> ModelOwner<P> {
                     let (message, last) = match turn.map_err(from_peer(DATA_OWNER))? {
                         Step::Send(message) => (message, false),
                         Step::Last(message) => (message, true),
+                        Step::Wait => return Err(Error::protocol("the data owner was to send twice")),
                         Step::Logits(_) => {
                             return Err(Error::protocol("the model owner was to learn the logits"));
                         }
@@ -115,7 +116,12 @@ impl<P: Protocol> ModelOwner<P> {
                         sent.push(talk);
                     }
                 }
-                next.extend(recorder.span("evaluate", || map(sent, TimedExchange::proceed)));
+                for (talk, message) in recorder.span("evaluate", || map(sent, TimedExchange::proceed)) {
+                    if let Some(message) = message {
+                        recorder.span("send", || self.client.send(&message))?;
+                    }
+                    next.push(talk);
+                }
             }
             talks = next;
         }

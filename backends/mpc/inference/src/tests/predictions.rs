@@ -29,7 +29,7 @@ fn predicted_bytes_are_those_that_are_sent() {
     }
 }
 
-/// Of every network that ships, bits of the ring, of activations and of weights, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
+/// Bits of the ring, of activations and of weights of every network that ships, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
 /// as the reference run measured them: what changes them makes that run void.
 const SHIPPED: [(&str, [u32; 3], [u64; 3]); 8] = [
     ("malaria-cnn", [48, 15, 18], [350_230, 262_516, 2_683_930]),
@@ -57,6 +57,65 @@ fn networks_that_ship_have_the_formats_and_bytes_of_the_reference_run() {
     }
 }
 
+/// Of every network that ships, bits of the widest ring, of activations and of weights, and bytes online under `mpc` and `mpc-fss` with rings by
+/// layer.
+const SHIPPED_BY_BITS: [(&str, [u32; 3], [u64; 2]); 8] = [
+    ("malaria-cnn", [48, 15, 18], [229_362, 181_482]),
+    ("malaria-cnn-poly", [64, 13, 19], [238_806, 238_806]),
+    ("melanoma-lenet", [46, 15, 18], [124_995, 111_243]),
+    ("melanoma-lenet-poly", [64, 14, 18], [132_570, 132_570]),
+    ("mnist-cnn", [47, 15, 18], [9_918, 8_682]),
+    ("mnist-cnn-poly", [64, 16, 18], [12_061, 12_061]),
+    ("mnist-mlp", [47, 15, 18], [7_062, 6_678]),
+    ("mnist-mlp-poly", [64, 16, 18], [9_174, 9_174]),
+];
+
+#[test]
+fn rings_by_layer_have_these_formats_and_bytes() {
+    let mut differ = Vec::new();
+    for (name, bits, bytes) in SHIPPED_BY_BITS {
+        let network = zoo::load(name).unwrap();
+        for (backend, bytes) in [comparison_tree(), fss()].into_iter().zip(bytes) {
+            let mut job = LocalSession::new(&backend, &network, 1).job;
+            job.settings = by_bits();
+            let plan = backend.plan(&network.architecture, &job).unwrap();
+            let (_, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+            let format::Parameters { ring_bits, activation_bits, weight_bits, .. } =
+                serde_json::from_value(plan.parameters.clone()).unwrap();
+            let found = ([ring_bits, activation_bits, weight_bits], predicted(&plan).online_bytes);
+            let cost = Cost::of::<Masked>(&circuit);
+            println!(
+                "{name}, {}: {found:?}, offline {}, rounds {}, {}",
+                backend.name,
+                cost.offline(1).bytes,
+                cost.rounds(),
+                plan.notes[0]
+            );
+            if found != (bits, Some(bytes)) {
+                differ.push(format!("{} of {name}: {found:?}", backend.name));
+            }
+        }
+    }
+    assert!(differ.is_empty(), "{differ:#?}");
+}
+
+/// A batch of malaria has all its randomness ahead, and its messages in the rounds of one image.
+#[test]
+fn a_batch_of_malaria_is_dealt_ahead_with_rings_by_layer() {
+    let network = zoo::load("malaria-cnn").unwrap();
+    for (backend, rounds, most) in [(comparison_tree(), 14, 25_000_000), (fss(), 8, 20_000_000)] {
+        let mut job = Job::new(100, 2, LinkProfile::loopback());
+        job.settings = by_bits();
+        let plan = backend.plan(&network.architecture, &job).unwrap();
+        let (_, circuit, cut) = backend.compile(&network.architecture, &plan).unwrap();
+        assert_eq!(cut.ahead(), 100, "{}", backend.name);
+        assert_eq!(Cost::of::<Masked>(&circuit).rounds(), rounds);
+        let online = predicted(&plan).online_bytes.unwrap();
+        println!("{}: {online} bytes online", backend.name);
+        assert!(online <= most, "{}: {online} bytes online", backend.name);
+    }
+}
+
 /// Batches whose randomness does not fit ahead are dealt while online.
 #[test]
 fn windows_that_are_dealt_late_count_as_online() {
@@ -64,7 +123,7 @@ fn windows_that_are_dealt_late_count_as_online() {
     let job = Job::new(7, 1, LinkProfile::loopback());
     let plan = |ahead: usize| {
         let lowered = lower(&network.architecture).unwrap();
-        let (circuit, _) = format::choose(&lowered, SignProtocol::Function, false).unwrap();
+        let (circuit, _) = format::choose(&lowered, SignProtocol::Function, Room::Narrow).unwrap();
         let cost = Cost::of::<Masked>(&circuit);
         let cut = BatchSplit::new(1, ahead);
         let rates = Rates { comparison: 1, square: 1 };

@@ -44,6 +44,9 @@ fn logits_of_a_millionth_keep_their_digits() {
     }
 }
 
+/// Largest error of logits where weights behind a mean keep their digits; 2.6e-5 where they do not.
+const MEAN_ERROR: f64 = 2e-6;
+
 /// Position of the test network with joins.
 const JOINED: usize = 6;
 
@@ -107,6 +110,39 @@ fn a_branch_of_nothing_but_zeros_beside_others_runs() {
         for (due, got) in clear.data().iter().zip(done[0].logits[0].data()) {
             assert!((due - f64::from(*got)).abs() < 1.0 / 256.0, "{got} where {due} is due");
         }
+    }
+}
+
+/// A mean of 256 values moves its divisor to weights of a 64th, which keep their digits for it.
+#[test]
+fn weights_behind_a_mean_of_a_whole_map_keep_their_digits() {
+    let image = Shape::Image { channels: 4, height: 16, width: 16 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let conv = Conv2d { inputs: 4, outputs: 64, groups: 1, dilation: [1; 2], window };
+    let mean = Window { kernel: [16; 2], stride: [16; 2], padding: [0; 4] };
+    let ops = [
+        Op::Conv2d(conv),
+        Op::Relu,
+        Op::AveragePool(mean),
+        Op::Flatten,
+        Op::Dense(Dense { inputs: 64, outputs: 8 }),
+    ];
+    let mut network = test_network("mean", image, &ops);
+    if let Some(Parameters::Affine { weights, .. }) = network.parameters.last_mut() {
+        weights.iter_mut().for_each(|weight| *weight = weight.signum() / 64.0 * (1.0 + weight.abs().fract()));
+    }
+    let images = test_networks::images(&network, 3, 11);
+    let calibration = test_networks::images(&network, 60, 12);
+    ranges(&mut network, &calibration).unwrap();
+    let clear: Tensor<f64> = evaluate(&network, &images).unwrap();
+    for backend in backends() {
+        let done =
+            LocalSession::new(backend.as_ref(), &network, 3).run(std::slice::from_ref(&images)).unwrap();
+        assert!(done.iter().all(|role| role.error.is_none()), "{:?}", done[1].error);
+        let errors =
+            clear.data().iter().zip(done[0].logits[0].data()).map(|(due, got)| (due - f64::from(*got)).abs());
+        let largest = errors.fold(0.0, f64::max);
+        assert!(largest < MEAN_ERROR, "{}: off by {largest:.1e}", backend.profile().name);
     }
 }
 

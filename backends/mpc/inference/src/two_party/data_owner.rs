@@ -50,22 +50,24 @@ impl DataOwner {
         Ok(())
     }
 
-    /// Values of a batch in fixed point, and the images with values beyond the magnitude that the format is for. These are zeros: the batch runs as any other, so
+    /// Values of images in fixed point, and those images with values beyond the magnitude that the format is for. These are zeros: the batch runs as any other, so
     /// that nobody else learns of them.
-    fn encode(&self, images: &Tensor) -> (Vec<u64>, Vec<usize>) {
+    fn encode(&self, images: &[f32]) -> (Vec<u64>, Vec<usize>) {
         let format = self.core.plan().circuit().format();
         let encoded = |value: &f32| {
             let value = f64::from(*value);
             let fits = value.abs() <= format.input_magnitude;
             fits.then(|| ring::encode(value, format.activation_bits)).flatten()
         };
-        let (mut values, mut refused) = (Vec::with_capacity(images.data().len()), Vec::new());
-        for (at, image) in images.data().chunks_exact(self.input.len()).enumerate() {
-            let image: Option<Vec<u64>> = image.iter().map(encoded).collect();
-            values.extend(image.unwrap_or_else(|| {
+        let (mut values, mut refused) = (Vec::with_capacity(images.len()), Vec::new());
+        for (at, image) in images.chunks_exact(self.input.len()).enumerate() {
+            let start = values.len();
+            values.extend(image.iter().map_while(encoded));
+            if values.len() - start < image.len() {
                 refused.push(at);
-                vec![0; self.input.len()]
-            }));
+                values.truncate(start);
+                values.resize(start + image.len(), 0);
+            }
         }
         (values, refused)
     }
@@ -93,15 +95,17 @@ impl Party for DataOwner {
                 "a batch of {given} images was given where {prepared} were prepared"
             )));
         }
-        let ((values, out_of_bounds), pixels) = (self.encode(images), self.input.len());
+        let (pixels, mut out_of_bounds) = (self.input.len(), Vec::new());
         let (mut logits, mut refused) = (Vec::with_capacity(prepared * self.classes), Vec::new());
         for (index, window) in windows(prepared, self.window).enumerate() {
             if index > 0 {
                 self.prepare(window.len())?;
             }
             let material = self.ready.take().ok_or_else(|| Error::protocol("a batch was not prepared"))?;
+            let (values, beyond) = self.encode(&images.data()[window.start * pixels..window.end * pixels]);
+            out_of_bounds.extend(beyond.iter().map(|image| window.start + image));
             let mut channel = Timed { link: &mut self.server, recorder: &self.recorder };
-            match self.core.run(material, &values[window.start * pixels..window.end * pixels], &mut channel) {
+            match self.core.run(material, &values, &mut channel) {
                 Ok(of_window) => {
                     let circuit = self.core.plan().circuit();
                     logits.extend(of_window.into_iter().map(|logit| circuit.decode(logit) as f32));

@@ -138,7 +138,7 @@ impl Waiting {
 /// Party that is asked.
 pub struct Offerer {
     layout: Layout,
-    /// Of every digit.
+    /// The keys of every digit.
     keys: Wiped<[u64; ENTRIES]>,
 }
 

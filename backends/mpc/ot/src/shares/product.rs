@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::bits::low;
 use crate::error::expect_count;
-use crate::transfers::correlated::{Chosen, Receiver, Sender};
+use crate::transfers::correlated::{Chosen, Receiver, ReceiverOfTwo, Sender};
 
 /// Public size of products.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +61,29 @@ impl Shape {
 /// [`Error::Count`] if there are not as many transfers.
 pub fn choose(shape: &Shape, received: Receiver, numbers: &[u64]) -> Result<(Chosen, Vec<u8>), Error> {
     expect_count("transfers for products", shape.transfers() * numbers.len(), received.len())?;
+    received.choose(&bits(shape, numbers))
+}
+
+/// The same for two products with each of these numbers, by one message.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_two(
+    shape: &Shape,
+    received: ReceiverOfTwo,
+    numbers: &[u64],
+) -> Result<([Chosen; 2], Vec<u8>), Error> {
+    expect_count("transfers for products", shape.transfers() * numbers.len(), received.len())?;
+    received.choose(&bits(shape, numbers))
+}
+
+fn bits(shape: &Shape, numbers: &[u64]) -> Zeroizing<Vec<u8>> {
     // In full length from the start: a vector that grew would leave copies behind that nothing wipes.
     let mut bits = Zeroizing::new(Vec::with_capacity(shape.transfers() * numbers.len()));
     bits.extend(
         numbers.iter().flat_map(|number| (0..shape.transfers()).map(move |bit| (number >> bit) as u8 & 1)),
     );
-    received.choose(&bits)
+    bits
 }
 
 /// Sends these numbers to the receiver that sent `flips`. Returns this party's shares of the products, and the message, of [`Shape::bits`] per

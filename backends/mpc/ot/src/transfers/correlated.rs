@@ -108,19 +108,6 @@ impl Receiver {
         Ok(Self { choices, keys: keys.iter().map(|key| *key as u64).collect::<Vec<_>>().into() })
     }
 
-    /// As [`Sender::of_two`]; the receiver chooses the same bits twice, and sends them once.
-    ///
-    /// # Errors
-    /// As [`Receiver::new`].
-    pub fn of_two(rows: ReceiverRows) -> Result<[Self; 2], Error> {
-        expect_count("keys of a transfer", 2, rows.keys())?;
-        let (choices, keys) = rows.into_hashes();
-        Ok([0, u64::BITS].map(|from| {
-            let keys = keys.iter().map(|key| (key >> from) as u64).collect::<Vec<_>>();
-            Self { choices: choices.clone(), keys: keys.into() }
-        }))
-    }
-
     /// Number of transfers.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -144,13 +131,61 @@ impl Receiver {
     }
 
     pub(crate) fn choose_into(self, bits: Wiped<u64>, message: &mut Writer) -> Chosen {
-        let mut flips = crate::bits::plane(self.choices.iter().map(|choice| u64::from(*choice)));
-        for (flip, bits) in flips.iter_mut().zip(bits.iter()) {
-            *flip ^= bits;
-        }
-        message.plane(&flips, self.keys.len());
+        write_flips(&self.choices, &bits, message);
         Chosen { bits, keys: self.keys }
     }
+}
+
+/// Party that has bits, each of which chooses two numbers of [`Sender::of_two`].
+pub struct ReceiverOfTwo {
+    choices: Wiped<u8>,
+    keys: [Wiped<u64>; 2],
+}
+
+impl ReceiverOfTwo {
+    /// Hashes extended 1-of-2 transfers: a half of each key for either number.
+    ///
+    /// # Errors
+    /// As [`Receiver::new`].
+    pub fn new(rows: ReceiverRows) -> Result<Self, Error> {
+        expect_count("keys of a transfer", 2, rows.keys())?;
+        let (choices, keys) = rows.into_hashes();
+        let keys =
+            [0, u64::BITS].map(|from| keys.iter().map(|key| (key >> from) as u64).collect::<Vec<_>>().into());
+        Ok(Self { choices, keys })
+    }
+
+    /// As [`Receiver::choose`], for both numbers at once: other bits for the second would show the sender what both differ by.
+    ///
+    /// # Errors
+    /// As [`Receiver::choose`].
+    pub fn choose(self, bits: &[u8]) -> Result<([Chosen; 2], Vec<u8>), Error> {
+        let Self { choices, keys } = self;
+        expect_count("choices", choices.len(), bits.len())?;
+        let mut message = Writer::new(choices.len());
+        let bits = crate::bits::plane(bits.iter().map(|bit| u64::from(*bit)));
+        write_flips(&choices, &bits, &mut message);
+        Ok((keys.map(|keys| Chosen { bits: bits.clone(), keys }), message.finish()))
+    }
+
+    /// Number of transfers.
+    pub fn len(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.choices.is_empty()
+    }
+}
+
+/// Appends what bits differ by from random choices.
+fn write_flips(choices: &[u8], bits: &[u64], message: &mut Writer) {
+    let mut flips = crate::bits::plane(choices.iter().map(|choice| u64::from(*choice)));
+    for (flip, bits) in flips.iter_mut().zip(bits) {
+        *flip ^= bits;
+    }
+    message.plane(&flips, choices.len());
 }
 
 /// Transfers whose numbers are on their way.

@@ -6,10 +6,9 @@ use veilbench_ot::bits::{Reader, Writer};
 use veilbench_ring::random::{Randomness, Seed, expand_uniform};
 use veilbench_ring::wiped::Wiped;
 use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
-use zeroize::Zeroizing;
 
-use super::rlwe::{DEGREE, Hidden, RESIDUE_BITS, ROW_BYTES, Rlwe, read_residues, write_residues};
-use super::{Layout, PUBLIC_KEY_BYTES, expect_length};
+use super::rlwe::{DEGREE, Hidden, RESIDUE_BITS, Rlwe, read_residues, write_residues};
+use super::{Layout, expect_length, public_key_bytes};
 use crate::Error;
 use crate::bits::low;
 use crate::error::expect_count;
@@ -17,7 +16,7 @@ use crate::error::expect_count;
 /// The data owner's secret key, ternary, of one session. Wiped on drop.
 pub struct SecretKey {
     rlwe: Arc<Rlwe>,
-    polynomial: Hidden<Ntt>,
+    pub(super) polynomial: Hidden<Ntt>,
 }
 
 impl SecretKey {
@@ -29,15 +28,18 @@ impl SecretKey {
         Self { rlwe, polynomial: Hidden(polynomial) }
     }
 
-    /// An encryption of zero modulo the first prime, `e - a s`, where the model owner's seed says what `a` is. Of [`PUBLIC_KEY_BYTES`].
-    pub fn public_key(&self, seed: &Seed, random: &mut Randomness) -> Vec<u8> {
-        let ring = self.rlwe.ring();
+    /// An encryption of zero modulo the primes that answers on shares of so many bits are sent modulo, `e - a s`, where the model owner's seed says what `a` is.
+    /// Of [`public_key_bytes`].
+    pub fn public_key(&self, bits: u32, seed: &Seed, random: &mut Randomness) -> Vec<u8> {
+        let (ring, primes) = (self.rlwe.ring(), Rlwe::primes_of_answers(bits));
         let error = sampling::error(random, DEGREE);
         random.erase_past();
-        let mut body = Polynomial::from_signed(ring, &error, 1).into_ntt(ring);
+        let mut body = Polynomial::from_signed(ring, &error, primes).into_ntt(ring);
         self.subtract_mask(&mut body, seed, 0);
-        let mut message = Writer::new(8 * PUBLIC_KEY_BYTES);
-        write_residues(body.limb(0).iter().copied(), &mut message);
+        let mut message = Writer::new(8 * public_key_bytes(bits));
+        for row in body.rows() {
+            write_residues(row.iter().copied(), &mut message);
+        }
         message.finish()
     }
 
@@ -54,16 +56,8 @@ impl SecretKey {
     }
 
     /// Draws a mask for every input of a layer, and encrypts them. Returns the message to the model owner, of [`Layout::request_bytes`].
-    ///
-    /// # Errors
-    /// [`Error::RingBits`].
-    pub fn request(
-        &self,
-        layout: &Arc<Layout>,
-        bits: u32,
-        random: &mut Randomness,
-    ) -> Result<(Requested, Vec<u8>), Error> {
-        Rlwe::expect_bits(bits)?;
+    pub fn request(&self, layout: &Arc<Layout>, random: &mut Randomness) -> (Requested, Vec<u8>) {
+        let bits = layout.ring_bits();
         let mut masks = Wiped::new(layout.shape().inputs());
         for mask in masks.iter_mut() {
             *mask = random.word() & low(bits);
@@ -74,14 +68,10 @@ impl SecretKey {
         for byte in seed {
             message.push(byte.into(), 8);
         }
-        let scales = self.rlwe.scales(bits);
         for (block, places) in layout.inputs.iter().enumerate() {
-            let mut encoded = Zeroizing::new(vec![0; DEGREE]);
-            for place in places {
-                encoded[place.coefficient as usize] = self.rlwe.remainder(bits, masks[place.index as usize]);
-            }
-            let mut plaintext = Hidden(Polynomial::<Coefficients>::from_signed(ring, &encoded, 2));
-            plaintext.scale(ring, &scales);
+            let of_places =
+                places.iter().map(|place| (place.coefficient as usize, masks[place.index as usize]));
+            let mut plaintext = self.rlwe.encode(bits, of_places);
             let error = sampling::error(random, DEGREE);
             let noise = Hidden(Polynomial::<Coefficients>::from_signed(ring, &error, 2));
             plaintext.add_assign(ring, &noise);
@@ -92,14 +82,13 @@ impl SecretKey {
             }
         }
         random.erase_past();
-        Ok((Requested { layout: Arc::clone(layout), bits, masks }, message.finish()))
+        (Requested { layout: Arc::clone(layout), masks }, message.finish())
     }
 }
 
 /// Masks whose products are on their way.
 pub struct Requested {
     layout: Arc<Layout>,
-    bits: u32,
     masks: Wiped<u64>,
 }
 
@@ -110,24 +99,35 @@ impl Requested {
     /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
     pub fn finish(self, key: &SecretKey, message: &[u8]) -> Result<Masks, Error> {
         const WHAT: &str = "masked products of a linear layer";
-        let Self { layout, bits, masks } = self;
+        let Self { layout, masks } = self;
+        let (bits, primes) = (layout.ring_bits(), layout.primes());
         expect_length(WHAT, layout.answer_bytes(), message)?;
-        let residues: usize = layout.outputs.iter().map(|block| DEGREE + block.needed.len()).sum();
-        let mut reader = Reader::new(WHAT, residues * RESIDUE_BITS as usize, message)?;
+        let mut reader = Reader::new(WHAT, layout.residues_of_answer() * RESIDUE_BITS as usize, message)?;
         let rlwe = &key.rlwe;
-        let (ring, m) = (rlwe.ring(), *rlwe.ring().modulus(0));
+        let ring = rlwe.ring();
         let mut shares = Wiped::new(layout.shape().outputs());
         for block in &layout.outputs {
-            let mut row = Polynomial::<Coefficients>::unspecified(ring, 1);
-            read_residues(WHAT, &m, row.limb_mut(0), &mut reader)?;
-            let mut product = row.into_ntt(ring);
+            let mut rows = Polynomial::<Coefficients>::unspecified(ring, primes);
+            for prime in 0..primes {
+                read_residues(WHAT, ring.modulus(prime), rows.limb_mut(prime), &mut reader)?;
+            }
+            let mut product = rows.into_ntt(ring);
             product.multiply_assign(ring, &key.polynomial);
             let product = Hidden(product.into_coefficients(ring));
-            let mut first = vec![0; block.needed.len()];
-            read_residues(WHAT, &m, &mut first, &mut reader)?;
-            for (place, first) in block.needed.iter().zip(first) {
-                let phase = m.reduce_once(first + product.limb(0)[place.coefficient as usize]);
-                shares[place.index as usize] = rlwe.quotient(0, bits, phase) & low(bits);
+            let mut firsts = vec![[0; 2]; block.needed.len()];
+            for prime in 0..primes {
+                let residues = firsts.iter_mut().map(|residues| &mut residues[prime]);
+                read_residues(WHAT, ring.modulus(prime), residues, &mut reader)?;
+            }
+            for (place, first) in block.needed.iter().zip(firsts) {
+                let phase: [u64; 2] = std::array::from_fn(|prime| {
+                    if prime >= primes {
+                        return 0;
+                    }
+                    let second = product.limb(prime)[place.coefficient as usize];
+                    ring.modulus(prime).reduce_once(first[prime] + second)
+                });
+                shares[place.index as usize] = rlwe.share(bits, &phase[..primes]);
             }
         }
         Ok(Masks { bits, masks, shares })
@@ -158,5 +158,3 @@ impl Masks {
         Ok((masked, self.shares))
     }
 }
-
-const _: () = assert!(PUBLIC_KEY_BYTES == ROW_BYTES);

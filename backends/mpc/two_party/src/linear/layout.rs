@@ -10,7 +10,7 @@
 use veilbench_mpc::linear::LinearShape;
 use veilbench_networks::{Conv2d, Shape, Window};
 
-use super::rlwe::{ANSWER_BYTES, DEGREE, REQUEST_BYTES};
+use super::rlwe::{DEGREE, MOST_BITS_OF_ONE_PRIME, REQUEST_BYTES, RESIDUE_BITS, ROW_BYTES, Rlwe};
 use crate::Error;
 
 /// A coefficient, and the number of the value, weight or output that it is.
@@ -29,10 +29,11 @@ pub(crate) struct OutputBlock {
     pub(crate) needed: Vec<Place>,
 }
 
-/// Places of a linear layer, public.
+/// Places of a linear layer on shares modulo `2^L`, public.
 #[derive(Clone, Debug)]
 pub struct Layout {
     shape: LinearShape,
+    ring_bits: u32,
     pub(crate) inputs: Vec<Vec<Place>>,
     pub(crate) weights: Vec<Vec<Place>>,
     pub(crate) outputs: Vec<OutputBlock>,
@@ -51,12 +52,21 @@ struct Tiling {
     channels: [usize; 2],
 }
 
+/// Bits of the largest weight whose products with errors are small beside noise: of answers modulo one prime, and modulo both.
+const WEIGHT_BITS: [u32; 2] = [40, 28];
+/// Noise of shares of 50 bits in answers modulo one prime, in units of the last place: six deviations. Of shorter shares it is halved by each bit less.
+const NOISE_OF_ONE_PRIME: u64 = 1500;
+/// Noise of shares of 64 bits in answers modulo both primes, for each square root of the ciphertexts that one is a sum of: six deviations of errors of 3.3
+/// times 4096 weights of 28 bits, over `2^36`, rounded up.
+const NOISE_OF_BOTH: u64 = 5;
+
 impl Layout {
-    /// The places with the fewest bytes of ciphertexts.
+    /// The places with the fewest bytes of ciphertexts, for shares of so many bits.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if a kernel reaches further than a ciphertext.
-    pub fn new(shape: LinearShape) -> Result<Self, Error> {
+    /// [`Error::RingBits`]; [`Error::Kernel`] if a kernel reaches further than a ciphertext.
+    pub fn new(shape: LinearShape, ring_bits: u32) -> Result<Self, Error> {
+        Rlwe::expect_bits(ring_bits)?;
         let (conv, input, output) = match shape {
             LinearShape::Conv2d { conv, input, output } => (conv, input, output),
             LinearShape::Dense { inputs, outputs } => {
@@ -65,8 +75,9 @@ impl Layout {
                 (conv, Shape::Flat(inputs), [1, 1])
             }
         };
-        let tiling = Tiling::new(conv, input, output)?;
-        let mut layout = Self { shape, inputs: Vec::new(), weights: Vec::new(), outputs: Vec::new() };
+        let tiling = Tiling::new(conv, input, output, Rlwe::primes_of_answers(ring_bits) * ROW_BYTES)?;
+        let mut layout =
+            Self { shape, ring_bits, inputs: Vec::new(), weights: Vec::new(), outputs: Vec::new() };
         for group in 0..conv.groups {
             tiling.place(group, &mut layout);
         }
@@ -78,9 +89,41 @@ impl Layout {
         &self.shape
     }
 
+    /// Bits of shares, L.
+    pub fn ring_bits(&self) -> u32 {
+        self.ring_bits
+    }
+
+    /// Primes that an answer is sent modulo.
+    pub(crate) fn primes(&self) -> usize {
+        Rlwe::primes_of_answers(self.ring_bits)
+    }
+
+    /// Bits of the largest weight.
+    pub fn weight_bits(&self) -> u32 {
+        WEIGHT_BITS[self.primes() - 1]
+    }
+
+    /// The largest error of a product, in units of the last place: noise, and one for rounding each share.
+    pub(crate) fn most_noise(&self) -> u64 {
+        if self.primes() == 1 {
+            return 1 + (NOISE_OF_ONE_PRIME >> MOST_BITS_OF_ONE_PRIME.saturating_sub(self.ring_bits));
+        }
+        let terms = self.outputs.iter().map(|block| block.terms.len() as u64).max().unwrap_or_default();
+        let root = terms.isqrt();
+        2 + NOISE_OF_BOTH * (root + u64::from(root * root < terms))
+    }
+
     /// Ciphertexts of a request and of an answer.
     pub fn ciphertexts(&self) -> [usize; 2] {
         [self.inputs.len(), self.outputs.len()]
+    }
+
+    /// Places of values, weights and outputs.
+    pub(crate) fn places(&self) -> usize {
+        let of_all =
+            self.inputs.iter().chain(&self.weights).chain(self.outputs.iter().map(|block| &block.needed));
+        of_all.map(Vec::len).sum()
     }
 
     /// Bytes of a request for one image.
@@ -88,15 +131,20 @@ impl Layout {
         super::rlwe::SEED_BYTES + self.inputs.len() * REQUEST_BYTES
     }
 
+    /// Residues of an answer for one image: of whole second halves, and of the needed coefficients of first ones.
+    pub(crate) fn residues_of_answer(&self) -> usize {
+        let of_blocks = self.outputs.iter().map(|block| DEGREE + block.needed.len());
+        self.primes() * of_blocks.sum::<usize>()
+    }
+
     /// Bytes of an answer for one image.
     pub fn answer_bytes(&self) -> usize {
-        let needed: usize = self.outputs.iter().map(|block| block.needed.len()).sum();
-        (8 * ANSWER_BYTES * self.outputs.len() + super::rlwe::RESIDUE_BITS as usize * needed).div_ceil(8)
+        (RESIDUE_BITS as usize * self.residues_of_answer()).div_ceil(8)
     }
 }
 
 impl Tiling {
-    fn new(conv: Conv2d, input: Shape, output: [usize; 2]) -> Result<Self, Error> {
+    fn new(conv: Conv2d, input: Shape, output: [usize; 2], answer_bytes: usize) -> Result<Self, Error> {
         let along = |axis: usize, outputs: usize| {
             (outputs - 1) * conv.window.stride[axis]
                 + (conv.window.kernel[axis] - 1) * conv.dilation[axis]
@@ -120,7 +168,7 @@ impl Tiling {
             .map(|block| [block, (room / block).min(outputs)])
             .min_by_key(|[of_inputs, of_outputs]| {
                 let bytes = inputs.div_ceil(*of_inputs) * REQUEST_BYTES
-                    + outputs.div_ceil(*of_outputs) * ANSWER_BYTES;
+                    + outputs.div_ceil(*of_outputs) * answer_bytes;
                 tiles * bytes
             })
             .unwrap_or([1, 1]);

@@ -10,37 +10,38 @@ use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
 use zeroize::Zeroizing;
 
 use super::rlwe::{
-    DEGREE, Hidden, REQUEST_BYTES, RESIDUE_BITS, Rlwe, SEED_BYTES, read_residues, write_residues,
+    DEGREE, Hidden, LEAST_RING_BITS, MOST_BITS_OF_ONE_PRIME, REQUEST_BYTES, RESIDUE_BITS, Rlwe, SEED_BYTES,
+    read_residues, write_residues,
 };
-use super::{Layout, PUBLIC_KEY_BYTES, expect_length};
+use super::{Layout, expect_length, public_key_bytes};
 use crate::Error;
 use crate::bits::low;
 use crate::error::expect_count;
 
-/// Bits of the largest weight.
-pub const WEIGHT_BITS: u32 = 40;
-
 /// What the data owner has sent for answers to be hidden with: an encryption of zero, of which the model owner chose the uniform half.
 pub struct PublicKey {
     rlwe: Arc<Rlwe>,
+    primes: usize,
     body: Polynomial<Ntt>,
     mask: Polynomial<Ntt>,
 }
 
 impl PublicKey {
-    /// Reads the data owner's message, made with this party's seed.
+    /// Reads the data owner's message about shares of so many bits, made with this party's seed.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
-    pub fn read(rlwe: Arc<Rlwe>, seed: &Seed, message: &[u8]) -> Result<Self, Error> {
+    pub fn read(rlwe: Arc<Rlwe>, bits: u32, seed: &Seed, message: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "public key";
-        expect_length(WHAT, PUBLIC_KEY_BYTES, message)?;
-        let ring = rlwe.ring();
-        let mut reader = Reader::new(WHAT, 8 * PUBLIC_KEY_BYTES, message)?;
-        let (mut body, mut mask) = (Polynomial::unspecified(ring, 1), Polynomial::unspecified(ring, 1));
-        read_residues(WHAT, ring.modulus(0), body.limb_mut(0), &mut reader)?;
-        expand_uniform(ring.modulus(0), seed, 0, mask.limb_mut(0));
-        Ok(Self { rlwe, body, mask })
+        expect_length(WHAT, public_key_bytes(bits), message)?;
+        let (ring, primes) = (rlwe.ring(), Rlwe::primes_of_answers(bits));
+        let mut reader = Reader::new(WHAT, 8 * message.len(), message)?;
+        let [mut body, mut mask] = [(); 2].map(|()| Polynomial::unspecified(ring, primes));
+        for prime in 0..primes {
+            read_residues(WHAT, ring.modulus(prime), body.limb_mut(prime), &mut reader)?;
+            expand_uniform(ring.modulus(prime), seed, prime as u64, mask.limb_mut(prime));
+        }
+        Ok(Self { rlwe, primes, body, mask })
     }
 }
 
@@ -55,12 +56,13 @@ impl Weights {
     /// Transforms weights, which are integers modulo `2^64` of few bits.
     ///
     /// # Errors
-    /// [`Error::Weight`] if one has more than [`WEIGHT_BITS`], [`Error::Count`] for another number of them.
+    /// [`Error::Weight`] if one has more than [`Layout::weight_bits`], [`Error::Count`] for another number of them.
     pub fn new(rlwe: &Rlwe, layout: Arc<Layout>, weights: &[u64]) -> Result<Self, Error> {
         expect_count("weights", layout.shape().weights(), weights.len())?;
-        let large = |weight: &u64| (*weight as i64).unsigned_abs() >> WEIGHT_BITS != 0;
+        let bits = layout.weight_bits();
+        let large = |weight: &u64| (*weight as i64).unsigned_abs() >> bits != 0;
         if let Some(index) = weights.iter().position(large) {
-            return Err(Error::Weight { index, bits: WEIGHT_BITS });
+            return Err(Error::Weight { index, bits });
         }
         let polynomial = |places: &Vec<super::layout::Place>| {
             let mut coefficients = Zeroizing::new(vec![0; DEGREE]);
@@ -78,15 +80,17 @@ impl Weights {
     /// Answers a request. Returns this party's shares of the products, and the message to the data owner, of [`Layout::answer_bytes`].
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Residue`] for a request that is none, [`Error::RingBits`].
+    /// [`Error::Length`] or [`Error::Residue`] for a request that is none, [`Error::RingBits`] for a key of shorter shares.
     pub fn answer(
         &self,
         key: &PublicKey,
-        bits: u32,
         request: &[u8],
         random: &mut Randomness,
     ) -> Result<(Wiped<u64>, Vec<u8>), Error> {
-        Rlwe::expect_bits(bits)?;
+        let (bits, primes) = (self.layout.ring_bits(), self.layout.primes());
+        if primes > key.primes {
+            return Err(Error::RingBits { bits, least: LEAST_RING_BITS, most: MOST_BITS_OF_ONE_PRIME });
+        }
         let inputs = self.read(&key.rlwe, request)?;
         let ring = key.rlwe.ring();
         let mut shares = Wiped::new(self.layout.shape().outputs());
@@ -102,19 +106,25 @@ impl Weights {
             let [mut first, mut second] = parts.map(|part| Hidden(part.0.clone().into_coefficients(ring)));
             let mask = uniform(&key.rlwe, &masks, number);
             first.add_assign(ring, &mask);
-            let mut centred = Wiped::new(DEGREE);
-            key.rlwe.drop_prime(&mut first, &mut centred);
-            key.rlwe.drop_prime(&mut second, &mut centred);
+            if primes == 1 {
+                let mut centred = Wiped::new(DEGREE);
+                key.rlwe.drop_prime(&mut first, &mut centred);
+                key.rlwe.drop_prime(&mut second, &mut centred);
+            }
             let ephemeral = sampling::ternary(random, DEGREE);
             let error = sampling::error(random, DEGREE);
             hide(key, [&mut first, &mut second], &ephemeral, &error);
-            write_residues(second.limb(0).iter().copied(), &mut message);
+            for prime in 0..primes {
+                write_residues(second.limb(prime).iter().copied(), &mut message);
+            }
+            for prime in 0..primes {
+                let of_prime = first.limb(prime);
+                let needed = block.needed.iter().map(|place| of_prime[place.coefficient as usize]);
+                write_residues(needed, &mut message);
+            }
             for place in &block.needed {
-                let at = place.coefficient as usize;
-                let residues = [0, 1].map(|prime| mask.limb(prime)[at]);
-                shares[place.index as usize] =
-                    key.rlwe.quotient_of_both(bits, residues).wrapping_neg() & low(bits);
-                write_residues([first.limb(0)[at]], &mut message);
+                let residues = [0, 1].map(|prime| mask.limb(prime)[place.coefficient as usize]);
+                shares[place.index as usize] = key.rlwe.share(bits, &residues).wrapping_neg() & low(bits);
             }
         }
         random.erase_past();
@@ -145,12 +155,12 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Count`] for other numbers of them.
-    pub fn apply(&self, inputs: &[u64], shares: &[u64], bias: &[u64]) -> Result<Vec<u64>, Error> {
+    pub fn apply(&self, inputs: &[u64], shares: &[u64], bias: &[u64]) -> Result<Wiped<u64>, Error> {
         let shape = self.layout.shape();
         expect_count("masked inputs", shape.inputs(), inputs.len())?;
         expect_count("shares of products", shape.outputs(), shares.len())?;
         expect_count("biases", shape.channels(), bias.len())?;
-        let mut outputs = self.map.apply(inputs);
+        let mut outputs = Wiped::from(self.map.apply(inputs));
         let positions = shape.outputs() / shape.channels();
         for ((outputs, shares), bias) in
             outputs.chunks_exact_mut(positions).zip(shares.chunks_exact(positions)).zip(bias)
@@ -172,19 +182,22 @@ fn uniform(rlwe: &Rlwe, seed: &Seed, number: usize) -> Hidden<Coefficients> {
     mask
 }
 
-/// Adds an encryption of zero modulo the first prime, of a secret and an error that serve once. Its first half needs no error: no coefficient of it leaves without a
-/// uniform mask.
+/// Adds an encryption of zero, of a secret and an error that serve once. Its first half needs no error: no coefficient of it leaves without a uniform mask.
 fn hide(key: &PublicKey, [first, second]: [&mut Hidden<Coefficients>; 2], ephemeral: &[i64], error: &[i64]) {
-    let ring = key.rlwe.ring();
-    let (m, kernels) = (ring.modulus(0), ring.kernels());
-    let ephemeral = Hidden(Polynomial::<Coefficients>::from_signed(ring, ephemeral, 1).into_ntt(ring));
+    let (ring, kernels) = (key.rlwe.ring(), key.rlwe.ring().kernels());
+    let ephemeral =
+        Hidden(Polynomial::<Coefficients>::from_signed(ring, ephemeral, key.primes).into_ntt(ring));
     let times = |half: &Polynomial<Ntt>| {
         let mut product = half.clone();
         product.multiply_assign(ring, &ephemeral);
         Hidden(product.into_coefficients(ring))
     };
-    kernels.add_assign(m, first.limb_mut(0), times(&key.body).limb(0));
-    kernels.add_assign(m, second.limb_mut(0), times(&key.mask).limb(0));
-    let error = Hidden(Polynomial::<Coefficients>::from_signed(ring, error, 1));
-    kernels.add_assign(m, second.limb_mut(0), error.limb(0));
+    let [of_first, of_second] = [&key.body, &key.mask].map(times);
+    let error = Hidden(Polynomial::<Coefficients>::from_signed(ring, error, key.primes));
+    for prime in 0..key.primes {
+        let m = ring.modulus(prime);
+        kernels.add_assign(m, first.limb_mut(prime), of_first.limb(prime));
+        kernels.add_assign(m, second.limb_mut(prime), of_second.limb(prime));
+        kernels.add_assign(m, second.limb_mut(prime), error.limb(prime));
+    }
 }

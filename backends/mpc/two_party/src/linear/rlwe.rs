@@ -6,14 +6,15 @@ use veilbench_ot::bits::{Reader, Writer};
 use veilbench_ring::kernels::Kernels;
 use veilbench_ring::modulus::{Factor, Modulus};
 use veilbench_ring::security::max_modulus_bits;
-use veilbench_ring::{Domain, Polynomial, Ring, primes};
+use veilbench_ring::{Coefficients, Domain, Polynomial, Ring, primes};
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::bits::low;
 
 /// The ring degree N.
 pub const DEGREE: usize = 4096;
-/// Lengths of the primes of Q; answers keep the first.
+/// Lengths of the primes of Q; answers of short shares keep the first.
 const PRIME_BITS: [u32; 2] = [RESIDUE_BITS, RESIDUE_BITS];
 /// Bits of a residue.
 pub(crate) const RESIDUE_BITS: u32 = 50;
@@ -21,18 +22,20 @@ pub(crate) const RESIDUE_BITS: u32 = 50;
 pub(crate) const SEED_BYTES: usize = 32;
 /// Bytes of a ciphertext of a request, but the seed.
 pub(crate) const REQUEST_BYTES: usize = PRIME_BITS.len() * ROW_BYTES;
-/// Bytes of a ciphertext of an answer, but the needed coefficients of its first half.
-pub(crate) const ANSWER_BYTES: usize = ROW_BYTES;
 /// Bytes of a row of residues.
 pub(crate) const ROW_BYTES: usize = DEGREE * RESIDUE_BITS as usize / 8;
 /// Bits of rings that shares may be of.
 pub const LEAST_RING_BITS: u32 = 16;
 /// As [`LEAST_RING_BITS`].
-pub const MOST_RING_BITS: u32 = 50;
-/// Bits of the reciprocals of primes: their quotients by a prime of 50 bits fit a word.
-const RECIPROCAL_BITS: u32 = 113;
+pub const MOST_RING_BITS: u32 = 64;
+/// Bits of rings whose shares answers modulo the first prime carry.
+pub(crate) const MOST_BITS_OF_ONE_PRIME: u32 = 50;
+/// Bits of the reciprocals of primes: their products with residues fit a word of 128 bits.
+const RECIPROCAL_BITS: u32 = 126;
 /// Bits below the last that a sum of two quotients is rounded from.
 const GUARD_BITS: u32 = 8;
+/// Bits of the lower part of a centred remainder: transforms take numbers of less than 50.
+const LOWER_BITS: u32 = 32;
 
 const _: () =
     assert!(matches!(max_modulus_bits(DEGREE), Some(most) if most >= PRIME_BITS[0] + PRIME_BITS[1]));
@@ -64,8 +67,8 @@ impl<D: Domain> DerefMut for Hidden<D> {
 #[derive(Debug)]
 pub struct Rlwe {
     ring: Ring,
-    /// `floor(2^113 / q)` of every prime.
-    reciprocals: [u64; 2],
+    /// `floor(2^126 / q)` of every prime.
+    reciprocals: [u128; 2],
     /// Of every prime, the inverse of the other one.
     inverses: [Factor; 2],
 }
@@ -86,7 +89,7 @@ impl Rlwe {
     pub fn with_kernels(kernels: Kernels) -> Result<Self, Error> {
         let ring = Ring::new(DEGREE, &primes::find(DEGREE, &PRIME_BITS)?, kernels)?;
         let [first, second] = [*ring.modulus(0), *ring.modulus(1)];
-        let reciprocal = |m: &Modulus| ((1 << RECIPROCAL_BITS) / u128::from(m.value())) as u64;
+        let reciprocal = |m: &Modulus| (1 << RECIPROCAL_BITS) / u128::from(m.value());
         let inverse = |m: &Modulus, other: &Modulus| m.factor(m.invert(other.value() % m.value()));
         let inverses = [inverse(&first, &second), inverse(&second, &first)];
         Ok(Self { reciprocals: [reciprocal(&first), reciprocal(&second)], inverses, ring })
@@ -94,6 +97,11 @@ impl Rlwe {
 
     pub(crate) fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// Primes that an answer is sent modulo: as few as shares of so many bits have room in, beside noise.
+    pub(crate) fn primes_of_answers(bits: u32) -> usize {
+        if bits > MOST_BITS_OF_ONE_PRIME { 2 } else { 1 }
     }
 
     /// Whether ciphertexts have room for shares of so many bits.
@@ -110,7 +118,33 @@ impl Rlwe {
         let [first, second] = [0, 1].map(|prime| self.ring.modulus(prime).value());
         let product = first.wrapping_mul(second).wrapping_mul(share);
         let unused = u64::BITS - bits;
-        -(((product << unused) as i64) >> unused)
+        (((product << unused) as i64) >> unused).wrapping_neg()
+    }
+
+    /// A polynomial with `round(Q r / 2^L)` of shares `r` modulo `2^L` as coefficients.
+    pub(crate) fn encode(
+        &self,
+        bits: u32,
+        shares: impl Iterator<Item = (usize, u64)>,
+    ) -> Hidden<Coefficients> {
+        let mut parts = [(); 2].map(|()| Zeroizing::new(vec![0; DEGREE]));
+        let is_split = bits > MOST_BITS_OF_ONE_PRIME;
+        for (coefficient, share) in shares {
+            let remainder = self.remainder(bits, share);
+            let lower = if is_split { remainder & ((1 << LOWER_BITS) - 1) } else { remainder };
+            parts[0][coefficient] = lower;
+            parts[1][coefficient] = (remainder - lower) >> LOWER_BITS;
+        }
+        let scaled = |part: &[i64], bits: u32| {
+            let mut part = Hidden(Polynomial::<Coefficients>::from_signed(&self.ring, part, 2));
+            part.scale(&self.ring, &self.scales(bits));
+            part
+        };
+        let mut encoded = scaled(&parts[0], bits);
+        if is_split {
+            encoded.add_assign(&self.ring, &scaled(&parts[1], bits - LOWER_BITS));
+        }
+        encoded
     }
 
     /// The inverse of `2^bits` modulo every prime.
@@ -121,10 +155,18 @@ impl Rlwe {
         })
     }
 
-    /// `round(2^bits residue / q)` of a prime, or one beside it where the quotient is a half to within `2^-13`.
-    pub(crate) fn quotient(&self, prime: usize, bits: u32, residue: u64) -> u64 {
-        let wide = u128::from(residue) * u128::from(self.reciprocals[prime]);
-        ((wide + (1 << (RECIPROCAL_BITS - bits - 1))) >> (RECIPROCAL_BITS - bits)) as u64
+    /// `round(2^bits residue / q)` of a prime, or one beside it where the quotient is a half to within `2^(bits - 76)`; `bits` are 72 at most.
+    fn quotient(&self, prime: usize, bits: u32, residue: u64) -> u128 {
+        let wide = u128::from(residue) * self.reciprocals[prime];
+        (wide + (1 << (RECIPROCAL_BITS - bits - 1))) >> (RECIPROCAL_BITS - bits)
+    }
+
+    /// The share modulo `2^bits` of a number given by its residue modulo the first prime, or by both: see [`Rlwe::quotient`].
+    pub(crate) fn share(&self, bits: u32, residues: &[u64]) -> u64 {
+        match residues {
+            [first, second] => self.quotient_of_both(bits, [*first, *second]),
+            _ => residues.first().map_or(0, |first| self.quotient(0, bits, *first) as u64 & low(bits)),
+        }
     }
 
     /// `round(2^bits U / Q)` modulo `2^bits` of a number given by its residues, or one beside it where it is a half to within `2^-6`.
@@ -133,16 +175,12 @@ impl Rlwe {
             let (m, inverse) = (self.ring.modulus(prime), self.inverses[prime]);
             self.quotient(prime, bits + GUARD_BITS, shoup(m, residues[prime], inverse))
         });
-        let sum = parts[0].wrapping_add(parts[1]).wrapping_add(1 << (GUARD_BITS - 1));
-        (sum >> GUARD_BITS) & low(bits)
+        let sum = parts[0] + parts[1] + (1 << (GUARD_BITS - 1));
+        (sum >> GUARD_BITS) as u64 & low(bits)
     }
 
     /// Divides by the second prime, rounded: the first row becomes the quotient modulo the first prime; the second is used up.
-    pub(crate) fn drop_prime(
-        &self,
-        rows: &mut Polynomial<veilbench_ring::Coefficients>,
-        centred: &mut [u64],
-    ) {
+    pub(crate) fn drop_prime(&self, rows: &mut Polynomial<Coefficients>, centred: &mut [u64]) {
         let [first, second] = [0, 1].map(|prime| *self.ring.modulus(prime));
         let shift = first.value().wrapping_sub(second.value());
         let kernels = self.ring.kernels();
@@ -198,6 +236,8 @@ mod tests {
                 m.multiply(m.signed(remainder.into()), rlwe.scales(bits)[prime].value)
             });
             prop_assert_eq!(rlwe.quotient_of_both(bits, residues), share);
+            let encoded = rlwe.encode(bits, [(7, share)].into_iter());
+            prop_assert_eq!([0, 1].map(|prime| encoded.limb(prime)[7]), residues);
         }
 
         #[test]
@@ -205,7 +245,7 @@ mod tests {
             let rlwe = Rlwe::new().unwrap();
             let q = rlwe.ring().modulus(0).value();
             let residue = residue % q;
-            let exact = ((u128::from(residue) << (bits + 1)) / u128::from(q)).div_ceil(2) as u64;
+            let exact = ((u128::from(residue) << (bits + 1)) / u128::from(q)).div_ceil(2);
             prop_assert!(rlwe.quotient(0, bits, residue).abs_diff(exact) <= 1);
             let product = shoup(rlwe.ring().modulus(0), residue, rlwe.inverses[0]);
             prop_assert_eq!(product, rlwe.ring().modulus(0).multiply(residue, rlwe.inverses[0].value));

@@ -26,21 +26,27 @@ struct Session {
 }
 
 impl Session {
+    /// For all shares: with a key modulo both primes.
     fn new() -> Self {
+        Self::of(MOST_RING_BITS)
+    }
+
+    fn of(bits: u32) -> Self {
         let rlwe = Arc::new(Rlwe::new().unwrap());
         let mut random = Randomness::from_system().unwrap();
         let secret = SecretKey::generate(Arc::clone(&rlwe), &mut random);
-        let message = secret.public_key(&SEED, &mut random);
-        assert_eq!(message.len(), PUBLIC_KEY_BYTES);
-        let public = PublicKey::read(Arc::clone(&rlwe), &SEED, &message).unwrap();
+        let message = secret.public_key(bits, &SEED, &mut random);
+        assert_eq!(message.len(), public_key_bytes(bits));
+        let public = PublicKey::read(Arc::clone(&rlwe), bits, &SEED, &message).unwrap();
         Self { rlwe, secret, public, random }
     }
 
     /// Masks and shares of one layer, and both messages.
-    fn run(&mut self, layout: &Arc<Layout>, weights: &Weights, bits: u32) -> Run {
-        let (requested, request) = self.secret.request(layout, bits, &mut self.random).unwrap();
+    fn run(&mut self, layout: &Arc<Layout>, weights: &Weights) -> Run {
+        let bits = layout.ring_bits();
+        let (requested, request) = self.secret.request(layout, &mut self.random);
         assert_eq!(request.len(), layout.request_bytes());
-        let (model_owner, answer) = weights.answer(&self.public, bits, &request, &mut self.random).unwrap();
+        let (model_owner, answer) = weights.answer(&self.public, &request, &mut self.random).unwrap();
         assert_eq!(answer.len(), layout.answer_bytes());
         let masks = requested.finish(&self.secret, &answer).unwrap();
         let (minus, data_owner) = masks.open(&vec![0; layout.shape().inputs()]).unwrap();
@@ -68,18 +74,45 @@ fn centred(value: u64, bits: u32) -> i64 {
 fn shares_are_of_products_up_to_an_error_that_truncation_drops() {
     let mut session = Session::new();
     for shape in shapes() {
-        let layout = Arc::new(Layout::new(shape).unwrap());
-        for bits in [24, 41, MOST_RING_BITS] {
+        for bits in [24, 41, 50, 51, 57, MOST_RING_BITS] {
+            let layout = Arc::new(Layout::new(shape, bits).unwrap());
             let weights = small_weights(shape, 19, &mut session.random);
             let prepared = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
-            let run = session.run(&layout, &prepared, bits);
+            let run = session.run(&layout, &prepared);
             let expected = LinearMap::new(shape, weights).apply(&run.masks);
             for (output, expected) in expected.iter().enumerate() {
                 let sum = run.shares[0][output].wrapping_add(run.shares[1][output]);
                 let error = centred(sum.wrapping_sub(*expected), bits);
-                // Noise of answers has a deviation of 240 modulo a prime of 50 bits, which is 240 of 50 bits of shares, and less of fewer.
-                assert!(error.unsigned_abs() <= most_noise(bits), "{shape:?}, {bits} bits: off by {error}");
+                assert!(
+                    error.unsigned_abs() <= layout.most_noise(),
+                    "{shape:?}, {bits} bits: off by {error}"
+                );
             }
+        }
+    }
+}
+
+#[test]
+fn weights_of_all_bits_that_are_taken_give_no_more_noise_than_is_stated() {
+    let mut session = Session::new();
+    let largest = |layout: &Arc<Layout>, session: &mut Session| {
+        let shape = *layout.shape();
+        let weights = vec![(1 << layout.weight_bits()) - 1; shape.weights()];
+        let prepared = Weights::new(&session.rlwe, Arc::clone(layout), &weights).unwrap();
+        let run = session.run(layout, &prepared);
+        let expected = LinearMap::new(shape, weights).apply(&run.masks);
+        let sums = expected.iter().zip(run.shares[0].iter().zip(&run.shares[1]));
+        let error = |(expected, (a, b)): (&u64, (&u64, &u64))| {
+            centred(a.wrapping_add(*b).wrapping_sub(*expected), layout.ring_bits()).unsigned_abs()
+        };
+        sums.map(error).max().unwrap()
+    };
+    for shape in [TWO_OUTPUTS, TWO_INPUTS] {
+        for bits in [50, MOST_RING_BITS] {
+            let layout = Arc::new(Layout::new(shape, bits).unwrap());
+            let noise = (0..20).map(|_| largest(&layout, &mut session)).max().unwrap();
+            // Not far from it, either: it is six deviations.
+            assert!((layout.most_noise() / 8..=layout.most_noise()).contains(&noise), "{bits} bits: {noise}");
         }
     }
 }
@@ -98,11 +131,11 @@ fn chi_squared(numbers: &[u64], bits: u32, upper: bool) -> f64 {
 fn masks_and_shares_are_uniform_and_never_the_same() {
     let mut session = Session::new();
     let shape = LinearShape::Dense { inputs: 90, outputs: 70 };
-    let layout = Arc::new(Layout::new(shape).unwrap());
+    let layout = Arc::new(Layout::new(shape, 41).unwrap());
     // The weights are zeros: a share that is not masked is zero, too.
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &vec![0; shape.weights()]).unwrap();
     let bits = 41;
-    let runs: Vec<Run> = (0..100).map(|_| session.run(&layout, &weights, bits)).collect();
+    let runs: Vec<Run> = (0..100).map(|_| session.run(&layout, &weights)).collect();
     let all = |of: &dyn Fn(&Run) -> Vec<u64>| runs.iter().flat_map(of).collect::<Vec<u64>>();
     for (what, numbers) in [
         ("masks", all(&|run| run.masks.clone())),
@@ -121,90 +154,139 @@ fn masks_and_shares_are_uniform_and_never_the_same() {
     }
 }
 
-/// The halves of an answer's ciphertexts: all of the second, and the needed coefficients of the first.
+/// The halves of an answer's ciphertexts: all of the second, and the needed coefficients of the first modulo the last of its primes.
 fn answer(session: &Session, layout: &Layout, message: &[u8]) -> Vec<(Polynomial<Ntt>, Vec<u64>)> {
     let ring = session.rlwe.ring();
     let mut reader = Reader::new("answer", 8 * layout.answer_bytes(), message).unwrap();
     let mut halves = |block: &layout::OutputBlock| {
-        let mut second = Polynomial::<Coefficients>::unspecified(ring, 1);
-        read_residues("answer", ring.modulus(0), second.limb_mut(0), &mut reader).unwrap();
+        let mut second = Polynomial::<Coefficients>::unspecified(ring, layout.primes());
         let mut first = vec![0; block.needed.len()];
-        read_residues("answer", ring.modulus(0), &mut first, &mut reader).unwrap();
+        for prime in 0..layout.primes() {
+            read_residues("answer", ring.modulus(prime), second.limb_mut(prime), &mut reader).unwrap();
+        }
+        for prime in 0..layout.primes() {
+            read_residues("answer", ring.modulus(prime), &mut first, &mut reader).unwrap();
+        }
         (second.into_ntt(ring), first)
     };
     layout.outputs.iter().map(&mut halves).collect()
 }
 
-/// The largest magnitude of a polynomial's coefficients modulo the first prime.
-fn largest(session: &Session, polynomial: &Polynomial<Ntt>) -> u64 {
-    let q = session.rlwe.ring().modulus(0).value();
+/// The largest magnitude of a polynomial's coefficients modulo the prime where that is least, as a share of the prime.
+fn largest(session: &Session, polynomial: &Polynomial<Ntt>) -> f64 {
     let coefficients = polynomial.clone().into_coefficients(session.rlwe.ring());
-    coefficients.limb(0).iter().map(|&residue| residue.min(q - residue)).max().unwrap()
+    let of_rows = coefficients.rows().enumerate().map(|(prime, row)| {
+        let q = session.rlwe.ring().modulus(prime).value();
+        let largest = row.iter().map(|&residue| residue.min(q - residue)).max().unwrap();
+        largest as f64 / q as f64
+    });
+    of_rows.fold(1.0, f64::min)
 }
 
 /// A polynomial divided by the uniform half of the public key.
 fn divided(session: &Session, polynomial: &Polynomial<Ntt>) -> Polynomial<Ntt> {
-    let m = session.rlwe.ring().modulus(0);
-    let mut mask = vec![0; DEGREE];
-    expand_uniform(m, &SEED, 0, &mut mask);
     let mut quotient = polynomial.clone();
-    for (value, mask) in quotient.limb_mut(0).iter_mut().zip(mask) {
-        *value = m.multiply(*value, m.invert(mask));
+    for prime in 0..quotient.rows().count() {
+        let m = session.rlwe.ring().modulus(prime);
+        let mut mask = vec![0; DEGREE];
+        expand_uniform(m, &SEED, prime as u64, &mut mask);
+        for (value, mask) in quotient.limb_mut(prime).iter_mut().zip(mask) {
+            *value = m.multiply(*value, m.invert(mask));
+        }
     }
     quotient
 }
 
+/// Bits of shares whose answers are modulo one prime, and modulo both.
+const BITS: [u32; 2] = [41, MOST_RING_BITS];
+
 /// A dense layer whose answers are of two ciphertexts.
-const TWO_OUTPUTS: LinearShape = LinearShape::Dense { inputs: 90, outputs: 70 };
+const TWO_OUTPUTS: LinearShape = LinearShape::Dense { inputs: 90, outputs: 140 };
 /// A dense layer whose requests are of two ciphertexts.
 const TWO_INPUTS: LinearShape = LinearShape::Dense { inputs: 5000, outputs: 3 };
 
 #[test]
 fn the_second_half_of_an_answer_hides_weights_by_a_secret_and_an_error_of_its_own() {
-    let mut session = Session::new();
-    let layout = Arc::new(Layout::new(TWO_OUTPUTS).unwrap());
-    assert!(layout.outputs.len() > 1);
-    let zeros = vec![0; TWO_OUTPUTS.weights()];
-    let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
-    let quarter = session.rlwe.ring().modulus(0).value() / 4;
-    let mut before: Vec<Polynomial<Ntt>> = Vec::new();
-    for _ in 0..3 {
-        let message = session.run(&layout, &weights, 41).answer;
-        for (second, _) in answer(&session, &layout, &message) {
-            // Zero weights leave `a u + e`: without u it is small, without e its quotient by a is.
-            assert!(largest(&session, &second) > quarter, "no secret");
-            assert!(largest(&session, &divided(&session, &second)) > quarter, "no error");
-            for before in &before {
-                let mut difference = second.clone();
-                difference.subtract_assign(session.rlwe.ring(), before);
-                assert!(largest(&session, &difference) > quarter, "the same secret twice");
-                assert!(largest(&session, &divided(&session, &difference)) > quarter, "the same error twice");
+    for bits in BITS {
+        let mut session = Session::of(bits);
+        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        assert!(layout.outputs.len() > 1);
+        let zeros = vec![0; TWO_OUTPUTS.weights()];
+        let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
+        let mut before: Vec<Polynomial<Ntt>> = Vec::new();
+        for _ in 0..3 {
+            let message = session.run(&layout, &weights).answer;
+            for (second, _) in answer(&session, &layout, &message) {
+                // Zero weights leave `a u + e`: without u it is small, without e its quotient by a is.
+                assert!(largest(&session, &second) > 0.25, "no secret");
+                assert!(largest(&session, &divided(&session, &second)) > 0.25, "no error");
+                for before in &before {
+                    let mut difference = second.clone();
+                    difference.subtract_assign(session.rlwe.ring(), before);
+                    assert!(largest(&session, &difference) > 0.25, "the same secret twice");
+                    assert!(
+                        largest(&session, &divided(&session, &difference)) > 0.25,
+                        "the same error twice"
+                    );
+                }
+                before.push(second);
             }
-            before.push(second);
         }
+        assert_eq!(before.len(), 3 * layout.outputs.len());
     }
-    assert_eq!(before.len(), 3 * layout.outputs.len());
 }
 
 #[test]
 fn the_first_half_of_an_answer_is_what_outputs_need_and_uniform() {
-    let mut session = Session::new();
-    let layout = Arc::new(Layout::new(TWO_OUTPUTS).unwrap());
-    let needed: usize = layout.outputs.iter().map(|block| block.needed.len()).sum();
-    assert_eq!(needed, TWO_OUTPUTS.outputs());
-    let weights = small_weights(TWO_OUTPUTS, 19, &mut session.random);
-    let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
-    let answers: Vec<Vec<(Polynomial<Ntt>, Vec<u64>)>> = (0..100)
-        .map(|_| {
-            let message = session.run(&layout, &weights, 41).answer;
-            answer(&session, &layout, &message)
-        })
-        .collect();
-    for block in 0..layout.outputs.len() {
-        let firsts: Vec<u64> = answers.iter().flat_map(|answer| answer[block].1.clone()).collect();
-        // The prime is 2^50 less a few million: the numbers below it are as good as all of 50 bits.
+    for bits in BITS {
+        let mut session = Session::of(bits);
+        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        let needed: usize = layout.outputs.iter().map(|block| block.needed.len()).sum();
+        assert_eq!(needed, TWO_OUTPUTS.outputs());
+        let weights = small_weights(TWO_OUTPUTS, 19, &mut session.random);
+        let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
+        let answers: Vec<Vec<(Polynomial<Ntt>, Vec<u64>)>> = (0..100)
+            .map(|_| {
+                let message = session.run(&layout, &weights).answer;
+                answer(&session, &layout, &message)
+            })
+            .collect();
+        for block in 0..layout.outputs.len() {
+            let firsts: Vec<u64> = answers.iter().flat_map(|answer| answer[block].1.clone()).collect();
+            // The prime is 2^50 less a few million: the numbers below it are as good as all of 50 bits.
+            for upper in [false, true] {
+                assert!(chi_squared(&firsts, RESIDUE_BITS, upper) < 125.0, "block {block}");
+            }
+        }
+    }
+}
+
+/// The weights are zeros: what is decrypted is the model owner's mask and noise, modulo each prime.
+#[test]
+fn what_the_data_owner_decrypts_is_uniform_modulo_every_prime() {
+    for bits in BITS {
+        let mut session = Session::of(bits);
+        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        let zeros = vec![0; TWO_OUTPUTS.weights()];
+        let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
+        let last = layout.primes() - 1;
+        let mut phases = Vec::new();
+        for _ in 0..100 {
+            let message = session.run(&layout, &weights).answer;
+            for ((second, first), block) in
+                answer(&session, &layout, &message).into_iter().zip(&layout.outputs)
+            {
+                let mut product = second;
+                product.multiply_assign(session.rlwe.ring(), &session.secret.polynomial);
+                let product = product.into_coefficients(session.rlwe.ring());
+                let m = session.rlwe.ring().modulus(last);
+                let of_place =
+                    block.needed.iter().map(|place| product.limb(last)[place.coefficient as usize]);
+                phases.extend(of_place.zip(first).map(|(second, first)| m.reduce_once(first + second)));
+            }
+        }
         for upper in [false, true] {
-            assert!(chi_squared(&firsts, RESIDUE_BITS, upper) < 125.0, "block {block}");
+            assert!(chi_squared(&phases, RESIDUE_BITS, upper) < 125.0, "{bits} bits");
         }
     }
 }
@@ -241,17 +323,17 @@ fn of_seed(seed: Seed) -> Vec<Vec<i64>> {
 
 #[test]
 fn requests_carry_errors_that_neither_their_seed_nor_another_ciphertext_gives() {
-    let mut session = Session::new();
-    let layout = Arc::new(Layout::new(TWO_INPUTS).unwrap());
-    assert!(layout.inputs.len() > 1);
     let bits = 41;
+    let mut session = Session::of(bits);
+    let layout = Arc::new(Layout::new(TWO_INPUTS, bits).unwrap());
+    assert!(layout.inputs.len() > 1);
     let zeros = vec![0; TWO_INPUTS.weights()];
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
     let rlwe = Arc::clone(&session.rlwe);
     let ring = rlwe.ring();
     let (mut seeds, mut all): (Vec<Seed>, Vec<Vec<i64>>) = (vec![SEED], Vec::new());
     for _ in 0..2 {
-        let run = session.run(&layout, &weights, bits);
+        let run = session.run(&layout, &weights);
         let (seed, body) = run.request.split_at(32);
         let seed = Seed::try_from(seed).unwrap();
         let mut reader = Reader::new("request", 8 * body.len(), body).unwrap();
@@ -290,17 +372,22 @@ fn requests_carry_errors_that_neither_their_seed_nor_another_ciphertext_gives() 
 #[test]
 fn public_keys_are_of_a_secret_and_an_error_that_no_seed_gives() {
     let mut secrets: Vec<Vec<i64>> = Vec::new();
-    for _ in 0..2 {
-        let mut session = Session::new();
+    for bits in BITS {
+        let mut session = Session::of(bits);
         let rlwe = Arc::clone(&session.rlwe);
         let ring = rlwe.ring();
-        let minus = minus_mask(&session, 1, &SEED, 0);
-        let message = session.secret.public_key(&SEED, &mut session.random);
-        let mut reader = Reader::new("key", 8 * PUBLIC_KEY_BYTES, &message).unwrap();
-        let mut error = Polynomial::<Ntt>::unspecified(ring, 1);
-        read_residues("key", ring.modulus(0), error.limb_mut(0), &mut reader).unwrap();
+        let primes = Rlwe::primes_of_answers(bits);
+        let minus = minus_mask(&session, primes, &SEED, 0);
+        let message = session.secret.public_key(bits, &SEED, &mut session.random);
+        let mut reader = Reader::new("key", 8 * public_key_bytes(bits), &message).unwrap();
+        let mut error = Polynomial::<Ntt>::unspecified(ring, primes);
+        for prime in 0..primes {
+            read_residues("key", ring.modulus(prime), error.limb_mut(prime), &mut reader).unwrap();
+        }
         error.subtract_assign(ring, &minus);
-        let error = signed(&session, 0, &error.into_coefficients(ring));
+        let error = error.into_coefficients(ring);
+        let [error, modulo_last] = [0, primes - 1].map(|prime| signed(&session, prime, &error));
+        assert_eq!(error, modulo_last, "one error modulo all primes");
         let variance = correlation(&error, &error);
         assert!((variance - VARIANCE).abs() < 1.5, "{variance}");
         assert!(
@@ -322,28 +409,29 @@ fn public_keys_are_of_a_secret_and_an_error_that_no_seed_gives() {
 fn messages_of_other_lengths_residues_or_rings_are_errors() {
     let mut session = Session::new();
     let shape = LinearShape::Dense { inputs: 9, outputs: 7 };
-    let layout = Arc::new(Layout::new(shape).unwrap());
+    let layout = Arc::new(Layout::new(shape, 41).unwrap());
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &vec![1; shape.weights()]).unwrap();
-    let (requested, request) = session.secret.request(&layout, 41, &mut session.random).unwrap();
+    let (requested, request) = session.secret.request(&layout, &mut session.random);
     let Session { rlwe, secret, public, mut random } = session;
     for wrong in [&request[1..], &[], &[&request[..], &[0]].concat()] {
-        assert!(matches!(weights.answer(&public, 41, wrong, &mut random), Err(Error::Length { .. })));
+        assert!(matches!(weights.answer(&public, wrong, &mut random), Err(Error::Length { .. })));
     }
     let mut large = request.clone();
     large[32..].fill(0xff);
-    assert!(matches!(weights.answer(&public, 41, &large, &mut random), Err(Error::Residue { .. })));
-    for bits in [0, 15, 51, 64] {
-        assert!(matches!(weights.answer(&public, bits, &request, &mut random), Err(Error::RingBits { .. })));
-        assert!(matches!(secret.request(&layout, bits, &mut random), Err(Error::RingBits { .. })));
+    assert!(matches!(weights.answer(&public, &large, &mut random), Err(Error::Residue { .. })));
+    for bits in [0, 15, 65] {
+        assert!(matches!(Layout::new(shape, bits), Err(Error::RingBits { .. })));
     }
-    let (_, answer) = weights.answer(&public, 41, &request, &mut random).unwrap();
+    let (_, answer) = weights.answer(&public, &request, &mut random).unwrap();
     assert!(matches!(requested.finish(&secret, &answer[1..]), Err(Error::Length { .. })));
-    let key = secret.public_key(&SEED, &mut random);
-    assert!(matches!(PublicKey::read(Arc::clone(&rlwe), &SEED, &key[1..]), Err(Error::Length { .. })));
-    assert!(matches!(
-        PublicKey::read(rlwe.clone(), &SEED, &[0xff; PUBLIC_KEY_BYTES]),
-        Err(Error::Residue { .. })
-    ));
+    let (key, bytes) = (secret.public_key(41, &SEED, &mut random), public_key_bytes(41));
+    assert!(matches!(PublicKey::read(Arc::clone(&rlwe), 41, &SEED, &key[1..]), Err(Error::Length { .. })));
+    let short = PublicKey::read(Arc::clone(&rlwe), 41, &SEED, &key).unwrap();
+    let wide = Arc::new(Layout::new(shape, 51).unwrap());
+    let weights = Weights::new(&rlwe, Arc::clone(&wide), &vec![1; shape.weights()]).unwrap();
+    assert!(matches!(weights.answer(&short, &request, &mut random), Err(Error::RingBits { bits: 51, .. })));
+    let large = vec![0xff; bytes];
+    assert!(matches!(PublicKey::read(rlwe.clone(), 41, &SEED, &large), Err(Error::Residue { .. })));
     let refused = |weights: &[u64]| Weights::new(&rlwe, Arc::clone(&layout), weights).err();
     assert_eq!(refused(&[1; 62]), Some(Error::Count { what: "weights", expected: 63, actual: 62 }));
     let mut weights = [1; 63];
@@ -358,12 +446,12 @@ proptest! {
     fn masked_inputs_give_the_layer(pixels in prop::collection::vec(-4096i64..4096, 90)) {
         let mut session = Session::new();
         let (shape, bits) = (LinearShape::Dense { inputs: 90, outputs: 7 }, 41);
-        let layout = Arc::new(Layout::new(shape).unwrap());
+        let layout = Arc::new(Layout::new(shape, bits).unwrap());
         let weights = small_weights(shape, 15, &mut session.random);
         let bias: Vec<u64> = (0..7).map(|output| 1000 * output).collect();
         let prepared = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
-        let (requested, request) = session.secret.request(&layout, bits, &mut session.random).unwrap();
-        let (shares, answer) = prepared.answer(&session.public, bits, &request, &mut session.random).unwrap();
+        let (requested, request) = session.secret.request(&layout, &mut session.random);
+        let (shares, answer) = prepared.answer(&session.public, &request, &mut session.random).unwrap();
         let masks = requested.finish(&session.secret, &answer).unwrap();
         let pixels: Vec<u64> = pixels.iter().map(|pixel| *pixel as u64).collect();
         let (masked, at_data_owner) = masks.open(&pixels).unwrap();

@@ -7,20 +7,12 @@ use veilbench_ot::{Depth, Direction, Kind, Session, setup};
 use super::Plan;
 use crate::Error;
 use crate::bits::packed_bytes;
-use crate::linear::PUBLIC_KEY_BYTES;
+use crate::linear::public_key_bytes;
 use crate::quadratic::Sizes;
 use crate::truncation::Truncation;
 
 /// Bytes of the seed of a public key.
 const SEED_BYTES: usize = 32;
-
-/// Numbers that a party keeps of a polynomial: a mask, three shares of products, and three coefficients while it runs.
-const NUMBERS_OF_SQUARES: usize = 7;
-
-/// Bytes of a set-up.
-pub fn setup_bytes(depth: Depth) -> usize {
-    setup::message_bytes(depth).iter().sum::<usize>() + SEED_BYTES + PUBLIC_KEY_BYTES
-}
 
 /// Bytes of a portion of transfers.
 fn portion(kind: Kind, depth: Depth, transfers: usize) -> usize {
@@ -28,22 +20,12 @@ fn portion(kind: Kind, depth: Depth, transfers: usize) -> usize {
     Parameters { session, direction, kind, depth }.portion_bytes(transfers)
 }
 
-/// Transfers of a gate, 1-of-16 and 1-of-2.
-#[derive(Clone, Copy, Default)]
-struct Transfers {
-    lookups: usize,
-    pairs: usize,
-    /// The most that are under way at once, of both kinds.
-    most: usize,
-}
-
-impl Transfers {
-    fn all(self) -> usize {
-        self.lookups + self.pairs
-    }
-}
-
 impl Plan {
+    /// Bytes of a set-up.
+    pub fn setup_bytes(&self, depth: Depth) -> usize {
+        setup::message_bytes(depth).iter().sum::<usize>() + SEED_BYTES + public_key_bytes(self.ring_bits())
+    }
+
     /// Bytes of preparing so many images at once.
     ///
     /// # Errors
@@ -115,55 +97,54 @@ impl Plan {
         Ok(bytes)
     }
 
-    /// Transfers of one image: of all gates together, and of the portion with most. Not among them are those of polynomials that are used up offline.
+    /// Transfers of one image: of all gates, and those whose products polynomials are made of.
     ///
     /// # Errors
     /// As [`Plan::comparisons`].
     pub fn transfers(&self) -> Result<[usize; 2], Error> {
-        let (mut all, mut most) = (0, 0);
+        let [mut all, mut multiplied] = [0; 2];
         for gate in self.circuit().gates() {
-            let of_gate = self.transfers_of(gate)?;
-            (all, most) = (all + of_gate.all(), most.max(of_gate.most));
+            if let Some(layout) = self.comparisons(gate, 1)? {
+                all += layout.lookups() + layout.offered() + layout.returned();
+            }
+            if let Some(guarding) = self.guarding(gate) {
+                all += guarding.layout(1)?.lookups();
+            }
+            all += match gate {
+                Gate::Truncate { units, .. } => *units,
+                Gate::Quadratic { .. } => gate.inputs() + gate.outputs(),
+                _ => 0,
+            };
+            multiplied += self.squares(gate, 1).map_or(0, Sizes::all_transfers);
         }
-        Ok([all, most])
+        Ok([all, multiplied])
     }
 
-    /// Transfers of one image whose products polynomials are made of.
-    pub fn multiplied(&self) -> usize {
-        let sizes = self.circuit().gates().iter().filter_map(|gate| self.squares(gate, 1));
-        sizes.map(Sizes::all_transfers).sum()
-    }
-
-    fn transfers_of(&self, gate: &Gate) -> Result<Transfers, Error> {
-        let mut of_gate = Transfers::default();
-        if let Some(layout) = self.comparisons(gate, 1)? {
-            of_gate.lookups = layout.lookups();
-            of_gate.pairs = layout.offered() + layout.returned();
+    /// Messages of preparing so many images at once, and of running them.
+    ///
+    /// # Errors
+    /// As [`Plan::comparisons`].
+    pub fn messages(&self, images: usize) -> Result<[usize; 2], Error> {
+        let [mut offline, mut online] = [0; 2];
+        for (index, gate) in self.circuit().gates().iter().enumerate() {
+            // Choices of shares that are settled leave offline.
+            let [early, late] = if self.is_settled(index) { [1, 0] } else { [0, 1] };
+            match gate {
+                Gate::Linear { .. } => (offline, online) = (offline + 2 * images, online + 1),
+                Gate::Truncate { .. } => (offline, online) = (offline + 1 + early, online + 1 + late),
+                Gate::Quadratic { .. } => {
+                    let portions = self.squares(gate, images).map_or(0, |sizes| sizes.portions().count());
+                    (offline, online) = (offline + 2 + early + 2 * portions, online + 3 + late);
+                }
+                Gate::Output { .. } => online += 1,
+                _ => {}
+            }
+            if let Some(layout) = self.comparisons(gate, images)? {
+                (offline, online) = (offline + 2 + early, online + layout.messages() - early);
+            }
+            offline += usize::from(self.guarding(gate).is_some());
         }
-        if let Some(guarding) = self.guarding(gate) {
-            of_gate.lookups += guarding.layout(1)?.lookups();
-        }
-        of_gate.pairs += match gate {
-            Gate::Truncate { units, .. } => *units,
-            Gate::Quadratic { .. } => gate.inputs() + gate.outputs(),
-            _ => 0,
-        };
-        let portion = self.squares(gate, 1).and_then(|sizes| sizes.portions().next());
-        of_gate.most = of_gate.all().max(portion.map_or(0, Sizes::all_transfers));
-        Ok(of_gate)
-    }
-
-    /// Numbers of 64 bits that a party holds of one image, but for transfers: masks and shares of linear layers, what is kept, and the wires of the gate
-    /// with most, twice.
-    pub fn numbers(&self) -> usize {
-        let gates = self.circuit().gates().iter();
-        let held = |gate: &Gate| match gate {
-            Gate::Linear { shape } => shape.inputs() + shape.outputs(),
-            Gate::Keep { units, .. } => *units,
-            Gate::Quadratic { .. } => NUMBERS_OF_SQUARES * gate.inputs(),
-            _ => 0,
-        };
-        let wires = gates.clone().map(|gate| 2 * (gate.inputs() + gate.outputs())).max();
-        gates.map(held).sum::<usize>() + wires.unwrap_or_default()
+        online += usize::from(self.guards().next().is_some());
+        Ok([offline, online])
     }
 }

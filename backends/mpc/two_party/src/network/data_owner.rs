@@ -10,6 +10,7 @@ use veilbench_ot::relu;
 use veilbench_ot::setup::{self, ChooserExtensions};
 use veilbench_ot::{Depth, equality};
 use veilbench_ring::random::{Randomness, Seed};
+use veilbench_ring::wiped::Wiped;
 
 use super::material::{ChooserKeys, Comparing, Lifts};
 use super::plan::differences;
@@ -17,7 +18,7 @@ use super::settled::Shares;
 use super::{Channel, Plan};
 use crate::Error;
 use crate::error::expect_count;
-use crate::linear::{Rlwe, SecretKey};
+use crate::linear::{Requested, Rlwe, SecretKey};
 use crate::quadratic::{self, Keys, Sizes};
 use crate::truncation::Truncation;
 use online::Online;
@@ -28,7 +29,7 @@ pub struct DataOwner {
     key: SecretKey,
     extensions: ChooserExtensions,
     random: Randomness,
-    /// Preparing a batch failed.
+    /// A batch failed.
     broken: bool,
 }
 
@@ -57,7 +58,7 @@ impl DataOwner {
             .and_then(|(second, seed)| Some((second, Seed::try_from(seed).ok()?)));
         let (second, seed) = parts.ok_or(Error::Length { what, expected, actual })?;
         let (extensions, mut third) = chooser.finish(second).map_err(Error::from)?;
-        third.extend(key.public_key(&seed, &mut random));
+        third.extend(key.public_key(plan.ring_bits(), &seed, &mut random));
         channel.send(&third)?;
         Ok(Self { plan, key, extensions, random, broken: false })
     }
@@ -84,7 +85,9 @@ impl DataOwner {
         for (index, gate) in plan.circuit().gates().iter().enumerate() {
             let keys = self.keys((index, gate), images, shares.wire(), channel)?;
             if let ChooserKeys::Linear(masks) = &keys {
-                shares.set(masks.iter().flat_map(|masks| masks.shares()).copied().collect());
+                let mut wire = Wiped::with_capacity(gate.outputs() * images);
+                masks.iter().for_each(|masks| wire.extend_from_slice(masks.shares()));
+                shares.set(wire);
             } else {
                 shares.pass(index, gate)?;
             }
@@ -145,11 +148,21 @@ impl DataOwner {
     ) -> Result<ChooserKeys, C::Error> {
         let layout = self.plan.layout(gate)?;
         let mut masks = Vec::with_capacity(images);
+        let mut finish = |requested: Requested, channel: &mut C| {
+            masks.push(requested.finish(&self.key, &channel.receive(layout.answer_bytes())?)?);
+            Ok::<_, C::Error>(())
+        };
+        // The next request is made while the last one is answered.
+        let mut waiting = None;
         for _ in 0..images {
-            let (requested, request) = self.key.request(layout, self.plan.ring_bits(), &mut self.random)?;
+            let (requested, request) = self.key.request(layout, &mut self.random);
             channel.send(&request)?;
-            let answer = channel.receive(layout.answer_bytes())?;
-            masks.push(requested.finish(&self.key, &answer)?);
+            if let Some(before) = waiting.replace(requested) {
+                finish(before, channel)?;
+            }
+        }
+        if let Some(last) = waiting {
+            finish(last, channel)?;
         }
         Ok(ChooserKeys::Linear(masks))
     }
@@ -157,7 +170,7 @@ impl DataOwner {
     fn comparison<C: Channel>(
         &mut self,
         layout: Option<relu::Layout>,
-        shares: Option<Vec<u64>>,
+        shares: Option<Wiped<u64>>,
         channel: &mut C,
     ) -> Result<Option<Comparing>, C::Error> {
         let Some(layout) = layout else { return Ok(None) };
@@ -218,19 +231,25 @@ impl DataOwner {
     /// Runs a batch of encoded images. Returns the logits, as elements of the circuit's ring.
     ///
     /// # Errors
-    /// As [`DataOwner::set_up`]; [`Error::Count`] for another number of values; [`Error::OutOfRange`] with the images that guards refuse.
+    /// As [`DataOwner::set_up`]; [`Error::Count`] for another number of values; after any of them [`Error::Over`]. [`Error::OutOfRange`] with the images that guards
+    /// refuse, after which the session goes on.
     pub fn run<C: Channel>(
-        &self,
+        &mut self,
         material: DataOwnerMaterial,
         images: &[u64],
         channel: &mut C,
     ) -> Result<Vec<u64>, C::Error> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(Error::Over.into());
+        }
         let (plan, circuit) = (&self.plan, self.plan.circuit());
         expect_count("values of images", material.images * circuit.inputs(), images.len())?;
-        let mut online = Online::new(plan, channel, images.to_vec());
+        let mut online = Online::new(plan, channel, images.to_vec().into());
         for ((index, gate), keys) in circuit.gates().iter().enumerate().zip(material.gates) {
             online.gate(index, gate, keys)?;
         }
-        online.logits()
+        let (logits, refused) = online.logits()?;
+        self.broken = false;
+        if refused.is_empty() { Ok(logits) } else { Err(Error::OutOfRange { images: refused }.into()) }
     }
 }

@@ -62,12 +62,13 @@ impl Guarding {
 
     /// The model owner's numbers, given its shares of what is summed.
     pub(super) fn of_model_owner(self, values: &[u64]) -> Wiped<u64> {
-        let groups = values.chunks_exact(self.guard.units).flat_map(|image| image.chunks(self.guard.group));
-        let sums = groups.map(|group| {
+        let images = values.chunks_exact(self.guard.units);
+        let mut sums = Wiped::with_capacity(images.len() * self.groups());
+        sums.extend(images.flat_map(|image| image.chunks(self.guard.group)).map(|group| {
             let sum = group.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value));
             truncate(self.ring_bits, self.guard.shift, sum)
-        });
-        Wiped::from(sums.collect::<Vec<_>>())
+        }));
+        sums
     }
 }
 

@@ -21,10 +21,10 @@ pub(super) enum Lifts {
     Chose(Lifting),
 }
 
-/// Of one gate, at the data owner.
+/// What the data owner has for one gate.
 pub(super) enum ChooserKeys {
     Nothing,
-    /// Of each image.
+    /// Masks of each image.
     Linear(Vec<Masks>),
     Compare {
         values: Option<Comparing>,
@@ -45,7 +45,7 @@ pub(super) struct Offered<Transfers> {
     pub(super) choices: Option<Vec<u8>>,
 }
 
-/// Of one gate, at the model owner.
+/// What the model owner has for one gate.
 pub(super) enum OffererKeys {
     Nothing,
     /// Shares of products, of each image.

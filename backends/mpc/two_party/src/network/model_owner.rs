@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::material::{Offered, OffererKeys};
 use super::{Channel, Plan};
 use crate::Error;
-use crate::linear::{PUBLIC_KEY_BYTES, PublicKey, Rlwe, Weights};
+use crate::linear::{PublicKey, Rlwe, Weights, public_key_bytes};
 use crate::quadratic::{self, Coefficients, Keys};
 use crate::truncation::Truncation;
 use online::Online;
@@ -27,12 +27,12 @@ pub struct ModelOwner {
     plan: Arc<Plan>,
     key: PublicKey,
     extensions: OffererExtensions,
-    /// Of linear gates, with their biases.
+    /// Weights of linear gates, with their biases.
     weights: Vec<Option<(Weights, Vec<u64>)>>,
-    /// Of polynomials: of squares, of numbers and constants, of each channel.
+    /// Coefficients of polynomials, per channel: of the square, of the number, and the constant.
     coefficients: Vec<Option<[Zeroizing<Vec<u64>>; 3]>>,
     random: Randomness,
-    /// Preparing a batch failed.
+    /// A batch failed.
     broken: bool,
 }
 
@@ -71,13 +71,13 @@ impl ModelOwner {
         let seed: Seed = random.array();
         second.extend(seed);
         channel.send(&second)?;
-        let expected = third + PUBLIC_KEY_BYTES;
+        let expected = third + public_key_bytes(plan.ring_bits());
         let message = channel.receive(expected)?;
         let (what, actual) = ("third message of a set-up", message.len());
         let parts = message.split_at_checked(third);
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
-        let key = PublicKey::read(rlwe, &seed, public)?;
+        let key = PublicKey::read(rlwe, plan.ring_bits(), &seed, public)?;
         Ok(Self { plan, key, extensions, weights, coefficients, random, broken: false })
     }
 
@@ -146,8 +146,7 @@ impl ModelOwner {
         let mut shares = Vec::with_capacity(images);
         for _ in 0..images {
             let request = channel.receive(self.plan.layout(gate)?.request_bytes())?;
-            let (of_image, answer) =
-                weights.answer(&self.key, self.plan.ring_bits(), &request, &mut self.random)?;
+            let (of_image, answer) = weights.answer(&self.key, &request, &mut self.random)?;
             channel.send(&answer)?;
             shares.push(of_image);
         }
@@ -244,13 +243,18 @@ impl ModelOwner {
     /// Runs a batch.
     ///
     /// # Errors
-    /// As [`ModelOwner::set_up`].
-    pub fn run<C: Channel>(&self, material: ModelOwnerMaterial, channel: &mut C) -> Result<(), C::Error> {
+    /// As [`ModelOwner::set_up`], and after any of them [`Error::Over`].
+    pub fn run<C: Channel>(&mut self, material: ModelOwnerMaterial, channel: &mut C) -> Result<(), C::Error> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(Error::Over.into());
+        }
         let circuit = self.plan.circuit();
-        let mut online = Online::new(self, channel, vec![0; material.images * circuit.inputs()]);
+        let mut online = Online::new(self, channel, Wiped::new(material.images * circuit.inputs()));
         for ((index, gate), keys) in circuit.gates().iter().enumerate().zip(material.gates) {
             online.gate(index, gate, keys)?;
         }
-        online.logits()
+        online.logits()?;
+        self.broken = false;
+        Ok(())
     }
 }

@@ -1,27 +1,29 @@
 //! Noise of masked products, against what truncation drops.
 
+use std::sync::Arc;
+
 use veilbench_mpc::circuit::{Circuit, Gate};
 
 use crate::Error;
-use crate::linear::most_noise;
+use crate::linear::Layout;
 
 /// Follows the noise of linear layers, in units of the last place, to the truncations that drop it.
 ///
-/// A truncation on shares is within one unit of the rounded value. Noise of up to `2^(shift - 1)` makes it two at most, with a probability of
-/// no more than `noise / 2^shift`. Logits are truncated by what their precision leaves over, be that less: what noise they may keep is the result, in units of
-/// the last place of a logit.
+/// A truncation on shares is less than one unit off the quotient, up or down, and a rounded quotient half of one: with noise of up to `2^(shift - 1)`, another half, a
+/// truncation is less than two units off the rounded quotient, so one at most. Logits are truncated by what their precision leaves over, be that less: what noise
+/// they may keep is the result, in units of the last place of a logit.
 ///
 /// # Errors
 /// [`Error::Noise`] where there is more.
-pub(super) fn of_logits(circuit: &Circuit, ring_bits: u32) -> Result<u64, Error> {
+pub(super) fn of_logits(circuit: &Circuit, layouts: &[Option<Arc<Layout>>]) -> Result<u64, Error> {
     let (mut noise, mut kept) = (0_u64, Vec::new());
-    for (index, gate) in circuit.gates().iter().enumerate() {
+    for (index, (gate, layout)) in circuit.gates().iter().zip(layouts).enumerate() {
         let dropped = |shift: u32| match noise > (1_u64 << shift) / 2 {
             true => Err(Error::Noise { gate: index, shift, noise }),
             false => Ok(0),
         };
         noise = match gate {
-            Gate::Linear { .. } => most_noise(ring_bits),
+            Gate::Linear { .. } => layout.as_ref().map_or(0, |layout| layout.most_noise()),
             Gate::Sum(pool) => {
                 let windows = pool.sum(&vec![1; pool.inputs()]);
                 noise.saturating_mul(windows.into_iter().max().unwrap_or(1))

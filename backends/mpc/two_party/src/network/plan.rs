@@ -6,17 +6,16 @@ use veilbench_mpc::circuit::{Circuit, Gate, Pool, Slot};
 use veilbench_mpc::model::Model;
 use veilbench_mpc::oracle::{self, Analysis};
 use veilbench_ot::relu;
+use veilbench_ring::wiped::Wiped;
 
 use super::{noise, settled};
 use crate::Error;
-use crate::linear::{LEAST_RING_BITS, Layout, MOST_RING_BITS};
+use crate::linear::{Layout, MOST_RING_BITS};
 use crate::quadratic::Sizes;
-use crate::truncation::{Truncation, half};
+use crate::truncation::{Truncation, centring};
 
 /// Bits of shares beyond those of what they hold.
 const SIGN_BITS: u32 = 1;
-/// Bits of what wires hold beside polynomials, whose own values may need a wider ring.
-const MOST_BITS_BESIDE_SQUARES: u32 = 48;
 /// Why gates are refused whose values truncation cannot hold.
 const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 
@@ -25,7 +24,7 @@ const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 pub struct Plan {
     circuit: Arc<Circuit>,
     layouts: Vec<Option<Arc<Layout>>>,
-    /// Of every gate, whether the data owner has its shares of what it reads before the images.
+    /// Whether the data owner has, for each gate, its shares of what it reads before the images.
     settled: Vec<bool>,
     /// In units of the last place of a logit.
     logit_noise: u64,
@@ -35,19 +34,17 @@ impl Plan {
     /// Lays out every linear layer.
     ///
     /// # Errors
-    /// [`Error::RingBits`] for a circuit of a ring that ciphertexts have no room for, unless polynomials alone need it; [`Error::Unsupported`] for truncations and
-    /// guards that leave no bits; [`Error::Kernel`]; [`Error::Noise`] where a truncation drops too few bits.
+    /// [`Error::RingBits`] for a circuit of a ring that ciphertexts have no room for; [`Error::Unsupported`] for truncations and guards that leave no
+    /// bits; [`Error::Kernel`]; [`Error::Noise`] where a truncation drops too few bits.
     pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
         let bits = ring_bits(&circuit);
-        if !(LEAST_RING_BITS..=MOST_RING_BITS).contains(&bits) {
-            return Err(Error::RingBits { bits, least: LEAST_RING_BITS, most: MOST_RING_BITS });
-        }
         let layout = |gate: &Gate| match gate {
-            Gate::Linear { shape } => Layout::new(*shape).map(|layout| Some(Arc::new(layout))),
+            Gate::Linear { shape } => Layout::new(*shape, bits).map(|layout| Some(Arc::new(layout))),
             _ => Ok(None),
         };
-        let layouts = circuit.gates().iter().map(layout).collect::<Result<_, _>>()?;
-        let logit_noise = noise::of_logits(&circuit, bits)?;
+        let layouts: Vec<Option<Arc<Layout>>> =
+            circuit.gates().iter().map(layout).collect::<Result<_, _>>()?;
+        let logit_noise = noise::of_logits(&circuit, &layouts)?;
         let settled = settled::of_gates(circuit.gates());
         let plan = Self { circuit, layouts, settled, logit_noise };
         for (gate, of) in plan.circuit.gates().iter().enumerate() {
@@ -102,9 +99,9 @@ impl Plan {
     }
 
     /// What no logit differs more by from the oracle's, in units of the last place, given what holds for truncations to within one unit
-    /// ([`Analysis`](veilbench_mpc::oracle::Analysis)): here they are within two, and logits keep noise.
+    /// ([`Analysis`](veilbench_mpc::oracle::Analysis)), as these are: besides, logits keep noise.
     pub fn logit_error(&self, within_one_unit: u128) -> u128 {
-        within_one_unit.saturating_mul(2).saturating_add(self.logit_noise.into())
+        within_one_unit.saturating_add(self.logit_noise.into())
     }
 
     /// The places of a linear gate.
@@ -135,17 +132,17 @@ impl Plan {
         Ok(Some(relu::Layout::new(input_bits, relu::Output::Relu { bits }, count * images)?))
     }
 
-    /// Of wires, back into their ring.
+    /// Truncates wires, back into their ring.
     pub(super) fn truncation(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.ring_bits() }
     }
 
-    /// Of what a polynomial reads, into the ring of its values.
+    /// Lifts what a polynomial reads into the ring of its values.
     pub(super) fn squared(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.square_bits() }
     }
 
-    /// Of a polynomial's values, back into the ring of wires.
+    /// Truncates a polynomial's values, back into the ring of wires.
     pub(super) fn back(&self, shift: u32) -> Truncation {
         Truncation { ring_bits: self.square_bits(), shift, lifted_bits: self.ring_bits() }
     }
@@ -156,13 +153,12 @@ impl Plan {
         Some(Sizes { bits: self.square_bits(), count: gate.inputs() * images, squares: guard.is_some() })
     }
 
-    /// A party's shares of what is compared: the bits that truncation leaves. The model owner's are rounded.
-    pub(super) fn truncated(&self, shift: u32, rounded: bool, shares: &[u64]) -> Vec<u64> {
-        let offset = if rounded { half(shift) } else { 0 };
-        shares
-            .iter()
-            .map(|share| relu::truncate(self.ring_bits(), shift, share.wrapping_add(offset)))
-            .collect()
+    /// A party's shares of what is compared: the bits that truncation leaves. The model owner centres its error.
+    pub(super) fn truncated(&self, shift: u32, centred: bool, shares: &[u64]) -> Wiped<u64> {
+        let offset = if centred { centring(shift) } else { 0 };
+        let truncated =
+            shares.iter().map(|share| relu::truncate(self.ring_bits(), shift, share.wrapping_add(offset)));
+        truncated.collect::<Vec<u64>>().into()
     }
 
     /// Bits of a logit that the model owner sends.
@@ -173,9 +169,7 @@ impl Plan {
 
 /// Bits of shares of all that polynomials do not make.
 fn ring_bits(circuit: &Circuit) -> u32 {
-    let squares = circuit.gates().iter().any(|gate| matches!(gate, Gate::Quadratic { .. }));
-    let most = if squares { MOST_BITS_BESIDE_SQUARES } else { u32::MAX - SIGN_BITS };
-    circuit.ring().bits().min(most) + SIGN_BITS
+    (circuit.ring().bits() + SIGN_BITS).min(MOST_RING_BITS)
 }
 
 /// A party's shares of public constants.
@@ -205,27 +199,29 @@ pub(super) fn larger(slots: &[Slot]) -> impl Iterator<Item = [usize; 2]> {
 }
 
 /// A party's shares of the differences that a level of maxima compares.
-pub(super) fn differences(inputs: usize, slots: &[Slot], wire: &[u64]) -> Vec<u64> {
+pub(super) fn differences(inputs: usize, slots: &[Slot], wire: &[u64]) -> Wiped<u64> {
     let images = wire.chunks_exact(inputs);
-    images.flat_map(|image| larger(slots).map(|[a, b]| image[a].wrapping_sub(image[b]))).collect()
+    let mut differences = Wiped::with_capacity(images.len() * larger(slots).count());
+    differences.extend(images.flat_map(|image| larger(slots).map(|[a, b]| image[a].wrapping_sub(image[b]))));
+    differences
 }
 
 /// A party's shares of the maxima, given those of the differences where they are positive.
-pub(super) fn maxima(inputs: usize, slots: &[Slot], wire: &[u64], positive: &[u64]) -> Vec<u64> {
+pub(super) fn maxima(inputs: usize, slots: &[Slot], wire: &[u64], positive: &[u64]) -> Wiped<u64> {
     let mut positive = positive.iter();
     let images = wire.chunks_exact(inputs);
-    images
-        .flat_map(|image| slots.iter().map(move |slot| (image, slot)))
-        .map(|(image, slot)| match slot {
-            Slot::Keep(a) => image[*a],
-            Slot::Larger(_, b) => image[*b].wrapping_add(positive.next().copied().unwrap_or_default()),
-        })
-        .collect()
+    let mut maxima = Wiped::with_capacity(images.len() * slots.len());
+    let slots = images.flat_map(|image| slots.iter().map(move |slot| (image, slot)));
+    maxima.extend(slots.map(|(image, slot)| match slot {
+        Slot::Keep(a) => image[*a],
+        Slot::Larger(_, b) => image[*b].wrapping_add(positive.next().copied().unwrap_or_default()),
+    }));
+    maxima
 }
 
 /// A party's shares of what pools behind an activation make of its values.
-pub(super) fn summed(pools: &[Pool], values: Vec<u64>) -> Vec<u64> {
-    pools.iter().fold(values, |values, pool| pool.sum(&values))
+pub(super) fn summed(pools: &[Pool], values: Wiped<u64>) -> Wiped<u64> {
+    pools.iter().fold(values, |values, pool| pool.sum(&values).into())
 }
 
 /// Computes a local gate: what it makes of a wire and of what was kept.
@@ -235,22 +231,27 @@ pub(super) fn summed(pools: &[Pool], values: Vec<u64>) -> Vec<u64> {
 pub(super) fn local(
     (index, gate): (usize, &Gate),
     of_constants: Constants,
-    wire: &mut Vec<u64>,
-    kept: &mut Vec<Vec<u64>>,
+    wire: &mut Wiped<u64>,
+    kept: &mut Vec<Wiped<u64>>,
 ) -> Result<(), Error> {
     match gate {
-        Gate::Sum(pool) => *wire = pool.sum(wire),
+        Gate::Sum(pool) => *wire = pool.sum(wire).into(),
         Gate::Spread { positions, offsets, .. } => *wire = spread(*positions, offsets, of_constants, wire),
         Gate::Keep { .. } => kept.push(wire.clone()),
         Gate::Recall { kept: number, .. } => *wire = kept[*number].clone(),
         Gate::Add { kept: number, shift, .. } => {
-            for (value, addend) in wire.iter_mut().zip(&kept[*number]) {
+            for (value, addend) in wire.iter_mut().zip(kept[*number].iter()) {
                 *value = value.wrapping_add(addend << shift);
             }
         }
         Gate::Concat { kept: number, units, .. } => {
-            let images = kept[*number].chunks_exact(units[0]).zip(wire.chunks_exact(units[1]));
-            *wire = images.flat_map(|(first, second)| first.iter().chain(second)).copied().collect();
+            let first = &kept[*number];
+            let mut both = Wiped::with_capacity(first.len() + wire.len());
+            for (first, second) in first.chunks_exact(units[0]).zip(wire.chunks_exact(units[1])) {
+                both.extend_from_slice(first);
+                both.extend_from_slice(second);
+            }
+            *wire = both;
         }
         // Opened when all gates are done.
         Gate::Output { .. } => {}
@@ -266,12 +267,13 @@ pub(super) fn local(
 }
 
 /// A party's shares of copies of every channel less each of the offsets, side by side.
-fn spread(positions: usize, offsets: &[u64], of_constants: Constants, wire: &[u64]) -> Vec<u64> {
-    let copies =
-        wire.chunks_exact(positions).flat_map(|channel| offsets.iter().map(move |at| (channel, *at)));
-    let share = |(channel, offset): (&'_ [u64], u64)| {
-        let offset = of_constants.share(offset);
-        channel.iter().map(move |value| value.wrapping_sub(offset)).collect::<Vec<u64>>()
-    };
-    copies.flat_map(share).collect()
+fn spread(positions: usize, offsets: &[u64], of_constants: Constants, wire: &[u64]) -> Wiped<u64> {
+    let mut copies = Wiped::with_capacity(wire.len() * offsets.len());
+    for channel in wire.chunks_exact(positions) {
+        for offset in offsets {
+            let offset = of_constants.share(*offset);
+            copies.extend(channel.iter().map(|value| value.wrapping_sub(offset)));
+        }
+    }
+    copies
 }

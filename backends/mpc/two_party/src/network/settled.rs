@@ -2,12 +2,12 @@
 //! in comparisons and truncations of them leave ahead of the images.
 
 use veilbench_mpc::circuit::Gate;
-use zeroize::Zeroize;
+use veilbench_ring::wiped::Wiped;
 
 use super::plan::{Constants, local};
 use crate::Error;
 
-/// Of every gate, whether the data owner has its shares of what it reads before the images.
+/// Whether the data owner has, for each gate, its shares of what it reads before the images.
 pub(super) fn of_gates(gates: &[Gate]) -> Vec<bool> {
     let (mut wire, mut kept) = (false, Vec::new());
     let read = |gate: &Gate| {
@@ -31,20 +31,19 @@ pub(super) fn of_gates(gates: &[Gate]) -> Vec<bool> {
 #[derive(Default)]
 pub(super) struct Shares {
     /// Of what the next gate reads, if they are settled.
-    wire: Option<Vec<u64>>,
+    wire: Option<Wiped<u64>>,
     /// Of what was kept; none where they are not.
-    kept: Vec<Vec<u64>>,
+    kept: Vec<Wiped<u64>>,
 }
 
 impl Shares {
-    /// Of what the next gate reads, if they are settled.
+    /// Shares of what the next gate reads, if they are settled.
     pub(super) fn wire(&self) -> Option<&[u64]> {
-        self.wire.as_deref()
+        self.wire.as_ref().map(|wire| wire.as_slice())
     }
 
     /// Passes a linear gate, whose shares are these.
-    pub(super) fn set(&mut self, shares: Vec<u64>) {
-        self.wire.zeroize();
+    pub(super) fn set(&mut self, shares: Wiped<u64>) {
         self.wire = Some(shares);
     }
 
@@ -55,17 +54,15 @@ impl Shares {
             | Gate::Relu { .. }
             | Gate::Max { .. }
             | Gate::Truncate { .. }
-            | Gate::Quadratic { .. } => self.forget(),
+            | Gate::Quadratic { .. } => self.wire = None,
             Gate::Keep { .. } => self.kept.push(self.wire.clone().unwrap_or_default()),
             Gate::Recall { kept: number, .. } => {
-                let recalled = self.kept[*number].clone();
-                self.forget();
-                self.wire = Some(recalled).filter(|shares| !shares.is_empty());
+                self.wire = Some(self.kept[*number].clone()).filter(|shares| !shares.is_empty());
             }
             Gate::Add { kept: number, .. } | Gate::Concat { kept: number, .. }
                 if self.kept[*number].is_empty() =>
             {
-                self.forget();
+                self.wire = None;
             }
             _ => {
                 if let Some(wire) = &mut self.wire {
@@ -74,17 +71,6 @@ impl Shares {
             }
         }
         Ok(())
-    }
-
-    fn forget(&mut self) {
-        self.wire.zeroize();
-    }
-}
-
-impl Drop for Shares {
-    fn drop(&mut self) {
-        self.wire.zeroize();
-        self.kept.zeroize();
     }
 }
 
@@ -120,7 +106,7 @@ mod tests {
         for (index, (gate, is_settled)) in gates.iter().zip(expected).enumerate() {
             assert_eq!(shares.wire().is_some(), is_settled, "gate {index}");
             match gate {
-                Gate::Linear { .. } => shares.set(vec![index as u64]),
+                Gate::Linear { .. } => shares.set(vec![index as u64].into()),
                 _ => shares.pass(index, gate).unwrap(),
             }
         }

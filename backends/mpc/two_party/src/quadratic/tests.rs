@@ -44,11 +44,12 @@ fn run(
     let (own, second) = open(sizes, &keys[0], shares[0], &first).unwrap();
     assert_eq!([first.len(), second.len()], [sizes.opened_bytes(); 2]);
     let other = close(sizes, &keys[1], coefficients, &second).unwrap();
-    let sum = |a: Vec<u64>, b: Vec<u64>| {
+    let sum = |a: &[u64], b: &[u64]| {
         assert_eq!(a.len(), b.len());
-        a.iter().zip(&b).map(|(a, b)| a.wrapping_add(*b) & low(sizes.bits)).collect()
+        a.iter().zip(b).map(|(a, b)| a.wrapping_add(*b) & low(sizes.bits)).collect::<Vec<u64>>().into()
     };
-    let results = Results { values: sum(own.values, other.values), squares: sum(own.squares, other.squares) };
+    let results =
+        Results { values: sum(&own.values, &other.values), squares: sum(&own.squares, &other.squares) };
     (results, [first, second])
 }
 

@@ -25,7 +25,7 @@ pub(crate) const PCE_VERSION: u16 = 1;
 const FMSPC: [u8; 6] = [0xFF, 0x51, 0x4D, 0x00, 0x00, 0x00];
 /// SGX extension of platform certificates, 1.2.840.113741.1.13.1.
 const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
-/// Collateral is issued for so many days.
+/// Collateral is issued for this many days.
 const COLLATERAL_DAYS: u64 = 30;
 
 const ROOT_NAME: &str = "veilbench SIMULATED SGX Root CA";

@@ -122,7 +122,7 @@ impl Channel {
         Ok(Self { role: client.role(), send, receive, open: true })
     }
 
-    /// Bytes of the record that carries so many.
+    /// Bytes of the record that carries this many.
     pub fn record_bytes(contents: usize) -> usize {
         contents + RECORD_OVERHEAD
     }

@@ -1,3 +1,5 @@
+//! Graphs in slots: what they compute is what the oracle computes, and what they cannot is refused by layer.
+
 use super::*;
 use crate::deep::simulator::oracle;
 use std::path::Path;

@@ -26,7 +26,7 @@ pub(crate) struct WireTrace {
 /// The model owner's half: weights as rounded coefficients.
 pub(crate) struct Server {
     evaluator: Evaluator,
-    /// Of the data owner: answers are re-randomised with it.
+    /// The data owner's; answers are re-randomised with it.
     public: PublicKey,
     scheme: Scheme,
     steps: Vec<Step>,

@@ -18,7 +18,7 @@ const MOST_ROTATIONS: usize = 48;
 #[derive(Clone, Copy)]
 pub(super) struct Set {
     degree: usize,
-    /// Of 31 bits, besides a first that is longer.
+    /// Primes of 31 bits, besides a first that is longer.
     primes: usize,
     special_prime_bits: &'static [u32],
     digits: usize,

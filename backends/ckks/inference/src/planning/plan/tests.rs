@@ -1,3 +1,5 @@
+//! Plans of the networks that ship: layouts, memory, keys, times and precision.
+
 use veilbench_networks::zoo;
 
 use super::*;

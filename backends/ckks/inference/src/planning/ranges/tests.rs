@@ -1,3 +1,5 @@
+//! Ranges that are plausible are planned with, all others are refused with a remedy.
+
 use veilbench_networks::{Tensor, zoo};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Levels and scales at which a scheme takes answers, and how large they may be.
+
 use veilbench_ckks::{Randomness, SecretKey};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Results beyond their range name the image that is to blame.
+
 use super::*;
 
 fn refused(findings: Findings) -> (Vec<usize>, String) {

@@ -1,3 +1,5 @@
+//! What the guard of a map shows: values that wrapped, and nothing else.
+
 use veilbench_ckks::{Context, ParameterRequest, Parameters, Randomness, SecretKey};
 
 use super::*;

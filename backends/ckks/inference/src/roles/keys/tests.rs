@@ -1,3 +1,5 @@
+//! Evaluation keys that lack something are refused by the layer that needs it.
+
 use veilbench_ckks::{Randomness, SecretKey};
 
 use super::*;

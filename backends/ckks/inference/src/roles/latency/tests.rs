@@ -1,8 +1,9 @@
+//! Answers of one image in many slots, and those that are none.
+
 use veilbench_ckks::Randomness;
 
 use super::*;
 use crate::planning::plan::CkksPlan;
-use crate::roles::guard::spare_tolerance;
 use veilbench_api::conformance::test_networks;
 
 /// The data owner of a small network, with the name of its key drawn anew.
@@ -13,17 +14,16 @@ fn client() -> Client {
     let program = PackedCircuit::new(&circuit, plan.scheme.slots()).unwrap().with_key_cost(plan.key_cost);
     let secret =
         SecretKey::generate(&plan.scheme.context().unwrap(), &mut Randomness::from_system().unwrap());
-    let tolerance = spare_tolerance(circuit.logit_deviation(&plan.scheme, true) / circuit.logit_unit());
-    let PackedCircuit { input, logits, spare, .. } = program;
+    let places = Places::new(program, circuit.logit_deviation(&plan.scheme, true) / circuit.logit_unit());
     let (scheme, logit_unit, recorder) = (plan.scheme, circuit.logit_unit(), Recorder::default());
-    Client { secret, scheme, input, logits, spare, tolerance, logit_unit, recorder }
+    Client { secret, scheme, places, logit_unit, recorder }
 }
 
 /// What the client makes of logits of one half beside spare slots of which the first holds `rest`.
 fn decrypted(client: &Client, rest: f64) -> Option<Vec<f64>> {
     let mut slots = vec![0.5; client.scheme.slots()];
-    client.spare.iter().for_each(|&(_, slot)| slots[slot] = 0.0);
-    slots[client.spare[0].1] = rest;
+    client.places.spare.iter().for_each(|&(_, slot)| slots[slot] = 0.0);
+    slots[client.places.spare[0].1] = rest;
     let scale = f64::from(client.scheme.map_scale_bits).exp2();
     let context = client.secret.context();
     let answer = encrypt(&client.secret, &slots, scale, 0).unwrap().expand(context).unwrap();
@@ -33,11 +33,13 @@ fn decrypted(client: &Client, rest: f64) -> Option<Vec<f64>> {
 #[test]
 fn logits_beside_spare_slots_that_are_not_zero_are_no_answer() {
     let client = client();
-    assert!(client.spare.len() >= client.scheme.slots() / 4);
-    assert!(client.tolerance < 1.0 / 64.0, "{}", client.tolerance);
+    assert!(client.places.spare.len() >= client.scheme.slots() / 4);
+    assert!(client.places.tolerance < 1.0 / 64.0, "{}", client.places.tolerance);
     let logits = decrypted(&client, 0.0).unwrap();
-    assert!(logits.len() == client.logits.len() && logits.iter().all(|logit| (logit - 0.5).abs() < 1e-3));
-    for rest in [4.0 * client.tolerance, -0.1, 1.0] {
+    assert!(
+        logits.len() == client.places.results.len() && logits.iter().all(|logit| (logit - 0.5).abs() < 1e-3)
+    );
+    for rest in [4.0 * client.places.tolerance, -0.1, 1.0] {
         assert_eq!(decrypted(&client, rest), None, "{rest}");
     }
 }

@@ -1,3 +1,5 @@
+//! Answers of one image in each slot, and those that are none.
+
 use super::*;
 use crate::planning::plan::{CkksPlan, LAYOUT};
 use crate::roles::guard;

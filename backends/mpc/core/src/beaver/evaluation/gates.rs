@@ -87,7 +87,7 @@ impl Online<Beaver> {
                 if let Some(guard) = guard {
                     let masks = &randomness.opening[SELECTION_OPENINGS * count..];
                     let offsets = &randomness.values[SELECTION_VALUES * count..];
-                    self.checks.begin(*guard, &self.wire, masks, offsets);
+                    self.checks.begin(*guard, circuit.ring(), &self.wire, masks, offsets);
                     self.give_sums();
                 }
             }

@@ -8,8 +8,10 @@ use crate::circuit::{Circuit, Gate, SignProtocol, Slot};
 use crate::masked::Masked;
 use crate::masked::comparison::{Layout, Leaves};
 use crate::masked::functional::select_by_function;
+use crate::masked::schedule::opens_signs;
 use crate::masked::selection::SELECTION_WORDS;
-use crate::ring::{Ring, add_assign};
+use crate::masked::sign_keys::sign_shares;
+use crate::ring::add_assign;
 use crate::session::online::{Online, Stage};
 use crate::session::randomness::Randomness;
 use crate::session::randomness::masks::Role;
@@ -23,50 +25,73 @@ impl Online<Masked> {
         values: Vec<u64>,
         mut randomness: Randomness,
     ) {
-        let ring = circuit.ring();
         if circuit.format.signs == SignProtocol::Function {
-            // Of a rectifier's result the model owner sends nothing.
-            let message_is_whole =
-                self.role == Role::ModelOwner && matches!(circuit.gates[gate], Gate::Relu { .. });
+            // Of a rectifier's result the model owner sends nothing, unless signs are opened: then it sends them by themselves.
+            let message_is_whole = self.role == Role::ModelOwner
+                && (opens_signs(circuit) || matches!(circuit.gates[gate], Gate::Relu { .. }));
             if message_is_whole && !self.writer.is_empty() {
                 self.stage = Stage::Awaits(Awaited::Compared { gate, values, randomness });
             } else {
-                self.compare(gate, &values, randomness);
+                self.compare(gate, values, randomness);
             }
             return;
         }
-        let layout = Layout::new(ring, values.len());
-        let leaves = Leaves::new(layout, self.role, &values, std::mem::take(&mut randomness.bits));
+        let layout = Layout::new(circuit, gate, values.len());
+        let compared = circuit.compared(gate, &values);
+        let leaves = Leaves::new(layout, self.role, &compared, std::mem::take(&mut randomness.bits));
         self.writer.bits(&leaves.masked, layout.planes(), values.len());
         self.stage = Stage::Awaits(Awaited::Leaves { gate, values, leaves, randomness });
     }
 
+    /// This party's shares of the masked signs, from keys of one bit.
+    fn begin_sign(&mut self, circuit: &Circuit, gate: usize, values: Vec<u64>, mut randomness: Randomness) {
+        let Randomness { bits: shares, roots, keys, .. } = &randomness;
+        let (bits, salt) = (circuit.compared_bits(gate) - 1, self.header.salt(gate));
+        let compared = circuit.compared(gate, &values);
+        let signs = sign_shares(bits, self.role, &compared, roots, keys, shares, salt);
+        self.pool.put(std::mem::take(&mut randomness.keys));
+        self.writer.bits(&signs, 1, values.len());
+        self.stage = Stage::Awaits(Awaited::Sign { gate, values, signs, randomness });
+    }
+
     /// Selects by the comparison function.
-    pub(super) fn compare(&mut self, gate: usize, values: &[u64], mut randomness: Randomness) {
+    pub(super) fn compare(&mut self, gate: usize, values: Vec<u64>, mut randomness: Randomness) {
         let circuit = Arc::clone(&self.circuit);
-        let ring = circuit.ring();
-        let truncation = selection_of(&circuit.gates[gate], ring);
+        if opens_signs(&circuit) {
+            self.begin_sign(&circuit, gate, values, randomness);
+            return;
+        }
+        let ring = circuit.ring_of(gate);
+        let truncation = selection_of(&circuit, gate);
         let Randomness { roots, keys, values: shares, .. } = &randomness;
         let salt = self.header.salt(gate);
-        let share = select_by_function(truncation, ring, self.role, values, roots, keys, shares, salt);
+        let share = select_by_function(truncation, ring, self.role, &values, roots, keys, shares, salt);
         self.pool.put(std::mem::take(&mut randomness.keys));
-        self.selected(&circuit.gates[gate], gate, share, &randomness);
+        self.selected(&circuit, gate, share, &randomness);
     }
 
     /// Shares of `max(x, 0) >> shift` are known: opens them or hands them over.
-    pub(super) fn selected(&mut self, gate: &Gate, index: usize, share: Vec<u64>, randomness: &Randomness) {
-        match gate {
+    pub(super) fn selected(
+        &mut self,
+        circuit: &Circuit,
+        index: usize,
+        share: Vec<u64>,
+        randomness: &Randomness,
+    ) {
+        match &circuit.gates[index] {
             Gate::Relu { pools, guard, .. } => {
                 let offsets = SELECTION_WORDS * share.len();
                 let share = sum_all(pools, share);
                 if let Some(guard) = guard {
-                    self.checks.begin(*guard, &share, &randomness.opening, &randomness.values[offsets..]);
+                    let ring = circuit.ring_of_shares(index);
+                    let offsets = &randomness.values[offsets..];
+                    self.checks.begin(*guard, ring, &share, &randomness.opening, offsets);
                 }
-                self.hold(share, &randomness.held);
+                self.hold(circuit.ring_behind(index), share, &randomness.held);
             }
             Gate::Max { inputs, slots } => {
                 let share = self.add_second(*inputs, slots, share, randomness);
-                self.writer.elements(share.iter().copied());
+                self.writer.numbers(circuit.ring_of(index).bits(), share.iter().copied());
                 self.stage = Stage::Awaits(Awaited::Larger { gate: index, share });
             }
             _ => {}
@@ -93,7 +118,7 @@ impl Online<Masked> {
 }
 
 /// What a gate that compares takes off the positive part of what it compared.
-pub(super) fn selection_of(gate: &Gate, ring: Ring) -> Truncation {
-    let shift = if let Gate::Relu { shift, .. } = gate { *shift } else { 0 };
-    Truncation::new(ring, shift)
+pub(super) fn selection_of(circuit: &Circuit, gate: usize) -> Truncation {
+    let shift = if let Gate::Relu { shift, .. } = circuit.gates[gate] { shift } else { 0 };
+    Truncation::new(circuit.ring_of(gate), shift)
 }

@@ -1,9 +1,14 @@
-//! Polynomials of degree two.
+//! Polynomials of degree two. In rings by layer, both parties' shares of the result are put together by the data owner alone, which tells
+//! the model owner of each whether the ring wraps: one bit, the top one of a value under a mask.
+
+use std::sync::Arc;
 
 use super::Awaited;
-use crate::circuit::{Gate, pool::sum_all};
+use crate::Error;
+use crate::circuit::{Gate, Width, pool::sum_all};
 use crate::masked::Masked;
 use crate::masked::preparation::{Own, Quadratic};
+use crate::message::Reader;
 use crate::ring::add_assign;
 use crate::session::online::{Online, Stage};
 use crate::session::randomness::Randomness;
@@ -14,7 +19,8 @@ impl Online<Masked> {
     /// This party's share of the polynomials, masked for opening.
     pub(super) fn begin_square(&mut self, gate: &Gate, index: usize, randomness: Randomness) {
         let Gate::Quadratic { channels, positions, shift, pools, guard, .. } = gate else { return };
-        let truncation = Truncation::new(self.circuit.ring(), *shift);
+        let ring = self.circuit.ring_of_shares(index);
+        let truncation = Truncation::new(self.circuit.ring_of(index), *shift);
         let own = self.quadratic(index);
         let share = quadratic_share(truncation, own, &self.wire, &randomness.values, *channels, *positions);
         let mut share = sum_all(pools, share);
@@ -24,10 +30,39 @@ impl Online<Masked> {
             let (inputs, offsets) = (self.wire.len(), 4 * self.wire.len() + 2 * share.len());
             let dealt = &randomness.values[randomness.values.len() - 4 * inputs..];
             let squares = square_shares(truncation, self.role, &self.wire, dealt);
-            self.checks.begin(*guard, &squares, sums, &randomness.values[offsets..]);
+            self.checks.begin(*guard, ring, &squares, sums, &randomness.values[offsets..]);
         }
-        self.writer.elements(share.iter().copied());
+        if self.role == Role::ModelOwner || self.circuit.format.width == Width::Bytes {
+            self.writer.numbers(ring.bits(), share.iter().copied());
+        }
         self.stage = Stage::Awaits(Awaited::Square { gate: index, share, randomness });
+    }
+
+    /// Goes on with the other party's share of the polynomials, or with what the data owner says of them.
+    pub(super) fn end_square(
+        &mut self,
+        index: usize,
+        mut share: Vec<u64>,
+        randomness: &Randomness,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Error> {
+        let circuit = Arc::clone(&self.circuit);
+        let Gate::Quadratic { square_shift, .. } = &circuit.gates[index] else { return Ok(()) };
+        let (ring, width) = (circuit.ring_of_shares(index), circuit.format.width);
+        let truncation = Truncation::new(ring, *square_shift);
+        let offsets = &randomness.values[4 * self.wire.len()..][..2 * share.len()];
+        let share = if width == Width::Bits && self.role == Role::ModelOwner {
+            truncation.chosen(offsets, &reader.bits(1, share.len(), "wraps of squares")?)
+        } else {
+            let theirs = reader.numbers(ring.bits(), share.len(), "masked squares")?;
+            add_assign(&mut share, &theirs);
+            if width == Width::Bits {
+                self.writer.bits(&truncation.wraps(&share), 1, share.len());
+            }
+            truncation.shares(self.role, &share, offsets)
+        };
+        self.hold(circuit.ring_behind(index), share, &randomness.held);
+        Ok(())
     }
 
     fn quadratic(&self, index: usize) -> Option<&Quadratic> {

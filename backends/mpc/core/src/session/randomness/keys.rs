@@ -6,28 +6,62 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::setup_seed::{HEADER_BYTES, Header};
 use crate::Error;
-use crate::dcf::{self, Comparison, Corrections};
+use crate::circuit::{Circuit, Width};
+use crate::dcf::{self, BitComparison, Comparison, Corrections};
 use crate::message::{Reader, Writer};
-use crate::ring::Ring;
+use crate::ring::{Ring, packed};
 
-/// Keys of one message: whole groups, and little over half a megabyte in any ring.
+/// Keys of one message: whole groups, and little over half a megabyte in any form.
 pub(crate) const PORTION: usize = 16 * dcf::GROUP;
 
-/// The function for a set of keys.
+/// What the keys of a gate compare and give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyForm {
+    /// All bits but the sign, and payloads in the ring.
+    Words(Ring),
+    /// So many bits, and one.
+    Bit(u32),
+}
+
+impl KeyForm {
+    /// Of the gate of an index.
+    pub(crate) fn new(circuit: &Circuit, gate: usize) -> Self {
+        match circuit.format.width {
+            Width::Bytes => Self::Words(circuit.ring_of(gate)),
+            Width::Bits => Self::Bit(circuit.compared_bits(gate) - 1),
+        }
+    }
+
+    /// Words of a key's corrections of seeds, words of its other corrections, and the bits of such a word.
+    fn lengths(self) -> (usize, usize, u32) {
+        match self {
+            Self::Words(ring) => {
+                let comparison = comparison(ring, 0);
+                (comparison.seed_words(), comparison.value_words(), ring.bits())
+            }
+            Self::Bit(bits) => {
+                let comparison = BitComparison::new(bits, 0);
+                (comparison.seed_words(), comparison.value_words(), comparison.levels() as u32)
+            }
+        }
+    }
+
+    /// Words of one key in memory, root included.
+    pub(crate) fn words(self) -> usize {
+        let (seeds, values, _) = self.lengths();
+        2 + seeds + values
+    }
+
+    /// Bytes of the corrections of so many keys.
+    pub(crate) fn bytes(self, count: usize) -> usize {
+        let (seeds, values, bits) = self.lengths();
+        8 * count * seeds + packed(bits, count * values)
+    }
+}
+
+/// The function for a set of keys of [`KeyForm::Words`].
 pub(crate) fn comparison(ring: Ring, salt: u128) -> Comparison {
     Comparison::new(ring.bits() - 1, ring.bits(), salt)
-}
-
-/// Words of one key in memory, root included.
-pub(crate) fn key_words(ring: Ring) -> usize {
-    let comparison = comparison(ring, 0);
-    2 + comparison.seed_words() + comparison.value_words()
-}
-
-/// Bytes of the corrections of so many keys.
-pub(crate) fn key_bytes(ring: Ring, count: usize) -> usize {
-    let comparison = comparison(ring, 0);
-    count * (8 * comparison.seed_words() + ring.bytes() * comparison.value_words())
 }
 
 /// The keys of each message for a gate of so many.
@@ -46,7 +80,7 @@ pub(crate) struct Portion {
 }
 
 impl Portion {
-    /// Of a gate of so many keys, if there is one left.
+    /// The portion of a gate of this many keys, if there is one left.
     pub(crate) fn after(here: usize, keys: usize) -> Option<Portion> {
         let rest = keys.checked_sub(here * PORTION).filter(|rest| *rest > 0)?;
         Some(Portion { here, keys: rest.min(PORTION) })
@@ -58,11 +92,12 @@ impl Portion {
     }
 
     /// The message that carries it.
-    pub(crate) fn write(self, header: &Header, gate: usize, ring: Ring, keys: &Corrections) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(ring, HEADER_BYTES + key_bytes(ring, self.keys));
+    pub(crate) fn write(self, header: &Header, gate: usize, form: KeyForm, keys: &Corrections) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(Ring::FULL, HEADER_BYTES + form.bytes(self.keys));
         header.of_part(FIRST_PART + self.here).write(gate, &mut writer);
+        let (_, _, bits) = form.lengths();
         writer.words(&keys.seeds);
-        writer.elements(keys.values.iter().copied());
+        writer.numbers(bits, keys.values.iter().copied());
         writer.take()
     }
 
@@ -72,15 +107,15 @@ impl Portion {
         message: &[u8],
         header: &Header,
         gate: usize,
-        ring: Ring,
+        form: KeyForm,
         keys: &mut Corrections,
     ) -> Result<(), Error> {
-        let mut reader = Reader::new("dealer", ring, message);
-        reader.expect(HEADER_BYTES + key_bytes(ring, self.keys), "comparison keys")?;
+        let mut reader = Reader::new("dealer", Ring::FULL, message);
+        reader.expect(HEADER_BYTES + form.bytes(self.keys), "comparison keys")?;
         header.of_part(FIRST_PART + self.here).check(gate, &mut reader)?;
-        let comparison = comparison(ring, 0);
-        reader.words_into(self.keys * comparison.seed_words(), "comparison keys", &mut keys.seeds)?;
-        reader.elements_into(self.keys * comparison.value_words(), "comparison keys", &mut keys.values)?;
+        let (seeds, values, bits) = form.lengths();
+        reader.words_into(self.keys * seeds, "comparison keys", &mut keys.seeds)?;
+        reader.numbers_into(bits, self.keys * values, "comparison keys", &mut keys.values)?;
         reader.finish()
     }
 }
@@ -105,7 +140,7 @@ impl BufferPool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit::{Circuit, Format, SignProtocol};
+    use crate::circuit::{Format, SignProtocol};
     use crate::program::{Operation, Program};
     use crate::random::Seed;
     use crate::session::randomness::setup_seed::SessionId;
@@ -115,8 +150,14 @@ mod tests {
         let layers = vec![Operation::Dense { outputs: 1 }];
         let program = Program { input: Shape::Flat(1), operations: layers, magnitudes: vec![] };
         let signs = SignProtocol::Function;
-        let format =
-            Format { activation_bits: 8, weight_bits: 8, ring: Ring::FULL, signs, input_magnitude: 1.0 };
+        let format = Format {
+            activation_bits: 8,
+            weight_bits: 8,
+            ring: Ring::FULL,
+            width: Width::Bytes,
+            signs,
+            input_magnitude: 1.0,
+        };
         let circuit = Circuit::compile(&program, format).unwrap();
         Header::of_setup(SessionId::new(&Seed::from_bytes([1; 16])), &circuit).of_batch(0, 1)
     }
@@ -152,24 +193,47 @@ mod tests {
                 .collect(),
         };
         let (header, first) = (header(), Portion::after(0, count).unwrap());
-        let message = first.write(&header, 7, ring, &sent);
+        let form = KeyForm::Words(ring);
+        let message = first.write(&header, 7, form, &sent);
         let mut portion = pool.take();
-        first.read(&message, &header, 7, ring, &mut portion).unwrap();
+        first.read(&message, &header, 7, form, &mut portion).unwrap();
         assert_eq!(portion, sent);
+    }
+
+    #[test]
+    fn keys_of_one_bit_are_read_as_they_were_written() {
+        let (header, count, mut stream) = (header(), 37, Seed::from_bytes([3; 16]).stream(0));
+        for bits in [1, 7, 8, 26, 63] {
+            let (form, comparison) = (KeyForm::Bit(bits), BitComparison::new(bits, 0));
+            let sides = [0; 2].map(|_| dcf::roots(&mut stream, count));
+            let thresholds: Vec<u64> = stream.words(count).iter().map(|word| word >> (64 - bits)).collect();
+            let mut sent = Corrections::default();
+            comparison.generate_into(&mut sent, &thresholds, [&sides[0], &sides[1]]);
+            let portion = Portion::after(0, count).unwrap();
+            let message = portion.write(&header, 7, form, &sent);
+            assert_eq!(message.len(), HEADER_BYTES + form.bytes(count));
+            let mut read = Corrections::default();
+            portion.read(&message, &header, 7, form, &mut read).unwrap();
+            assert_eq!(read, sent);
+            let other = KeyForm::Bit(bits + 1);
+            let refused = portion.read(&message, &header, 7, other, &mut read);
+            assert_eq!(refused.is_err(), bits >= 7, "{bits} bits");
+        }
     }
 
     #[test]
     fn a_portion_of_another_place_or_length_is_refused() {
         let (ring, header) = (Ring::FULL, header());
+        let form = KeyForm::Words(ring);
         let portion = |here| Portion::after(here, 3 * PORTION).unwrap();
         let comparison = comparison(ring, 0);
         let keys = Corrections {
             seeds: vec![1; PORTION * comparison.seed_words()],
             values: vec![2; PORTION * comparison.value_words()],
         };
-        let message = portion(1).write(&header, 7, ring, &keys);
+        let message = portion(1).write(&header, 7, form, &keys);
         let read = |portion: Portion, message: &[u8], gate| {
-            portion.read(message, &header, gate, ring, &mut Corrections::default())
+            portion.read(message, &header, gate, form, &mut Corrections::default())
         };
         assert_eq!(read(portion(1), &message, 7), Ok(()));
         for (result, place) in [

@@ -115,17 +115,17 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Of a message of the setup phase.
+    /// That of a message of the setup phase.
     pub(crate) fn of_setup(session: SessionId, circuit: &Circuit) -> Self {
         Self { session, circuit: circuit.digest, batch: u64::MAX, images: 0, part: 0 }
     }
 
-    /// Of the messages of one batch.
+    /// That of the messages of one batch.
     pub(crate) fn of_batch(self, batch: u64, images: usize) -> Self {
         Self { batch, images, ..self }
     }
 
-    /// Of one of the messages for one gate, numbered from 0.
+    /// That of one of the messages for one gate, numbered from 0.
     pub(crate) fn of_part(self, part: usize) -> Self {
         Self { part, ..self }
     }

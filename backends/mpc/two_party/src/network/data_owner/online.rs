@@ -20,8 +20,8 @@ use crate::truncation::Truncation;
 pub(super) struct Online<'a, C> {
     plan: &'a Plan,
     channel: &'a mut C,
-    wire: Vec<u64>,
-    kept: Vec<Vec<u64>>,
+    wire: Wiped<u64>,
+    kept: Vec<Wiped<u64>>,
     /// Keys of guards, and what they are about.
     guards: Vec<Guarded>,
 }
@@ -35,7 +35,7 @@ struct Guarded {
 }
 
 impl<'a, C: Channel> Online<'a, C> {
-    pub(super) fn new(plan: &'a Plan, channel: &'a mut C, images: Vec<u64>) -> Self {
+    pub(super) fn new(plan: &'a Plan, channel: &'a mut C, images: Wiped<u64>) -> Self {
         Self { plan, channel, wire: images, kept: Vec::new(), guards: Vec::new() }
     }
 
@@ -44,8 +44,8 @@ impl<'a, C: Channel> Online<'a, C> {
             (Gate::Linear { shape }, ChooserKeys::Linear(masks)) => self.linear(shape.inputs(), masks)?,
             (Gate::Relu { shift, pools, .. }, ChooserKeys::Compare { values: Some(keys), guard }) => {
                 let plan = self.plan;
-                let values = self.compare(keys, |wire| plan.truncated(*shift, false, wire))?;
-                self.wire = summed(pools, values.to_vec());
+                let mut values = self.compare(keys, |wire| plan.truncated(*shift, false, wire))?;
+                self.wire = summed(pools, std::mem::take(&mut *values).into());
                 self.guard(plan.guarding(gate), guard, None);
             }
             (Gate::Max { inputs, slots }, ChooserKeys::Compare { values, .. }) => {
@@ -81,7 +81,8 @@ impl<'a, C: Channel> Online<'a, C> {
     }
 
     fn linear(&mut self, inputs: usize, masks: Vec<Masks>) -> Result<(), C::Error> {
-        let (mut masked, mut wire) = (Vec::with_capacity(self.wire.len()), Vec::new());
+        let outputs = masks.iter().map(|masks| masks.shares().len()).sum();
+        let (mut masked, mut wire) = (Vec::with_capacity(self.wire.len()), Wiped::with_capacity(outputs));
         for (masks, image) in masks.into_iter().zip(self.wire.chunks_exact(inputs)) {
             let (of_image, shares) = masks.open(image)?;
             masked.extend(of_image);
@@ -92,7 +93,11 @@ impl<'a, C: Channel> Online<'a, C> {
         Ok(())
     }
 
-    fn compare(&mut self, keys: Comparing, shares: impl Fn(&[u64]) -> Vec<u64>) -> Result<Shares, C::Error> {
+    fn compare(
+        &mut self,
+        keys: Comparing,
+        shares: impl Fn(&[u64]) -> Wiped<u64>,
+    ) -> Result<Shares, C::Error> {
         match keys {
             Comparing::Chose(party) => listen(party, self.channel),
             Comparing::Waits(keys) => {
@@ -108,7 +113,7 @@ impl<'a, C: Channel> Online<'a, C> {
         truncation: Truncation,
         lifts: Lifts,
         following: usize,
-    ) -> Result<(Vec<u64>, Vec<u8>), C::Error> {
+    ) -> Result<(Wiped<u64>, Vec<u8>), C::Error> {
         let lifting = match lifts {
             Lifts::Chose(lifting) => lifting,
             Lifts::Waits(received) => {
@@ -137,8 +142,8 @@ impl<'a, C: Channel> Online<'a, C> {
         }
     }
 
-    /// Opens logits and guards.
-    pub(super) fn logits(mut self) -> Result<Vec<u64>, C::Error> {
+    /// Opens logits and guards. Returns logits, and the images that guards refuse.
+    pub(super) fn logits(mut self) -> Result<(Vec<u64>, Vec<usize>), C::Error> {
         const WHAT: &str = "shares of logits, and what answers guards";
         let (mut waiting, mut message) = (Vec::new(), Vec::new());
         let mut of_guards = 0;
@@ -162,7 +167,7 @@ impl<'a, C: Channel> Online<'a, C> {
         let mut reader = Reader::new(WHAT, bits as usize * self.wire.len(), shares).map_err(Error::from)?;
         let unused = u64::BITS - bits;
         let truncated = self.plan.truncated(shift, false, &self.wire);
-        let logits = truncated.into_iter().map(|share| {
+        let logits = truncated.iter().map(|share| {
             let logit = share.wrapping_add(reader.pop(bits)) & low(bits);
             (((logit << unused) as i64) >> unused) as u64
         });
@@ -175,6 +180,6 @@ impl<'a, C: Channel> Online<'a, C> {
         }
         refused.sort_unstable();
         refused.dedup();
-        if refused.is_empty() { Ok(logits) } else { Err(Error::OutOfRange { images: refused }.into()) }
+        Ok((logits, refused))
     }
 }

@@ -20,14 +20,14 @@ use crate::truncation::Truncation;
 pub(super) struct Online<'a, C> {
     owner: &'a ModelOwner,
     channel: &'a mut C,
-    wire: Vec<u64>,
-    kept: Vec<Vec<u64>>,
+    wire: Wiped<u64>,
+    kept: Vec<Wiped<u64>>,
     /// Keys of guards, and the sums of groups that they are about.
     guards: Vec<(equality::Offerer, Wiped<u64>)>,
 }
 
 impl<'a, C: Channel> Online<'a, C> {
-    pub(super) fn new(owner: &'a ModelOwner, channel: &'a mut C, wire: Vec<u64>) -> Self {
+    pub(super) fn new(owner: &'a ModelOwner, channel: &'a mut C, wire: Wiped<u64>) -> Self {
         Self { owner, channel, wire, kept: Vec::new(), guards: Vec::new() }
     }
 
@@ -41,18 +41,18 @@ impl<'a, C: Channel> Online<'a, C> {
                 let (bits, count) = (plan.ring_bits(), self.wire.len());
                 let message = self.channel.receive(packed_bytes(bits, count))?;
                 let mut inputs = unpack("masked inputs", bits, count, &message)?;
-                for (input, share) in inputs.iter_mut().zip(&self.wire) {
+                for (input, share) in inputs.iter_mut().zip(self.wire.iter()) {
                     *input = input.wrapping_add(*share);
                 }
-                let mut wire = Vec::with_capacity(shares.len() * shape.outputs());
+                let mut wire = Wiped::with_capacity(shares.len() * shape.outputs());
                 for (inputs, shares) in inputs.chunks_exact(shape.inputs()).zip(&shares) {
-                    wire.extend(weights.apply(inputs, shares, bias)?);
+                    wire.extend_from_slice(&weights.apply(inputs, shares, bias)?);
                 }
                 self.wire = wire;
             }
             (Gate::Relu { shift, pools, .. }, OffererKeys::Compare { values: Some(keys), guard }) => {
-                let values = self.compare(keys, &plan.truncated(*shift, true, &self.wire))?;
-                self.wire = summed(pools, values.to_vec());
+                let mut values = self.compare(keys, &plan.truncated(*shift, true, &self.wire))?;
+                self.wire = summed(pools, std::mem::take(&mut *values).into());
                 self.guard(plan.guarding(gate), guard, None);
             }
             (Gate::Max { inputs, slots }, OffererKeys::Compare { values, .. }) => {
@@ -106,7 +106,7 @@ impl<'a, C: Channel> Online<'a, C> {
         &mut self,
         truncation: Truncation,
         offered: Offered<Sender>,
-    ) -> Result<(Vec<u64>, Vec<u8>), C::Error> {
+    ) -> Result<(Wiped<u64>, Vec<u8>), C::Error> {
         let choices = match offered.choices {
             Some(choices) => choices,
             None => self.channel.receive(Truncation::choices_bytes(self.wire.len()))?,

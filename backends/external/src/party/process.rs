@@ -17,11 +17,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use veilbench_api::WorkerFigures;
 
 use crate::error::{ExternalError, says_memory_is_short};
-use crate::figures::Group;
 use crate::isolation::Counters;
-use crate::protocol::{Command, Control, Event, Interruption};
-use crate::strays::Strays;
-use crate::tail::Tail;
+use crate::party::figures::Group;
+use crate::party::protocol::{Command, Control, Event, Interruption};
+use crate::party::strays::Strays;
+use crate::party::tail::Tail;
 
 /// How long a process may take to leave when it was told to, or to say how it ended when its socket closed.
 const GRACE: Duration = Duration::from_millis(500);

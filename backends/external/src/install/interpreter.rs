@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::succeeds;
+use crate::party::process::succeeds;
 
 /// How long a Python may take to say its version: it may be on a cold or a distant disk.
 const PATIENCE: Duration = Duration::from_secs(20);

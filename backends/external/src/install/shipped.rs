@@ -33,7 +33,7 @@ const SYSTEMS: [Shipped; 10] = [
 /// A file by its path below `backends/external`.
 macro_rules! file {
     ($path:literal) => {
-        ($path, include_str!(concat!("../", $path)))
+        ($path, include_str!(concat!("../../", $path)))
     };
 }
 

@@ -138,7 +138,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         fs::create_dir(root.path().join("python")).unwrap();
         let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
-        let manifest = include_str!("../clear-numpy/backend.toml").replace("clear-numpy", "own");
+        let manifest = include_str!("../../clear-numpy/backend.toml").replace("clear-numpy", "own");
         write("systems/own/backend.toml", &manifest);
         write("systems/own/roles.py", "import veilbench_layers\n");
         write("python/veilbench_layers.py", "from veilbench_party import serve\n");
@@ -175,7 +175,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        write("backend.toml", include_str!("../clear-numpy/backend.toml"));
+        write("backend.toml", include_str!("../../clear-numpy/backend.toml"));
         write("lib/deep/model.bin", "one");
         let now = || digest(&Manifest::load(folder.path()).unwrap());
         let first = now();

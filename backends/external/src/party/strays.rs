@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::figures;
 use crate::isolation::Counters;
-use crate::process::MARK;
+use crate::party::figures;
+use crate::party::process::MARK;
 
 /// How often is looked for them, and how often at most when they are ended: what one of them started comes to light when it is gone.
 const LOOK: Duration = Duration::from_millis(2);

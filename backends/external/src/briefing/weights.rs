@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use veilbench_networks::{Network, Op, Parameters, export};
 
+use crate::briefing::npy;
 use crate::error::ExternalError;
-use crate::npy;
 use crate::private_folder::PrivateFolder;
 
 /// The folder; dropped, its files are removed.

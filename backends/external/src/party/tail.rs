@@ -22,7 +22,7 @@ impl Tail {
         Self::keeping(stream, KEPT)
     }
 
-    /// Keeps so many bytes.
+    /// Keeps this many bytes.
     pub(crate) fn keeping(mut stream: impl Read + Send + 'static, most: usize) -> Self {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&kept);

@@ -18,8 +18,8 @@ use veilbench_api::{Exchanged, Link};
 
 use crate::error::ExternalError;
 use crate::isolation;
-use crate::process::finish;
-use crate::tail::Tail;
+use crate::party::process::finish;
+use crate::party::tail::Tail;
 
 const SCRIPT: &str = include_str!("mesh.sh");
 

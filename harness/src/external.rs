@@ -1,5 +1,6 @@
 //! Backends that are folders: those that a user names, and the systems of others that come with the program.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -49,7 +50,7 @@ impl BackendFiles {
     pub(crate) fn add_peers_to(
         &self,
         backends: Vec<Box<dyn Backend>>,
-        installing: Option<&mut Progress>,
+        installing: Option<Installing<'_>>,
         is_chosen: impl Fn(&str) -> bool,
     ) -> Result<Vec<Box<dyn Backend>>, Error> {
         let mut all = self.load()?;
@@ -58,9 +59,9 @@ impl BackendFiles {
                 all.push(shipped(system)?);
             }
         }
-        if let Some(progress) = installing {
+        if let Some(installing) = installing {
             let chosen = all.iter().filter(|system| is_chosen(&system.manifest().name));
-            install_missing(&chosen.collect::<Vec<_>>(), progress);
+            install_missing(&chosen.collect::<Vec<_>>(), installing);
         }
         join(backends, all)
     }
@@ -78,22 +79,32 @@ fn join(mut backends: Vec<Box<dyn Backend>>, more: Vec<External>) -> Result<Vec<
     Ok(backends)
 }
 
-/// Installs what is missing, after saying of all of it how large it is. One that fails is a row later, which says why.
-fn install_missing(systems: &[&External], progress: &mut Progress) {
+/// Who is told of installs, and whether the user wants to stop.
+pub(crate) type Installing<'a> = (&'a mut Progress, &'a dyn Fn() -> bool);
+
+/// Installs what is missing, after saying of all of it how large it is. One that fails is a row later, which says why. Ends before the
+/// next one if the user wants to stop.
+fn install_missing(systems: &[&External], (progress, stop): Installing<'_>) {
     let missing: Vec<&External> = systems.iter().copied().filter(|system| !system.is_installed()).collect();
     for system in &missing {
         let text = format!("{} is not installed: it {}", system.manifest().name, amount(system));
         progress.tell(&Event::Note { text: &text });
     }
-    let installs = || missing.iter().filter_map(|system| system.manifest().install.as_ref());
-    let sum = |size: fn(&Install) -> Option<u32>| installs().filter_map(size).fold(0, u32::saturating_add);
     if missing.len() > 1 {
-        let (download, disk) = (sum(|install| install.download_mb), sum(|install| install.disk_mb));
+        let [download, disk] = sums(&missing);
         let count = missing.len();
         let text = format!("installing {count} systems downloads {download} MB and takes {disk} MB on disk");
         progress.tell(&Event::Note { text: &text });
     }
-    for system in missing {
+    for (at, system) in missing.iter().enumerate() {
+        if stop() {
+            let text = format!("stopped: {} systems are not installed", missing.len() - at);
+            return progress.tell(&Event::Note { text: &text });
+        }
+        // One that shares its environment with an earlier one may be there by now.
+        if system.is_installed() {
+            continue;
+        }
         let name = &system.manifest().name;
         progress.tell(&Event::Note { text: &format!("installing {name}") });
         let installed =
@@ -104,10 +115,30 @@ fn install_missing(systems: &[&External], progress: &mut Progress) {
     }
 }
 
-/// What it takes to install a backend, and where it goes.
+/// Megabytes that systems download and take on disk; of those that share an environment, once.
+fn sums(systems: &[&External]) -> [u32; 2] {
+    let by_place: BTreeMap<&Path, &Install> = systems
+        .iter()
+        .filter_map(|system| Some((system.environment(), system.manifest().install.as_ref()?)))
+        .collect();
+    let sum = |size: fn(&Install) -> Option<u32>| {
+        by_place.values().filter_map(|install| size(install)).fold(0, u32::saturating_add)
+    };
+    [sum(|install| install.download_mb), sum(|install| install.disk_mb)]
+}
+
+/// What it takes to install a backend, where it goes and under which licence it comes.
 pub(crate) fn amount(system: &External) -> String {
     let amount = system.manifest().install.as_ref().map(|install| install.amount());
-    format!("{}, into {}", amount.unwrap_or_else(|| "needs nothing".into()), system.environment().display())
+    let amount = amount.unwrap_or_else(|| "needs nothing".into());
+    format!("{amount}, into {}, under {}", system.environment().display(), licence(system))
+}
+
+/// A backend's licence, and what its users have to know of it.
+pub(crate) fn licence(system: &External) -> String {
+    let manifest = system.manifest();
+    let note = manifest.licence_note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+    format!("the licence {}{note}", manifest.licence)
 }
 
 /// Reads a backend by its folder, its file or the name of a system that comes with the program.
@@ -162,4 +193,46 @@ pub(crate) fn note_external(planned: &PlannedCell<'_>, run: &mut Run) {
     let known = run.external.entry(planned.cell.backend.clone()).or_default();
     let version = version.or_else(|| known.version.take());
     *known = ExternalRecord { files_sha256: origin.files_sha256, version };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A backend whose installation leaves a file.
+    fn system(root: &Path, name: &str) -> External {
+        let folder = root.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let text = include_str!("../../backends/external/tests/fixtures/faulty/backend.toml");
+        let text = text.replace("name = \"faulty\"", &format!("name = \"{name}\""));
+        let install = "[install]\nneeds = \"a shell\"\nenvironment = \"shared\"\ndownload_mb = 3\ndisk_mb = 7\n\
+                       commands = [[\"/bin/sh\", \"-c\", \"echo once >> '{environment}/made'\"]]\n";
+        fs::write(folder.join(MANIFEST), format!("{text}\n{install}")).unwrap();
+        External::load(&folder, &root.join("environments")).unwrap()
+    }
+
+    #[test]
+    fn nothing_more_is_installed_when_the_user_wants_to_stop() {
+        let root = tempfile::tempdir().unwrap();
+        let system = system(root.path(), "one");
+        install_missing(&[&system], (&mut Progress::new(false), &|| true));
+        assert!(!system.is_installed());
+        install_missing(&[&system], (&mut Progress::new(false), &|| false));
+        assert!(system.is_installed());
+    }
+
+    #[test]
+    fn an_environment_that_two_share_is_made_once_and_its_size_counts_once() {
+        let root = tempfile::tempdir().unwrap();
+        let systems = [system(root.path(), "one"), system(root.path(), "two")];
+        let both: Vec<&External> = systems.iter().collect();
+        assert_eq!(sums(&both), [3, 7]);
+        assert!(amount(both[0]).contains("under the licence MIT OR Apache-2.0"), "{}", amount(both[0]));
+        install_missing(&both, (&mut Progress::new(false), &|| false));
+        assert!(both.iter().all(|system| system.is_installed()));
+        let made = fs::read_to_string(root.path().join("environments/shared/made")).unwrap();
+        assert_eq!(made, "once\n");
+    }
 }

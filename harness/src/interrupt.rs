@@ -1,12 +1,17 @@
 //! Ctrl-C and its like: noted from the start, acted on between and within sessions.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::error::Error;
+
+/// How long a signal that has come may take to be seen.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The runtime sessions are supervised on, and whether the user wants to stop.
 pub(crate) struct Interrupt {
@@ -42,6 +47,14 @@ impl Interrupt {
             sender.closed().await;
         });
         Ok(Self { runtime, stop })
+    }
+
+    /// Whether the user wants to stop.
+    pub(crate) fn is_due(&self) -> bool {
+        let asked = |mut stop: watch::Receiver<bool>| async move {
+            timeout(LOOK, stop.wait_for(|stop| *stop)).await.is_ok_and(|stop| stop.is_ok())
+        };
+        self.supervise(asked)
     }
 
     /// Runs `work` to its end; it looks at the receiver by itself.

@@ -16,12 +16,11 @@ use veilbench_networks::Architecture;
 use veilbench_results::Cell;
 
 use crate::error::Error;
-use crate::external::BackendFiles;
+use crate::external::{BackendFiles, Installing};
 use crate::matrix::choices::Choice;
 use crate::matrix::counts::Counts;
 use crate::matrix::profile::{Profile, TWIN};
 use crate::matrix::select::Selection;
-use crate::progress::Progress;
 use crate::record::provenance;
 use crate::workload::own::OwnOptions;
 use crate::workload::{Draw, Workload};
@@ -85,14 +84,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Options {
     /// Adds to the backends those that the user or the profile names. Under the profile for systems of others, those that
-    /// are missing are installed if there is somebody to tell of it.
+    /// are missing are installed if there is somebody to tell of it, until the user wants to stop.
     ///
     /// # Errors
     /// If one cannot be read, or has the name of another.
     pub(crate) fn with_external(
         &self,
         backends: Vec<Box<dyn Backend>>,
-        installing: Option<&mut Progress>,
+        installing: Option<Installing<'_>>,
     ) -> Result<Vec<Box<dyn Backend>>, Error> {
         match self.profile {
             Profile::Peers => {

@@ -8,7 +8,6 @@ pub(crate) mod launched;
 pub(crate) mod machine_watch;
 pub(crate) mod memory;
 pub(crate) mod party;
-pub(crate) mod private_folder;
 pub(crate) mod process;
 pub(crate) mod remote;
 mod stepping;
@@ -384,6 +383,10 @@ impl Parties {
                             gone.insert(index);
                         }
                     }
+                    Ok(Some((index, PartyEvent::Said(Event::Failed(reason))))) => {
+                        report.causes.push((self.processes[index].role.clone(), reason.text));
+                        gone.insert(index);
+                    }
                     Ok(Some((index, PartyEvent::Silent(_)))) => {
                         gone.insert(index);
                     }
@@ -416,6 +419,9 @@ impl Parties {
             report.memory_short |= errors.contains("memory allocation of");
             let status = exit.usage.status;
             report.killed |= exit.by_itself && status.signal() == Some(Signal::KILL.as_raw());
+            if report.causes.iter().any(|(known, _)| *known == role) {
+                continue;
+            }
             if exit.by_itself && !status.success() {
                 let last = errors.lines().find(|line| !line.is_empty()).map(|line| format!(": {line}"));
                 report.causes.push((role, format!("ended by {status}{}", last.unwrap_or_default())));

@@ -142,6 +142,14 @@ pub trait Party: Send {
     fn workers(&self) -> Option<WorkerFigures> {
         None
     }
+
+    /// The session is over: ends what works for this party. Called once, after the last phase.
+    ///
+    /// # Errors
+    /// If that is not how a session of this backend ends: the session's answers are then not to be relied upon.
+    fn leave(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// What the role that holds the images gets of a batch.

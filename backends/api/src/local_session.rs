@@ -167,7 +167,7 @@ impl<'a> LocalSession<'a> {
                     Some(Answers::Labels(labels)) => outcome.labels.push(labels),
                 }
             }
-            Ok(())
+            runner.leave()
         };
         let error = run_phases().err();
         outcome.error = error;

@@ -197,6 +197,14 @@ impl PartyRunner {
         self.party.traffic()
     }
 
+    /// The session is over.
+    ///
+    /// # Errors
+    /// Those of [`Party::leave`].
+    pub fn leave(&mut self) -> Result<(), Error> {
+        self.party.leave()
+    }
+
     /// What [other processes](Party::workers) have used so far that work for the party.
     pub fn workers(&self) -> Option<WorkerFigures> {
         self.party.workers()

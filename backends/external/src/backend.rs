@@ -33,19 +33,20 @@ pub struct External {
     /// Why it is not installed, if that was tried.
     pub(crate) trouble: Mutex<Option<String>>,
     sha256: OnceLock<String>,
-    /// What the `version` command of a backend without anything to install prints, asked once.
-    pub(crate) version: OnceLock<Option<String>>,
+    /// What the `version` command prints, asked once, or how it failed.
+    pub(crate) version: Mutex<Option<Result<Option<String>, String>>>,
 }
 
 impl External {
-    /// Reads `backend.toml` of a folder. What [`install`](Self::install) makes goes to a folder of the backend's name in
-    /// `environments`.
+    /// Reads `backend.toml` of a folder. What [`install`](Self::install) makes goes to a folder in `environments`, of the backend's
+    /// name or of the one that its manifest gives.
     ///
     /// # Errors
     /// [`ManifestError`], by field, if the manifest is not one.
     pub fn load(folder: &Path, environments: &Path) -> Result<Self, ManifestError> {
         let manifest = Manifest::load(folder)?;
-        let environment = environments.join(&manifest.name);
+        let shared = manifest.install.as_ref().and_then(|install| install.environment.as_ref());
+        let environment = environments.join(shared.unwrap_or(&manifest.name));
         // Options are `'static` in the trait, and a program loads each backend once.
         let settings: Vec<Setting> = manifest
             .options
@@ -64,7 +65,7 @@ impl External {
             environment,
             trouble: Mutex::new(None),
             sha256: OnceLock::new(),
-            version: OnceLock::new(),
+            version: Mutex::new(None),
         })
     }
 
@@ -122,8 +123,16 @@ impl External {
     fn how_to_install(&self) -> String {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let amount = self.manifest.install.as_ref().map_or_else(String::new, Install::amount);
+        let licence =
+            self.manifest.licence_note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
         let tried = trouble.as_ref().map_or_else(String::new, |why| format!("; it was tried: {why}"));
-        format!("not installed: `veilbench backends install {}` does it ({amount}){tried}", self.called)
+        let broken = if self.is_made() { self.installed_version().err() } else { None };
+        let broken =
+            broken.map_or_else(String::new, |why| format!(", as its version cannot be asked: {why}"));
+        let called = &self.called;
+        format!(
+            "not installed{broken}: `veilbench backends install {called}` does it ({amount}{licence}){tried}"
+        )
     }
 
     /// Returns the network that its parties have under a link profile, or why there is none for them.
@@ -265,7 +274,7 @@ impl Backend for External {
             "licence": self.manifest.licence,
             "bytes": self.manifest.bytes.as_str(),
             "network": network.name(),
-            "version": self.installed_version(),
+            "version": self.installed_version().ok().flatten(),
             FILES: self.sha256(),
         });
         let notes = self.manifest.licence_note.iter().chain(&self.manifest.citation).cloned().collect();

@@ -6,6 +6,14 @@ use std::path::PathBuf;
 /// Words of an error that say a party had no memory left.
 pub const MEMORY_SHORT: &str = "the party is out of memory";
 
+/// How systems say that they got no memory: C++, PyTorch, and the C library of others.
+const SHORT_OF_MEMORY: [&str; 3] = ["std::bad_alloc", "can't allocate memory", "Cannot allocate memory"];
+
+/// Whether what a party said before it ended or gave up is that it had no memory left.
+pub(crate) fn says_memory_is_short(words: &str) -> bool {
+    SHORT_OF_MEMORY.iter().any(|known| words.contains(known))
+}
+
 /// Words of an error that say somebody killed a party's process: the kernel, where memory was short.
 pub const KILLED: &str = "signal: 9 (SIGKILL)";
 
@@ -165,6 +173,24 @@ pub enum ExternalError {
     Network {
         /// Packets and connections for which there was no way.
         attempts: u64,
+    },
+    /// Something went wrong, and something was sent to an address outside before.
+    #[error("{what}; before that {}", ExternalError::Network { attempts: *attempts })]
+    AfterNetwork {
+        /// What went wrong.
+        what: String,
+        /// Packets and connections for which there was no way.
+        attempts: u64,
+    },
+    /// The party ended, and processes that it had started did not.
+    #[error(
+        "the party left {} processes behind ({}), which were ended: a role ends what it starts, and waits for it",
+        names.len(),
+        names.join(", ")
+    )]
+    LeftBehind {
+        /// Their names.
+        names: Vec<String>,
     },
     /// The party had no memory left.
     #[error("{MEMORY_SHORT}: {0}")]

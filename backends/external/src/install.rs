@@ -4,7 +4,7 @@ pub(crate) mod digest;
 mod interpreter;
 pub(crate) mod shipped;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ use crate::party::tail::Tail;
 /// not whole.
 const RECEIPT: &str = ".installed";
 
-/// What the system said of itself when it was installed.
-const VERSION: &str = ".version";
+/// Behind the environment's name, the file that is locked while it is made.
+const LOCK: &str = "lock";
 
 /// How long the `version` command may take: it loads large libraries from a cold disk.
 const VERSION_PATIENCE: Duration = Duration::from_secs(60);
@@ -33,12 +33,14 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_VERSION: usize = 1 << 16;
 
 impl External {
-    /// Returns whether what the backend needs is there, made by the commands its manifest has now.
+    /// Returns whether what the backend needs is there: made by the commands its manifest has now, and able to say its version.
     pub fn is_installed(&self) -> bool {
-        match &self.manifest().install {
-            None => true,
-            Some(_) => fs::read_to_string(self.receipt_file()).is_ok_and(|made_by| made_by == self.receipt()),
-        }
+        self.manifest().install.is_none() || (self.is_made() && self.installed_version().is_ok())
+    }
+
+    /// Whether the commands that the manifest has now have run to their end.
+    pub(crate) fn is_made(&self) -> bool {
+        fs::read_to_string(self.receipt_file()).is_ok_and(|made_by| made_by == self.receipt())
     }
 
     /// Runs the manifest's install commands, unless they have run; every line they print goes to `progress`. What an
@@ -55,29 +57,59 @@ impl External {
 
     fn make(&self, progress: &mut dyn FnMut(&str)) -> Result<(), InstallError> {
         let Some(install) = &self.manifest().install else { return Ok(()) };
-        if self.is_installed() {
-            return Ok(());
-        }
         let folder = self.environment().to_owned();
         let at = |path: PathBuf| move |source| InstallError::Folder { path, source };
-        if self.receipt_file().exists() {
-            fs::remove_dir_all(&folder).map_err(at(folder.clone()))?;
+        let _held = self.hold(progress)?;
+        // Another process may have made it meanwhile.
+        match self.is_made().then(|| self.version()) {
+            Some(Ok(version)) => {
+                self.note(Some(Ok(version)));
+                return Ok(());
+            }
+            // It may be only the machine that is slow.
+            Some(Err(InstallError::Slow { .. })) => {}
+            _ if self.receipt_file().exists() => fs::remove_dir_all(&folder).map_err(at(folder.clone()))?,
+            _ => {}
         }
+        self.note(None);
         fs::create_dir_all(&folder).map_err(at(folder.clone()))?;
         for command in &install.commands {
             self.run(&self.resolve(command), &install.hint(), progress)?;
         }
-        let version = self.version()?.unwrap_or_default();
-        fs::write(self.version_file(), version).map_err(at(self.version_file()))?;
-        fs::write(self.receipt_file(), self.receipt()).map_err(at(self.receipt_file()))
+        let version = self.version()?;
+        fs::write(self.receipt_file(), self.receipt()).map_err(at(self.receipt_file()))?;
+        self.note(Some(Ok(version)));
+        Ok(())
     }
 
-    /// Returns what the `version` command printed when it was installed, or prints if there is nothing to install.
-    pub(crate) fn installed_version(&self) -> Option<String> {
-        match &self.manifest().install {
-            Some(_) => fs::read_to_string(self.version_file()).ok().filter(|version| !version.is_empty()),
-            None => self.version.get_or_init(|| self.version().ok().flatten()).clone(),
-        }
+    /// Takes the environment for this process, after waiting for another that makes it.
+    fn hold(&self, progress: &mut dyn FnMut(&str)) -> Result<File, InstallError> {
+        let mut name = self.environment().as_os_str().to_owned();
+        name.push(".");
+        name.push(LOCK);
+        let path = PathBuf::from(name);
+        let mut hold = || {
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            let lock = File::create(&path)?;
+            if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+                progress("another process installs it: waiting for that");
+            }
+            lock.lock().map(|()| lock)
+        };
+        hold().map_err(|source| InstallError::Folder { path: path.clone(), source })
+    }
+
+    /// Returns what the `version` command prints, asked once; `None` if there is no such command.
+    ///
+    /// # Errors
+    /// Those of [`version`](Self::version), as text.
+    pub(crate) fn installed_version(&self) -> Result<Option<String>, String> {
+        let mut known = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_with(|| self.version().map_err(|error| error.to_string())).clone()
+    }
+
+    fn note(&self, version: Option<Result<Option<String>, String>>) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
     }
 
     /// Returns what the manifest's `version` command prints: the receipt of what was measured. `None` if there is no such
@@ -164,10 +196,6 @@ impl External {
             status: status.to_string(),
             output: complaints.unwrap_or(output),
         })
-    }
-
-    fn version_file(&self) -> PathBuf {
-        self.environment().join(VERSION)
     }
 
     fn receipt_file(&self) -> PathBuf {

@@ -25,9 +25,11 @@ mod install;
 mod isolation;
 mod manifest;
 mod party;
+mod private_folder;
 
 pub use backend::External;
 pub use error::{ExternalError, InstallError, KILLED, MEMORY_SHORT, ManifestError};
 pub use install::shipped::Shipped;
 pub use manifest::{ImageSeconds, Install, Limits, Manifest, ManifestRole, OPERATORS};
 pub use party::protocol::PROTOCOL_VERSION;
+pub use private_folder::PrivateFolder;

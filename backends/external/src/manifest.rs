@@ -240,6 +240,8 @@ pub struct Install {
     pub download_mb: Option<u32>,
     /// Megabytes that it takes when it is installed.
     pub disk_mb: Option<u32>,
+    /// Name of the environment, which backends that need the same may share; the backend's own name unless it is given.
+    pub environment: Option<String>,
     /// Commands, run one after the other in the backend's folder.
     pub commands: Vec<Vec<String>>,
 }
@@ -323,6 +325,11 @@ impl Manifest {
             if install.needs.trim().is_empty() {
                 return fault("install.needs", "must say what has to be on the machine".into());
             }
+            if let Some(name) = install.environment.as_ref().filter(|name| !is_folder_name(name)) {
+                let reason =
+                    format!("`{name}` is not lower-case letters, digits, dashes and dots, a letter first");
+                return fault("install.environment", reason);
+            }
             if let Some(reason) = install.commands.iter().find_map(|command| command_fault(command)) {
                 return fault("install.commands", reason);
             }
@@ -398,6 +405,11 @@ impl Manifest {
         }
         None
     }
+}
+
+/// Whether a text is usable as the name of a folder, as `spu-0.9.5`.
+fn is_folder_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase()) && plain(&text.replace('.', "-"))
 }
 
 /// Whether a text is usable as a name in files and on command lines.

@@ -3,6 +3,7 @@
 mod figures;
 pub(crate) mod process;
 pub(crate) mod protocol;
+mod strays;
 pub(crate) mod tail;
 
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::backend::External;
 use crate::briefing::Briefing;
 use crate::briefing::architecture::describe;
 use crate::briefing::weights::WeightFiles;
-use crate::error::ExternalError;
+use crate::error::{ExternalError, says_memory_is_short};
 use crate::isolation::mesh::{self, Mesh};
 use crate::isolation::{self, Network};
 use crate::manifest::Limits;
@@ -100,17 +101,13 @@ impl ExternalParty {
             threads: context.job.threads,
             hint: &hint,
             wrapper: &wrapper,
+            private: weights.as_ref().map(|files| files.folder.path()),
         };
         let limits = manifest.limits;
         let began = Instant::now();
         let mut process = PartyProcess::start(&start).map_err(failed)?;
-        match process.receive(limits.start()).map_err(failed)? {
-            Event::Hello { protocol: PROTOCOL_VERSION } => {}
-            Event::Hello { protocol } => {
-                return Err(failed(ExternalError::Version { theirs: protocol, ours: PROTOCOL_VERSION }));
-            }
-            other => return Err(out_of_turn(&other, "hello")),
-        }
+        let greeted = greet(&mut process, limits.start());
+        with_attempts(&process, greeted)?;
         context.recorder.add("start", nanoseconds(began.elapsed()));
         let briefing = Briefing {
             protocol: PROTOCOL_VERSION,
@@ -127,7 +124,8 @@ impl ExternalParty {
             }),
             weights: weights.as_ref().map(|files| &files.paths),
         };
-        process.send(&Command::Brief(Box::new(briefing)), &[], limits.silence()).map_err(failed)?;
+        let briefed = process.send(&Command::Brief(Box::new(briefing)), &[], limits.silence());
+        with_attempts(&process, briefed.map_err(failed))?;
         let mut party = Self {
             process,
             links,
@@ -153,11 +151,8 @@ impl ExternalParty {
         payload: &[u8],
         due: &Logits,
     ) -> Result<Option<Tensor>, Error> {
-        let result =
-            self.serve(command, payload, due).and_then(|logits| match self.process.network_attempts() {
-                0 => Ok(logits),
-                attempts => Err(failed(ExternalError::Network { attempts })),
-            });
+        let served = self.serve(command, payload, due);
+        let result = with_attempts(&self.process, served);
         if result.is_err() {
             self.process.end(Duration::ZERO);
         }
@@ -298,6 +293,7 @@ impl ExternalParty {
                 let what = format!("images {images:?} of a batch of {} are out of range", self.images);
                 failed(ExternalError::Protocol(what))
             }
+            None if says_memory_is_short(&reason) => failed(ExternalError::OutOfMemory(reason)),
             None => failed(ExternalError::Failed(reason)),
         }
     }
@@ -335,6 +331,41 @@ impl Party for ExternalParty {
     fn workers(&self) -> Option<WorkerFigures> {
         Some(self.process.figures())
     }
+
+    fn leave(&mut self) -> Result<(), Error> {
+        let names: Vec<String> = self.process.leave().into_iter().map(str::to_owned).collect();
+        let left = if names.is_empty() { Ok(()) } else { Err(failed(ExternalError::LeftBehind { names })) };
+        with_attempts(&self.process, left)
+    }
+}
+
+/// Takes the first message of a process.
+fn greet(process: &mut PartyProcess, limit: Duration) -> Result<(), Error> {
+    match process.receive(limit).map_err(failed)? {
+        Event::Hello { protocol: PROTOCOL_VERSION } => Ok(()),
+        Event::Hello { protocol } => {
+            Err(failed(ExternalError::Version { theirs: protocol, ours: PROTOCOL_VERSION }))
+        }
+        other => Err(out_of_turn(&other, "hello")),
+    }
+}
+
+/// Adds to a result what the party's process tried to reach, which is an error by itself.
+fn with_attempts<T>(process: &PartyProcess, result: Result<T, Error>) -> Result<T, Error> {
+    let attempts = process.network_attempts();
+    if attempts == 0 {
+        return result;
+    }
+    let tried = |what| ExternalError::AfterNetwork { what, attempts };
+    Err(match result {
+        Ok(_) => failed(ExternalError::Network { attempts }),
+        Err(Error::OutOfRange { images, reason }) => {
+            Error::OutOfRange { images, reason: tried(reason).to_string() }
+        }
+        Err(Error::Answer(reason)) => Error::Answer(tried(reason).to_string()),
+        Err(Error::Engine { source, .. }) => failed(tried(source.to_string())),
+        Err(other) => failed(tried(other.to_string())),
+    })
 }
 
 /// A party's clock is this machine's: a phase lies between the command and the word that it is done.

@@ -52,6 +52,11 @@ fn values_that_cannot_be_are_refused_by_field() {
         ("key = \"fault\"", "key = \"the fault\"", "options.the fault.key"),
         ("\"chatter\"", "\"none\"", "options.fault.values"),
         ("licence = ", "tolerance = -1.0\nlicence = ", "tolerance"),
+        (
+            "licence = ",
+            "install = { needs = \"a\", commands = [], environment = \"../a\" }\nlicence = ",
+            "install.environment",
+        ),
         ("licence = ", "security_bits = 0\nlicence = ", "security_bits"),
     ];
     for (from, to, word) in cases {

@@ -135,6 +135,8 @@ fn every_misbehaviour_is_an_error_that_says_so() {
         ("segfault", "ended with signal: 11"),
         ("killed", KILLED),
         ("memory", "the party is out of memory"),
+        ("memory-of-cpp", "the party is out of memory: the party's process ended with signal: 6"),
+        ("memory-of-torch", "the party is out of memory: RuntimeError: DefaultCPUAllocator"),
     ];
     for (fault, word) in cases {
         let folder = faulty("");
@@ -152,21 +154,71 @@ fn every_misbehaviour_is_an_error_that_says_so() {
     }
 }
 
-#[test]
-fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_network() {
-    let folder = faulty("");
-    let backend = External::load(folder.path(), folder.path()).unwrap();
+/// Whether parties have no network here.
+fn is_isolated(folder: &Path) -> bool {
+    let backend = External::load(folder, folder).unwrap();
     let network = network();
     let plan = backend.plan(&network.architecture, &LocalSession::new(&backend, &network, 2).job).unwrap();
-    let (done, _) = session(folder.path(), "phones-home");
-    if plan.parameters["network"] == "none" {
-        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
-        assert!(error.contains("tried to reach the network"), "{error}");
-    } else {
+    let isolated = plan.parameters["network"] == "none";
+    if !isolated {
         eprintln!("skipped: this machine allows no network namespaces");
+    }
+    isolated
+}
+
+#[test]
+fn an_attempt_to_reach_somebody_outside_is_an_error_where_parties_have_no_network() {
+    let of_6 = Path::new("/proc/net/if_inet6").exists()
+        && ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].iter().any(|path| Path::new(path).exists());
+    let cases = [
+        ("phones-home", "running an external party: the party tried to reach the network (1 times)"),
+        ("phones-home-over-ipv6", "the party tried to reach the network (1 times)"),
+        ("asks-for-a-name", "the party tried to reach the network (1 times)"),
+        (
+            "phones-home-and-crashes",
+            "status: 3: cannot fetch it; before that the party tried to reach the network",
+        ),
+        ("phones-home-at-the-end", "the party tried to reach the network (1 times)"),
+    ];
+    for (fault, words) in cases {
+        let folder = faulty("");
+        if !is_isolated(folder.path()) {
+            return;
+        }
+        let (done, _) = session(folder.path(), fault);
+        if fault == "phones-home-over-ipv6" && !of_6 {
+            eprintln!("skipped: no IPv6, or no `ip` to bring up loopback for it");
+            continue;
+        }
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains(words), "{fault}: {error}");
+        assert_gone(&noted(folder.path()));
+    }
+}
+
+#[test]
+fn no_way_leads_out_of_a_partys_network() {
+    let folder = faulty("");
+    // Out of the machine's own network there is nowhere to go.
+    if is_isolated(folder.path()) {
+        let (done, _) = session(folder.path(), "leaves-the-network");
         assert_answered(&done);
     }
-    assert_gone(&noted(folder.path()));
+}
+
+#[test]
+fn a_party_that_ends_well_and_leaves_processes_behind_is_an_error_and_they_are_ended() {
+    for fault in ["leaves-a-child", "leaves-a-daemon"] {
+        let folder = faulty("");
+        let (done, took) = session(folder.path(), fault);
+        let error = done[1].error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains("left 1 processes behind (sleep)"), "{fault}: {error}");
+        assert!(done[0].error.is_none() && done[0].logits.len() == 1, "{fault}: {:?}", done[0].error);
+        assert!(took < Duration::from_secs(15), "{fault}: took {took:?}");
+        let pids = noted(folder.path());
+        assert_eq!(pids.len(), 3, "{fault}");
+        assert_gone(&pids);
+    }
 }
 
 #[test]
@@ -283,6 +335,45 @@ fn what_is_not_installed_is_refused_by_the_plan_with_what_it_needs() {
 }
 
 #[test]
+fn a_system_that_cannot_say_its_version_any_more_is_not_installed_until_it_is_made_anew() {
+    let folder = faulty("");
+    let manifest = folder.path().join("backend.toml");
+    let asked = "version = [\"/bin/sh\", \"-c\", \"cat '{environment}/lib'\"]\n";
+    let install = "[install]\nneeds = \"a shell\"\nenvironment = \"a-1.0\"\n\
+                   commands = [[\"/bin/sh\", \"-c\", \"sleep 0.5; echo one >> '{environment}/lib'\"]]\n";
+    let text = fs::read_to_string(&manifest).unwrap();
+    let text = text.replacen("licence = ", &format!("{asked}licence = "), 1);
+    fs::write(&manifest, format!("{text}\n{install}")).unwrap();
+    let environments = tempfile::tempdir().unwrap();
+    let load = || External::load(folder.path(), environments.path()).unwrap();
+    // Two at once: the second waits and finds it made.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| load().install(|_| {}).unwrap());
+        }
+    });
+    let network = network();
+    let version = |backend: &External| {
+        let job = LocalSession::new(backend, &network, 2).job;
+        backend.plan(&network.architecture, &job).map(|plan| plan.parameters["version"].clone())
+    };
+    assert_eq!(version(&load()).unwrap(), "one");
+    // What is there is asked, and not what was written down when it was installed.
+    fs::write(environments.path().join("a-1.0/lib"), "two").unwrap();
+    assert_eq!(version(&load()).unwrap(), "two");
+    fs::remove_file(environments.path().join("a-1.0/lib")).unwrap();
+    let broken = load();
+    assert!(!broken.is_installed());
+    let refused = version(&broken).unwrap_err();
+    assert!(
+        refused.reason.contains("its version cannot be asked") && refused.reason.contains("lib"),
+        "{refused}"
+    );
+    broken.install(|_| {}).unwrap();
+    assert_eq!(version(&broken).unwrap(), "one");
+}
+
+#[test]
 fn an_interpreter_that_no_machine_has_is_named_with_what_is_needed() {
     let folder = faulty("");
     let manifest = folder.path().join("backend.toml");
@@ -326,4 +417,10 @@ fn parties_do_not_outlive_a_harness_that_is_killed() {
     harness.kill().unwrap();
     harness.wait().unwrap();
     assert_gone(&pids);
+    let weights = PathBuf::from(fs::read_to_string(folder.path().join("weights")).unwrap());
+    let until = Instant::now() + Duration::from_secs(5);
+    while weights.parent().unwrap().exists() {
+        assert!(Instant::now() < until, "{} is left", weights.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -65,7 +65,12 @@ impl Backends {
             writeln!(out, "{name}  ({})", technology.name())?;
             writeln!(out, "  {summary}")?;
             writeln!(out, "  threat model: {}", protection.label)?;
-            writeln!(out, "  licence: {}; {}", external.manifest().licence, state(&external))?;
+            let state = state(&external);
+            if external.is_installed() {
+                writeln!(out, "  {state}, under {}", external::licence(&external))?;
+            } else {
+                writeln!(out, "  {state}")?;
+            }
         }
         Ok(EXIT_OK)
     }

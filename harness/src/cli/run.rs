@@ -62,7 +62,8 @@ impl Run {
             });
         }
         self.warn_of_the_machine(&mut progress);
-        let backends = &self.options.with_external(backends, Some(&mut progress))?;
+        let backends =
+            &self.options.with_external(backends, Some((&mut progress, &|| interrupt.is_due())))?;
         let (options, hosts) = self.place(backends, &interrupt)?;
         let workspace = Workspace::prepare(backends, &options, Purpose::Measure, &mut progress)?;
         let mut cells = workspace.cells(backends, &options)?;

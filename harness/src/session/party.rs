@@ -148,6 +148,7 @@ fn follow(backends: &[Box<dyn Backend>], control: &mut Control) -> Result<(), Pa
             }
             Command::Leave => {
                 let workers = runner.workers();
+                runner.leave()?;
                 drop(runner);
                 let mut figures = status.map(ProcessStatus::figures).unwrap_or_default();
                 // Of a party that has its work done by others, theirs is the memory that is needed.

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use veilbench_api::Backend;
 use veilbench_datasets::{ImageSet, Loaded, OwnData, Split, Store, load_or_sample};
+use veilbench_external::PrivateFolder;
 
 use crate::error::Error;
 use crate::matrix::select::Axis;
 use crate::matrix::{Options, PlannedCell, cells};
 use crate::progress::{Event, Progress};
-use crate::session::private_folder::PrivateFolder;
 use crate::workload::model::Model;
 use crate::workload::own;
 use crate::workload::{Workload, WorkloadError};

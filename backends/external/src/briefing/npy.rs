@@ -1,15 +1,19 @@
 //! The `.npy` format, version 1.0, for one array of little-endian `f32` in C order (NumPy Enhancement Proposal 1).
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Bytes before the array begins are a multiple of this.
 const ALIGNMENT: usize = 64;
 
+/// Files are for the user alone.
+pub(crate) const MODE: u32 = 0o600;
+
 /// Writes an array of `shape` to a new file.
 pub(crate) fn write(path: &Path, shape: &[usize], values: &[f32]) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create_new(path)?);
+    let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?);
     file.write_all(&header(shape))?;
     for value in values {
         file.write_all(&value.to_le_bytes())?;

@@ -1,19 +1,22 @@
 //! The network as files for the party that holds the weights: one ONNX file, and the parameters of each layer as `.npy`.
 //!
-//! They are in a folder that only the user can enter, and are gone with the session.
+//! They are in a folder that only the user can enter and are gone with the session: removed by this process, by the watchdog if this
+//! process is killed, and by the next session if that is killed too.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tempfile::TempDir;
 use veilbench_networks::{Network, Op, Parameters, export};
 
 use crate::briefing::npy;
 use crate::error::ExternalError;
+use crate::private_folder::PrivateFolder;
 
 /// The folder; dropped, its files are removed.
 pub(crate) struct WeightFiles {
-    _folder: TempDir,
+    pub(crate) folder: PrivateFolder,
     pub(crate) paths: WeightPaths,
 }
 
@@ -40,16 +43,16 @@ struct LayerFiles {
 impl WeightFiles {
     pub(crate) fn write(network: &Network) -> Result<Self, ExternalError> {
         let failed = |error: &dyn std::fmt::Display| ExternalError::Weights(error.to_string());
-        let folder =
-            tempfile::Builder::new().prefix("veilbench-party-").tempdir().map_err(|error| failed(&error))?;
+        let folder = PrivateFolder::new().map_err(|error| failed(&error))?;
         let onnx = folder.path().join("network.onnx");
         export::write(network, &onnx).map_err(|error| failed(&error))?;
+        fs::set_permissions(&onnx, Permissions::from_mode(npy::MODE)).map_err(|error| failed(&error))?;
         let layers = network.architecture.layers.iter().zip(&network.parameters).enumerate();
         let layers = layers
             .map(|(index, (layer, parameters))| files(folder.path(), index, &layer.op, parameters))
             .collect::<Result<_, _>>()
             .map_err(|error| failed(&error))?;
-        Ok(Self { _folder: folder, paths: WeightPaths { onnx, layers } })
+        Ok(Self { folder, paths: WeightPaths { onnx, layers } })
     }
 }
 
@@ -79,4 +82,25 @@ fn files(folder: &Path, index: usize, op: &Op, parameters: &Parameters) -> std::
         },
         _ => LayerFiles::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use veilbench_api::conformance::test_networks;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_enter_the_folder_or_read_a_file() {
+        let written = WeightFiles::write(&test_networks::all().remove(0)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(written.folder.path()), 0o700);
+        let files = written.paths.layers.iter().flat_map(|files| [&files.weights, &files.bias]).flatten();
+        let files: Vec<&PathBuf> = files.chain([&written.paths.onnx]).collect();
+        assert!(files.len() > 2);
+        assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+        let folder = written.folder.path().to_owned();
+        drop(written);
+        assert!(!folder.exists());
+    }
 }

@@ -9,11 +9,13 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::{FOLDER, Manifest};
 
-/// Files of the folder that say what is measured, beside those that its commands name.
-const SOURCES: [&str; 3] = ["py", "sh", "toml"];
-
-/// Most bytes that are looked at.
+/// Most bytes whose contents count, where of files beyond only name and length do; most files, and most folders within each other.
 const MOST_BYTES: u64 = 1 << 26;
+const MOST_FILES: usize = 1 << 14;
+const DEEPEST: usize = 16;
+
+/// What the interpreter writes beside what it imports.
+const COMPILED: &str = "__pycache__";
 
 /// The folder of veilbench's own modules, beside a backend's folder or one above.
 const MODULES: &str = "python";
@@ -21,8 +23,9 @@ const MODULES: &str = "python";
 /// How veilbench's own modules begin.
 const OURS: &str = "veilbench_";
 
-/// Returns the SHA-256, hexadecimal, of the folder's sources, the manifest among them, of the files that its commands name with the
-/// sources beside these, and of veilbench's own modules that any of them names, one by another.
+/// Returns the SHA-256, hexadecimal, of all files of the folder and of the folders in it, the manifest among them, of the files that
+/// its commands name elsewhere with those beside them, and of veilbench's own modules that any of them names, one by another.
+/// Hidden files and folders do not count, nor what an interpreter compiled, nor folders that are links.
 pub(crate) fn digest(manifest: &Manifest) -> String {
     let named: BTreeSet<&Path> = manifest
         .roles
@@ -30,16 +33,21 @@ pub(crate) fn digest(manifest: &Manifest) -> String {
         .flat_map(|role| &role.command)
         .filter_map(|word| word.strip_prefix(FOLDER).map(|rest| Path::new(rest.trim_start_matches('/'))))
         .collect();
-    let is_source =
-        |path: &PathBuf| path.extension().is_some_and(|kind| SOURCES.iter().any(|source| kind == *source));
     let named: Vec<PathBuf> = named.into_iter().map(|path| manifest.folder.join(path)).collect();
+    let named = named.iter().filter_map(|path| path.canonicalize().ok());
+    let elsewhere: Vec<PathBuf> = named.filter(|path| !path.starts_with(&manifest.folder)).collect();
+    let mut files = BTreeSet::new();
+    walk(&manifest.folder, 0, &mut files);
     // Programs may be another backend's, and import what is beside them there.
-    let beside = named.iter().filter_map(|path| path.parent()).flat_map(entries);
-    let mut files: BTreeSet<PathBuf> = entries(&manifest.folder).chain(beside).filter(is_source).collect();
-    files.extend(named.iter().cloned());
+    files.extend(
+        elsewhere.iter().filter_map(|path| path.parent()).flat_map(entries).filter(|path| counts(path)),
+    );
+    files.extend(elsewhere.iter().cloned());
     let (mut hash, mut left, mut texts) = (Sha256::new(), MOST_BYTES, Vec::new());
     for path in files.iter().filter(|path| path.is_file()) {
-        texts.push(add(&mut hash, path, &mut left));
+        // Two folders may differ in where a file is.
+        let name = path.strip_prefix(&manifest.folder).ok().or_else(|| path.file_name().map(Path::new));
+        texts.push(add(&mut hash, name.unwrap_or(path), path, &mut left));
     }
     let mut modules = modules(&manifest.folder);
     let mut used = BTreeSet::new();
@@ -52,24 +60,55 @@ pub(crate) fn digest(manifest: &Manifest) -> String {
         }
     }
     for path in &used {
-        add(&mut hash, path, &mut left);
+        add(&mut hash, path.file_name().map_or(path, Path::new), path, &mut left);
     }
     hex::encode(hash.finalize())
 }
 
-/// Adds a file by its name and contents, and returns these.
-fn add(hash: &mut Sha256, path: &Path, left: &mut u64) -> Vec<u8> {
+/// Adds a file by a name, its length and its contents, and returns these.
+fn add(hash: &mut Sha256, name: &Path, path: &Path, left: &mut u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(*left).read_to_end(&mut bytes)).unwrap_or(0);
-    *left -= read as u64;
-    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-    hash.update([0]);
+    let (mut length, mut read) = (0, 0);
+    if let Ok(file) = File::open(path) {
+        length = file.metadata().map_or(0, |about| about.len());
+        read = file.take(*left).read_to_end(&mut bytes).unwrap_or(0);
+    }
+    *left = left.saturating_sub(read as u64);
+    let name = name.as_os_str().as_encoded_bytes();
+    hash.update((name.len() as u64).to_le_bytes());
+    hash.update(name);
+    hash.update(length.to_le_bytes());
+    hash.update((read as u64).to_le_bytes());
     hash.update(&bytes);
     bytes
 }
 
+/// Finds the files of a folder and of those in it.
+fn walk(folder: &Path, depth: usize, files: &mut BTreeSet<PathBuf>) {
+    for path in entries(folder).filter(|path| counts(path)) {
+        if files.len() >= MOST_FILES {
+            return;
+        }
+        let is_folder = path.symlink_metadata().is_ok_and(|about| about.is_dir());
+        if !is_folder {
+            files.insert(path);
+        } else if depth < DEEPEST {
+            walk(&path, depth + 1, files);
+        }
+    }
+}
+
+/// Whether an entry of a folder says what is measured.
+fn counts(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    !name.starts_with('.') && name != COMPILED
+}
+
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    entries.into_iter()
 }
 
 /// veilbench's own modules that a folder's files may import.
@@ -127,5 +166,30 @@ mod tests {
         let alone = now();
         write("python/veilbench_party.py", "three");
         assert_eq!(now(), alone);
+    }
+    #[test]
+    fn files_of_any_kind_at_any_depth_count_and_what_is_hidden_or_compiled_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("backend.toml", include_str!("../../clear-numpy/backend.toml"));
+        write("lib/deep/model.bin", "one");
+        let now = || digest(&Manifest::load(folder.path()).unwrap());
+        let first = now();
+        write("lib/__pycache__/model.pyc", "compiled");
+        write(".cache/file", "hidden");
+        write("lib/.hidden", "hidden");
+        assert_eq!(now(), first);
+        write("lib/deep/model.bin", "two");
+        let second = now();
+        assert_ne!(second, first);
+        write("lib/table", "");
+        let third = now();
+        assert_ne!(third, second);
+        fs::rename(folder.path().join("lib/table"), folder.path().join("lib/deep/table")).unwrap();
+        assert_ne!(now(), third, "where a file is counts");
     }
 }

@@ -38,9 +38,10 @@ macro_rules! file {
 }
 
 /// All their files.
-const FILES: [(&str, &str); 27] = [
+const FILES: [(&str, &str); 28] = [
     file!("python/veilbench_party.py"),
     file!("python/veilbench_numpy.py"),
+    file!("python/veilbench_version.py"),
     file!("python/veilbench_spu.py"),
     file!("python/veilbench_spu_program.py"),
     file!("clear-numpy/backend.toml"),

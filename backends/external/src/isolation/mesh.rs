@@ -246,6 +246,11 @@ mod tests {
         let holders = mesh.holders.clone();
         let quiet = mesh.traffic(&["a", "b", "c"]).unwrap();
         assert_eq!(quiet.iter().map(|peer| peer.peer.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+        let asked = mesh.entrance();
+        let mut links = Command::new(&asked[0]);
+        links.args(&asked[1..]).args(["ip", "-d", "link", "show", "to2"]);
+        let links = String::from_utf8(links.env("PATH", PLACES).output().unwrap().stdout).unwrap();
+        assert!(links.contains("addrgenmode none"), "interfaces send packets of their own: {links}");
         assert!(quiet.iter().all(|peer| peer.sent_bytes + peer.received_bytes == 0), "{quiet:?}");
         drop(mesh);
         for holder in holders {

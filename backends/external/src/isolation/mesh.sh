@@ -34,6 +34,8 @@ for a in $holders; do
     inside $a ip link add to$two mtu 65535 type veth peer name to$one mtu 65535 netns $b
     for end in "$a $two $one" "$b $one $two"; do
       set -- $end
+      # No address of IPv6, and so no packets of its own, where it could not be switched off above.
+      inside $1 ip link set to$2 addrgenmode none 2>/dev/null || true
       inside $1 ip link set to$2 address 02:00:00:00:00:01 arp off up
       inside $1 ip route add 10.66.0.$2/32 dev to$2 src 10.66.0.$3
     done

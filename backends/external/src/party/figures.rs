@@ -68,13 +68,22 @@ fn of(process: u32, children: &mut Vec<u32>) -> WorkerFigures {
         let times = read("schedstat");
         let run_ns = times.split_whitespace().next().and_then(|time| time.parse::<u64>().ok());
         threads_ns = threads_ns.saturating_add(run_ns.unwrap_or(0));
-        children.extend(read("children").split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
     }
+    children.extend(self::children(process));
     WorkerFigures { cpu_ns: threads_ns.max(ticks_ns), peak_rss_bytes: peak_rss_bytes(&read("status")) }
 }
 
+/// Children of a process.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let numbers =
+        |list: String| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>();
+    lists.flat_map(numbers).collect()
+}
+
 /// Fields of a process's `stat` from the third on: the program's name before them, in parentheses, may hold anything.
-fn fields(stat: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn fields(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace()
 }
 

@@ -1,6 +1,7 @@
 //! A party's process: started in a group of its own, spoken to over its standard input, and ended on every path together
 //! with whatever it started.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -15,18 +16,19 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use veilbench_api::WorkerFigures;
 
-use crate::error::ExternalError;
-use crate::isolation;
+use crate::error::{ExternalError, says_memory_is_short};
+use crate::isolation::Counters;
 use crate::party::figures::Group;
 use crate::party::protocol::{Command, Control, Event, Interruption};
+use crate::party::strays::Strays;
 use crate::party::tail::Tail;
 
 /// How long a process may take to leave when it was told to, or to say how it ended when its socket closed.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Ends a process group when standard input is closed: that is when this process is gone, however it ended. The number
-/// of the group is the first line.
-const WATCHDOG: &str = "read -r group || exit 0; read -r word; kill -s KILL -- \"-$group\"";
+/// Ends a process group and removes a folder when standard input is closed: that is when this process is gone, however it ended. The
+/// number of the group is the first line, the folder the first argument, if there is one.
+const WATCHDOG: &str = "read -r group; read -r word; [ -z \"$group\" ] || kill -s KILL -- \"-$group\"; [ -z \"$1\" ] || rm -rf -- \"$1\"";
 
 /// Where programs are looked for. A party's environment holds this, the number of threads and nothing of the user's.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -38,6 +40,9 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 2] = [("PATH", PATH), ("LANG", "C.U
 const THREADS: [&str; 4] =
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"];
 
+/// A variable that tells a party's processes from others; what it is set to says nothing.
+pub(crate) const MARK: &str = "VEILBENCH_PARTY";
+
 /// How a role's process is started.
 pub(crate) struct Start<'a> {
     pub(crate) command: &'a [String],
@@ -47,6 +52,8 @@ pub(crate) struct Start<'a> {
     pub(crate) hint: &'a str,
     /// Words before the command that put it into another network; none if it is the machine's.
     pub(crate) wrapper: &'a [String],
+    /// What is to be removed if this process is killed.
+    pub(crate) private: Option<&'a Path>,
 }
 
 /// A running party.
@@ -57,7 +64,9 @@ pub(crate) struct PartyProcess {
     control: Control,
     stderr: Tail,
     _stdout: Tail,
-    isolated: bool,
+    strays: Strays,
+    /// What it left behind when it ended, by number and name.
+    left: BTreeMap<u32, String>,
     /// How the process ended, once it has.
     ended: Option<String>,
 }
@@ -72,20 +81,26 @@ impl PartyProcess {
             let hint = if start.hint.is_empty() { String::new() } else { format!("; {}", start.hint) };
             ExternalError::Start { command: start.command.join(" "), source, hint }
         };
+        let mark = Strays::begin();
         // The watchdog first: from the party's first instant on there is somebody to end it.
         let mut watchdog = Program::new("/bin/sh")
-            .args(["-c", WATCHDOG])
+            .args(["-c", WATCHDOG, "watchdog"])
+            .args(start.private)
             .env_clear()
+            .env("PATH", PATH)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(&failed)?;
-        match Self::spawn(start, program, arguments, &mut watchdog) {
+        match Self::spawn(start, program, arguments, &mark, &mut watchdog) {
             Ok((child, control, stdout, stderr)) => {
-                let (isolated, group) = (!start.wrapper.is_empty(), Group::of(child.id()));
-                Ok(Self { child, group, watchdog, control, stderr, _stdout: stdout, isolated, ended: None })
+                let group = Group::of(child.id());
+                let counters = if start.wrapper.is_empty() { None } else { Counters::of(child.id()) };
+                let strays = Strays { mark, counters };
+                let (left, ended) = (BTreeMap::new(), None);
+                Ok(Self { child, group, watchdog, control, stderr, _stdout: stdout, strays, left, ended })
             }
             Err(error) => {
                 dismiss(&mut watchdog);
@@ -98,6 +113,7 @@ impl PartyProcess {
         start: &Start<'_>,
         program: &str,
         arguments: &[String],
+        mark: &str,
         watchdog: &mut Child,
     ) -> std::io::Result<(Child, Control, Tail, Tail)> {
         let (ours, theirs) = UnixStream::pair()?;
@@ -112,6 +128,7 @@ impl PartyProcess {
             .env_clear()
             .envs(ENVIRONMENT)
             .envs(THREADS.iter().map(|name| (name, &threads)))
+            .env(MARK, mark)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -154,9 +171,9 @@ impl PartyProcess {
         self.group.figures()
     }
 
-    /// How often it tried to reach an address outside in vain; 0 where it has the machine's network.
+    /// How often it tried to reach an address outside in vain, also if it has ended; 0 where it has the machine's network.
     pub(crate) fn network_attempts(&self) -> u64 {
-        if self.isolated { isolation::attempts(self.child.id()) } else { 0 }
+        self.strays.counters.as_ref().map_or(0, Counters::attempts)
     }
 
     fn explain(&mut self, interruption: Interruption, limit: Duration) -> ExternalError {
@@ -165,7 +182,9 @@ impl PartyProcess {
                 let status = self.end(GRACE);
                 let text = self.stderr.text();
                 let last_words = if text.is_empty() { text } else { format!(": {text}") };
-                ExternalError::Ended { status, last_words }
+                let short = says_memory_is_short(&last_words);
+                let ended = ExternalError::Ended { status, last_words };
+                if short { ExternalError::OutOfMemory(ended.to_string()) } else { ended }
             }
             Interruption::Silent => {
                 self.end(Duration::ZERO);
@@ -182,12 +201,13 @@ impl PartyProcess {
         }
     }
 
-    /// Tells the process that the session is over, and ends it.
-    pub(crate) fn leave(&mut self) {
+    /// Tells the process that the session is over, and ends it. Returns the names of those it left behind, which are ended too.
+    pub(crate) fn leave(&mut self) -> Vec<&str> {
         if self.ended.is_none() {
             let told = self.control.send(&Command::Leave, &[], Instant::now() + GRACE);
             self.end(if told.is_ok() { GRACE } else { Duration::ZERO });
         }
+        self.left.values().map(String::as_str).collect()
     }
 
     /// Ends the process and all it started, after waiting for it to end by itself, and returns how it ended.
@@ -195,7 +215,11 @@ impl PartyProcess {
         if let Some(ended) = &self.ended {
             return ended.clone();
         }
-        let status = end(&mut self.child, patience);
+        if has_ended(&self.child, patience) {
+            self.left = self.strays.after(GRACE);
+        }
+        let status = end(&mut self.child, Duration::ZERO);
+        self.strays.end(&mut self.left);
         dismiss(&mut self.watchdog);
         self.ended = Some(status.clone());
         status
@@ -230,14 +254,23 @@ fn end(child: &mut Child, patience: Duration) -> String {
     finish(child, patience).map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
+/// Waits for a process to end by itself, and returns whether it has.
+fn has_ended(child: &Child, patience: Duration) -> bool {
+    let (pid, until) = (Pid::from_child(child), Instant::now() + patience);
+    let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    loop {
+        match waitid(WaitId::Pid(pid), exited) {
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+            Ok(None) => return false,
+            _ => return true,
+        }
+    }
+}
+
 /// Waits for the first process of a group to end by itself, and ends whatever is left of the group.
 pub(crate) fn finish(child: &mut Child, patience: Duration) -> std::io::Result<ExitStatus> {
     let pid = Pid::from_child(child);
-    let until = Instant::now() + patience;
-    let exited = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    while matches!(waitid(WaitId::Pid(pid), exited), Ok(None)) && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    has_ended(child, patience);
     // The group's number is nobody else's as long as its first process is not waited for. Fails if the group is empty.
     let _empty = kill_process_group(pid, Signal::KILL);
     child.wait()

@@ -38,13 +38,32 @@ impl Tail {
         Self { kept, reader }
     }
 
-    /// Returns the text so far, of a process that has ended.
+    /// Returns the text so far, of a process that has ended; of a line that was printed over itself, what stood there last.
     pub(crate) fn text(&self) -> String {
         let until = Instant::now() + PATIENCE;
         while !self.reader.is_finished() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).trim().to_owned()
+        let text = String::from_utf8_lossy(&kept);
+        let lines: Vec<&str> = text.trim().lines().map(last_of).collect();
+        lines.join("\n")
+    }
+}
+
+/// What follows the last carriage return of a line, of those that something follows.
+fn last_of(line: &str) -> &str {
+    line.rsplit('\r').find(|part| !part.trim().is_empty()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_line_that_was_printed_over_itself_the_last_is_kept() {
+        let printed = "first\r\n 1 %\r 50 %\rdone\r\n\rerror: no space\r\r\nlast\r";
+        let tail = Tail::of(printed.as_bytes());
+        assert_eq!(tail.text(), "first\ndone\nerror: no space\nlast");
     }
 }

@@ -13,9 +13,15 @@ const PREFIX: &str = "veilbench-";
 const LOCK: &str = "in-use";
 
 /// A folder of mode 0700 that goes when this does. One whose process was killed is removed by the next that makes one.
-pub(crate) struct PrivateFolder {
+pub struct PrivateFolder {
     folder: TempDir,
     _lock: File,
+}
+
+impl std::fmt::Debug for PrivateFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PrivateFolder").field(&self.path()).finish()
+    }
 }
 
 impl PrivateFolder {
@@ -23,7 +29,7 @@ impl PrivateFolder {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let parent = std::env::temp_dir();
         sweep(&parent);
         Self::in_folder(&parent)
@@ -40,7 +46,8 @@ impl PrivateFolder {
         Ok(Self { folder, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }

@@ -121,12 +121,10 @@ impl Backend for TwoParty {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        let (circuit, mut notes) = choose(&lowered, job)?;
+        let (circuit, network, mut notes) = choose(&lowered, job)?;
         notes.extend(lowered.approximations());
         let format = *circuit.format();
-        let circuit = Arc::new(circuit);
         let count = |error: core::Error| unsupported(&error.to_string());
-        let network = NetworkPlan::new(Arc::clone(&circuit)).map_err(count)?;
         let depth: u32 = job.setting(&DEPTH).parse().unwrap_or(8);
         let tree = Depth::new(depth).map_err(|error| unsupported(&error.to_string()))?;
         let window = (WINDOW_BYTES / network.image_bytes().map_err(count)?.max(1)).clamp(1, job.batch.max(1));
@@ -191,16 +189,27 @@ fn unsupported(reason: &str) -> Unsupported {
     Unsupported { layer: None, reason: reason.into() }
 }
 
-/// The narrowest ring: polynomials, uncalibrated networks and those whose ranges ask for it get the widest.
-fn choose(lowered: &Lowered, job: &Job) -> Result<(Circuit, Vec<String>), Unsupported> {
+/// The narrowest ring in which truncations drop the noise of products: polynomials, uncalibrated networks and those whose ranges or noise ask for it get the
+/// widest.
+fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Vec<String>), Unsupported> {
+    let planned = |(circuit, notes): (Circuit, Vec<String>)| {
+        let circuit = Arc::new(circuit);
+        NetworkPlan::new(Arc::clone(&circuit)).map(|network| (circuit, network, notes))
+    };
     let room = format::Room::new(job.setting(&RING));
-    if room == format::Room::Narrow && !lowered.squares() {
+    if room == format::Room::Narrow {
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        if let Ok(narrow) = format::choose_within(lowered, SignProtocol::Tree, format::Room::Narrow, widest) {
-            return Ok(narrow);
+        let narrow = (!lowered.squares())
+            .then(|| format::choose_within(lowered, SignProtocol::Tree, room, widest).ok())
+            .flatten();
+        for found in narrow.into_iter().chain(format::choose(lowered, SignProtocol::Tree, room).ok()) {
+            if let Ok(planned) = planned(found) {
+                return Ok(planned);
+            }
         }
     }
-    format::choose(lowered, SignProtocol::Tree, room)
+    let found = format::choose(lowered, SignProtocol::Tree, format::Room::Wide)?;
+    planned(found).map_err(|error| unsupported(&error.to_string()))
 }
 
 /// The windows of a batch.

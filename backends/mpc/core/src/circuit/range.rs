@@ -102,6 +102,7 @@ impl Circuit {
                 Gate::Relu { guard, .. } => held = needed.max(guard.map_or(0, |guard| guard.shift)),
                 Gate::Quadratic { square_shift, .. } => held = needed - square_shift,
                 Gate::Truncate { shift, .. } => held = *most - shift,
+                Gate::Output { open: false, .. } => *most = held.max(*most),
                 _ => *most = needed.max(*most),
             }
         }

@@ -133,7 +133,10 @@ impl Step<'_> {
                 Ok(self.within(wire, limit)?.shifted(*square_shift))
             }
             (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
-            (Gate::Output { .. }, _) => Ok(wire.shifted(self.circuit.output_shift)),
+            (Gate::Output { .. }, _) => {
+                // What a polynomial wrote was proved to fit its own ring, which is wider.
+                Ok(self.within(wire, 2 * limit)?.shifted(self.circuit.output_shift))
+            }
             (Gate::Keep { .. }, _) => {
                 self.kept.push(wire.clone());
                 Ok(wire)
@@ -213,6 +216,32 @@ mod tests {
         let none = || LayerParameters::None;
         let layers = [affine(64.0), none(), affine(weight), none(), affine(0.5)];
         analyse(&circuit, &Model::encode(&circuit, &layers).unwrap()).map(|_| ())
+    }
+
+    /// Logits of a polynomial, which were calibrated to reach 1024 and reach 25 times the coefficient.
+    fn found_behind_a_polynomial(width: Width, coefficient: f32) -> Result<(), Error> {
+        let operations = vec![Operation::Dense { outputs: 1 }, Operation::Quadratic];
+        let program =
+            Program { input: Shape::Flat(1), operations, magnitudes: vec![Some(0.5), Some(1024.0)] };
+        let format = Format {
+            activation_bits: 12,
+            weight_bits: 12,
+            ring: Ring::FULL,
+            width,
+            signs: SignProtocol::Tree,
+            input_magnitude: 5.0,
+        };
+        let circuit = Circuit::compile(&program, format).unwrap();
+        let dense = LayerParameters::Affine { weights: vec![1.0], bias: vec![0.0] };
+        let square = LayerParameters::Quadratic { a: vec![coefficient], b: vec![0.0], c: vec![0.0] };
+        analyse(&circuit, &Model::encode(&circuit, &[dense, square]).unwrap()).map(|_| ())
+    }
+
+    #[test]
+    fn logits_of_a_polynomial_that_the_ring_of_the_layer_before_does_not_hold_are_refused() {
+        assert_eq!(found_behind_a_polynomial(Width::Bits, 16.0), Ok(()));
+        assert!(matches!(found_behind_a_polynomial(Width::Bits, 65_536.0), Err(Error::Overflow { .. })));
+        assert_eq!(found_behind_a_polynomial(Width::Bytes, 65_536.0), Ok(()));
     }
 
     #[test]

@@ -60,8 +60,11 @@ impl Parameters {
     }
 
     pub(crate) fn format(&self, signs: SignProtocol) -> Result<Format, Error> {
-        let ring = Ring::of_bits(self.ring_bits).map_err(Error::engine("reading the plan"))?;
-        let width = if self.ring_by_layer { Width::Bits } else { Width::Bytes };
+        let (ring, width) = match self.ring_by_layer {
+            true => (Ring::of_bits(self.ring_bits), Width::Bits),
+            false => (Ring::new(self.ring_bits / 8), Width::Bytes),
+        };
+        let ring = ring.map_err(Error::engine("reading the plan"))?;
         let Self { activation_bits, weight_bits, input_magnitude, .. } = *self;
         Ok(Format { activation_bits, weight_bits, ring, width, signs, input_magnitude })
     }

@@ -1,3 +1,5 @@
+//! The program of one layer across the slots computes what the layer does.
+
 use veilbench_networks::{Conv2d, Layer, Op, Range, Window};
 
 use super::*;

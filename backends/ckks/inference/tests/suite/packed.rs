@@ -10,7 +10,7 @@ use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Sett
 use veilbench_ckks_inference::CkksClientAided;
 use veilbench_datasets::{Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
-use veilbench_networks::{Architecture, Network, Op, Tensor, zoo};
+use veilbench_networks::{Architecture, Conv2d, Dense, Network, Op, Shape, Tensor, Window, zoo};
 
 use crate::fixture::*;
 use crate::interceptors::*;
@@ -98,6 +98,31 @@ fn cells_and_lesions_have_the_logits_of_the_oracle_and_the_bytes_of_the_plan() {
     for (name, data) in [("malaria-cnn", "malaria"), ("melanoma-lenet", "melanoma")] {
         let network = zoo::load(name).unwrap();
         holds(&network, &sample(&network, data, 1));
+    }
+}
+
+/// A convolution of windows of three by three, padded by one, over channels of 16 by 16, and classes.
+fn padded(channels: [usize; 2]) -> Network {
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let convolution =
+        Conv2d { inputs: channels[0], outputs: channels[1], window, dilation: [1; 2], groups: 1 };
+    test_networks::test_network(
+        &format!("padded-{}-{}", channels[0], channels[1]),
+        Shape::Image { channels: channels[0], height: 16, width: 16 },
+        &[
+            Op::Conv2d(convolution),
+            Op::Relu,
+            Op::Flatten,
+            Op::Dense(Dense { inputs: 256 * channels[1], outputs: 3 }),
+        ],
+    )
+}
+
+#[test]
+fn steps_that_go_around_the_slots_take_no_key_and_equal_ones_share_one() {
+    for channels in [[1, 8], [3, 8]] {
+        let network = padded(channels);
+        holds(&network, &test_networks::images(&network, 2, 6));
     }
 }
 

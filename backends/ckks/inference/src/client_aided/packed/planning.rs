@@ -1,11 +1,10 @@
 //! The plan of the layout in which an image is across the slots, and what it predicts.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use veilbench_networks::Architecture;
 
-use super::{IMAGES_TOGETHER, PackedPlan, RoundPlan};
+use super::{IMAGES_TOGETHER, PackedPlan, RoundPlan, rotations};
 use crate::circuits::circuit::Stage;
 use crate::circuits::program::PackedCircuit;
 use crate::client_aided::rounds::Round;
@@ -144,8 +143,7 @@ impl Structure {
     }
 
     fn candidate(&self, programs: &[PackedCircuit], scheme: Scheme, key_cost: usize) -> Candidate {
-        let rotations: BTreeMap<i64, usize> =
-            programs.iter().flat_map(|program| program.rotations(DEPTH)).collect();
+        let rotations = rotations(programs, &scheme);
         let keys_sent = key_bytes(&scheme, &rotations);
         let weights: usize = programs.iter().map(|program| weight_memory_bytes(program, &scheme)).sum();
         let diagonals = |program: &PackedCircuit| -> usize {

@@ -94,6 +94,11 @@ fn profile(packed: bool) -> Profile {
         "answers are not re-randomised: they are a function of query and weights, and lattice reduction of a single one \
          gives a convolution filter"
     };
+    let enough = if packed {
+        "one image for a convolution, about as many images as it has inputs for a dense layer"
+    } else {
+        "one batch of about 2,048 images"
+    };
     let mut profile = Profile {
         name: "ckks-client-aided".into(),
         summary: "CKKS for linear layers, activations by the data owner in the clear (as HE-Transformer)".into(),
@@ -117,7 +122,7 @@ fn profile(packed: bool) -> Profile {
             ],
             learns: vec![
                 Leakage {
-                    weights: Learned::derivable("one batch of about 2,048 images"),
+                    weights: Learned::derivable(enough),
                     ..learns("data-owner", true, true)
                 },
                 learns("model-owner", false, false),

@@ -304,9 +304,9 @@ fn every_layer_across_the_slots_is_held_against_its_range_image_by_image() {
 
 #[test]
 fn single_images_whose_layers_leave_their_range_across_the_slots_are_refused_however_far_they_are_off() {
-    let (network, _) = narrowed("dense-relu", 0, 0.02);
+    let (network, _) = narrowed("dense-relu", 0, 0.002);
     let base = test_networks::images(&network, 8, 7);
-    let factors = [0.003, 0.01, 0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 1.9];
+    let factors = [0.0003, 0.001, 0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 1.9];
     let mut hidden = network.clone();
     hidden.architecture.layers.truncate(1);
     hidden.parameters.truncate(1);

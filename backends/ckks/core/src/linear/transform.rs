@@ -388,12 +388,13 @@ impl Evaluator {
         let mut switched = Extended::zero(context, limbs);
         let mut partial = [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, limbs));
         let mut permuted = context.tables().scratch.take(ring.degree());
-        for giant in giants {
-            let target = if giant.shift == 0 { &mut sum.parts } else { &mut partial };
-            let mut kept = (giant.shift == 0 && giants[0].shift != 0).then(|| target.clone());
+        for (position, giant) in giants.iter().enumerate() {
+            let stays = self.is_identity(giant.shift);
+            let target = if stays { &mut sum.parts } else { &mut partial };
+            let mut kept = (stays && position > 0).then(|| target.clone());
             self.giant(giant, babies, target);
-            if giant.shift == 0 {
-                // The giants before this one have left their first parts here.
+            if stays {
+                // The giants before this one have left their parts here.
                 for (part, kept) in sum.parts.iter_mut().zip(kept.iter_mut().flatten()) {
                     part.add_assign(ring, kept);
                 }
@@ -406,7 +407,7 @@ impl Evaluator {
                 ring.kernels().add_assign(ring.modulus(index), row, &permuted);
             }
         }
-        if giants.iter().any(|giant| giant.shift != 0) {
+        if giants.iter().any(|giant| !self.is_identity(giant.shift)) {
             switched.add_quotient(&mut sum.parts);
         }
         Ok(sum)

@@ -85,11 +85,15 @@ fn sums_of_squares_are_relinearised_once_and_right() {
 fn transforms_of_several_ciphertexts_follow_their_definition() {
     let context = insecure(512, &[50, 40, 40], &[50, 50], 2);
     let slots = context.parameters().slots();
-    let shapes: [&[&[(usize, i64)]]; 4] = [
+    let turn = slots as i64;
+    let shapes: [&[&[(usize, i64)]]; 6] = [
         &[&[(0, 0)]],
         &[&[(0, -3), (0, 5), (1, 0)], &[(1, 7), (1, -14), (0, 21)]],
         &[&[(0, -40), (0, 0), (0, 40), (0, 80), (1, 120)], &[(0, 40)]],
         &[&[(0, 1), (0, 2), (0, 3), (0, 64), (0, 65), (0, 66), (1, 1), (1, 67)]],
+        // Giant steps that go all the way around.
+        &[&[(0, -turn), (0, 0), (0, turn)], &[(0, 3), (0, turn)]],
+        &[&[(0, 3 - turn), (0, 4 - turn), (0, 5), (0, 6), (0, 40), (0, 41), (0, turn + 7)]],
     ];
     let mut chained = 0;
     let check = |transform: &Transform, diagonals: &[Diagonals], seed| {

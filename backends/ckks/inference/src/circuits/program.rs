@@ -83,17 +83,35 @@ impl PackedCircuit {
     }
 
     /// All rotations, those of every transform and the sums around them, with the highest level each is used at.
-    /// Layers begin at `depth` and take two levels each.
+    /// Layers begin at `depth` and take two levels each. One for each key: see [`distinct_rotations`].
     pub(crate) fn rotations(&self, depth: usize) -> BTreeMap<i64, usize> {
-        let mut levels = BTreeMap::new();
-        // The last layers first, so that the highest level stays.
-        for (index, layer) in self.layers.iter().enumerate().rev() {
+        let of = |(index, layer): (usize, &LatencyLayer)| {
             let own = layer.outline.rotations().into_iter();
             let around = layer.pre_rotations.iter().chain(&layer.post_rotations).copied();
-            levels.extend(own.chain(around).map(|steps| (steps, depth.saturating_sub(2 * index))));
-        }
-        levels
+            own.chain(around).map(|steps| (steps, depth.saturating_sub(2 * index))).collect::<Vec<_>>()
+        };
+        distinct_rotations(self.slots(), self.layers.iter().enumerate().flat_map(of))
     }
+
+    /// Slots of a ciphertext.
+    fn slots(&self) -> usize {
+        self.input.first().map_or(1, Vec::len)
+    }
+}
+
+/// Of rotations and the levels they are used at one for each key: of those equal modulo the slots the first, at the highest
+/// level of any of them, and none that changes nothing.
+pub(crate) fn distinct_rotations(
+    slots: usize,
+    rotations: impl IntoIterator<Item = (i64, usize)>,
+) -> BTreeMap<i64, usize> {
+    let mut distinct: BTreeMap<i64, (i64, usize)> = BTreeMap::new();
+    for (steps, level) in rotations {
+        let (_, known) = distinct.entry(steps.rem_euclid(slots as i64)).or_insert((steps, level));
+        *known = level.max(*known);
+    }
+    distinct.remove(&0);
+    distinct.into_values().collect()
 }
 
 /// Where values are after a layer.

@@ -18,7 +18,7 @@ use super::data_owner::{ClientRound, ClientStep, client_steps};
 use super::rounds::{Round, deviation};
 use super::steps::{self, Step};
 use crate::circuits::circuit::Stage;
-use crate::circuits::program::PackedCircuit;
+use crate::circuits::program::{PackedCircuit, distinct_rotations};
 use crate::planning::scheme::{FRESH_LEVEL, Scheme};
 use crate::roles::keys;
 use crate::roles::latency::Layer;
@@ -59,6 +59,11 @@ fn program(stage: &Stage, scheme: &Scheme, plan: &PackedPlan) -> Result<PackedCi
     })
 }
 
+/// The rotations of all rounds that need a key, with the level of each.
+fn rotations(programs: &[PackedCircuit], scheme: &Scheme) -> BTreeMap<i64, usize> {
+    distinct_rotations(scheme.slots(), programs.iter().flat_map(|program| program.rotations(DEPTH)))
+}
+
 /// Who joins as the data owner.
 pub(super) struct DataOwner<'a> {
     pub(super) scheme: &'a Scheme,
@@ -81,7 +86,7 @@ impl DataOwner<'_> {
         let public = PublicKey::generate_for_level(secret, FRESH_LEVEL, random).to_bytes(context);
         let public = public.map_err(Error::engine(generating))?;
         recorder.span("send", || server.send(&public))?;
-        let mut rotations = BTreeMap::new();
+        let mut rotations = Vec::new();
         let play = |round: Round| {
             let (shape, units) = (round.shape, round.units);
             let stage = round.into_stage();
@@ -91,7 +96,7 @@ impl DataOwner<'_> {
             Ok(ClientRound::Packed(rounds::ClientRound::new(stage.name, shape, units, program, deviation)))
         };
         let steps = recorder.span("lay out", || client_steps(steps, play))?;
-        let request = scheme.key_request(&rotations);
+        let request = scheme.key_request(&distinct_rotations(scheme.slots(), rotations));
         let keys = recorder.span("generate keys", || {
             SeededEvaluationKeys::generate(secret, &request, random).to_bytes(context)
         });
@@ -113,7 +118,7 @@ pub(super) fn join_model_owner(
         let lay_out = |round: Round| program(&round.into_stage(), &scheme, plan);
         steps::rounds(steps).map(lay_out).collect::<Result<Vec<_>, _>>()
     })?;
-    let rotations = programs.iter().flat_map(|program| program.rotations(DEPTH)).collect();
+    let rotations = rotations(&programs, &scheme);
     let (public, evaluator) = keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| {
         programs.iter().try_for_each(|program| keys::check_program(keys, context, program, DEPTH))
     })?;

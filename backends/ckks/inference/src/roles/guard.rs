@@ -19,7 +19,10 @@
 //! **An image across the slots.** Slots of a result that hold no value are zero. A wrap adds the conjugates of a
 //! nonzero algebraic integer to the `p` slots of a period; their product is at least 1 in magnitude. If all of the `r`
 //! spare ones were within the tolerance, one of the others would be beyond `(period / tolerance)^(r / (p - r))` times the
-//! period: the value itself would be hundreds of times out of range. [`enough_spare`] keeps `r` at a quarter of `p` at least.
+//! period. [`enough_spare`] keeps `r` at a quarter of `p` at least, so that this is the cube root, some tens of periods: the
+//! wrap shows as a result beyond [`LIMIT`], unless the value itself is as many periods out of range and happens to cancel it.
+//! This holds for images that were not made against it. It is no proof against others: spare slots are at fixed places, and
+//! a network and an image crafted together could have results that wrap and pass.
 //!
 //! Neither check sees a logit that is within its range but inexact, because values inside the network were far out of
 //! theirs and cancelled: errors grow in proportion to them.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use veilbench_api::conformance::{self, test_networks};
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::LocalSession;
-use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Settings, Unsupported};
+use veilbench_api::{Backend, Error, Job, Leakage, Party, Plan, Profile, RoleContext, Settings, Unsupported};
 use veilbench_ckks_inference::CkksClientAided;
 use veilbench_datasets::{Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
-use veilbench_networks::{Architecture, Network, Op, Tensor, zoo};
+use veilbench_networks::{Architecture, Conv2d, Dense, Network, Op, Shape, Tensor, Window, zoo};
 
 use crate::fixture::*;
 use crate::interceptors::*;
@@ -101,6 +101,31 @@ fn cells_and_lesions_have_the_logits_of_the_oracle_and_the_bytes_of_the_plan() {
     }
 }
 
+/// A convolution of windows of three by three, padded by one, over channels of 16 by 16, and classes.
+fn padded(channels: [usize; 2]) -> Network {
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let convolution =
+        Conv2d { inputs: channels[0], outputs: channels[1], window, dilation: [1; 2], groups: 1 };
+    test_networks::test_network(
+        &format!("padded-{}-{}", channels[0], channels[1]),
+        Shape::Image { channels: channels[0], height: 16, width: 16 },
+        &[
+            Op::Conv2d(convolution),
+            Op::Relu,
+            Op::Flatten,
+            Op::Dense(Dense { inputs: 256 * channels[1], outputs: 3 }),
+        ],
+    )
+}
+
+#[test]
+fn steps_that_go_around_the_slots_take_no_key_and_equal_ones_share_one() {
+    for channels in [[1, 8], [3, 8]] {
+        let network = padded(channels);
+        holds(&network, &test_networks::images(&network, 2, 6));
+    }
+}
+
 #[test]
 fn joins_are_computed_from_what_was_decrypted() {
     let joined = |network: &Network| network.architecture.first_branch().is_some();
@@ -120,7 +145,7 @@ fn a_layer_of_too_many_values_is_refused_by_name_with_the_other_layout() {
     let last = architecture.layers.len() - 1;
     let Op::Dense(dense) = &mut architecture.layers[last].op else { panic!("not dense") };
     dense.outputs = wide;
-    architecture.layers[last].output = veilbench_networks::Shape::Flat(wide);
+    architecture.layers[last].output = Shape::Flat(wide);
     let refused = Packed.plan(&architecture, &job(1)).unwrap_err();
     assert_eq!(refused.layer.as_deref(), Some(&*architecture.layers[last].name));
     assert!(refused.reason.contains("set layout to slots"), "{refused}");
@@ -134,7 +159,13 @@ fn the_statement_says_which_answers_are_rerandomised() {
     assert!(says(&packed(), "answers are re-randomised"));
     assert!(says(&Settings::new(), "answers are not re-randomised"));
     let learns = |settings: &Settings| CkksClientAided.profile_under(settings).protection.learns;
-    assert_eq!(learns(&packed()), learns(&Settings::new()), "in either layout the weights can be solved for");
+    let [across, slots] = [packed(), Settings::new()].map(|settings| learns(&settings));
+    let derivable = |own: &[Leakage]| own[0].weights.to_string();
+    assert_eq!(derivable(&slots), "derivable after one batch of about 2,048 images");
+    assert!(derivable(&across).starts_with("derivable after one image for a convolution"), "{across:?}");
+    let mut same = across.clone();
+    same[0].weights = slots[0].weights.clone();
+    assert_eq!(same, slots, "all else is learned in either layout");
 }
 
 #[test]

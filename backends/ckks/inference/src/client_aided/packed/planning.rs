@@ -1,11 +1,10 @@
 //! The plan of the layout in which an image is across the slots, and what it predicts.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use veilbench_networks::Architecture;
 
-use super::{IMAGES_TOGETHER, PackedPlan, RoundPlan};
+use super::{IMAGES_TOGETHER, PackedPlan, RoundPlan, rotations};
 use crate::circuits::circuit::Stage;
 use crate::circuits::program::PackedCircuit;
 use crate::client_aided::rounds::Round;
@@ -79,19 +78,30 @@ fn candidates(architecture: &Architecture) -> Result<Vec<Candidate>, Unsupported
     Scheme::choose(&structure.demand)?;
     let schemes = Scheme::candidates(&structure.demand);
     let (mut found, mut refused) = (Vec::new(), None);
+    let too_large =
+        || "it has too many values for one image across the slots: set layout to slots".to_owned();
+    let inexact = || {
+        format!(
+            "its results are sums of so many products that a logit may be further off than {LOGIT_ERROR:.1e} with one image across \
+             the slots: set layout to slots"
+        )
+    };
     for degree in DEGREES {
         let schemes: Vec<&Scheme> = schemes.iter().filter(|scheme| scheme.degree == degree).collect();
         if schemes.is_empty() || found.len() == 2 {
             continue;
         }
         match structure.programs(degree / 2) {
-            Ok(programs) => found.extend(structure.cheapest(&programs, &schemes)),
-            Err(layer) => refused = Some(layer),
+            Ok(programs) => match structure.cheapest(&programs, &schemes) {
+                Some(own) => found.push(own),
+                None => refused = structure.least_exact(&programs).map(|layer| (layer, inexact())),
+            },
+            Err(layer) => refused = Some((layer, too_large())),
         }
     }
     if found.is_empty() {
-        let reason = "it has too many values for one image across the slots: set layout to slots".to_owned();
-        return Err(Unsupported { layer: refused, reason });
+        let (layer, reason) = refused.map_or((None, inexact()), |(layer, reason)| (Some(layer), reason));
+        return Err(Unsupported { layer, reason });
     }
     Ok(found)
 }
@@ -128,14 +138,22 @@ impl Structure {
         self.stages.iter().map(program).collect()
     }
 
-    /// Of the candidates a tenth slower than the fastest at most, the one with the smallest keys.
+    /// The name of the layer whose results are sums of the most products.
+    fn least_exact(&self, programs: &[PackedCircuit]) -> Option<String> {
+        let own = self.stages.iter().zip(programs).max_by_key(|(_, program)| program.terms());
+        own.map(|(stage, _)| stage.name.clone())
+    }
+
+    /// Of the candidates a tenth slower than the fastest at most, the one with the smallest keys; `None` if no scheme keeps
+    /// the largest error that is stated within [`LOGIT_ERROR`].
     fn cheapest(&self, programs: &[PackedCircuit], schemes: &[&Scheme]) -> Option<Candidate> {
         let under = |key_cost: usize| -> Vec<Candidate> {
             let programs: Vec<PackedCircuit> =
                 programs.iter().map(|program| program.clone().with_key_cost(key_cost)).collect();
             schemes.iter().map(|&scheme| self.candidate(&programs, scheme.clone(), key_cost)).collect()
         };
-        let known: Vec<Candidate> = KEY_COSTS.into_iter().flat_map(under).collect();
+        let known: Vec<Candidate> =
+            KEY_COSTS.into_iter().flat_map(under).filter(|own| own.max_logit_error <= LOGIT_ERROR).collect();
         let alone = Job::new(1, 1, LinkProfile::loopback());
         let time = |own: &Candidate| own.wall_ns(0, &alone) as f64;
         let fastest = known.iter().map(time).min_by(f64::total_cmp)?;
@@ -144,8 +162,7 @@ impl Structure {
     }
 
     fn candidate(&self, programs: &[PackedCircuit], scheme: Scheme, key_cost: usize) -> Candidate {
-        let rotations: BTreeMap<i64, usize> =
-            programs.iter().flat_map(|program| program.rotations(DEPTH)).collect();
+        let rotations = rotations(programs, &scheme);
         let keys_sent = key_bytes(&scheme, &rotations);
         let weights: usize = programs.iter().map(|program| weight_memory_bytes(program, &scheme)).sum();
         let diagonals = |program: &PackedCircuit| -> usize {

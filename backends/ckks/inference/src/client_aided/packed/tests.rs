@@ -1,6 +1,6 @@
 use veilbench_networks::zoo;
 
-use super::super::LAYOUT;
+use super::super::{LAYOUT, LOGIT_ERROR};
 use super::*;
 use veilbench_api::{Job, LinkProfile};
 use veilbench_results::Predicted;
@@ -60,4 +60,26 @@ fn logits_are_expected_within_the_goal() {
         let deviation = predicted(name, &job(1)).logit_error_deviation.unwrap();
         assert!(6.5 * deviation < 1.0 / 256.0, "{name}: {deviation:.1e}");
     }
+}
+
+#[test]
+fn no_plan_states_a_larger_error_than_is_allowed() {
+    let architecture = zoo::load("mnist-mlp").unwrap().architecture;
+    let mut refused = Vec::new();
+    for bits in 0..24 {
+        let mut wide = architecture.clone();
+        for range in wide.layers.iter_mut().filter_map(|layer| layer.range.as_mut()) {
+            (range.low, range.high) =
+                (range.low * f32::from(2u8).powi(bits), range.high * f32::from(2u8).powi(bits));
+        }
+        match plan(&wide, &job(1), usize::MAX) {
+            Ok(plan) => {
+                let stated = plan.prediction.unwrap().max_logit_error.unwrap();
+                assert!(stated <= LOGIT_ERROR, "{bits} bits wider: {stated:.1e}");
+            }
+            Err(reason) => refused.push(reason.to_string()),
+        }
+    }
+    let named = |own: &String| own.starts_with("layer fc1: its results are sums of so many products");
+    assert!(refused.iter().any(named), "{refused:?}");
 }

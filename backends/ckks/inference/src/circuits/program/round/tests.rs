@@ -2,6 +2,9 @@
 
 use veilbench_networks::{Conv2d, Layer, Op, Range, Window};
 
+use std::collections::BTreeSet;
+
+use super::super::distinct_rotations;
 use super::*;
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::planning::packing::spread;
@@ -88,6 +91,44 @@ fn windows_are_cut_into_parts_that_fill_ciphertexts() {
     // More windows than slots.
     let program = computes(&convolution([1, 2], 20, 3, 1, 0), 128);
     assert!(program.layers[0].diagonals.len() > 2 * 2);
+}
+
+/// A rotation for every key: as many as there are automorphisms, whatever the steps are called.
+#[test]
+fn a_key_is_counted_once_however_often_steps_go_around() {
+    let slots = 2048;
+    let turns = |layer: &LatencyLayer| -> BTreeSet<i64> {
+        let around = layer.pre_rotations.iter().chain(&layer.post_rotations).copied();
+        layer.outline.rotations().into_iter().chain(around).map(|steps| steps.rem_euclid(slots)).collect()
+    };
+    let (mut equal, mut idle) = (0, 0);
+    for size in [8, 16, 32] {
+        for channels in [[1, 8], [3, 8], [3, 16], [8, 8], [8, 32], [16, 16]] {
+            let program =
+                PackedCircuit::round(&convolution(channels, size, 3, 1, 1), slots as usize).unwrap();
+            let program = program.without_weights();
+            for key_cost in [0, 1, 2, 3, 5] {
+                let program = program.clone().with_key_cost(key_cost);
+                let mut keys = turns(&program.layers[0]);
+                idle += usize::from(keys.remove(&0));
+                let planned = program.rotations(1);
+                let reduced: BTreeSet<i64> = planned.keys().map(|steps| steps.rem_euclid(slots)).collect();
+                assert_eq!(
+                    (planned.len(), &reduced),
+                    (keys.len(), &keys),
+                    "{channels:?} of {size}: {key_cost}"
+                );
+                equal += usize::from(program.layers[0].outline.rotations().len() > keys.len());
+            }
+        }
+    }
+    assert!(equal > 0 && idle > 0, "no case has steps that are equal, or that go around: {equal}, {idle}");
+}
+
+#[test]
+fn of_equal_rotations_one_stays_at_the_highest_level() {
+    let rotations = [(-1536, 1), (512, 3), (2560, 2), (0, 5), (-2048, 5), (4096, 5), (7, 1)];
+    assert_eq!(distinct_rotations(2048, rotations), [(-1536, 3), (7, 1)].into());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use veilbench_api::local_session::LocalSession;
 use veilbench_api::{Backend, Plan};
@@ -147,8 +148,12 @@ fn bytes(backend: &dyn Backend, network: &Network, batch: usize) -> [[usize; 2];
     [predicted, [peaks[0], peaks[..roles].iter().sum()]]
 }
 
+/// Held by a test whose sessions count: threads are told apart by when they start.
+static COUNTING: Mutex<()> = Mutex::new(());
+
 #[test]
 fn predicted_memory_is_what_is_allocated_and_no_more_than_the_stated_share_of_it() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let square = Op::Polynomial(Polynomial { channels: 5000, degree: 2 });
     for (name, network, batch, most) in [
         ("784-5000-10", wide(Op::Relu, 0), 1, 15.0),
@@ -176,6 +181,7 @@ fn predicted_memory_is_what_is_allocated_and_no_more_than_the_stated_share_of_it
 /// Without a dealer: of what is under way most is stated, not counted, so the prediction is further from what is allocated.
 #[test]
 fn memory_of_two_parties_is_bounded_by_a_window_and_predicted_within_a_half() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let square = Op::Polynomial(Polynomial { channels: 5000, degree: 2 });
     for (name, network, batch) in [
         ("784-5000-10", wide(Op::Relu, 0), 1),

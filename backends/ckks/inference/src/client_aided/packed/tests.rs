@@ -1,3 +1,5 @@
+//! Plans and programs of inference with an image across the slots.
+
 use veilbench_networks::zoo;
 
 use super::super::{LAYOUT, LOGIT_ERROR};

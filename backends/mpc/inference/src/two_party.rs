@@ -199,11 +199,10 @@ fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Ve
     let room = format::Room::new(job.setting(&RING));
     if room == format::Room::Narrow {
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        let narrow = (!lowered.squares())
-            .then(|| format::choose_within(lowered, SignProtocol::Tree, room, widest).ok())
-            .flatten();
-        for found in narrow.into_iter().chain(format::choose(lowered, SignProtocol::Tree, room).ok()) {
-            if let Ok(planned) = planned(found) {
+        let rings = [widest, Ring::FULL].into_iter().skip(usize::from(lowered.squares()));
+        for widest in rings {
+            let found = format::choose_within(lowered, SignProtocol::Tree, room, widest);
+            if let Some(planned) = found.ok().and_then(|found| planned(found).ok()) {
                 return Ok(planned);
             }
         }

@@ -36,7 +36,7 @@ use rounds::Round;
 use steps::{rounds, steps};
 use veilbench_api::{
     Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
-    Setting, Settings, Technology, Unsupported,
+    Setting, Technology, Unsupported,
 };
 
 /// What both layouts do.
@@ -54,8 +54,9 @@ const IMAGE_COPIES: usize = 4;
 /// Where the values of an image are.
 const LAYOUT: Setting = Setting {
     key: "layout",
-    values: &["slots", "packed"],
-    summary: "an image in every slot (slots: as many bytes for one as for thousands), or one across the slots (packed)",
+    values: &["slots", "auto", "packed"],
+    summary: "an image in every slot (slots: as many bytes for one as for thousands), one across the slots (packed), or what is \
+              predicted to be faster for the batch (auto)",
 };
 
 /// Interactive inference on networks with any activations.
@@ -77,6 +78,10 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     match job.setting(&LAYOUT) {
         "slots" => slots::plan(architecture, job, memory),
         "packed" => packed::plan(architecture, job, memory),
+        "auto" => {
+            let [across, slots] = [packed::plan, slots::plan].map(|plan| plan(architecture, job, memory));
+            faster(across, slots)
+        }
         other => {
             let known = LAYOUT.values.join(", ");
             let reason = format!("the setting layout is {other:?}, not one of {known}");
@@ -85,21 +90,18 @@ fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, U
     }
 }
 
-/// Who must be trusted with what; only answers across the slots are re-randomised.
-fn profile(packed: bool) -> Profile {
-    let answers = if packed {
-        "answers are re-randomised, so that a ciphertext says no more than what it decrypts to; its noise is \
-         not flooded, and with the results it still follows from the weights: circuit privacy is not provided"
-    } else {
-        "answers are not re-randomised: they are a function of query and weights, and lattice reduction of a single one \
-         gives a convolution filter"
-    };
-    let enough = if packed {
-        "one image for a convolution, about as many images as it has inputs for a dense layer"
-    } else {
-        "one batch of about 2,048 images"
-    };
-    let mut profile = Profile {
+/// Of two plans the one whose batch is predicted to be done first on the reference machine; of two refusals the second.
+fn faster(one: Result<Plan, Unsupported>, other: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
+    match (one, other) {
+        (Ok(one), Ok(other)) if other.predicted_batch_ns < one.predicted_batch_ns => Ok(other),
+        (Ok(plan), _) | (Err(_), Ok(plan)) => Ok(plan),
+        (Err(_), refused) => refused,
+    }
+}
+
+/// Who must be trusted with what in either layout.
+fn profile() -> Profile {
+    Profile {
         name: "ckks-client-aided".into(),
         summary: "CKKS for linear layers, activations by the data owner in the clear (as HE-Transformer)".into(),
         technology: Technology::Fhe,
@@ -113,38 +115,39 @@ fn profile(packed: bool) -> Profile {
                  (least squares on one batch of about 2,048 images gave a copy of mnist-mlp that agreed on 7,952 of 7,952 \
                  others), so the model owner must be willing to give them away"
                     .into(),
-                answers.into(),
+                "answers with one image across the slots are re-randomised, so that a ciphertext says no more than what it \
+                 decrypts to; its noise is not flooded, and with the results it still follows from the weights: circuit \
+                 privacy is not provided"
+                    .into(),
+                "answers with an image in every slot are not re-randomised: they are a function of query and weights, and lattice \
+                 reduction of a single one gives a convolution filter"
+                    .into(),
                 "the data owner applies the activations it is asked to".into(),
                 "the model owner computes the network it promised: nothing proves that it did".into(),
                 "the data owner sends fresh encryptions of activations only, never decrypted results: those would \
                  reveal its key bit by bit (Li and Micciancio, 2021)"
                     .into(),
+                "ring learning with errors at the table's parameters, and circular security of evaluation keys where an \
+                 image is across the slots"
+                    .into(),
             ],
             learns: vec![
                 Leakage {
-                    weights: Learned::derivable(enough),
+                    weights: Learned::derivable(
+                        "one image for a convolution, about as many images as it has inputs for a dense layer",
+                    ),
                     ..learns("data-owner", true, true)
                 },
                 learns("model-owner", false, false),
             ],
             simulated: false,
         },
-    };
-    if packed {
-        let keys =
-            "ring learning with errors at the table's parameters, and circular security of evaluation keys";
-        profile.protection.trusted.push(keys.into());
     }
-    profile
 }
 
 impl Backend for CkksClientAided {
     fn profile(&self) -> Profile {
-        profile(false)
-    }
-
-    fn profile_under(&self, settings: &Settings) -> Profile {
-        profile(settings.get(LAYOUT.key).is_some_and(|layout| layout == "packed"))
+        profile()
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {

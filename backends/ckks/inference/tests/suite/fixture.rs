@@ -80,7 +80,7 @@ pub(crate) fn ways() -> [(&'static dyn Backend, Network, Option<&'static str>); 
     [
         (&Ckks, polynomial(), Some("latency")),
         (&Ckks, polynomial(), Some("throughput")),
-        (&CkksClientAided, aided(), None),
+        (&CkksClientAided, aided(), Some("slots")),
         (&CkksClientAided, aided(), Some("packed")),
     ]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use veilbench_api::conformance::{self, test_networks};
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::LocalSession;
-use veilbench_api::{Backend, Error, Job, Leakage, Party, Plan, Profile, RoleContext, Settings, Unsupported};
+use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Settings, Unsupported};
 use veilbench_ckks_inference::CkksClientAided;
 use veilbench_datasets::{Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
@@ -24,7 +24,7 @@ fn packed() -> Settings {
 
 impl Backend for Packed {
     fn profile(&self) -> Profile {
-        CkksClientAided.profile_under(&packed())
+        CkksClientAided.profile()
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
@@ -138,34 +138,51 @@ fn joins_are_computed_from_what_was_decrypted() {
     }
 }
 
+/// Gives the last layer so many outputs.
+fn widen(architecture: &mut Architecture, outputs: usize) {
+    let last = architecture.layers.last_mut().unwrap();
+    let Op::Dense(dense) = &mut last.op else { panic!("not dense") };
+    dense.outputs = outputs;
+    last.output = Shape::Flat(outputs);
+}
+
 #[test]
 fn a_layer_of_too_many_values_is_refused_by_name_with_the_other_layout() {
     let mut architecture = aided().architecture;
-    let wide = 20_000;
+    widen(&mut architecture, 20_000);
     let last = architecture.layers.len() - 1;
-    let Op::Dense(dense) = &mut architecture.layers[last].op else { panic!("not dense") };
-    dense.outputs = wide;
-    architecture.layers[last].output = Shape::Flat(wide);
     let refused = Packed.plan(&architecture, &job(1)).unwrap_err();
     assert_eq!(refused.layer.as_deref(), Some(&*architecture.layers[last].name));
     assert!(refused.reason.contains("set layout to slots"), "{refused}");
 }
 
 #[test]
-fn the_statement_says_which_answers_are_rerandomised() {
-    let says = |settings: &Settings, words: &str| {
-        CkksClientAided.profile_under(settings).protection.trusted.iter().any(|own| own.starts_with(words))
+fn the_layout_of_the_faster_batch_is_chosen_and_the_other_where_one_is_refused() {
+    let architecture = zoo::load("mnist-mlp").unwrap().architecture;
+    let planned = |batch: usize, layout: &str| {
+        let mut job = job(batch);
+        job.settings.insert("layout".into(), layout.into());
+        CkksClientAided.plan(&architecture, &job).unwrap()
     };
-    assert!(says(&packed(), "answers are re-randomised"));
-    assert!(says(&Settings::new(), "answers are not re-randomised"));
-    let learns = |settings: &Settings| CkksClientAided.profile_under(settings).protection.learns;
-    let [across, slots] = [packed(), Settings::new()].map(|settings| learns(&settings));
-    let derivable = |own: &[Leakage]| own[0].weights.to_string();
-    assert_eq!(derivable(&slots), "derivable after one batch of about 2,048 images");
-    assert!(derivable(&across).starts_with("derivable after one image for a convolution"), "{across:?}");
-    let mut same = across.clone();
-    same[0].weights = slots[0].weights.clone();
-    assert_eq!(same, slots, "all else is learned in either layout");
+    for (batch, layout) in [(1, "packed"), (8, "packed"), (2048, "slots"), (4096, "slots")] {
+        assert_eq!(planned(batch, "auto"), planned(batch, layout), "a batch of {batch}");
+    }
+    let mut wide = aided().architecture;
+    widen(&mut wide, 20_000);
+    let mut own = job(1);
+    own.settings.insert("layout".into(), "auto".into());
+    let plan = CkksClientAided.plan(&wide, &own).unwrap();
+    assert!(plan.parameters.get("packed").is_none(), "{:?}", plan.parameters);
+}
+
+#[test]
+fn the_statement_says_which_answers_are_rerandomised() {
+    let protection = CkksClientAided.profile().protection;
+    let says = |words: &str| protection.trusted.iter().any(|own| own.starts_with(words));
+    assert!(says("answers with one image across the slots are re-randomised"));
+    assert!(says("answers with an image in every slot are not re-randomised"));
+    let derivable = protection.learns[0].weights.to_string();
+    assert!(derivable.starts_with("derivable after one image for a convolution"), "{derivable}");
 }
 
 #[test]

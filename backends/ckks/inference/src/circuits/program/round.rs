@@ -14,8 +14,8 @@ use crate::roles::guard::{enough_spare, most_results};
 /// Most ciphertexts of a round in either direction.
 const MOST_CIPHERTEXTS: usize = 1024;
 
-/// Most plaintext vectors of a round.
-const MOST_DIAGONALS: usize = 1 << 15;
+/// Most slots of the plaintext vectors of a round: half a gigabyte before they are encoded.
+const MOST_DIAGONAL_SLOTS: usize = 1 << 26;
 
 /// Into so many parts the windows of a map are cut if that fills ciphertexts better.
 const MOST_PARTS: usize = 8;
@@ -92,7 +92,7 @@ impl Windows {
         };
         (least..least + MOST_PARTS)
             .map(cut)
-            .filter(|windows| windows.diagonals() <= MOST_DIAGONALS)
+            .filter(|windows| windows.diagonals() <= MOST_DIAGONAL_SLOTS / slots)
             .min_by_key(Windows::cost)
     }
 

@@ -115,21 +115,17 @@
 //! process's memory reads the images or weights there anyway. No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
 //! architecture, no sockets, no threads, no timing: those that measure bring them.
 
-pub mod beaver;
 pub mod circuit;
-pub mod dcf;
-pub mod masked;
 pub mod oracle;
-pub mod random;
-pub mod ring;
 pub mod session;
 
 mod error;
-mod message;
-#[cfg(test)]
-mod reuse;
+mod primitives;
+mod protocols;
 
 pub use circuit::{model, program};
 pub use error::Error;
+pub use primitives::{dcf, random, ring};
+pub use protocols::{beaver, masked};
 pub use ring::{linear, product};
 pub use session::cost;

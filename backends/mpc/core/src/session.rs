@@ -11,10 +11,13 @@ pub(crate) mod checks;
 pub mod cost;
 mod data_owner;
 pub(crate) mod dealer;
+pub(crate) mod message;
 mod model_owner;
 pub(crate) mod online;
 pub(crate) mod preparation;
 pub(crate) mod randomness;
+#[cfg(test)]
+mod reuse;
 pub(crate) mod schedule;
 pub(crate) mod sizes;
 pub(crate) mod truncation;

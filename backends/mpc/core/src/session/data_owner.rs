@@ -11,8 +11,8 @@ use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
 use super::randomness::{Randomness, parameter_bytes, parameter_counts};
 use super::{Peer, Protocol};
 use crate::circuit::Circuit;
-use crate::message::Reader;
 use crate::random::Seed;
+use crate::session::message::Reader;
 use crate::{Error, ring};
 use veilbench_ring::wiped::Wiped;
 

@@ -10,8 +10,8 @@ use super::randomness::setup_seed::{HEADER_BYTES, Header, SetupSeeds};
 use super::randomness::{corrections, opening_masks, parameter_masks};
 use super::sizes::Sizes;
 use crate::circuit::Circuit;
-use crate::message::Writer;
 use crate::random::Seed;
+use crate::session::message::Writer;
 use crate::{Error, ring};
 
 /// What a dealer deals.

@@ -11,10 +11,10 @@ use super::sizes::Sizes;
 use super::{Peer, Protocol};
 use crate::circuit::Circuit;
 use crate::circuit::parameters::GateParameters;
-use crate::message::{Reader, Writer};
 use crate::model::Model;
 use crate::oracle::analyse;
 use crate::random::Seed;
+use crate::session::message::{Reader, Writer};
 use crate::{Error, ring};
 
 /// The model owner of one session.

@@ -5,7 +5,7 @@ use crate::session::{Described, Inference, Quantity, Transcript, body, dealt};
 use veilbench_mpc::circuit::{Circuit, Gate};
 use veilbench_mpc::linear::LinearMap;
 use veilbench_mpc::ring::encode;
-use veilbench_mpc::session::Protocol;
+use veilbench_mpc::session::Dealing;
 
 fn words(message: &[u8]) -> Vec<u64> {
     message.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
@@ -122,7 +122,7 @@ fn products_of_masked_wires(
 
 /// All that a party that stays the same sees, but what the protocol says it learns, and what it can compute of that. Of a session
 /// that stays the same all that either sees and can compute.
-pub(crate) fn known_to<P: Protocol + Described>(
+pub(crate) fn known_to<P: Dealing + Described>(
     fixed: Fixed,
     circuit: &Circuit,
     masked_parameters: &[u8],

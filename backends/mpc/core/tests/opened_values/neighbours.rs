@@ -13,7 +13,7 @@ use veilbench_mpc::circuit::{Circuit, Format};
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::program::{Operation, Program};
-use veilbench_mpc::session::{Corrections, HEADER_BYTES, Protocol};
+use veilbench_mpc::session::{Corrections, Dealing, HEADER_BYTES};
 use veilbench_networks::{Conv2d, Shape, Window};
 
 #[test]
@@ -25,7 +25,7 @@ fn by_bits_neighbours_share_no_mask_and_coins_of_guards_fall_both_ways() {
 }
 
 /// More values than are compared side by side, of two equal images in one message: neighbours have masks of their own, and so have images.
-fn neighbours_share_no_mask<P: Protocol + Described>(setting: &Setting<P>) {
+fn neighbours_share_no_mask<P: Dealing + Described>(setting: &Setting<P>) {
     let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
     let conv = Operation::Conv2d(Conv2d { inputs: 1, outputs: 1, groups: 1, dilation: [1; 2], window });
     let layers = vec![conv, Operation::Relu, Operation::Dense { outputs: 1 }];
@@ -105,7 +105,7 @@ fn messages_of_narrow_rings_are_uniform_with_the_function() {
 
 /// The data owner learns the quotient of a sum rounded by a coin. A data owner that knew the whole mask would know the coin, and with
 /// its own part of the mask the same in all sessions it would fall the same way in all of them.
-fn coins_fall_both_ways<P: Protocol + Described>(setting: &Setting<P>) {
+fn coins_fall_both_ways<P: Dealing + Described>(setting: &Setting<P>) {
     let mut answers: Vec<HashMap<u64, usize>> = Vec::new();
     repeat(setting, Fixed::DataOwner, |circuit, _, inference| {
         let transcript = Transcript::read::<P>(circuit, inference);

@@ -11,7 +11,7 @@ use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::random::Seed;
-use veilbench_mpc::session::{Dealer, Protocol};
+use veilbench_mpc::session::{Dealer, Dealing};
 use veilbench_networks::{Conv2d, Shape, Window};
 
 /// Fractional bits.
@@ -78,13 +78,13 @@ pub(crate) fn image(circuit: &Circuit) -> Vec<f32> {
 }
 
 /// A protocol, as a network runs in it.
-pub(crate) struct Setting<P: Protocol> {
+pub(crate) struct Setting<P: Dealing> {
     pub(crate) format: Format,
     protocol: PhantomData<P>,
     network: fn(Format) -> (Arc<Circuit>, Model),
 }
 
-impl<P: Protocol> Setting<P> {
+impl<P: Dealing> Setting<P> {
     pub(crate) fn of_graph(self) -> Self {
         Self { network: graph, ..self }
     }
@@ -120,7 +120,7 @@ pub(crate) enum Fixed {
 }
 
 /// Calls `see` with what was sent in every session or batch.
-pub(crate) fn repeat<P: Protocol>(
+pub(crate) fn repeat<P: Dealing>(
     setting: &Setting<P>,
     fixed: Fixed,
     mut see: impl FnMut(&Circuit, &[u8], &Inference),

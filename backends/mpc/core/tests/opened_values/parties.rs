@@ -4,9 +4,9 @@ use crate::computed::known_to;
 use crate::networks::{Fixed, Setting, function, function_by_bits, repeat, textbook, tree, tree_by_bits};
 use crate::session::Described;
 use crate::session::uniform::Tally;
-use veilbench_mpc::session::Protocol;
+use veilbench_mpc::session::Dealing;
 
-fn is_uniform<P: Protocol + Described>(setting: &Setting<P>, fixed: Fixed) {
+fn is_uniform<P: Dealing + Described>(setting: &Setting<P>, fixed: Fixed) {
     let (mut sights, mut results) = (Tally::default(), Tally::default());
     repeat(setting, fixed, |circuit, masked_parameters, inference| {
         let [seen, computed] = known_to::<P>(fixed, circuit, masked_parameters, inference);

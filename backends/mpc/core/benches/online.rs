@@ -35,7 +35,7 @@ fn sessions(c: &mut Criterion) {
         });
         let mut session = Session::fresh(&circuit, &model);
         group.bench_function(format!("{name}/{count}/{signs}/data-owner-offline"), |b| {
-            b.iter(|| black_box(session.data_owner.prepare(count).1.map_or(0, |message| message.len())));
+            b.iter(|| black_box(session.data_owner.prepare(count).1.concat().len()));
         });
         let mut session = Session::fresh(&circuit, &model);
         group.bench_function(format!("{name}/{count}/{signs}/online"), |b| {

@@ -10,7 +10,7 @@
 //!   what the protocols make of it with a fixed-point [`circuit::Format`]; every party compiles the same one.
 //! - [`model::Model`]: the weights in that format, at the model owner.
 //! - [`session`]: one state machine for each role. [`session::Dealer`], [`session::DataOwner`] and [`session::ModelOwner`] produce and
-//!   take messages as bytes; the caller moves them.
+//!   take messages as bytes; the caller moves them. A [`session::Protocol`] says which there are; one with a dealer is [`session::Dealing`].
 //! - [`masked`] and [`beaver`]: the protocols that they follow. With masked wires [`circuit::SignProtocol`] chooses between a comparison
 //!   tree of two rounds (`mpc`) and a distributed comparison function (`mpc-fss`); `mpc-beaver` is the textbook's.
 //! - [`oracle`]: the same network on clear integers, what the protocols are tested against, and the analysis of ranges.
@@ -48,7 +48,7 @@
 //! let mut data_owner = DataOwner::<Masked>::new(Arc::clone(&circuit), seeds.data_owner, &masked_weights)?;
 //!
 //! // Offline, before the image is there: the dealer's messages, and then the data owner's.
-//! let (mut client, products) = data_owner.prepare(1);
+//! let (mut client, ahead) = data_owner.prepare(1);
 //! let mut server = model_owner.prepare(1);
 //! for corrections in dealer.batch(1) {
 //!     server.receive(Peer::Dealer, corrections.to_model_owner())?;
@@ -56,7 +56,7 @@
 //!         client.receive(Peer::Dealer, keys)?;
 //!     }
 //! }
-//! if let Some(products) = products {
+//! for products in ahead {
 //!     server.receive(Peer::DataOwner, &products)?;
 //! }
 //! assert_eq!([client.awaits(), server.awaits()], [None, None]);
@@ -115,21 +115,17 @@
 //! process's memory reads the images or weights there anyway. No malicious security, no other number of computing parties, no offline phase without a dealer, no training, no hiding of the
 //! architecture, no sockets, no threads, no timing: those that measure bring them.
 
-pub mod beaver;
 pub mod circuit;
-pub mod dcf;
-pub mod masked;
 pub mod oracle;
-pub mod random;
-pub mod ring;
 pub mod session;
 
 mod error;
-mod message;
-#[cfg(test)]
-mod reuse;
+mod primitives;
+mod protocols;
 
 pub use circuit::{model, program};
 pub use error::Error;
+pub use primitives::{dcf, random, ring};
+pub use protocols::{beaver, masked};
 pub use ring::{linear, product};
 pub use session::cost;

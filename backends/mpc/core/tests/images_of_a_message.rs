@@ -11,13 +11,13 @@ use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Format};
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
-use veilbench_mpc::session::Protocol;
+use veilbench_mpc::session::Dealing;
 
 /// Bytes that no two places of uniform messages have in common: of a million places, with a probability of 3e-8.
 const WINDOW: usize = 8;
 
 /// Two equal images in one message: what they are masked with must tell them apart, at every place.
-fn equal_images_look_different<P: Protocol>(format: Format) {
+fn equal_images_look_different<P: Dealing>(format: Format) {
     for name in ["mnist-mlp", "mnist-cnn", "mnist-mlp-poly", "max-pools"] {
         let program = program(name);
         let circuit = Arc::new(Circuit::compile(&program, format).unwrap());

@@ -18,7 +18,7 @@ use veilbench_mpc::oracle::{analyse, evaluate};
 use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::random::Seed;
 use veilbench_mpc::ring;
-use veilbench_mpc::session::{Dealer, ModelOwner, Protocol, SetupSeed};
+use veilbench_mpc::session::{Dealer, Dealing, ModelOwner, SetupSeed};
 use veilbench_networks::Shape;
 
 fn encoded(images: &[f32], bits: u32) -> Vec<u64> {
@@ -183,7 +183,7 @@ fn counted(name: &str, images: usize) -> [usize; 3] {
 }
 
 /// All that was sent is what is counted beforehand.
-fn is_as_counted<P: Protocol>(session: &mut SessionOf<P>, images: usize) -> Inference {
+fn is_as_counted<P: Dealing>(session: &mut SessionOf<P>, images: usize) -> Inference {
     let circuit = Arc::clone(&session.circuit);
     let inference = session.infer(&self::images(&circuit, images, 3));
     let cost = Cost::of::<P>(&circuit);

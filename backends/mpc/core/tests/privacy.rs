@@ -140,7 +140,7 @@ fn a_message_of_another_length_is_an_error_and_ends_the_run() {
             for correction in session.dealer.batch(1) {
                 batch.receive(Peer::Dealer, correction.to_model_owner()).unwrap();
             }
-            batch.receive(Peer::DataOwner, &differences.unwrap()).unwrap();
+            batch.receive(Peer::DataOwner, &differences[0]).unwrap();
             let mut server = batch.start().unwrap();
             let (mut client, mut message) = prepared.start(&vec![0.5; circuit.inputs()]).unwrap();
             for turn in 0.. {
@@ -169,7 +169,7 @@ fn a_message_of_the_offline_phase_that_is_refused_is_the_last_one() {
         let corrections: Vec<Corrections> = session.dealer.batch(1).collect();
         let (correction, keys) = (&corrections[0], corrections[1].to_data_owner().unwrap());
         let (mut client, differences) = session.data_owner.prepare(1);
-        let differences = differences.unwrap();
+        let differences = differences.concat();
         let mut batch = session.model_owner.prepare(1);
         let wrong = |message: &[u8]| {
             let mut wrong = message.to_vec();
@@ -231,7 +231,7 @@ fn randomness_of_another_batch_is_refused() {
         Err(Error::WrongRandomness { what: "batch", .. })
     ));
     assert!(matches!(
-        first.receive(Peer::DataOwner, &old_differences.unwrap()),
+        first.receive(Peer::DataOwner, &old_differences[0]),
         Err(Error::WrongRandomness { .. })
     ));
     assert!(matches!(batch.start(), Err(Error::OutOfOrder { .. })));

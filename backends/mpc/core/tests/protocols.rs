@@ -13,13 +13,13 @@ use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::oracle::evaluate;
 use veilbench_mpc::ring::encode;
-use veilbench_mpc::session::{DataOwner, Dealer, ModelOwner, Peer, Protocol, SetupSeeds, Step};
+use veilbench_mpc::session::{DataOwner, Dealer, Dealing, ModelOwner, Peer, SetupSeeds, Step};
 
 /// What a message is changed to on its way.
 type Change<'a> = &'a dyn Fn(usize, &mut Vec<u8>);
 
 /// The logits of two images, if the change of a message of the online phase is not noticed.
-fn run<P: Protocol>(
+fn run<P: Dealing>(
     circuit: &Arc<Circuit>,
     model: &Model,
     images: &[f32],
@@ -37,7 +37,7 @@ fn run<P: Protocol>(
             client.receive(Peer::Dealer, keys)?;
         }
     }
-    if let Some(differences) = &differences {
+    for differences in &differences {
         server.receive(Peer::DataOwner, differences)?;
     }
     let mut server = server.start()?;
@@ -59,7 +59,7 @@ fn run<P: Protocol>(
     unreachable!("a run ends")
 }
 
-fn logits_are_the_oracles<P: Protocol>() {
+fn logits_are_the_oracles<P: Dealing>() {
     for (name, ring_bytes, bits) in [
         ("mnist-mlp", 8, 14),
         ("mnist-cnn", 8, 12),
@@ -84,7 +84,7 @@ fn logits_are_the_oracles<P: Protocol>() {
 }
 
 /// Every message of the online phase, a byte shorter, a byte longer, empty, and cut to any half.
-fn other_lengths_end_the_run<P: Protocol>() {
+fn other_lengths_end_the_run<P: Dealing>() {
     for name in ["ends-in-a-pool", "ends-in-a-pool-poly", "max-pools", "residual"] {
         let (circuit, model) = compile(name, format(8, 13));
         let images = images(&circuit, 1, 3);

@@ -58,7 +58,7 @@ fn messages_of_another_session_are_refused_in_every_phase() {
     let (_, differences) = other.data_owner.prepare(1);
     let (mut first, mut second) = (session.model_owner.prepare(1), session.model_owner.prepare(1));
     assert!(refused(first.receive(Peer::Dealer, correction.to_model_owner()), "session"));
-    assert!(refused(second.receive(Peer::DataOwner, &differences.unwrap()), "session"));
+    assert!(refused(second.receive(Peer::DataOwner, &differences[0]), "session"));
 
     let (_, seeds) = Dealer::<Masked>::new(Arc::clone(&circuit)).unwrap();
     let (_, weights) = ModelOwner::<Masked>::new(Arc::clone(&circuit), seeds.model_owner, model).unwrap();
@@ -88,7 +88,7 @@ fn a_message_cut_between_two_items_and_an_empty_one_end_the_run() {
         for correction in session.dealer.batch(1) {
             server.receive(Peer::Dealer, correction.to_model_owner()).unwrap();
         }
-        server.receive(Peer::DataOwner, &differences.unwrap()).unwrap();
+        server.receive(Peer::DataOwner, &differences[0]).unwrap();
         let mut server = server.start().unwrap();
         let (mut client, message) = client.start(&images(&circuit, 1, 1)).unwrap();
         let over = |turn| matches!(turn, Err(Error::OutOfOrder { .. }));

@@ -1,6 +1,8 @@
-//! The secret-sharing backends: `mpc`, `mpc-fss` and `mpc-beaver`. The protocols are in `veilbench-mpc`; here their
-//! messages meet links, batches are cut into messages, and spans are timed.
+//! The secret-sharing backends: `mpc`, `mpc-fss` and `mpc-beaver`, whose randomness a dealer makes, and `mpc-2pc`, whose owners make it
+//! themselves. The protocols are in `veilbench-mpc` and `veilbench-2pc`; here their messages meet links, batches are cut into messages, and
+//! spans are timed.
 
+mod dealt;
 mod lowering;
 mod planning;
 mod roles;
@@ -17,18 +19,20 @@ use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Width};
 use veilbench_mpc::cost::Cost;
 use veilbench_mpc::masked::Masked;
-use veilbench_mpc::session::Protocol;
+use veilbench_mpc::session::Dealing;
 use veilbench_networks::Architecture;
 
+use dealt::enclave::{self, DEALT_BY};
+use dealt::{data_owner, dealer, model_owner, profile};
 use lowering::{Lowered, lower};
-use planning::batches::{self, BatchSplit};
+use planning::batches::BatchSplit;
 use planning::format::{self, Room};
 use planning::prediction::{Predictor, Rates};
-use roles::{data_owner, dealer, model_owner};
+use roles::{DataOwner, ModelOwner};
 pub use two_party::TwoParty;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Party, Plan, Profile, Protection, Role, RoleContext,
-    RoleInput, Setting, Technology, Tolerance, Unsupported,
+    Backend, Error, Job, Party, Plan, Profile, RoleContext, RoleInput, Setting, Settings, Tolerance,
+    Unsupported,
 };
 
 /// One protocol as a backend.
@@ -37,7 +41,7 @@ pub struct Mpc<P> {
     summary: &'static str,
     signs: SignProtocol,
     security_bits: u32,
-    ring: &'static Setting,
+    settings: &'static [Setting],
     rates: Rates,
     protocol: PhantomData<P>,
 }
@@ -49,7 +53,7 @@ pub fn comparison_tree() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
         signs: SignProtocol::Tree,
         security_bits: 128,
-        ring: &RING_OF_MASKED,
+        settings: &[RING_OF_MASKED, DEALT_BY],
         rates: Rates { comparison: 50_000, square: 8_000 },
         protocol: PhantomData,
     }
@@ -62,7 +66,7 @@ pub fn fss() -> Mpc<Masked> {
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
         security_bits: core::dcf::Comparison::SECURITY_BITS,
-        ring: &RING_OF_MASKED,
+        settings: &[RING_OF_MASKED, DEALT_BY],
         rates: Rates { comparison: 200_000, square: 8_000 },
         protocol: PhantomData,
     }
@@ -75,7 +79,7 @@ pub fn beaver() -> Mpc<Beaver> {
         summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
         signs: SignProtocol::Tree,
         security_bits: 128,
-        ring: &RING,
+        settings: &[RING, DEALT_BY],
         rates: Rates { comparison: 90_000, square: 27_000 },
         protocol: PhantomData,
     }
@@ -105,7 +109,7 @@ const MODEL_OWNER: &str = "model-owner";
 const AFTER_QUERIES: &str = "chosen images, one more than a layer has inputs for each layer at least (785 for a dense layer on MNIST), from the logits";
 const DEALER: &str = "dealer";
 
-impl<P: Protocol> Mpc<P> {
+impl<P: Dealing> Mpc<P> {
     /// The circuit of a plan, which every role compiles for itself.
     fn compile(
         &self,
@@ -123,50 +127,35 @@ impl<P: Protocol> Mpc<P> {
     }
 }
 
-impl<P: Protocol> Backend for Mpc<P> {
+impl<P: Dealing> Backend for Mpc<P> {
     fn profile(&self) -> Profile {
-        Profile {
-            name: self.name.into(),
-            summary: self.summary.into(),
-            technology: Technology::Mpc,
-            roles: vec![Role::data_owner(), Role::model_owner(), Role::third(DEALER)],
-            protection: Protection {
-                label: "semi-honest, with a dealer".into(),
-                adversary: Adversary::SemiHonest,
-                colluding: 1,
-                trusted: vec![
-                    "all three follow the protocol, and no two collude".into(),
-                    "the dealer hands out correlated randomness and sees no input and no message of the online phase".into(),
-                    "links are confidential and authenticated".into(),
-                    "all three know the format: of every layer the power of two above its calibrated magnitude, and of the \
-                     input three significant bits"
-                        .into(),
-                    "the data owner learns of groups of activations whether they stayed in range: the quotient of their sum \
-                     and a public bound, rounded by a coin"
-                        .into(),
-                ],
-                learns: vec![
-                    Leakage {
-                        logits: Learned::Yes,
-                        weights: Learned::derivable(AFTER_QUERIES),
-                        ..Leakage::none(DATA_OWNER)
-                    },
-                    Leakage::none(MODEL_OWNER),
-                    Leakage::none(DEALER),
-                ],
-                simulated: false,
-            },
+        profile::of_process(self.name, self.summary)
+    }
+
+    /// A dealer in an enclave is another protection.
+    fn profile_under(&self, settings: &Settings) -> Profile {
+        match settings.get(DEALT_BY.key) {
+            Some(dealer) if dealer == "enclave" => profile::of_enclave(self.name, self.summary),
+            _ => self.profile(),
         }
     }
 
     fn settings(&self) -> &'static [Setting] {
-        std::slice::from_ref(self.ring)
+        self.settings
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        let (circuit, mut notes) = format::choose(&lowered, self.signs, Room::new(job.setting(self.ring)))?;
+        let (circuit, mut notes) = format::choose(&lowered, self.signs, Room::new(job.setting(&RING)))?;
         notes.extend(lowered.approximations());
+        let in_enclave = enclave::is_asked_for(job);
+        if in_enclave {
+            notes.push(
+                "SIMULATED: the dealer's enclave is a process that is not confined; attestation and sealed messages are measured, no hardware \
+                 time is"
+                    .into(),
+            );
+        }
         let cost = Cost::of::<P>(&circuit);
         let randomness = cost.randomness_bytes();
         let cut = BatchSplit::choose(randomness, job);
@@ -194,7 +183,8 @@ impl<P: Protocol> Backend for Mpc<P> {
             images_dealt_ahead: cut.ahead(),
         };
         let (prediction, batch_ns) =
-            Predictor { cost, randomness_bytes: randomness, rates: self.rates, cut, job }.predict();
+            Predictor { cost, randomness_bytes: randomness, rates: self.rates, cut, job, in_enclave }
+                .predict();
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
         Ok(Plan {
             security_bits: Some(self.security_bits),
@@ -211,10 +201,12 @@ impl<P: Protocol> Backend for Mpc<P> {
         let (lowered, circuit, cut) = self.compile(&role.architecture, &role.plan)?;
         match role.input {
             RoleInput::Images => {
-                Ok(Box::new(data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?))
+                let side = data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?;
+                Ok(Box::new(DataOwner::new(&role, cut, side)))
             }
             RoleInput::Network(_) => {
-                Ok(Box::new(model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?))
+                let side = model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?;
+                Ok(Box::new(ModelOwner::new(&role, cut, side)))
             }
             RoleInput::Nothing => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
         }

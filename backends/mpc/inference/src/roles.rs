@@ -1,6 +1,8 @@
-//! The three roles of a session with a dealer, each with links to the others.
+//! Both owners, whichever protocol they follow: a batch is cut into windows, which are prepared and run one after the other, the first one
+//! prepared before the images are there.
 
-pub(crate) mod data_owner;
-pub(crate) mod dealer;
-mod layers;
-pub(crate) mod model_owner;
+mod data_owner;
+mod model_owner;
+
+pub(crate) use data_owner::{DataOwner, DataOwnerSide, Refused};
+pub(crate) use model_owner::{ModelOwner, ModelOwnerSide};

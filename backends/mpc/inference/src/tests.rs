@@ -102,7 +102,12 @@ fn distances(network: &Network, images: &Tensor) -> [(&'static str, f64); 5] {
     ]
 }
 
-fn distance<P: Protocol>(backend: &Mpc<P>, settings: &Settings, network: &Network, images: &Tensor) -> f64 {
+pub(super) fn distance<P: Dealing>(
+    backend: &Mpc<P>,
+    settings: &Settings,
+    network: &Network,
+    images: &Tensor,
+) -> f64 {
     let mut session = LocalSession::new(backend, network, images.images());
     session.job.settings = settings.clone();
     session.timeout = Duration::from_secs(60);

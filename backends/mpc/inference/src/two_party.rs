@@ -20,6 +20,8 @@ use veilbench_ot::Depth;
 
 use super::format;
 use super::lowering::{Lowered, lower};
+use super::planning::batches::BatchSplit;
+use super::roles::{DataOwner, ModelOwner};
 use super::{AFTER_QUERIES, DATA_OWNER, MODEL_OWNER, RING};
 use prediction::Predictor;
 use veilbench_api::{
@@ -178,9 +180,16 @@ impl Backend for TwoParty {
 
     fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let compiled = Self::compile(&role.architecture, &role.plan)?;
+        let cut = BatchSplit::new(compiled.window, compiled.window);
         match role.index {
-            0 => Ok(Box::new(data_owner::DataOwner::join(&mut role, compiled)?)),
-            _ => Ok(Box::new(model_owner::ModelOwner::join(&mut role, compiled)?)),
+            0 => {
+                let side = data_owner::DataOwner::join(&mut role, compiled)?;
+                Ok(Box::new(DataOwner::new(&role, cut, side)))
+            }
+            _ => {
+                let side = model_owner::ModelOwner::join(&mut role, compiled)?;
+                Ok(Box::new(ModelOwner::new(&role, cut, side)))
+            }
         }
     }
 }
@@ -209,11 +218,6 @@ fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Ve
     }
     let found = format::choose(lowered, SignProtocol::Tree, format::Room::Wide)?;
     planned(found).map_err(|error| unsupported(&error.to_string()))
-}
-
-/// The windows of a batch.
-fn windows(images: usize, window: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    (0..images).step_by(window).map(move |start| start..images.min(start + window))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use veilbench_ot::extension::{Parameters, Receiver, Sender};
 use veilbench_ot::relu::{self, Layout, Output, Turn};
-use veilbench_ot::{Depth, Direction, Kernel, Kind, Session, base, ideal, setup};
+use veilbench_ot::setup::{self, base};
+use veilbench_ot::{Depth, Direction, Kernel, Kind, Session, ideal};
 
 const SESSION: Session = Session::new([1; 16]);
 const TRANSFERS: usize = 1 << 16;

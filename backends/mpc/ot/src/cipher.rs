@@ -3,14 +3,15 @@
 //! A batch is a strip of sixteen blocks, so that the rounds of different blocks overlap. With VAES four blocks share a vector; otherwise the
 //! `aes` crate takes AES-NI, or bit-slices without. Key schedules of leaves are kept, and wiped on drop; those of hashes, whose keys are public, are made on the way.
 
+pub(crate) mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockEncrypt, KeyInit};
 
+use crate::cipher::kernel::{Kernel, Set};
 use crate::extension::strip::{BLOCKS, Strip, add};
-use crate::kernel::{Kernel, Set};
 #[cfg(target_arch = "x86_64")]
 use veilbench_ring::wiped::Wiped;
 

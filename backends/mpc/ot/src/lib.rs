@@ -2,7 +2,7 @@
 //! additive shares. State machines without input or output: messages are byte vectors, which the caller moves.
 //!
 //! # Concepts
-//! - [`setup`]: a session's three messages, from base transfers ([`base`]) to an [`extension`] each way.
+//! - [`setup`]: a session's three messages, from base transfers ([`setup::base`]) to an [`extension`] each way.
 //! - An extension hands out portions of random transfers, 1-of-2 or 1-of-16 ([`Kind`]), as [`SenderRows`] and [`ReceiverRows`].
 //! - What is built on them takes them by value: [`transfer`] (1-of-2, of blocks), [`lookup`] (1-of-16, of bits), [`gates`] (products of shared bits), [`correlated`] (a number times the
 //!   peer's bit), [`multiplexer`], [`product`] (Gilboa), [`equality`], and [`relu`], which puts all but the last two together.
@@ -58,7 +58,7 @@
 //! # Threat model
 //! Semi-honest: both parties follow the protocols, and each tries to learn from what it sees. Links must be confidential and authenticated. What a party sees
 //! is said by every module under *Views*. Security is computational, of 128 bits but for the losses named there: discrete logarithms in Ristretto
-//! and SHA-512 as a random oracle for [`base`], AES-128 as a pseudo-random function for trees and streams, and as an ideal
+//! and SHA-512 as a random oracle for [`setup::base`], AES-128 as a pseudo-random function for trees and streams, and as an ideal
 //! cipher for the hash ([`extension`]: 1-of-16 proves 124 bits there). The units are those of NIST SP 800-57, which rates Curve25519, about 2^126 operations in the group, and
 //! AES-128 at 128 bits each.
 //!
@@ -77,27 +77,23 @@
 //! No security against parties that deviate: there are no consistency checks. No silent or random-access correlations, no transfers of
 //! long messages, no more than two parties, no sockets, no threads.
 
-pub mod base;
-pub mod bits;
 pub mod extension;
-#[cfg(any(test, feature = "ideal"))]
-pub mod ideal;
 pub mod setup;
 
 mod cipher;
 mod error;
-mod kernel;
-mod session;
 mod shares;
 mod transfers;
 
+pub use cipher::kernel::Kernel;
 pub use error::Error;
 pub use extension::code::{Depth, Kind};
 #[cfg(any(test, feature = "ideal"))]
 pub use extension::correlation::CorrelatedRows;
 pub use extension::correlation::{ReceiverRows, SenderRows};
-pub use kernel::Kernel;
-pub use session::{Direction, Session};
-pub use shares::{equality, gates, multiplexer, product, relu};
+pub use setup::session::{Direction, Session};
+#[cfg(any(test, feature = "ideal"))]
+pub use shares::ideal;
+pub use shares::{bits, equality, gates, multiplexer, product, relu};
 pub use transfers::keys::{ChosenKeys, KeyPairs};
 pub use transfers::{correlated, lookup, transfer};

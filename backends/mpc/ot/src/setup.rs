@@ -9,12 +9,14 @@
 //! | 2 | offerer | point; sums of the forward trees; corrections of 368 forward transfers | 32 + 4,096 + 690 |
 //! | 3 | chooser | sums of both kinds of backward trees | 4,096 + 7,680 |
 
+pub mod base;
+pub(crate) mod session;
+
 use crate::Error;
-use crate::base;
 use crate::error::expect_length;
 use crate::extension::code::{Depth, Kind};
 use crate::extension::{Parameters, Receiver, Sender};
-use crate::session::{Direction, Session};
+use crate::setup::session::{Direction, Session};
 use crate::transfers::keys::KeyPairs;
 
 /// The three extensions of a session.

@@ -78,6 +78,20 @@ pub enum Error {
         /// What the noise is at most, in units of the last place.
         noise: u64,
     },
+    /// What a batch was to run on was prepared in another session, whose masks and keys the other party does not have.
+    #[error("material of another session came to a batch of this one; the session is over: set up a new one")]
+    OtherSession,
+    /// What a batch was to run on was prepared for another one of the session.
+    #[error(
+        "material of batch {found} came where that of batch {due} is due; batches run in the order in which they are prepared, and the session is over: \
+         set up a new one"
+    )]
+    OtherBatch {
+        /// Number of the batch whose turn it is.
+        due: u64,
+        /// Number of the batch whose material came.
+        found: u64,
+    },
     /// An earlier batch failed: parties no longer agree on numbers of transfers or on what was sent.
     #[error("the session is over: an earlier batch failed; set up a new one")]
     Over,

@@ -15,7 +15,8 @@
 //!
 //! # Safety contract
 //! - Lengths of messages follow from public numbers; residues are checked against their primes. A message of the right length that is forged is not noticed.
-//! - Masks, keys and shares that serve once are consumed by value.
+//! - Masks, keys and shares that serve once are consumed by value, by the batch and session that they were prepared for: batches run in the order in which they are
+//!   prepared, and what is another's is an error.
 //! - Masks, keys and shares of a batch that failed are gone, and so is the session: none of them can serve for another.
 //! - Secrets come from ChaCha20 seeded by the operating system, or from transfers; each stream is used once. Keys, masks, errors, shares that wait and the wires of a
 //!   batch under way are wiped on drop; messages are not.

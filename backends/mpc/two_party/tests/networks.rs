@@ -360,6 +360,41 @@ fn a_session_is_over_after_a_run_that_failed() {
     });
 }
 
+/// Material is for one batch of one session, whose turn it must be: anything else ends the session of the party that is given it.
+#[test]
+fn material_of_another_session_or_batch_is_refused_by_both_owners() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    let plan = Arc::new(Plan::new(Arc::clone(&circuit)).unwrap());
+    let sessions = [Queue::pair(), Queue::pair()];
+    let image = vec![0; circuit.inputs()];
+    std::thread::scope(|scope| {
+        let [[client, server], [other_client, other_server]] = sessions;
+        let (of_server, model) = (Arc::clone(&plan), &model);
+        scope.spawn(move || {
+            let [mut first, mut second] = [server, other_server].map(|mut server| {
+                let owner = ModelOwner::set_up(Arc::clone(&of_server), model, Depth::FOUR, &mut server);
+                (owner.unwrap(), server)
+            });
+            let of_first = first.0.prepare(1, &mut first.1).unwrap();
+            let later = first.0.prepare(1, &mut first.1).unwrap();
+            assert!(matches!(second.0.run(of_first, &mut Broken), Err(Error::OtherSession)));
+            let refused = first.0.run(later, &mut Broken);
+            assert!(matches!(refused, Err(Error::OtherBatch { due: 0, found: 1 })), "{refused:?}");
+            assert!(matches!(first.0.prepare(1, &mut first.1), Err(Error::Over)));
+        });
+        let [mut first, mut second] = [client, other_client].map(|mut client| {
+            let owner = DataOwner::set_up(Arc::clone(&plan), Depth::FOUR, &mut client);
+            (owner.unwrap(), client)
+        });
+        let of_first = first.0.prepare(1, &mut first.1).unwrap();
+        let later = first.0.prepare(1, &mut first.1).unwrap();
+        assert!(matches!(second.0.run(of_first, &image, &mut Broken), Err(Error::OtherSession)));
+        let refused = first.0.run(later, &image, &mut Broken);
+        assert!(matches!(refused, Err(Error::OtherBatch { due: 0, found: 1 })), "{refused:?}");
+        assert!(matches!(first.0.prepare(1, &mut first.1), Err(Error::Over)));
+    });
+}
+
 #[test]
 fn networks_whose_truncations_drop_fewer_bits_than_noise_has_are_refused_by_name() {
     let (circuit, _) = compile("mnist-cnn", 6, 6);

@@ -42,7 +42,7 @@ mod platform;
 pub mod sandbox;
 mod transport;
 
-pub use attestation::client::{Connected, Verifier};
+pub use attestation::client::{CONFIRMATION_BYTES, Connected, Verifier, now};
 pub use attestation::enclave::{Enclave, EnclaveHello, Launch};
 pub use attestation::evidence::Evidence;
 pub use attestation::policy::{Attested, Policy};

@@ -31,12 +31,10 @@ mod request;
 use std::fs::File;
 use std::num::NonZero;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use veilbench_networks::Architecture;
-use veilbench_tee::{
-    Configuration, LeastProtections, Measurement, Policy, RECORD_OVERHEAD, SEAL_OVERHEAD, ShownProcess,
-};
+use veilbench_tee::{Configuration, LeastProtections, Measurement, Policy, RECORD_OVERHEAD, SEAL_OVERHEAD};
 
 use veilbench_api::link::MESSAGE_LIMIT;
 use veilbench_api::{
@@ -302,14 +300,7 @@ fn own_image() -> Result<Measurement, veilbench_tee::Error> {
 
 /// Measurement of the program, loader and libraries that this very process runs: what a client expects of an enclave.
 fn own_program(job: &Job) -> Result<Measurement, Error> {
-    static PROGRAM: OnceLock<Measurement> = OnceLock::new();
-    if let Some(program) = PROGRAM.get() {
-        return Ok(*program);
-    }
-    let own = ShownProcess::open(None).map_err(failure)?;
-    let program =
-        Measurement::of_process(std::process::id(), &own, measuring_threads(job)).map_err(failure)?;
-    Ok(*PROGRAM.get_or_init(|| program))
+    Measurement::of_this_process(measuring_threads(job)).map_err(failure)
 }
 
 /// Threads that measure: no more than the cell's.
@@ -319,8 +310,7 @@ fn measuring_threads(job: &Job) -> NonZero<usize> {
 
 /// Seconds since 1970.
 fn now() -> Result<u64, Error> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Ok(now.map_err(Error::engine("asking for the date"))?.as_secs())
+    veilbench_tee::now().map_err(failure)
 }
 
 /// What an error of the enclave's means to a session: a failure of this machine's, or a refusal.

@@ -101,7 +101,9 @@ impl Step<'_> {
             }
             (Gate::Relu { shift, pools, guard, .. }, _) => {
                 let pieces = wire.pieces.clone().filter(|_| pools.is_empty());
-                let wire = wire.map(|channel| Interval::new(0, channel.high.max(0))).shifted(*shift);
+                let wire = wire.map(|channel| Interval::new(0, channel.high.max(0)));
+                // Noise makes no value negative here: what is negative is zero.
+                let wire = self.truncated(wire, *shift).map(|channel| Interval::new(0, channel.high));
                 let wire = pools.iter().fold(wire, |wire, pool| wire.summed(pool.area()));
                 let mut wire = self.within(wire, limit_behind)?;
                 if let Some(guard) = *guard {
@@ -110,18 +112,15 @@ impl Step<'_> {
                     wire.guard = Some(guard);
                 }
                 let most = guard.map(|guard| guard.limit());
-                wire.pieces = pieces.map(|pieces| pieces.rectified(*shift, most));
+                wire.pieces = pieces.map(|pieces| pieces.rectified(*shift, most, self.units()));
                 Ok(wire)
             }
             (
                 Gate::Quadratic { shift, square_shift, pools, guard, .. },
                 GateParameters::Quadratic { a, b, c },
             ) => {
-                let (noise, dropped) = if self.on_shares { (1, 1 << square_shift) } else { (0, 0) };
-                let noisy = |read: Interval| {
-                    Interval::new(read.low.saturating_sub(noise), read.high.saturating_add(noise))
-                };
-                let mut wire = wire.shifted(*shift).map(noisy);
+                let dropped = if self.on_shares { 1 << square_shift } else { 0 };
+                let mut wire = self.truncated(wire, *shift);
                 if let Some(guard) = *guard {
                     let square = wire.largest().saturating_mul(wire.largest());
                     self.ensure(guard.holds(square, self.circuit.ring().bits()))?;
@@ -132,7 +131,7 @@ impl Step<'_> {
                 let limit = u128::from(self.circuit.ring().limit()) - dropped;
                 Ok(self.within(wire, limit)?.shifted(*square_shift))
             }
-            (Gate::Truncate { shift, .. }, _) => Ok(wire.shifted(*shift)),
+            (Gate::Truncate { shift, .. }, _) => Ok(self.truncated(wire, *shift)),
             (Gate::Output { .. }, _) => {
                 // What a polynomial wrote was proved to fit its own ring, which is wider.
                 Ok(self.within(wire, 2 * limit)?.shifted(self.circuit.output_shift))
@@ -148,6 +147,16 @@ impl Step<'_> {
             (Gate::Concat { kept, channels, .. }, _) => Ok(wire.behind(&self.kept[*kept], *channels)),
             (Gate::Linear { .. } | Gate::Quadratic { .. }, _) => Err(Error::OtherCircuit),
         }
+    }
+
+    /// After a truncation of products.
+    fn truncated(&self, wire: Wire, shift: u32) -> Wire {
+        if self.on_shares { wire.shifted_on_shares(shift) } else { wire.shifted(shift) }
+    }
+
+    /// Units of the last place that such a truncation is off at most.
+    fn units(&self) -> i128 {
+        if self.on_shares { 2 } else { 1 }
     }
 
     /// Bits of the ring of the wire that the gate reads.
@@ -250,5 +259,43 @@ mod tests {
         assert_eq!(found(Width::Bits, 1.0 / 8.0), Ok(()));
         assert_eq!(found(Width::Bits, 1.0 / 2.0), Err(Error::Overflow { layer: 2, limit_bits: 30 }));
         assert_eq!(found(Width::Bytes, 1.0 / 2.0), Ok(()));
+    }
+
+    /// Products whose bits that are dropped are more than half of a unit, so that noise takes them to the next one.
+    #[test]
+    fn noise_of_products_is_in_the_bounds_of_what_is_read_on_shares() {
+        let dense = || Operation::Dense { outputs: 1 };
+        for operations in [vec![dense(), Operation::Relu, dense()], vec![dense(), dense()]] {
+            let format = Format {
+                activation_bits: 12,
+                weight_bits: 12,
+                ring: Ring::FULL,
+                width: Width::Bytes,
+                signs: SignProtocol::Tree,
+                input_magnitude: 1.0,
+            };
+            let layers: Vec<LayerParameters> = operations
+                .iter()
+                .map(|operation| match operation {
+                    Operation::Dense { .. } => {
+                        LayerParameters::Affine { weights: vec![1.5], bias: vec![0.9 * (-12_f32).exp2()] }
+                    }
+                    _ => LayerParameters::None,
+                })
+                .collect();
+            let program = Program { input: Shape::Flat(1), operations, magnitudes: vec![] };
+            let circuit = Circuit::compile(&program, format).unwrap();
+            let model = Model::encode(&circuit, &layers).unwrap();
+            let truncates = |(at, gate): (usize, &Gate)| match gate {
+                Gate::Relu { shift, .. } | Gate::Truncate { shift, .. } => Some((at, *shift)),
+                _ => None,
+            };
+            let (at, shift) = circuit.gates.iter().enumerate().find_map(truncates).unwrap();
+            let masked = analyse(&circuit, &model).unwrap().magnitudes;
+            let on_shares = analyse_within(&circuit, &model, 63).unwrap().magnitudes;
+            let (product, unit) = (masked[at - 1], 1_u128 << shift);
+            assert!(on_shares[at - 1] == product && product % unit > unit / 2);
+            assert_eq!([masked[at], on_shares[at]], [product / unit + 1, product / unit + 2]);
+        }
     }
 }

@@ -127,6 +127,18 @@ impl Wire {
         Self { error, ..self.map(|channel| Interval::new(channel.low >> shift, up(channel.high))) }
     }
 
+    /// After a truncation by parties each of which drops bits of its shares, of values with noise of up to half of what is dropped: rounded
+    /// up or down then.
+    pub(super) fn shifted_on_shares(self, shift: u32) -> Self {
+        let (noise, up) = ((1_i128 << shift) / 2, (1_i128 << shift) - 1);
+        let truncated = |channel: &Interval| {
+            let (low, high) = (channel.low.saturating_sub(noise), channel.high.saturating_add(noise));
+            Interval::new(low >> shift, high.saturating_add(up) >> shift)
+        };
+        let channels = self.channels.iter().map(truncated).collect();
+        Self { channels, ..self.shifted(shift) }
+    }
+
     pub(super) fn linear(self, shape: &LinearShape, weights: &[u64], bias: &[u64]) -> Self {
         let rows = weights.chunks_exact(shape.weights_per_output());
         let mut output =
@@ -197,4 +209,34 @@ impl Wire {
 
 pub(super) fn magnitude(value: u64) -> u128 {
     u128::from((value as i64).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that truncations on shares make of the ends of a range, with all noise that they drop: both bounds are reached, and nothing is beyond.
+    #[test]
+    fn bounds_of_truncations_on_shares_are_reached_and_hold() {
+        for shift in [1, 2, 5] {
+            let noise = 1 << (shift - 1);
+            for (low, high) in (-70..70).flat_map(|low| [0, 1, 9, 40].map(|width| (low, low + width))) {
+                let wire = Wire { channels: vec![Interval::new(low, high)], ..Wire::symmetric(0) };
+                let results = (low..=high).flat_map(|value| {
+                    let noisy = value - noise..=value + noise;
+                    noisy.flat_map(|noisy| [noisy >> shift, -(-noisy >> shift)])
+                });
+                let (least, most) =
+                    results.fold((i128::MAX, i128::MIN), |(low, high), y| (low.min(y), high.max(y)));
+                let bounds = wire.shifted_on_shares(shift).channels[0];
+                assert_eq!(bounds, Interval::new(least, most), "{low} to {high} by {shift} bits");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_dropped_is_nothing_changed_on_shares() {
+        let wire = Wire { channels: vec![Interval::new(-5, 7)], ..Wire::symmetric(0) };
+        assert_eq!(wire.shifted_on_shares(0).channels, [Interval::new(-5, 7)]);
+    }
 }

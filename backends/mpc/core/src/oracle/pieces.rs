@@ -10,8 +10,8 @@ pub(super) struct Pieces {
     /// One for each value.
     values: Vec<Interval>,
     knots: Vec<i128>,
-    /// After the ReLU, bits that it took off.
-    shift: Option<u32>,
+    /// After the ReLU, bits that it took off, and units of the last place that this is off at most.
+    shift: Option<(u32, i128)>,
 }
 
 impl Pieces {
@@ -27,16 +27,17 @@ impl Pieces {
         self.values.iter().flat_map(|value| self.knots.iter().map(move |&knot| less(value, knot))).collect()
     }
 
-    /// After a ReLU that takes off so many bits, and a guard that lets no copy pass that is larger than `most`.
-    pub(super) fn rectified(mut self, shift: u32, most: Option<u128>) -> Self {
+    /// After a ReLU that takes off so many bits and is off by so many units at most, and a guard that lets no copy pass that is larger than
+    /// `most`.
+    pub(super) fn rectified(mut self, shift: u32, most: Option<u128>, units: i128) -> Self {
         if let (Some(most), Some(&lowest)) = (most, self.knots.iter().min()) {
-            let most = i128::try_from(most).unwrap_or(i128::MAX).saturating_add(1);
+            let most = i128::try_from(most).unwrap_or(i128::MAX).saturating_add(units);
             let most = most.saturating_mul(1 << shift).saturating_add(lowest);
             for value in &mut self.values {
                 *value = Interval::new(value.low.min(most), value.high.min(most));
             }
         }
-        Self { shift: Some(shift), ..self }
+        Self { shift: Some((shift, units)), ..self }
     }
 
     /// What output number `output` can be, whose weights for the copies of one value are `row`; `None` if they are for those of
@@ -48,7 +49,9 @@ impl Pieces {
         row: &[u64],
         bias: i128,
     ) -> Option<Interval> {
-        let (Some(shift), LinearShape::Conv2d { conv, .. }) = (self.shift, shape) else { return None };
+        let (Some((shift, units)), LinearShape::Conv2d { conv, .. }) = (self.shift, shape) else {
+            return None;
+        };
         if conv.groups != self.values.len() || conv.window.area() != 1 || row.len() != self.knots.len() {
             return None;
         }
@@ -63,9 +66,9 @@ impl Pieces {
         let inner = self.knots.iter().copied().filter(|knot| (value.low..=value.high).contains(knot));
         let ends = inner.chain([value.low, value.high]).map(at);
         let (low, high) = ends.fold((i128::MAX, i128::MIN), |(low, high), y| (low.min(y), high.max(y)));
-        // Every copy is off by one unit at most once it is truncated, and here something was truncated too.
-        let off = row.iter().map(|&weight| magnitude(weight)).sum::<u128>().saturating_add(1);
-        let off = i128::try_from(off).unwrap_or(i128::MAX);
+        // Every copy is off by so many units at most once it is truncated, and here something was truncated too.
+        let weights = row.iter().map(|&weight| magnitude(weight)).sum::<u128>();
+        let off = i128::try_from(weights).unwrap_or(i128::MAX).saturating_mul(units).saturating_add(1);
         let sum = |y: i128, off: i128| y.saturating_add(off).saturating_add(bias);
         Some(Interval::new(sum(low, -off), sum(high, off)))
     }
@@ -86,7 +89,7 @@ mod tests {
 
     /// A clip to 0..8, in units.
     fn clip(value: Interval, most: Option<u128>) -> Interval {
-        let pieces = Pieces::new(vec![value], &[0, 8]).rectified(0, most);
+        let pieces = Pieces::new(vec![value], &[0, 8]).rectified(0, most, 1);
         pieces.range(&shape(1, 2), 0, &[1, 1u64.wrapping_neg()], 5).unwrap()
     }
 
@@ -109,11 +112,13 @@ mod tests {
         let ranges = [(-100, 100), (-50, 30), (-3, 17), (20, 21), (-50, -41), (0, 0)];
         for ((low, high), shift) in ranges.into_iter().flat_map(|range| [(range, 0), (range, 3)]) {
             let value = Interval::new(low, high);
-            let pieces = Pieces::new(vec![value], &knots.map(|knot| knot as u64)).rectified(shift, None);
+            let pieces = Pieces::new(vec![value], &knots.map(|knot| knot as u64));
             let row = weights.map(|weight| weight as u64);
-            let range = pieces.range(&shape(1, 4), 0, &row, -11).unwrap();
-            for x in low..=high {
-                for up in [0, 1] {
+            // The second as on shares, where noise moves the rounded value by one.
+            for (units, off) in [(1, &[0, 1][..]), (2, &[-1, 0, 1, 2])] {
+                let pieces = pieces.clone().rectified(shift, None, units);
+                let range = pieces.range(&shape(1, 4), 0, &row, -11).unwrap();
+                for (x, up) in (low..=high).flat_map(|x| off.iter().map(move |up| (x, up))) {
                     let copies = knots.map(|knot| ((x - i128::from(knot)).max(0) >> shift) + up);
                     let y = copies.iter().zip(weights).map(|(copy, weight)| copy * i128::from(weight));
                     let y = y.sum::<i128>() - 11;
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn weights_that_mix_values_are_left_to_others() {
-        let pieces = Pieces::new(vec![Interval::new(-9, 9); 2], &[0, 8]).rectified(0, None);
+        let pieces = Pieces::new(vec![Interval::new(-9, 9); 2], &[0, 8]).rectified(0, None, 1);
         let mixes = LinearShape::Dense { inputs: 4, outputs: 1 };
         assert_eq!(pieces.range(&mixes, 0, &[1; 4], 0), None);
         assert_eq!(pieces.range(&shape(1, 4), 0, &[1; 4], 0), None);

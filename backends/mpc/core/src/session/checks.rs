@@ -8,8 +8,8 @@
 use super::randomness::masks::Role;
 use crate::Error;
 use crate::circuit::{Guard, Width};
-use crate::message::{Reader, Writer};
 use crate::ring::{Ring, add_assign};
+use crate::session::message::{Reader, Writer};
 use veilbench_ring::wiped::Wiped;
 
 /// The guards of one batch at one party.

@@ -12,7 +12,6 @@ use super::schedule::{Incoming, Transfer, incoming};
 use super::sizes::Sizes;
 use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearShape;
-use crate::masked::product_bytes;
 use crate::product::LANES;
 
 const WORD: usize = size_of::<u64>();
@@ -104,14 +103,17 @@ pub struct Cost<'a> {
     sizes: fn(usize, &Circuit, usize) -> Sizes,
     /// The online phase of so many images.
     transfers: fn(&Circuit, usize) -> Vec<Transfer>,
-    /// Whether the products of masks and masked weights are made before the image is there: with masked wires.
+    /// Bytes of the messages that the data owner sends ahead of so many images.
+    ahead: fn(&Circuit, usize) -> Vec<usize>,
+    /// Whether products of masks and masked weights are made before the image is there, and sent ahead of it.
     products_ahead: bool,
 }
 
 impl<'a> Cost<'a> {
     /// The cost of a circuit in a protocol.
     pub fn of<P: Protocol>(circuit: &'a Circuit) -> Self {
-        Self { circuit, sizes: P::sizes, transfers: P::transfers, products_ahead: P::PRODUCTS_AHEAD }
+        let products_ahead = !P::ahead(circuit, 1).is_empty();
+        Self { circuit, sizes: P::sizes, transfers: P::transfers, ahead: P::ahead, products_ahead }
     }
 
     /// Bytes of randomness that one image takes in the memory of the party that stores more.
@@ -152,7 +154,7 @@ impl<'a> Cost<'a> {
         })
     }
 
-    /// The setup phase: a setup seed for each party, and the masked parameters.
+    /// The setup phase: a setup seed for each owner from the dealer, and the masked parameters.
     pub fn setup(&self) -> Traffic {
         Traffic { bytes: 2 * SetupSeed::BYTES + self.parameters_message(), messages: 3 }
     }
@@ -163,6 +165,17 @@ impl<'a> Cost<'a> {
 
     /// The offline phase of so many images in one message.
     pub fn offline(&self, images: usize) -> Traffic {
+        self.dealt(images).plus(self.ahead(images))
+    }
+
+    /// What the data owner sends ahead of so many images in one message.
+    pub fn ahead(&self, images: usize) -> Traffic {
+        let ahead = (self.ahead)(self.circuit, images);
+        Traffic { bytes: ahead.iter().sum(), messages: ahead.len() }
+    }
+
+    /// What a dealer sends both owners for so many images in one message.
+    pub fn dealt(&self, images: usize) -> Traffic {
         let mut traffic = Traffic::default();
         let mut send = |bytes: usize, times: usize| {
             traffic.bytes += times * bytes;
@@ -177,9 +190,6 @@ impl<'a> Cost<'a> {
             for keys in portions(sizes.keys) {
                 send(HEADER_BYTES + KeyForm::new(self.circuit, index).bytes(keys.len()), 2);
             }
-        }
-        if self.products_ahead {
-            send(HEADER_BYTES + product_bytes(self.circuit, images), 1);
         }
         traffic
     }

@@ -11,8 +11,8 @@ use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
 use super::randomness::{Randomness, parameter_bytes, parameter_counts};
 use super::{Peer, Protocol};
 use crate::circuit::Circuit;
-use crate::message::Reader;
 use crate::random::Seed;
+use crate::session::message::Reader;
 use crate::{Error, ring};
 use veilbench_ring::wiped::Wiped;
 
@@ -78,8 +78,8 @@ impl<P: Protocol> DataOwner<P> {
         Ok(Self { circuit, seed, parameters, header, batches: 0, pool, protocol: PhantomData })
     }
 
-    /// Expands the randomness of the next batch; the message, if there is one, goes to the model owner.
-    pub fn prepare(&mut self, images: usize) -> (DataOwnerBatch<P>, Option<Vec<u8>>) {
+    /// Expands the randomness of the next batch; the messages, if there are any, go to the model owner, the first one first.
+    pub fn prepare(&mut self, images: usize) -> (DataOwnerBatch<P>, Vec<Vec<u8>>) {
         self.reserve(images).expand()
     }
 
@@ -109,16 +109,16 @@ pub struct Reservation<P> {
 }
 
 impl<P: Protocol> Reservation<P> {
-    /// The batch's randomness; the message, if there is one, goes to the model owner.
-    pub fn expand(self) -> (DataOwnerBatch<P>, Option<Vec<u8>>) {
+    /// The batch's randomness; the messages, if there are any, go to the model owner, the first one first.
+    pub fn expand(self) -> (DataOwnerBatch<P>, Vec<Vec<u8>>) {
         let (circuit, images) = (&self.circuit, self.header.images);
         let input = Wiped::from(input_mask(circuit, &self.seed, images));
         let expand = |index| Randomness::of_data_owner(P::sizes(index, circuit, images), index, &self.seed);
         let mut gates: Vec<Randomness> = (0..circuit.gates.len()).map(expand).collect();
-        let message = P::complete(&self, &input, &mut gates);
+        let ahead = P::complete(&self, &input, &mut gates);
         let Self { circuit, parameters, header, pool, .. } = self;
         let supply = Supply::new(circuit, header, gates, pool);
-        (DataOwnerBatch { supply, parameters, input, protocol: PhantomData }, message)
+        (DataOwnerBatch { supply, parameters, input, protocol: PhantomData }, ahead)
     }
 }
 

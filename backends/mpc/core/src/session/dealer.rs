@@ -10,12 +10,13 @@ use super::randomness::setup_seed::{HEADER_BYTES, Header, SetupSeeds};
 use super::randomness::{corrections, opening_masks, parameter_masks};
 use super::sizes::Sizes;
 use crate::circuit::Circuit;
-use crate::message::Writer;
 use crate::random::Seed;
+use crate::session::message::Writer;
 use crate::{Error, ring};
 
-/// What a dealer deals.
-pub trait Dealing: Sized {
+/// A protocol whose randomness comes from a dealer, and what that deals. Both owners' state machines know of it no more than what
+/// [`Protocol::sizes`] says they await.
+pub trait Dealing: Protocol {
     /// What the dealer knows of the wires before a gate.
     type Wires: Send;
 
@@ -76,7 +77,7 @@ pub struct Dealer<P> {
     protocol: PhantomData<P>,
 }
 
-impl<P: Protocol> Dealer<P> {
+impl<P: Dealing> Dealer<P> {
     /// A session with fresh seeds, and a setup seed for each party.
     ///
     /// # Errors
@@ -147,7 +148,7 @@ pub struct DealerBatch<P: Dealing> {
     gate: usize,
 }
 
-impl<P: Protocol> Iterator for DealerBatch<P> {
+impl<P: Dealing> Iterator for DealerBatch<P> {
     type Item = Corrections;
 
     fn next(&mut self) -> Option<Corrections> {

@@ -11,10 +11,10 @@ use super::sizes::Sizes;
 use super::{Peer, Protocol};
 use crate::circuit::Circuit;
 use crate::circuit::parameters::GateParameters;
-use crate::message::{Reader, Writer};
 use crate::model::Model;
 use crate::oracle::analyse;
 use crate::random::Seed;
+use crate::session::message::{Reader, Writer};
 use crate::{Error, ring};
 
 /// The model owner of one session.
@@ -70,7 +70,7 @@ impl<P: Protocol> ModelOwner<P> {
             parameters: Arc::clone(&self.parameters),
             seed: self.seed.derive(header.batch),
             has_shares: false,
-            has_products: false,
+            taken_ahead: 0,
         }
     }
 }
@@ -90,17 +90,23 @@ pub struct ModelOwnerBatch<P: Preparation> {
     pub(crate) seed: Seed,
     /// Shares of the gate after those that are dealt have come.
     has_shares: bool,
-    /// Products of masks and masked weights have come.
-    has_products: bool,
+    /// Messages that the data owner sends ahead of the images and that have come.
+    taken_ahead: usize,
 }
 
 impl<P: Protocol> ModelOwnerBatch<P> {
-    /// Who has more to send before the online phase. The data owner's message may also come before the dealer's.
+    /// Who has more to send before the online phase. What the data owner sends ahead may also come before what a dealer sends.
     pub fn awaits(&self) -> Option<Peer> {
         if self.supply.next_dealt::<P>(Sizes::corrected).is_some() {
             return Some(Peer::Dealer);
         }
-        (P::PRODUCTS_AHEAD && !self.has_products).then_some(Peer::DataOwner)
+        self.is_more_ahead().then_some(Peer::DataOwner)
+    }
+
+    /// Whether the data owner sends more ahead of the images.
+    fn is_more_ahead(&self) -> bool {
+        let Supply { circuit, header, .. } = &self.supply;
+        self.taken_ahead < P::ahead(circuit, header.images).len()
     }
 
     /// Takes the next message of a peer.
@@ -111,9 +117,9 @@ impl<P: Protocol> ModelOwnerBatch<P> {
         self.supply.doubt()?;
         match from {
             Peer::Dealer => self.take_corrections(message)?,
-            Peer::DataOwner if !self.has_products => {
-                P::take_products(self, message)?;
-                self.has_products = true;
+            Peer::DataOwner if self.is_more_ahead() => {
+                P::take_ahead(self, self.taken_ahead, message)?;
+                self.taken_ahead += 1;
             }
             _ => return Err(Error::OutOfOrder { call: "receive", expected: "the online phase" }),
         }

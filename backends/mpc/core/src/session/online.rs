@@ -14,8 +14,8 @@ use super::randomness::setup_seed::Header;
 use super::schedule::{Incoming, incoming};
 use crate::Error;
 use crate::circuit::{Circuit, Gate};
-use crate::message::{Reader, Writer};
 use crate::ring::add_assign;
+use crate::session::message::{Reader, Writer};
 
 /// What follows a message.
 pub enum Step {

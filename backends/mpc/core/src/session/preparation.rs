@@ -14,40 +14,46 @@ use crate::circuit::{Circuit, Gate, Width};
 use crate::linear::LinearMap;
 use veilbench_ring::wiped::Wiped;
 
-/// What a protocol prepares besides the dealer's randomness.
+/// What the owners prepare by themselves and with each other before the images are there. What a dealer adds to it is
+/// [`Dealing`](super::Dealing).
 pub trait Preparation: Sized + Send + Sync + 'static {
     /// What the model owner has of a gate's parameters, ready for use.
     type Own: Send + Sync;
 
-    /// Whether products of masks and masked weights are made before the images are there: the model owner then awaits them.
-    const PRODUCTS_AHEAD: bool;
+    /// Whether layers can have rings of their own.
+    const RINGS_BY_LAYER: bool;
+
+    /// Bytes of each message that the data owner sends ahead of the images of a batch, first to last.
+    fn ahead(_: &Circuit, _images: usize) -> Vec<usize> {
+        Vec::new()
+    }
 
     /// A gate's parameters at the model owner: secret, and as the data owner is sent them.
     fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Self::Own;
 
-    /// Completes the data owner's randomness; the message goes to the model owner.
-    fn complete(_: &Reservation<Self>, _: &Wiped<u64>, _: &mut [Randomness]) -> Option<Vec<u8>> {
-        None
+    /// Completes the data owner's randomness; the messages, of the lengths that [`ahead`](Self::ahead) says, go to the model owner.
+    fn complete(_: &Reservation<Self>, _: &Wiped<u64>, _: &mut [Randomness]) -> Vec<Vec<u8>> {
+        Vec::new()
     }
 
     /// Completes the model owner's randomness for a gate, as it comes from the dealer.
     fn corrected(_: &Gate, _: &Self::Own, _: &mut Randomness, _images: usize) {}
 
-    /// Takes the data owner's message.
+    /// Takes the message of a number among those that the data owner sends ahead.
     ///
     /// # Errors
     /// If it is not what is due.
-    fn take_products(_: &mut ModelOwnerBatch<Self>, _: &[u8]) -> Result<(), Error> {
+    fn take_ahead(_: &mut ModelOwnerBatch<Self>, _number: usize, _: &[u8]) -> Result<(), Error> {
         Err(Error::OutOfOrder { call: "receive", expected: "nothing of the data owner" })
     }
 }
 
-/// Only masked wires can have a ring for each layer.
+/// Some protocols alone have a ring for each layer.
 ///
 /// # Errors
 /// [`Error::Unsupported`] if the circuit has them and the protocol has not.
 pub(crate) fn ensure_width<P: Preparation>(circuit: &Circuit) -> Result<(), Error> {
-    if circuit.format.width == Width::Bytes || P::PRODUCTS_AHEAD {
+    if circuit.format.width == Width::Bytes || P::RINGS_BY_LAYER {
         return Ok(());
     }
     let reason = "rings of as many bits as each layer needs are for masked wires; compile it in whole bytes"

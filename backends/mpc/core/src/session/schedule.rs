@@ -10,8 +10,8 @@ pub enum Transfer {
     ToModelOwner(usize),
     ToDataOwner(usize),
     Both(usize),
-    /// What the model owner has written by now, if anything, leaves as a message of its own, which its next one follows.
-    Ahead,
+    /// What this party has written by now, if anything, leaves as a message of its own, which its next one follows.
+    Ahead(Role),
     /// Both, but not as much.
     Uneven {
         to_model_owner: usize,
@@ -81,8 +81,7 @@ fn steps(transfers: &[Transfer], role: Role) -> Vec<Step> {
         }
         (Transfer::ToModelOwner(bytes), Role::DataOwner)
         | (Transfer::ToDataOwner(bytes), Role::ModelOwner) => [Some(Step::Send(bytes)), None],
-        (Transfer::Ahead, Role::ModelOwner) => [Some(Step::Ahead), None],
-        (Transfer::Ahead, Role::DataOwner) => [None, None],
+        (Transfer::Ahead(sender), role) => [(sender == role).then_some(Step::Ahead), None],
         _ => [Some(Step::Receive), None],
     };
     transfers.iter().flat_map(of_transfer).flatten().collect()

@@ -22,12 +22,12 @@ use veilbench_mpc::masked::Masked;
 use veilbench_mpc::model::Model;
 use veilbench_mpc::ring::Ring;
 use veilbench_mpc::session::{
-    Corrections, DataOwner, DataOwnerBatch, Dealer, HEADER_BYTES, ModelOwner, Online, Peer, Protocol,
+    Corrections, DataOwner, DataOwnerBatch, Dealer, Dealing, HEADER_BYTES, ModelOwner, Online, Peer,
     SetupSeeds, Step,
 };
 
 /// All three parties of a session.
-pub(crate) struct SessionOf<P: Protocol> {
+pub(crate) struct SessionOf<P: Dealing> {
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) dealer: Dealer<P>,
     pub(crate) data_owner: DataOwner<P>,
@@ -83,7 +83,7 @@ pub(crate) fn bytes(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(Vec::len).sum()
 }
 
-impl<P: Protocol> SessionOf<P> {
+impl<P: Dealing> SessionOf<P> {
     pub(crate) fn new(circuit: &Arc<Circuit>, model: &Model, dealt: (Dealer<P>, SetupSeeds)) -> Self {
         let (dealer, SetupSeeds { data_owner, model_owner }) = dealt;
         let (model_owner, masked_parameters) =
@@ -110,23 +110,23 @@ impl<P: Protocol> SessionOf<P> {
                 client.receive(Peer::Dealer, keys).unwrap();
             }
         }
-        if let Some(differences) = &differences {
+        for differences in &differences {
             batch.receive(Peer::DataOwner, differences).unwrap();
         }
-        let differences = differences.unwrap_or_default();
+        let differences = differences.concat();
         Prepared { corrections, differences, client, server: batch.start().unwrap() }
     }
 }
 
 /// A batch whose offline phase is over.
-pub(crate) struct Prepared<P: Protocol> {
+pub(crate) struct Prepared<P: Dealing> {
     corrections: Vec<Corrections>,
     differences: Vec<u8>,
     client: DataOwnerBatch<P>,
     server: Online<P>,
 }
 
-impl<P: Protocol> Prepared<P> {
+impl<P: Dealing> Prepared<P> {
     pub(crate) fn run(self, images: &[f32]) -> Inference {
         let (mut inference, logits) = self.attempt(images);
         inference.logits = logits.unwrap();

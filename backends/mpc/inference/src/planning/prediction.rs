@@ -3,6 +3,7 @@
 use veilbench_mpc::cost::{Cost, Memory, Traffic};
 
 use super::batches::BatchSplit;
+use crate::dealt::enclave;
 use crate::window_header;
 use veilbench_api::Job;
 use veilbench_results::Predicted;
@@ -45,6 +46,8 @@ pub(crate) struct Predictor<'a> {
     pub(crate) rates: Rates,
     pub(crate) cut: BatchSplit,
     pub(crate) job: &'a Job,
+    /// Whether the dealer is in an enclave: attested, and with what it deals under keys.
+    pub(crate) in_enclave: bool,
 }
 
 impl Predictor<'_> {
@@ -63,7 +66,7 @@ impl Predictor<'_> {
         let model_owner = with_overhead(most.model_owner, self.job).saturating_add(kept);
         let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
-            setup_bytes: Some(self.cost.setup().bytes as u64),
+            setup_bytes: Some(self.setup().bytes as u64),
             online_bytes: Some(online.bytes.saturating_add(dealt_late.bytes) as u64),
             peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::max) as u64),
             session_peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::saturating_add) as u64),
@@ -89,7 +92,16 @@ impl Predictor<'_> {
     fn dealt(&self, images: usize) -> Traffic {
         let announced = Traffic { bytes: window_header(&(0..images)).len(), messages: 1 };
         let windows = images.div_ceil(self.cut.ahead());
-        self.windows(images, |images| self.cost.offline(images)).plus(announced.times(windows))
+        let by_dealer = |images| self.cost.dealt(images);
+        let dealt = self.windows(images, by_dealer).plus(announced.times(windows));
+        let dealt = if self.in_enclave { enclave::sealed(dealt) } else { dealt };
+        dealt.plus(self.windows(images, |images| self.cost.ahead(images)))
+    }
+
+    /// What the setup phase sends.
+    fn setup(&self) -> Traffic {
+        let attested = if self.in_enclave { enclave::setup() } else { Traffic::default() };
+        self.cost.setup().plus(attested)
     }
 
     /// Time for randomness that is made, sent and stored at once, with the products of masks that belong to it.
@@ -130,9 +142,16 @@ impl Predictor<'_> {
         let images = Memory { data_owner: self.image_bytes(), ..Memory::default() };
         let held = self.cost.held_memory().plus(images);
         let abreast = self.job.threads.max(1).min(ahead.div_ceil(self.cut.message()));
-        let dealing = self.cost.dealing_memory(self.cut.message().min(ahead)).times(abreast);
+        let mut dealing = self.cost.dealing_memory(self.cut.message().min(ahead)).times(abreast);
+        let mut attesting = Memory::default();
+        if self.in_enclave {
+            let (data_owner, model_owner) = (enclave::MEMORY_BYTES, enclave::MEMORY_BYTES);
+            attesting = Memory { data_owner, model_owner, dealer: enclave::MEMORY_BYTES };
+            // The record that carries the largest message.
+            dealing.dealer += dealing.model_owner;
+        }
         [
-            self.cost.setup_memory().plus(images),
+            self.cost.setup_memory().plus(images).plus(attesting),
             held.plus(ready).plus(dealing),
             held.plus(ready).plus(self.cost.running_memory(ahead)),
         ]

@@ -177,7 +177,7 @@ fn only_powers_of_two_of_the_ranges_leave_their_owner() {
     let network = test_networks::all().remove(0);
     for backend in backends() {
         let learns = backend.profile().protection.learns;
-        assert!(learns.iter().all(|leakage| leakage.ranges == Learned::No));
+        assert!(learns.iter().all(|leakage| leakage.ranges == veilbench_api::Learned::No));
         let job = LocalSession::new(backend.as_ref(), &network, 1).job;
         let plan = backend.plan(&network.architecture, &job).unwrap();
         let mut nearby = network.architecture.clone();

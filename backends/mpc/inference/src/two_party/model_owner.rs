@@ -1,22 +1,20 @@
-//! The model owner: holds the weights, learns nothing.
+//! The model owner of the protocol without a dealer.
+
+use std::ops::Range;
 
 use veilbench_2pc::Error as Core;
 use veilbench_2pc::network::{self, ModelOwnerMaterial};
 use veilbench_mpc::model::Model;
-use veilbench_networks::Tensor;
 
 use super::super::DATA_OWNER;
-use super::super::batches::Progress;
+use super::Compiled;
 use super::channel::{Failure, Timed};
-use super::{Compiled, windows};
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext};
+use crate::roles::ModelOwnerSide;
+use veilbench_api::{Error, Link, Recorder, RoleContext};
 
 pub(super) struct ModelOwner {
     core: network::ModelOwner,
     client: Link,
-    window: usize,
-    batch: usize,
-    progress: Progress,
     /// What the window that comes next runs on.
     ready: Option<ModelOwnerMaterial>,
     recorder: Recorder,
@@ -25,7 +23,7 @@ pub(super) struct ModelOwner {
 impl ModelOwner {
     pub(super) fn join(role: &mut RoleContext, compiled: Compiled) -> Result<Self, Error> {
         let (mut client, recorder) = (role.links.take(DATA_OWNER)?, role.recorder.clone());
-        let Compiled { lowered, network, depth, window } = compiled;
+        let Compiled { lowered, network, depth, .. } = compiled;
         let parameters = lowered.parameters(role.take_network()?);
         let model = Model::encode(network.circuit(), &parameters).map_err(|error| lowered.refusal(error))?;
         let mut channel = Timed { link: &mut client, recorder: &recorder };
@@ -36,41 +34,21 @@ impl ModelOwner {
                     other => other.into_error(DATA_OWNER),
                 },
             )?;
-        Ok(Self {
-            core,
-            client,
-            window,
-            batch: role.job.batch,
-            progress: Progress::default(),
-            ready: None,
-            recorder,
-        })
-    }
-
-    fn prepare(&mut self, images: usize) -> Result<(), Error> {
-        let mut channel = Timed { link: &mut self.client, recorder: &self.recorder };
-        let material = self.core.prepare(images, &mut channel);
-        self.ready = Some(material.map_err(|failure| failure.into_error(DATA_OWNER))?);
-        Ok(())
+        Ok(Self { core, client, ready: None, recorder })
     }
 }
 
-impl Party for ModelOwner {
-    fn offline(&mut self, images: usize) -> Result<(), Error> {
-        self.progress.announce(images, self.batch)?;
-        self.prepare(images.min(self.window))
+impl ModelOwnerSide for ModelOwner {
+    fn prepare(&mut self, window: Range<usize>) -> Result<(), Error> {
+        let mut channel = Timed { link: &mut self.client, recorder: &self.recorder };
+        let material = self.core.prepare(window.len(), &mut channel);
+        self.ready = Some(material.map_err(|failure| failure.into_error(DATA_OWNER))?);
+        Ok(())
     }
 
-    fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
-        let images = self.progress.take()?;
-        for (index, window) in windows(images, self.window).enumerate() {
-            if index > 0 {
-                self.prepare(window.len())?;
-            }
-            let material = self.ready.take().ok_or_else(|| Error::protocol("a batch was not prepared"))?;
-            let mut channel = Timed { link: &mut self.client, recorder: &self.recorder };
-            self.core.run(material, &mut channel).map_err(|failure| failure.into_error(DATA_OWNER))?;
-        }
-        Ok(None)
+    fn run(&mut self) -> Result<(), Error> {
+        let material = self.ready.take().ok_or_else(|| Error::protocol("a batch was not prepared"))?;
+        let mut channel = Timed { link: &mut self.client, recorder: &self.recorder };
+        self.core.run(material, &mut channel).map_err(|failure| failure.into_error(DATA_OWNER))
     }
 }

@@ -121,7 +121,7 @@ fn digits_and_cells_are_classified_as_by_the_clear_network() {
 
 #[test]
 fn batches_are_cut_into_windows_that_are_prepared_one_by_one() {
-    assert_eq!(windows(7, 3).collect::<Vec<_>>(), [0..3, 3..6, 6..7]);
+    assert_eq!(BatchSplit::new(3, 3).windows(7).collect::<Vec<_>>(), [0..3, 3..6, 6..7]);
     let job = Job::new(100_000, 1, veilbench_api::LinkProfile::loopback());
     // Without comparisons masks and wires alone take memory.
     let dense = Op::Dense(Dense { inputs: 900, outputs: 10 });

@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::cipher::Hash;
+use crate::cipher::kernel::Kernel;
 use crate::error::expect_count;
 use crate::extension::strip::{BLOCKS, Strip};
-use crate::kernel::Kernel;
 use crate::transfers::keys::{ChosenKeys, KeyPairs, split_off};
 use veilbench_ring::wiped::Wiped;
 

@@ -2,8 +2,8 @@
 //!
 //! One source is compiled for the target's baseline, for AVX2 and for AVX-512.
 
+use crate::cipher::kernel::{Kernel, Set};
 use crate::extension::compression::{COLUMNS, EXTRA, MATRIX};
-use crate::kernel::{Kernel, Set};
 
 /// Cipher blocks of a strip.
 pub(crate) const BLOCKS: usize = 16;

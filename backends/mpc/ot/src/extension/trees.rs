@@ -14,11 +14,11 @@
 use subtle::{Choice, ConditionallySelectable};
 
 use crate::Error;
+use crate::cipher::kernel::Kernel;
 use crate::cipher::{Leaf, Leaves, encrypt_pair};
 use crate::error::expect_length;
 use crate::extension::code::Code;
-use crate::kernel::Kernel;
-use crate::session::{Domain, Name, random_block};
+use crate::setup::session::{Domain, Name, random_block};
 use crate::transfers::keys::{ChosenKeys, KeyPairs};
 use veilbench_ring::wiped::Wiped;
 

@@ -16,7 +16,7 @@ use crate::Error;
 use crate::bits::{Reader, Writer, low, mask};
 use crate::error::{expect_count, expect_length};
 use crate::extension::correlation::{ReceiverRows, SenderRows};
-use crate::session::fill;
+use crate::setup::session::fill;
 use crate::shares::comparison::Digits;
 use crate::transfers::lookup::CHOICE_BITS;
 

@@ -12,7 +12,7 @@ use veilbench_ot::{Depth, equality};
 use veilbench_ring::random::{Randomness, Seed};
 use veilbench_ring::wiped::Wiped;
 
-use super::material::{ChooserKeys, Comparing, Lifts};
+use super::material::{Batches, ChooserKeys, Comparing, Label, Lifts};
 use super::plan::differences;
 use super::settled::Shares;
 use super::{Channel, Plan};
@@ -29,12 +29,14 @@ pub struct DataOwner {
     key: SecretKey,
     extensions: ChooserExtensions,
     random: Randomness,
+    batches: Batches,
     /// A batch failed.
     broken: bool,
 }
 
 /// What the data owner has for one batch. It serves once.
 pub struct DataOwnerMaterial {
+    label: Label,
     images: usize,
     gates: Vec<ChooserKeys>,
 }
@@ -60,7 +62,8 @@ impl DataOwner {
         let (extensions, mut third) = chooser.finish(second).map_err(Error::from)?;
         third.extend(key.public_key(plan.ring_bits(), &seed, &mut random));
         channel.send(&third)?;
-        Ok(Self { plan, key, extensions, random, broken: false })
+        let batches = Batches::new(extensions.sent.parameters().session);
+        Ok(Self { plan, key, extensions, random, batches, broken: false })
     }
 
     /// What both parties run.
@@ -94,7 +97,7 @@ impl DataOwner {
             gates.push(keys);
         }
         self.broken = false;
-        Ok(DataOwnerMaterial { images, gates })
+        Ok(DataOwnerMaterial { label: self.batches.prepare(), images, gates })
     }
 
     /// What one gate takes; `wire` is what it reads, if that is settled.
@@ -231,7 +234,7 @@ impl DataOwner {
     /// Runs a batch of encoded images. Returns the logits, as elements of the circuit's ring.
     ///
     /// # Errors
-    /// As [`DataOwner::set_up`]; [`Error::Count`] for another number of values; after any of them [`Error::Over`]. [`Error::OutOfRange`] with the images that guards
+    /// As [`DataOwner::set_up`]; [`Error::OtherSession`] and [`Error::OtherBatch`] for material that is not of the batch whose turn it is; [`Error::Count`] for another number of values; after any of them [`Error::Over`]. [`Error::OutOfRange`] with the images that guards
     /// refuse, after which the session goes on.
     pub fn run<C: Channel>(
         &mut self,
@@ -242,6 +245,7 @@ impl DataOwner {
         if std::mem::replace(&mut self.broken, true) {
             return Err(Error::Over.into());
         }
+        self.batches.run(material.label)?;
         let (plan, circuit) = (&self.plan, self.plan.circuit());
         expect_count("values of images", material.images * circuit.inputs(), images.len())?;
         let mut online = Online::new(plan, channel, images.to_vec().into());

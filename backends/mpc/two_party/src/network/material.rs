@@ -1,13 +1,58 @@
-//! What a party has of each gate before the images: consumed by value, and wiped.
+//! What a party has of each gate before the images, and for which batch: consumed by value, and wiped.
 
+use veilbench_ot::Session;
 use veilbench_ot::correlated::{Receiver, Sender};
 use veilbench_ot::equality;
 use veilbench_ot::relu::{Chooser, Offerer, Party};
 use veilbench_ring::wiped::Wiped;
 
+use crate::Error;
 use crate::linear::Masks;
 use crate::quadratic::Keys;
 use crate::truncation::Lifting;
+
+/// What material was prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    session: Session,
+    /// Number of the batch in the session.
+    batch: u64,
+}
+
+/// The batches of one session, which run in the order in which they are prepared.
+pub(super) struct Batches {
+    session: Session,
+    prepared: u64,
+    run: u64,
+}
+
+impl Batches {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session, prepared: 0, run: 0 }
+    }
+
+    /// The label of what is prepared next.
+    pub(super) fn prepare(&mut self) -> Label {
+        let label = Label { session: self.session, batch: self.prepared };
+        self.prepared += 1;
+        label
+    }
+
+    /// Lets the batch that is due run on its material, once.
+    ///
+    /// # Errors
+    /// [`Error::OtherSession`], and [`Error::OtherBatch`] if the material is another batch's.
+    pub(super) fn run(&mut self, Label { session, batch }: Label) -> Result<(), Error> {
+        if session != self.session {
+            return Err(Error::OtherSession);
+        }
+        if batch != self.run {
+            return Err(Error::OtherBatch { due: self.run, found: batch });
+        }
+        self.run += 1;
+        Ok(())
+    }
+}
 
 /// Comparisons at the data owner, which chooses ahead of the images if its shares are settled.
 pub(super) enum Comparing {

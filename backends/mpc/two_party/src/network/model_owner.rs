@@ -14,7 +14,7 @@ use veilbench_ring::random::{Randomness, Seed};
 use veilbench_ring::wiped::Wiped;
 use zeroize::Zeroizing;
 
-use super::material::{Offered, OffererKeys};
+use super::material::{Batches, Label, Offered, OffererKeys};
 use super::{Channel, Plan};
 use crate::Error;
 use crate::linear::{PublicKey, Rlwe, Weights, public_key_bytes};
@@ -32,12 +32,14 @@ pub struct ModelOwner {
     /// Coefficients of polynomials, per channel: of the square, of the number, and the constant.
     coefficients: Vec<Option<[Zeroizing<Vec<u64>>; 3]>>,
     random: Randomness,
+    batches: Batches,
     /// A batch failed.
     broken: bool,
 }
 
 /// What the model owner has for one batch. It serves once.
 pub struct ModelOwnerMaterial {
+    label: Label,
     images: usize,
     gates: Vec<OffererKeys>,
 }
@@ -78,7 +80,8 @@ impl ModelOwner {
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
         let key = PublicKey::read(rlwe, plan.ring_bits(), &seed, public)?;
-        Ok(Self { plan, key, extensions, weights, coefficients, random, broken: false })
+        let batches = Batches::new(extensions.sent.parameters().session);
+        Ok(Self { plan, key, extensions, weights, coefficients, random, batches, broken: false })
     }
 
     /// Prepares a batch of so many images.
@@ -97,7 +100,7 @@ impl ModelOwner {
         let gates = plan.circuit().gates().iter().enumerate();
         let gates = gates.map(|gate| self.keys(gate, images, channel)).collect::<Result<_, C::Error>>()?;
         self.broken = false;
-        Ok(ModelOwnerMaterial { images, gates })
+        Ok(ModelOwnerMaterial { label: self.batches.prepare(), images, gates })
     }
 
     /// What one gate takes.
@@ -243,11 +246,13 @@ impl ModelOwner {
     /// Runs a batch.
     ///
     /// # Errors
-    /// As [`ModelOwner::set_up`], and after any of them [`Error::Over`].
+    /// As [`ModelOwner::set_up`]; [`Error::OtherSession`] and [`Error::OtherBatch`] for material that is not of the batch whose turn it is;
+    /// after any of them [`Error::Over`].
     pub fn run<C: Channel>(&mut self, material: ModelOwnerMaterial, channel: &mut C) -> Result<(), C::Error> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(Error::Over.into());
         }
+        self.batches.run(material.label)?;
         let circuit = self.plan.circuit();
         let mut online = Online::new(self, channel, Wiped::new(material.images * circuit.inputs()));
         for ((index, gate), keys) in circuit.gates().iter().enumerate().zip(material.gates) {

@@ -1,14 +1,28 @@
 //! A client's side of a session: challenge, judge, connect. Bytes in, bytes out.
 
+use std::time::SystemTime;
+
 use crate::attestation::evidence::Evidence;
 use crate::attestation::policy::{Attested, Policy};
 use crate::measuring::release::Release;
 use crate::platform::report::{Client, Nonce, fresh_nonce};
-use crate::transport::channel::{Channel, connect};
+use crate::transport::channel::{Channel, RECORD_OVERHEAD, connect};
 use crate::{Error, Result};
 
 /// What the enclave answers when a channel stands and the model runs.
 pub(crate) const READY: &[u8] = b"ready";
+/// Bytes of the record that carries it.
+pub const CONFIRMATION_BYTES: usize = RECORD_OVERHEAD + READY.len();
+
+/// The client's clock, seconds since 1970, by which it judges how old evidence is.
+///
+/// # Errors
+/// [`Error::System`] if the clock is before that.
+pub fn now() -> Result<u64> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let failed = |error| Error::System { doing: "asking for the date", source: std::io::Error::other(error) };
+    Ok(now.map_err(failed)?.as_secs())
+}
 
 /// A client that has challenged and waits for evidence.
 pub struct Verifier {

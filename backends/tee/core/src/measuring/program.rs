@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::num::NonZero;
+use std::sync::OnceLock;
 
 use crate::measuring::measurement::Hasher;
 use crate::{Error, Measurement, Result, ShownProcess};
@@ -56,6 +57,19 @@ impl Measurement {
         whole.update(Self::of_image(shown.program(), threads)?.bytes());
         measured.iter().for_each(|library| whole.update(library));
         Ok(whole.finish())
+    }
+
+    /// The same of this very process, once: what a client that runs the same program expects of an enclave.
+    ///
+    /// # Errors
+    /// As [`of_process`](Self::of_process).
+    pub fn of_this_process(threads: NonZero<usize>) -> Result<Self> {
+        static PROGRAM: OnceLock<Measurement> = OnceLock::new();
+        if let Some(program) = PROGRAM.get() {
+            return Ok(*program);
+        }
+        let program = Self::of_process(std::process::id(), &ShownProcess::open(None)?, threads)?;
+        Ok(*PROGRAM.get_or_init(|| program))
     }
 }
 

@@ -168,6 +168,17 @@ impl Channel {
         contents
     }
 
+    /// As [`open`](Self::open), of a record that becomes its contents.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn open_whole(&mut self, record: &mut Vec<u8>, limit: usize) -> Result<()> {
+        let contents = self.open(record, limit)?.len();
+        record.drain(..SEQUENCE_BYTES);
+        record.truncate(contents);
+        Ok(())
+    }
+
     fn open_next<'a>(&mut self, record: &'a mut [u8], limit: usize) -> Result<&'a mut [u8]> {
         let (role, bytes, expected) = (self.role, record.len(), self.receive.next);
         if bytes < RECORD_OVERHEAD {
@@ -232,5 +243,22 @@ mod tests {
         assert!(opens(Client::DataOwner, &report));
         assert!(!opens(Client::DataOwner, &other), "another report");
         assert!(!opens(Client::ModelOwner, &report), "another client");
+    }
+
+    #[test]
+    fn a_record_that_is_opened_whole_becomes_its_contents() {
+        let key = EnclaveKey::generate().unwrap();
+        let report = Measurement::of(b"report");
+        let attested = Attested { public_key: key.public, report, protections: String::new() };
+        let (mut near, encapsulated) = connect(Client::DataOwner, &attested).unwrap();
+        let mut far = key.accept(Client::DataOwner, &report, &encapsulated).unwrap();
+        for contents in [&b"correlated randomness"[..], b""] {
+            let mut record = near.seal(contents).unwrap();
+            far.open_whole(&mut record, 100).unwrap();
+            assert_eq!(record, contents);
+        }
+        let mut record = near.seal(b"another").unwrap();
+        record[SEQUENCE_BYTES] ^= 1;
+        assert!(matches!(far.open_whole(&mut record, 100), Err(Error::Tampered { .. })));
     }
 }

@@ -8,8 +8,8 @@ use super::setup_seed::{HEADER_BYTES, Header};
 use crate::Error;
 use crate::circuit::{Circuit, Width};
 use crate::dcf::{self, BitComparison, Comparison, Corrections};
-use crate::message::{Reader, Writer};
 use crate::ring::{Ring, packed};
+use crate::session::message::{Reader, Writer};
 
 /// Keys of one message: whole groups, and little over half a megabyte in any form.
 pub(crate) const PORTION: usize = 16 * dcf::GROUP;

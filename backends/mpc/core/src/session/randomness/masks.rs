@@ -5,7 +5,7 @@ use crate::random::{Seed, Stream};
 
 /// Which of the two computing parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     DataOwner,
     ModelOwner,
 }

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::circuit::Circuit;
-use crate::message::{Reader, Writer};
 use crate::random::{Seed, permuted};
+use crate::session::message::{Reader, Writer};
 
 /// Bytes before the contents of a message of the setup or offline phase: session, circuit, batch, images, gate, part.
 pub const HEADER_BYTES: usize = 8 * HEADER_WORDS;

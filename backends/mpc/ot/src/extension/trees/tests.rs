@@ -6,7 +6,7 @@ use super::*;
 use crate::extension::code::{Depth, Kind};
 use crate::extension::strip::{BLOCKS, Strip};
 use crate::ideal;
-use crate::session::{Direction, Session};
+use crate::setup::session::{Direction, Session};
 
 const DEPTHS: [Depth; 3] = [Depth::TWO, Depth::FOUR, Depth::EIGHT];
 

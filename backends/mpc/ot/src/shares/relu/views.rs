@@ -15,11 +15,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::{Chooser, Layout, Offerer, Output, Turn, answer, request};
+use crate::cipher::kernel::Kernel;
 use crate::extension::code::{Depth, Kind};
 use crate::extension::correlation::{Numbering, ReceiverRows, SenderRows};
 use crate::extension::{Parameters, Receiver};
-use crate::kernel::Kernel;
-use crate::session::{Direction, Session};
+use crate::setup::session::{Direction, Session};
 use crate::{ideal, setup};
 
 const DRAWS: usize = 400;

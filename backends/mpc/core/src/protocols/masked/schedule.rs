@@ -7,6 +7,7 @@ use crate::circuit::pool::pairs;
 use crate::circuit::{Circuit, Gate, SignProtocol, Width};
 use crate::ring::{Ring, packed};
 use crate::session::Protocol;
+use crate::session::randomness::masks::Role;
 use crate::session::schedule::{Transfer, last_message};
 use crate::session::sizes::Sizes;
 
@@ -72,7 +73,7 @@ impl Protocol for Masked {
             }
             if compared > 0 && opens_signs(circuit) {
                 if circuit.format.signs == SignProtocol::Function {
-                    transfers.push(Transfer::Ahead);
+                    transfers.push(Transfer::Ahead(Role::ModelOwner));
                 }
                 transfers.push(Transfer::Both(plane));
             }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::session::{self, Corrections, DealerBatch, Protocol, SetupSeeds};
+use veilbench_mpc::session::{self, Corrections, DealerBatch, Dealing, SetupSeeds};
 use veilbench_networks::Tensor;
 
+use super::dealer_link::DealerLink;
 use crate::planning::batches::{BatchSplit, Progress};
-use crate::{DATA_OWNER, MODEL_OWNER, window_header};
-use veilbench_api::{Error, Link, Party, Recorder, RoleContext};
+use crate::window_header;
+use veilbench_api::{Error, Party, Recorder, RoleContext};
 
 /// Messages each thread makes before they are sent.
 const MADE_AHEAD: usize = 4;
 
-pub(crate) struct Dealer<P: Protocol> {
+pub(crate) struct Dealer<P: Dealing> {
     core: session::Dealer<P>,
-    to_data_owner: Link,
-    to_model_owner: Link,
+    to_data_owner: DealerLink,
+    to_model_owner: DealerLink,
     cut: BatchSplit,
     threads: usize,
     batch: usize,
@@ -26,14 +27,13 @@ pub(crate) struct Dealer<P: Protocol> {
     recorder: Recorder,
 }
 
-impl<P: Protocol> Dealer<P> {
+impl<P: Dealing> Dealer<P> {
     pub(crate) fn join(
         role: &mut RoleContext,
         circuit: Arc<Circuit>,
         cut: BatchSplit,
     ) -> Result<Self, Error> {
-        let (mut to_data_owner, mut to_model_owner) =
-            (role.links.take(DATA_OWNER)?, role.links.take(MODEL_OWNER)?);
+        let [mut to_data_owner, mut to_model_owner] = DealerLink::of_dealer(role)?;
         let (core, SetupSeeds { data_owner, model_owner }) =
             session::Dealer::new(circuit).map_err(Error::engine("seeding the dealer"))?;
         to_data_owner.send(data_owner.into_bytes().as_slice())?;
@@ -122,7 +122,7 @@ fn make<B: Iterator<Item = Corrections>>(
     }
 }
 
-impl<P: Protocol> Party for Dealer<P> {
+impl<P: Dealing> Party for Dealer<P> {
     fn offline(&mut self, images: usize) -> Result<(), Error> {
         self.progress.announce(images, self.batch)?;
         let first = self.cut.windows(images).next().unwrap_or(0..0);

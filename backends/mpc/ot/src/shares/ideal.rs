@@ -4,10 +4,10 @@
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::cipher::kernel::Kernel;
 use crate::extension::code::Kind;
 use crate::extension::correlation::{Numbering, ReceiverRows, SenderRows};
-use crate::kernel::Kernel;
-use crate::session::{fill, random_block};
+use crate::setup::session::{fill, random_block};
 use crate::transfers::keys::{ChosenKeys, KeyPairs};
 use crate::transfers::lookup::Tables;
 use veilbench_ring::wiped::Wiped;

@@ -75,8 +75,6 @@ mod schedule;
 mod selection;
 mod sign_keys;
 
-pub(crate) use preparation::product_bytes;
-
 /// Masked wires, as a protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Masked;

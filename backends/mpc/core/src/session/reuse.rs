@@ -11,7 +11,7 @@ use crate::program::{Operation, Program};
 use crate::random::Seed;
 use crate::random::uses::{self, Use};
 use crate::ring::Ring;
-use crate::session::{DataOwner, Dealer, ModelOwner, Peer, Protocol, Step};
+use crate::session::{DataOwner, Dealer, Dealing, ModelOwner, Peer, Step};
 use veilbench_networks::{Conv2d, Shape, Window};
 
 /// What one party has read.
@@ -71,7 +71,7 @@ fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
     (circuit, model)
 }
 
-fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol, width: Width) {
+fn no_block_is_read_twice<P: Dealing>(signs: SignProtocol, width: Width) {
     let (circuit, model) = network(signs, width);
     let [mut dealing, mut asking, mut serving] = [(); 3].map(|()| Reader::default());
     let (mut dealer, seeds) = dealing.does(|| Dealer::<P>::new(Arc::clone(&circuit)).unwrap());
@@ -89,7 +89,7 @@ fn no_block_is_read_twice<P: Protocol>(signs: SignProtocol, width: Width) {
                 asking.does(|| client.receive(Peer::Dealer, keys).unwrap());
             }
         }
-        if let Some(differences) = &differences {
+        for differences in &differences {
             serving.does(|| server.receive(Peer::DataOwner, differences).unwrap());
         }
         if batch == 1 {

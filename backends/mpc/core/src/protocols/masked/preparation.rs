@@ -7,9 +7,9 @@ use super::schedule::QUADRATIC_WORDS;
 use crate::circuit::parameters::GateParameters;
 use crate::circuit::{Circuit, Gate};
 use crate::linear::LinearMap;
-use crate::message::{Reader, Writer};
 use crate::oracle::{add_per_channel, concatenated};
 use crate::random::Seed;
+use crate::session::message::{Reader, Writer};
 use crate::session::preparation::{MaskedParameters, Preparation};
 use crate::session::randomness::Randomness;
 use crate::session::randomness::masks::{Purpose, Role, stream};
@@ -36,7 +36,12 @@ pub struct Quadratic {
 impl Preparation for Masked {
     type Own = Own;
 
-    const PRODUCTS_AHEAD: bool = true;
+    const RINGS_BY_LAYER: bool = true;
+
+    /// Products of masks and masked weights, in one message.
+    fn ahead(circuit: &Circuit, images: usize) -> Vec<usize> {
+        vec![HEADER_BYTES + product_bytes(circuit, images)]
+    }
 
     fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Own {
         match (gate, secret) {
@@ -50,7 +55,7 @@ impl Preparation for Masked {
     }
 
     /// `p - (W + B) r` for every linear layer whose input is under the mask `r`, and shares for squares.
-    fn complete(batch: &Reservation<Self>, input: &Wiped<u64>, gates: &mut [Randomness]) -> Option<Vec<u8>> {
+    fn complete(batch: &Reservation<Self>, input: &Wiped<u64>, gates: &mut [Randomness]) -> Vec<Vec<u8>> {
         let Reservation { circuit, parameters, seed, header, .. } = batch;
         let mut writer = Writer::new(circuit.ring());
         header.write(ALL_GATES, &mut writer);
@@ -81,7 +86,7 @@ impl Preparation for Masked {
                 held.clone_from(&randomness.held);
             }
         }
-        Some(writer.take())
+        vec![writer.take()]
     }
 
     fn corrected(gate: &Gate, own: &Own, randomness: &mut Randomness, images: usize) {
@@ -91,7 +96,7 @@ impl Preparation for Masked {
         }
     }
 
-    fn take_products(batch: &mut ModelOwnerBatch<Self>, message: &[u8]) -> Result<(), Error> {
+    fn take_ahead(batch: &mut ModelOwnerBatch<Self>, _: usize, message: &[u8]) -> Result<(), Error> {
         let ModelOwnerBatch { supply, parameters, seed, .. } = batch;
         let (circuit, images) = (&supply.circuit, supply.header.images);
         let mut reader = Reader::new(Role::ModelOwner.peer(), circuit.ring(), message);
@@ -113,7 +118,7 @@ impl Preparation for Masked {
 }
 
 /// Bytes of the products of masks of so many images.
-pub(crate) fn product_bytes(circuit: &Circuit, images: usize) -> usize {
+fn product_bytes(circuit: &Circuit, images: usize) -> usize {
     let bytes = |(index, gate): (usize, &Gate)| match gate {
         Gate::Linear { shape } => circuit.ring_of(index).packed(images * shape.outputs()),
         _ => 0,

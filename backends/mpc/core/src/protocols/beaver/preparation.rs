@@ -32,7 +32,7 @@ pub(super) enum Secret {
 impl Preparation for Beaver {
     type Own = Own;
 
-    const PRODUCTS_AHEAD: bool = false;
+    const RINGS_BY_LAYER: bool = false;
 
     fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Own {
         let mask = |masked: &[u64], secret: &[u64]| {

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::error::expect_length;
-use crate::session::{Session, fill};
+use crate::setup::session::{Session, fill};
 use crate::transfers::keys::{ChosenKeys, KeyPairs};
 use veilbench_ring::wiped::Wiped;
 

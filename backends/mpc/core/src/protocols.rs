@@ -1,0 +1,4 @@
+//! The protocols that sessions follow.
+
+pub mod beaver;
+pub mod masked;

@@ -124,6 +124,11 @@ impl Selection {
         !self.networks.is_empty()
     }
 
+    /// Whether a pattern says which data sets to take.
+    pub(crate) fn names_datasets(&self) -> bool {
+        !self.datasets.is_empty()
+    }
+
     /// Whether a network is in.
     pub(crate) fn network(&self, name: &str) -> bool {
         chosen(&self.networks, &self.not_networks, &[name])

@@ -47,8 +47,11 @@ fn right(network: &Network, labels: &[u8], pixels: &[u8]) -> String {
             let logits = logits.image(image);
             (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
         };
-        count +=
-            labels.iter().enumerate().filter(|(image, label)| predicted(*image) == usize::from(**label)).count();
+        count += labels
+            .iter()
+            .enumerate()
+            .filter(|(image, label)| predicted(*image) == usize::from(**label))
+            .count();
     }
     format!("{count}/{}", labels.len())
 }

@@ -28,7 +28,7 @@ pub use image_set::{ImageSet, Pixels};
 pub use load::{IDS, Loaded, load, load_or_sample};
 pub use own::{Fitted, Input, KeptData, Options, OwnData, Step, add, kept, remove};
 pub use store::Store;
-pub use store::catalog::{RemoteFile, Size, Source, remote_files, source, sources};
+pub use store::catalog::{RemoteFile, Size, Source, original, remote_files, source, sources};
 pub use store::fetch::{Progress, download_all, fetch};
 pub use store::import::{Imported, import};
 pub use store::list::{Listing, State, list};

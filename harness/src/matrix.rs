@@ -176,10 +176,11 @@ impl Options {
         Ok(plan)
     }
 
-    /// Whether a network is in: one that was named, a user's own, or one of the profile's.
+    /// Whether a network is in: one that was named, as all are whose data set was, a user's own, or one of the profile's.
     pub(crate) fn has_network(&self, name: &str, is_users: bool) -> bool {
-        let by_profile = is_users || self.selection.names_networks() || self.profile.has_network(name);
-        by_profile && self.selection.network(name)
+        let selection = &self.selection;
+        let is_named = is_users || selection.names_networks() || selection.names_datasets();
+        (is_named || self.profile.has_network(name)) && selection.network(name)
     }
 
     /// Whether a network is the twin of one that the backend can run itself, under a profile in which that is enough.

@@ -3,8 +3,8 @@
 //! `mnist-mlp`, `mnist-cnn` and `malaria-cnn` are those of Haralampieva, Rueckert and
 //! Passerat-Palmbach (arXiv 2011.05296), as in their published code. `melanoma-lenet` is a
 //! reconstruction: the abstract of Jain et al. (CryptInfer, 2021) gives neither layer list nor image
-//! size. Each comes with ReLU under its plain name and with a trained polynomial under
-//! `<name>-poly`.
+//! size. `cifar-resnet20` is that of He et al. (CVPR 2016). Each comes with ReLU under its plain name and with a trained
+//! polynomial under `<name>-poly`.
 
 mod geometry;
 mod resnet;
@@ -83,6 +83,7 @@ mod tests {
                 "mnist-cnn" => mnist_cnn(activation),
                 "malaria-cnn" => malaria_cnn(activation),
                 "melanoma-lenet" => melanoma_lenet(activation),
+                "cifar-resnet20" => cifar_resnet20(activation),
                 other => panic!("{other} is no reference network"),
             };
             assert!(network.architecture.input_range.is_some(), "{name} has no ranges");
@@ -92,6 +93,20 @@ mod tests {
                 layer.range = trained.range;
             }
             assert_eq!(network.architecture, geometry);
+        }
+    }
+
+    #[test]
+    fn every_file_says_what_it_is_worth_and_stays_small() {
+        for name in names() {
+            assert!(bytes(name).expect("it ships").len() < 2_000_000, "{name}");
+            let notes = load(name).expect("it ships").metadata.notes;
+            let due = ["accuracy", "command", "data", "recipe", "seed"];
+            let due_of_deep = ["accuracy-lossless", "activations", "caveat", "odd-images"];
+            let deep = due_of_deep.iter().filter(|_| name.starts_with("cifar"));
+            for key in due.iter().chain(deep) {
+                assert!(notes.get(*key).is_some_and(|text| !text.is_empty()), "{name} says no {key}");
+            }
         }
     }
 

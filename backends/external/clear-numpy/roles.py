@@ -27,9 +27,8 @@ class ModelOwner(veilbench_party.Role):
     def online(self, count, images):
         values = veilbench_numpy.images(self.session, self.session.receive("data-owner"))
         with self.session.span("evaluate"):
-            for layer, parameters in zip(self.session.architecture["layers"], self.parameters):
-                values = veilbench_numpy.OPERATORS[layer["op"]](values, layer, parameters)
-        self.session.send("data-owner", numpy.ascontiguousarray(values, "<f4").tobytes())
+            logits = veilbench_numpy.evaluate(self.session.architecture, self.parameters, values)
+        self.session.send("data-owner", numpy.ascontiguousarray(logits, "<f4").tobytes())
 
 
 if __name__ == "__main__":

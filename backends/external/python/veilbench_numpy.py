@@ -1,8 +1,10 @@
 """A network's layers in NumPy, for roles in Python: what the clear network computes, and what it is made of.
 
-`load` reads the weights, `shapes` tells what they look like, `OPERATORS` evaluates a layer, `segments` multiplies out what is
-between two activations, `squares` makes each quadratic activation a bare square.
+`load` reads the weights, `shapes` tells what they look like, `OPERATORS` evaluates a layer and `evaluate` a network, `segments`
+multiplies out what is between two activations, `squares` makes each quadratic activation a bare square.
 """
+
+import functools
 
 import numpy
 
@@ -73,6 +75,29 @@ OPERATORS = {
     "polynomial": polynomial,
     "flatten": lambda values, layer, _: values.reshape(len(values), -1),
 }
+
+# Layers that read several others.
+JOINS = {
+    "add": functools.partial(functools.reduce, numpy.add),
+    "concat": functools.partial(numpy.concatenate, axis=1),
+}
+
+
+def evaluate(architecture, parameters, values):
+    """The logits of a batch, layer by layer; the values of a layer are dropped once no later one reads them."""
+    layers = architecture["layers"]
+    reads = [layer.get("reads", [at - 1 if at else "image"]) for at, layer in enumerate(layers)]
+    last = {source: at for at, sources in enumerate(reads) for source in sources}
+    known = {"image": values}
+    for at, (layer, own) in enumerate(zip(layers, parameters)):
+        seen = [known[source] for source in reads[at]]
+        join = JOINS.get(layer["op"])
+        known[at] = join(seen) if join else OPERATORS[layer["op"]](*seen, layer, own)
+        for source in set(reads[at]):
+            if last[source] == at:
+                del known[source]
+    return known[len(layers) - 1]
+
 
 AFFINE = ("dense", "conv2d", "average-pool", "flatten")
 

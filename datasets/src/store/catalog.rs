@@ -63,6 +63,11 @@ pub fn sources() -> &'static [Source] {
     &SOURCES
 }
 
+/// The data set whose images another has with losses: `cifar10` for `cifar10-jpeg`, whose networks can be measured on it too.
+pub fn original(id: &str) -> Option<&'static str> {
+    (id == cifar_jpeg::ID).then_some("cifar10")
+}
+
 /// The published data set behind a name: `malaria` for `malaria-patient`.
 ///
 /// # Errors
@@ -211,6 +216,9 @@ mod tests {
             }
         }
         assert!(matches!(remote_files("cifar"), Err(Error::UnknownDataset { .. })));
+        assert!(
+            original("cifar10-jpeg").is_some_and(|id| source(id).is_ok()) && original("cifar10").is_none()
+        );
         let error = remote_files("cifar10-jpeg").unwrap_err().to_string();
         assert!(error.contains("veilbench data import cifar10-jpeg"), "{error}");
     }

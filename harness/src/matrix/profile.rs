@@ -7,13 +7,16 @@ use clap::ValueEnum;
 /// The networks of Haralampieva et al. (2020), in which systems of others are compared.
 const PAPERS_NETWORKS: [&str; 3] = ["mnist-mlp", "mnist-cnn", "malaria-cnn"];
 
+/// Networks of which one image takes seconds under many backends, and a hundred minutes.
+const DEEP_NETWORKS: [&str; 1] = ["cifar-resnet20"];
+
 /// How the name of a network's twin with polynomials ends.
 pub(super) const TWIN: &str = "-poly";
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
-    /// Minutes on two cores: 100 images, five sessions, loopback, one thread
+    /// Minutes on two cores: 100 images, five sessions, loopback, one thread, no deep network
     Quick,
     /// An hour or two: all link profiles, over loopback with one thread and two
     Standard,
@@ -40,9 +43,14 @@ pub(super) struct Amounts {
 }
 
 impl Profile {
-    /// Whether a network of the zoo is measured under it unless networks are named.
+    /// Whether a network of the zoo is measured under it unless networks or data sets are named.
     pub(crate) fn has_network(self, name: &str) -> bool {
-        self != Profile::Peers || PAPERS_NETWORKS.contains(&name.strip_suffix(TWIN).unwrap_or(name))
+        let itself = name.strip_suffix(TWIN).unwrap_or(name);
+        match self {
+            Profile::Quick => !DEEP_NETWORKS.contains(&itself),
+            Profile::Standard | Profile::Full => true,
+            Profile::Peers => PAPERS_NETWORKS.contains(&itself),
+        }
     }
 
     /// Whether a network's twin with polynomials is left to backends that cannot run the network itself.
@@ -109,5 +117,19 @@ impl Profile {
                 timeout: minutes(5),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_networks_and_their_twins_are_left_to_the_longer_profiles() {
+        for name in ["cifar-resnet20", "cifar-resnet20-poly"] {
+            let profiles = [Profile::Quick, Profile::Standard, Profile::Full, Profile::Peers];
+            assert_eq!(profiles.map(|profile| profile.has_network(name)), [false, true, true, false]);
+        }
+        assert!(Profile::Quick.has_network("malaria-cnn-poly") && Profile::Peers.has_network("mnist-mlp"));
     }
 }

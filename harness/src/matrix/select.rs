@@ -3,6 +3,7 @@
 use clap::Args;
 use regex::Regex;
 use veilbench_api::LinkProfile;
+use veilbench_datasets::original;
 
 use crate::error::Error;
 
@@ -124,9 +125,21 @@ impl Selection {
         !self.networks.is_empty()
     }
 
+    /// Whether a pattern says which data sets to take.
+    pub(crate) fn names_datasets(&self) -> bool {
+        !self.datasets.is_empty()
+    }
+
     /// Whether a network is in.
     pub(crate) fn network(&self, name: &str) -> bool {
         chosen(&self.networks, &self.not_networks, &[name])
+    }
+
+    /// The data set that a network made for `id` is measured on: that one, or the original whose lossy copies it has where the
+    /// original alone is named.
+    pub(crate) fn dataset_for<'a>(&self, id: &'a str) -> &'a str {
+        let named = |id: &str| self.names_datasets() && self.dataset(id);
+        original(id).filter(|original| named(original) && !self.dataset(id)).unwrap_or(id)
     }
 
     /// Whether a data set is in.
@@ -268,5 +281,24 @@ mod tests {
         assert!(selection.dataset("mnist-sample"));
         assert!(selection.dataset("mnist-unverified"));
         assert!(!selection.dataset("malaria-sample"));
+    }
+
+    #[test]
+    fn originals_take_the_place_of_their_copies_where_they_alone_are_named() {
+        let of = |patterns: &[&str]| {
+            let datasets = patterns.iter().map(|pattern| whole(pattern).unwrap()).collect();
+            Selection { datasets, ..Selection::default() }.dataset_for("cifar10-jpeg").to_owned()
+        };
+        assert_eq!(of(&["cifar10"]), "cifar10");
+        assert_eq!(of(&["mnist", "cifar10"]), "cifar10");
+        for patterns in [&[][..], &["cifar10.*"], &["cifar10-jpeg"], &["mnist"]] {
+            assert_eq!(of(patterns), "cifar10-jpeg", "{patterns:?}");
+        }
+        let named = Selection { datasets: vec![whole("malaria-patient").unwrap()], ..Selection::default() };
+        assert_eq!(
+            named.dataset_for("malaria"),
+            "malaria",
+            "its other division has cells of patients it learned"
+        );
     }
 }

@@ -138,7 +138,11 @@ fn prepare(
         model.assume(own::told(data, &fitted.images, &fitted.notes));
         &fitted.images
     } else {
-        let id = model.dataset()?.to_owned();
+        let learned = model.dataset()?.to_owned();
+        let id = options.selection.dataset_for(&learned).to_owned();
+        if id != learned {
+            model.assume(vec![format!("images of {id}, of which it learned lossy copies ({learned})")]);
+        }
         if !loaded.contains_key(&id) {
             let Loaded { dataset, notes } =
                 load_or_sample(store, &id, Split::Test).map_err(WorkloadError::from)?;

@@ -137,14 +137,27 @@ fn unfold<T: Real>(conv: &Conv2d, size: [usize; 2], width: usize, pixels: Range<
                     continue;
                 };
                 let line = &channel[i * size[1]..(i + 1) * size[1]];
-                columns.extend((first..last).map(|j| {
-                    let j = inside(j * stride[1] + column * conv.dilation[1], padding[1], size[1]);
-                    j.map_or(T::default(), |j| line[j])
-                }));
+                let start = first * stride[1] + column * conv.dilation[1];
+                take(&mut columns, line, padding[1], [start, stride[1]], last - first);
             }
         }
     }
     columns
+}
+
+/// Appends `count` values of a line with `padding` zeros before it and any number behind it: from `start` on, `step` apart.
+fn take<T: Real>(values: &mut Vec<T>, line: &[T], padding: usize, [start, step]: [usize; 2], count: usize) {
+    let places_before = |end: usize| end.saturating_sub(start).div_ceil(step).min(count);
+    let (first, last) = (places_before(padding), places_before(padding + line.len()));
+    values.extend(std::iter::repeat_n(T::default(), first));
+    if first < last {
+        let from = &line[start + first * step - padding..];
+        match step {
+            1 => values.extend_from_slice(&from[..last - first]),
+            _ => values.extend(from.iter().step_by(step).take(last - first)),
+        }
+    }
+    values.extend(std::iter::repeat_n(T::default(), count - last));
 }
 
 /// The position in the image of a position in the padded image, if it is not in the padding.
@@ -228,4 +241,25 @@ fn output_size(window: &Window, [height, width]: [usize; 2], dilation: [usize; 2
         unreachable!("a checked network has windows that fit")
     };
     output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_as_value_by_value() {
+        let line: Vec<f64> = (1..=5).map(f64::from).collect();
+        for padding in 0..4 {
+            for (start, step) in (0..12).flat_map(|start| (1..4).map(move |step| (start, step))) {
+                for count in 0..7 {
+                    let mut values = vec![9.0];
+                    take(&mut values, &line, padding, [start, step], count);
+                    let at = |place: usize| inside(start + place * step, padding, line.len());
+                    let due = (0..count).map(|place| at(place).map_or(0.0, |place| line[place]));
+                    assert_eq!(values[1..], due.collect::<Vec<f64>>(), "{padding} {start} {step} {count}");
+                }
+            }
+        }
+    }
 }

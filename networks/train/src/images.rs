@@ -2,4 +2,5 @@
 
 pub mod augment;
 pub mod batches;
+pub mod lossless;
 pub mod odd;

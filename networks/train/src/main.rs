@@ -8,6 +8,7 @@ use veilbench_datasets::{Dataset, Split, Store, load};
 use veilbench_networks::{Architecture, Network};
 use veilbench_train::error::Error;
 use veilbench_train::images::batches::{hold_out, select};
+use veilbench_train::images::lossless::lossless;
 use veilbench_train::learning::activations::{largest_of_each, ranges_and_crests, survey};
 use veilbench_train::learning::model::Model;
 use veilbench_train::learning::training::{Training, logits};
@@ -20,6 +21,8 @@ use veilbench_train::shipping::score::{Score, predictions};
 
 /// One image in so many is held out by `--validate`.
 const VALIDATION_SHARE: usize = 10;
+/// The data set whose networks are also scored on images without its loss.
+const COPY: &str = "cifar10-jpeg";
 /// Training images of a pilot.
 const PILOT_IMAGES: usize = 10_000;
 /// Training images after those, on which a pilot is scored: it never sees a test image.
@@ -156,7 +159,17 @@ impl Arguments {
         };
         let (mut network, score) = export::fold_and_score(recipe, &architecture, &model, &test)?;
         println!("{}: {}", architecture.name, describe(&score));
-        network.metadata.notes = notes(recipe, self.seed, &self.command(recipe), &score, patient.as_ref());
+        let originals = if recipe.dataset == COPY { lossless(store, &test)? } else { None };
+        let lossless = match &originals {
+            Some(originals) => Some(export::score(recipe, &network, originals)?),
+            None => None,
+        };
+        if let Some(score) = &lossless {
+            println!("{}: without loss {}", architecture.name, describe(score));
+        }
+        let command = self.command(recipe);
+        network.metadata.notes =
+            notes(recipe, self.seed, &command, &score, patient.as_ref(), lossless.as_ref());
         if recipe.watched > 0 {
             self.inspect(recipe, &model, &mut network, &training, &test)?;
         }

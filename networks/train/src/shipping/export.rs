@@ -41,14 +41,30 @@ pub fn fold_and_score(
         },
     };
     let classes = test.classes.len();
-    let mut own = Vec::new();
-    for tensor in batches(recipe, test, BATCH) {
-        own.extend(evaluate::<f32>(&network, &tensor).map_err(network_error)?.into_data());
-    }
+    let own = own_logits(recipe, &network, test)?;
     let theirs = logits(model, test, &normalisation);
     disagreement(&own, &theirs, classes)
         .map_or(Ok(()), |reason| Err(Error::Disagreement { network: architecture.name.clone(), reason }))?;
     Ok((network, Score::new(classes, &test.labels, &predictions(&own, classes))))
+}
+
+/// The score of a network on other images, by the project's own evaluator.
+///
+/// # Errors
+/// [`Error::Network`] if images and network do not fit.
+pub fn score(recipe: &Recipe, network: &Network, images: &Dataset) -> Result<Score, Error> {
+    let classes = images.classes.len();
+    let logits = own_logits(recipe, network, images)?;
+    Ok(Score::new(classes, &images.labels, &predictions(&logits, classes)))
+}
+
+/// The logits of the project's own evaluator, image after image.
+fn own_logits(recipe: &Recipe, network: &Network, images: &Dataset) -> Result<Vec<f32>, Error> {
+    let mut logits = Vec::new();
+    for tensor in batches(recipe, images, BATCH) {
+        logits.extend(evaluate::<f32>(network, &tensor).map_err(network_error)?.into_data());
+    }
+    Ok(logits)
 }
 
 /// Notes the range of the input and of every layer's output over all `training` images.

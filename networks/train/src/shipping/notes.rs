@@ -9,13 +9,15 @@ use crate::shipping::score::Score;
 const LIBRARIES: &str = "libtorch 2.13.0, tch 0.26.0";
 
 /// Notes on a network trained with `recipe` and `seed`, with its `score` on the test images of its
-/// data set and, for malaria, the score of a second training on the patient-disjoint split.
+/// data set, for malaria the score of a second training on the patient-disjoint split, and for JPEG copies of CIFAR-10 that on the
+/// first hundred test images without loss.
 pub fn notes(
     recipe: &Recipe,
     seed: u64,
     command: &str,
     score: &Score,
     patient: Option<&Score>,
+    lossless: Option<&Score>,
 ) -> BTreeMap<String, String> {
     let mut notes = BTreeMap::new();
     let mut note = |name: &str, text: String| notes.insert(name.into(), text);
@@ -59,6 +61,9 @@ pub fn notes(
             let caveat = "trained and tested on lossy JPEG copies of the images: the accuracy must not be compared with \
                           published CIFAR-10 figures";
             note("caveat", caveat.into());
+            if let Some(lossless) = lossless {
+                note("accuracy-lossless", lossless_share(lossless));
+            }
             if recipe.twin.is_some() {
                 let order = "pre-activation (He et al., ECCV 2016), shortcuts taken before the activation: other than its \
                              ReLU namesake, which is in the order of He et al., CVPR 2016";
@@ -77,6 +82,11 @@ pub fn share(part: usize, whole: usize) -> String {
     format!("{part}/{whole} ({:.2} %)", 100.0 * part as f64 / whole.max(1) as f64)
 }
 
+/// `94/100 (94.00 %): ...`.
+pub fn lossless_share(score: &Score) -> String {
+    format!("{}: the first test images of CIFAR-10 without loss", share(score.correct(), score.images()))
+}
+
 fn patient_share(score: &Score) -> String {
     let other = "other weights, same recipe, trained and tested on disjoint patients";
     format!("{}: {other}", share(score.correct(), score.images()))
@@ -90,7 +100,7 @@ mod tests {
     #[test]
     fn melanoma_notes_carry_the_licence_the_caveat_and_both_error_kinds() {
         let score = Score::new(2, &[0, 0, 1, 1], &[0, 1, 1, 1]);
-        let notes = notes(&recipe("melanoma-lenet").unwrap(), 0, "train", &score, None);
+        let notes = notes(&recipe("melanoma-lenet").unwrap(), 0, "train", &score, None, None);
         assert!(notes["licence"].contains("CC BY-NC 4.0"));
         assert!(notes["caveat"].contains("skin tone"));
         assert_eq!(notes["sensitivity"], "2/2 (100.00 %)");
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn malaria_notes_tell_both_splits_apart() {
         let (paper, patient) = (Score::new(2, &[0, 1], &[0, 1]), Score::new(2, &[0, 1], &[0, 0]));
-        let notes = notes(&recipe("malaria-cnn").unwrap(), 0, "train", &paper, Some(&patient));
+        let notes = notes(&recipe("malaria-cnn").unwrap(), 0, "train", &paper, Some(&patient), None);
         assert!(notes["accuracy"].starts_with("2/2"));
         assert!(notes["accuracy-patient-split"].starts_with("1/2"));
     }
@@ -109,7 +119,12 @@ mod tests {
     #[test]
     fn cifar_notes_forbid_the_comparison_with_published_figures() {
         let score = Score::new(10, &[0, 9], &[0, 9]);
-        let notes = notes(&recipe("cifar-resnet20-poly").unwrap(), 0, "train", &score, None);
+        let lossless = Score::new(10, &[1, 2], &[1, 3]);
+        let notes = notes(&recipe("cifar-resnet20-poly").unwrap(), 0, "train", &score, None, Some(&lossless));
+        assert_eq!(
+            notes["accuracy-lossless"],
+            "1/2 (50.00 %): the first test images of CIFAR-10 without loss"
+        );
         assert!(notes["caveat"].contains("must not be compared"));
         assert!(notes["order"].contains("pre-activation"));
         assert!(notes["recipe"].contains("frozen norms"));

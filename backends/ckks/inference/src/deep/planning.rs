@@ -9,7 +9,6 @@ use veilbench_networks::Architecture;
 use crate::deep::lowering::{Deep, Origin};
 use crate::deep::program::{Outline, Program, WATCH_LEVEL};
 use crate::deep::roles::{Keys, key_bytes};
-use crate::deep::scheme;
 use crate::planning::cost::{Cost, Work};
 use crate::planning::plan::{CLIENT_BYTES, CkksPlan, KEY_COPIES, Layout, PROCESS_BYTES};
 use crate::planning::precision::{Inputs, logit_deviation};
@@ -69,8 +68,7 @@ fn plan_with(
             format!("it has no activation, and nothing that {SECURITY_BITS} bits of security are spent on");
         return Err(Unsupported { layer: None, reason });
     }
-    let scheme = scheme::choose(&program)?;
-    let keys = Keys { products: program.product_level(), rotations: program.rotations() };
+    let (scheme, keys) = (program.scheme.clone(), Keys::of(&program));
     let mut rotations: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
     for (&steps, &level) in &keys.rotations {
         rotations.entry(level).or_default().push(steps);
@@ -97,6 +95,7 @@ fn plan_with(
         key_cost,
         rotations,
         products: keys.products,
+        conjugations: keys.conjugations,
         precision: (!program.deep.series.is_empty()).then_some(bits),
         approximations,
         predicted,
@@ -236,7 +235,7 @@ fn layers(program: &Program, times: &[f64]) -> Vec<LayerPlan> {
             ciphertexts: 1,
             weights: chain.map_or(0, |chain| chain.diagonals()),
             rotations: chain.map_or(0, |chain| chain.baby_steps() + chain.giant_steps())
-                + outline.as_ref().map_or(0, |outline| outline.folds.len()),
+                + outline.as_ref().map_or(0, Outline::key_switches),
             online_ns: times[wire] as u64,
         }
     };
@@ -258,11 +257,7 @@ fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
                 .sum();
             products + watch + program.watch_folds().len() as f64 * cost.rotate(WATCH_LEVEL)
         }
-        (Origin::Map(terms), Some(Outline { chain, folds, length })) => {
-            cost.streamed(chain, *length, terms.len(), level)
-                + folds.len() as f64 * cost.rotate(level)
-                + cost.rescale(level)
-        }
+        (Origin::Map(_), Some(outline)) => outline.ns(cost, level),
         _ => 0.0,
     }
 }

@@ -83,9 +83,7 @@ pub(crate) fn join_model_owner(
     let lay_out = || Program::new(&role.architecture, plan.key_cost, plan.precision());
     let program = recorder.span("lay out", lay_out).map_err(impossible)?;
     scheme.check_depth(program.deep.depth())?;
-    if program.rotations() != plan.deep_keys().rotations
-        || program.product_level() != plan.deep_keys().products
-    {
+    if Keys::of(&program) != plan.deep_keys() {
         return Err(Error::protocol("the plan asks for other keys than the network needs: plan it anew"));
     }
     let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;

@@ -93,6 +93,9 @@ pub(crate) struct CkksPlan {
     /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) products: Option<usize>,
+    /// The highest level at which ciphertexts are conjugated, where any are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) conjugations: Option<usize>,
     /// Bits to which smooth activations are approximated, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) precision: Option<u32>,
@@ -248,6 +251,7 @@ impl CkksPlan {
             key_cost: 0,
             rotations: BTreeMap::new(),
             products: None,
+            conjugations: None,
             precision: None,
             approximations: Approximations::default(),
             predicted,
@@ -348,6 +352,7 @@ impl CkksPlan {
             key_cost,
             rotations: levels,
             products: None,
+            conjugations: None,
             precision: None,
             approximations: Approximations::default(),
             predicted,
@@ -396,7 +401,7 @@ impl CkksPlan {
     pub(crate) fn deep_keys(&self) -> Keys {
         let levels = self.rotations.iter();
         let rotations = levels.flat_map(|(&level, steps)| steps.iter().map(move |&steps| (steps, level)));
-        Keys { products: self.products, rotations: rotations.collect() }
+        Keys { products: self.products, conjugations: self.conjugations, rotations: rotations.collect() }
     }
 
     pub(crate) fn from_plan(plan: &Plan) -> Result<Self, Error> {

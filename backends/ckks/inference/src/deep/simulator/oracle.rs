@@ -13,7 +13,9 @@ use crate::deep::program::{MOST_SLOTS, Program};
 pub(crate) struct Counts {
     pub(crate) levels: usize,
     pub(crate) diagonals: usize,
+    /// Rotations that share a decomposition with others.
     pub(crate) hoisted: usize,
+    /// Rotations and conjugations of their own.
     pub(crate) rotations: usize,
     pub(crate) products: usize,
 }
@@ -24,7 +26,7 @@ impl Counts {
         for outline in program.outlines.iter().flatten() {
             counts.diagonals += outline.chain.diagonals();
             counts.hoisted += outline.chain.baby_steps();
-            counts.rotations += outline.chain.giant_steps() + outline.folds.len();
+            counts.rotations += outline.chain.giant_steps() + outline.key_switches();
         }
         let is_product = |wire: &&Wire| matches!(wire.origin, Origin::Product { .. });
         counts.products = program.deep.wires.iter().filter(is_product).count();

@@ -144,7 +144,8 @@ fn join_data_owner(
     let client = match program {
         Some(program) => {
             let places = roles::latency::Places::new(program, deviation);
-            Client::Latency(roles::latency::Client { secret, scheme, places, logit_unit, recorder })
+            let images = 1;
+            Client::Latency(roles::latency::Client { secret, scheme, places, images, logit_unit, recorder })
         }
         None => {
             let classes = circuit.logits();
@@ -300,7 +301,8 @@ impl Party for DataOwner {
 }
 
 enum Server {
-    Deep(deep::roles::Server),
+    /// With the images that are computed together.
+    Deep(deep::roles::Server, usize),
     Latency(roles::latency::Server),
     Throughput(roles::throughput::Server),
 }
@@ -320,8 +322,8 @@ impl Party for ModelOwner {
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         match &self.server {
-            Server::Deep(server) => {
-                for _ in 0..self.images {
+            Server::Deep(server, together) => {
+                for _ in 0..self.images.div_ceil(*together) {
                     server.answer(&mut self.client)?;
                 }
             }

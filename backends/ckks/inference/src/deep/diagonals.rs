@@ -55,12 +55,13 @@ pub(crate) fn folds(operands: &[Operand<'_>], out: &Layout) -> Vec<i64> {
 /// Calls `visit(shift, slot, weight)`, shifts of real slots, for every product of one operand that there is in the first `length` slots.
 fn products(operand: &Operand<'_>, out: &Layout, length: usize, mut visit: impl FnMut(usize, usize, f64)) {
     let Operand { map, layout, .. } = operand;
-    for block in &map.blocks {
+    for (block, image) in map.blocks.iter().flat_map(|block| (0..out.images).map(move |image| (block, image)))
+    {
         let columns = block.inputs.len();
         for (row, &output) in block.outputs.iter().enumerate() {
-            let at = out.slots[output as usize] as usize;
+            let at = out.slot(image, output as usize);
             for (&input, &weight) in block.inputs.iter().zip(&block.weights[row * columns..]) {
-                let from = layout.slots[input as usize] as usize;
+                let from = layout.slot(image, input as usize);
                 if out.is_flat {
                     // Any slot of this output will do, as all of them are summed: the one just before the input.
                     let shift = (from + out.period - at) % out.period;

@@ -29,7 +29,7 @@ const AMPLIFIED: f64 = 4.0;
 /// Memory for buffers that are kept from layer to layer, as a share of what the widest layer takes.
 const KEPT: f64 = 2.0;
 
-/// A plan for one image, the work behind its time on one thread and on two, by the reference's rates and by this machine's, and the bytes of
+/// A plan for images that are computed together, the work behind its time on one thread and on two, by the reference's rates and by this machine's, and the bytes of
 /// an image in the clear.
 pub(crate) type DeepPass = (CkksPlan, [[Work; 2]; 2], usize);
 
@@ -39,14 +39,19 @@ const KEY_COSTS: [usize; 4] = [1, 2, 4, 16];
 /// Memory of both parties that keys are saved for.
 const AMPLE_MEMORY: usize = 14 << 30;
 
-/// The plan for a network: the fastest of those that need no more than ample memory, or else the one with the fewest keys.
+/// The plan for a network and this many images at a time: the fastest of those that need no more than ample memory, or else the one with the fewest keys.
 ///
 /// # Errors
 /// [`Unsupported`], naming the layer that no ciphertext can compute, that does not fit the slots, or that no level is left for.
-pub(crate) fn plan(architecture: &Architecture, bits: u32, here: &Rates) -> Result<DeepPass, Unsupported> {
+pub(crate) fn plan(
+    architecture: &Architecture,
+    images: usize,
+    bits: u32,
+    here: &Rates,
+) -> Result<DeepPass, Unsupported> {
     let mut last = None;
     for key_cost in KEY_COSTS {
-        let pass = plan_with(architecture, key_cost, bits, here)?;
+        let pass = plan_with(architecture, images, key_cost, bits, here)?;
         let fits = pass.0.predicted.session_peak_rss_bytes <= AMPLE_MEMORY;
         last = Some(pass);
         if fits {
@@ -58,11 +63,12 @@ pub(crate) fn plan(architecture: &Architecture, bits: u32, here: &Rates) -> Resu
 
 fn plan_with(
     architecture: &Architecture,
+    images: usize,
     key_cost: usize,
     bits: u32,
     here: &Rates,
 ) -> Result<DeepPass, Unsupported> {
-    let program = Program::new(architecture, key_cost, bits)?;
+    let program = Program::new(architecture, images, key_cost, bits)?;
     if program.deep.depth() < 2 || program.product_level().is_none() {
         let reason =
             format!("it has no activation, and nothing that {SECURITY_BITS} bits of security are spent on");
@@ -92,6 +98,8 @@ fn plan_with(
     let image_bytes = architecture.input.len() * size_of::<f32>();
     let plan = CkksPlan {
         layout: Layout::Deep,
+        images,
+        room: program.room(),
         key_cost,
         rotations,
         products: keys.products,

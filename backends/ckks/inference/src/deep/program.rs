@@ -68,14 +68,19 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lays out a graph, where a rotation key counts as much as this many halves of a hoisted rotation and smooth activations are
+    /// Lays out a graph for this many images at a time, where a rotation key counts as much as this many halves of a hoisted rotation and smooth activations are
     /// approximated to this many bits.
     ///
     /// # Errors
     /// [`Unsupported`] as [`Deep::new`], and naming the layer that does not fit the slots of the largest ring, or that no level is left for.
-    pub(crate) fn new(architecture: &Architecture, key_cost: usize, bits: u32) -> Result<Self, Unsupported> {
-        let (deep, layouts) = lay_out(architecture, bits)?;
-        let slots = layouts.iter().map(|layout| layout.period).max().unwrap_or(1);
+    pub(crate) fn new(
+        architecture: &Architecture,
+        images: usize,
+        key_cost: usize,
+        bits: u32,
+    ) -> Result<Self, Unsupported> {
+        let (deep, layouts) = lay_out(architecture, images, bits)?;
+        let slots = slots(&layouts);
         let scheme = scheme::choose(&deep, slots)?;
         let mut program = Self { outlines: Vec::with_capacity(layouts.len()), deep, layouts, scheme };
         for wire in 0..program.layouts.len() {
@@ -219,6 +224,16 @@ impl Program {
         self.deep.wires.iter().filter_map(of).max()
     }
 
+    /// Images that there is room for beside each other in the slots, a power of two.
+    pub(crate) fn room(&self) -> usize {
+        self.scheme.slots() / slots(&self.layouts) * self.images()
+    }
+
+    /// Images that are computed together.
+    pub(crate) fn images(&self) -> usize {
+        self.layouts.first().map_or(1, |layout| layout.images)
+    }
+
     /// The highest level at which a ciphertext is conjugated, if any is.
     pub(crate) fn conjugation_level(&self) -> Option<usize> {
         let complex =
@@ -228,16 +243,25 @@ impl Program {
     }
 }
 
-/// The circuit and the layout of every wire.
+/// Slots that the widest values take.
+fn slots(layouts: &[Layout]) -> usize {
+    layouts.iter().map(|layout| layout.period).max().unwrap_or(1)
+}
+
+/// The circuit and the layout of every wire, for this many images at a time.
 ///
 /// # Errors
 /// As [`Program::new`].
-pub(crate) fn lay_out(architecture: &Architecture, bits: u32) -> Result<(Deep, Vec<Layout>), Unsupported> {
+pub(crate) fn lay_out(
+    architecture: &Architecture,
+    images: usize,
+    bits: u32,
+) -> Result<(Deep, Vec<Layout>), Unsupported> {
     let deep = Deep::new(architecture, bits)?;
     let grid = grid(architecture.input);
     let layout = |wire: &crate::deep::lowering::Wire| {
         let refuse = |reason: String| Err(Unsupported { layer: Some(wire.name.clone()), reason });
-        match Layout::of(wire.shape, grid) {
+        match Layout::of(wire.shape, grid, images) {
             None => {
                 refuse(format!("its {} do not lie on the pixels of the image, which is smaller", wire.shape))
             }

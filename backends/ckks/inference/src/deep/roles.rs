@@ -34,8 +34,9 @@ pub(crate) fn join_data_owner(
 ) -> Result<Box<dyn Party>, Error> {
     let (recorder, scheme) = (role.recorder.clone(), plan.scheme.clone());
     let mut server = role.links.take("model-owner")?;
-    let (deep, layouts) =
-        recorder.span("lay out", || lay_out(&role.architecture, plan.precision())).map_err(impossible)?;
+    let (deep, layouts) = recorder
+        .span("lay out", || lay_out(&role.architecture, plan.images, plan.precision()))
+        .map_err(impossible)?;
     scheme.check_depth(deep.depth())?;
     let generating = "generating keys";
     let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
@@ -48,7 +49,7 @@ pub(crate) fn join_data_owner(
         return Err(Error::protocol("the network has no layers"));
     };
     let result = vec![last.labels(scheme.slots())];
-    let logits = places(&result, last.slots.len());
+    let logits = places(&result, last.values());
     let client = Client {
         secret,
         places: Places {
@@ -57,6 +58,7 @@ pub(crate) fn join_data_owner(
             spare: spare(&result),
             tolerance: spare_tolerance(deviation(&deep, &scheme)),
         },
+        images: plan.images,
         logit_unit: deep.logit_unit(),
         scheme,
         recorder,
@@ -80,7 +82,7 @@ pub(crate) fn join_model_owner(
     let network = role.take_network()?;
     let mut client = role.links.take("data-owner")?;
     ranges::check_weights(&role.architecture, &network.parameters).map_err(impossible)?;
-    let lay_out = || Program::new(&role.architecture, plan.key_cost, plan.precision());
+    let lay_out = || Program::new(&role.architecture, plan.images, plan.key_cost, plan.precision());
     let program = recorder.span("lay out", lay_out).map_err(impossible)?;
     scheme.check_depth(program.deep.depth())?;
     if Keys::of(&program) != plan.deep_keys() {
@@ -95,14 +97,15 @@ pub(crate) fn join_model_owner(
     let encode = || Server::new(evaluator, public, scheme.clone(), &program, &network, recorder.clone());
     let server = recorder.span("encode weights", encode)?;
     let slots = scheme.slots();
-    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), slots, images: 0 }))
+    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server, plan.images), slots, images: 0 }))
 }
 
 /// Both roles at once: the secret key stands beside the weights. How precise every wire is for an image.
 pub(crate) fn trace(network: &Network, plan: &CkksPlan, image: &Tensor) -> Result<serde_json::Value, Error> {
     let images = ImageRange::of(&network.architecture).check(Some(image))?;
     let (context, scheme) = (plan.scheme.context()?, plan.scheme.clone());
-    let program = Program::new(&network.architecture, plan.key_cost, plan.precision()).map_err(impossible)?;
+    let program = Program::new(&network.architecture, plan.images, plan.key_cost, plan.precision())
+        .map_err(impossible)?;
     let expected = simulator::wires(&program, network, images.image(0));
     let encrypting = "encrypting";
     let mut random = Randomness::from_system().map_err(Error::engine(encrypting))?;

@@ -8,15 +8,15 @@ use crate::deep::program::{MOST_SLOTS, Program};
 #[cfg(test)]
 pub(crate) mod oracle;
 
-/// The slots of every wire for an image.
-pub(crate) fn wires(program: &Program, network: &Network, image: &[f32]) -> Vec<Vec<f64>> {
+/// The slots of every wire for one image, or for as many as are computed together, one after another.
+pub(crate) fn wires(program: &Program, network: &Network, images: &[f32]) -> Vec<Vec<f64>> {
     let (architecture, parameters) = (&network.architecture, &network.parameters[..]);
     let mut held: Vec<Vec<f64>> = Vec::new();
     for (wire, own) in program.deep.wires.iter().enumerate() {
         let layout = &program.layouts[wire];
         let slots = match (&own.origin, &program.outlines[wire]) {
             (Origin::Image | Origin::Map(_), None) | (Origin::Image, _) => {
-                let values: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
+                let values: Vec<f64> = images.iter().map(|&value| f64::from(value)).collect();
                 layout.spread(&values, MOST_SLOTS)
             }
             (Origin::Product { of, layer }, _) => {

@@ -9,8 +9,8 @@ use veilbench_api::{Backend, Error};
 use veilbench_ckks_inference::Ckks;
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{
-    Architecture, Conv2d, Dense, Layer, Network, Op, Parameters, Polynomial, Shape, Source, Tensor, Window,
-    zoo,
+    Architecture, Conv2d, Dense, Layer, Network, Op, Parameters, Polynomial, Range, Shape, Source, Tensor,
+    Window, zoo,
 };
 
 use crate::fixture::*;
@@ -18,8 +18,9 @@ use crate::fixture::*;
 const WIDTH: usize = 4;
 const CLASSES: usize = 3;
 
-/// Two blocks of two convolutions each in pre-activation order, eleven levels, with such quadratics; and images it was calibrated with.
-fn residual(quadratic: [f32; 3]) -> (Network, Tensor) {
+/// Two blocks of two convolutions each in pre-activation order, eleven levels, with such quadratics; and the images it was calibrated with, of
+/// such a share of the brightness that is legal.
+fn residual(quadratic: [f32; 3], brightness: f32) -> (Network, Tensor) {
     let image = |channels| Shape::Image { channels, height: 8, width: 8 };
     let conv = |inputs| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
@@ -51,13 +52,16 @@ fn residual(quadratic: [f32; 3]) -> (Network, Tensor) {
         }
     }
     let images = test_networks::images(&network, 24, 2);
+    let values = images.data().iter().map(|value| brightness * value).collect();
+    let images = Tensor::new(24, images.shape(), values).unwrap();
     ranges(&mut network, &images).unwrap();
+    network.architecture.input_range = Some(Range { low: -1.0, high: 1.0 });
     (network, images)
 }
 
 #[test]
 fn imaginary_slots_hold_every_wire_of_a_residual_network_to_plain_slots() {
-    let (network, images) = residual([0.1, 0.5, 0.1]);
+    let (network, images) = residual([0.1, 0.5, 0.1], 1.0);
     let plan = Ckks.plan(&network.architecture, &job(1)).unwrap();
     assert_eq!(plan.parameters["layout"], "deep");
     assert!(plan.parameters["conjugations"].as_u64().is_some_and(|level| level > 8), "{}", plan.parameters);
@@ -70,7 +74,7 @@ fn imaginary_slots_hold_every_wire_of_a_residual_network_to_plain_slots() {
     println!("{trace:#}");
 }
 
-/// One session with all of these images in a batch: their logits, or which are refused.
+/// One session with these images in one batch: their logits, or which are refused.
 fn session_of(network: &Network, images: &Tensor) -> Result<Vec<f32>, Vec<usize>> {
     let mut session = LocalSession::new(&Ckks, network, images.images());
     session.timeout = Duration::from_secs(600);
@@ -78,7 +82,7 @@ fn session_of(network: &Network, images: &Tensor) -> Result<Vec<f32>, Vec<usize>
     match (done[0].logits.pop(), done[0].error.take()) {
         (Some(logits), _) => Ok(logits.data().to_vec()),
         (None, Some(Error::OutOfRange { images, reason })) => {
-            assert!(!images.is_empty() && !reason.is_empty(), "{reason}");
+            assert!(!reason.is_empty());
             Err(images)
         }
         (None, other) => panic!("neither logits nor out of range: {other:?}, {:?}", done[1].error),
@@ -88,27 +92,78 @@ fn session_of(network: &Network, images: &Tensor) -> Result<Vec<f32>, Vec<usize>
 /// How far a logit may be off, as a share of the calibrated range or of itself.
 const TOLERANCE: f64 = 1.0 / 128.0;
 
-#[test]
-fn odd_images_of_a_deep_network_are_right_or_refused_and_never_silently_wrong() {
-    // Strong quadratics: what is a little out of range at first is far out of it ten levels later.
-    let (network, calm) = residual([0.0, 0.5, 0.6]);
-    let odd = odd_images(&network, &calm, 5).unwrap();
-    let contrast = |times: f32| calm.image(0).iter().map(move |value| times * value);
-    let values: Vec<f32> = odd.data().iter().copied().chain(contrast(1.2)).chain(contrast(1.9)).collect();
-    let names: Vec<&str> = ODD_IMAGES.into_iter().chain(["contrast 1.2", "contrast 1.9"]).collect();
-    let images = Tensor::new(names.len(), network.architecture.input, values).unwrap();
-    let refused = session_of(&network, &images).err().unwrap_or_default();
-    let accepted: Vec<usize> = (0..names.len()).filter(|image| !refused.contains(image)).collect();
-    println!("refused {:?}", refused.iter().map(|&image| names[image]).collect::<Vec<_>>());
-    assert!(refused.len() > 1 && accepted.len() > 1, "{refused:?} of {names:?}");
-    let values = accepted.iter().flat_map(|&image| images.image(image)).copied().collect();
-    let rest = Tensor::new(accepted.len(), network.architecture.input, values).unwrap();
-    let logits = session_of(&network, &rest).expect("the others are within the range");
+/// Holds logits to the clear network's.
+fn assert_right(network: &Network, images: &Tensor, logits: &[f32], name: &str) {
     let range = network.architecture.layers.last().unwrap().range.unwrap();
-    let expected = evaluate::<f64>(&network, &rest).unwrap();
-    for (at, (private, clear)) in logits.iter().zip(expected.data()).enumerate() {
+    let expected = evaluate::<f64>(network, images).unwrap();
+    assert_eq!(logits.len(), expected.data().len());
+    for (private, clear) in logits.iter().zip(expected.data()) {
         let allowed = TOLERANCE * clear.abs().max(f64::from(range.high.max(-range.low)));
-        let name = names[accepted[at / CLASSES]];
         assert!((f64::from(*private) - clear).abs() <= allowed, "{name}: {private} where {clear} is right");
     }
+}
+
+/// One that was calibrated on images a tenth as bright as what is legal, with strong quadratics: what is out of range at first is far out of it ten
+/// levels later.
+fn strong() -> (Network, Tensor) {
+    residual([0.0, 1.0, 3.0], 0.1)
+}
+
+#[test]
+fn odd_images_of_a_deep_network_are_right_or_refused_and_never_silently_wrong() {
+    let (network, calm) = strong();
+    let odd = odd_images(&network, &calm, 5).unwrap();
+    let contrast = |times: f32| calm.image(0).iter().map(|value| times * value).collect::<Vec<f32>>();
+    let wanted = ["inverted", "checkered", "uniform noise", "black and white noise", "hill-climbed"];
+    let named = ODD_IMAGES.into_iter().enumerate().filter(|(_, name)| wanted.contains(name));
+    let mut images: Vec<(&str, Vec<f32>)> =
+        named.map(|(image, name)| (name, odd.image(image).to_vec())).collect();
+    assert_eq!(images.len(), wanted.len());
+    images.extend([
+        ("contrast 1.2", contrast(1.2)),
+        ("contrast 2", contrast(2.0)),
+        ("contrast 8", contrast(8.0)),
+    ]);
+    let (mut right, mut refused) = (Vec::new(), Vec::new());
+    for (name, values) in images {
+        let image = Tensor::new(1, network.architecture.input, values).unwrap();
+        match session_of(&network, &image) {
+            Ok(logits) => {
+                assert_right(&network, &image, &logits, name);
+                right.push(name);
+            }
+            Err(images) => {
+                assert_eq!(images, [0], "{name}");
+                refused.push(name);
+            }
+        }
+    }
+    println!("right: {right:?}, refused: {refused:?}");
+    assert!(right.len() > 1 && refused.len() > 1, "{right:?} {refused:?}");
+}
+
+#[test]
+fn images_of_a_batch_share_a_ciphertext_and_have_the_logits_of_their_own() {
+    let (network, calm) = residual([0.1, 0.5, 0.1], 1.0);
+    let plan = |batch: usize| Ckks.plan(&network.architecture, &job(batch)).unwrap();
+    let [one, three] = [1, 3].map(plan);
+    assert_eq!((one.parameters.get("images"), &three.parameters["images"]), (None, &4.into()));
+    assert_eq!(one.parameters["scheme"], three.parameters["scheme"]);
+    let predicted = |plan: &veilbench_api::Plan| plan.prediction.clone().unwrap();
+    assert_eq!(predicted(&one).online_bytes, predicted(&three).online_bytes);
+    assert!(three.predicted_batch_ns.unwrap() < 2 * one.predicted_batch_ns.unwrap());
+    // One place of the four is left over.
+    let images = calm.slice(0, 3);
+    let logits = session_of(&network, &images).expect("they are within the range");
+    assert_right(&network, &images, &logits, "three together");
+}
+
+#[test]
+fn an_image_out_of_range_is_refused_with_those_that_are_computed_with_it() {
+    let (network, calm) = strong();
+    let contrast = calm.image(0).iter().map(|value| 10.0 * value);
+    let values = calm.image(1).iter().copied().chain(contrast).collect();
+    let images = Tensor::new(2, network.architecture.input, values).unwrap();
+    let refused = session_of(&network, &images).expect_err("the second is far out of range");
+    assert!(refused.is_empty() || refused.contains(&1), "{refused:?}");
 }

@@ -56,6 +56,18 @@ fn narrow_and_post_activation_residual_networks_are_equal_to_the_oracle_in_slots
 }
 
 #[test]
+fn images_side_by_side_are_equal_to_the_oracle_in_slots_for_the_rotations_of_one() {
+    let network = calibrated(zoo::residual("narrow", Order::PreActivation, POLYNOMIAL, 4));
+    let [one, two] = [1, 2]
+        .map(|together| oracle::check_together(&network, &images(2, network.architecture.input), together));
+    assert!(two.diagonals <= one.diagonals + 16, "{two:?} {one:?}");
+    assert!(
+        2 * two.hoisted + 5 * two.rotations <= 2 * one.hoisted + 5 * one.rotations + 32,
+        "{two:?} {one:?}"
+    );
+}
+
+#[test]
 fn networks_that_ship_are_equal_to_the_oracle_in_slots() {
     for name in zoo::names().filter(|name| name.starts_with("mnist") && name.ends_with("-poly")) {
         let network = zoo::load(name).expect("it ships");
@@ -76,7 +88,7 @@ fn graphs_of_other_tools_are_lowered_or_refused_by_layer() {
     names.sort();
     for name in names {
         let network = fixture(&name);
-        match crate::deep::program::Program::new(&network.architecture, 1, 10) {
+        match crate::deep::program::Program::new(&network.architecture, 1, 1, 10) {
             Ok(_) => {
                 oracle::check(&network, &images(2, network.architecture.input));
                 lowered.push(name);

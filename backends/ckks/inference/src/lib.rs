@@ -25,8 +25,8 @@ use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
 use roles::image_range::ImageRange;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, LinkProfile, Party, Plan, Profile, Protection,
-    Recorder, Role, RoleContext, Setting, Technology, Unsupported,
+    Adversary, Backend, Error, ImagesAtHand, Job, Leakage, Learned, Link, LinkProfile, LogitNoise, Party,
+    Plan, Profile, Protection, Recorder, Role, RoleContext, Setting, Technology, Unsupported,
 };
 
 pub use client_aided::CkksClientAided;
@@ -70,6 +70,15 @@ impl Backend for Ckks {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         CkksPlan::new(architecture, job)?.into_plan()
+    }
+
+    fn draw_noise(
+        &self,
+        network: &Network,
+        plan: &Plan,
+        images: ImagesAtHand<'_>,
+    ) -> Result<Option<LogitNoise>, Unsupported> {
+        deep::roles::draw_noise(network, plan, images)
     }
 
     fn insecure_debug_trace(

@@ -17,7 +17,8 @@ use crate::planning::rates::{self, Rates};
 use crate::planning::scheme::Scheme;
 
 /// How many times larger errors of deep circuits are than the formula for shallow ones says: squares of large values amplify what
-/// came before them.
+/// came before them. By how much depends on weights, which neither a plan nor the data owner knows: where they are known,
+/// [`monte_carlo`](crate::deep::monte_carlo) finds out.
 const DEEPER: f64 = 8.0;
 
 /// By how much the worst of many logits' errors exceeds their deviation.

@@ -9,15 +9,16 @@ pub(crate) use server::Server;
 
 use std::sync::Arc;
 
-use veilbench_api::{Error, Party, Recorder, RoleContext};
+use veilbench_api::{Error, ImagesAtHand, LogitNoise, Party, Plan, Recorder, RoleContext, Unsupported};
 use veilbench_ckks::{Context, Evaluator, PublicKey, Randomness, SecretKey};
 use veilbench_networks::{Network, Tensor};
 
+use crate::deep::monte_carlo;
 use crate::deep::planning::deviation;
 use crate::deep::program::{MOST_SLOTS, Program, lay_out};
 use crate::deep::simulator;
 use crate::planning::packing::{places, spare};
-use crate::planning::plan::CkksPlan;
+use crate::planning::plan::{CkksPlan, Layout};
 use crate::planning::ranges;
 use crate::planning::scheme::FRESH_LEVEL;
 use crate::roles::guard::spare_tolerance;
@@ -98,6 +99,25 @@ pub(crate) fn join_model_owner(
     let server = recorder.span("encode weights", encode)?;
     let slots = scheme.slots();
     Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server, plan.images), slots, images: 0 }))
+}
+
+/// How far noise takes the logits of images at hand, if a plan is that of a deep circuit.
+///
+/// # Errors
+/// [`Unsupported`] if predictions would change.
+pub(crate) fn draw_noise(
+    network: &Network,
+    plan: &Plan,
+    images: ImagesAtHand<'_>,
+) -> Result<Option<LogitNoise>, Unsupported> {
+    let Some(plan) = CkksPlan::from_plan(plan).ok().filter(|plan| plan.layout == Layout::Deep) else {
+        return Ok(None);
+    };
+    let Some(images) = images(monte_carlo::MOST_IMAGES) else { return Ok(None) };
+    let program = Program::new(&network.architecture, plan.images, plan.key_cost, plan.precision())?;
+    let drawn = monte_carlo::draw(&program, network, &images)?;
+    monte_carlo::check(&drawn)?;
+    Ok(Some(drawn))
 }
 
 /// Both roles at once: the secret key stands beside the weights. How precise every wire is for an image.

@@ -167,3 +167,18 @@ fn an_image_out_of_range_is_refused_with_those_that_are_computed_with_it() {
     let refused = session_of(&network, &images).expect_err("the second is far out of range");
     assert!(refused.is_empty() || refused.contains(&1), "{refused:?}");
 }
+
+#[test]
+fn noise_is_drawn_for_networks_that_plans_know_too_little_of() {
+    let (network, images) = residual([0.1, 0.5, 0.1], 1.0);
+    let plan = Ckks.plan(&network.architecture, &job(1)).unwrap();
+    let at_hand = |count: usize| Some(images.slice(0, count.min(images.images())));
+    let drawn = Ckks.draw_noise(&network, &plan, &at_hand).unwrap().expect("there are images");
+    println!("{drawn:?}");
+    assert_eq!(drawn.images, images.images());
+    assert!(drawn.largest_error < drawn.median_lead / 4.0);
+    assert_eq!(Ckks.draw_noise(&network, &plan, &|_| None), Ok(None), "without images");
+    let shallow = polynomial();
+    let plan = Ckks.plan(&shallow.architecture, &job(1)).unwrap();
+    assert_eq!(Ckks.draw_noise(&shallow, &plan, &at_hand), Ok(None), "a plan that says it all");
+}

@@ -1,4 +1,5 @@
-//! Networks that join branches or are many layers deep: one image in one ciphertext of the largest ring, without interaction.
+//! Networks that join branches or are many layers deep: one image, or a few of a batch, in one
+//! ciphertext of the largest ring, without interaction.
 //!
 //! `lowering` makes linear maps and products of a graph (`quadratics` what is left of activations, `series` what comes close to smooth
 //! ones), `layout` says which value is in which slot, `diagonals` what takes one

@@ -188,7 +188,10 @@ impl CkksPlan {
         let Ok(pass) = deep_pass(architecture, images, bits) else { return alone };
         let together = pass.repeated(job.batch.div_ceil(images), job);
         let is_faster = together.predicted.reference_ns < alone.predicted.reference_ns;
-        if is_faster && together.scheme == alone.scheme { together } else { alone }
+        let memory = total_memory_bytes();
+        let fits = |plan: &Self| plan.predicted.session_peak_rss_bytes <= memory;
+        let is_better = is_faster && together.scheme == alone.scheme && (fits(&together) || !fits(&alone));
+        if is_better { together } else { alone }
     }
 
     /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.

@@ -6,6 +6,7 @@ pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod shard;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -248,6 +249,32 @@ fn fits(job: &Job, architecture: &Architecture, memory_bytes: u64) -> Result<(),
     Err(Unsupported { layer: None, reason })
 }
 
+/// What drawing noise said of a backend with its settings and a network: it is the same for every batch and link.
+#[derive(Default)]
+struct NoiseDrawn {
+    known: BTreeMap<(String, String), Result<(), Unsupported>>,
+}
+
+impl NoiseDrawn {
+    /// The plan, unless noise would change predictions.
+    fn check(
+        &mut self,
+        backend: &dyn Backend,
+        workload: &Workload,
+        job: &Job,
+        plan: Plan,
+    ) -> Result<Plan, Unsupported> {
+        let label = choices::label(&backend.profile().name, &job.settings);
+        let known = self.known.entry((label, workload.name().to_owned()));
+        let images = |count: usize| {
+            let all = workload.prepared_images().ok().filter(|all| all.images() > 0)?;
+            Some(all.slice(0, count.min(all.images())))
+        };
+        let draw = || backend.draw_noise(workload.network(), &plan, &images).map(|_| ());
+        known.or_insert_with(draw).clone().map(|()| plan)
+    }
+}
+
 /// All cells, in the order they are listed. Batches of the profile that are larger than the images at
 /// hand are left to the largest one that is filled; those the user asks for stay as they are.
 pub(crate) fn cells<'a>(
@@ -261,6 +288,7 @@ pub(crate) fn cells<'a>(
     let batches = options.batches.map_or(profile_batches, NonZeroUsize::get);
     let memory = provenance::machine_memory_bytes();
     let mut cells: Vec<PlannedCell<'a>> = Vec::new();
+    let mut drawn = NoiseDrawn::default();
     for workload in workloads {
         for backend in backends.iter().filter(|backend| options.selection.backend(&backend.profile().name)) {
             if options.leaves_out(workload, backend.as_ref(), workloads) {
@@ -273,7 +301,8 @@ pub(crate) fn cells<'a>(
                 }
                 job.settings = choices::settings(&options.choices, backend.as_ref());
                 let plan = fits(&job, workload.architecture(), memory)
-                    .and_then(|()| options.affordable(backend.plan(workload.architecture(), &job)));
+                    .and_then(|()| options.affordable(backend.plan(workload.architecture(), &job)))
+                    .and_then(|plan| drawn.check(backend.as_ref(), workload, &job, plan));
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));
                 let cell = Cell {

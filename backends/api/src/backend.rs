@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
 use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};
 
-use crate::{Exchanged, Learned, LinkError, LinkProfile, Links, Protection, Recorder};
+use crate::{
+    Exchanged, ImagesAtHand, Learned, LinkError, LinkProfile, Links, LogitNoise, Protection, Recorder,
+};
 
 /// One way to run a network privately.
 pub trait Backend: Send + Sync {
@@ -28,6 +30,22 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`Unsupported`], naming the layer, if it cannot.
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported>;
+
+    /// Draws the noise that the backend's own arithmetic adds and carries it through the clear network, where no plan can tell from the architecture alone
+    /// how far it gets. Asked by whoever plans a run, who has the weights and images, as no role does; takes seconds at most. `None` if
+    /// plans say all there is to say, or without images.
+    ///
+    /// # Errors
+    /// [`Unsupported`] if noise would change predictions: the plan is then not run.
+    fn draw_noise(
+        &self,
+        network: &Network,
+        plan: &Plan,
+        images: ImagesAtHand<'_>,
+    ) -> Result<Option<LogitNoise>, Unsupported> {
+        let _ = (network, plan, images);
+        Ok(None)
+    }
 
     /// Roles that are on one machine with another and talk to it alone, each with that other role: an
     /// enclave and its host. Their link is memory they share; every other pair of roles has a link over

@@ -18,6 +18,7 @@ pub mod backend;
 pub mod conformance;
 pub mod link;
 pub mod local_session;
+pub mod noise;
 pub mod protection;
 pub mod recorder;
 pub mod runner;
@@ -28,6 +29,7 @@ pub use backend::{
     RoleInput, Setting, Settings, Technology, Unsupported, WorkerFigures,
 };
 pub use link::{Link, LinkError, LinkProfile, Links};
+pub use noise::{ImagesAtHand, LogitNoise};
 pub use protection::{Adversary, Leakage, Learned, Protection};
 pub use recorder::{Recorder, Span};
 pub use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};

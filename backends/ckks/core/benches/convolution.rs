@@ -50,7 +50,7 @@ fn convolutions(criterion: &mut Criterion) {
         let levels = rotations.iter().map(|&steps| (steps, level)).collect();
         let request = KeyRequest {
             rotations,
-            levels: KeyLevels { relinearisation: None, rotations: levels },
+            levels: KeyLevels { rotations: levels, ..KeyLevels::default() },
             ..KeyRequest::default()
         };
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random).expand(&context);

@@ -20,6 +20,7 @@ fn levelled(relinearisation: usize, rotations: &[(i64, usize)]) -> KeyRequest {
         levels: KeyLevels {
             relinearisation: Some(relinearisation),
             rotations: rotations.iter().copied().collect(),
+            ..KeyLevels::default()
         },
         ..KeyRequest::default()
     }

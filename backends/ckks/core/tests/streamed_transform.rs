@@ -65,6 +65,55 @@ fn inputs_of_two_scales_meet_diagonals_of_every_period() {
 }
 
 #[test]
+fn complex_diagonals_of_a_vector_that_is_its_own_imaginary_part_are_two_real_ones_each() {
+    let (length, half) = (256, 128);
+    let shifts: Vec<(usize, i64)> =
+        [0, 1, 31, 33, 64, 127].into_iter().map(|shift| (0, shift)).chain([(1, 5)]).collect();
+    let later: Vec<(usize, i64)> = shifts[..6].iter().map(|&(input, shift)| (input, shift + half)).collect();
+    let whole = diagonals(length, &[&shifts[..], &later].concat());
+    let outline = ChainOutline::new(&shifts.iter().copied().collect(), 0);
+    let (mut real, mut imaginary) = (Repeated::new(), Repeated::new());
+    for &(input, shift) in &shifts {
+        let part = |at: &(usize, i64), factor: f64| {
+            whole.get(at).map(|own| own.iter().map(|value| factor * value).collect::<Vec<f64>>())
+        };
+        real.insert((input, shift), part(&(input, shift), 0.5).unwrap());
+        if let Some(own) = part(&(input, shift + half), -0.5) {
+            imaginary.insert((input, shift), own);
+        }
+    }
+    let mut rotations = outline.rotations();
+    rotations.insert(half);
+    let context = insecure(2 * SLOTS, &[40, 35, 35], &[45, 45], 2);
+    let request = KeyRequest { rotations, conjugation: true, ..KeyRequest::default() };
+    let mut owner = Owner::new(&context, &request, 3);
+    let inputs = [1, 2].map(|seed| values(length, seed).repeat(SLOTS / length));
+    let scales = [2f64.powi(33), 2f64.powi(30)];
+    let [x, y] = [0, 1].map(|index| owner.encrypt(&inputs[index], scales[index], 2));
+    let subrings = Subrings::new(&owner.context);
+    let scales = scales.map(|scale| 2f64.powi(63) / scale);
+    let transform =
+        StreamedTransform::with_imaginary(&subrings, [&real, &imaginary], outline.clone(), &scales, 2)
+            .unwrap();
+    let evaluator = &owner.evaluator;
+    let turned = evaluator.multiply_by_i(&evaluator.rotate(&x, half).unwrap()).unwrap();
+    let z = evaluator.add(&x, &turned).unwrap();
+    let sum = evaluator.streamed_transform(&transform, &[z, y]).unwrap();
+    let sum = evaluator.add(&sum, &evaluator.conjugate(&sum).unwrap()).unwrap();
+    let decoded = owner.secret.decrypt(&evaluator.rescale(&sum).unwrap()).unwrap();
+    let (slots, left) = owner.context.decode_complex(&decoded).unwrap();
+    assert_bits(&slots, &expected(&whole, &inputs), 16.0);
+    assert_bits(&left, &[0.0; SLOTS], 16.0);
+
+    let new = |imaginary: &Repeated| {
+        StreamedTransform::with_imaginary(&subrings, [&real, imaginary], outline.clone(), &scales, 2)
+    };
+    imaginary.insert((0, 2), vec![0.0; length]);
+    assert!(matches!(new(&imaginary), Err(Error::Shape { .. })), "no real part there");
+    assert!(matches!(new(&[((0, 1), vec![0.0; 32])].into()), Err(Error::Shape { .. })), "another length");
+}
+
+#[test]
 fn every_shift_of_a_convolution_needs_few_keys() {
     // 16 channels of 32 x 32 pixels in a circle, 3 x 3 taps.
     let taps = [-33, -32, -31, -1, 0, 1, 31, 32, 33];

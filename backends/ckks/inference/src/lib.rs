@@ -25,8 +25,8 @@ use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
 use roles::image_range::ImageRange;
 use veilbench_api::{
-    Adversary, Backend, Error, Job, Leakage, Learned, Link, LinkProfile, Party, Plan, Profile, Protection,
-    Recorder, Role, RoleContext, Setting, Technology, Unsupported,
+    Adversary, Backend, Error, ImagesAtHand, Job, Leakage, Learned, Link, LinkProfile, LogitNoise, Party,
+    Plan, Profile, Protection, Recorder, Role, RoleContext, Setting, Technology, Unsupported,
 };
 
 pub use client_aided::CkksClientAided;
@@ -70,6 +70,15 @@ impl Backend for Ckks {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         CkksPlan::new(architecture, job)?.into_plan()
+    }
+
+    fn draw_noise(
+        &self,
+        network: &Network,
+        plan: &Plan,
+        images: ImagesAtHand<'_>,
+    ) -> Result<Option<LogitNoise>, Unsupported> {
+        deep::roles::draw_noise(network, plan, images)
     }
 
     fn insecure_debug_trace(
@@ -144,7 +153,8 @@ fn join_data_owner(
     let client = match program {
         Some(program) => {
             let places = roles::latency::Places::new(program, deviation);
-            Client::Latency(roles::latency::Client { secret, scheme, places, logit_unit, recorder })
+            let images = 1;
+            Client::Latency(roles::latency::Client { secret, scheme, places, images, logit_unit, recorder })
         }
         None => {
             let classes = circuit.logits();
@@ -300,7 +310,8 @@ impl Party for DataOwner {
 }
 
 enum Server {
-    Deep(deep::roles::Server),
+    /// With the images that are computed together.
+    Deep(deep::roles::Server, usize),
     Latency(roles::latency::Server),
     Throughput(roles::throughput::Server),
 }
@@ -320,8 +331,8 @@ impl Party for ModelOwner {
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         match &self.server {
-            Server::Deep(server) => {
-                for _ in 0..self.images {
+            Server::Deep(server, together) => {
+                for _ in 0..self.images.div_ceil(*together) {
                     server.answer(&mut self.client)?;
                 }
             }

@@ -71,20 +71,27 @@ impl Subring {
         self.transforms.len()
     }
 
-    /// The rounded coefficients, in `Y`, of a vector of the period at a scale.
+    /// The rounded coefficients, in `Y`, of a vector of the period at a scale; `imaginary` may be empty for a real one.
     ///
     /// # Errors
-    /// [`Error::TooManyValues`], [`Error::NotFinite`], and [`Error::Overflow`] if one exceeds 49 bits and its sign.
-    pub(crate) fn encode(&self, values: &[f64], scale: f64) -> Result<Rounded> {
+    /// [`Error::TooManyValues`], [`Error::ComplexParts`], [`Error::NotFinite`], and [`Error::Overflow`] if one exceeds 49 bits and its
+    /// sign.
+    pub(crate) fn encode(&self, real: &[f64], imaginary: &[f64], scale: f64) -> Result<Rounded> {
         let period = self.degree / 2;
-        if values.len() != period {
-            return Err(Error::TooManyValues { values: values.len(), slots: period });
+        if real.len() != period {
+            return Err(Error::TooManyValues { values: real.len(), slots: period });
         }
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NotFinite { index });
+        if !imaginary.is_empty() && imaginary.len() != period {
+            return Err(Error::ComplexParts { real: period, imaginary: imaginary.len() });
+        }
+        for part in [real, imaginary] {
+            if let Some(index) = part.iter().position(|value| !value.is_finite()) {
+                return Err(Error::NotFinite { index });
+            }
         }
         let mut vector = ComplexVector::zero(period);
-        vector.real.copy_from_slice(values);
+        vector.real.copy_from_slice(real);
+        vector.imaginary[..imaginary.len()].copy_from_slice(imaginary);
         self.embedding.to_coefficients(&mut vector);
         let coefficients = vector.real.iter().chain(&vector.imaginary).map(|value| (value * scale).round());
         // A NaN can only come of infinities in the transform.
@@ -189,11 +196,14 @@ mod tests {
             };
             for period in [32, 64, 128, 256, 512] {
                 let subring = Subring::new(&context, period, 3).expect("the period fits");
-                let values: Vec<f64> = (0..period).map(|slot| ((slot * slot) as f64 * 0.37).sin()).collect();
-                let whole: Vec<f64> = values.iter().copied().cycle().take(512).collect();
+                let [real, imaginary] = [0.37, 0.53].map(|step| -> Vec<f64> {
+                    (0..period).map(|slot| ((slot * slot) as f64 * step).sin()).collect()
+                });
+                let [whole, whole_imaginary] = [&real, &imaginary].map(|part| part.repeat(512 / period));
+                let scale = 2f64.powi(30);
                 let expected =
-                    context.encode_polynomial(&whole, &[], 2f64.powi(30), 2).expect("it is encoded");
-                let coefficients = subring.encode(&values, 2f64.powi(30)).expect("it fits");
+                    context.encode_polynomial(&whole, &whole_imaginary, scale, 2).expect("it is encoded");
+                let coefficients = subring.encode(&real, &imaginary, scale).expect("it fits");
                 for index in 0..3 {
                     let m = context.ring().modulus(index);
                     let (mut buffer, mut row) = (vec![0; 2 * period], vec![0; 2 * period]);

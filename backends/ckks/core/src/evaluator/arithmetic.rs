@@ -4,6 +4,7 @@ use super::{Evaluator, same_level, same_scale};
 use crate::ciphertext::Ciphertext;
 use crate::encoding::{Plaintext, bit_length};
 use crate::error::{Error, Result};
+use veilbench_ring::Polynomial;
 
 impl Evaluator {
     /// `left + right`.
@@ -119,6 +120,23 @@ impl Evaluator {
             ring.moduli()[..product.limbs()].iter().map(|m| m.factor(m.signed(integer))).collect();
         for part in &mut product.parts {
             part.scale(ring, &factors);
+        }
+        Ok(product)
+    }
+
+    /// `i * ciphertext`: exact, and at the same scale, since `X^(N/2)` has the value `i` in every slot.
+    ///
+    /// # Errors
+    /// [`Error::ForeignKey`], [`Error::ForeignParameters`].
+    pub fn multiply_by_i(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
+        self.check(ciphertext)?;
+        let ring = self.context.ring();
+        let mut unit = vec![0; ring.degree()];
+        unit[ring.degree() / 2] = 1;
+        let unit = Polynomial::from_signed(ring, &unit, ciphertext.limbs()).into_ntt(ring);
+        let mut product = ciphertext.clone();
+        for part in &mut product.parts {
+            part.multiply_assign(ring, &unit);
         }
         Ok(product)
     }

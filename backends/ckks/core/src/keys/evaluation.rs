@@ -50,6 +50,8 @@ impl KeyRequest {
 pub struct KeyLevels {
     /// Level of the key for products.
     pub relinearisation: Option<usize>,
+    /// Level of the key for conjugation.
+    pub conjugation: Option<usize>,
     /// Levels of the keys, by rotation.
     pub rotations: BTreeMap<i64, usize>,
 }
@@ -67,6 +69,7 @@ impl KeyLevels {
             let known = levels.entry(GaloisElement::rotation(degree, steps)).or_insert(level);
             *known = level.max(*known);
         }
+        levels.extend(self.conjugation.map(|level| (GaloisElement::conjugation(degree), level)));
         levels
     }
 }

@@ -1,6 +1,9 @@
 //! One linear map from several encrypted vectors to one, for deep circuits: its weights are kept as rounded coefficients and
 //! transformed when they are used, inputs may have scales of their own, and few rotation keys serve it.
 //!
+//! Diagonals may be complex. Where only the real part of the result is wanted, an input of real vectors `x + i rot(x, h)` meets
+//! `a - i b` as two real diagonals `h` apart, for the work of one (the real part is half of the result and its conjugate).
+//!
 //! Encoded for 30 levels the weights of a ResNet take thirty times the memory of their coefficients. Vectors that repeat
 //! through the slots are handled in the subring of their period.
 
@@ -9,99 +12,18 @@ use crate::context::Context;
 use crate::encoding::subring::{MIN_PERIOD, Rounded, Subring, weave};
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, same_level, same_scale};
-use crate::linear::transform::Babies;
+use crate::linear::chain_outline::ChainOutline;
+use crate::linear::transform::{Babies, Diagonals};
 use crate::parameters::ParameterId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use veilbench_ring::kernels::BLOCK;
 use veilbench_ring::parallel;
 use veilbench_ring::{Ntt, Polynomial};
 
-/// What steps cost, in halves of a hoisted rotation. A giant step decomposes a polynomial and divides by the special primes.
-const BABY_COST: usize = 2;
-const GIANT_COST: usize = 5;
-
-/// Distances of giant steps that are tried: odd multiples below this of every power of two.
-const LARGEST_ODD: usize = 64;
-
 /// Positions of the ring whose weights are put side by side at a time: with the inputs they meet they stay in the cache.
 const STRIP: usize = 512;
-
-/// Which diagonals a streamed transform has, and how it walks through them: public, unlike the weights.
-///
-/// A diagonal of shift `k` is met by its input rotated by the *baby* shift `k mod step`; the sums over all diagonals with one
-/// *giant* shift `k - k mod step` are rotated by the distance to the next smaller one and added to it, as in Horner's rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainOutline {
-    step: i64,
-    /// `(input, baby shift)`, in the order rotations are kept.
-    babies: Vec<(usize, i64)>,
-    /// In ascending order.
-    giants: Vec<i64>,
-    diagonals: usize,
-}
-
-impl ChainOutline {
-    /// The outline for diagonals of these inputs and shifts, 0 or larger, that costs least, where a rotation key counts as much as
-    /// this many halves of a hoisted rotation.
-    pub fn new(shifts: &BTreeSet<(usize, i64)>, key_cost: usize) -> Self {
-        let reach = shifts.iter().map(|&(_, shift)| shift).max().unwrap_or(0).max(1);
-        let odd = || (1..LARGEST_ODD).step_by(2);
-        let steps = (0..62).flat_map(|bits| odd().map(move |odd| (odd as i64) << bits));
-        let least = steps
-            .take_while(|&step| step <= 64 * reach)
-            .filter(|&step| step <= 2 * reach)
-            .min_by_key(|&step| Self::with_step(shifts, step).cost(key_cost));
-        Self::with_step(shifts, least.unwrap_or(1))
-    }
-
-    fn with_step(shifts: &BTreeSet<(usize, i64)>, step: i64) -> Self {
-        let mut babies: Vec<(usize, i64)> =
-            shifts.iter().map(|&(input, shift)| (input, shift.rem_euclid(step))).collect();
-        let mut giants: Vec<i64> = shifts.iter().map(|&(_, shift)| shift - shift.rem_euclid(step)).collect();
-        babies.sort_unstable();
-        babies.dedup();
-        giants.sort_unstable();
-        giants.dedup();
-        Self { step, babies, giants, diagonals: shifts.len() }
-    }
-
-    fn cost(&self, key_cost: usize) -> usize {
-        BABY_COST * self.babies.len() + GIANT_COST * self.giant_steps() + key_cost * self.rotations().len()
-    }
-
-    /// The rotations that need keys.
-    pub fn rotations(&self) -> BTreeSet<i64> {
-        let babies = self.babies.iter().map(|&(_, shift)| shift);
-        babies.chain(self.giant_rotations()).filter(|&shift| shift != 0).collect()
-    }
-
-    fn giant_rotations(&self) -> impl Iterator<Item = i64> {
-        let gaps = self.giants.windows(2).map(|pair| pair[1] - pair[0]);
-        self.giants.first().copied().into_iter().chain(gaps)
-    }
-
-    /// Hoisted rotations of inputs.
-    pub fn baby_steps(&self) -> usize {
-        self.babies.iter().filter(|&&(_, shift)| shift != 0).count()
-    }
-
-    /// Rotations of partial sums.
-    pub fn giant_steps(&self) -> usize {
-        self.giant_rotations().filter(|&shift| shift != 0).count()
-    }
-
-    /// Plaintext vectors.
-    pub fn diagonals(&self) -> usize {
-        self.diagonals
-    }
-
-    /// Vectors that are in memory at a time, one per baby step and input.
-    pub fn rotated_inputs(&self) -> usize {
-        self.babies.len()
-    }
-}
 
 /// Tables of subrings, made when they are first needed and shared by transforms.
 #[derive(Debug)]
@@ -155,7 +77,7 @@ impl fmt::Debug for StreamedTransform {
 }
 
 impl StreamedTransform {
-    /// Rounds the diagonals, which all have one length and repeat through the slots, for a level; `scales` has one scale for
+    /// Rounds real diagonals, which all have one length and repeat through the slots, for a level; `scales` has one scale for
     /// every input. An outline of other diagonals is refused.
     ///
     /// # Errors
@@ -164,7 +86,21 @@ impl StreamedTransform {
     /// [`Error::Overflow`] if a coefficient exceeds 49 bits and its sign.
     pub fn new(
         subrings: &Subrings,
-        diagonals: &BTreeMap<(usize, i64), Vec<f64>>,
+        diagonals: &Diagonals,
+        outline: ChainOutline,
+        scales: &[f64],
+        level: usize,
+    ) -> Result<Self> {
+        Self::with_imaginary(subrings, [diagonals, &Diagonals::new()], outline, scales, level)
+    }
+
+    /// As [`StreamedTransform::new`], from the real and the imaginary parts of the diagonals; those without an imaginary part are real.
+    ///
+    /// # Errors
+    /// As [`StreamedTransform::new`], and [`Error::Shape`] for an imaginary part without a real one of its length.
+    pub fn with_imaginary(
+        subrings: &Subrings,
+        [diagonals, imaginary]: [&Diagonals; 2],
         outline: ChainOutline,
         scales: &[f64],
         level: usize,
@@ -181,8 +117,12 @@ impl StreamedTransform {
         let Some(length) = diagonals.values().next().map(Vec::len) else {
             return shape("a transform without a diagonal");
         };
-        if !length.is_power_of_two() || length > slots || diagonals.values().any(|own| own.len() != length) {
+        let mut lengths = diagonals.values().chain(imaginary.values()).map(Vec::len);
+        if !length.is_power_of_two() || length > slots || lengths.any(|own| own != length) {
             return shape("diagonals of different lengths, or of one that does not repeat through the slots");
+        }
+        if !imaginary.keys().all(|at| diagonals.contains_key(at)) {
+            return shape("an imaginary part of a diagonal that is not there");
         }
         let within =
             |&(input, shift): &(usize, i64)| input < scales.len() && (0..slots as i64).contains(&shift);
@@ -199,13 +139,17 @@ impl StreamedTransform {
             .iter()
             .map(|&shift| Giant { shift, picks: Vec::new(), coefficients: Vec::new() })
             .collect();
-        for (&(input, shift), diagonal) in diagonals {
+        for (&(input, shift), real) in diagonals {
             let baby = shift.rem_euclid(outline.step);
             let giant = &mut giants[outline.giants.partition_point(|&known| known < shift - baby)];
             giant.picks.push(outline.babies.partition_point(|&known| known < (input, baby)));
-            let mut rotated = diagonal.repeat(period / length);
-            rotated.rotate_right((giant.shift as usize) % period);
-            giant.coefficients.push(subring.encode(&rotated, scales[input])?);
+            let rotated = |part: &Vec<f64>| {
+                let mut rotated = part.repeat(period / length);
+                rotated.rotate_right((giant.shift as usize) % period);
+                rotated
+            };
+            let imaginary = imaginary.get(&(input, shift)).map_or_else(Vec::new, rotated);
+            giant.coefficients.push(subring.encode(&rotated(real), &imaginary, scales[input])?);
         }
         let parameters = context.parameters().id();
         Ok(Self { parameters, scales: scales.to_vec(), level, outline, subring, giants })

@@ -204,7 +204,11 @@ fn a_key_for_a_low_level_serves_that_level_and_those_below() {
     for (special, digits) in [(&[50][..], 5), (&[50, 50], 3), (&[50, 50, 50], 2)] {
         let context = insecure(64, &[50, 40, 40, 40, 40], special, digits);
         for level in 0..=4 {
-            let levels = KeyLevels { relinearisation: Some(level), rotations: [(3, level), (-1, 0)].into() };
+            let levels = KeyLevels {
+                relinearisation: Some(level),
+                conjugation: Some(level),
+                rotations: [(3, level), (-1, 0)].into(),
+            };
             let keys = KeyRequest { levels, ..request(&[3, -1]) };
             let mut owner = Owner::new(&context, &keys, 12);
             let x = values(32, 5);
@@ -212,6 +216,7 @@ fn a_key_for_a_low_level_serves_that_level_and_those_below() {
                 let c = owner.encrypt(&x, scale, below);
                 let rotated = [&x[3..], &x[..3]].concat();
                 assert_bits(&owner.decrypt(&owner.evaluator.rotate(&c, 3).unwrap()), &rotated, 18.0);
+                assert_bits(&owner.decrypt(&owner.evaluator.conjugate(&c).unwrap()), &x, 18.0);
                 if below > 0 {
                     let squares: Vec<f64> = x.iter().map(|x| x * x).collect();
                     assert_bits(&owner.decrypt(&owner.evaluator.square(&c).unwrap()), &squares, 18.0);
@@ -227,6 +232,7 @@ fn a_key_for_a_low_level_serves_that_level_and_those_below() {
                 let e = &owner.evaluator;
                 assert_eq!(e.rotate(&above, 3).unwrap_err(), refused("rotation by 3", level));
                 assert_eq!(e.hoist(&above).unwrap().rotate(-1).unwrap_err(), refused("rotation by -1", 0));
+                assert_eq!(e.conjugate(&above).unwrap_err(), refused("conjugation", level));
                 assert_eq!(e.square(&above).unwrap_err(), refused("products", level));
             }
         }

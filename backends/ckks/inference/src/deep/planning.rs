@@ -9,7 +9,6 @@ use veilbench_networks::Architecture;
 use crate::deep::lowering::{Deep, Origin};
 use crate::deep::program::{Outline, Program, WATCH_LEVEL};
 use crate::deep::roles::{Keys, key_bytes};
-use crate::deep::scheme;
 use crate::planning::cost::{Cost, Work};
 use crate::planning::plan::{CLIENT_BYTES, CkksPlan, KEY_COPIES, Layout, PROCESS_BYTES};
 use crate::planning::precision::{Inputs, logit_deviation};
@@ -18,7 +17,8 @@ use crate::planning::rates::{self, Rates};
 use crate::planning::scheme::Scheme;
 
 /// How many times larger errors of deep circuits are than the formula for shallow ones says: squares of large values amplify what
-/// came before them.
+/// came before them. By how much depends on weights, which neither a plan nor the data owner knows: where they are known,
+/// [`monte_carlo`](crate::deep::monte_carlo) finds out.
 const DEEPER: f64 = 8.0;
 
 /// By how much the worst of many logits' errors exceeds their deviation.
@@ -30,7 +30,7 @@ const AMPLIFIED: f64 = 4.0;
 /// Memory for buffers that are kept from layer to layer, as a share of what the widest layer takes.
 const KEPT: f64 = 2.0;
 
-/// A plan for one image, the work behind its time on one thread and on two, by the reference's rates and by this machine's, and the bytes of
+/// A plan for images that are computed together, the work behind its time on one thread and on two, by the reference's rates and by this machine's, and the bytes of
 /// an image in the clear.
 pub(crate) type DeepPass = (CkksPlan, [[Work; 2]; 2], usize);
 
@@ -40,14 +40,19 @@ const KEY_COSTS: [usize; 4] = [1, 2, 4, 16];
 /// Memory of both parties that keys are saved for.
 const AMPLE_MEMORY: usize = 14 << 30;
 
-/// The plan for a network: the fastest of those that need no more than ample memory, or else the one with the fewest keys.
+/// The plan for a network and this many images at a time: the fastest of those that need no more than ample memory, or else the one with the fewest keys.
 ///
 /// # Errors
 /// [`Unsupported`], naming the layer that no ciphertext can compute, that does not fit the slots, or that no level is left for.
-pub(crate) fn plan(architecture: &Architecture, bits: u32, here: &Rates) -> Result<DeepPass, Unsupported> {
+pub(crate) fn plan(
+    architecture: &Architecture,
+    images: usize,
+    bits: u32,
+    here: &Rates,
+) -> Result<DeepPass, Unsupported> {
     let mut last = None;
     for key_cost in KEY_COSTS {
-        let pass = plan_with(architecture, key_cost, bits, here)?;
+        let pass = plan_with(architecture, images, key_cost, bits, here)?;
         let fits = pass.0.predicted.session_peak_rss_bytes <= AMPLE_MEMORY;
         last = Some(pass);
         if fits {
@@ -59,18 +64,18 @@ pub(crate) fn plan(architecture: &Architecture, bits: u32, here: &Rates) -> Resu
 
 fn plan_with(
     architecture: &Architecture,
+    images: usize,
     key_cost: usize,
     bits: u32,
     here: &Rates,
 ) -> Result<DeepPass, Unsupported> {
-    let program = Program::new(architecture, key_cost, bits)?;
+    let program = Program::new(architecture, images, key_cost, bits)?;
     if program.deep.depth() < 2 || program.product_level().is_none() {
         let reason =
             format!("it has no activation, and nothing that {SECURITY_BITS} bits of security are spent on");
         return Err(Unsupported { layer: None, reason });
     }
-    let scheme = scheme::choose(&program)?;
-    let keys = Keys { products: program.product_level(), rotations: program.rotations() };
+    let (scheme, keys) = (program.scheme.clone(), Keys::of(&program));
     let mut rotations: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
     for (&steps, &level) in &keys.rotations {
         rotations.entry(level).or_default().push(steps);
@@ -94,9 +99,12 @@ fn plan_with(
     let image_bytes = architecture.input.len() * size_of::<f32>();
     let plan = CkksPlan {
         layout: Layout::Deep,
+        images,
+        room: program.room(),
         key_cost,
         rotations,
         products: keys.products,
+        conjugations: keys.conjugations,
         precision: (!program.deep.series.is_empty()).then_some(bits),
         approximations,
         predicted,
@@ -236,7 +244,7 @@ fn layers(program: &Program, times: &[f64]) -> Vec<LayerPlan> {
             ciphertexts: 1,
             weights: chain.map_or(0, |chain| chain.diagonals()),
             rotations: chain.map_or(0, |chain| chain.baby_steps() + chain.giant_steps())
-                + outline.as_ref().map_or(0, |outline| outline.folds.len()),
+                + outline.as_ref().map_or(0, Outline::key_switches),
             online_ns: times[wire] as u64,
         }
     };
@@ -258,11 +266,7 @@ fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
                 .sum();
             products + watch + program.watch_folds().len() as f64 * cost.rotate(WATCH_LEVEL)
         }
-        (Origin::Map(terms), Some(Outline { chain, folds, length })) => {
-            cost.streamed(chain, *length, terms.len(), level)
-                + folds.len() as f64 * cost.rotate(level)
-                + cost.rescale(level)
-        }
+        (Origin::Map(_), Some(outline)) => outline.ns(cost, level),
         _ => 0.0,
     }
 }

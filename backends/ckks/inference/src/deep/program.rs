@@ -1,15 +1,19 @@
 //! A graph laid out in slots: its transforms, their keys and levels, all of it public.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use veilbench_api::Unsupported;
-use veilbench_ckks::ChainOutline;
+use veilbench_ckks::{ChainOutline, Diagonals};
 use veilbench_networks::{Architecture, Parameters};
 
 use crate::circuits::map::AffineMap;
-use crate::deep::diagonals::{self, Diagonals, Operand};
+use crate::deep::diagonals::{self, Operand};
 use crate::deep::layout::{Layout, grid};
 use crate::deep::lowering::{Deep, Origin, Term};
+use crate::deep::scheme;
+use crate::planning::cost::Cost;
+use crate::planning::rates;
+use crate::planning::scheme::Scheme;
 
 /// Slots of the largest ring.
 pub(crate) const MOST_SLOTS: usize = 32_768;
@@ -24,10 +28,32 @@ pub(crate) const WATCH_LEVEL: usize = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
     pub(crate) chain: ChainOutline,
+    /// By how much each input is rotated to be its own imaginary part; `None` where it stays real.
+    pub(crate) imaginary: Vec<Option<i64>>,
     /// After the transform, the result is added to itself rotated by each of these.
     pub(crate) folds: Vec<i64>,
     /// After how many slots the diagonals repeat.
     pub(crate) length: usize,
+}
+
+impl Outline {
+    /// Whether the result is half of what the transform makes, and its conjugate.
+    pub(crate) fn is_complex(&self) -> bool {
+        self.imaginary.iter().any(Option::is_some)
+    }
+
+    /// Key switches of whole ciphertexts beside those of the transform: inputs that are rotated, the conjugation, and folds.
+    pub(crate) fn key_switches(&self) -> usize {
+        self.imaginary.iter().flatten().count() + usize::from(self.is_complex()) + self.folds.len()
+    }
+
+    /// What it takes at a level, with the rescaling, in nanoseconds.
+    pub(crate) fn ns(&self, cost: &Cost<'_>, level: usize) -> f64 {
+        cost.streamed(&self.chain, self.length, self.imaginary.len(), level)
+            + self.key_switches() as f64 * cost.rotate(level)
+            + self.imaginary.iter().flatten().count() as f64 * cost.multiply_by_i(level)
+            + cost.rescale(level)
+    }
 }
 
 /// The circuit, where its values are, and how maps are walked through.
@@ -37,17 +63,26 @@ pub(crate) struct Program {
     pub(crate) layouts: Vec<Layout>,
     /// The outline of every wire that a map makes.
     pub(crate) outlines: Vec<Option<Outline>>,
+    /// What it is computed with, and its costs were predicted for.
+    pub(crate) scheme: Scheme,
 }
 
 impl Program {
-    /// Lays out a graph, where a rotation key counts as much as this many halves of a hoisted rotation and smooth activations are
+    /// Lays out a graph for this many images at a time, where a rotation key counts as much as this many halves of a hoisted rotation and smooth activations are
     /// approximated to this many bits.
     ///
     /// # Errors
-    /// [`Unsupported`] as [`Deep::new`], and naming the layer that does not fit the slots of the largest ring.
-    pub(crate) fn new(architecture: &Architecture, key_cost: usize, bits: u32) -> Result<Self, Unsupported> {
-        let (deep, layouts) = lay_out(architecture, bits)?;
-        let mut program = Self { outlines: Vec::with_capacity(layouts.len()), deep, layouts };
+    /// [`Unsupported`] as [`Deep::new`], and naming the layer that does not fit the slots of the largest ring, or that no level is left for.
+    pub(crate) fn new(
+        architecture: &Architecture,
+        images: usize,
+        key_cost: usize,
+        bits: u32,
+    ) -> Result<Self, Unsupported> {
+        let (deep, layouts) = lay_out(architecture, images, bits)?;
+        let slots = slots(&layouts);
+        let scheme = scheme::choose(&deep, slots)?;
+        let mut program = Self { outlines: Vec::with_capacity(layouts.len()), deep, layouts, scheme };
         for wire in 0..program.layouts.len() {
             let outline = match &program.deep.wires[wire].origin {
                 Origin::Map(terms) => Some(program.outline(architecture, wire, terms, key_cost)?),
@@ -58,6 +93,7 @@ impl Program {
         Ok(program)
     }
 
+    /// The outline of a map, with imaginary slots for those inputs where they are predicted to make it faster on the reference machine.
     fn outline(
         &self,
         architecture: &Architecture,
@@ -67,39 +103,81 @@ impl Program {
     ) -> Result<Outline, Unsupported> {
         let maps: Vec<AffineMap> =
             terms.iter().map(|term| self.deep.branch(architecture, None, term, 1.0)).collect();
-        let (operands, out) = (self.operands(terms, &maps), &self.layouts[wire]);
+        let real = vec![None; terms.len()];
+        let (operands, out) = (self.operands(terms, &maps, &real), &self.layouts[wire]);
         let shifts = diagonals::shifts(&operands, out);
         let refuse =
             |reason: String| Err(Unsupported { layer: Some(self.deep.wires[wire].name.clone()), reason });
         if shifts.is_empty() {
             return refuse("it reads nothing but padding; use less padding".into());
         }
-        if shifts.len() > MOST_DIAGONALS {
-            return refuse(format!(
-                "it takes {} vectors of weights, at most {MOST_DIAGONALS} are computed with: use fewer channels or features",
-                shifts.len()
-            ));
-        }
-        Ok(Outline {
-            chain: ChainOutline::new(&shifts, key_cost),
+        let outline = |imaginary: &[Option<i64>]| Outline {
+            chain: ChainOutline::new(&diagonals::paired(&shifts, imaginary), key_cost),
+            imaginary: imaginary.to_vec(),
             folds: diagonals::folds(&operands, out),
             length: diagonals::length(&operands, out),
-        })
+        };
+        let cost = Cost::new(rates::reference(), &self.scheme, 1);
+        let ns = |outline: &Outline| outline.ns(&cost, self.deep.level(wire) + 1);
+        let mut best = outline(&real);
+        for imaginary in self.halved(terms, out, &shifts) {
+            let tried = outline(&imaginary);
+            if ns(&tried) < ns(&best) {
+                best = tried;
+            }
+        }
+        if best.chain.diagonals() > MOST_DIAGONALS {
+            return refuse(format!(
+                "it takes {} vectors of weights, at most {MOST_DIAGONALS} are computed with: use fewer channels or features",
+                best.chain.diagonals()
+            ));
+        }
+        Ok(best)
     }
 
-    fn operands<'a>(&'a self, terms: &[Term], maps: &'a [AffineMap]) -> Vec<Operand<'a>> {
-        let operand = |(term, map): (&Term, &'a AffineMap)| Operand { map, layout: &self.layouts[term.wire] };
-        terms.iter().zip(maps).map(operand).collect()
+    /// Imaginary slots for one input more at a time, those first that save most diagonals.
+    fn halved(&self, terms: &[Term], out: &Layout, shifts: &BTreeSet<(usize, i64)>) -> Vec<Vec<Option<i64>>> {
+        let half = |input: usize| diagonals::half(&self.layouts[terms[input].wire], out);
+        let mut saved: Vec<(usize, usize)> = (0..terms.len())
+            .map(|input| {
+                let own: BTreeSet<_> = shifts.iter().copied().filter(|at| at.0 == input).collect();
+                let mut alone = vec![None; terms.len()];
+                alone[input] = half(input);
+                (own.len() - diagonals::paired(&own, &alone).len(), input)
+            })
+            .filter(|&(saved, _)| saved > 0)
+            .collect();
+        saved.sort_unstable_by_key(|&(saved, input)| (std::cmp::Reverse(saved), input));
+        let mut imaginary = vec![None; terms.len()];
+        let next = |(_, input): (usize, usize)| {
+            imaginary[input] = half(input);
+            imaginary.clone()
+        };
+        saved.into_iter().map(next).collect()
     }
 
-    /// The weights of a wire's map as diagonals, and its bias value by value.
+    fn operands<'a>(
+        &'a self,
+        terms: &[Term],
+        maps: &'a [AffineMap],
+        imaginary: &[Option<i64>],
+    ) -> Vec<Operand<'a>> {
+        let operand = |((term, map), &imaginary): ((&Term, &'a AffineMap), &Option<i64>)| Operand {
+            map,
+            layout: &self.layouts[term.wire],
+            imaginary,
+        };
+        terms.iter().zip(maps).zip(imaginary).map(operand).collect()
+    }
+
+    /// The weights of a wire's map as diagonals, their real and imaginary parts, and its bias value by value.
     pub(crate) fn weights(
         &self,
         architecture: &Architecture,
         parameters: &[Parameters],
         wire: usize,
         terms: &[Term],
-    ) -> (Diagonals, Vec<f64>) {
+    ) -> ([Diagonals; 2], Vec<f64>) {
         let unit = self.deep.wires[wire].unit;
         let branch = |term| self.deep.branch(architecture, Some(parameters), term, unit);
         let maps: Vec<AffineMap> = terms.iter().map(branch).collect();
@@ -107,7 +185,8 @@ impl Program {
         for map in &maps {
             bias.iter_mut().zip(&map.bias).for_each(|(sum, own)| *sum += own);
         }
-        (diagonals::diagonals(&self.operands(terms, &maps), &self.layouts[wire]), bias)
+        let imaginary = self.outlines[wire].as_ref().map_or(&[][..], |outline| &outline.imaginary);
+        (diagonals::diagonals(&self.operands(terms, &maps, imaginary), &self.layouts[wire]), bias)
     }
 
     /// The highest level at which every rotation is used.
@@ -116,7 +195,8 @@ impl Program {
         for (wire, outline) in self.outlines.iter().enumerate() {
             let Some(outline) = outline else { continue };
             let level = self.deep.level(wire) + 1;
-            for steps in outline.chain.rotations().into_iter().chain(outline.folds.iter().copied()) {
+            let beside = outline.folds.iter().chain(outline.imaginary.iter().flatten()).copied();
+            for steps in outline.chain.rotations().into_iter().chain(beside) {
                 let known = levels.entry(steps).or_insert(level);
                 *known = level.max(*known);
             }
@@ -144,23 +224,44 @@ impl Program {
         self.deep.wires.iter().filter_map(of).max()
     }
 
-    /// Slots that the widest wire or map takes.
-    pub(crate) fn slots(&self) -> usize {
-        let lengths = self.outlines.iter().flatten().map(|outline| outline.length);
-        self.layouts.iter().map(|layout| layout.period).chain(lengths).max().unwrap_or(1)
+    /// Images that there is room for beside each other in the slots, a power of two.
+    pub(crate) fn room(&self) -> usize {
+        self.scheme.slots() / slots(&self.layouts) * self.images()
+    }
+
+    /// Images that are computed together.
+    pub(crate) fn images(&self) -> usize {
+        self.layouts.first().map_or(1, |layout| layout.images)
+    }
+
+    /// The highest level at which a ciphertext is conjugated, if any is.
+    pub(crate) fn conjugation_level(&self) -> Option<usize> {
+        let complex =
+            |outline: &Option<Outline>| outline.as_ref().is_some_and(|outline| outline.is_complex());
+        let wires = self.outlines.iter().enumerate().filter(|(_, outline)| complex(outline));
+        wires.map(|(wire, _)| self.deep.level(wire) + 1).max()
     }
 }
 
-/// The circuit and the layout of every wire.
+/// Slots that the widest values take.
+fn slots(layouts: &[Layout]) -> usize {
+    layouts.iter().map(|layout| layout.period).max().unwrap_or(1)
+}
+
+/// The circuit and the layout of every wire, for this many images at a time.
 ///
 /// # Errors
 /// As [`Program::new`].
-pub(crate) fn lay_out(architecture: &Architecture, bits: u32) -> Result<(Deep, Vec<Layout>), Unsupported> {
+pub(crate) fn lay_out(
+    architecture: &Architecture,
+    images: usize,
+    bits: u32,
+) -> Result<(Deep, Vec<Layout>), Unsupported> {
     let deep = Deep::new(architecture, bits)?;
     let grid = grid(architecture.input);
     let layout = |wire: &crate::deep::lowering::Wire| {
         let refuse = |reason: String| Err(Unsupported { layer: Some(wire.name.clone()), reason });
-        match Layout::of(wire.shape, grid) {
+        match Layout::of(wire.shape, grid, images) {
             None => {
                 refuse(format!("its {} do not lie on the pixels of the image, which is smaller", wire.shape))
             }
@@ -174,3 +275,6 @@ pub(crate) fn lay_out(architecture: &Architecture, bits: u32) -> Result<(Deep, V
     let layouts = deep.wires.iter().map(layout).collect::<Result<_, _>>()?;
     Ok((deep, layouts))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,15 +9,16 @@ pub(crate) use server::Server;
 
 use std::sync::Arc;
 
-use veilbench_api::{Error, Party, Recorder, RoleContext};
+use veilbench_api::{Error, ImagesAtHand, LogitNoise, Party, Plan, Recorder, RoleContext, Unsupported};
 use veilbench_ckks::{Context, Evaluator, PublicKey, Randomness, SecretKey};
 use veilbench_networks::{Network, Tensor};
 
+use crate::deep::monte_carlo;
 use crate::deep::planning::deviation;
 use crate::deep::program::{MOST_SLOTS, Program, lay_out};
 use crate::deep::simulator;
 use crate::planning::packing::{places, spare};
-use crate::planning::plan::CkksPlan;
+use crate::planning::plan::{CkksPlan, Layout};
 use crate::planning::ranges;
 use crate::planning::scheme::FRESH_LEVEL;
 use crate::roles::guard::spare_tolerance;
@@ -34,8 +35,9 @@ pub(crate) fn join_data_owner(
 ) -> Result<Box<dyn Party>, Error> {
     let (recorder, scheme) = (role.recorder.clone(), plan.scheme.clone());
     let mut server = role.links.take("model-owner")?;
-    let (deep, layouts) =
-        recorder.span("lay out", || lay_out(&role.architecture, plan.precision())).map_err(impossible)?;
+    let (deep, layouts) = recorder
+        .span("lay out", || lay_out(&role.architecture, plan.images, plan.precision()))
+        .map_err(impossible)?;
     scheme.check_depth(deep.depth())?;
     let generating = "generating keys";
     let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
@@ -48,7 +50,7 @@ pub(crate) fn join_data_owner(
         return Err(Error::protocol("the network has no layers"));
     };
     let result = vec![last.labels(scheme.slots())];
-    let logits = places(&result, last.slots.len());
+    let logits = places(&result, last.values());
     let client = Client {
         secret,
         places: Places {
@@ -57,6 +59,7 @@ pub(crate) fn join_data_owner(
             spare: spare(&result),
             tolerance: spare_tolerance(deviation(&deep, &scheme)),
         },
+        images: plan.images,
         logit_unit: deep.logit_unit(),
         scheme,
         recorder,
@@ -80,12 +83,10 @@ pub(crate) fn join_model_owner(
     let network = role.take_network()?;
     let mut client = role.links.take("data-owner")?;
     ranges::check_weights(&role.architecture, &network.parameters).map_err(impossible)?;
-    let lay_out = || Program::new(&role.architecture, plan.key_cost, plan.precision());
+    let lay_out = || Program::new(&role.architecture, plan.images, plan.key_cost, plan.precision());
     let program = recorder.span("lay out", lay_out).map_err(impossible)?;
     scheme.check_depth(program.deep.depth())?;
-    if program.rotations() != plan.deep_keys().rotations
-        || program.product_level() != plan.deep_keys().products
-    {
+    if Keys::of(&program) != plan.deep_keys() {
         return Err(Error::protocol("the plan asks for other keys than the network needs: plan it anew"));
     }
     let public = recorder.span("wait", || client.receive_exactly(scheme.public_key_bytes()))?;
@@ -97,14 +98,34 @@ pub(crate) fn join_model_owner(
     let encode = || Server::new(evaluator, public, scheme.clone(), &program, &network, recorder.clone());
     let server = recorder.span("encode weights", encode)?;
     let slots = scheme.slots();
-    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), slots, images: 0 }))
+    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server, plan.images), slots, images: 0 }))
+}
+
+/// How far noise takes the logits of images at hand, if a plan is that of a deep circuit.
+///
+/// # Errors
+/// [`Unsupported`] if predictions would change.
+pub(crate) fn draw_noise(
+    network: &Network,
+    plan: &Plan,
+    images: ImagesAtHand<'_>,
+) -> Result<Option<LogitNoise>, Unsupported> {
+    let Some(plan) = CkksPlan::from_plan(plan).ok().filter(|plan| plan.layout == Layout::Deep) else {
+        return Ok(None);
+    };
+    let Some(images) = images(monte_carlo::MOST_IMAGES) else { return Ok(None) };
+    let program = Program::new(&network.architecture, plan.images, plan.key_cost, plan.precision())?;
+    let drawn = monte_carlo::draw(&program, network, &images)?;
+    monte_carlo::check(&drawn)?;
+    Ok(Some(drawn))
 }
 
 /// Both roles at once: the secret key stands beside the weights. How precise every wire is for an image.
 pub(crate) fn trace(network: &Network, plan: &CkksPlan, image: &Tensor) -> Result<serde_json::Value, Error> {
     let images = ImageRange::of(&network.architecture).check(Some(image))?;
     let (context, scheme) = (plan.scheme.context()?, plan.scheme.clone());
-    let program = Program::new(&network.architecture, plan.key_cost, plan.precision()).map_err(impossible)?;
+    let program = Program::new(&network.architecture, plan.images, plan.key_cost, plan.precision())
+        .map_err(impossible)?;
     let expected = simulator::wires(&program, network, images.image(0));
     let encrypting = "encrypting";
     let mut random = Randomness::from_system().map_err(Error::engine(encrypting))?;

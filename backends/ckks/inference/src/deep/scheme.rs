@@ -5,7 +5,7 @@
 
 use veilbench_api::Unsupported;
 
-use crate::deep::program::Program;
+use crate::deep::lowering::Deep;
 use crate::planning::scheme::{HEADROOM_BITS, PRIME_BITS, Scheme, lower_input_bits};
 use veilbench_ckks::max_modulus_bits;
 
@@ -27,18 +27,18 @@ const SPECIAL_GAIN: u32 = 4;
 
 const DEGREES: [usize; 4] = [8192, 16_384, 32_768, 65_536];
 
-/// The scheme for a program: of the smallest ring with ample precision, or of the largest.
+/// The scheme for a circuit whose widest values take this many slots: of the smallest ring with ample precision, or of the largest.
 ///
 /// # Errors
 /// [`Unsupported`], naming the first layer that no level is left for.
-pub(crate) fn choose(program: &Program) -> Result<Scheme, Unsupported> {
-    let (depth, slots) = (program.deep.depth(), program.slots());
-    let lower = lower_input_bits(program.deep.input_magnitude);
+pub(crate) fn choose(deep: &Deep, slots: usize) -> Result<Scheme, Unsupported> {
+    let depth = deep.depth();
+    let lower = lower_input_bits(deep.input_magnitude);
     let fitting = || DEGREES.into_iter().filter(|degree| degree / 2 >= slots);
     let ample = fitting().find_map(|degree| of_degree(degree, depth, lower, AMPLE_BITS));
     let scheme =
         ample.or_else(|| fitting().rev().find_map(|degree| of_degree(degree, depth, lower, LEAST_BITS)));
-    scheme.ok_or_else(|| too_deep(program, lower))
+    scheme.ok_or_else(|| too_deep(deep, lower))
 }
 
 /// With the fewest digits whose primes are long enough, or else with the longest primes.
@@ -78,12 +78,12 @@ fn scheme(
     scheme.parameters().ok().map(|_| scheme)
 }
 
-fn too_deep(program: &Program, lower: i32) -> Unsupported {
-    let depth = program.deep.depth();
+fn too_deep(deep: &Deep, lower: i32) -> Unsupported {
+    let depth = deep.depth();
     let degree = DEGREES[DEGREES.len() - 1];
     let most =
         (1..depth).rev().find(|&depth| of_degree(degree, depth, lower, LEAST_BITS).is_some()).unwrap_or(0);
-    let longest = program.deep.series.iter().max_by_key(|(_, series)| series.depth());
+    let longest = deep.series.iter().max_by_key(|(_, series)| series.depth());
     let (each, less) = match longest {
         None => ("two for a layer and its activation".to_owned(), ""),
         Some((layer, series)) => (
@@ -95,7 +95,7 @@ fn too_deep(program: &Program, lower: i32) -> Unsupported {
             " less precision (--set ckks.precision), smaller ranges,",
         ),
     };
-    let first = program.deep.wires.iter().find(|wire| wire.depth > most);
+    let first = deep.wires.iter().find(|wire| wire.depth > most);
     Unsupported {
         layer: first.map(|wire| wire.name.clone()),
         reason: format!(

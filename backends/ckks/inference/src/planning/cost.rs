@@ -123,6 +123,11 @@ impl<'a> Cost<'a> {
             + 2.0 * limbs * self.degree * self.rates.weight_product
     }
 
+    /// The product with `i`, one transform for each prime.
+    pub(crate) fn multiply_by_i(&self, level: usize) -> f64 {
+        self.transforms(level + 1)
+    }
+
     /// A layer across the slots, of which the key switches and products were counted.
     pub(crate) fn whole_layer(&self, ns: f64) -> f64 {
         ns * self.rates.whole_layer

@@ -77,7 +77,7 @@ pub(crate) enum Layout {
     Latency,
     /// Slot `i` of every ciphertext is image `i`.
     Throughput,
-    /// One image in one ciphertext, for networks that join branches or are deep: [`crate::deep`].
+    /// One image, or a few of a batch, in one ciphertext, for networks that join branches or are deep: [`crate::deep`].
     Deep,
 }
 
@@ -85,6 +85,11 @@ pub(crate) enum Layout {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CkksPlan {
     pub(crate) layout: Layout,
+    /// Images that a deep circuit computes together, and that there is room for.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) images: usize,
+    #[serde(skip)]
+    pub(crate) room: usize,
     pub(crate) scheme: Scheme,
     /// What a rotation key counts when transforms are laid out, in halves of a hoisted rotation.
     pub(crate) key_cost: usize,
@@ -93,6 +98,9 @@ pub(crate) struct CkksPlan {
     /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) products: Option<usize>,
+    /// The highest level at which ciphertexts are conjugated, where any are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) conjugations: Option<usize>,
     /// Bits to which smooth activations are approximated, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) precision: Option<u32>,
@@ -160,13 +168,30 @@ impl CkksPlan {
         })?;
         let smooth = |layer: &Layer| matches!(layer.op, Op::Activation(kind) if is_smooth(kind));
         let is_own = architecture.first_branch().is_some() || architecture.layers.iter().any(smooth);
-        let plan = match deep_pass(architecture, bits) {
-            Ok(pass) => pass.repeated(job.batch, job),
+        let plan = match deep_pass(architecture, 1, bits) {
+            Ok(pass) => Self::together(architecture, job, bits, pass),
             // Of a chain, the other layouts say what is in the way as well.
             Err(own) => return Err(if is_own { own } else { refused }),
         };
         let (needed, memory) = (plan.predicted.session_peak_rss_bytes, total_memory_bytes());
         if needed <= memory { Ok(plan) } else { Err(too_little_memory(needed, memory)) }
+    }
+
+    /// The plan for a batch, one image at a time as in this pass, or as many together as there is room for and are needed, whichever is predicted
+    /// to be faster.
+    fn together(architecture: &Architecture, job: &Job, bits: u32, alone: PassPlan) -> Self {
+        let images = job.batch.next_power_of_two().min(alone.plan.room.max(1));
+        let alone = alone.repeated(job.batch, job);
+        if images == 1 {
+            return alone;
+        }
+        let Ok(pass) = deep_pass(architecture, images, bits) else { return alone };
+        let together = pass.repeated(job.batch.div_ceil(images), job);
+        let is_faster = together.predicted.reference_ns < alone.predicted.reference_ns;
+        let memory = total_memory_bytes();
+        let fits = |plan: &Self| plan.predicted.session_peak_rss_bytes <= memory;
+        let is_better = is_faster && together.scheme == alone.scheme && (fits(&together) || !fits(&alone));
+        if is_better { together } else { alone }
     }
 
     /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
@@ -245,9 +270,12 @@ impl CkksPlan {
         let layout = Layout::Throughput;
         let plan = Self {
             layout,
+            images: 1,
+            room: 1,
             key_cost: 0,
             rotations: BTreeMap::new(),
             products: None,
+            conjugations: None,
             precision: None,
             approximations: Approximations::default(),
             predicted,
@@ -345,9 +373,12 @@ impl CkksPlan {
         let layout = Layout::Latency;
         let plan = Self {
             layout,
+            images: 1,
+            room: 1,
             key_cost,
             rotations: levels,
             products: None,
+            conjugations: None,
             precision: None,
             approximations: Approximations::default(),
             predicted,
@@ -396,7 +427,7 @@ impl CkksPlan {
     pub(crate) fn deep_keys(&self) -> Keys {
         let levels = self.rotations.iter();
         let rotations = levels.flat_map(|(&level, steps)| steps.iter().map(move |&steps| (steps, level)));
-        Keys { products: self.products, rotations: rotations.collect() }
+        Keys { products: self.products, conjugations: self.conjugations, rotations: rotations.collect() }
     }
 
     pub(crate) fn from_plan(plan: &Plan) -> Result<Self, Error> {
@@ -408,6 +439,15 @@ impl CkksPlan {
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(crate) fn unwritten(error: serde_json::Error) -> Unsupported {
     Unsupported { layer: None, reason: format!("its plan cannot be written: {error}") }
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(images: &usize) -> bool {
+    *images == 1
 }
 
 /// The plans for a chain.
@@ -423,10 +463,11 @@ fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
 }
 
 /// The plan for a graph, or for a deep chain.
-fn deep_pass(architecture: &Architecture, bits: u32) -> Result<PassPlan, Unsupported> {
+fn deep_pass(architecture: &Architecture, images: usize, bits: u32) -> Result<PassPlan, Unsupported> {
     static KNOWN: Known<PassPlan> = OnceLock::new();
-    remembered(&KNOWN, &(architecture, bits, rates::are_adopted()), || {
-        let (plan, [work, here], image_bytes) = deep::planning::plan(architecture, bits, rates::here())?;
+    remembered(&KNOWN, &(architecture, images, bits, rates::are_adopted()), || {
+        let (plan, [work, here], image_bytes) =
+            deep::planning::plan(architecture, images, bits, rates::here())?;
         Ok(PassPlan { plan, work, here, image_bytes })
     })
 }

@@ -287,7 +287,11 @@ impl Scheme {
         KeyRequest {
             relinearisation: self.depth() > 1,
             rotations: rotations.keys().copied().collect(),
-            levels: KeyLevels { relinearisation: Some(self.square_level()), rotations: rotations.clone() },
+            levels: KeyLevels {
+                relinearisation: Some(self.square_level()),
+                rotations: rotations.clone(),
+                ..KeyLevels::default()
+            },
             ..KeyRequest::default()
         }
     }

@@ -88,7 +88,7 @@ pub(crate) fn check_circuit(
 }
 
 fn rotation(steps: i64, level: usize) -> KeyRequest {
-    let levels = KeyLevels { relinearisation: None, rotations: [(steps, level)].into() };
+    let levels = KeyLevels { rotations: [(steps, level)].into(), ..KeyLevels::default() };
     KeyRequest { rotations: [steps].into(), levels, ..KeyRequest::default() }
 }
 

@@ -1,4 +1,6 @@
-//! One image at a time, across the slots of few ciphertexts: see [`crate::circuits::program`].
+//! One image at a time, or a few of a batch together, across the slots of few ciphertexts: see [`crate::circuits::program`].
+
+use std::ops::Range;
 
 use serde::Serialize;
 use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, PublicKey, SecretKey, Transform};
@@ -51,41 +53,51 @@ pub(crate) struct Client {
     pub(crate) secret: SecretKey,
     pub(crate) scheme: Scheme,
     pub(crate) places: Places,
+    /// Images that are computed together.
+    pub(crate) images: usize,
     pub(crate) logit_unit: f64,
     pub(crate) recorder: Recorder,
 }
 
 impl Client {
-    /// Sends one image after the other and returns their logits.
+    /// Sends one image after the other, or as many at a time as are computed together, and returns their logits.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit.
+    /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit; which of several that
+    /// were computed together wrapped, cannot be told.
     pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
         let answer_bytes = self.places.answers() * self.scheme.wire_bytes(0, false);
         let mut findings = Findings::default();
         let mut logits = Vec::with_capacity(images.images() * self.places.results.len());
-        for image in 0..images.images() {
-            let message = self.recorder.span("encrypt", || self.encrypt(images.image(image)))?;
+        for first in (0..images.images()).step_by(self.images) {
+            let together = first..images.images().min(first + self.images);
+            let message = self.recorder.span("encrypt", || self.encrypt(images, together.clone()))?;
             self.recorder.span("send", || server.send(&message))?;
             let answer = self.recorder.span("wait", || server.receive_exactly(answer_bytes))?;
             let units = self.recorder.span("decrypt", || self.decrypt(&answer))?;
             match units {
-                None => findings.wrapped_alone(image),
+                None => findings.wrapped_together(together),
                 Some(units) => {
-                    findings.note(image, units.iter().copied());
-                    logits.extend(units.iter().map(|unit| (unit * self.logit_unit) as f32));
+                    for (image, units) in together.zip(units.chunks_exact(units.len() / self.images)) {
+                        findings.note(image, units.iter().copied());
+                        logits.extend(units.iter().map(|unit| (unit * self.logit_unit) as f32));
+                    }
                 }
             }
         }
-        findings.into_result("logits", "")?;
+        findings.into_result("logits", "ask for batches of one image to have them computed alone")?;
         Ok(logits)
     }
 
-    fn encrypt(&self, image: &[f32]) -> Result<Vec<u8>, Error> {
+    /// The last image stands for those that a group is short of.
+    fn encrypt(&self, images: &Tensor, together: Range<usize>) -> Result<Vec<u8>, Error> {
+        let length = images.shape().len();
+        let value = |input: usize| {
+            let image = (together.start + input / length).min(together.end - 1);
+            f64::from(images.image(image)[input % length])
+        };
         let mut message = Vec::new();
-        for values in
-            spread(&self.places.input, |input| f64::from(image[input])).into_iter().map(Zeroizing::new)
-        {
+        for values in spread(&self.places.input, value).into_iter().map(Zeroizing::new) {
             message.extend(encrypted(&self.secret, &self.scheme, &values)?);
         }
         Ok(message)

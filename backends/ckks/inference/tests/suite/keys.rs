@@ -66,7 +66,11 @@ fn keys_other_than_those_of_the_plan_are_refused_before_they_are_expanded() {
     let planned = KeyRequest {
         relinearisation: true,
         rotations: levels.values().flatten().copied().collect(),
-        levels: KeyLevels { relinearisation: Some(depth - 1), rotations: of_levels.collect() },
+        levels: KeyLevels {
+            relinearisation: Some(depth - 1),
+            rotations: of_levels.collect(),
+            ..KeyLevels::default()
+        },
         ..KeyRequest::default()
     };
     let refused = |request: &KeyRequest| {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod deep;
 mod fixture;
 mod graphs;
 mod inputs;

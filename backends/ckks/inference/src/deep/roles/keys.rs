@@ -1,5 +1,9 @@
 //! Evaluation keys, one in a message: together they exceed what a message may be, and neither party ever holds more than one as it is
 //! sent.
+//!
+//! Beside products and rotations there may be one key for conjugation. It is the encryption of the conjugate of the secret, another automorphism's
+//! image of it, under the secret, as those of rotations are: nothing but its bytes is sent in addition, and nothing is assumed that rotations do
+//! not need. Which keys there are follows from the architecture.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +12,7 @@ use veilbench_ckks::{
     Context, EvaluationKeys, KeyId, KeyLevels, KeyRequest, Randomness, SecretKey, SeededEvaluationKeys,
 };
 
+use crate::deep::program::Program;
 use crate::planning::plan::{ELEMENT_BYTES, KEYS_HEADER_BYTES};
 use crate::planning::scheme::Scheme;
 
@@ -15,10 +20,20 @@ use crate::planning::scheme::Scheme;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) products: Option<usize>,
+    pub(crate) conjugations: Option<usize>,
     pub(crate) rotations: BTreeMap<i64, usize>,
 }
 
 impl Keys {
+    /// Those of a program.
+    pub(crate) fn of(program: &Program) -> Self {
+        Self {
+            products: program.product_level(),
+            conjugations: program.conjugation_level(),
+            rotations: program.rotations(),
+        }
+    }
+
     /// Requests for one key each, those for high levels first.
     fn requests(&self) -> Vec<(usize, KeyRequest)> {
         let product = |level: usize| {
@@ -26,11 +41,16 @@ impl Keys {
             (level, KeyRequest { relinearisation: true, levels, ..KeyRequest::default() })
         };
         let rotation = |(&steps, &level): (&i64, &usize)| {
-            let levels = KeyLevels { relinearisation: None, rotations: [(steps, level)].into() };
+            let levels = KeyLevels { rotations: [(steps, level)].into(), ..KeyLevels::default() };
             (level, KeyRequest { rotations: [steps].into(), levels, ..KeyRequest::default() })
+        };
+        let conjugation = |level: usize| {
+            let levels = KeyLevels { conjugation: Some(level), ..KeyLevels::default() };
+            (level, KeyRequest { conjugation: true, levels, ..KeyRequest::default() })
         };
         let mut requests: Vec<_> =
             self.products.map(product).into_iter().chain(self.rotations.iter().map(rotation)).collect();
+        requests.extend(self.conjugations.map(conjugation));
         requests.sort_by_key(|&(level, _)| std::cmp::Reverse(level));
         requests
     }
@@ -47,7 +67,8 @@ pub(crate) fn key_bytes(keys: &Keys, scheme: &Scheme) -> Vec<usize> {
 }
 
 fn message_bytes(scheme: &Scheme, level: usize, request: &KeyRequest) -> usize {
-    KEYS_HEADER_BYTES + scheme.key_bytes(level) + ELEMENT_BYTES * request.rotations.len()
+    let named = request.rotations.len() + usize::from(request.conjugation);
+    KEYS_HEADER_BYTES + scheme.key_bytes(level) + ELEMENT_BYTES * named
 }
 
 /// Generates and sends one key after the other.

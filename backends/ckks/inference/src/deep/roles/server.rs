@@ -8,7 +8,7 @@ use veilbench_ckks::{
 use veilbench_networks::Network;
 
 use crate::deep::lowering::Origin;
-use crate::deep::program::{Program, WATCH_LEVEL};
+use crate::deep::program::{Outline, Program, WATCH_LEVEL};
 use crate::deep::roles::watch::Watch;
 use crate::planning::scheme::Scheme;
 use crate::roles::throughput::{receive, rerandomise};
@@ -44,7 +44,7 @@ struct Step {
 
 enum Work {
     Image,
-    Map { inputs: Vec<usize>, transform: Box<StreamedTransform>, folds: Vec<i64>, bias: Repeated },
+    Map { inputs: Vec<usize>, transform: Box<StreamedTransform>, outline: Outline, bias: Repeated },
     Product { of: usize, shift: Repeated },
     Series { of: usize, coefficients: Vec<f64>, watch: usize, scale: f64 },
 }
@@ -74,19 +74,19 @@ impl Server {
         let target = f64::from(scheme.map_scale_bits).exp2();
         let mut scales: Vec<f64> = Vec::new();
         let mut steps: Vec<Step> = Vec::new();
-        let Program { deep, layouts, outlines } = program;
+        let Program { deep, layouts, outlines, .. } = program;
         for (wire, (own, outline)) in deep.wires.iter().zip(outlines).enumerate() {
             let level = deep.level(wire);
             // A series squares its values again and again, and so whatever their scale is off by from the primes.
             let target = if deep.is_read_by_series(wire) { primes[level] as f64 } else { target };
             let (work, scale) = match (&own.origin, outline) {
                 (Origin::Map(terms), Some(outline)) => {
-                    let (diagonals, bias) = program.weights(architecture, parameters, wire, terms);
+                    let ([real, imaginary], bias) = program.weights(architecture, parameters, wire, terms);
                     let product = target * primes[level + 1] as f64;
                     let weights: Vec<f64> = terms.iter().map(|term| product / scales[term.wire]).collect();
-                    let transform = StreamedTransform::new(
+                    let transform = StreamedTransform::with_imaginary(
                         &subrings,
-                        &diagonals,
+                        [&real, &imaginary],
                         outline.chain.clone(),
                         &weights,
                         level + 1,
@@ -94,10 +94,10 @@ impl Server {
                     .map_err(Error::engine("rounding the weights"))?;
                     let bias = Repeated(layouts[wire].spread(&bias, layouts[wire].period));
                     let inputs = terms.iter().map(|term| term.wire).collect();
-                    let (transform, folds) = (Box::new(transform), outline.folds.clone());
+                    let (transform, outline) = (Box::new(transform), outline.clone());
                     // What the evaluator computes: it multiplies first and then divides.
                     let scale = scales[terms[0].wire] * weights[0] / primes[level + 1] as f64;
-                    (Work::Map { inputs, transform, folds, bias }, scale)
+                    (Work::Map { inputs, transform, outline, bias }, scale)
                 }
                 (Origin::Product { of, layer }, _) => {
                     let shifts = deep.shifts(*of, *layer, parameters);
@@ -187,12 +187,23 @@ impl Server {
                 }
                 Ok(value)
             }
-            Work::Map { inputs, transform, folds, bias } => {
+            Work::Map { inputs, transform, outline, bias } => {
+                let input = |(&wire, &half): (&usize, &Option<i64>)| {
+                    let x = at(wire, step.level + 1)?;
+                    match half {
+                        Some(half) => with_imaginary_part(evaluator, &x, half),
+                        None => Ok(x),
+                    }
+                };
                 let inputs: Vec<Ciphertext> =
-                    inputs.iter().map(|&wire| at(wire, step.level + 1)).collect::<Result<_, _>>()?;
+                    inputs.iter().zip(&outline.imaginary).map(input).collect::<Result<_, _>>()?;
                 let mut sum = evaluator.streamed_transform(transform, &inputs)?;
                 drop(inputs);
-                for &fold in folds {
+                if outline.is_complex() {
+                    let conjugate = evaluator.conjugate(&sum)?;
+                    evaluator.add_assign(&mut sum, &conjugate)?;
+                }
+                for &fold in &outline.folds {
                     let rotated = evaluator.rotate(&sum, fold)?;
                     evaluator.add_assign(&mut sum, &rotated)?;
                 }
@@ -239,6 +250,17 @@ impl Server {
         })?;
         Ok(layers)
     }
+}
+
+/// `x + i rot(x, half)`.
+fn with_imaginary_part(
+    evaluator: &Evaluator,
+    x: &Ciphertext,
+    half: i64,
+) -> veilbench_ckks::Result<Ciphertext> {
+    let mut sum = evaluator.multiply_by_i(&evaluator.rotate(x, half)?)?;
+    evaluator.add_assign(&mut sum, x)?;
+    Ok(sum)
 }
 
 /// Notes with every step what no later one reads.

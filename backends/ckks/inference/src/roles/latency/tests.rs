@@ -16,7 +16,7 @@ fn client() -> Client {
         SecretKey::generate(&plan.scheme.context().unwrap(), &mut Randomness::from_system().unwrap());
     let places = Places::new(program, circuit.logit_deviation(&plan.scheme, true) / circuit.logit_unit());
     let (scheme, logit_unit, recorder) = (plan.scheme, circuit.logit_unit(), Recorder::default());
-    Client { secret, scheme, places, logit_unit, recorder }
+    Client { secret, scheme, places, images: 1, logit_unit, recorder }
 }
 
 /// What the client makes of logits of one half beside spare slots of which the first holds `rest`.

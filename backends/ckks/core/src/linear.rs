@@ -1,5 +1,5 @@
 //! Linear maps of encrypted vectors.
 
-pub(crate) mod matrix;
+pub(crate) mod outline;
 pub(crate) mod streamed_transform;
 pub(crate) mod transform;

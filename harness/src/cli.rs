@@ -19,7 +19,8 @@ use veilbench_api::Backend;
 
 use crate::error::{EXIT_OK, Error};
 use crate::rates;
-use crate::session::{launched, party};
+use crate::session::hosts::launched;
+use crate::session::party;
 
 /// Compares ways to classify an image without showing it to the server.
 #[derive(Debug, Parser)]

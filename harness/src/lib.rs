@@ -19,7 +19,7 @@
 //!
 //! # Non-goals
 //! A scheduler of its own (shards and roles are started by those that there are), profiling inside a backend beyond its spans,
-//! ranking backends of different threat models.
+//! ranking backends of different protection.
 
 mod campaign;
 mod cli;
@@ -27,7 +27,6 @@ mod error;
 mod external;
 mod interrupt;
 mod matrix;
-mod meter;
 mod progress;
 mod rates;
 mod record;

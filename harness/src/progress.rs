@@ -1,11 +1,13 @@
 //! What a run says while it works: to people, or as JSON to machines.
 
+pub(crate) mod meter;
+
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::meter::Meter;
+use self::meter::Meter;
 
 /// Something worth telling.
 #[derive(Debug, Serialize)]

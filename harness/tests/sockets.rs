@@ -35,7 +35,7 @@ fn the_kernels_count_is_the_payload_and_at_most_two_percent_of_framing() {
         assert_eq!((row.sent_bytes, row.received_bytes), (Some(payload), Some(payload)));
     }
     let cell = &rows("sockets", "all").next().unwrap().cell;
-    assert_eq!(data.run.counted_by(cell), CountedBy::Kernel);
+    assert_eq!(data.run.counted_by(cell), Some(CountedBy::Kernel));
     assert_eq!(rows("sockets", "all").count(), 4);
     for row in rows("sockets", "all") {
         let sent = row.sent_bytes.unwrap();

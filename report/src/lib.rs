@@ -5,7 +5,7 @@
 //! [`compare`] holds two runs against each other, and [`statistics`] has the estimators both use.
 //!
 //! # Non-goals
-//! This crate measures nothing, needs no cryptography and knows no backend: names, technologies and threat models
+//! This crate measures nothing, needs no cryptography and knows no backend: names, technologies and protection
 //! are what `run.json` says. It ranks only within a protection, unless a reader of the page asks otherwise and is warned.
 
 mod aggregate;

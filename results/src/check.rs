@@ -16,7 +16,7 @@ pub(crate) struct Tables {
     pub(crate) answers: Vec<(usize, Answer)>,
 }
 
-/// One batch, or the set-up, of one session in one phase.
+/// One batch, or the setup, of one session in one phase.
 type PhaseKey<'a> = (&'a str, usize, usize, Phase);
 
 /// `described` says whether `run.json` could be read whole.
@@ -181,7 +181,7 @@ fn digests(run: &Run, described: bool, tables: &Tables, findings: &mut Findings)
     }
 }
 
-/// Share by which the set-ups of two sessions may differ, and all phases of a system of others: certificates, and ciphertexts that are
+/// Share by which the setups of two sessions may differ, and all phases of a system of others: certificates, and ciphertexts that are
 /// compressed, are of varying length.
 const LENGTH_VARIES: f64 = 1e-3;
 
@@ -200,11 +200,11 @@ fn disagreements(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, f
             continue;
         };
         let is_external = run.external.contains_key(&sample.backend);
-        // A system of others may do what belongs to its set-up when the first image comes.
+        // A system of others may do what belongs to its setup when the first image comes.
         let key = (sample.cell.as_str(), sample.phase, sample.images, sample.warm && is_external);
         let (repetition, known) = *first.entry(key).or_insert((sample.repetition, bytes));
         let slack = match (run.counted_by(&sample.cell), sample.phase) {
-            (CountedBy::Kernel, _) => FRAMING_VARIES_BYTES + (known as f64 * FRAMING_VARIES) as u64,
+            (Some(CountedBy::Kernel), _) => FRAMING_VARIES_BYTES + (known as f64 * FRAMING_VARIES) as u64,
             (_, Phase::Setup) => (known as f64 * LENGTH_VARIES) as u64,
             _ if is_external => (known as f64 * LENGTH_VARIES) as u64,
             _ => 0,
@@ -237,7 +237,7 @@ fn traffic_sums(run: &Run, tables: &Tables, repeats: &BTreeMap<usize, usize>, fi
         let messages = row.received_messages.or(row.messages);
         // The kernel's counts at either end are not taken at the same moment.
         let slack = match run.counted_by(row.cell.as_str()) {
-            CountedBy::Kernel => FRAMING_VARIES_BYTES,
+            Some(CountedBy::Kernel) => FRAMING_VARIES_BYTES,
             _ => 0,
         };
         if received.abs_diff(row.bytes) > slack || messages != row.messages {

@@ -207,10 +207,10 @@ impl Run {
         self.plans.get(cell).and_then(|plan| PlanFigures::of(plan).tolerance).map(f64::from)
     }
 
-    /// Returns who counted the bytes of a cell, by the cell's id.
+    /// Returns who counted the bytes of a cell, by the cell's id; nothing for a cell that was not planned, as its backend does not run it.
     #[must_use]
-    pub fn counted_by(&self, cell: &str) -> CountedBy {
-        self.plans.get(cell).map(|plan| PlanFigures::of(plan).counted_by).unwrap_or_default()
+    pub fn counted_by(&self, cell: &str) -> Option<CountedBy> {
+        self.plans.get(cell).map(|plan| PlanFigures::of(plan).counted_by)
     }
 
     /// Reads the `run.json` of a run folder.

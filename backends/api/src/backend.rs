@@ -1,15 +1,10 @@
-//! The trait a backend implements, and the data that passes through it.
+//! The trait a backend implements, the parties it becomes, and what each of them is given.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Network, Tensor};
-use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};
 
 use crate::{
-    Exchanged, ImagesAtHand, Learned, LinkError, LinkProfile, Links, LogitNoise, Protection, Recorder,
+    Error, Exchanged, ImagesAtHand, Job, Links, LogitNoise, Origin, Plan, Profile, Recorder, Setting, Settings,
+    Unsupported,
 };
 
 /// One way to run a network privately.
@@ -179,24 +174,6 @@ pub enum Answers {
     Labels(Vec<u32>),
 }
 
-/// Which [`Answers`] a cell gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reveals {
-    /// All logits.
-    #[default]
-    Logits,
-    /// The label alone.
-    Labels,
-}
-
-impl Reveals {
-    /// Whether it is what backends do unless they say otherwise.
-    pub fn is_logits(&self) -> bool {
-        *self == Reveals::Logits
-    }
-}
-
 /// What the kernel says of the processes that work for a party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerFigures {
@@ -204,200 +181,6 @@ pub struct WorkerFigures {
     pub cpu_ns: u64,
     /// High-water mark of resident memory.
     pub peak_rss_bytes: Option<u64>,
-}
-
-/// Folders of a backend that is not compiled in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// Its own folder.
-    pub folder: PathBuf,
-    /// The folder of what is installed for backends.
-    pub environments: PathBuf,
-    /// SHA-256 of the files in its folder that say what is measured, hexadecimal.
-    pub files_sha256: String,
-}
-
-/// What is constant about a backend.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Profile {
-    /// Lower-case, unique, stable: `clear`, `mpc`, `ckks-client-aided`.
-    pub name: Cow<'static, str>,
-    /// One line for people.
-    pub summary: Cow<'static, str>,
-    /// The family it belongs to.
-    pub technology: Technology,
-    /// One process each. Exactly one holds the images and one the weights.
-    pub roles: Vec<Role>,
-    /// Who must be trusted with what.
-    #[serde(rename = "threat_model")]
-    pub protection: Protection,
-}
-
-impl Profile {
-    /// The architecture as a role is told it: with calibrated ranges only if its leakage says that it learns them.
-    pub fn briefed(&self, role: usize, architecture: &Architecture) -> Architecture {
-        match self.protection.learns.get(role).map(|leakage| &leakage.ranges) {
-            Some(Learned::Yes) => architecture.clone(),
-            _ => architecture.without_ranges(),
-        }
-    }
-}
-
-/// The family a backend belongs to; reports never rank across families in silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Technology {
-    /// No protection: baseline and oracle.
-    None,
-    /// Trusted execution environment.
-    Tee,
-    /// Secure multi-party computation.
-    Mpc,
-    /// Homomorphic encryption.
-    Fhe,
-}
-
-impl Technology {
-    /// The name used in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Technology::None => "none",
-            Technology::Tee => "tee",
-            Technology::Mpc => "mpc",
-            Technology::Fhe => "fhe",
-        }
-    }
-}
-
-/// A participant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Role {
-    /// Lower-case, unique within the backend: `data-owner`, `model-owner`, `dealer`.
-    pub name: Cow<'static, str>,
-    /// What the harness hands to its process, and to no other.
-    #[serde(rename = "holds")]
-    pub private_input: PrivateInput,
-}
-
-impl Role {
-    /// The role that holds the images and receives the logits.
-    pub const fn data_owner() -> Self {
-        Self { name: Cow::Borrowed("data-owner"), private_input: PrivateInput::Images }
-    }
-
-    /// The role that holds the weights.
-    pub const fn model_owner() -> Self {
-        Self { name: Cow::Borrowed("model-owner"), private_input: PrivateInput::Network }
-    }
-
-    /// A role that holds neither.
-    pub const fn third(name: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), private_input: PrivateInput::Nothing }
-    }
-}
-
-/// The secret a role starts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrivateInput {
-    /// The images.
-    Images,
-    /// The network with its weights.
-    #[serde(rename = "weights")]
-    Network,
-    /// Neither.
-    Nothing,
-}
-
-/// A role's [`PrivateInput`] itself. Images come later, batch by batch ([`Party::online`]).
-pub enum RoleInput {
-    /// The role is given images, and logits are expected of it.
-    Images,
-    /// The whole network.
-    Network(Box<Network>),
-    /// The role starts with no secret.
-    Nothing,
-}
-
-/// A choice a backend offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Lower-case letters, digits and dashes: `layout`.
-    pub key: &'static str,
-    /// The values it takes, the default first.
-    pub values: &'static [&'static str],
-    /// One line for people.
-    pub summary: &'static str,
-}
-
-/// The choices of a cell that differ from a backend's defaults, by key.
-pub type Settings = BTreeMap<String, String>;
-
-/// What a cell asks of a backend, apart from the network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Job {
-    /// Images per batch.
-    pub batch: usize,
-    /// Worker threads each party may use; the ambient rayon pool has as many.
-    pub threads: usize,
-    /// The network between the parties.
-    pub link: LinkProfile,
-    /// Choices that differ from the backend's defaults; checked by the harness against [`Backend::settings`].
-    pub settings: Settings,
-}
-
-impl Job {
-    /// A job with every setting at its default.
-    pub fn new(batch: usize, threads: usize, link: LinkProfile) -> Self {
-        Self { batch, threads, link, settings: Settings::new() }
-    }
-
-    /// The chosen value of a setting, or its default.
-    pub fn setting(&self, setting: &Setting) -> &str {
-        let default = setting.values.first().copied().unwrap_or_default();
-        self.settings.get(setting.key).map_or(default, String::as_str)
-    }
-}
-
-/// Public parameters that both sides agree on before a session. Recorded with the run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Computational security of the weakest component in bits; `None` without cryptography.
-    pub security_bits: Option<u32>,
-    /// How far its logits may be from the clear network's: what it is held to by `verify` and conformance.
-    #[serde(default)]
-    pub tolerance: Tolerance,
-    /// The backend's own parameters: nobody else reads them.
-    pub parameters: serde_json::Value,
-    /// What it predicts, to be held against the measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prediction: Option<Predicted>,
-    /// Constants of hardware that is simulated, from which reports make figures called modelled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub modelled: Option<ModelledHardware>,
-    /// What a reader of the results should know, e.g. that ranges were rescaled.
-    pub notes: Vec<String>,
-    /// How long one batch is expected to take, offline and online together, in nanoseconds; `None` if that is a matter of milliseconds.
-    /// From it the harness sees how many batches fit a profile.
-    #[serde(default)]
-    pub predicted_batch_ns: Option<u64>,
-    /// What the role that holds the images gets.
-    #[serde(default, skip_serializing_if = "Reveals::is_logits")]
-    pub reveals: Reveals,
-    /// Who counts the bytes.
-    #[serde(default, skip_serializing_if = "CountedBy::is_link")]
-    pub counted_by: CountedBy,
-}
-
-/// Why a backend cannot run a network.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{reason}", layer.as_ref().map(|name| format!("layer {name}: ")).unwrap_or_default())]
-pub struct Unsupported {
-    /// The layer in the way, if it is one.
-    pub layer: Option<String>,
-    /// Why, and what would help.
-    pub reason: String,
 }
 
 /// Everything one role receives.
@@ -432,51 +215,12 @@ impl RoleContext {
     }
 }
 
-/// Why a party gave up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A link failed; names the peer.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// An image or weight the caller gave is unusable.
-    #[error("{0}")]
-    Input(String),
-    /// Values went beyond what the backend can represent, so an answer would be wrong and none is given.
-    #[error("out of range: {reason}")]
-    OutOfRange {
-        /// The images of the batch that are known to be concerned, from 0; empty if the backend cannot tell which.
-        images: Vec<usize>,
-        /// What exceeded what, and what would help.
-        reason: String,
-    },
-    /// What the backend returned is no answer to the batch.
-    #[error("answer: {0}")]
-    Answer(String),
-    /// A peer sent what the protocol does not allow.
-    #[error("protocol: {0}")]
-    Protocol(String),
-    /// The backend's own machinery failed.
-    #[error("{doing}: {source}")]
-    Engine {
-        /// What was being done.
-        doing: &'static str,
-        /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl Error {
-    /// A peer, or the caller, broke the protocol.
-    pub fn protocol(reason: impl Into<String>) -> Self {
-        Error::Protocol(reason.into())
-    }
-
-    /// Wraps an error of the machinery inside.
-    pub fn engine<E>(doing: &'static str) -> impl FnOnce(E) -> Self
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        move |source| Error::Engine { doing, source: Box::new(source) }
-    }
+/// A role's [`PrivateInput`](crate::PrivateInput) itself. Images come later, batch by batch ([`Party::online`]).
+pub enum RoleInput {
+    /// The role is given images, and logits are expected of it.
+    Images,
+    /// The whole network.
+    Network(Box<Network>),
+    /// The role starts with no secret.
+    Nothing,
 }

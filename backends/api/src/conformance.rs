@@ -27,8 +27,24 @@ use crate::Backend;
 pub struct Check {
     /// The promise as a sentence.
     pub name: &'static str,
-    /// Tests it.
-    pub run: fn(&dyn Backend) -> Result<(), String>,
+    /// Tests it: an error says how it is broken.
+    pub run: fn(&dyn Backend) -> Result<Verdict, String>,
+}
+
+/// What a check says that found nothing broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The promise was put to the test and kept.
+    Kept,
+    /// What the promise is about was out of the check's sight, for this reason: it may be kept or broken.
+    NotSeen(String),
+}
+
+impl Verdict {
+    /// No test network is left to try the promise with.
+    fn no_network(batch: usize) -> Self {
+        Self::NotSeen(format!("it supports no test network in batches of {batch}"))
+    }
 }
 
 /// All checks, cheap ones first.
@@ -36,17 +52,21 @@ pub fn suite() -> Vec<Check> {
     [declarations::CHECKS, inference::CHECKS, range::CHECKS, privacy::CHECKS, attacks::CHECKS].concat()
 }
 
-/// Runs the whole suite.
+/// Runs the whole suite. Returns the promises that it could not put to the test, each with the reason.
 ///
 /// # Errors
 /// [`Failure`] with every check that failed.
-pub fn check(backend: &dyn Backend) -> Result<(), Failure> {
-    let broken: Vec<_> = suite()
-        .into_iter()
-        .filter_map(|check| (check.run)(backend).err().map(|reason| (check.name, reason)))
-        .collect();
+pub fn check(backend: &dyn Backend) -> Result<Vec<(&'static str, String)>, Failure> {
+    let (mut not_seen, mut broken) = (Vec::new(), Vec::new());
+    for check in suite() {
+        match (check.run)(backend) {
+            Ok(Verdict::Kept) => {}
+            Ok(Verdict::NotSeen(reason)) => not_seen.push((check.name, reason)),
+            Err(reason) => broken.push((check.name, reason)),
+        }
+    }
     if broken.is_empty() {
-        Ok(())
+        Ok(not_seen)
     } else {
         Err(Failure { backend: backend.profile().name.into_owned(), broken })
     }

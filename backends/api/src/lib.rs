@@ -14,24 +14,26 @@
 //! Cryptography and evaluation (the backends beside this folder), scheduling and clocks (the harness),
 //! transports other than byte streams.
 
-pub mod backend;
+mod backend;
 pub mod conformance;
+mod error;
 pub mod link;
 pub mod local_session;
 pub mod noise;
+mod plan;
+mod profile;
 pub mod protection;
 pub mod recorder;
 pub mod runner;
 pub mod wire;
 
-pub use backend::{
-    Answers, Backend, Error, Job, Origin, Party, Plan, PrivateInput, Profile, Reveals, Role, RoleContext,
-    RoleInput, Setting, Settings, Technology, Unsupported, WorkerFigures,
-};
+pub use backend::{Answers, Backend, Party, RoleContext, RoleInput, WorkerFigures};
+pub use error::Error;
 pub use link::{Link, LinkError, LinkProfile, Links};
 pub use noise::{ImagesAtHand, LogitNoise};
+pub use plan::{Job, Plan, Reveals, Setting, Settings, Unsupported};
+pub use profile::{Origin, PrivateInput, Profile, Role, Technology};
 pub use protection::{Adversary, Leakage, Learned, Protection};
 pub use recorder::{Recorder, Span};
-pub use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};
-
 pub use runner::{Exchanged, PartyRunner, PhaseMetrics};
+pub use veilbench_results::{CountedBy, ModelledHardware, Predicted, Tolerance};

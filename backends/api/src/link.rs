@@ -13,6 +13,7 @@
 
 mod channel;
 mod connect;
+mod error;
 mod frame;
 mod meter;
 mod pipe;
@@ -22,8 +23,9 @@ mod relay;
 mod topology;
 mod transport;
 
-pub use channel::{Link, LinkError, MESSAGE_LIMIT};
+pub use channel::{Link, MESSAGE_LIMIT};
 pub use connect::{Endpoint, Token, pair};
+pub use error::LinkError;
 pub use meter::{Count, Meter, Traffic};
 pub use probe::LinkFigures;
 pub use profile::{LinkProfile, LinkProfileError};

@@ -1,4 +1,4 @@
-//! Threat models as data: they stand in every run and next to every ranking.
+//! Protection as data: it stands in every run and next to every ranking.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -44,6 +44,12 @@ fn values_that_cannot_be_are_refused_by_field() {
         ("holds = \"images\"", "holds = \"nothing\"", "0 roles hold the images"),
         ("command = [\"python3\", \"{folder}/roles.py\"]", "command = []", "roles.data-owner.command"),
         ("{folder}/roles.py", "{home}/roles.py", "`{home}` is neither"),
+        ("learns = { logits = \"yes\" }", "learns = {}", "roles.data-owner.learns: must have `logits"),
+        (
+            "logits = \"yes\" }",
+            "logits = { derivable = \"one query\" } }",
+            "roles.data-owner.learns: must have `logits",
+        ),
         ("\"relu\"", "\"softmax\"", "`softmax` is none of"),
         ("max_batch = 8", "max_batch = 0", "supports.max_batch"),
         ("max_batch = 8", "max_batch = 8\nseconds_per_image = 0", "supports.seconds_per_image"),

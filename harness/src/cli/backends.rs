@@ -14,7 +14,7 @@ use crate::external::{self, BackendFiles};
 pub(super) struct Backends {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print profiles and threat models as JSON
+    /// Print profiles, protection included, as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -64,7 +64,7 @@ impl Backends {
             let Profile { name, summary, technology, protection, .. } = external.profile();
             writeln!(out, "{name}  ({})", technology.name())?;
             writeln!(out, "  {summary}")?;
-            writeln!(out, "  threat model: {}", protection.label)?;
+            writeln!(out, "  protection: {}", protection.label)?;
             let state = state(&external);
             if external.is_installed() {
                 writeln!(out, "  {state}, under {}", external::licence(&external))?;
@@ -111,7 +111,7 @@ fn show(out: &mut impl Write, backend: &dyn Backend) -> Result<(), Error> {
     writeln!(out, "{}  ({})", profile.name, profile.technology.name())?;
     writeln!(out, "  {}", profile.summary)?;
     let simulated = if threat.simulated { ", simulated" } else { "" };
-    writeln!(out, "  threat model: {}{simulated}", threat.label)?;
+    writeln!(out, "  protection: {}{simulated}", threat.label)?;
     for Setting { key, values, summary } in backend.settings() {
         let default = values.first().copied().unwrap_or_default();
         writeln!(out, "  --set {}.{key}={}: {summary} [default: {default}]", profile.name, values.join("|"))?;

@@ -9,7 +9,7 @@ use veilbench_datasets::{
 };
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
-use crate::meter::Meter;
+use crate::progress::meter::Meter;
 
 #[derive(Args, Debug)]
 pub(super) struct Data {

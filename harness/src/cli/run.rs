@@ -18,8 +18,8 @@ use crate::matrix::shard::{self, ShardChoice};
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
 use crate::record::provenance;
+use crate::session::hosts::inspection::inspect;
 use crate::session::hosts::{HostOptions, Hosts};
-use crate::session::inspection::inspect;
 use crate::session::machine_watch::busy_cores;
 use crate::workload::workspace::{Purpose, Unfit, Workspace};
 

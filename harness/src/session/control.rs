@@ -10,9 +10,9 @@ use veilbench_api::{Answers, Exchanged, Job, Origin, PhaseMetrics, Plan};
 use veilbench_networks::Architecture;
 
 use crate::record::rows::prediction;
-use crate::session::launched::{HostReport, Place};
+use crate::session::hosts::launched::{HostReport, Place};
+use crate::session::hosts::transfer::FileDue;
 use crate::session::process::StatusFigures;
-use crate::session::transfer::FileDue;
 
 /// From the harness to a party.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,5 +1,10 @@
 //! Roles on different hosts: which role runs where, and how a program is started there.
 
+pub(crate) mod inspection;
+pub(crate) mod launched;
+pub(super) mod remote;
+pub(super) mod transfer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;

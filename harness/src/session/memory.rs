@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use veilbench_external::{KILLED, MEMORY_SHORT};
 
 use super::SessionSpec;
-use crate::session::inspection;
+use crate::session::hosts::inspection;
 
 /// Processes that kernels had ended for want of memory before a session did its work.
 pub(super) struct KillsBefore {

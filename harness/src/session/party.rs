@@ -13,10 +13,10 @@ use veilbench_networks::{Shape, Tensor, import};
 
 use crate::session::clock;
 use crate::session::control::{Answered, Command, Event, Finished, Phase, Reason, RoleBriefing};
-use crate::session::launched::{self, HostReport};
+use crate::session::hosts::launched::{self, HostReport};
+use crate::session::hosts::transfer::{RoleFile, TransferError};
 use crate::session::machine_watch::HostView;
 use crate::session::process::ProcessStatus;
-use crate::session::transfer::{RoleFile, TransferError};
 
 /// Serves one session over standard input and output. Ends with the input: a party never outlives its harness.
 ///

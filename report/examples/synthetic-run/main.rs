@@ -1,4 +1,4 @@
-//! Writes a run folder that nobody measured, to try the report on: many backends, threat models, links, batches, failures.
+//! Writes a run folder that nobody measured, to try the report on: many backends, kinds of protection, links, batches, failures.
 //!
 //! `cargo run -p veilbench-report --example synthetic-run -- FOLDER [ROWS] [NETWORKS] [damaged|machines]` makes the folder with about ROWS rows in
 //! `samples.csv` (20,000 if not given) and derives its report. The same arguments give the same bytes.

@@ -11,7 +11,7 @@ import { state } from "./state.js";
 const COLUMNS = [
   ["online_wall_ns", "Latency, online"],
   ["offline_wall_ns", "Offline"],
-  ["setup_wall_ns", "Set-up"],
+  ["setup_wall_ns", "Setup"],
   ["images_per_second_sustained", "Images per second, offline and online"],
   ["online_bytes", "Bytes, online"],
   ["offline_bytes", "Bytes, offline"],

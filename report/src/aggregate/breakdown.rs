@@ -16,14 +16,14 @@ pub(crate) struct SpanTime {
     pub(crate) phase: Phase,
     pub(crate) role: String,
     pub(crate) span: String,
-    /// Median over set-ups or warm batches of the span's time in one.
+    /// Median over setups or warm batches of the span's time in one.
     pub(crate) wall_ns: Option<u64>,
     pub(crate) cpu_ns: Option<u64>,
-    /// Set-ups or batches behind the median.
+    /// Setups or batches behind the median.
     pub(crate) samples: usize,
 }
 
-/// What one role sends another in a phase of one batch, or in a set-up.
+/// What one role sends another in a phase of one batch, or in a setup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PairTraffic {
     pub(crate) phase: Phase,
@@ -74,7 +74,7 @@ pub(crate) fn breakdowns(data: &RunData) -> BTreeMap<&str, Breakdown> {
     by_cell(data).into_iter().map(|(cell, samples)| (cell, of((cell, samples)))).collect()
 }
 
-/// One set-up or one batch: repetition, iteration, phase.
+/// One setup or one batch: repetition, iteration, phase.
 type Occasion = (usize, usize, Phase);
 
 fn breakdown(

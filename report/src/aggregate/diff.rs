@@ -11,7 +11,7 @@ use veilbench_results::{Finding, Phase, Run, RunData, Sample, Severity, Status, 
 
 /// Parties start a phase this far apart at most, nanoseconds: a phase without work takes as long, and its changes mean nothing.
 const START_SKEW_NS: u64 = 50_000;
-/// Set-ups on either side below which a change of the set-up time is shown by no interval worth the name.
+/// Setups on either side below which a change of the setup time is shown by no interval worth the name.
 const FEWEST_SETUPS: usize = 5;
 
 /// What counts as a change.
@@ -51,7 +51,7 @@ pub struct Difference {
     pub online: Option<Change>,
     /// Offline time of a warm batch, likewise.
     pub offline: Option<Change>,
-    /// Set-up time of a session, likewise.
+    /// Setup time of a session, likewise.
     pub setup: Option<Change>,
     /// Status in both runs.
     pub status: (Status, Status),
@@ -252,7 +252,7 @@ fn warnings(first: Summarised<'_>, second: Summarised<'_>) -> Vec<String> {
     }
     for (name, backend) in &before.backends {
         if after.backends.get(name).is_some_and(|other| other.threat_model != backend.threat_model) {
-            warnings.push(format!("different threat models of {name}"));
+            warnings.push(format!("different protection of {name}"));
         }
     }
     warnings

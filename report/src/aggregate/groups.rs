@@ -5,7 +5,7 @@ use veilbench_results::Summary;
 /// Bits of security below which a group is marked.
 const USUAL_BITS: u32 = 128;
 
-/// Backends that protect alike: same technology, same threat model.
+/// Backends that protect alike: same technology, same protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) technology: String,
@@ -15,7 +15,7 @@ pub(crate) struct Group {
     pub(crate) backends: Vec<String>,
 }
 
-/// The groups of a summary in the order of its rows, which is by technology and threat model.
+/// The groups of a summary in the order of its rows, which is by technology and protection.
 pub(crate) fn groups(rows: &[Summary]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for row in rows {
@@ -53,10 +53,10 @@ impl Group {
         if self.technology.is_empty() { "technology not stated" } else { &self.technology }
     }
 
-    /// Threat model, security and simulation in one line.
+    /// Protection, security and simulation in one line.
     pub(crate) fn protection(&self) -> String {
         let mut parts = vec![if self.threat_model.is_empty() {
-            "threat model not stated".to_owned()
+            "protection not stated".to_owned()
         } else {
             self.threat_model.clone()
         }];

@@ -1,7 +1,7 @@
 //! The links of a run: their order, their shape where the name tells it, and the pattern that tells their marks apart.
 
 use std::collections::BTreeSet;
-use veilbench_results::Summary;
+use veilbench_results::{Summary, rate_and_round_trip};
 
 /// Name, round trip in nanoseconds and bits per second of the links that have a name of their own; none is no limit.
 const NAMED: [(&str, u64, Option<u64>); 3] =
@@ -75,19 +75,8 @@ fn shape(name: &str) -> Option<Shape> {
         return Some(Shape { round_trip_ns: *round_trip_ns, bits_per_second: *bits_per_second });
     }
     let (rate, round_trip) = name.split_once('+')?;
-    let bits = quantity(rate, &[("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)])?;
-    let units = [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
-    Some(Shape {
-        round_trip_ns: quantity(round_trip, &units)?,
-        bits_per_second: Some(bits).filter(|bits| *bits > 0),
-    })
-}
-
-fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*scale)
+    let (bits, round_trip_ns) = rate_and_round_trip(rate, round_trip)?;
+    Some(Shape { round_trip_ns, bits_per_second: Some(bits).filter(|bits| *bits > 0) })
 }
 
 #[cfg(test)]

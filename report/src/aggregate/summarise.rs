@@ -12,10 +12,10 @@ use veilbench_results::{
 /// The technology of what has no protection: it comes first, for the others to be seen against.
 const BASELINE: &str = "none";
 
-/// One row per cell, ordered by technology (the baseline without protection first), threat model, backend, network and conditions
+/// One row per cell, ordered by technology (the baseline without protection first), protection, backend, network and conditions
 /// (loopback before other links).
 ///
-/// Figures come from the sessions whose status is `ok`: set-up from every one, offline and online from warm batches of
+/// Figures come from the sessions whose status is `ok`: setup from every one, offline and online from warm batches of
 /// the full size, and all of them from one machine: of sessions on several, from the one that has most.
 #[must_use]
 pub fn summarise(data: &RunData) -> Vec<Summary> {
@@ -55,7 +55,7 @@ pub(crate) fn by_cell(data: &RunData) -> BTreeMap<&str, Vec<&Sample>> {
     samples
 }
 
-/// The times of a phase in each `ok` session of a cell: of set-ups, or of the full warm batches.
+/// The times of a phase in each `ok` session of a cell: of setups, or of the full warm batches.
 pub(crate) fn times(run: &Run, samples: &[&Sample], phase: Phase) -> Vec<Vec<u64>> {
     let sessions = Sessions::of(samples);
     sessions.full_batches(run, samples).grouped(phase, phase != Phase::Setup)
@@ -81,7 +81,9 @@ fn cell_row(run: &Run, cell: &Cell, samples: &[&Sample], answers: &[&Answer]) ->
         images: cell.images,
         status: sessions.worst,
         security_bits: security_bits(run, cell),
-        bytes_counted_by: run.counted_by(&cell.id()).as_str().to_owned(),
+        bytes_counted_by: run
+            .counted_by(&cell.id())
+            .map_or_else(String::new, |counter| counter.as_str().to_owned()),
         threat_model: backend.map(|backend| backend.threat_model_summary.clone()).unwrap_or_default(),
         simulated: backend.map(|backend| backend.simulated),
         technology: backend.map(|backend| backend.technology.clone()).unwrap_or_default(),
@@ -155,7 +157,7 @@ impl Sessions {
         Self { recorded: marks.len(), ok, timed, machine, worst, detail: said.unwrap_or_default() }
     }
 
-    /// The rows of whole phases of `ok` sessions on one machine: set-ups, and the batches of the full size.
+    /// The rows of whole phases of `ok` sessions on one machine: setups, and the batches of the full size.
     pub(crate) fn full_batches<'a>(&self, run: &'a Run, samples: &[&'a Sample]) -> Batches<'a> {
         let whole: Vec<&Sample> = samples
             .iter()
@@ -212,7 +214,7 @@ impl<'a> Batches<'a> {
         sessions.into_values().collect()
     }
 
-    /// Median over set-ups or warm batches; over cold batches where there is no warm one.
+    /// Median over setups or warm batches; over cold batches where there is no warm one.
     fn median_of(&self, phase: Phase, column: impl Fn(&Sample) -> Option<u64>) -> Option<u64> {
         let of = |warm: bool| {
             let rows = self.whole_cell(phase).filter(|sample| phase == Phase::Setup || sample.warm == warm);
@@ -221,7 +223,7 @@ impl<'a> Batches<'a> {
         of(true).or_else(|| of(false))
     }
 
-    /// The median over batches of the sum over roles, of set-ups or of warm batches.
+    /// The median over batches of the sum over roles, of setups or of warm batches.
     fn cpu(&self, phase: Phase) -> Option<u64> {
         let mut sums: BTreeMap<(usize, usize), u64> = BTreeMap::new();
         for sample in self.of(phase).filter(|sample| sample.role != ALL_ROLES) {

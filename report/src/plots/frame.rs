@@ -15,7 +15,7 @@ pub(crate) const MARGIN: f64 = 28.0;
 const GUTTER: f64 = 36.0;
 const LINE: f64 = 21.0;
 
-/// A figure with its title, the machine, what is measured, and the groups with their threat models.
+/// A figure with its title, the machine, what is measured, and the groups with their protection.
 pub(crate) fn titled(run: &Run, title: &str, explained: &str, notes: &[String], groups: &[Group]) -> Figure {
     let mut figure = Figure::new(WIDTH);
     let width = WIDTH - 2.0 * MARGIN;

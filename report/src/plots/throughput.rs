@@ -37,7 +37,7 @@ struct Series {
 /// Images per second of offline and online time against the batch.
 pub(crate) fn throughput(run: &Run, rows: &[Summary]) -> Figure {
     let groups = groups(rows);
-    let explained = "images of a batch by its offline and online time together; set-up is not in it";
+    let explained = "images of a batch by its offline and online time together; setup is not in it";
     let shown = plainest(rows, |row| (row.link != "loopback", row.threads));
     let mut notes = Vec::new();
     if shown.len() < rows.len() {

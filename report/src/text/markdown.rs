@@ -29,7 +29,7 @@ pub(crate) fn markdown(run: &Run, rows: &[Summary], findings: &[Finding]) -> Str
     }
     if !groups.is_empty() {
         text += "\n## Protection\n\n";
-        text += &line(&["", "technology", "threat model", "backends"].map(str::to_owned));
+        text += &line(&["", "technology", "protection", "backends"].map(str::to_owned));
         text += &line(&["---"; 4].map(str::to_owned));
     }
     for (index, group) in groups.iter().enumerate() {

@@ -35,7 +35,7 @@ pub(crate) const HEAD: [&str; 21] = [
 ];
 
 /// What a reader must know of every table.
-pub(crate) const LEGEND: &str = "Times and bytes are of one batch, set-up of one session. Times are medians; offline and \
+pub(crate) const LEGEND: &str = "Times and bytes are of one batch, setup of one session. Times are medians; offline and \
     online times are of warm batches, the online time is the data owner's from its start to its logits, with the 95 % \
     interval over sessions; images/s is the batch by its online time, sustained by offline and online work of all \
     roles. Bytes are those over the network, each once: payload, by the count of veilbench's links; where they are marked \

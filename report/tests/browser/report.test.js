@@ -398,7 +398,7 @@ describe("trust", () => {
     assert.equal(await page.eval("document.querySelectorAll('.banner').length"), 0);
     await page.eval("document.querySelector('[data-key=across]').click()");
     assert.equal((await groups()).length, 1);
-    assert.match(await text(page, ".banner"), /mixes threat models/);
+    assert.match(await text(page, ".banner"), /mixes backends of different protection/);
     await page.close();
   });
 
@@ -439,7 +439,7 @@ describe("trust", () => {
     await page.close();
   });
 
-  test("every backend's threat model stands in the provenance", async () => {
+  test("every backend's protection stands in the provenance", async () => {
     const page = await opened("SYNTHETIC", "#view=provenance");
     const backends = new Set(csv("SYNTHETIC", "summary.csv").map(({ backend }) => backend));
     assert.deepEqual((await texts(page, "main details summary")).map((line) => line.split(":")[0]).sort(), [...backends].sort());

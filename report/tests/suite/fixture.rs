@@ -19,7 +19,7 @@ pub(crate) const NETWORKS: [(&str, &str); 8] = [
     ("melanoma-lenet-poly", "melanoma-sample"),
 ];
 
-/// Name, technology, threat model, security bits, simulated, made-up cost relative to the first.
+/// Name, technology, protection, security bits, simulated, made-up cost relative to the first.
 type Backend = (&'static str, &'static str, &'static str, Option<u32>, bool, u64);
 
 pub(crate) const BACKENDS: [Backend; 7] = [

@@ -107,6 +107,7 @@ fn failed_sessions_show_in_the_status_and_not_in_the_figures() {
     assert_eq!((row.repetitions, row.repetitions_failed, row.online_wall_ns), (2, 1, Some(1_000)));
     let row = only(&data(&[failed(&cell, 0, Status::Unsupported, "no relu")]));
     assert_eq!((row.status, row.online_wall_ns, row.online_bytes), (Status::Unsupported, None, None));
+    assert_eq!(row.bytes_counted_by, "");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Prediction {
     pub predicted_online_wall_ns: Option<u64>,
     /// Measured.
     pub online_wall_ns: Option<u64>,
-    /// Bytes of the set-up, predicted.
+    /// Bytes of the setup, predicted.
     pub predicted_setup_bytes: Option<u64>,
     /// Measured.
     pub setup_bytes: Option<u64>,

@@ -24,7 +24,7 @@ pub struct Summary {
     pub images: usize,
     /// `ok` if every session is; otherwise the worst status of any.
     pub status: Status,
-    /// Median set-up time of a session, nanoseconds.
+    /// Median setup time of a session, nanoseconds.
     pub setup_wall_ns: Option<u64>,
     /// Median offline time of a warm batch, nanoseconds; empty if the backend has no offline work.
     pub offline_wall_ns: Option<u64>,
@@ -34,9 +34,9 @@ pub struct Summary {
     pub online_wall_ns_low: Option<u64>,
     /// Upper end.
     pub online_wall_ns_high: Option<u64>,
-    /// Images of a batch by its median online time: set-up and offline time are not in it.
+    /// Images of a batch by its median online time: setup and offline time are not in it.
     pub images_per_second: Option<f64>,
-    /// Payload bytes of one set-up over the network, all ordered pairs, each byte once.
+    /// Payload bytes of one setup over the network, all ordered pairs, each byte once.
     pub setup_bytes: Option<u64>,
     /// Payload bytes of one batch's offline phase, likewise.
     pub offline_bytes: Option<u64>,
@@ -57,7 +57,7 @@ pub struct Summary {
     pub max_logit_error: Option<f64>,
     /// Computational security, bits.
     pub security_bits: Option<u32>,
-    /// The backend's threat model in one line.
+    /// The label of the backend's protection.
     pub threat_model: String,
     /// Is part of the protection imitated?
     pub simulated: Option<bool>,
@@ -79,13 +79,13 @@ pub struct Summary {
     pub outliers: usize,
     /// Median online time of the first batch of a session, nanoseconds.
     pub cold_online_wall_ns: Option<u64>,
-    /// Median processor time of a set-up, summed over roles, nanoseconds.
+    /// Median processor time of a setup, summed over roles, nanoseconds.
     pub setup_cpu_ns: Option<u64>,
     /// Median processor time of a warm batch's offline phase, likewise.
     pub offline_cpu_ns: Option<u64>,
     /// Median processor time of a warm batch's online phase, likewise.
     pub online_cpu_ns: Option<u64>,
-    /// Causal depth of the messages of a set-up.
+    /// Causal depth of the messages of a setup.
     pub setup_rounds: Option<u64>,
     /// Causal depth of the messages of one batch's offline phase.
     pub offline_rounds: Option<u64>,

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use veilbench_networks::{Network, Shape, Tensor};
 
-use super::{Check, ensure, test_networks};
+use super::inference::past_the_links;
+use super::privacy::overhear;
+use super::{Check, Verdict, ensure, test_networks};
+use crate::Backend;
 use crate::link::{Forward, Interceptor};
 use crate::local_session::{LocalSession, PartyOutcome};
-use crate::{Backend, Exchanged};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "a batch of another shape or size is refused", run: wrong_batch },
@@ -40,8 +42,8 @@ fn attacked(
     Ok(done)
 }
 
-fn wrong_batch(backend: &dyn Backend) -> Result<(), String> {
-    let Some(network) = test_networks::supported(backend, 2) else { return Ok(()) };
+fn wrong_batch(backend: &dyn Backend) -> Result<Verdict, String> {
+    let Some(network) = test_networks::supported(backend, 2) else { return Ok(Verdict::no_network(2)) };
     let shape = network.architecture.input;
     let batch = |images, shape: Shape| {
         Tensor::new(images, shape, vec![0.5; images * shape.len()]).ok_or("a batch has the wrong size")
@@ -52,11 +54,11 @@ fn wrong_batch(backend: &dyn Backend) -> Result<(), String> {
         ensure!(done.iter().all(|outcome| outcome.answered() == 0), "a batch of {what} got an answer");
         ensure!(done.iter().any(|outcome| outcome.error.is_some()), "a batch of {what} is no error");
     }
-    Ok(())
+    Ok(Verdict::Kept)
 }
 
-fn leaves_after_setup(backend: &dyn Backend) -> Result<(), String> {
-    let Some(network) = test_networks::supported(backend, 2) else { return Ok(()) };
+fn leaves_after_setup(backend: &dyn Backend) -> Result<Verdict, String> {
+    let Some(network) = test_networks::supported(backend, 2) else { return Ok(Verdict::no_network(2)) };
     let profile = backend.profile();
     for (index, role) in profile.roles.iter().enumerate() {
         let images = test_networks::images(&network, 1, 9);
@@ -65,7 +67,7 @@ fn leaves_after_setup(backend: &dyn Backend) -> Result<(), String> {
         ensure!(done.iter().all(|outcome| outcome.answered() == 0), "logits came without {}", role.name);
         ensure!(done.iter().any(|outcome| outcome.error.is_some()), "nobody missed {}", role.name);
     }
-    Ok(())
+    Ok(Verdict::Kept)
 }
 
 /// Applies one tampering to every message between two roles from `first` on.
@@ -88,8 +90,11 @@ impl Interceptor for Tamper {
 /// A name, and what becomes of every message.
 type Tampering = (&'static str, fn(Vec<u8>) -> Forward);
 
-fn tampering(backend: &dyn Backend) -> Result<(), String> {
-    let Some(network) = test_networks::supported(backend, 2) else { return Ok(()) };
+fn tampering(backend: &dyn Backend) -> Result<Verdict, String> {
+    let Some(network) = test_networks::supported(backend, 2) else { return Ok(Verdict::no_network(2)) };
+    if let Some(not_seen) = past_the_links(backend, &network) {
+        return Ok(not_seen);
+    }
     let tamperings: [Tampering; 7] = [
         ("lost", |_| Forward::Messages(Vec::new())),
         ("truncated", Forward::Truncate),
@@ -105,32 +110,22 @@ fn tampering(backend: &dyn Backend) -> Result<(), String> {
             Forward::Messages(vec![payload])
         }),
     ];
-    let profile = backend.profile();
     let flipped: Tampering = ("flipped in one bit", |mut payload| {
         payload.iter_mut().take(1).for_each(|byte| *byte ^= 1);
         Forward::Messages(vec![payload])
     });
     // Only a backend that claims to withstand malicious parties has to notice changed contents.
-    let malicious = profile.protection.adversary == crate::Adversary::Malicious;
+    let malicious = backend.profile().protection.adversary == crate::Adversary::Malicious;
     let tamperings: Vec<_> = tamperings.into_iter().chain(malicious.then_some(flipped)).collect();
-    for from in &profile.roles {
-        for to in &profile.roles {
-            for &(what, how) in &tamperings {
-                let interceptor =
-                    Arc::new(Tamper { from: from.name.to_string(), to: to.name.to_string(), how });
-                let batches =
-                    [test_networks::images(&network, 2, 10), test_networks::images(&network, 2, 11)];
-                let done =
-                    attacked(backend, &network, &batches, |session| session.interceptor = Some(interceptor))?;
-                let spoke = done.iter().zip(&profile.roles).any(|(outcome, role)| {
-                    let exchanged = outcome.phases.iter().flat_map(|phase| &phase.exchanged);
-                    let to_peer = |peer: &Exchanged| *peer.peer == to.name && peer.sent_messages > 0;
-                    role == from && exchanged.into_iter().any(to_peer)
-                });
-                let noticed = done.iter().any(|outcome| outcome.error.is_some());
-                ensure!(noticed || !spoke, "messages from {} to {} {what} go unnoticed", from.name, to.name);
-            }
+    let batches = [test_networks::images(&network, 2, 10), test_networks::images(&network, 2, 11)];
+    for (from, to) in overhear(backend, &network, &batches)?.into_keys() {
+        for &(what, how) in &tamperings {
+            let interceptor = Arc::new(Tamper { from: from.clone(), to: to.clone(), how });
+            let done =
+                attacked(backend, &network, &batches, |session| session.interceptor = Some(interceptor))?;
+            let noticed = done.iter().any(|outcome| outcome.error.is_some());
+            ensure!(noticed, "messages from {from} to {to} {what} go unnoticed");
         }
     }
-    Ok(())
+    Ok(Verdict::Kept)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Check, ensure, test_networks};
+use super::{Check, Verdict, ensure, test_networks};
 use crate::{Backend, Job, LinkProfile, Plan, PrivateInput};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -11,7 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "at least one test network is supported and refusals give a reason", run: support },
 ];
 
-fn profile(backend: &dyn Backend) -> Result<(), String> {
+fn profile(backend: &dyn Backend) -> Result<Verdict, String> {
     let profile = backend.profile();
     let plain = |name: &str| {
         !name.is_empty()
@@ -27,15 +27,15 @@ fn profile(backend: &dyn Backend) -> Result<(), String> {
         let holders = profile.roles.iter().filter(|role| role.private_input == input).count();
         ensure!(holders == 1, "{holders} roles hold {input:?}, one must");
     }
-    let threat = &profile.protection;
-    ensure!(!threat.label.is_empty(), "the threat model has no label");
-    let learners: Vec<_> = threat.learns.iter().map(|leakage| &leakage.role).collect();
+    let protection = &profile.protection;
+    ensure!(!protection.label.is_empty(), "the protection has no label");
+    let learners: Vec<_> = protection.learns.iter().map(|leakage| &leakage.role).collect();
     let roles: Vec<_> = profile.roles.iter().map(|role| &role.name).collect();
-    ensure!(learners == roles, "the threat model speaks of {learners:?}, the roles are {roles:?}");
-    Ok(())
+    ensure!(learners == roles, "the protection speaks of {learners:?}, the roles are {roles:?}");
+    Ok(Verdict::Kept)
 }
 
-fn plans(backend: &dyn Backend) -> Result<(), String> {
+fn plans(backend: &dyn Backend) -> Result<Verdict, String> {
     for network in test_networks::all() {
         let job = Job::new(2, 1, LinkProfile::loopback());
         let plan = backend.plan(&network.architecture, &job);
@@ -46,10 +46,10 @@ fn plans(backend: &dyn Backend) -> Result<(), String> {
             ensure!(back == plan, "a plan changes when it is written and read");
         }
     }
-    Ok(())
+    Ok(Verdict::Kept)
 }
 
-fn support(backend: &dyn Backend) -> Result<(), String> {
+fn support(backend: &dyn Backend) -> Result<Verdict, String> {
     let mut supported = 0;
     for network in test_networks::all() {
         let job = Job::new(1, 1, LinkProfile::loopback());
@@ -66,5 +66,5 @@ fn support(backend: &dyn Backend) -> Result<(), String> {
         }
     }
     ensure!(supported > 0, "no test network is supported");
-    Ok(())
+    Ok(Verdict::Kept)
 }

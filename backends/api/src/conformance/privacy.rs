@@ -1,13 +1,13 @@
-//! Checks that what passes over the links fits the declared threat model.
+//! Checks that what passes over the links fits the declared protection.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use veilbench_networks::{Network, Parameters, Tensor};
 
-use super::inference::all_well;
+use super::inference::{all_well, past_the_links};
 use super::secret_patterns::SecretPatterns;
-use super::{Check, ensure, test_networks};
+use super::{Check, Verdict, ensure, test_networks};
 use crate::Backend;
 use crate::link::{Forward, Interceptor};
 use crate::local_session::LocalSession;
@@ -18,7 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Messages by (from, to).
-type Transcript = BTreeMap<(String, String), Vec<Vec<u8>>>;
+pub(super) type Transcript = BTreeMap<(String, String), Vec<Vec<u8>>>;
 
 #[derive(Default)]
 struct Listener {
@@ -33,21 +33,42 @@ impl Interceptor for Listener {
     }
 }
 
-fn overhear(backend: &dyn Backend, network: &Network, images: &Tensor) -> Result<Transcript, String> {
+pub(super) fn overhear(
+    backend: &dyn Backend,
+    network: &Network,
+    batches: &[Tensor],
+) -> Result<Transcript, String> {
     let listener = Arc::new(Listener::default());
-    let mut session = LocalSession::new(backend, network, images.images());
+    let mut session =
+        LocalSession::new(backend, network, batches.iter().map(Tensor::images).max().unwrap_or(1));
     session.interceptor = Some(Arc::clone(&listener) as Arc<dyn Interceptor>);
-    all_well(session.run(std::slice::from_ref(images)).map_err(|error| error.to_string())?)?;
+    all_well(session.run(batches).map_err(|error| error.to_string())?)?;
     let heard = std::mem::take(&mut *listener.heard.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(heard)
 }
 
-fn shape_of_traffic(backend: &dyn Backend) -> Result<(), String> {
+/// Calls a check with every supported network, as long as messages can be listened to.
+fn on_every_network(
+    backend: &dyn Backend,
+    check: impl Fn(&Network) -> Result<(), String>,
+) -> Result<Verdict, String> {
+    let mut verdict = Verdict::no_network(1);
     for network in test_networks::all() {
         if backend.plan(&network.architecture, &LocalSession::new(backend, &network, 1).job).is_err() {
             continue;
         }
-        let random = test_networks::images(&network, 1, 7);
+        if let Some(not_seen) = past_the_links(backend, &network) {
+            return Ok(not_seen);
+        }
+        check(&network)?;
+        verdict = Verdict::Kept;
+    }
+    Ok(verdict)
+}
+
+fn shape_of_traffic(backend: &dyn Backend) -> Result<Verdict, String> {
+    on_every_network(backend, |network| {
+        let random = test_networks::images(network, 1, 7);
         let black = Tensor::new(1, random.shape(), vec![-1.0; random.shape().len()])
             .ok_or("a black image has the wrong size")?;
         let sizes = |transcript: Transcript| -> BTreeMap<_, Vec<usize>> {
@@ -56,20 +77,17 @@ fn shape_of_traffic(backend: &dyn Backend) -> Result<(), String> {
                 .map(|(pair, messages)| (pair, messages.iter().map(Vec::len).collect()))
                 .collect()
         };
-        let [one, other] = [random, black].map(|images| overhear(backend, &network, &images).map(sizes));
+        let [one, other] = [random, black].map(|images| overhear(backend, network, &[images]).map(sizes));
         ensure!(one? == other?, "{}: two images give different traffic", network.architecture.name);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
+fn no_secret_in_clear(backend: &dyn Backend) -> Result<Verdict, String> {
     let profile = backend.profile();
-    for network in test_networks::all() {
-        if backend.plan(&network.architecture, &LocalSession::new(backend, &network, 1).job).is_err() {
-            continue;
-        }
-        let images = test_networks::images(&network, 1, 8);
-        let transcript = overhear(backend, &network, &images)?;
+    on_every_network(backend, |network| {
+        let images = test_networks::images(network, 1, 8);
+        let transcript = overhear(backend, network, std::slice::from_ref(&images))?;
         for (role, leakage) in profile.roles.iter().zip(&profile.protection.learns) {
             let to_role =
                 || transcript.iter().filter(|((_, to), _)| *to == role.name).flat_map(|(_, sent)| sent);
@@ -83,15 +101,11 @@ fn no_secret_in_clear(backend: &dyn Backend) -> Result<(), String> {
                     let patterns = SecretPatterns::of(secrets, usize::MAX);
                     to_role().any(|message| patterns.stand_in(message))
                 };
-                ensure!(
-                    !secret_parameters(&network).into_iter().any(leaked),
-                    "{} is sent weights",
-                    role.name
-                );
+                ensure!(!secret_parameters(network).into_iter().any(leaked), "{} is sent weights", role.name);
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn secret_parameters(network: &Network) -> Vec<&[f32]> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use veilbench_results::rate_and_round_trip;
 
 use super::pipe::Pipe;
 
@@ -175,22 +176,12 @@ impl FromStr for LinkProfile {
         }
         let parse = || {
             let (rate, round_trip) = text.split_once(['/', '+'])?;
-            let rate = quantity(rate, &[("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)])?;
-            let round_trip =
-                quantity(round_trip, &[("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)])?;
+            let (rate, round_trip) = rate_and_round_trip(rate, round_trip)?;
             (rate > 0 && round_trip <= 60_000_000_000)
                 .then(|| Self::shaped(&text.replace('/', "+"), rate, round_trip))
         };
         parse().ok_or_else(unknown)
     }
-}
-
-/// A whole number with one of the units, as a multiple of the smallest.
-fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*scale)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Peak memory, as the system counts it (`VmHWM`), of the owner who generates the keys of a 128 x 1024 matrix and of
 //! the one who evaluates it. Each is a process of its own; the bytes between them go through a pipe.
 
+use crate::matrix::Matrix;
 use crate::sets::{SETS, Set};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -110,7 +111,7 @@ fn evaluate(context: &Context) {
     let key_memory = after - before + received_size;
     let (_, evaluation) = peak(|| {
         let matrix = matrix(context);
-        evaluator.square(&input).and_then(|_| evaluator.multiply_matrix(&matrix, &input)).expect("it fits")
+        evaluator.square(&input).and_then(|_| matrix.times(&evaluator, &input)).expect("it fits")
     });
     println!("{before:15.1} {key_memory:15.1} {receive:8.1} {evaluation:9.1}");
 }

@@ -91,9 +91,9 @@ pub use evaluator::{
 };
 pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
 pub use linear::chain_outline::ChainOutline;
-pub use linear::matrix::Matrix;
+pub use linear::outline::TransformOutline;
 pub use linear::streamed_transform::{StreamedTransform, Subrings};
-pub use linear::transform::{Diagonals, Transform, TransformOutline};
+pub use linear::transform::{Diagonals, Transform};
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
 pub use veilbench_ring::kernels::Instructions;
 pub use veilbench_ring::random::Randomness;

@@ -1,6 +1,6 @@
 //! Linear maps of encrypted vectors.
 
 pub(crate) mod chain_outline;
-pub(crate) mod matrix;
+pub(crate) mod outline;
 pub(crate) mod streamed_transform;
 pub(crate) mod transform;

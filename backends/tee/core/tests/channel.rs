@@ -148,10 +148,10 @@ fn a_model_other_than_the_attested_one_is_refused() {
 
 #[test]
 fn an_enclave_that_confirms_anything_but_that_it_is_ready_is_refused() {
-    let challenger = Verifier::new(Client::DataOwner, policy(), release()).unwrap();
-    let (enclave, introduction) = start(&launch_of(&release(), [1; 32], *challenger.nonce()));
-    let evidence = evidence(&introduction, &introduction.data_owner, *challenger.nonce());
-    let (connected, mut hello) = challenger.connect(&evidence.to_bytes(), &[], NOW).unwrap();
+    let verifier = Verifier::new(Client::DataOwner, policy(), release()).unwrap();
+    let (enclave, introduction) = start(&launch_of(&release(), [1; 32], *verifier.nonce()));
+    let evidence = evidence(&introduction, &introduction.data_owner, *verifier.nonce());
+    let (connected, mut hello) = verifier.connect(&evidence.to_bytes(), &[], NOW).unwrap();
     let (mut inside, _) = enclave.accept(Client::DataOwner, &mut hello, 0).unwrap();
     let refused = refusal(connected.confirm(inside.seal(b"wait").unwrap()));
     assert_eq!(refused, "the enclave's confirmation: it does not say that the model is ready");

@@ -3,10 +3,9 @@
 use veilbench_networks::{Architecture, Shape, Tensor};
 use veilbench_tee::{Channel, Client, Release, Verifier};
 
+use super::expected::{configuration, own_program, policy};
 use super::request::records;
-use super::{
-    HOST, MODEL_OWNER, answer_bytes, batch_bytes, configuration, failure, now, own_program, policy, reveals,
-};
+use super::{HOST, MODEL_OWNER, answer_bytes, batch_bytes, failure, now, reveals};
 use veilbench_api::{Answers, Error, Link, Party, Recorder, Reveals, RoleContext, wire};
 
 pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {

@@ -4,8 +4,9 @@ use veilbench_networks::reference::Reference;
 use veilbench_networks::{Architecture, Network, Tensor, import};
 use veilbench_tee::{Channel, Client, Enclave, Launch, Protections, SimulatedProcessor};
 
+use super::expected::configuration;
 use super::request::{images_per_record, records};
-use super::{HOST, MODEL_LIMIT, SPIN, answer_bytes, batch_bytes, configuration, failure, reveals};
+use super::{HOST, MODEL_LIMIT, SPIN, answer_bytes, batch_bytes, failure, reveals};
 use veilbench_api::{Error, Link, Party, Recorder, Reveals, RoleContext, wire};
 
 /// Images a thread evaluates while others are on their way: as many as the engine takes at once, so that batches

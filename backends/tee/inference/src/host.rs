@@ -10,11 +10,9 @@ use veilbench_tee::{
     ShownProcess, SimulatedManufacturer, SimulatedProcessor, SimulatedQuotingEnclave,
 };
 
+use super::expected::{configuration, measuring_threads};
 use super::request::{images_per_record, records};
-use super::{
-    DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, answer_bytes, batch_bytes, configuration, failure,
-    measuring_threads, now, reveals,
-};
+use super::{DATA_OWNER, ENCLAVE, MODEL_OWNER, SPIN, answer_bytes, batch_bytes, failure, now, reveals};
 use veilbench_api::{Error, Job, Link, Party, Recorder, RoleContext};
 
 pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {

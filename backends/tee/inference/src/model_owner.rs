@@ -4,7 +4,8 @@ use veilbench_networks::{Tensor, export};
 use veilbench_tee::{Channel, Client, Measurement, SimulatedPublisher, Verifier};
 use zeroize::Zeroizing;
 
-use super::{DATA_OWNER, HOST, MODEL_LIMIT, configuration, failure, now, own_program, policy};
+use super::expected::{configuration, own_program, policy};
+use super::{DATA_OWNER, HOST, MODEL_LIMIT, failure, now};
 use veilbench_api::{Error, Link, Party, RoleContext};
 
 pub(super) fn join(mut role: RoleContext) -> Result<Box<dyn Party>, Error> {

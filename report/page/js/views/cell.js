@@ -42,11 +42,11 @@ function cellParts(cell) {
     h("dl", { class: "figures" },
       figure("Latency, online, at the data owner", "online_wall_ns", text.online_wall_ns_interval ?? samples),
       figure("First batch, cold", "cold_online_wall_ns", "never mixed with warm ones"),
-      figure("Offline", "offline_wall_ns"), figure("Set-up", "setup_wall_ns", "once a session"),
+      figure("Offline", "offline_wall_ns"), figure("Setup", "setup_wall_ns", "once a session"),
       figure("Images per second", "images_per_second_sustained", "offline and online work of all roles"), figure("Images per second, online", "images_per_second", "online time alone"),
       figure("Occupied, online", "online_occupancy_ns", "from the first role's start to the last role's end"),
       figure("Bytes, online", "online_bytes", text.online_rounds && `${text.online_rounds} rounds, ${written(cell, "online_messages")} messages`),
-      figure("Bytes, offline", "offline_bytes"), (cell.online_local_bytes ?? 0) > 0 && figure("Bytes in shared memory, online", "online_local_bytes"), figure("Bytes, set-up", "setup_bytes"),
+      figure("Bytes, offline", "offline_bytes"), (cell.online_local_bytes ?? 0) > 0 && figure("Bytes in shared memory, online", "online_local_bytes"), figure("Bytes, setup", "setup_bytes"),
       figure("Memory, largest role", "peak_rss_bytes"),
       figure("Accuracy", "accuracy", cell.synthetic ? "generated images" : text.accuracy_interval),
       figure("Agreement", "agreement", text.agreement_interval),
@@ -63,7 +63,7 @@ function cellParts(cell) {
     h("p", {}, "Rows of ", h("code", {}, "samples.csv"), ", ", h("code", {}, "traffic.csv"), " and ", h("code", {}, "answers.csv"), " whose cell is ", h("code", {}, cell.cell), `, of ${count(cell.repetitions)} sessions. This measures it again:`),
     h("pre", {}, again(cell)), facts(),
     cell.cell in RUN.plans && [h("h3", {}, "Parameters"), h("pre", {}, JSON.stringify(RUN.plans[cell.cell], null, 2))],
-    cell.backend in RUN.backends && [h("h3", {}, "Threat model"), threat(cell.backend, RUN.backends[cell.backend])],
+    cell.backend in RUN.backends && [h("h3", {}, "Protection"), threat(cell.backend, RUN.backends[cell.backend])],
   ];
 }
 

@@ -15,7 +15,7 @@ register({
   mount(root) {
     const phase = choice("Phase", "phase", PHASES.map((phase) => [phase, phase]));
     root.append(h("h2", {}, "What is sent"),
-      h("p", { class: "note" }, "Payload of one batch (set-up: of one session), each byte once. Rounds are the longest chain of messages that wait for each other."),
+      h("p", { class: "note" }, "Payload of one batch (setup: of one session), each byte once. Rounds are the longest chain of messages that wait for each other."),
       h("div", { class: "controls" }, choice("By", "split", [["phase", "phase"], ["span", "direction in one phase"]]), phase, toggle("Logarithmic", "log")));
     const body = h("div");
     root.append(body);
@@ -59,7 +59,7 @@ function byPhase(cells, log) {
       note: cell.text.online_rounds && `${cell.text.online_rounds} rounds online` };
   });
   const keys = /** @type {const} */ (["setup_bytes", "offline_bytes", "online_bytes", "online_bytes_max_party", "setup_rounds", "offline_rounds", "online_rounds", "online_messages"]);
-  const table = asTable("Bytes by phase", ["Cell", "Set-up", "Offline", "Online", "Most by one role, online", "Rounds set-up", "Rounds offline", "Rounds online", "Messages online"],
+  const table = asTable("Bytes by phase", ["Cell", "Setup", "Offline", "Online", "Most by one role, online", "Rounds setup", "Rounds offline", "Rounds online", "Messages online"],
     () => cells.map((cell) => [cell.cell, ...keys.map((key) => given(cell[key], count))]), [1, 2, 3, 4, 5, 6, 7, 8]);
   return { rows, axis, table };
 }

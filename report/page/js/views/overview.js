@@ -69,7 +69,7 @@ register({
       h("div", { class: "controls" }, choice("Show", "metric", METRICS)));
     const [glance, meaning, all] = [h("div"), h("div"), h("div")];
     root.append(glance, meaning, h("h2", {}, "All cells"),
-      h("p", { class: "note" }, "Times and bytes are of one batch, set-up of one session; below a median stands its 95 % interval. A column's heading sorts by it. What a backend does not run is said once for each network."),
+      h("p", { class: "note" }, "Times and bytes are of one batch, setup of one session; below a median stands its 95 % interval. A column's heading sorts by it. What a backend does not run is said once for each network."),
       h("div", { class: "controls" }, toggle("Rank across protections", "across")), all);
     return (cells) => {
       glance.replaceChildren(cells.length ? matrix(cells) : nothing("No cell fits the filter."));
@@ -77,7 +77,7 @@ register({
       all.replaceChildren();
       if (state.get("across") === "1") {
         all.append(h("p", { class: "banner", role: "status" },
-          "This order mixes threat models. A faster row that trusts more is not better; read the letter first."));
+          "This order mixes backends of different protection. A faster row that trusts more is not better; read the letter first."));
       }
       if (cells.length) all.append(...cellTable(cells));
     };

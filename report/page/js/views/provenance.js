@@ -61,7 +61,7 @@ function damage() {
     DATA.findings_unlisted > 0 && h("p", { class: "note" }, `${count(DATA.findings_unlisted)} more are not listed.`));
 }
 
-/** A threat model as its backend wrote it. @param {string} name @param {BackendRecord} backend */
+/** The protection as its backend wrote it. @param {string} name @param {BackendRecord} backend */
 export function threat(name, backend) {
   const model = backend.threat_model;
   if (!model || typeof model !== "object") return h("p", { class: "note" }, backend.threat_model_summary);

@@ -57,8 +57,8 @@ function byPhase(cells, log) {
       value: measured ? [parts, failureMark(cell)] : failureMark(cell) ?? "not measured" };
   });
   /** @type {[string, string, string][]} */
-  const key = shown.map((phase) => [phase, "var(--c0)", { setup: "set-up, once a session", offline: "offline, per batch", online: "online, per batch" }[phase]]);
-  const table = asTable("Time by phase", ["Cell", "Set-up", "Offline", "Online", "First batch, cold", "Status"], () => cells.map((cell) =>
+  const key = shown.map((phase) => [phase, "var(--c0)", { setup: "setup, once a session", offline: "offline, per batch", online: "online, per batch" }[phase]]);
+  const table = asTable("Time by phase", ["Cell", "Setup", "Offline", "Online", "First batch, cold", "Status"], () => cells.map((cell) =>
     [cell.cell, ...PHASES.map((phase) => written(cell, `${phase}_wall_ns`)), written(cell, "cold_online_wall_ns"), cell.ending ?? "ok"]), [1, 2, 3, 4]);
   return { rows, axis, key, table };
 }
@@ -101,11 +101,11 @@ register({
   key: "time",
   title: "Time",
   mount(root) {
-    const labels = { setup: "Set-up", offline: "Offline", online: "Online" };
+    const labels = { setup: "Setup", offline: "Offline", online: "Online" };
     const phases = h("span", { class: "together" }, PHASES.map((phase) => toggle(labels[phase], phase)));
     const phase = choice("Phase", "phase", PHASES.map((phase) => [phase, phase]));
     root.append(h("h2", {}, "Where the time goes"),
-      h("p", { class: "note" }, "Medians. Set-up is once a session; offline and online are for each batch."),
+      h("p", { class: "note" }, "Medians. Setup is once a session; offline and online are for each batch."),
       h("div", { class: "controls" }, choice("By", "split", [["phase", "phase"], ["span", "span and role"]]), phases, phase, toggle("Logarithmic", "log")));
     const body = h("div");
     root.append(body);

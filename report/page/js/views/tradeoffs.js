@@ -1,4 +1,4 @@
-// Time against bytes and against trust: fronts within one threat model, never across.
+// Time against bytes and against trust: fronts within one protection, never across.
 
 import { barList, dot, scale } from "../bars.js";
 import { chart, chartWidth, shapeLegend, shapeOf } from "../chart.js";
@@ -27,7 +27,7 @@ register({
       h("div", { class: "controls" }, toggle("Online and offline", "offlinecounts")));
     const [bytes, trust] = [h("div"), h("div")];
     root.append(bytes, h("h2", {}, "Time against trust"),
-      h("p", { class: "note" }, "One block for each threat model, in no order of merit: what it asks you to trust, and the fastest of it. Within a block the first is the front."), trust);
+      h("p", { class: "note" }, "One block for each protection, in no order of merit: what it asks you to trust, and the fastest of it. Within a block the first is the front."), trust);
     return (cells) => {
       const points = cells.flatMap(costs);
       bytes.replaceChildren();
@@ -85,6 +85,6 @@ function trustFigure(points) {
       rows.push({ label: cellLink(cell), sub: [taskTitle(cell), label(cell)].filter(Boolean).join(", "), value: duration(x), marks: dot(axis.at(x), cell), link: cell.link });
     }
   });
-  return h("figure", {}, barList("Fastest time of one image by threat model", rows, axis),
+  return h("figure", {}, barList("Fastest time of one image by protection", rows, axis),
     h("figcaption", {}, "Time of one image at the fastest measured batch and link of each backend and network."));
 }

@@ -1,6 +1,6 @@
 //! Passing a message on while it arrives.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use super::{HEADER_BYTES, Header, Link, LinkError, MESSAGE_LIMIT};
@@ -78,7 +78,7 @@ impl Link {
         self.admit(&header)?;
         to.traffic.count_sent(bytes);
         let next = to.next_header(bytes);
-        to.write_all(&next.encode(), &payload)?;
+        to.write_all(&mut [IoSlice::new(&next.encode()), IoSlice::new(&payload)])?;
         let mut left = bytes - payload.len();
         while left > 0 {
             payload.clear();
@@ -90,23 +90,8 @@ impl Link {
                 None => self.partial.take().map(|(_, part)| part).unwrap_or_default(),
             };
             left -= payload.len();
-            to.write_all(&[], &payload)?;
+            to.write_all(&mut [IoSlice::new(&payload)])?;
         }
         Ok(bytes)
-    }
-
-    fn write_all(&mut self, head: &[u8], body: &[u8]) -> Result<(), LinkError> {
-        let mut slices = [IoSlice::new(head), IoSlice::new(body)];
-        let mut rest = slices.as_mut_slice();
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match self.stream.send(rest) {
-                Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_to_send()?,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error)),
-            }
-        }
-        self.flush()
     }
 }

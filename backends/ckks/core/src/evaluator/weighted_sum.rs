@@ -25,16 +25,7 @@ impl Evaluator {
                 reason: format!("{} ciphertexts and {} weights", ciphertexts.len(), weights.len()),
             });
         };
-        for ciphertext in ciphertexts {
-            self.check(ciphertext)?;
-            same_level(first.level(), ciphertext.level())?;
-            same_scale(first.scale, ciphertext.scale)?;
-        }
-        self.context.check_scale(first.scale * scale, first.level())?;
-        let integers = weights
-            .iter()
-            .map(|&weight| self.scaled_integer(weight, scale, first.level()))
-            .collect::<Result<Vec<i128>>>()?;
+        let integers = self.scaled_weights(ciphertexts, first, weights, scale)?;
         let (ring, kernels) = (self.context.ring(), self.context.ring().kernels());
         let mut parts = [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, first.limbs()));
         let mut partial = self.context.tables().scratch.take(ring.degree());
@@ -59,5 +50,22 @@ impl Evaluator {
         let mut sum = first.like(parts);
         sum.scale *= scale;
         Ok(sum)
+    }
+
+    /// The weights at `scale`, as integers, for ciphertexts that have the level and scale of the `first`.
+    pub(super) fn scaled_weights(
+        &self,
+        ciphertexts: &[&Ciphertext],
+        first: &Ciphertext,
+        weights: &[f64],
+        scale: f64,
+    ) -> Result<Vec<i128>> {
+        for ciphertext in ciphertexts {
+            self.check(ciphertext)?;
+            same_level(first.level(), ciphertext.level())?;
+            same_scale(first.scale, ciphertext.scale)?;
+        }
+        self.context.check_scale(first.scale * scale, first.level())?;
+        weights.iter().map(|&weight| self.scaled_integer(weight, scale, first.level())).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Many sums of the same ciphertexts times plain numbers, in strips that stay in the cache.
 
-use super::{Evaluator, same_level, same_scale};
+use super::Evaluator;
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use arrayvec::ArrayVec;
@@ -37,16 +37,7 @@ impl Evaluator {
                 reason: format!("{} weights for {columns} ciphertexts", weights.len()),
             });
         };
-        for ciphertext in ciphertexts {
-            self.check(ciphertext)?;
-            same_level(first.level(), ciphertext.level())?;
-            same_scale(first.scale, ciphertext.scale)?;
-        }
-        self.context.check_scale(first.scale * scale, first.level())?;
-        let integers = weights
-            .iter()
-            .map(|&weight| self.scaled_integer(weight, scale, first.level()))
-            .collect::<Result<Vec<i128>>>()?;
+        let integers = self.scaled_weights(ciphertexts, first, weights, scale)?;
         let ring = self.context.ring();
         let rows = weights.len() / columns;
         let zero = || [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, first.limbs()));

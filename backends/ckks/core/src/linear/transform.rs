@@ -4,132 +4,25 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evaluator::{Evaluator, Extended, same_level, same_scale, switch};
-use crate::linear::matrix::interleave;
+use crate::linear::outline::TransformOutline;
 use crate::parameters::ParameterId;
 use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use veilbench_ring::kernels::BLOCK;
 use veilbench_ring::parallel;
 use veilbench_ring::scratch::Scratch;
 use veilbench_ring::{Ntt, Polynomial, zeroed};
 
-/// What steps cost, in halves of a baby step.
-const BABY_COST: usize = 2;
-const GIANT_COST: usize = 4;
-/// A giant step in a chain divides by the special primes itself.
-const CHAINED_GIANT_COST: usize = 5;
-
-/// The largest multiple of the common divisor of all shifts that is tried as the distance of giant steps.
-const LARGEST_MULTIPLE: i64 = 64;
-
 /// The diagonals of one output: of which input, shifted left by how much, times which vector.
 pub type Diagonals = BTreeMap<(usize, i64), Vec<f64>>;
-
-/// Which diagonals a transform has, and how it walks through them: public, unlike the weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransformOutline {
-    step: i64,
-    /// `(input, baby shift)`, in the order rotations are kept.
-    babies: Vec<(usize, i64)>,
-    /// For every output its giant shifts.
-    giants: Vec<BTreeSet<i64>>,
-    /// Whether a partial sum is rotated by the distance to the next, again and again, as in Horner's rule: few keys
-    /// for many giant steps. Otherwise every partial sum is rotated by its shift.
-    chained: bool,
-    diagonals: usize,
-}
-
-impl TransformOutline {
-    /// The outline for these diagonals of every output, with the distance of giant steps that makes the fewest key
-    /// switches.
-    pub fn new(outputs: &[BTreeSet<(usize, i64)>]) -> Self {
-        Self::with_key_cost(outputs, 0)
-    }
-
-    /// The outline that costs least, where a rotation key counts as much as this many halves of a hoisted rotation.
-    pub fn with_key_cost(outputs: &[BTreeSet<(usize, i64)>], key_cost: usize) -> Self {
-        let shifts: BTreeSet<i64> = outputs.iter().flatten().map(|&(_, shift)| shift).collect();
-        let divisor = shifts.iter().fold(0, |divisor, &shift| greatest_common_divisor(divisor, shift)).max(1);
-        let reach = shifts.iter().map(|shift| shift.abs()).max().unwrap_or(0);
-        let multiples = (1..=LARGEST_MULTIPLE).map(|multiple| multiple * divisor);
-        multiples
-            .chain((0..62).map(|bits| 1i64 << bits))
-            .filter(|&step| step <= 2 * reach)
-            .map(|step| Self::with_step(outputs, step))
-            .flat_map(|outline| {
-                let chain = (key_cost > 0).then(|| Self { chained: true, ..outline.clone() });
-                std::iter::once(outline).chain(chain)
-            })
-            .min_by_key(|outline| outline.cost(key_cost))
-            .unwrap_or_else(|| Self::with_step(outputs, 1))
-    }
-
-    fn cost(&self, key_cost: usize) -> usize {
-        let giant = if self.chained { CHAINED_GIANT_COST } else { GIANT_COST };
-        let keys = if key_cost == 0 { 0 } else { key_cost * self.rotations().len() };
-        BABY_COST * self.babies.len() + giant * self.giant_steps() + keys
-    }
-
-    fn with_step(outputs: &[BTreeSet<(usize, i64)>], step: i64) -> Self {
-        let babies: BTreeSet<(usize, i64)> =
-            outputs.iter().flatten().map(|&(input, shift)| (input, shift.rem_euclid(step))).collect();
-        let giant = |&(_, shift): &(usize, i64)| shift - shift.rem_euclid(step);
-        Self {
-            step,
-            babies: babies.into_iter().collect(),
-            giants: outputs.iter().map(|output| output.iter().map(giant).collect()).collect(),
-            chained: false,
-            diagonals: outputs.iter().map(BTreeSet::len).sum(),
-        }
-    }
-
-    /// The rotations that need keys.
-    pub fn rotations(&self) -> BTreeSet<i64> {
-        let babies = self.babies.iter().map(|&(_, shift)| shift);
-        let giants = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
-        babies.chain(giants).filter(|&shift| shift != 0).collect()
-    }
-
-    /// By how much partial sums of an output are rotated.
-    fn giant_rotations(&self, giants: &BTreeSet<i64>) -> Vec<i64> {
-        if !self.chained {
-            return giants.iter().copied().collect();
-        }
-        let gaps = giants.iter().zip(giants.iter().skip(1)).map(|(low, high)| high - low);
-        giants.first().copied().into_iter().chain(gaps).collect()
-    }
-
-    /// Hoisted rotations of inputs.
-    pub fn baby_steps(&self) -> usize {
-        self.babies.iter().filter(|(_, shift)| *shift != 0).count()
-    }
-
-    /// Rotations of partial sums.
-    pub fn giant_steps(&self) -> usize {
-        let rotations = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
-        rotations.filter(|&shift| shift != 0).count()
-    }
-
-    /// Whether partial sums are rotated on and on, which takes a division by the special primes each time.
-    pub fn is_chained(&self) -> bool {
-        self.chained
-    }
-
-    /// Plaintext vectors.
-    pub fn diagonals(&self) -> usize {
-        self.diagonals
-    }
-}
-
-fn greatest_common_divisor(a: i64, b: i64) -> i64 {
-    if b == 0 { a.abs() } else { greatest_common_divisor(b, a % b) }
-}
 
 /// A plaintext linear map, encoded for one level:
 /// `out_o[t] = sum over (i, k) of diagonal_o(i, k)[t] in_i[t + k]`.
 ///
-/// As [`Matrix`](crate::Matrix), with rotations of inputs shared by all outputs and giant steps shared by all
-/// inputs.
+/// Baby-step giant-step with hoisted baby steps (Halevi and Shoup, 2014 and 2018): rotations of inputs are shared by all
+/// outputs, giant steps by all inputs, and one division by the special primes serves all giant steps of an output that
+/// are not [chained](TransformOutline::is_chained).
 pub struct Transform {
     parameters: ParameterId,
     scale: f64,
@@ -139,7 +32,9 @@ pub struct Transform {
     outputs: Vec<Vec<Giant>>,
 }
 
-/// The diagonals of one giant step of one output, a stream for each prime.
+/// The diagonals of one giant step of one output. For each prime their residues are one stream, block by block, as
+/// [`Kernels::dot_picked`](veilbench_ring::kernels::Kernels::dot_picked) reads them: dozens of separate rows at distances
+/// of a power of two would share a few cache sets.
 struct Giant {
     shift: i64,
     picks: Vec<usize>,
@@ -205,9 +100,7 @@ impl Transform {
         }
         let keys: Vec<BTreeSet<(usize, i64)>> =
             outputs.iter().map(|diagonals| diagonals.keys().copied().collect()).collect();
-        let walked =
-            TransformOutline { chained: outline.chained, ..TransformOutline::with_step(&keys, outline.step) };
-        if walked != outline {
+        if !outline.is_of(&keys) {
             return Err(Error::Shape { reason: "an outline of other diagonals".into() });
         }
         let mut transform = Self {
@@ -271,6 +164,14 @@ impl Giant {
             }
         }
         Ok(Self { shift, picks: diagonals.iter().map(|(pick, _)| *pick).collect(), rows })
+    }
+}
+
+/// Puts a row into place `position` of `count` in every block of a stream.
+fn interleave(row: &[u64], stream: &mut [u64], position: usize, count: usize) {
+    let places = stream.as_chunks_mut::<BLOCK>().0.iter_mut().skip(position).step_by(count);
+    for (place, block) in places.zip(row.as_chunks::<BLOCK>().0) {
+        *place = *block;
     }
 }
 

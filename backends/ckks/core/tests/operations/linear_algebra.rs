@@ -1,7 +1,7 @@
 //! Matrices of encrypted values against the same on plain numbers.
 
+use crate::fixture::matrix::Matrix;
 use crate::fixture::*;
-use std::collections::BTreeMap;
 use veilbench_ckks::*;
 
 fn product(rows: usize, columns: usize, weights: &[f64], x: &[f64]) -> Vec<f64> {
@@ -25,7 +25,7 @@ fn matrices_of_every_shape_multiply() {
         // What lies in the padding must not matter.
         let packed: Vec<f64> = (0..slots).map(|t| x.get(t % period).copied().unwrap_or(0.5)).collect();
         let input = owner.encrypt(&packed, 2f64.powi(40), 2);
-        let output = owner.evaluator.multiply_matrix(&matrix, &input).unwrap();
+        let output = matrix.times(&owner.evaluator, &input).unwrap();
         assert_eq!((output.level(), output.scale()), (1, input.scale()));
         let mut expected = product(rows, columns, &weights, &x);
         expected.resize(rows.next_power_of_two(), 0.0);
@@ -35,32 +35,15 @@ fn matrices_of_every_shape_multiply() {
 }
 
 #[test]
-fn sparse_diagonals_multiply_without_the_missing_ones() {
-    let context = insecure(256, &[50, 40], &[50], 2);
-    let slots = context.parameters().slots();
-    let diagonals: BTreeMap<usize, Vec<f64>> =
-        [0, 1, 17, 64, 127].into_iter().map(|shift| (shift, values(slots, shift as u64))).collect();
-    let matrix = Matrix::from_diagonals(&context, &diagonals, &[32], 2f64.powi(35), 1).unwrap();
-    let keys = KeyRequest { rotations: matrix.rotations(), ..KeyRequest::default() };
-    let mut owner = Owner::new(&context, &keys, 2);
-    let x = values(slots, 3);
-    let input = owner.encrypt(&x, 2f64.powi(35), 1);
-    let output = owner.evaluator.multiply_matrix(&matrix, &input).unwrap();
-    let unfolded: Vec<f64> =
-        (0..slots).map(|t| diagonals.iter().map(|(k, d)| d[t] * x[(t + k) % slots]).sum()).collect();
-    let expected: Vec<f64> = (0..slots).map(|t| unfolded[t] + unfolded[(t + 32) % slots]).collect();
-    assert_bits(&owner.decrypt(&output), &expected, 15.0);
-}
-
-#[test]
-fn unusable_matrices_are_refused() {
+fn unusable_diagonals_are_refused() {
     let context = insecure(64, &[50, 40], &[50], 2);
-    let shape = |result: Result<Matrix>| assert!(matches!(result, Err(Error::Shape { .. })));
-    shape(Matrix::from_rows(&context, 0, 4, &[], 1024.0, 1));
-    shape(Matrix::from_rows(&context, 2, 2, &[1.0; 3], 1024.0, 1));
-    shape(Matrix::from_rows(&context, 64, 1, &[1.0; 64], 1024.0, 1));
-    shape(Matrix::from_rows(&context, 2, 2, &[0.0; 4], 1024.0, 1));
-    shape(Matrix::from_diagonals(&context, &[(32, vec![1.0])].into(), &[], 1024.0, 1));
-    let at_the_end = Matrix::from_rows(&context, 2, 2, &[1.0; 4], 1024.0, 0);
-    assert_eq!(at_the_end.unwrap_err(), Error::NoLevelLeft);
+    let new = |outputs: &[Diagonals], level| Transform::new(&context, 1, outputs, 1024.0, level);
+    let diagonals = |input, values| Diagonals::from([((input, 3), values)]);
+    let shape = |result: Result<Transform>| assert!(matches!(result, Err(Error::Shape { .. })));
+    shape(new(&[], 1));
+    shape(new(&[diagonals(0, vec![1.0]), Diagonals::new()], 1));
+    shape(new(&[diagonals(1, vec![1.0])], 1));
+    let long = new(&[diagonals(0, vec![1.0; 33])], 1);
+    assert_eq!(long.unwrap_err(), Error::TooManyValues { values: 33, slots: 32 });
+    assert_eq!(new(&[diagonals(0, vec![1.0])], 0).unwrap_err(), Error::NoLevelLeft);
 }

@@ -1,6 +1,7 @@
 //! Whole computations on every path of the kernels and on any number of threads: the same bytes, and the right
 //! values.
 
+use crate::fixture::matrix::Matrix;
 use crate::fixture::*;
 use veilbench_ckks::*;
 
@@ -39,7 +40,7 @@ fn run(context: &Context) -> (Vec<Vec<u8>>, Vec<f64>) {
         let dropped = e.drop_to_level(&a, lower).unwrap();
         results.push(e.rotate(&dropped, 1).unwrap());
     }
-    results.push(e.multiply_matrix(&matrix, &a).unwrap());
+    results.push(matrix.times(e, &a).unwrap());
     let output = owner.decrypt(results.last().unwrap());
     (results.iter().map(|result| result.to_bytes(context).unwrap()).collect(), output)
 }

@@ -170,8 +170,9 @@ fn objects_of_another_key_or_other_parameters_are_refused() {
     let ours_plain = context.encode(&[1.0], scale, 1).unwrap();
     assert_eq!(e.add_plain(&theirs, &ours_plain).unwrap_err(), expected);
     assert_eq!(e.multiply_plain(&theirs, &ours_plain).unwrap_err(), expected);
-    let matrix = Matrix::from_rows(&context, 1, 2, &[1.0, 0.0], scale, 1).unwrap();
-    assert_eq!(e.multiply_matrix(&matrix, &theirs).unwrap_err(), expected);
+    let diagonals = [Diagonals::from([((0, 0), vec![1.0]), ((0, 1), vec![0.5])])];
+    let transform = Transform::new(&context, 1, &diagonals, scale, 1).unwrap();
+    assert_eq!(e.transform(&transform, std::slice::from_ref(&theirs)).unwrap_err(), expected);
     assert_eq!(owner.secret.measure_noise(&theirs, &ours_plain).unwrap_err(), expected);
     let bytes = theirs.to_bytes(&context).unwrap();
     let received = Ciphertext::from_bytes(&context, &bytes).unwrap();

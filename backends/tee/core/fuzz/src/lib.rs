@@ -87,14 +87,14 @@ pub struct Provisioning {
 impl Provisioning {
     /// Afresh.
     pub fn begin() -> Self {
-        let challenger = |client| {
+        let verifier = |client| {
             Verifier::new(client, policy(), release()).expect("there is randomness")
         };
-        let (owner, user) = (challenger(Client::ModelOwner), challenger(Client::DataOwner));
+        let (owner, user) = (verifier(Client::ModelOwner), verifier(Client::DataOwner));
         let (enclave, introduction) = start(&launch(*owner.nonce(), *user.nonce()));
-        let connect = |challenger: Verifier, report, contents: &[u8]| {
-            let evidence = evidence(&introduction, report, *challenger.nonce()).to_bytes();
-            challenger.connect(&evidence, contents, NOW).expect("the evidence is good")
+        let connect = |verifier: Verifier, report, contents: &[u8]| {
+            let evidence = evidence(&introduction, report, *verifier.nonce()).to_bytes();
+            verifier.connect(&evidence, contents, NOW).expect("the evidence is good")
         };
         let (provisioner, model) = connect(owner, &introduction.model_owner, MODEL);
         let (sender, greeting) = connect(user, &introduction.data_owner, GREETING);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::record::provenance;
 use crate::session::control::{Command, Event};
 use crate::session::hosts::Hosts;
-use crate::session::launched::HostReport;
+use crate::session::hosts::launched::HostReport;
 use crate::session::process::{GRACE, PartyEvent, PartyProcess, reap};
 
 /// How long a host may take to answer.

@@ -9,12 +9,12 @@ use veilbench_api::PrivateInput;
 use veilbench_api::link::LinkFigures;
 use veilbench_api::recorder::process_cpu_ns;
 
-use super::{Failure, IMPLAUSIBLE, LEAD_NS, Parties, SessionSpec, Usage};
+use super::inspection::same_program;
+use super::transfer::{CHUNK, FileDue};
 use crate::record::provenance;
 use crate::session::control::{Command, Event, is_plausible};
-use crate::session::inspection::same_program;
-use crate::session::transfer::{CHUNK, FileDue};
-use crate::session::{clock, machine_watch};
+use crate::session::parties::{IMPLAUSIBLE, LEAD_NS, Parties};
+use crate::session::{Failure, SessionSpec, Usage, clock, machine_watch};
 
 /// Questions for the time, of which the one with the fastest answer counts.
 const QUESTIONS: usize = 9;
@@ -23,7 +23,7 @@ const QUESTIONS: usize = 9;
 const LONGEST_LEAD_NS: u64 = 1_000_000_000;
 
 /// Notes what else the hosts of the parties did; `harness_cpu_ns` is what the harness used meanwhile.
-pub(super) fn note_other_work(usage: &mut [Usage], harness_cpu_ns: u64) {
+pub(in crate::session) fn note_other_work(usage: &mut [Usage], harness_cpu_ns: u64) {
     let parties: Vec<_> = usage.iter().map(|usage| usage.figures.host).collect();
     let work = machine_watch::beside(&parties, (machine_watch::boot(), harness_cpu_ns));
     for (usage, work) in usage.iter_mut().zip(work) {
@@ -33,12 +33,12 @@ pub(super) fn note_other_work(usage: &mut [Usage], harness_cpu_ns: u64) {
 
 impl Parties {
     /// What the hosts' kernels had ended for want of memory when the parties came there, in the order of the roles.
-    pub(super) fn oom_kills(&self) -> Vec<Option<u64>> {
+    pub(in crate::session) fn oom_kills(&self) -> Vec<Option<u64>> {
         self.processes.iter().map(|party| party.oom_kills).collect()
     }
 
     /// Refuses to measure two programs as if they were one. What the hosts do is watched from then on: all parties are there.
-    pub(super) async fn compare_programs(&mut self) -> Result<(), Failure> {
+    pub(in crate::session) async fn compare_programs(&mut self) -> Result<(), Failure> {
         self.broadcast(&Command::Inspect).await;
         let reports = self.gather(|answer| match answer {
             Event::Host(report) => Some(report),
@@ -56,7 +56,10 @@ impl Parties {
     }
 
     /// Sees to it that every role has its file: on its host already, or sent now.
-    pub(super) async fn hand_over_files(&mut self, spec: &SessionSpec<'_>) -> Result<(), Failure> {
+    pub(in crate::session) async fn hand_over_files(
+        &mut self,
+        spec: &SessionSpec<'_>,
+    ) -> Result<(), Failure> {
         let mut paths = Vec::new();
         for (role, party) in spec.profile.roles.iter().zip(&mut self.processes) {
             let path = match role.private_input {
@@ -101,7 +104,7 @@ impl Parties {
     }
 
     /// What the links carry, in the order of the roles.
-    pub(super) async fn measure_links(&mut self) -> Result<Vec<Vec<LinkFigures>>, Failure> {
+    pub(in crate::session) async fn measure_links(&mut self) -> Result<Vec<Vec<LinkFigures>>, Failure> {
         self.broadcast(&Command::MeasureLinks).await;
         let figures = self.gather(|answer| match answer {
             Event::LinksMeasured(figures) => Some(figures),
@@ -118,7 +121,7 @@ impl Parties {
     }
 
     /// Estimates how far each party's clock is ahead, so that all can be told to start at one instant. No figure is made of it.
-    pub(super) async fn compare_clocks(&mut self) -> Result<(), Failure> {
+    pub(in crate::session) async fn compare_clocks(&mut self) -> Result<(), Failure> {
         for index in 0..self.processes.len() {
             let mut fastest_ns = u64::MAX;
             for _ in 0..QUESTIONS {

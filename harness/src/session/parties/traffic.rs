@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use veilbench_api::CountedBy;
 
+use super::Parties;
+use crate::session::Failure;
 use crate::session::control::{Command, Event, Finished};
-use crate::session::{Failure, Parties};
 
 /// How long the kernel's counters are left to settle after a phase: acknowledgements come up to 40 ms late.
 const SETTLING: Duration = Duration::from_millis(100);
 
 impl Parties {
     /// Adds what passed in a phase that is over, where others than the links counted it.
-    pub(super) async fn add_traffic(&mut self, parties: &mut [Finished]) -> Result<(), Failure> {
+    pub(in crate::session) async fn add_traffic(&mut self, parties: &mut [Finished]) -> Result<(), Failure> {
         if self.counted_by.is_link() {
             return Ok(());
         }

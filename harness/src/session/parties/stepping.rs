@@ -5,9 +5,10 @@ use std::mem::discriminant;
 
 use tokio::time::Instant;
 
-use super::{Failure, IMPLAUSIBLE, Parties, PhaseRecord, SILENT, clock};
+use super::{IMPLAUSIBLE, Parties, SILENT};
 use crate::session::control::{Command, Event, Finished, Phase, Reason};
 use crate::session::process::{GRACE, PartyEvent};
+use crate::session::{Failure, PhaseRecord, clock};
 
 /// A party reports a phase so long after the time that the same phase took the last time, or later: a report takes a
 /// core from parties that are still at work, and wakes the harness beside them.
@@ -17,26 +18,29 @@ const REPORT_AFTER_NS: u64 = 300_000;
 const LONG_PHASE_NS: u64 = 20_000_000;
 
 impl Parties {
-    pub(super) async fn next_event(&mut self) -> Option<(usize, PartyEvent)> {
+    pub(in crate::session) async fn next_event(&mut self) -> Option<(usize, PartyEvent)> {
         let (index, event) = self.events.recv().await?;
         self.processes[index].silent |= matches!(event, PartyEvent::Silent(_));
         Some((index, event))
     }
 
-    pub(super) async fn broadcast(&mut self, command: &Command) {
+    pub(in crate::session) async fn broadcast(&mut self, command: &Command) {
         for party in &mut self.processes {
             party.command(command).await;
         }
     }
 
     /// One answer of every party, in the order of the roles.
-    pub(super) async fn gather<T>(&mut self, accept: impl Fn(Event) -> Option<T>) -> Result<Vec<T>, Failure> {
+    pub(in crate::session) async fn gather<T>(
+        &mut self,
+        accept: impl Fn(Event) -> Option<T>,
+    ) -> Result<Vec<T>, Failure> {
         let all: Vec<usize> = (0..self.processes.len()).collect();
         self.gather_from(&all, accept).await
     }
 
     /// One answer of each of these parties, in their order.
-    pub(super) async fn gather_from<T>(
+    pub(in crate::session) async fn gather_from<T>(
         &mut self,
         asked: &[usize],
         accept: impl Fn(Event) -> Option<T>,
@@ -101,7 +105,7 @@ impl Parties {
 
     /// What the parties say when the time is over: for whom each of them waits. Those that owe an answer and say nothing compute, or
     /// have stopped.
-    pub(super) async fn stalled_parties(&mut self) -> Vec<String> {
+    pub(in crate::session) async fn stalled_parties(&mut self) -> Vec<String> {
         let mut stalled_parties = Vec::new();
         let until = Instant::now() + GRACE;
         while stalled_parties.len() < self.processes.len()
@@ -117,7 +121,11 @@ impl Parties {
         stalled_parties
     }
 
-    pub(super) async fn phase(&mut self, phase: Phase, batch: Option<usize>) -> Result<PhaseRecord, Failure> {
+    pub(in crate::session) async fn phase(
+        &mut self,
+        phase: Phase,
+        batch: Option<usize>,
+    ) -> Result<PhaseRecord, Failure> {
         match phase {
             Phase::Setup => {}
             Phase::Offline { images } => self.images = images,

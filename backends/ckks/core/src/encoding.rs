@@ -1,6 +1,7 @@
 //! Vectors of numbers to plaintext polynomials and back.
 
 pub(crate) mod embedding;
+mod pairs;
 pub(crate) mod subring;
 
 use crate::context::Context;
@@ -128,12 +129,18 @@ impl Context {
     /// # Errors
     /// As [`Context::decode_complex`].
     pub fn decode_with_coefficients(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Zeroizing<Vec<f64>>)> {
+        let (real, imaginary, coefficients) = self.decode_all(plaintext)?;
+        drop(Zeroizing::new(imaginary));
+        Ok((real, coefficients))
+    }
+
+    /// The real and imaginary parts of all slots, and the coefficients they are made of.
+    fn decode_all(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Vec<f64>, Zeroizing<Vec<f64>>)> {
         self.check_parameters(plaintext.parameters)?;
         let mut coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
         let (real, imaginary) = self.embed(&coefficients, plaintext.scale)?;
-        drop(Zeroizing::new(imaginary));
         coefficients.iter_mut().for_each(|coefficient| *coefficient /= plaintext.scale);
-        Ok((real, coefficients))
+        Ok((real, imaginary, coefficients))
     }
 
     /// What the coefficients of a level are known modulo, at a scale: a value whose coefficients leave half of it to

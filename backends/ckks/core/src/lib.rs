@@ -89,7 +89,9 @@ pub use error::{Error, Result};
 pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
 };
-pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
+pub use keys::{
+    EvaluationKeys, KeyId, KeyLevels, KeyRequest, PairSquares, PublicKey, SecretKey, SeededEvaluationKeys,
+};
 pub use linear::matrix::Matrix;
 pub use linear::streamed_transform::{ChainOutline, StreamedTransform, Subrings};
 pub use linear::transform::{Diagonals, Transform, TransformOutline};

@@ -19,6 +19,7 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
+use planning::pairs::SLOTS;
 use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
@@ -97,7 +98,7 @@ impl Backend for Ckks {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[LAYOUT, PRECISION]
+        &[LAYOUT, PRECISION, SLOTS]
     }
 
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
@@ -182,9 +183,9 @@ fn join_model_owner(
     let (public, evaluator) =
         roles::keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| match &program {
             Some(program) => roles::keys::check_program(keys, context, program, scheme.depth()),
-            None => roles::keys::check_circuit(keys, context, &circuit),
+            None => roles::keys::check_circuit(keys, context, &circuit, scheme.pairs.is_some()),
         })?;
-    let slots = scheme.slots();
+    let images_at_once = scheme.images();
     let server = match program {
         Some(program) => {
             let encode = || roles::latency::Server::new(evaluator, public, scheme, program, recorder.clone());
@@ -204,7 +205,7 @@ fn join_model_owner(
             })
         }
     };
-    Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
+    Ok(Box::new(ModelOwner { client, server, images_at_once, images: 0 }))
 }
 
 /// The evaluation keys a plan asks for.
@@ -308,7 +309,8 @@ enum Server {
 struct ModelOwner {
     client: Link,
     server: Server,
-    slots: usize,
+    /// Of a ciphertext full of them.
+    images_at_once: usize,
     images: usize,
 }
 
@@ -331,7 +333,7 @@ impl Party for ModelOwner {
                 }
             }
             Server::Throughput(server) => {
-                for _ in 0..self.images.div_ceil(self.slots) {
+                for _ in 0..self.images.div_ceil(self.images_at_once) {
                     server.answer(&mut self.client)?;
                 }
             }

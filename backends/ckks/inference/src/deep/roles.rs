@@ -96,8 +96,7 @@ pub(crate) fn join_model_owner(
         Evaluator::new(context, Arc::new(keys)).map_err(Error::engine("reading the evaluation keys"))?;
     let encode = || Server::new(evaluator, public, scheme.clone(), &program, &network, recorder.clone());
     let server = recorder.span("encode weights", encode)?;
-    let slots = scheme.slots();
-    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), slots, images: 0 }))
+    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), images_at_once: 1, images: 0 }))
 }
 
 /// Both roles at once: the secret key stands beside the weights. How precise every wire is for an image.

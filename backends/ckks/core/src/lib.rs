@@ -85,6 +85,7 @@ pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use context::Context;
 pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
+pub use encoding::pairs::DecodedPairs;
 pub use error::{Error, Result};
 pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,

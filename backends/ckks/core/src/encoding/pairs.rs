@@ -6,10 +6,25 @@
 //! ([`Evaluator::sum_of_pair_squares`](crate::Evaluator::sum_of_pair_squares)), where squares of the parts of `x + i y` would take
 //! multiplications by `i` and halves.
 
-use super::Plaintext;
+use super::{Decoded, Plaintext};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use std::fmt;
 use zeroize::Zeroizing;
+
+/// What a plaintext of pairs decodes to.
+pub struct DecodedPairs {
+    /// The first and the second numbers of all slots.
+    pub numbers: [Vec<f64>; 2],
+    /// The coefficients that the slots are made of.
+    pub coefficients: Zeroizing<Vec<f64>>,
+}
+
+impl fmt::Debug for DecodedPairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodedPairs").field("slots", &self.numbers[0].len()).finish_non_exhaustive()
+    }
+}
 
 impl Context {
     /// Encodes two real numbers into each of the first slots; the other slots are zero.
@@ -27,20 +42,16 @@ impl Context {
         self.encode_complex(&mean, &half_difference, scale, level)
     }
 
-    /// The first and the second numbers of all slots, and the coefficients the slots are made of, each within half of
-    /// [`Context::period`].
+    /// Both numbers of all slots, and the coefficients the slots are made of, each within half of [`Context::period`].
     ///
     /// # Errors
     /// As [`Context::decode_complex`].
-    pub fn decode_pairs_with_coefficients(
-        &self,
-        plaintext: &Plaintext,
-    ) -> Result<([Vec<f64>; 2], Zeroizing<Vec<f64>>)> {
-        let (mut first, mut second, coefficients) = self.decode_all(plaintext)?;
+    pub fn decode_pairs_with_coefficients(&self, plaintext: &Plaintext) -> Result<DecodedPairs> {
+        let Decoded { real: mut first, imaginary: mut second, coefficients } = self.decode_all(plaintext)?;
         for (first, second) in first.iter_mut().zip(&mut second) {
             let (mean, half_difference) = (*first, *second);
             (*first, *second) = (mean - half_difference, mean + half_difference);
         }
-        Ok(([first, second], coefficients))
+        Ok(DecodedPairs { numbers: [first, second], coefficients })
     }
 }

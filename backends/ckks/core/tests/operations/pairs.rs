@@ -21,7 +21,7 @@ fn encrypt(owner: &mut Owner, [first, second]: &[Vec<f64>; 2], level: usize) -> 
 
 fn decrypt(owner: &Owner, ciphertext: &Ciphertext) -> [Vec<f64>; 2] {
     let plaintext = owner.secret.decrypt(ciphertext).unwrap();
-    owner.context.decode_pairs_with_coefficients(&plaintext).unwrap().0
+    owner.context.decode_pairs_with_coefficients(&plaintext).unwrap().numbers
 }
 
 /// Two vectors of numbers, nothing alike.
@@ -57,7 +57,8 @@ fn coefficients_of_pairs_are_no_larger_than_their_numbers() {
     let slots = context.parameters().slots();
     for (x, y) in [(1.5, 1.5), (1.5, -1.5), (-1.5, 0.0)] {
         let plaintext = context.encode_pairs(&vec![x; slots], &vec![y; slots], SCALE, 0).unwrap();
-        let ([first, second], coefficients) = context.decode_pairs_with_coefficients(&plaintext).unwrap();
+        let decoded = context.decode_pairs_with_coefficients(&plaintext).unwrap();
+        let DecodedPairs { numbers: [first, second], coefficients } = decoded;
         assert!(coefficients.len() == 2 * slots && coefficients.iter().all(|c| c.abs() < 1.5 + 1e-9));
         assert!(first.iter().all(|value| (value - x).abs() < 1e-6), "{x} {y}");
         assert!(second.iter().all(|value| (value - y).abs() < 1e-6), "{x} {y}");

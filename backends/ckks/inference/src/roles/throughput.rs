@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 use veilbench_ckks::{
-    Ciphertext, Context, Evaluator, Plaintext, PublicKey, Randomness, SecretKey, SeededCiphertext,
+    Ciphertext, Context, DecodedPairs, Evaluator, Plaintext, PublicKey, Randomness, SecretKey,
+    SeededCiphertext,
 };
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
@@ -151,7 +152,7 @@ pub(crate) fn decrypt(secret: &SecretKey, scheme: &Scheme, bytes: &[u8]) -> Resu
         None => context.decode_with_coefficients(&plaintext),
         Some(_) => context
             .decode_pairs_with_coefficients(&plaintext)
-            .map(|(numbers, coefficients)| (numbers.concat(), coefficients)),
+            .map(|DecodedPairs { numbers, coefficients }| (numbers.concat(), coefficients)),
     };
     let (slots, coefficients) = decoded.map_err(Error::engine(reading))?;
     Ok(Decoded { slots, coefficients })

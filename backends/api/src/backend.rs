@@ -3,8 +3,8 @@
 use veilbench_networks::{Architecture, Network, Tensor};
 
 use crate::{
-    Error, Exchanged, ImagesAtHand, Job, Links, LogitNoise, Origin, Plan, Profile, Recorder, Setting, Settings,
-    Unsupported,
+    Error, Exchanged, ImagesAtHand, Job, Links, LogitNoise, Origin, Plan, Profile, Recorder, Setting,
+    Settings, Unsupported,
 };
 
 /// One way to run a network privately.

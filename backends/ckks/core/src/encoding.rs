@@ -1,6 +1,7 @@
 //! Vectors of numbers to plaintext polynomials and back.
 
 pub(crate) mod embedding;
+pub(crate) mod pairs;
 pub(crate) mod subring;
 
 use crate::context::Context;
@@ -26,6 +27,13 @@ const ENCRYPTION_DEVIATIONS: f64 = 12.0;
 
 /// Adding and subtracting this rounds a number below `2^51` to the nearest integer and leaves it in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
+/// The parts of all slots, and the coefficients they are made of.
+struct Decoded {
+    real: Vec<f64>,
+    imaginary: Vec<f64>,
+    coefficients: Zeroizing<Vec<f64>>,
+}
 
 /// An encoded vector: a polynomial that stands for its slot values times the scale.
 ///
@@ -128,12 +136,17 @@ impl Context {
     /// # Errors
     /// As [`Context::decode_complex`].
     pub fn decode_with_coefficients(&self, plaintext: &Plaintext) -> Result<(Vec<f64>, Zeroizing<Vec<f64>>)> {
+        let Decoded { real, imaginary, coefficients } = self.decode_all(plaintext)?;
+        drop(Zeroizing::new(imaginary));
+        Ok((real, coefficients))
+    }
+
+    fn decode_all(&self, plaintext: &Plaintext) -> Result<Decoded> {
         self.check_parameters(plaintext.parameters)?;
         let mut coefficients = self.lift(plaintext.polynomial.clone().into_coefficients(self.ring()));
         let (real, imaginary) = self.embed(&coefficients, plaintext.scale)?;
-        drop(Zeroizing::new(imaginary));
         coefficients.iter_mut().for_each(|coefficient| *coefficient /= plaintext.scale);
-        Ok((real, coefficients))
+        Ok(Decoded { real, imaginary, coefficients })
     }
 
     /// What the coefficients of a level are known modulo, at a scale: a value whose coefficients leave half of it to

@@ -172,6 +172,11 @@ pub enum Error {
         /// Which rotation, or the conjugation.
         automorphism: String,
     },
+    /// There are no keys for sums of squares of pairs.
+    #[error(
+        "the evaluation keys hold none for sums of squares of pairs: request them when the keys are generated"
+    )]
+    NoPairKeys,
     /// A key that nobody asked for.
     #[error("the evaluation keys hold a key for {operation}, which was not requested")]
     UnrequestedKey {

@@ -7,6 +7,7 @@ mod exact_tests;
 mod key_switch;
 mod level;
 mod multiply;
+mod pair_squares;
 mod rotation;
 mod sum_of_squares;
 #[cfg(test)]

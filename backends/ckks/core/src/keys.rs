@@ -1,15 +1,18 @@
 //! Secret, public and evaluation keys.
 
 mod evaluation;
+mod pairs;
 mod public;
 mod secret;
 mod switching;
 
 pub use evaluation::{EvaluationKeys, KeyLevels, KeyRequest, SeededEvaluationKeys};
+pub use pairs::PairSquares;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 
 pub(crate) use evaluation::{GaloisKey, SeededGaloisKey};
+pub(crate) use pairs::{PairKeys, SeededPairKeys};
 pub(crate) use public::expand_mask;
 pub(crate) use switching::{SeededSwitchingKey, SwitchingKey, digits};
 

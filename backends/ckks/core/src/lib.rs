@@ -85,11 +85,14 @@ pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use context::Context;
 pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
+pub use encoding::pairs::DecodedPairs;
 pub use error::{Error, Result};
 pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
 };
-pub use keys::{EvaluationKeys, KeyId, KeyLevels, KeyRequest, PublicKey, SecretKey, SeededEvaluationKeys};
+pub use keys::{
+    EvaluationKeys, KeyId, KeyLevels, KeyRequest, PairSquares, PublicKey, SecretKey, SeededEvaluationKeys,
+};
 pub use linear::chain_outline::ChainOutline;
 pub use linear::outline::TransformOutline;
 pub use linear::streamed_transform::{StreamedTransform, Subrings};

@@ -4,7 +4,8 @@
 //! numbers are little-endian. A limb is its residues in NTT order, each in as many bits as its prime has, packed
 //! without gaps from the low bits up. Uniform polynomials are sent as the seed of
 //! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys. A switching key says how many
-//! data primes it is over; after them come the special primes.
+//! data primes it is over; after them come the special primes. Evaluation keys say in the bits of a byte whether a key for products
+//! comes first ([`PRODUCTS`]) and keys for sums of squares of pairs last ([`PAIRS`]).
 //!
 //! Decoding checks lengths before it allocates, every residue against its prime, and that nothing is left over.
 
@@ -16,7 +17,9 @@ mod tests;
 use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::keys::{KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededSwitchingKey, expand_mask};
+use crate::keys::{
+    KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededPairKeys, SeededSwitchingKey, expand_mask,
+};
 use crate::parameters::{ParameterId, Parameters};
 use limbs::{write_limbs, write_rows};
 use reader::Reader;
@@ -24,6 +27,12 @@ use veilbench_ring::GaloisElement;
 
 const MAGIC: &[u8; 4] = b"VBCK";
 const VERSION: u8 = 3;
+
+/// There is a key for products.
+const PRODUCTS: u8 = 1;
+
+/// There are keys for sums of squares of pairs.
+const PAIRS: u8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -199,7 +208,8 @@ impl SeededEvaluationKeys {
         context.check_parameters(self.parameters)?;
         let mut bytes = header(Kind::EvaluationKeys, self.parameters);
         bytes.extend(self.key.0);
-        bytes.push(u8::from(self.relinearisation.is_some()));
+        let kind = |there: bool, bit: u8| if there { bit } else { 0 };
+        bytes.push(kind(self.relinearisation.is_some(), PRODUCTS) | kind(self.pairs.is_some(), PAIRS));
         bytes.extend((self.galois.len() as u32).to_le_bytes());
         let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
             bytes.extend(key.seed);
@@ -216,6 +226,10 @@ impl SeededEvaluationKeys {
             bytes.extend(element.0.to_le_bytes());
             write(&mut bytes, switching);
         }
+        if let Some(keys) = &self.pairs {
+            write(&mut bytes, &keys.mixed);
+            write(&mut bytes, &keys.negated_square);
+        }
         Ok(bytes)
     }
 
@@ -227,13 +241,12 @@ impl SeededEvaluationKeys {
         let (mut reader, parameters) = Reader::open(bytes, Kind::EvaluationKeys)?;
         context.check_parameters(parameters)?;
         let key = KeyId(reader.array()?);
-        let [has_relinearisation] = reader.array()?;
-        if has_relinearisation > 1 {
-            return Err(reader.malformed(format!("{has_relinearisation} relinearisation keys")));
+        let [kinds] = reader.array()?;
+        if kinds & !(PRODUCTS | PAIRS) != 0 {
+            return Err(reader.malformed(format!("kinds of keys {kinds:#b}, of which there are two")));
         }
         let count = u32::from_le_bytes(reader.array()?);
-        let relinearisation =
-            if has_relinearisation == 1 { Some(reader.switching_key(context)?) } else { None };
+        let relinearisation = if kinds & PRODUCTS != 0 { Some(reader.switching_key(context)?) } else { None };
         let mut galois: Vec<SeededGaloisKey> = Vec::new();
         for _ in 0..count {
             let element = u32::from_le_bytes(reader.array()?);
@@ -247,7 +260,13 @@ impl SeededEvaluationKeys {
             let switching = reader.switching_key(context)?;
             galois.push(SeededGaloisKey { element: GaloisElement(element), switching });
         }
+        let mut key_of_pairs = || reader.switching_key(context);
+        let pairs = if kinds & PAIRS != 0 {
+            Some(SeededPairKeys { mixed: key_of_pairs()?, negated_square: key_of_pairs()? })
+        } else {
+            None
+        };
         reader.finish()?;
-        Ok(Self { relinearisation, galois, key, parameters })
+        Ok(Self { relinearisation, galois, pairs, key, parameters })
     }
 }

@@ -59,11 +59,12 @@ fn operations_take_no_new_memory() {
         let e = &owner.evaluator;
         let product = e.multiply(&a, &b).unwrap();
         let hoisted = e.hoist(&a).unwrap();
-        let operations: [(&str, &dyn Fn()); 8] = [
+        let operations: [(&str, &dyn Fn()); 9] = [
             ("add", &|| drop(e.add(&a, &b).unwrap())),
             ("multiply by a plaintext", &|| drop(e.multiply_plain(&a, &plaintext).unwrap())),
             ("multiply", &|| drop(e.multiply(&a, &b).unwrap())),
             ("square", &|| drop(e.square(&a).unwrap())),
+            ("square a pair", &|| drop(e.sum_of_pair_squares(&[&a]).unwrap())),
             ("rescale", &|| drop(e.rescale(&product).unwrap())),
             ("rotate", &|| drop(e.rotate(&a, 1).unwrap())),
             ("conjugate", &|| drop(e.conjugate(&a).unwrap())),

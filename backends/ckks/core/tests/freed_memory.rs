@@ -100,7 +100,9 @@ fn freed_memory_holds_neither_the_key_nor_what_the_key_follows_from() {
         let public = PublicKey::generate(&owner.secret, &mut owner.random);
         drop(public.encrypt(&context, &plaintext, &mut owner.random).unwrap());
         drop(owner.secret.encrypt(&plaintext, &mut owner.random).unwrap());
-        drop(SeededEvaluationKeys::generate(&owner.secret, &request(&[1, 2]), &mut owner.random));
+        let pair_squares = Some(PairSquares { level: 1, sums: true });
+        let request = KeyRequest { pair_squares, ..request(&[1, 2]) };
+        drop(SeededEvaluationKeys::generate(&owner.secret, &request, &mut owner.random));
         drop(SecretKey::generate(&context, &mut owner.random));
     });
     println!("{} blocks freed by keys and encryptions", freed.len());

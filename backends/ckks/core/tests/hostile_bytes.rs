@@ -17,7 +17,8 @@ fn objects(context: &Context) -> Vec<(&'static str, Vec<u8>, Decoder)> {
     let ciphertext = seeded.clone().expand(context).unwrap();
     let public = PublicKey::generate(&owner.secret, &mut owner.random);
     let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
-    let wanted = KeyRequest { levels, ..request(&[1, 2]) };
+    let pair_squares = Some(PairSquares { level: 0, sums: true });
+    let wanted = KeyRequest { levels, pair_squares, ..request(&[1, 2]) };
     let keys = SeededEvaluationKeys::generate(&owner.secret, &wanted, &mut owner.random);
     vec![
         ("parameters", context.parameters().to_bytes(), |_, b| Parameters::from_bytes_insecure(b).map(drop)),

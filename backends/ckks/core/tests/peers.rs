@@ -115,6 +115,44 @@ fn keys_are_held_against_what_was_requested() {
 }
 
 #[test]
+fn keys_for_squares_of_pairs_are_there_and_no_others() {
+    let context = context();
+    let mut owner = Owner::new(&context, &request(&[]), 12);
+    let asked = |level: usize, sums: bool| KeyRequest {
+        pair_squares: Some(PairSquares { level, sums }),
+        ..KeyRequest::default()
+    };
+    let mut keys =
+        |request: &KeyRequest| SeededEvaluationKeys::generate(&owner.secret, request, &mut owner.random);
+    let mut bytes = Vec::new();
+    for (made, wanted, missing, unwanted) in [
+        (asked(1, true), asked(1, true), None, None),
+        (asked(1, false), asked(1, false), None, None),
+        (asked(1, false), asked(1, true), Some("none for sums of squares of pairs"), None),
+        (asked(1, true), asked(1, false), None, Some("sums of squares of pairs at level 1")),
+        (asked(0, true), asked(1, true), Some("the key for conjugation serves levels up to 0, not 1"), None),
+        (asked(1, true), asked(0, true), None, Some("conjugation at level 1")),
+        (KeyRequest::default(), asked(1, false), Some("no key for conjugation"), None),
+    ] {
+        let keys = keys(&made);
+        let of = |result: Result<()>| result.err().map(|error| error.to_string());
+        let holds = |found: Option<String>, expected: Option<&str>| match (&found, expected) {
+            (None, None) => true,
+            (Some(found), Some(expected)) => found.contains(expected),
+            _ => false,
+        };
+        assert!(holds(of(keys.check_covers(&context, &wanted)), missing), "{made:?} for {wanted:?}");
+        assert!(holds(of(keys.check_no_more(&context, &wanted)), unwanted), "{made:?} for {wanted:?}");
+        bytes.push(keys.to_bytes(&context).unwrap().len());
+    }
+    assert!(bytes[0] > 2 * bytes[1], "sums take two keys more");
+    let named = KeyRequest { conjugation: true, ..asked(0, true) };
+    let all_levels = keys(&named);
+    all_levels.check_covers(&context, &named).unwrap();
+    assert!(all_levels.check_no_more(&context, &asked(0, true)).is_err(), "a conjugation of every level");
+}
+
+#[test]
 fn coefficients_are_what_slots_are_made_of_and_wrap_at_the_period() {
     let context = context();
     let slots = context.parameters().slots();

@@ -24,6 +24,9 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
         ..request(&[1, -3])
     };
     let low = SeededEvaluationKeys::generate(&owner.secret, &low, &mut owner.random);
+    let pair_squares = Some(PairSquares { level: 1, sums: true });
+    let pairs = KeyRequest { relinearisation: true, pair_squares, ..KeyRequest::default() };
+    let pairs = SeededEvaluationKeys::generate(&owner.secret, &pairs, &mut owner.random);
     let fresh = seeded.clone().expand(context).unwrap();
     let e = &owner.evaluator;
     let computed = e.rescale(&e.multiply(&fresh, &encrypted).unwrap()).unwrap();
@@ -36,6 +39,7 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
         keys.to_bytes(context).unwrap(),
         computed.to_bytes(context).unwrap(),
         low.to_bytes(context).unwrap(),
+        pairs.to_bytes(context).unwrap(),
     ]
 }
 
@@ -61,6 +65,7 @@ fn the_bytes_of_every_object_are_the_frozen_ones() {
         (13755, "4b88e4e735847d1c"),
         (1487, "732352fd3112e6c9"),
         (11523, "fa6216fb9d0aee4f"),
+        (8011, "17a7c7ec38e9dfd2"),
     ];
     assert_eq!(answers, expected.map(|(length, digest)| (length, digest.to_string())));
 }

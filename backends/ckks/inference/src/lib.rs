@@ -19,6 +19,7 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
 use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
+use planning::pairs::SLOTS;
 use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
@@ -106,7 +107,7 @@ impl Backend for Ckks {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[LAYOUT, PRECISION]
+        &[LAYOUT, PRECISION, SLOTS]
     }
 
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
@@ -192,9 +193,9 @@ fn join_model_owner(
     let (public, evaluator) =
         roles::keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| match &program {
             Some(program) => roles::keys::check_program(keys, context, program, scheme.depth()),
-            None => roles::keys::check_circuit(keys, context, &circuit),
+            None => roles::keys::check_circuit(keys, context, &circuit, scheme.pairs.is_some()),
         })?;
-    let slots = scheme.slots();
+    let images_at_once = scheme.images();
     let server = match program {
         Some(program) => {
             let encode = || roles::latency::Server::new(evaluator, public, scheme, program, recorder.clone());
@@ -214,7 +215,7 @@ fn join_model_owner(
             })
         }
     };
-    Ok(Box::new(ModelOwner { client, server, slots, images: 0 }))
+    Ok(Box::new(ModelOwner { client, server, images_at_once, images: 0 }))
 }
 
 /// The evaluation keys a plan asks for.
@@ -311,7 +312,7 @@ impl Party for DataOwner {
 
 enum Server {
     /// With the images that are computed together.
-    Deep(deep::roles::Server, usize),
+    Deep(deep::roles::Server),
     Latency(roles::latency::Server),
     Throughput(roles::throughput::Server),
 }
@@ -319,7 +320,8 @@ enum Server {
 struct ModelOwner {
     client: Link,
     server: Server,
-    slots: usize,
+    /// Of one ciphertext, if more than one image is in it.
+    images_at_once: usize,
     images: usize,
 }
 
@@ -331,8 +333,8 @@ impl Party for ModelOwner {
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         match &self.server {
-            Server::Deep(server, together) => {
-                for _ in 0..self.images.div_ceil(*together) {
+            Server::Deep(server) => {
+                for _ in 0..self.images.div_ceil(self.images_at_once) {
                     server.answer(&mut self.client)?;
                 }
             }
@@ -342,7 +344,7 @@ impl Party for ModelOwner {
                 }
             }
             Server::Throughput(server) => {
-                for _ in 0..self.images.div_ceil(self.slots) {
+                for _ in 0..self.images.div_ceil(self.images_at_once) {
                     server.answer(&mut self.client)?;
                 }
             }

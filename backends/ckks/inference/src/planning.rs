@@ -3,6 +3,7 @@
 pub(crate) mod calibration;
 pub(crate) mod cost;
 pub(crate) mod packing;
+pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod precision;
 pub(crate) mod prediction;

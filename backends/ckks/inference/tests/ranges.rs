@@ -116,7 +116,13 @@ const TOLERANCE: f64 = 1.0 / 128.0;
 fn outcome(backend: &dyn Backend, network: &Network, layout: Option<&str>, images: &Tensor) -> Outcome {
     let mut session = LocalSession::new(backend, network, images.images());
     session.timeout = Duration::from_secs(300);
-    session.job.settings.extend(layout.map(|layout| ("layout".to_owned(), layout.to_owned())));
+    let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    session.job.settings.extend(match layout {
+        None => Vec::new(),
+        // Two images in every slot.
+        Some("complex") => vec![setting("layout", "throughput"), setting("slots", "complex")],
+        Some(layout) => vec![setting("layout", layout)],
+    });
     let mut done = session.run(std::slice::from_ref(images)).unwrap();
     let (error, logits) = (done[0].error.take(), done[0].logits.pop());
     let Some(logits) = logits else {
@@ -239,9 +245,9 @@ fn narrowed(name: &str, layer: usize, reach: f32) -> (Network, Vec<f32>) {
     (network, weights)
 }
 
-#[test]
-fn single_images_whose_logits_wrap_are_refused_however_far_they_are_off() {
-    let (mut network, weights) = narrowed("dense-poly", 2, 0.005);
+/// A network of pure squares between two layers without a bias, whose two logits have a calibrated range of so much to either side.
+fn squares(reach: f32) -> Network {
+    let (mut network, weights) = narrowed("dense-poly", 2, reach);
     // Two logits: of those that wrapped, a quarter decode to two numbers within the range.
     let hidden = weights.len() / network.architecture.classes();
     let last = &mut network.architecture.layers[2];
@@ -253,6 +259,38 @@ fn single_images_whose_logits_wrap_are_refused_however_far_they_are_off() {
     network.parameters[1] = Parameters::Polynomial { coefficients: [0.0, 0.0, 0.5].repeat(hidden) };
     network.parameters[2] =
         Parameters::Affine { weights: weights[..2 * hidden].to_vec(), bias: vec![0.0; 2] };
+    network
+}
+
+#[test]
+fn images_out_of_range_are_named_in_either_half_of_a_slot_and_wraps_of_either_are_found() {
+    let network = squares(0.005);
+    let shape = network.architecture.input;
+    let base = test_networks::images(&network, 2 * 4096, 7);
+    let factor_of = |factors: &dyn Fn(usize) -> f32| {
+        let image = |index: usize| base.image(index).iter().map(move |value| value * factors(index));
+        let values = (0..base.images()).flat_map(image).collect();
+        Tensor::new(base.images(), shape, values).unwrap()
+    };
+    let tried = |images: &Tensor| outcome(&Ckks, &network, Some("complex"), images);
+    let calm = factor_of(&|_| 0.02);
+    assert_eq!(beyond(&network, &calm), [0; 0]);
+    assert_eq!(tried(&calm), Outcome::Right);
+    for strong in [vec![7], vec![4096 + 150], vec![7, 4096 + 7], vec![9, 4096 + 150]] {
+        let images = factor_of(&|index| if strong.contains(&index) { 1.9 } else { 0.02 });
+        assert_eq!(beyond(&network, &images), strong);
+        assert_eq!(tried(&images), Outcome::Refused(strong));
+    }
+    // Many in one half alone: the means of that half leave the modulus.
+    for half in [0..4096, 4096..2 * 4096] {
+        let images = factor_of(&|index| if half.contains(&index) { 1.9 } else { 0.02 });
+        assert_eq!(tried(&images), Outcome::Refused(Vec::new()), "{half:?}");
+    }
+}
+
+#[test]
+fn single_images_whose_logits_wrap_are_refused_however_far_they_are_off() {
+    let network = squares(0.005);
     let base = test_networks::images(&network, 8, 7);
     let scaled = |factor: f32| base.data().iter().map(move |value| value * factor);
     let factors = [0.02, 0.6, 0.9, 1.2, 1.5, 1.9];

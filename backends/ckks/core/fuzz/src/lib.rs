@@ -24,7 +24,9 @@ pub fn objects() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let ciphertext = seeded.clone().expand(context)?;
     let public = PublicKey::generate(&secret, &mut random);
     let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
-    let request = KeyRequest { relinearisation: true, conjugation: true, rotations: [1, 2].into(), levels };
+    let pair_squares = Some(PairSquares { level: 1, sums: true });
+    let rotations = [1, 2].into();
+    let request = KeyRequest { relinearisation: true, conjugation: true, rotations, pair_squares, levels };
     let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
     Ok(vec![
         ("parameters", context.parameters().to_bytes()),

@@ -6,7 +6,7 @@ use super::tests::{DEGREE, centred, context, from_residues, negacyclic, product,
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
-use crate::keys::{KeyRequest, SecretKey, SeededEvaluationKeys};
+use crate::keys::{KeyRequest, PairSquares, SecretKey, SeededEvaluationKeys};
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
@@ -32,6 +32,7 @@ static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
                 relinearisation: true,
                 conjugation: true,
                 rotations: (0..DEGREE as i64 / 2).collect(),
+                pair_squares: Some(PairSquares { level: data.len() - 1, sums: true }),
                 ..KeyRequest::default()
             };
             let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
@@ -133,6 +134,17 @@ fn automorphism(element: GaloisElement, values: &[BigInt]) -> Vec<BigInt> {
         if exponent < DEGREE { out[exponent] = value.clone() } else { out[exponent - DEGREE] = -value }
     }
     out
+}
+
+fn conjugate(values: &[BigInt]) -> Vec<BigInt> {
+    automorphism(GaloisElement::conjugation(DEGREE), values)
+}
+
+/// Twice the pair of the squares: `2 z z' + z^2 - z'^2`.
+fn pair_square(z: &[BigInt]) -> Vec<BigInt> {
+    let conjugate = conjugate(z);
+    let difference = each(&negacyclic(z, z), &negacyclic(&conjugate, &conjugate), |a, b| a - b);
+    each(&negacyclic(z, &conjugate), &difference, |norm, difference| norm * 2 + difference)
 }
 
 fn within(actual: &[BigInt], expected: &[BigInt], modulus: &BigInt, bound: &BigInt) -> bool {
@@ -237,14 +249,31 @@ proptest! {
             let turned = automorphism(GaloisElement::rotation(DEGREE, steps), &phase_x);
             prop_assert!(close(&e.rotate(&x, steps).unwrap(), &turned));
             prop_assert!(close(&e.hoist(&x).unwrap().rotate(steps).unwrap(), &turned));
-            let conjugate = automorphism(GaloisElement::conjugation(DEGREE), &phase_x);
-            prop_assert!(close(&e.conjugate(&x).unwrap(), &conjugate));
+            prop_assert!(close(&e.conjugate(&x).unwrap(), &conjugate(&phase_x)));
             if 2.0 * bits as f64 >= f.context.parameters().level_bits(limbs - 1) - 1.0 {
                 prop_assert!(e.multiply(&x, &y).is_err());
                 continue;
             }
             prop_assert!(close(&e.multiply(&x, &y).unwrap(), &negacyclic(&phase_x, &phase_y)));
             prop_assert!(close(&e.square(&x).unwrap(), &negacyclic(&phase_x, &phase_x)));
+            if 2.0 * bits as f64 + 1.0 >= f.context.parameters().level_bits(limbs - 1) - 1.0 {
+                prop_assert!(e.sum_of_pair_squares(&[&x]).is_err() && e.sum_of_pair_squares(&[&x, &y]).is_err());
+                continue;
+            }
+            // The conjugate that the square of one is computed from is off itself.
+            let mirrored = f.phase(&f.parts(&e.conjugate(&x).unwrap()));
+            let difference = each(&phase_x, &mirrored, |a, b| a - b);
+            let squares = [negacyclic(&phase_x, &phase_x), negacyclic(&difference, &difference)];
+            let single = each(&squares[0], &squares[1], |own, less| own * 2 - less);
+            prop_assert!(close(&e.sum_of_pair_squares(&[&x]).unwrap(), &single));
+            let (square_x, square_y) = (pair_square(&phase_x), pair_square(&phase_y));
+            for terms in [&[&x, &y][..], &[&x, &y, &x]] {
+                let times = terms.len() as u64 - 1;
+                let sum = each(&square_x, &square_y, |a, b| a * times + b);
+                let actual = e.sum_of_pair_squares(terms).unwrap();
+                // Digits meet four keys, and are divided once.
+                prop_assert!(within(&f.phase(&f.parts(&actual)), &sum, &modulus, &(&bound * 4)));
+            }
         }
     }
 }

@@ -241,6 +241,18 @@ impl<'a> Extended<'a> {
         parallel::for_each(words, chunks, |(chunk, (first, second))| work(chunk * group, first, second));
     }
 
+    /// Adds another pair.
+    pub(crate) fn add(&mut self, other: &Extended<'_>) {
+        let (ring, limbs) = (self.context.ring(), self.limbs);
+        let other = &other.parts;
+        self.fill(1, |row, first, second| {
+            let m = ring.modulus(ring.extended_index(limbs, row));
+            for (sum, part) in [first, second].into_iter().zip(other) {
+                ring.kernels().add_assign(m, sum, &part[row * ring.degree()..(row + 1) * ring.degree()]);
+            }
+        });
+    }
+
     /// Adds another pair with an automorphism applied to it.
     pub(crate) fn add_permuted(&mut self, other: &Extended<'_>, automorphism: &Automorphism) {
         let (ring, limbs) = (self.context.ring(), self.limbs);

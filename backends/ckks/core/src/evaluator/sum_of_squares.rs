@@ -12,14 +12,7 @@ impl Evaluator {
     /// [`Error::Shape`] if there are no ciphertexts, [`Error::LevelMismatch`] or [`Error::ScaleMismatch`] if they
     /// differ, and as [`Evaluator::multiply`].
     pub fn sum_of_squares(&self, ciphertexts: &[&Ciphertext]) -> Result<Ciphertext> {
-        let Some((first, rest)) = ciphertexts.split_first() else {
-            return Err(Error::Shape { reason: "a sum of no squares".into() });
-        };
-        for ciphertext in ciphertexts {
-            self.check(ciphertext)?;
-            same_level(first.level(), ciphertext.level())?;
-            same_scale(first.scale, ciphertext.scale)?;
-        }
+        let (first, rest) = self.squared(ciphertexts)?;
         let (ring, kernels) = (self.context.ring(), self.context.ring().kernels());
         self.relinearised(first, first.scale * first.scale, |index, mut out| {
             let m = ring.modulus(index);
@@ -37,5 +30,21 @@ impl Evaluator {
                 }
             }
         })
+    }
+
+    /// The first of the terms of a sum of squares, and the rest.
+    pub(super) fn squared<'c>(
+        &self,
+        ciphertexts: &'c [&'c Ciphertext],
+    ) -> Result<(&'c Ciphertext, &'c [&'c Ciphertext])> {
+        let Some((first, rest)) = ciphertexts.split_first() else {
+            return Err(Error::Shape { reason: "a sum of no squares".into() });
+        };
+        for ciphertext in ciphertexts {
+            self.check(ciphertext)?;
+            same_level(first.level(), ciphertext.level())?;
+            same_scale(first.scale, ciphertext.scale)?;
+        }
+        Ok((first, rest))
     }
 }

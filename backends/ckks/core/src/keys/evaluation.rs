@@ -1,6 +1,6 @@
 //! Evaluation keys: which a circuit needs, and up to which level.
 
-use super::{KeyId, SecretKey, SeededSwitchingKey, SwitchingKey};
+use super::{KeyId, PairKeys, PairSquares, SecretKey, SeededPairKeys, SeededSwitchingKey, SwitchingKey};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use veilbench_ring::random::Randomness;
 use veilbench_ring::{Automorphism, GaloisElement, Polynomial};
+
+/// What keys for sums of squares of pairs are for, in errors.
+const PAIR_SUMS: &str = "sums of squares of pairs";
 
 /// Which evaluation keys a circuit needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct KeyRequest {
     pub conjugation: bool,
     /// For these rotations, to the left if positive; modulo the number of slots, and 0 needs no key.
     pub rotations: BTreeSet<i64>,
+    /// For squares of pairs, beside the key for products: the conjugation at their level, and what sums of them take.
+    pub pair_squares: Option<PairSquares>,
     /// The highest level at which some of the keys are used. Those not named serve every level. Rotations by steps that are equal
     /// modulo the number of slots share one key, and the highest level named for any of them is its level.
     pub levels: KeyLevels,
@@ -29,10 +34,24 @@ impl KeyRequest {
         let mut elements: BTreeSet<GaloisElement> =
             self.rotations.iter().map(|&steps| GaloisElement::rotation(degree, steps)).collect();
         elements.remove(&GaloisElement::rotation(degree, 0));
-        if self.conjugation {
+        if self.conjugation || self.pair_squares.is_some() {
             elements.insert(GaloisElement::conjugation(degree));
         }
         elements
+    }
+
+    /// The level of every automorphism that has one.
+    fn element_levels(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
+        let mut levels = self.levels.of_elements(degree);
+        if let (false, Some(pairs)) = (self.conjugation, self.pair_squares) {
+            levels.insert(GaloisElement::conjugation(degree), pairs.level);
+        }
+        levels
+    }
+
+    /// The highest level of sums of squares of pairs.
+    fn pair_sums(&self) -> Option<usize> {
+        self.pair_squares.filter(|pairs| pairs.sums).map(|pairs| pairs.level)
     }
 
     /// What an automorphism is for.
@@ -62,7 +81,7 @@ impl KeyLevels {
         level.unwrap_or(highest).min(highest) + 1
     }
 
-    /// The level of every automorphism that has one.
+    /// The level of every rotation that has one.
     fn of_elements(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
         let mut levels = BTreeMap::new();
         for (&steps, &level) in &self.rotations {
@@ -81,6 +100,7 @@ impl KeyLevels {
 pub struct SeededEvaluationKeys {
     pub(crate) relinearisation: Option<SeededSwitchingKey>,
     pub(crate) galois: Vec<SeededGaloisKey>,
+    pub(crate) pairs: Option<SeededPairKeys>,
     pub(crate) key: KeyId,
     pub(crate) parameters: ParameterId,
 }
@@ -95,6 +115,7 @@ pub(crate) struct SeededGaloisKey {
 pub struct EvaluationKeys {
     relinearisation: Option<SwitchingKey>,
     galois: BTreeMap<GaloisElement, GaloisKey>,
+    pairs: Option<PairKeys>,
     key: KeyId,
     parameters: ParameterId,
 }
@@ -115,6 +136,7 @@ impl fmt::Debug for SeededEvaluationKeys {
             .field("key", &self.key)
             .field("relinearisation", &self.relinearisation.is_some())
             .field("automorphisms", &self.galois.len())
+            .field("pairs", &self.pairs.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -125,6 +147,7 @@ impl fmt::Debug for EvaluationKeys {
             .field("key", &self.key)
             .field("relinearisation", &self.relinearisation.is_some())
             .field("automorphisms", &self.galois.len())
+            .field("pairs", &self.pairs.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -150,7 +173,7 @@ impl SeededEvaluationKeys {
             key
         });
         let degree = ring.degree();
-        let levels = request.levels.of_elements(degree);
+        let levels = request.element_levels(degree);
         let galois = request
             .elements(degree)
             .into_iter()
@@ -170,8 +193,10 @@ impl SeededEvaluationKeys {
                 SeededGaloisKey { element, switching }
             })
             .collect();
+        let pairs =
+            request.pair_sums().map(|level| SeededPairKeys::generate(secret, limbs(Some(level)), random));
         random.erase_past();
-        Self { relinearisation, galois, key: secret.id(), parameters: context.parameters().id() }
+        Self { relinearisation, galois, pairs, key: secret.id(), parameters: context.parameters().id() }
     }
 
     /// The secret key these belong to.
@@ -182,7 +207,7 @@ impl SeededEvaluationKeys {
     /// Whether every key of a request is there, for its level.
     ///
     /// # Errors
-    /// [`Error::NoRelinearisationKey`], [`Error::NoGaloisKey`] and [`Error::KeyLevel`], naming the first that is not;
+    /// [`Error::NoRelinearisationKey`], [`Error::NoGaloisKey`], [`Error::NoPairKeys`] and [`Error::KeyLevel`], naming the first that is not;
     /// [`Error::ForeignParameters`].
     pub fn check_covers(&self, context: &Context, request: &KeyRequest) -> Result<()> {
         context.check_parameters(self.parameters)?;
@@ -196,12 +221,17 @@ impl SeededEvaluationKeys {
             let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;
             serves(key, request.levels.relinearisation, "products".into())?;
         }
-        let levels = request.levels.of_elements(degree);
+        let levels = request.element_levels(degree);
         for element in request.elements(degree) {
             let automorphism = request.name(degree, element);
             match self.galois.iter().find(|key| key.element == element) {
                 None => return Err(Error::NoGaloisKey { automorphism }),
                 Some(key) => serves(&key.switching, levels.get(&element).copied(), automorphism)?,
+            }
+        }
+        if let Some(level) = request.pair_sums() {
+            for key in self.pairs.as_ref().ok_or(Error::NoPairKeys)?.each() {
+                serves(key, Some(level), PAIR_SUMS.into())?;
             }
         }
         Ok(())
@@ -223,11 +253,16 @@ impl SeededEvaluationKeys {
         {
             return unrequested(format!("products at level {}", key.limbs - 1));
         }
-        let (elements, levels) = (request.elements(degree), request.levels.of_elements(degree));
+        let (elements, levels) = (request.elements(degree), request.element_levels(degree));
         for SeededGaloisKey { element, switching } in &self.galois {
             if !(elements.contains(element) && within(switching, levels.get(element).copied())) {
                 let name = request.name(degree, *element);
                 return unrequested(format!("{name} at level {}", switching.limbs - 1));
+            }
+        }
+        for key in self.pairs.iter().flat_map(SeededPairKeys::each) {
+            if !request.pair_sums().is_some_and(|level| within(key, Some(level))) {
+                return unrequested(format!("{PAIR_SUMS} at level {}", key.limbs - 1));
             }
         }
         Ok(())
@@ -250,6 +285,7 @@ impl SeededEvaluationKeys {
         Ok(EvaluationKeys {
             galois: galois.collect(),
             relinearisation: self.relinearisation.map(|key| key.expand(context)),
+            pairs: self.pairs.map(|keys| keys.expand(context)),
             key: self.key,
             parameters: self.parameters,
         })
@@ -268,6 +304,7 @@ impl EvaluationKeys {
         self.key.check(other.key)?;
         self.relinearisation = other.relinearisation.or(self.relinearisation.take());
         self.galois.extend(other.galois);
+        self.pairs = other.pairs.or(self.pairs.take());
         Ok(())
     }
 
@@ -295,6 +332,13 @@ impl EvaluationKeys {
     /// The key for conjugation at a level.
     pub(crate) fn conjugation(&self, degree: usize, level: usize) -> Result<&GaloisKey> {
         self.galois_key(GaloisElement::conjugation(degree), level, || "conjugation".into())
+    }
+
+    /// The keys for sums of squares of pairs at a level.
+    pub(crate) fn pairs(&self, level: usize) -> Result<&PairKeys> {
+        let keys = self.pairs.as_ref().ok_or(Error::NoPairKeys)?;
+        keys.each().into_iter().try_for_each(|key| key.check_level(level, || PAIR_SUMS.into()))?;
+        Ok(keys)
     }
 
     fn galois_key(

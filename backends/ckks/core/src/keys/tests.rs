@@ -5,7 +5,7 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::keys::switching::expand_row;
-use crate::keys::{KeyRequest, SeededEvaluationKeys};
+use crate::keys::{KeyRequest, PairSquares, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
 use veilbench_ring::random::Randomness;
 use veilbench_ring::sampling::ERROR_DEVIATION;
@@ -275,14 +275,16 @@ fn all_keys_of_a_session_have_seeds_of_their_own() {
         relinearisation: true,
         conjugation: true,
         rotations: [1, 2, -5].into(),
+        pair_squares: Some(PairSquares { level: 1, sums: true }),
         ..KeyRequest::default()
     };
     let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
     let mut seeds: Vec<_> = keys.galois.iter().map(|key| key.switching.seed).collect();
     seeds.extend(keys.relinearisation.iter().map(|key| key.seed));
+    seeds.extend(keys.pairs.iter().flat_map(|keys| keys.each()).map(|key| key.seed));
     seeds.push(PublicKey::generate(&secret, &mut random).seed);
     seeds.push(secret.encrypt(&message(&context), &mut random).unwrap().seed);
-    assert_eq!(seeds.len(), 7);
+    assert_eq!(seeds.len(), 9);
     assert!(seeds.iter().enumerate().all(|(at, seed)| !seeds[..at].contains(seed)));
 }
 
@@ -329,6 +331,7 @@ fn what_depends_on_a_secret_is_wiped_before_its_memory_is_used_again() {
     for request in [
         KeyRequest { relinearisation: true, ..KeyRequest::default() },
         KeyRequest { rotations: [3].into(), ..KeyRequest::default() },
+        KeyRequest { pair_squares: Some(PairSquares { level: 1, sums: true }), ..KeyRequest::default() },
     ] {
         assert_wiped(|_, secret, random| SeededEvaluationKeys::generate(secret, &request, random));
     }

@@ -8,5 +8,6 @@ mod chebyshev;
 mod exhaustive;
 mod linear_algebra;
 mod many_ciphertexts;
+mod pairs;
 mod paths;
 mod single;

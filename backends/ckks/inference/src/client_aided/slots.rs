@@ -38,6 +38,7 @@ pub(super) fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Res
         lower_input_bits: 0,
         logits: largest * (rounds.len() as f64).sqrt(),
         error: LOGIT_ERROR,
+        pairs: None,
     };
     let scheme = Scheme::choose(&demand)?;
     let passes = job.batch.div_ceil(scheme.slots());

@@ -97,8 +97,8 @@ pub(crate) fn join_model_owner(
         Evaluator::new(context, Arc::new(keys)).map_err(Error::engine("reading the evaluation keys"))?;
     let encode = || Server::new(evaluator, public, scheme.clone(), &program, &network, recorder.clone());
     let server = recorder.span("encode weights", encode)?;
-    let slots = scheme.slots();
-    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server, plan.images), slots, images: 0 }))
+    let images_at_once = plan.images;
+    Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), images_at_once, images: 0 }))
 }
 
 /// How far noise takes the logits of images at hand, if a plan is that of a deep circuit.

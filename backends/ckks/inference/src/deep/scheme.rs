@@ -74,6 +74,7 @@ fn scheme(
         digits,
         map_scale_bits: bits + GAIN,
         input_scale_bits: (bits + 2 * GAIN).checked_add_signed(-lower_input_bits)?,
+        pairs: None,
     };
     scheme.parameters().ok().map(|_| scheme)
 }

@@ -84,13 +84,19 @@ impl<'a> Cost<'a> {
         self.transforms(2 * (level + 1))
     }
 
-    /// A sum of this many squares, rescaled.
+    /// A sum of this many squares, rescaled. Of pairs, one is conjugated first, and the sum of several is cut into digits as three
+    /// polynomials that meet four keys.
     fn squares(&self, level: usize, terms: usize, key_product: f64) -> f64 {
-        self.decompose(level)
-            + self.inner(level, key_product)
-            + self.divide(level)
+        let [cuts, products, divisions, parts] = match self.scheme.pairs {
+            None => [1.0, 1.0, 1.0, 3.0],
+            Some(_) if terms == 1 => [2.0, 2.0, 2.0, 6.0],
+            Some(_) => [3.0, 4.0, 1.0, 8.0],
+        };
+        cuts * self.decompose(level)
+            + products * self.inner(level, key_product)
+            + divisions * self.divide(level)
             + self.rescale(level)
-            + (3 * terms * (level + 1)) as f64 * self.degree * self.rates.square_term
+            + parts * (terms * (level + 1)) as f64 * self.degree * self.rates.square_term
     }
 
     /// Reading a fresh ciphertext.

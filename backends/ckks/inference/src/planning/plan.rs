@@ -12,6 +12,7 @@ use crate::deep;
 use crate::deep::roles::Keys;
 use crate::deep::series::is_smooth;
 use crate::planning::cost::{Cost, Work};
+use crate::planning::pairs::{self, Pairs};
 use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
 use crate::planning::remembered::{Known, remembered};
@@ -48,7 +49,7 @@ const LOGIT_SHARE: f64 = 1.0 / 256.0;
 /// What stands before evaluation keys as sent.
 pub(crate) const KEYS_HEADER_BYTES: usize = 43;
 
-/// The name of a rotation before its key.
+/// The name of a rotation or conjugation before its key.
 pub(crate) const ELEMENT_BYTES: usize = 4;
 
 /// How much longer an image may take if that saves keys.
@@ -75,7 +76,7 @@ const IMAGE_COPIES: usize = 2;
 pub(crate) enum Layout {
     /// One image across the slots of few ciphertexts.
     Latency,
-    /// Slot `i` of every ciphertext is image `i`.
+    /// Slot `i` of every ciphertext is image `i`, or holds two images.
     Throughput,
     /// One image, or a few of a batch, in one ciphertext, for networks that join branches or are deep: [`crate::deep`].
     Deep,
@@ -149,7 +150,7 @@ impl PassPlan {
 
 impl CkksPlan {
     pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        match plans(architecture) {
+        match plans(architecture, pairs::are_asked_for(job)?) {
             Ok(plans) => Self::choose(plans, job, total_memory_bytes()),
             Err(refused) => Self::deep(architecture, job, refused),
         }
@@ -197,7 +198,7 @@ impl CkksPlan {
     /// The fastest plan of the wanted layout, or of either, on a machine with so much memory.
     fn choose(plans: Plans, job: &Job, memory: usize) -> Result<Self, Unsupported> {
         let Plans { latency, throughput } = plans;
-        let passes = job.batch.div_ceil(throughput.plan.scheme.slots());
+        let passes = job.batch.div_ceil(throughput.plan.scheme.images());
         let throughput = throughput.repeated(passes, job);
         let latency = latency.map(|latency| latency.repeated(job.batch, job));
         let needed = |plan: &CkksPlan| plan.predicted.session_peak_rss_bytes;
@@ -224,10 +225,12 @@ impl CkksPlan {
         architecture: &Architecture,
         circuit: &Circuit,
         here: &Rates,
+        pairs: bool,
     ) -> Result<PassPlan, Unsupported> {
-        let scheme = Scheme::choose(&Self::demand(circuit, 1, false))?;
+        let demand = Demand { pairs: pairs.then(|| Pairs::of(circuit)), ..Self::demand(circuit, 1, false) };
+        let scheme = Scheme::choose(&demand)?;
         let (max_logit_error, deviation) =
-            (scheme.logit_error(&Self::demand(circuit, 1, false)), circuit.logit_deviation(&scheme, false));
+            (scheme.logit_error(&demand), circuit.logit_deviation(&scheme, false));
         let circuit = &circuit.clone().guarded(&Guard::structure(circuit.logits()));
         let schedule = Schedule::new(circuit);
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
@@ -398,6 +401,7 @@ impl CkksPlan {
             lower_input_bits: lower_input_bits(circuit.input_magnitude),
             logits: circuit.logit_unit(),
             error: LOGIT_ERROR.min(LOGIT_SHARE * circuit.logit_unit()),
+            pairs: None,
         }
     }
 
@@ -450,13 +454,13 @@ fn is_one(images: &usize) -> bool {
     *images == 1
 }
 
-/// The plans for a chain.
-fn plans(architecture: &Architecture) -> Result<Plans, Unsupported> {
+/// The plans for a chain, with two images in every slot if slots hold images and `pairs` is set.
+fn plans(architecture: &Architecture, pairs: bool) -> Result<Plans, Unsupported> {
     static KNOWN: Known<Plans> = OnceLock::new();
-    remembered(&KNOWN, &(architecture, rates::are_adopted()), || {
+    remembered(&KNOWN, &(architecture, pairs, rates::are_adopted()), || {
         let circuit = Circuit::new(architecture, None)?;
         Ok(Plans {
-            throughput: CkksPlan::throughput(architecture, &circuit, rates::here())?,
+            throughput: CkksPlan::throughput(architecture, &circuit, rates::here(), pairs)?,
             latency: CkksPlan::latency_pass(&circuit, rates::here()),
         })
     })
@@ -475,7 +479,7 @@ fn deep_pass(architecture: &Architecture, images: usize, bits: u32) -> Result<Pa
 /// Bytes of the evaluation keys as sent.
 pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
     let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
-    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * rotations.len()
+    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.len() + scheme.conjugations())
 }
 
 /// Bytes of the evaluation keys in memory.

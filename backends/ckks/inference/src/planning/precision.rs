@@ -36,12 +36,13 @@ pub(crate) struct Inputs {
 /// weights are rounded as whole vectors and values rotate.
 pub(crate) fn logit_deviation(scheme: &Scheme, stages: &[Inputs], vectors: bool, magnitude: f64) -> f64 {
     let to_slot = (scheme.degree as f64 / 2.0).sqrt();
-    let rounding = rounding(scheme.degree);
+    let rounding = scheme.noise_factor() * rounding(scheme.degree);
     let unit = |bits: u32| f64::from(bits).exp2();
     let result = rounding / unit(scheme.map_scale_bits);
     let weight = (1.0f64 / 12.0).sqrt() * if vectors { to_slot } else { 1.0 };
     let switching = if vectors { 2.0 * rounding } else { 0.0 };
-    let noise = rounding.hypot(ERROR_DEVIATION * to_slot).hypot(switching);
+    let fresh = scheme.noise_factor() * ERROR_DEVIATION * to_slot;
+    let noise = rounding.hypot(fresh).hypot(switching);
     let stage = |inputs: &Inputs| {
         let scale_bits = if inputs.fresh { scheme.input_scale_bits } else { scheme.square_scale_bits() };
         let typical = TYPICAL * inputs.magnitude;

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
-    Ciphertext, Context, KeyLevels, KeyRequest, ParameterRequest, Parameters, max_modulus_bits,
+    Ciphertext, Context, KeyLevels, KeyRequest, PairSquares, ParameterRequest, Parameters, max_modulus_bits,
 };
 
+use crate::planning::pairs::Pairs;
 use crate::planning::precision::{ERROR_DEVIATION, rounding};
 use veilbench_api::{Error, Unsupported};
 
@@ -44,6 +45,9 @@ pub(crate) struct Scheme {
     pub(crate) map_scale_bits: u32,
     /// Scale of fresh ciphertexts.
     pub(crate) input_scale_bits: u32,
+    /// Set if every slot holds two images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs: Option<Pairs>,
 }
 
 /// What a circuit asks of a scheme.
@@ -66,6 +70,8 @@ pub(crate) struct Demand {
     pub(crate) logits: f64,
     /// Largest error of a logit.
     pub(crate) error: f64,
+    /// Set if every slot holds two images.
+    pub(crate) pairs: Option<Pairs>,
 }
 
 /// As for pixels from 0 to 64; larger ones have as much less precision.
@@ -126,9 +132,14 @@ impl Scheme {
         self.data_prime_bits.last().copied().unwrap_or(0)
     }
 
-    /// Scale of a square: that of maps, squared, over a prime a bit shorter than those of maps.
+    /// Scale of a square: that of maps, squared, over a prime a bit shorter than those of maps. Of pairs it is doubled.
     pub(crate) fn square_scale_bits(&self) -> u32 {
-        2 * self.map_scale_bits + 1 - self.map_prime_bits()
+        2 * self.map_scale_bits + 1 + u32::from(self.pairs.is_some()) - self.map_prime_bits()
+    }
+
+    /// By how much the noise of an image exceeds that of a part of its slot: of pairs it is the sum or difference of two.
+    pub(crate) fn noise_factor(&self) -> f64 {
+        if self.pairs.is_some() { std::f64::consts::SQRT_2 } else { 1.0 }
     }
 
     /// Bits of weights after the point, as encoded to meet values of such a scale.
@@ -161,6 +172,7 @@ impl Scheme {
             digits,
             map_scale_bits,
             input_scale_bits: (step + 2 * gain).checked_add_signed(-demand.lower_input_bits)?,
+            pairs: demand.pairs,
         };
         scheme.parameters().ok().map(|_| scheme)
     }
@@ -185,6 +197,11 @@ impl Scheme {
 
     pub(crate) fn slots(&self) -> usize {
         self.degree / 2
+    }
+
+    /// Images that a ciphertext holds where slots are images.
+    pub(crate) fn images(&self) -> usize {
+        self.slots() * if self.pairs.is_some() { 2 } else { 1 }
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -240,8 +257,8 @@ impl Scheme {
     /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
     /// rounding its weights, and of the input.
     fn map_error(&self, demand: &Demand) -> f64 {
-        let to_slot = (self.degree as f64 / 2.0).sqrt();
-        let rounding = rounding(self.degree);
+        let to_slot = self.noise_factor() * (self.degree as f64 / 2.0).sqrt();
+        let rounding = self.noise_factor() * rounding(self.degree);
         let scale_bits = self.square_scale_bits();
         let weight_bits = self.weight_bits(scale_bits);
         let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
@@ -292,8 +309,19 @@ impl Scheme {
                 rotations: rotations.clone(),
                 ..KeyLevels::default()
             },
+            pair_squares: self.pair_squares(),
             ..KeyRequest::default()
         }
+    }
+
+    fn pair_squares(&self) -> Option<PairSquares> {
+        let pairs = self.pairs.filter(|_| self.depth() > 1)?;
+        Some(PairSquares { level: self.square_level(), sums: pairs == Pairs::SumsOfSquares })
+    }
+
+    /// How many keys for conjugations there are.
+    pub(crate) fn conjugations(&self) -> usize {
+        usize::from(self.pair_squares().is_some())
     }
 
     /// The levels of all keys that [`Scheme::key_request`] asks for.
@@ -301,7 +329,9 @@ impl Scheme {
         &'a self,
         rotations: &'a BTreeMap<i64, usize>,
     ) -> impl Iterator<Item = usize> + 'a {
-        rotations.values().copied().chain((self.depth() > 1).then(|| self.square_level()))
+        let of_pairs = self.pair_squares().map_or(0, |pairs| if pairs.sums { 3 } else { 1 });
+        let of_squares = if self.depth() > 1 { 1 + of_pairs } else { 0 };
+        rotations.values().copied().chain(std::iter::repeat_n(self.square_level(), of_squares))
     }
 
     /// The highest level at which anything is squared: below the first map.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use veilbench_ckks::{Context, Evaluator, KeyLevels, KeyRequest, PublicKey, SeededEvaluationKeys};
+use veilbench_ckks::{
+    Context, Evaluator, KeyLevels, KeyRequest, PairSquares, PublicKey, SeededEvaluationKeys,
+};
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
@@ -70,7 +72,7 @@ pub(crate) fn check_program(
     Ok(())
 }
 
-/// The key of every square of a circuit, at its level.
+/// The key of every square of a circuit, at its level, and those that squares of pairs take if slots hold `pairs`.
 ///
 /// # Errors
 /// As [`check_program`].
@@ -78,10 +80,14 @@ pub(crate) fn check_circuit(
     keys: &SeededEvaluationKeys,
     context: &Context,
     circuit: &Circuit,
+    pairs: bool,
 ) -> Result<(), Error> {
     for (index, stage) in circuit.stages.iter().enumerate() {
         if let Some(activation) = &stage.activation {
-            check(keys, context, &activation.name, &products(circuit.depth().saturating_sub(2 * index + 1)))?;
+            let level = circuit.depth().saturating_sub(2 * index + 1);
+            let pair_squares = pairs.then_some(PairSquares { level, sums: activation.terms > 1 });
+            let request = KeyRequest { pair_squares, ..products(level) };
+            check(keys, context, &activation.name, &request)?;
         }
     }
     Ok(())

@@ -1,8 +1,11 @@
-//! Slot `i` is image `i`: one ciphertext for every value, weights are numbers, nothing rotates. What is computed
-//! streams, so that memory stays bounded.
+//! Slot `i` is image `i`, or a pair of images: one ciphertext for every value, weights are numbers, nothing rotates. What is
+//! computed streams, so that memory stays bounded.
 
 use rayon::prelude::*;
-use veilbench_ckks::{Ciphertext, Context, Evaluator, PublicKey, Randomness, SecretKey, SeededCiphertext};
+use veilbench_ckks::{
+    Ciphertext, Context, DecodedPairs, Evaluator, Plaintext, PublicKey, Randomness, SecretKey,
+    SeededCiphertext,
+};
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
 
@@ -27,17 +30,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sends the images, slots full at a time, and returns their logits, image after image.
+    /// Sends the images, as many at a time as ciphertexts hold, and returns their logits, image after image.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] if any logit cannot be what it was decoded to, or is beyond the limit.
     pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
         let answer_bytes = (self.classes + 1) * self.scheme.wire_bytes(0, false);
         let mut findings = Findings::default();
-        let slots = self.scheme.slots();
+        let at_once = self.scheme.images();
         let mut logits = Vec::with_capacity(images.images() * self.classes);
-        for first in (0..images.images()).step_by(slots) {
-            let batch = images.slice(first, slots.min(images.images() - first));
+        for first in (0..images.images()).step_by(at_once) {
+            let batch = images.slice(first, at_once.min(images.images() - first));
             for inputs in self.schedule.messages() {
                 let message = self.recorder.span("encrypt", || self.encrypt(&batch, inputs))?;
                 self.recorder.span("send", || server.send(&message))?;
@@ -64,18 +67,24 @@ impl Client {
     fn encrypt(&self, batch: &Tensor, inputs: &[u32]) -> Result<Vec<u8>, Error> {
         let context = self.secret.context();
         let one = |&input: &u32| {
-            // Slots that are left repeat the images: zeros may be far from any image the network was calibrated for.
-            let image = |slot: usize| f64::from(batch.image(slot % batch.images())[input as usize]);
-            let values = Zeroizing::new((0..self.scheme.slots()).map(image).collect::<Vec<f64>>());
-            encrypt(&self.secret, &values, self.scheme.input_scale(), self.scheme.depth())?
-                .to_bytes(context)
-                .map_err(Error::engine("writing a ciphertext"))
+            // Places that are left repeat the images: zeros may be far from any image the network was calibrated for.
+            let image = |place: usize| f64::from(batch.image(place % batch.images())[input as usize]);
+            let values = Zeroizing::new((0..self.scheme.images()).map(image).collect::<Vec<f64>>());
+            encrypt_images(
+                &self.secret,
+                &self.scheme,
+                &values,
+                self.scheme.input_scale(),
+                self.scheme.depth(),
+            )?
+            .to_bytes(context)
+            .map_err(Error::engine("writing a ciphertext"))
         };
         let parts = inputs.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
         Ok(parts.concat())
     }
 
-    /// The slots of every logit, in units; `None` if they are not what the guard was computed from.
+    /// Every logit of all images at once, in units; `None` if they are not what the guard was computed from.
     fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<Vec<f64>>>, Error> {
         let decoded = split(answer, self.classes + 1)?
             .into_par_iter()
@@ -90,6 +99,22 @@ impl Client {
     }
 }
 
+/// Encodes a value of as many images as a ciphertext holds and encrypts them with fresh randomness: of pairs, the first numbers of all
+/// slots come first.
+fn encrypt_images(
+    secret: &SecretKey,
+    scheme: &Scheme,
+    values: &[f64],
+    scale: f64,
+    level: usize,
+) -> Result<SeededCiphertext, Error> {
+    if scheme.pairs.is_none() {
+        return encrypt(secret, values, scale, level);
+    }
+    let (first, second) = values.split_at(scheme.slots().min(values.len()));
+    encrypt_encoded(secret, secret.context().encode_pairs(first, second, scale, level))
+}
+
 /// Encodes and encrypts with fresh randomness.
 pub(crate) fn encrypt(
     secret: &SecretKey,
@@ -97,14 +122,21 @@ pub(crate) fn encrypt(
     scale: f64,
     level: usize,
 ) -> Result<SeededCiphertext, Error> {
+    encrypt_encoded(secret, secret.context().encode(values, scale, level))
+}
+
+fn encrypt_encoded(
+    secret: &SecretKey,
+    plaintext: veilbench_ckks::Result<Plaintext>,
+) -> Result<SeededCiphertext, Error> {
     let mut random = Randomness::from_system().map_err(Error::engine("drawing randomness"))?;
-    let plaintext =
-        secret.context().encode(values, scale, level).map_err(Error::engine("encoding images"))?;
+    let plaintext = plaintext.map_err(Error::engine("encoding images"))?;
     secret.encrypt(&plaintext, &mut random).map_err(Error::engine("encrypting images"))
 }
 
 /// A decrypted result, in units.
 pub(crate) struct Decoded {
+    /// The value of every slot; of pairs, first those of all first numbers.
     pub(crate) slots: Vec<f64>,
     /// What the slots are made of, each within half of the [period](Scheme::period).
     pub(crate) coefficients: Zeroizing<Vec<f64>>,
@@ -116,8 +148,13 @@ pub(crate) fn decrypt(secret: &SecretKey, scheme: &Scheme, bytes: &[u8]) -> Resu
     let ciphertext = Ciphertext::from_bytes(context, bytes).map_err(Error::engine(reading))?;
     scheme.check_answer(&ciphertext)?;
     let plaintext = secret.decrypt(&ciphertext).map_err(Error::engine(reading))?;
-    let (slots, coefficients) =
-        context.decode_with_coefficients(&plaintext).map_err(Error::engine(reading))?;
+    let decoded = match scheme.pairs {
+        None => context.decode_with_coefficients(&plaintext),
+        Some(_) => context
+            .decode_pairs_with_coefficients(&plaintext)
+            .map(|DecodedPairs { numbers, coefficients }| (numbers.concat(), coefficients)),
+    };
+    let (slots, coefficients) = decoded.map_err(Error::engine(reading))?;
     Ok(Decoded { slots, coefficients })
 }
 
@@ -168,7 +205,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers one ciphertext full of images.
+    /// Answers as many images as a ciphertext holds.
     pub(crate) fn answer(&self, client: &mut Link) -> Result<(), Error> {
         let mut values = Values::new(&self.schedule);
         for step in &self.schedule.steps {
@@ -239,9 +276,11 @@ impl Server {
         let outputs = &values.outputs[stage];
         let one = |&sum: &u32| {
             let inputs = outputs.get(&activation.sums[sum as usize])?;
-            self.evaluator
-                .sum_of_squares(&inputs)
-                .and_then(|square| self.evaluator.rescale(&square))
+            let sum = match self.scheme.pairs {
+                None => self.evaluator.sum_of_squares(&inputs),
+                Some(_) => self.evaluator.sum_of_pair_squares(&inputs),
+            };
+            sum.and_then(|square| self.evaluator.rescale(&square))
                 .map_err(Error::engine("computing an activation"))
         };
         let name = format!("layer:{}", activation.name);

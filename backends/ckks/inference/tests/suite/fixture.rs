@@ -5,7 +5,7 @@ use std::sync::Arc;
 use veilbench_api::conformance::test_networks;
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::{LocalSession, PartyOutcome};
-use veilbench_api::{Backend, Job, LinkProfile};
+use veilbench_api::{Backend, Job, LinkProfile, Settings};
 use veilbench_ckks_inference::{Ckks, CkksClientAided};
 use veilbench_networks::{Network, Tensor};
 
@@ -51,6 +51,16 @@ pub(crate) fn key_messages(backend: &dyn Backend, layout: Option<&str>) -> usize
     if backend.profile().name == "ckks" || layout == Some("packed") { 2 } else { 1 }
 }
 
+/// What is set for a layout: `complex` is that of batches with two images in every slot.
+pub(crate) fn settings(layout: Option<&str>) -> Settings {
+    let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    match layout {
+        None => Settings::new(),
+        Some("complex") => [setting("layout", "throughput"), setting("slots", "complex")].into(),
+        Some(layout) => [setting("layout", layout)].into(),
+    }
+}
+
 /// A session with one batch in a layout, or in the plan's own.
 pub(crate) fn session(
     backend: &dyn Backend,
@@ -71,15 +81,16 @@ pub(crate) fn intercepted(
 ) -> Vec<PartyOutcome> {
     let mut session = LocalSession::new(backend, network, images.images());
     session.interceptor = interceptor;
-    session.job.settings.extend(layout.map(|layout| ("layout".to_owned(), layout.to_owned())));
+    session.job.settings.extend(settings(layout));
     session.run(std::slice::from_ref(images)).unwrap()
 }
 
 /// Every way a network is computed: the backend, its network and the layout.
-pub(crate) fn ways() -> [(&'static dyn Backend, Network, Option<&'static str>); 4] {
+pub(crate) fn ways() -> [(&'static dyn Backend, Network, Option<&'static str>); 5] {
     [
         (&Ckks, polynomial(), Some("latency")),
         (&Ckks, polynomial(), Some("throughput")),
+        (&Ckks, polynomial(), Some("complex")),
         (&CkksClientAided, aided(), Some("slots")),
         (&CkksClientAided, aided(), Some("packed")),
     ]

@@ -11,4 +11,5 @@ mod keys;
 mod messages;
 mod networks;
 mod packed;
+mod pairs;
 mod smooth;

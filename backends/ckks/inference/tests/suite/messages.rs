@@ -137,12 +137,12 @@ fn the_same_query_never_gets_the_same_answer() {
     let network = polynomial();
     let images = test_networks::images(&network, 1, 3);
     // A message for every sixteen values in slots, one in all across them.
-    for (layout, messages) in [("latency", 1), ("throughput", network.architecture.input.len().div_ceil(16))]
-    {
+    let batched = network.architecture.input.len().div_ceil(16);
+    for (layout, messages) in [("latency", 1), ("throughput", batched), ("complex", batched)] {
         let interceptor = Arc::new(SameQuery::of(key_messages(&Ckks, None), messages));
         let mut session = LocalSession::new(&Ckks, &network, 1);
         session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
-        session.job.settings.insert("layout".into(), layout.into());
+        session.job.settings.extend(settings(Some(layout)));
         let done = session.run(&[images.clone(), images.clone(), images.clone()]).unwrap();
         let difference = |[one, other]: [&Tensor; 2]| {
             let pairs = one.data().iter().zip(other.data());
@@ -169,7 +169,7 @@ fn every_ciphertext_of_every_session_has_a_seed_of_its_own() {
         let images = test_networks::images(&network, 1, 3);
         for _ in 0..2 {
             let mut session = LocalSession::new(backend, &network, 1);
-            session.job.settings.extend(layout.map(|layout| ("layout".to_owned(), layout.to_owned())));
+            session.job.settings.extend(settings(layout));
             session.interceptor = Some(Arc::clone(&seeds) as Arc<dyn Interceptor>);
             session.run(&[images.clone(), images.clone()]).unwrap();
         }

@@ -37,7 +37,7 @@ impl Backend for Packed {
 }
 
 /// Images of a sample that ships, as a network wants them.
-fn sample(network: &Network, data: &str, count: usize) -> Tensor {
+pub(crate) fn sample(network: &Network, data: &str, count: usize) -> Tensor {
     let known = load(&Store::new("none", "none"), &format!("{data}-sample"), Split::Test).unwrap();
     let normalisation = network.metadata.normalisation.clone().unwrap();
     let shape = network.architecture.input;

@@ -108,7 +108,9 @@ fn predicted(kind: Kind, network: &Network, rates: &Rates) -> f64 {
     let circuit = || Circuit::new(architecture, None).expect("it is a chain of squares");
     let here = match kind {
         Kind::Latency => CkksPlan::latency_pass(&circuit(), rates).expect("it has a latency layout").here,
-        Kind::Throughput => CkksPlan::throughput(architecture, &circuit(), rates).expect("it fits").here,
+        Kind::Throughput => {
+            CkksPlan::throughput(architecture, &circuit(), rates, false).expect("it fits").here
+        }
         Kind::Deep => deep::planning::plan(architecture, 1, 10, rates).expect("it fits").1[1],
     };
     let Work { client_ns, server_ns, .. } = here[0];

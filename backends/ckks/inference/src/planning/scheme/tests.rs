@@ -16,6 +16,7 @@ fn answers_are_at_the_last_level_and_at_the_scale_of_maps() {
         lower_input_bits: 0,
         logits: 10.0,
         error: 1.0 / 256.0,
+        pairs: None,
     };
     let scheme = Scheme::choose(&demand).unwrap();
     let (context, mut random) = (scheme.context().unwrap(), Randomness::from_system().unwrap());
@@ -44,9 +45,12 @@ fn what_is_accepted_is_within_half_of_the_last_prime() {
         lower_input_bits: 0,
         logits: 10.0,
         error: 1.0 / 256.0,
+        pairs: None,
     };
-    for scheme in Scheme::candidates(&demand) {
-        let half = scheme.period(&scheme.context().unwrap()) / 2.0;
-        assert!((LIMIT / half - 1.0).abs() < 1e-3, "{half}");
+    for pairs in [None, Some(Pairs::SumsOfSquares)] {
+        for scheme in Scheme::candidates(&Demand { pairs, ..demand }) {
+            let half = scheme.period(&scheme.context().unwrap()) / 2.0;
+            assert!((LIMIT / half - 1.0).abs() < 1e-3, "{half}");
+        }
     }
 }

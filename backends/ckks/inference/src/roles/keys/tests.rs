@@ -3,6 +3,7 @@
 use veilbench_ckks::{Randomness, SecretKey};
 
 use super::*;
+use crate::planning::pairs::Pairs;
 use crate::planning::plan::{CkksPlan, LAYOUT};
 use veilbench_api::conformance::test_networks;
 use veilbench_api::{Backend, Job, LinkProfile};
@@ -65,11 +66,38 @@ fn a_key_for_products_that_serves_too_few_levels_is_named_with_the_activation() 
     let (circuit, plan) = planned("throughput");
     let request = plan.scheme.key_request(&Default::default());
     let (context, keys) = generate(&plan, &request);
-    check_circuit(&keys, &context, &circuit).unwrap();
+    check_circuit(&keys, &context, &circuit, false).unwrap();
     let mut low = request;
     low.levels.relinearisation = Some(0);
     let (context, keys) = generate(&plan, &low);
-    let reason = reason(check_circuit(&keys, &context, &circuit));
+    let reason = reason(check_circuit(&keys, &context, &circuit, false));
     let activation = &circuit.stages[0].activation.as_ref().unwrap().name;
     assert!(reason.contains(&format!("do not serve layer {activation}: the key for products")), "{reason}");
+}
+
+#[test]
+fn keys_that_squares_of_two_images_miss_are_named_with_the_activation() {
+    let (mut circuit, mut plan) = planned("throughput");
+    plan.scheme.pairs = Some(Pairs::Squares);
+    let singles = plan.scheme.key_request(&Default::default());
+    let (context, keys) = generate(&plan, &singles);
+    check_circuit(&keys, &context, &circuit, true).unwrap();
+    let refused = |request: &KeyRequest, circuit: &Circuit| {
+        let (context, keys) = generate(&plan, request);
+        reason(check_circuit(&keys, &context, circuit, true))
+    };
+    let name = circuit.stages[0].activation.as_ref().unwrap().name.clone();
+    let unconjugated = refused(&KeyRequest { pair_squares: None, ..singles.clone() }, &circuit);
+    let expected = format!("do not serve layer {name}: the evaluation keys hold no key for conjugation");
+    assert!(unconjugated.contains(&expected), "{unconjugated}");
+    let low = Some(PairSquares { level: 0, sums: false });
+    let low = refused(&KeyRequest { pair_squares: low, ..singles.clone() }, &circuit);
+    assert!(low.contains("the key for conjugation serves levels up to 0"), "{low}");
+    circuit.stages[0].activation.as_mut().unwrap().terms = 4;
+    let unsummed = refused(&singles, &circuit);
+    assert!(unsummed.contains("none for sums of squares of pairs"), "{unsummed}");
+    let mut sums = plan.clone();
+    sums.scheme.pairs = Some(Pairs::SumsOfSquares);
+    let (context, keys) = generate(&sums, &sums.scheme.key_request(&Default::default()));
+    check_circuit(&keys, &context, &circuit, true).unwrap();
 }

@@ -1,0 +1,53 @@
+//! Two images in every slot where slots are images: as a pair in its real and imaginary parts.
+//!
+//! Weights are real, so every layer acts on both alike. An image more for every ciphertext costs a key for conjugations, two for sums
+//! of squares, and a bit: errors of an image are those of both parts.
+
+use serde::{Deserialize, Serialize};
+use veilbench_api::{Job, Setting, Unsupported};
+
+use crate::circuits::circuit::Circuit;
+use crate::planning::plan::LAYOUT;
+
+/// What a slot holds where slots are images.
+pub(crate) const SLOTS: Setting = Setting {
+    key: "slots",
+    values: &["real", "complex"],
+    summary: "in the throughput layout: an image in every slot (real), or two in its real and imaginary parts (complex)",
+};
+
+/// What is squared of slots that hold two images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Pairs {
+    /// Single values.
+    Squares,
+    /// Sums over pools too.
+    SumsOfSquares,
+}
+
+impl Pairs {
+    pub(crate) fn of(circuit: &Circuit) -> Self {
+        let sums = circuit.stages.iter().flat_map(|stage| &stage.activation).any(|own| own.terms > 1);
+        if sums { Self::SumsOfSquares } else { Self::Squares }
+    }
+}
+
+/// Whether slots are to hold two images.
+///
+/// # Errors
+/// [`Unsupported`] for another value, and where images are asked for across the slots.
+pub(crate) fn are_asked_for(job: &Job) -> Result<bool, Unsupported> {
+    let refused = |reason: String| Err(Unsupported { layer: None, reason });
+    match (job.setting(&SLOTS), job.setting(&LAYOUT)) {
+        ("real", _) => Ok(false),
+        ("complex", "latency") => refused(
+            "the setting slots=complex is of the throughput layout: set layout to throughput or auto, or leave slots out"
+                .into(),
+        ),
+        ("complex", _) => Ok(true),
+        (other, _) => {
+            refused(format!("the setting slots is {other:?}, not one of {}", SLOTS.values.join(", ")))
+        }
+    }
+}

@@ -311,7 +311,6 @@ impl Party for DataOwner {
 }
 
 enum Server {
-    /// With the images that are computed together.
     Deep(deep::roles::Server),
     Latency(roles::latency::Server),
     Throughput(roles::throughput::Server),

@@ -395,6 +395,54 @@ fn material_of_another_session_or_batch_is_refused_by_both_owners() {
     });
 }
 
+/// Gives its session a name that others have too.
+struct OneName {
+    queue: Queue,
+    is_named: bool,
+}
+
+impl Channel for OneName {
+    type Error = Error;
+
+    fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        let mut message = message.to_vec();
+        if !std::mem::replace(&mut self.is_named, true) {
+            // The name comes first.
+            message[..16].fill(7);
+        }
+        self.queue.send(&message)
+    }
+
+    fn receive(&mut self, bytes: usize) -> Result<Vec<u8>, Error> {
+        self.queue.receive(bytes)
+    }
+}
+
+#[test]
+fn sessions_that_a_data_owner_gives_one_name_are_two_to_the_model_owner() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    let plan = Arc::new(Plan::new(circuit).unwrap());
+    let [[client, server], [other_client, other_server]] = [Queue::pair(), Queue::pair()];
+    std::thread::scope(|scope| {
+        let (of_server, model) = (Arc::clone(&plan), &model);
+        scope.spawn(move || {
+            let [mut first, mut second] = [server, other_server].map(|mut server| {
+                let owner = ModelOwner::set_up(Arc::clone(&of_server), model, Depth::FOUR, &mut server);
+                (owner.unwrap(), server)
+            });
+            let of_first = first.0.prepare(1, &mut first.1).unwrap();
+            let refused = second.0.run(of_first, &mut Broken);
+            assert!(matches!(refused, Err(Error::OtherSession)), "{refused:?}");
+        });
+        let [mut first, _second] = [client, other_client].map(|queue| {
+            let mut client = OneName { queue, is_named: false };
+            let owner = DataOwner::set_up(Arc::clone(&plan), Depth::FOUR, &mut client);
+            (owner.unwrap(), client)
+        });
+        first.0.prepare(1, &mut first.1).unwrap();
+    });
+}
+
 #[test]
 fn networks_whose_truncations_drop_fewer_bits_than_noise_has_are_refused_by_name() {
     let (circuit, _) = compile("mnist-cnn", 6, 6);

@@ -62,7 +62,7 @@ impl DataOwner {
         let (extensions, mut third) = chooser.finish(second).map_err(Error::from)?;
         third.extend(key.public_key(plan.ring_bits(), &seed, &mut random));
         channel.send(&third)?;
-        let batches = Batches::new(extensions.sent.parameters().session);
+        let batches = Batches::of_a_new_session();
         Ok(Self { plan, key, extensions, random, batches, broken: false })
     }
 

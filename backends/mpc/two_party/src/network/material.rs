@@ -1,6 +1,7 @@
 //! What a party has of each gate before the images, and for which batch: consumed by value, and wiped.
 
-use veilbench_ot::Session;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use veilbench_ot::correlated::{Receiver, Sender};
 use veilbench_ot::equality;
 use veilbench_ot::relu::{Chooser, Offerer, Party};
@@ -11,24 +12,28 @@ use crate::linear::Masks;
 use crate::quadratic::Keys;
 use crate::truncation::Lifting;
 
+/// Sessions of this process so far.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
 /// What material was prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Label {
-    session: Session,
+    /// Number of the session in this process. The name that both parties know is the data owner's choice, and may come twice.
+    session: u64,
     /// Number of the batch in the session.
     batch: u64,
 }
 
 /// The batches of one session, which run in the order in which they are prepared.
 pub(super) struct Batches {
-    session: Session,
+    session: u64,
     prepared: u64,
     run: u64,
 }
 
 impl Batches {
-    pub(super) fn new(session: Session) -> Self {
-        Self { session, prepared: 0, run: 0 }
+    pub(super) fn of_a_new_session() -> Self {
+        Self { session: SESSIONS.fetch_add(1, Ordering::Relaxed), prepared: 0, run: 0 }
     }
 
     /// The label of what is prepared next.

@@ -80,7 +80,7 @@ impl ModelOwner {
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
         let key = PublicKey::read(rlwe, plan.ring_bits(), &seed, public)?;
-        let batches = Batches::new(extensions.sent.parameters().session);
+        let batches = Batches::of_a_new_session();
         Ok(Self { plan, key, extensions, weights, coefficients, random, batches, broken: false })
     }
 

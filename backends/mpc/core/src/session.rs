@@ -8,6 +8,7 @@
 //! What a protocol has of its own is what the owners prepare and send each other ahead of the images (`Preparation`), what is computed
 //! between messages (`Evaluation`), in which order messages follow each other ([`Protocol::transfers`]: a party may send several in a row), and, where a
 //! dealer is part of it, what that deals for a gate ([`Dealing`]); seeds, headers, shares, keys, guards and the lengths of messages are here.
+//! Randomness that is corrected or has keys comes from a [`Peer::Dealer`], and [`setup`](cost::Cost::setup) counts a dealer's two seeds, whichever protocol.
 
 pub(crate) mod checks;
 pub mod cost;

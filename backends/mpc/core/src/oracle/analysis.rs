@@ -202,9 +202,9 @@ mod tests {
     use super::*;
     use crate::circuit::{Format, SignProtocol, Width};
     use crate::model::LayerParameters;
-    use crate::program::{Operation, Program};
+    use crate::program::{Knots, Operation, Program};
     use crate::ring::Ring;
-    use veilbench_networks::Shape;
+    use veilbench_networks::{Conv2d, Shape, Window};
 
     /// A wide layer, one whose values are a thousandth of its, and logits.
     fn found(width: Width, weight: f32) -> Result<(), Error> {
@@ -297,5 +297,38 @@ mod tests {
             assert!(on_shares[at - 1] == product && product % unit > unit / 2);
             assert_eq!([masked[at], on_shares[at]], [product / unit + 1, product / unit + 2]);
         }
+    }
+
+    /// Each copy of a value is off by a unit more on shares, times its weight.
+    #[test]
+    fn noise_of_copies_is_in_the_bounds_of_functions_made_of_pieces_on_shares() {
+        let knots = Knots::new(&[-3072, 0, 4096], true).unwrap();
+        let window = Window::tiles(1);
+        let together = Conv2d { inputs: 3, outputs: 1, groups: 1, dilation: [1; 2], window };
+        let operations = vec![
+            Operation::Dense { outputs: 1 },
+            Operation::Spread(knots),
+            Operation::Relu,
+            Operation::Conv2d(together),
+        ];
+        let format = Format {
+            activation_bits: 12,
+            weight_bits: 12,
+            ring: Ring::FULL,
+            width: Width::Bytes,
+            signs: SignProtocol::Tree,
+            input_magnitude: 4.0,
+        };
+        let program = Program { input: Shape::Flat(1), operations, magnitudes: vec![] };
+        let circuit = Circuit::compile(&program, format).unwrap();
+        let affine = |weights: Vec<f32>| LayerParameters::Affine { weights, bias: vec![0.0] };
+        let none = || LayerParameters::None;
+        // Constant at both ends, so that the value itself bounds nothing.
+        let layers = [affine(vec![1e6]), none(), none(), affine(vec![2.0, -3.0, 1.0])];
+        let model = Model::encode(&circuit, &layers).unwrap();
+        let GateParameters::Linear { weights, .. } = &model.gates[3] else { panic!("no linear layer") };
+        let masked = analyse(&circuit, &model).unwrap().magnitudes;
+        let on_shares = analyse_within(&circuit, &model, 63).unwrap().magnitudes;
+        assert_eq!(on_shares[3] - masked[3], row_error(weights, 1));
     }
 }

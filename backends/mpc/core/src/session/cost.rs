@@ -154,7 +154,8 @@ impl<'a> Cost<'a> {
         })
     }
 
-    /// The setup phase: a setup seed for each owner from the dealer, and the masked parameters.
+    /// The setup phase of a session with a dealer: a setup seed for each owner from it, and the masked parameters. Owners that draw their seeds
+    /// themselves send less.
     pub fn setup(&self) -> Traffic {
         Traffic { bytes: 2 * SetupSeed::BYTES + self.parameters_message(), messages: 3 }
     }

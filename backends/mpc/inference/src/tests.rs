@@ -1,8 +1,9 @@
 //! The backends against the fixed-point oracle, and what happens when a party or a link fails.
 
 mod any_order;
-mod out_of_range;
+pub(super) mod out_of_range;
 mod predictions;
+mod prepared_once;
 pub(super) mod real_images;
 mod scales;
 mod smooth;

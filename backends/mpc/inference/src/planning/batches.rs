@@ -65,10 +65,14 @@ impl Progress {
     /// A batch was announced.
     ///
     /// # Errors
-    /// If it is empty or larger than planned.
+    /// If it is empty or larger than planned, or the one before has not run: what is prepared is not replaced, as the parties would have to agree
+    /// on what they drop.
     pub(crate) fn announce(&mut self, images: usize, most: usize) -> Result<(), Error> {
         if images == 0 || images > most {
             return Err(Error::Input(format!("a batch of {images} images where 1 to {most} were planned")));
+        }
+        if self.images > 0 {
+            return Err(Error::protocol("the offline phase began once more before what it prepared had run"));
         }
         self.images = images;
         Ok(())
@@ -132,7 +136,9 @@ mod tests {
         assert!(progress.take().is_err());
         assert!(progress.announce(0, 5).is_err() && progress.announce(6, 5).is_err());
         progress.announce(5, 5).unwrap();
+        assert!(progress.announce(4, 5).is_err());
         assert_eq!(progress.take().unwrap(), 5);
         assert!(progress.take().is_err());
+        progress.announce(4, 5).unwrap();
     }
 }

@@ -13,7 +13,7 @@ pub(crate) trait DataOwnerSide: Send {
     /// Largest magnitude of a pixel that the format is for.
     fn input_magnitude(&self) -> f64;
 
-    /// Prepares a window, in place of what was prepared before.
+    /// Prepares the window that runs next. What was prepared before has run, or its batch was given up; the peer then refuses what follows.
     ///
     /// # Errors
     /// If a peer misbehaves.

@@ -10,7 +10,7 @@ use veilbench_api::{Error, Party, RoleContext};
 /// The model owner's side of a protocol. Where its randomness comes from, a dealer or the other owner, and which messages it exchanges
 /// with whom, is the protocol's.
 pub(crate) trait ModelOwnerSide: Send {
-    /// Prepares a window, in place of what was prepared before.
+    /// Prepares the window that runs next. What was prepared before has run, or its batch was given up; the peer then refuses what follows.
     ///
     /// # Errors
     /// If a peer misbehaves.

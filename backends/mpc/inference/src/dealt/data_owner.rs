@@ -104,12 +104,12 @@ impl<P: Protocol> DataOwnerSide for DataOwner<P> {
         Ok(())
     }
 
-    /// Values beyond the magnitude that the format is for are refused before anything is sent.
+    /// Values beyond the magnitude that the format is for, and what is no number, are refused before anything is sent.
     fn check(&self, images: &Tensor) -> Result<(), Error> {
         let most = self.input_magnitude();
-        let beyond = |image: &[f32]| image.iter().any(|value| f64::from(value.abs()) > most);
+        let fits = |image: &[f32]| image.iter().all(|value| f64::from(value.abs()) <= most);
         let pictures = images.data().chunks_exact(self.pixels).enumerate();
-        let pixels = pictures.filter(|(_, image)| beyond(image)).map(|(at, _)| at).collect();
+        let pixels = pictures.filter(|(_, image)| !fits(image)).map(|(at, _)| at).collect();
         Refused { pixels, ..Refused::default() }.into_result(most)
     }
 

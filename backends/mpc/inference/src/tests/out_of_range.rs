@@ -171,3 +171,67 @@ fn pixels_beyond_the_declared_range_are_refused_before_anything_is_sent() {
         }
     }
 }
+
+/// Puts a pixel into the second of three images behind the runner, which lets no pixel pass that is no number.
+pub(crate) struct Spoilt<'a> {
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) pixel: f32,
+}
+
+impl Backend for Spoilt<'_> {
+    fn profile(&self) -> Profile {
+        self.backend.profile()
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        self.backend.settings()
+    }
+
+    fn local_session_settings(&self) -> Settings {
+        self.backend.local_session_settings()
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        self.backend.plan(architecture, job)
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        let input = role.architecture.input;
+        Ok(Box::new(SpoiltParty { party: self.backend.join(role)?, input, pixel: self.pixel }))
+    }
+}
+
+struct SpoiltParty {
+    party: Box<dyn Party>,
+    input: veilbench_networks::Shape,
+    pixel: f32,
+}
+
+impl Party for SpoiltParty {
+    fn offline(&mut self, images: usize) -> Result<(), Error> {
+        self.party.offline(images)
+    }
+
+    fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
+        let Some(images) = images else { return self.party.online(None) };
+        let mut pixels = images.data().to_vec();
+        pixels[images.data().len() / 3] = self.pixel;
+        let spoilt = Tensor::new(images.images(), self.input, pixels).unwrap();
+        self.party.online(Some(&spoilt))
+    }
+}
+
+#[test]
+fn pixels_that_are_no_numbers_are_refused_by_the_number_of_their_image() {
+    let network = test_networks::all().remove(0);
+    let images = test_networks::images(&network, 3, 5);
+    for backend in backends() {
+        for pixel in [f32::NAN, f32::INFINITY] {
+            let spoilt = Spoilt { backend: backend.as_ref(), pixel };
+            let session = LocalSession::new(&spoilt, &network, 3);
+            let error = &session.run(std::slice::from_ref(&images)).unwrap()[0].error;
+            let is_named = matches!(error, Some(Error::OutOfRange { images, .. }) if *images == [1]);
+            assert!(is_named, "{}: {error:?}", spoilt.profile().name);
+        }
+    }
+}

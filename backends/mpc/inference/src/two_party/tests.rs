@@ -14,6 +14,7 @@ use veilbench_networks::{Dense, Network, Op, Parameters, Shape, Tensor, zoo};
 
 use super::*;
 use crate::tests::images;
+use crate::tests::out_of_range::Spoilt;
 use crate::tests::real_images::tensor;
 
 #[test]
@@ -173,19 +174,19 @@ fn squares_beyond_a_guard_are_refused_by_the_data_owner() {
 fn pixels_out_of_bounds_are_refused_by_the_data_owner_after_the_last_message() {
     let network = zoo::load("mnist-mlp").unwrap();
     let images = images(&network, 3);
-    let mut pixels = images.data().to_vec();
-    pixels[images.data().len() / 3] = 1e6;
-    let batch = Tensor::new(3, network.architecture.input, pixels).unwrap();
     let session = LocalSession::new(&TwoParty, &network, 3);
     let seen = |done: &[PartyOutcome]| format!("{:?}", done[1].phases[2].exchanged);
     let usual = session.run(std::slice::from_ref(&images)).unwrap();
-    let done = session.run(std::slice::from_ref(&batch)).unwrap();
-    assert!(
-        matches!(&done[0].error, Some(Error::OutOfRange { images, .. }) if *images == [1]),
-        "{:?}",
-        done[0].error
-    );
-    // The model owner can tell it from no other batch.
-    assert!(done[1].error.is_none(), "{:?}", done[1].error);
-    assert_eq!(seen(&usual), seen(&done));
+    for pixel in [1e6, f32::NAN, f32::INFINITY] {
+        let spoilt = Spoilt { backend: &TwoParty, pixel };
+        let done = LocalSession::new(&spoilt, &network, 3).run(std::slice::from_ref(&images)).unwrap();
+        assert!(
+            matches!(&done[0].error, Some(Error::OutOfRange { images, .. }) if *images == [1]),
+            "{:?}",
+            done[0].error
+        );
+        // The model owner can tell it from no other batch.
+        assert!(done[1].error.is_none(), "{:?}", done[1].error);
+        assert_eq!(seen(&usual), seen(&done));
+    }
 }

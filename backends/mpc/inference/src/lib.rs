@@ -201,14 +201,16 @@ impl<P: Dealing> Backend for Mpc<P> {
         let (lowered, circuit, cut) = self.compile(&role.architecture, &role.plan)?;
         match role.input {
             RoleInput::Images => {
-                let side = data_owner::DataOwner::<P>::join(&mut role, &lowered, circuit, cut)?;
+                let side = data_owner::DataOwner::<P>::join(&mut role, self.name, &lowered, circuit, cut)?;
                 Ok(Box::new(DataOwner::new(&role, cut, side)))
             }
             RoleInput::Network(_) => {
-                let side = model_owner::ModelOwner::<P>::join(&mut role, &lowered, circuit, cut)?;
+                let side = model_owner::ModelOwner::<P>::join(&mut role, self.name, &lowered, circuit, cut)?;
                 Ok(Box::new(ModelOwner::new(&role, cut, side)))
             }
-            RoleInput::Nothing => Ok(Box::new(dealer::Dealer::<P>::join(&mut role, circuit, cut)?)),
+            RoleInput::Nothing => {
+                Ok(Box::new(dealer::Dealer::<P>::join(&mut role, self.name, circuit, cut)?))
+            }
         }
     }
 }

@@ -33,11 +33,12 @@ pub(crate) struct DataOwner<P: Protocol> {
 impl<P: Protocol> DataOwner<P> {
     pub(crate) fn join(
         role: &mut RoleContext,
+        protocol: &str,
         lowered: &Lowered,
         circuit: Arc<Circuit>,
         cut: BatchSplit,
     ) -> Result<Self, Error> {
-        let (mut dealer, mut server) = (DealerLink::of_owner(role)?, role.links.take(MODEL_OWNER)?);
+        let (mut dealer, mut server) = (DealerLink::of_owner(role, protocol)?, role.links.take(MODEL_OWNER)?);
         let recorder = role.recorder.clone();
         let setup_seed = dealer.receive(&recorder)?;
         let setup_seed = SetupSeed::from_bytes(&exactly(DEALER, &setup_seed)?);

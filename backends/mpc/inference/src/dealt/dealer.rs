@@ -30,10 +30,11 @@ pub(crate) struct Dealer<P: Dealing> {
 impl<P: Dealing> Dealer<P> {
     pub(crate) fn join(
         role: &mut RoleContext,
+        protocol: &str,
         circuit: Arc<Circuit>,
         cut: BatchSplit,
     ) -> Result<Self, Error> {
-        let [mut to_data_owner, mut to_model_owner] = DealerLink::of_dealer(role)?;
+        let [mut to_data_owner, mut to_model_owner] = DealerLink::of_dealer(role, protocol)?;
         let (core, SetupSeeds { data_owner, model_owner }) =
             session::Dealer::new(circuit).map_err(Error::engine("seeding the dealer"))?;
         to_data_owner.send(data_owner.into_bytes().as_slice())?;

@@ -15,10 +15,10 @@ pub(super) struct DealerLink {
 
 impl DealerLink {
     /// The owners' ends, as the dealer has them: the data owner's, and the model owner's.
-    pub(super) fn of_dealer(role: &mut RoleContext) -> Result<[Self; 2], Error> {
+    pub(super) fn of_dealer(role: &mut RoleContext, protocol: &str) -> Result<[Self; 2], Error> {
         let mut links = [role.links.take(DATA_OWNER)?, role.links.take(MODEL_OWNER)?];
         let [of_data_owner, of_model_owner] = if enclave::is_asked_for(&role.job) {
-            enclave::Machine::measured(role)?.serve(&mut links, &role.recorder)?.map(Some)
+            enclave::Machine::measured(role, protocol)?.serve(&mut links, &role.recorder)?.map(Some)
         } else {
             [None, None]
         };
@@ -30,14 +30,14 @@ impl DealerLink {
     }
 
     /// The dealer's end, as an owner has it: one that is to be in an enclave has shown that it is.
-    pub(super) fn of_owner(role: &mut RoleContext) -> Result<Self, Error> {
+    pub(super) fn of_owner(role: &mut RoleContext, protocol: &str) -> Result<Self, Error> {
         let mut link = role.links.take(DEALER)?;
         let channel = if enclave::is_asked_for(&role.job) {
             let client = match role.input {
                 RoleInput::Images => Client::DataOwner,
                 RoleInput::Network(_) | RoleInput::Nothing => Client::ModelOwner,
             };
-            Some(enclave::attest(&mut link, client, role)?)
+            Some(enclave::attest(&mut link, client, role, protocol)?)
         } else {
             None
         };

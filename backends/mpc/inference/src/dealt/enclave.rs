@@ -11,8 +11,14 @@
 //!
 //! An owner expects the measurement of what it runs itself: program, loader and libraries, and of what it knows of the session.
 //! The dealer's process plays the processor, its host and the enclave at once and is not confined, so nobody who runs code there is kept
-//! out: what is measured is the cost. In hardware, who owns the machine learns no randomness and can change none of it unnoticed; the
+//! out: what is measured is the cost. In hardware, who owns the machine could change nothing that is dealt unnoticed, and would learn none of
+//! it if the enclave drew its seeds and its key from the processor: here both come from the operating system, which is the host's. The
 //! processor's maker, and the program that is measured, are trusted instead.
+//!
+//! The enclave authenticates neither owner: a host can take the channel of one itself, or serve each owner from an enclave of its own. What
+//! protects a session then is its name of 128 bits, which the dealer draws: the model owner's masked parameters carry it over the owners' own
+//! link, which is confidential and authenticated, and a data owner whose dealer drew another refuses them. A host that has taken the data
+//! owner's channel knows the masks of the weights, and never sees what they mask.
 
 use std::num::NonZero;
 
@@ -35,8 +41,8 @@ pub(crate) const DEALT_BY: Setting = Setting {
               deals, so that the processor's maker is trusted instead; the simulation protects nothing",
 };
 
-/// Evidence is 9 kB, a few bytes more or less by the day on which its collateral is signed.
-const EVIDENCE_BYTES: usize = 16 << 10;
+/// Evidence is 10 kB, a few bytes more or less by the day on which its collateral is signed.
+const EVIDENCE_BYTES: usize = 11 << 10;
 /// Bytes that say how much of that is evidence.
 const LENGTH_BYTES: usize = size_of::<u32>();
 /// What a quote and its verification take for a moment.
@@ -70,10 +76,12 @@ pub(super) fn refusal(peer: &'static str) -> impl Fn(veilbench_tee::Error) -> Er
     }
 }
 
-/// What the enclave is started with: who deals what for which session. Where an enclave for inference has its model, this one has the plan.
-fn configuration(role: &RoleContext) -> Result<Configuration, Error> {
+/// What the enclave is started with: who deals what by which protocol, a backend's name, for which session. Where an enclave for inference has
+/// its model, this one has the plan.
+fn configuration(role: &RoleContext, protocol: &str) -> Result<Configuration, Error> {
     let describe = Error::engine("describing the session to the enclave");
-    let text = serde_json::to_vec(&("dealer", role.architecture.without_ranges())).map_err(describe)?;
+    let text =
+        serde_json::to_vec(&("dealer", protocol, role.architecture.without_ranges())).map_err(describe)?;
     let describe = Error::engine("describing the plan to the enclave");
     let plan = serde_json::to_vec(&(&role.plan.parameters, &role.job.settings)).map_err(describe)?;
     let number = |value: usize| u32::try_from(value).map_err(Error::engine("describing the cell"));
@@ -86,24 +94,32 @@ fn configuration(role: &RoleContext) -> Result<Configuration, Error> {
 }
 
 /// Measurement of the program that this process runs, by at most the cell's threads.
-fn program(role: &RoleContext) -> Result<Measurement, veilbench_tee::Error> {
-    Measurement::of_this_process(NonZero::new(role.job.threads).unwrap_or(NonZero::<usize>::MIN))
+fn program(role: &RoleContext) -> Result<Measurement, Error> {
+    let threads = NonZero::new(role.job.threads).unwrap_or(NonZero::<usize>::MIN);
+    let measured = role.recorder.span("measure", || Measurement::of_this_process(threads));
+    measured.map_err(Error::engine("measuring the program of this process"))
 }
 
 /// At an owner: the channel to a dealer whose quote, measurement and release hold.
-pub(super) fn attest(link: &mut Link, client: Client, role: &RoleContext) -> Result<Channel, Error> {
+pub(super) fn attest(
+    link: &mut Link,
+    client: Client,
+    role: &RoleContext,
+    protocol: &str,
+) -> Result<Channel, Error> {
     let (recorder, refused) = (&role.recorder, refusal(DEALER));
-    let program = recorder.span("measure", || program(role)).map_err(&refused)?;
-    let configuration = configuration(role)?;
+    let program = program(role)?;
+    let configuration = configuration(role, protocol)?;
+    let simulated = Policy::simulated().map_err(Error::engine("reading what the simulation trusts"))?;
     // The dealer's process is not confined, and says so.
-    let policy = Policy { protections: LeastProtections::none(), ..Policy::simulated().map_err(&refused)? };
+    let policy = Policy { protections: LeastProtections::none(), ..simulated };
     let release = recorder.span("wait", || link.receive())?;
     let release = Release::from_bytes(&release).map_err(&refused)?;
     policy.check_release(&release, &program, &configuration).map_err(&refused)?;
     let verifier = Verifier::new(client, policy, release).map_err(&refused)?;
     link.send(verifier.nonce())?;
     let evidence = recorder.span("wait", || link.receive())?;
-    let now = now().map_err(&refused)?;
+    let now = now().map_err(Error::engine("reading the clock"))?;
     let (connected, hello) = recorder
         .span("verify-quote", || verifier.connect(unfilled(&evidence)?, &[], now).map_err(&refused))?;
     link.send(&hello)?;
@@ -122,16 +138,15 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Of this process, for a session, with the release that belongs to it.
-    pub(super) fn measured(role: &RoleContext) -> Result<Self, Error> {
-        let program = role.recorder.span("measure", || program(role)).map_err(refusal(DEALER))?;
-        let configuration = configuration(role)?;
+    pub(super) fn measured(role: &RoleContext, protocol: &str) -> Result<Self, Error> {
+        let program = program(role)?;
+        let configuration = configuration(role, protocol)?;
         let release = released(&program, &configuration);
         Ok(Self { program, configuration, release })
     }
 
     /// Launches the enclave and proves it to the data owner and the model owner. Returns its ends of their channels.
     pub(super) fn serve(self, links: &mut [Link; 2], recorder: &Recorder) -> Result<[Channel; 2], Error> {
-        let own = refusal(DEALER);
         for link in links.iter_mut() {
             link.send(&self.release.to_bytes())?;
         }
@@ -146,7 +161,7 @@ impl Machine {
                 let launch = Launch { token, image: program, configuration, model_owner, data_owner };
                 Enclave::start(&processor, &launch, &|keys| Protections::none().describe(keys))
             })
-            .map_err(&own)?;
+            .map_err(Error::engine("launching the dealer's enclave"))?;
         let shown = recorder
             .span("quote", || {
                 let quoting = SimulatedQuotingEnclave::new(&processor, &manufacturer)?;
@@ -166,7 +181,7 @@ impl Machine {
                 };
                 Ok([of_client(data_owner, &hello.data_owner)?, of_client(model_owner, &hello.model_owner)?])
             })
-            .map_err(&own)?;
+            .map_err(Error::engine::<veilbench_tee::Error>("quoting the dealer's enclave"))?;
         for (link, evidence) in links.iter_mut().zip(&shown) {
             link.send(&filled(evidence.to_bytes())?)?;
         }
@@ -213,9 +228,8 @@ fn filled(evidence: Vec<u8>) -> Result<Vec<u8>, Error> {
     message.extend(evidence);
     if message.len() > EVIDENCE_BYTES {
         let most = EVIDENCE_BYTES - LENGTH_BYTES;
-        return Err(Error::protocol(format!(
-            "evidence of {length} bytes where a message has room for {most}"
-        )));
+        let source = format!("evidence of {length} bytes where a message has room for {most}").into();
+        return Err(Error::Engine { doing: "showing a quote", source });
     }
     message.resize(EVIDENCE_BYTES, 0);
     Ok(message)

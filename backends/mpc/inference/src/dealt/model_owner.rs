@@ -30,11 +30,12 @@ pub(crate) struct ModelOwner<P: Protocol> {
 impl<P: Protocol> ModelOwner<P> {
     pub(crate) fn join(
         role: &mut RoleContext,
+        protocol: &str,
         lowered: &Lowered,
         circuit: Arc<Circuit>,
         cut: BatchSplit,
     ) -> Result<Self, Error> {
-        let (mut client, mut dealer) = (role.links.take(DATA_OWNER)?, DealerLink::of_owner(role)?);
+        let (mut client, mut dealer) = (role.links.take(DATA_OWNER)?, DealerLink::of_owner(role, protocol)?);
         let recorder = role.recorder.clone();
         let network = role.take_network()?;
         let setup_seed = dealer.receive(&recorder)?;

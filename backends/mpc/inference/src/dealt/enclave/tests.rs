@@ -1,5 +1,6 @@
 //! A dealer in an enclave: the same logits and bytes as planned, under keys.
 
+mod measured;
 mod refusals;
 
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,7 @@ fn settings() -> Settings {
 }
 
 /// What a dealer's machine does in place of what it should.
-type Machines = fn(&RoleContext) -> Result<Machine, Error>;
+type Machines = fn(&RoleContext, &str) -> Result<Machine, Error>;
 
 /// A backend whose local sessions have their dealer in an enclave, of a machine that may be another.
 struct InEnclave<P> {
@@ -67,7 +68,7 @@ impl<P: Dealing> Backend for InEnclave<P> {
     fn join(&self, mut role: RoleContext) -> Result<Box<dyn Party>, Error> {
         let (Some(machine), 2) = (self.other, role.index) else { return self.backend.join(role) };
         let mut links = [role.links.take(DATA_OWNER)?, role.links.take(MODEL_OWNER)?];
-        machine(&role)?.serve(&mut links, &role.recorder)?;
+        machine(&role, self.backend.name)?.serve(&mut links, &role.recorder)?;
         Ok(Box::new(Served))
     }
 }
@@ -195,10 +196,38 @@ fn evidence_that_is_no_message_of_its_length_is_refused() {
     assert_eq!(message.len(), EVIDENCE_BYTES);
     assert_eq!(unfilled(&message).unwrap(), evidence);
     assert!(filled(vec![0; EVIDENCE_BYTES - LENGTH_BYTES]).is_ok());
-    assert!(filled(vec![0; EVIDENCE_BYTES - LENGTH_BYTES + 1]).is_err());
+    let too_long = filled(vec![0; EVIDENCE_BYTES - LENGTH_BYTES + 1]);
+    assert!(matches!(too_long, Err(Error::Engine { .. })), "a peer's failure: {too_long:?}");
     for wrong in [&message[1..], &[][..], &[255; EVIDENCE_BYTES][..]] {
         assert!(unfilled(wrong).is_err());
     }
+}
+
+/// Bytes of the evidence that owners are shown.
+#[derive(Default)]
+struct Shown(Mutex<Vec<usize>>);
+
+impl Interceptor for Shown {
+    fn message(&self, from: &str, _: &str, number: usize, payload: Vec<u8>) -> Forward {
+        if from == DEALER && number == EVIDENCE {
+            self.0.lock().unwrap().push(unfilled(&payload).unwrap().len());
+        }
+        Forward::Messages(vec![payload])
+    }
+}
+
+/// Room for other days' collateral, and not much more.
+#[test]
+fn little_of_the_message_of_a_quote_is_filling() {
+    let network = test_networks::all().remove(0);
+    let backend = honest(comparison_tree());
+    let shown = Arc::new(Shown::default());
+    let mut session = LocalSession::new(&backend, &network, 1);
+    session.interceptor = Some(Arc::clone(&shown) as Arc<dyn Interceptor>);
+    session.run(&[test_networks::images(&network, 1, 3)]).unwrap();
+    let filling: Vec<_> = shown.0.lock().unwrap().iter().map(|shown| EVIDENCE_BYTES - shown).collect();
+    assert_eq!(filling.len(), 2);
+    assert!(filling.iter().all(|filling| (256..1536).contains(filling)), "{filling:?}");
 }
 
 /// Keeps what the dealer says to the data owner, but for evidence, whose filling is like anything that is zero.
@@ -231,48 +260,4 @@ fn what_a_dealer_in_an_enclave_says_is_under_keys() {
         heard.iter().filter(|message| message.windows(header.len()).any(|bytes| bytes == header)).count()
     });
     assert_eq!([seen_of_process, seen_of_enclave], [1, 0]);
-}
-
-/// Asks every role for its configuration.
-struct Configured<'a>(&'a Mpc<veilbench_mpc::masked::Masked>, Mutex<Vec<Configuration>>);
-
-impl Backend for Configured<'_> {
-    fn profile(&self) -> Profile {
-        self.0.profile()
-    }
-
-    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
-        self.0.plan(architecture, job)
-    }
-
-    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
-        self.1.lock().unwrap().push(configuration(&role)?);
-        Ok(Box::new(Served))
-    }
-}
-
-/// All roles of a session make the same of it, and of another one another.
-#[test]
-fn plans_settings_and_networks_are_measured() {
-    let networks = ["mnist-mlp", "mnist-cnn"].map(|name| zoo::load(name).unwrap());
-    let mut seen = Vec::new();
-    for (network, ring, batch) in
-        [(0, "narrow", 1), (1, "narrow", 1), (0, "bits", 1), (0, "wide", 1), (0, "narrow", 2)]
-    {
-        let backend = comparison_tree();
-        let configured = Configured(&backend, Mutex::default());
-        let mut session = LocalSession::new(&configured, &networks[network], batch);
-        session.job.settings = Settings::from([("ring".to_owned(), ring.to_owned())]);
-        session.run(&[]).unwrap();
-        let of_roles = configured.1.into_inner().unwrap();
-        assert_eq!(of_roles.len(), 3);
-        assert!(of_roles.iter().all(|of_role| *of_role == of_roles[0]), "{of_roles:?}");
-        seen.push((of_roles[0], ring));
-    }
-    for (at, (one, _)) in seen.iter().enumerate() {
-        assert!(seen[..at].iter().all(|(other, _)| other != one), "{seen:?}");
-    }
-    // Of one network alone the plan differs, and in it what is dealt.
-    let [narrow, wide] = [seen[0].0, seen[3].0];
-    assert!(narrow.architecture == wide.architecture && narrow.model != wide.model);
 }

@@ -15,19 +15,20 @@ fn refusals(backend: &dyn Backend, interceptor: Option<Arc<dyn Interceptor>>) ->
 
 #[test]
 fn a_dealer_of_another_measurement_is_refused_by_both_owners() {
-    let other_program: Machines = |role| {
-        let own = Machine::measured(role)?;
+    let other_program: Machines = |role, protocol| {
+        let own = Machine::measured(role, protocol)?;
         let program = Measurement::of(b"another program");
         Ok(Machine { program, release: released(&program, &own.configuration), ..own })
     };
-    let other_session: Machines = |role| {
-        let own = Machine::measured(role)?;
+    let other_session: Machines = |role, protocol| {
+        let own = Machine::measured(role, protocol)?;
         let configuration = Configuration { batch: own.configuration.batch + 1, ..own.configuration };
         Ok(Machine { configuration, release: released(&own.program, &configuration), ..own })
     };
     // The release is the right one, and what runs is not what it says.
-    let right_release: Machines =
-        |role| Ok(Machine { program: Measurement::of(b"another program"), ..Machine::measured(role)? });
+    let right_release: Machines = |role, protocol| {
+        Ok(Machine { program: Measurement::of(b"another program"), ..Machine::measured(role, protocol)? })
+    };
     for (machine, refusal) in [
         (other_program, "release: it is about enclave"),
         (other_session, "release: it is about enclave"),
@@ -35,6 +36,23 @@ fn a_dealer_of_another_measurement_is_refused_by_both_owners() {
     ] {
         for said in refusals(&InEnclave { backend: comparison_tree(), other: Some(machine) }, None) {
             assert!(said.contains("link to dealer") && said.contains(refusal), "{said:?} for {refusal:?}");
+        }
+    }
+}
+
+/// Of one network and one format, so that material alone would show it, late.
+#[test]
+fn a_dealer_of_another_protocol_is_refused_by_both_owners() {
+    let of_tree: Machines = |role, _| Machine::measured(role, comparison_tree().name);
+    let of_textbook: Machines = |role, _| Machine::measured(role, beaver().name);
+    let cases: [Box<dyn Backend>; 3] = [
+        Box::new(InEnclave { backend: beaver(), other: Some(of_tree) }),
+        Box::new(InEnclave { backend: fss(), other: Some(of_tree) }),
+        Box::new(InEnclave { backend: comparison_tree(), other: Some(of_textbook) }),
+    ];
+    for backend in cases {
+        for said in refusals(backend.as_ref(), None) {
+            assert!(said.contains("link to dealer: release: it is about enclave"), "{said:?}");
         }
     }
 }
@@ -118,29 +136,47 @@ fn material_that_is_replayed_is_refused() {
     }
 }
 
+/// What one party sent the other in a session of two images of a backend, replayed in the next: what both owners say of that.
+fn replayed_from_another_session(backend: &dyn Backend, from: &'static str, to: &'static str) -> [String; 2] {
+    let heard = Arc::new(Heard { from, to, messages: Mutex::default(), replays: false });
+    let network = test_networks::all().remove(0);
+    let mut session = LocalSession::new(backend, &network, 2);
+    session.interceptor = Some(Arc::clone(&heard) as Arc<dyn Interceptor>);
+    let done = session.run(&[test_networks::images(&network, 2, 3)]).unwrap();
+    assert!(done.iter().all(|role| role.error.is_none()), "{:?}", done[0].error);
+    let messages = std::mem::take(&mut *heard.messages.lock().unwrap());
+    let replaying = Heard { from, to, messages: Mutex::new(messages), replays: true };
+    refusals(backend, Some(Arc::new(replaying)))
+}
+
 #[test]
 fn what_comes_from_another_session_of_the_enclave_is_refused() {
-    let heard = Arc::new(Heard { messages: Mutex::default(), replays: false });
-    let network = test_networks::all().remove(0);
     let backend = honest(comparison_tree());
-    let mut session = LocalSession::new(&backend, &network, 2);
-    session.interceptor = Some(Arc::clone(&heard) as Arc<dyn Interceptor>);
-    session.run(&[test_networks::images(&network, 2, 3)]).unwrap();
-    let messages = std::mem::take(&mut *heard.messages.lock().unwrap());
-    let replaying = Heard { messages: Mutex::new(messages), replays: true };
-    let [data_owner, _] = refusals(&backend, Some(Arc::new(replaying)));
+    let [data_owner, _] = replayed_from_another_session(&backend, DEALER, DATA_OWNER);
     assert!(data_owner.contains("link to dealer") && data_owner.contains("another nonce"), "{data_owner:?}");
 }
 
-/// Keeps what the dealer sent the data owner, or sends that in its place.
+/// A host may serve each owner from an enclave of its own, both honest, and take the other channel of either: here the model owner whose
+/// masked parameters come is served by the enclave of the session before. Quotes say nothing against it; the name of the session does.
+#[test]
+fn owners_whose_dealers_are_two_honest_enclaves_refuse_each_other() {
+    for backend in [comparison_tree(), fss()] {
+        let [data_owner, _] = replayed_from_another_session(&honest(backend), MODEL_OWNER, DATA_OWNER);
+        assert!(data_owner.contains("link to model-owner: the randomness is for session"), "{data_owner:?}");
+    }
+}
+
+/// Keeps what one party sent the other, or sends that in its place.
 struct Heard {
+    from: &'static str,
+    to: &'static str,
     messages: Mutex<Vec<Vec<u8>>>,
     replays: bool,
 }
 
 impl Interceptor for Heard {
     fn message(&self, from: &str, to: &str, number: usize, payload: Vec<u8>) -> Forward {
-        if from != DEALER || to != DATA_OWNER {
+        if from != self.from || to != self.to {
             return Forward::Messages(vec![payload]);
         }
         let mut messages = self.messages.lock().unwrap();

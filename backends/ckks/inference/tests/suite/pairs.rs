@@ -56,7 +56,9 @@ fn holds(network: &Network, images: &Tensor) {
         "{name}, {count}: off by {error:.1e} of {largest:.1e}, a deviation of {measured:.1e} where {deviation:.1e} is expected"
     );
     assert!(error < largest, "{name}: off by {error:.1e}");
-    assert!(measured < deviation, "{name}: a deviation of {measured:.1e} where {deviation:.1e} is expected");
+    // Of few logits it varies itself.
+    let allowed = deviation * (1.0 + 5.0 / (2.0 * pairs().count() as f64).sqrt());
+    assert!(measured < allowed, "{name}: a deviation of {measured:.1e} where {deviation:.1e} is expected");
     let bytes = |phase: usize| -> [u64; 2] {
         let own = &done[0].phases[phase].exchanged;
         [own.iter().map(|peer| peer.sent_bytes).sum(), own.iter().map(|peer| peer.received_bytes).sum()]

@@ -2,11 +2,11 @@
 
 pub(crate) mod choices;
 pub(crate) mod counts;
+mod noise;
 pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod shard;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::external::{BackendFiles, Installing};
 use crate::matrix::choices::Choice;
 use crate::matrix::counts::Counts;
+use crate::matrix::noise::NoiseDrawn;
 use crate::matrix::profile::{Profile, TWIN};
 use crate::matrix::select::Selection;
 use crate::record::provenance;
@@ -249,30 +250,13 @@ fn fits(job: &Job, architecture: &Architecture, memory_bytes: u64) -> Result<(),
     Err(Unsupported { layer: None, reason })
 }
 
-/// What drawing noise said of a backend with its settings and a network: it is the same for every batch and link.
-#[derive(Default)]
-struct NoiseDrawn {
-    known: BTreeMap<(String, String), Result<(), Unsupported>>,
-}
-
-impl NoiseDrawn {
-    /// The plan, unless noise would change predictions.
-    fn check(
-        &mut self,
-        backend: &dyn Backend,
-        workload: &Workload,
-        job: &Job,
-        plan: Plan,
-    ) -> Result<Plan, Unsupported> {
-        let label = choices::label(&backend.profile().name, &job.settings);
-        let known = self.known.entry((label, workload.name().to_owned()));
-        let images = |count: usize| {
-            let all = workload.prepared_images().ok().filter(|all| all.images() > 0)?;
-            Some(all.slice(0, count.min(all.images())))
-        };
-        let draw = || backend.draw_noise(workload.network(), &plan, &images).map(|_| ());
-        known.or_insert_with(draw).clone().map(|()| plan)
-    }
+/// Draws the noise of a plan for the first of the images that are to be run.
+fn draw_noise(backend: &dyn Backend, workload: &Workload, plan: &Plan) -> Result<(), Unsupported> {
+    let images = |count: usize| {
+        let all = workload.prepared_images().ok().filter(|all| all.images() > 0)?;
+        Some(all.slice(0, count.min(all.images())))
+    };
+    backend.draw_noise(workload.network(), plan, &images).map(|_| ())
 }
 
 /// All cells, in the order they are listed. Batches of the profile that are larger than the images at
@@ -302,7 +286,11 @@ pub(crate) fn cells<'a>(
                 job.settings = choices::settings(&options.choices, backend.as_ref());
                 let plan = fits(&job, workload.architecture(), memory)
                     .and_then(|()| options.affordable(backend.plan(workload.architecture(), &job)))
-                    .and_then(|plan| drawn.check(backend.as_ref(), workload, &job, plan));
+                    .and_then(|plan| {
+                        let draw = |plan: &Plan| draw_noise(backend.as_ref(), workload, plan);
+                        let label = choices::label(&backend.profile().name, &job.settings);
+                        drawn.check(label, workload.name(), plan, draw)
+                    });
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));
                 let cell = Cell {

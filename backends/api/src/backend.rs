@@ -31,7 +31,8 @@ pub trait Backend: Send + Sync {
     /// plans say all there is to say, or without images.
     ///
     /// # Errors
-    /// [`Unsupported`] if noise would change predictions: the plan is then not run.
+    /// [`Unsupported`] if the backend holds the noise to be too large for the answers: the plan is then not run. `ckks` refuses where the largest error
+    /// of a logit exceeds a quarter of the median, over up to 32 of the images that are to be run, of the distance between the two largest logits.
     fn draw_noise(
         &self,
         network: &Network,

@@ -24,7 +24,7 @@ use veilbench_ckks::{Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluat
 use veilbench_networks::Architecture;
 
 use super::{impossible, learns};
-use crate::planning::plan::{KEYS_HEADER_BYTES, total_memory_bytes};
+use crate::planning::memory::{KEYS_HEADER_BYTES, total_memory_bytes};
 use crate::planning::rates;
 use crate::planning::scheme::Scheme;
 use crate::roles::guard::Guard;

@@ -2,6 +2,7 @@
 
 pub(crate) mod calibration;
 pub(crate) mod cost;
+pub(crate) mod memory;
 pub(crate) mod packing;
 pub(crate) mod pairs;
 pub(crate) mod plan;

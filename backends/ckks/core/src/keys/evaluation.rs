@@ -43,8 +43,12 @@ impl KeyRequest {
     /// The level of every automorphism that has one.
     fn element_levels(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
         let mut levels = self.levels.of_elements(degree);
-        if let (false, Some(pairs)) = (self.conjugation, self.pair_squares) {
-            levels.insert(GaloisElement::conjugation(degree), pairs.level);
+        let conjugation = GaloisElement::conjugation(degree);
+        match (self.pair_squares, self.conjugation, self.levels.conjugation) {
+            (Some(pairs), false, _) => _ = levels.insert(conjugation, pairs.level),
+            (Some(pairs), true, Some(level)) => _ = levels.insert(conjugation, level.max(pairs.level)),
+            // Without a level of its own it serves every level.
+            (Some(_), true, None) | (None, ..) => {}
         }
         levels
     }

@@ -5,7 +5,7 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::keys::switching::expand_row;
-use crate::keys::{KeyRequest, PairSquares, SeededEvaluationKeys};
+use crate::keys::{KeyLevels, KeyRequest, PairSquares, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
 use veilbench_ring::random::Randomness;
 use veilbench_ring::sampling::ERROR_DEVIATION;
@@ -286,6 +286,26 @@ fn all_keys_of_a_session_have_seeds_of_their_own() {
     seeds.push(secret.encrypt(&message(&context), &mut random).unwrap().seed);
     assert_eq!(seeds.len(), 9);
     assert!(seeds.iter().enumerate().all(|(at, seed)| !seeds[..at].contains(seed)));
+}
+
+#[test]
+fn a_conjugation_that_pairs_use_too_has_a_key_for_the_higher_of_both_levels() {
+    let (context, mut random) = (context(), random(10));
+    let secret = SecretKey::generate(&context, &mut random);
+    let highest = context.parameters().max_level();
+    for (conjugation, pairs, level) in [(Some(0), 1, 1), (Some(1), 0, 1), (None, 0, highest)] {
+        let request = KeyRequest {
+            conjugation: true,
+            pair_squares: Some(PairSquares { level: pairs, sums: false }),
+            levels: KeyLevels { conjugation, ..KeyLevels::default() },
+            ..KeyRequest::default()
+        };
+        let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
+        let limbs: Vec<usize> = keys.galois.iter().map(|key| key.switching.limbs).collect();
+        assert_eq!(limbs, [level + 1], "{conjugation:?}, {pairs}");
+        keys.check_covers(&context, &request).unwrap();
+        keys.check_no_more(&context, &request).unwrap();
+    }
 }
 
 #[test]

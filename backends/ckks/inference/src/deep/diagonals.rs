@@ -16,7 +16,8 @@
 //! scale. What it costs are two key switches, a rotation by `h` for each such input and the conjugation.
 //!
 //! Rounding a complex diagonal adds an error to either part, and its conjugate doubles what reaches the result, so that the error that weights bring
-//! is twice that of real slots. It is the price of a bit of their scale.
+//! is twice that of real slots. It is the price of a bit of their scale. The imaginary parts of the slots of `x` are zero but for noise, which
+//! `z` adds to what real slots would drop: the noise that inputs bring counts `sqrt(2)` times.
 //!
 //! Results that are folded through the slots (flat ones) keep real slots: all their shifts are below the length of the result.
 

@@ -6,7 +6,7 @@
 //!
 //! - a fresh ciphertext has the error of its encryption;
 //! - every input of a map has the rounding that is left of the key switch of its rotation, and where inputs are their own
-//!   imaginary parts that of one rotation more;
+//!   imaginary parts that of one rotation more, and once more as much noise as they brought: that of the imaginary parts of their slots;
 //! - every result of a map has the rounding of its weights, once for each diagonal and as large as typical inputs, and that of its
 //!   rescaling. Complex diagonals count eightfold: their inputs have two parts, and the conjugate doubles what they add.
 //!   What is folded through the slots is the sum of as many such results;
@@ -29,16 +29,17 @@ use crate::planning::precision::{ERROR_DEVIATION, rounding};
 /// Images that are computed at most: some seconds for twenty layers of CIFAR-10.
 pub(crate) const MOST_IMAGES: usize = 32;
 
-/// The part of the distance between the first two logits that noise may take.
+/// The part of the median lead, the distance between the first two logits, that noise may take.
 const SHARE: f64 = 0.25;
 
-/// Refuses noise that would change predictions.
+/// Refuses noise whose largest error of a logit is no finite number, or exceeds [`SHARE`] of the median lead of the images it was drawn for. A single
+/// image whose lead is far below the median may get another prediction all the same.
 ///
 /// # Errors
 /// [`Unsupported`] with both figures and what to do.
 pub(crate) fn check(drawn: &LogitNoise) -> Result<(), Unsupported> {
     let LogitNoise { images, largest_error, median_lead } = *drawn;
-    if largest_error <= SHARE * median_lead {
+    if largest_error.is_finite() && largest_error <= SHARE * median_lead {
         return Ok(());
     }
     let reason = format!(
@@ -119,12 +120,28 @@ fn mapped(
         let map = deep.branch(&network.architecture, Some(&network.parameters), term, deep.wires[wire].unit);
         let mut noisy = held[term.wire][1].clone();
         // Every map rotates its inputs anew.
-        add(&mut noisy, noise.input(program, wire, input, term.wire), (1 + input) * deep.wires.len() + wire);
+        let own = if is_complex(program, wire, input) { own_noise(&held[term.wire]) } else { 0.0 };
+        let added = noise.input(program, wire, input, term.wire).hypot(own);
+        add(&mut noisy, added, (1 + input) * deep.wires.len() + wire);
         for (sums, values) in sums.iter_mut().zip([&held[term.wire][0], &noisy]) {
             sums.par_iter_mut().zip(values).for_each(|(sum, values)| add_mapped(sum, &map, values));
         }
     }
     sums
+}
+
+/// Whether an input of a map is its own imaginary part.
+fn is_complex(program: &Program, wire: usize, input: usize) -> bool {
+    let outline = program.outlines[wire].as_ref();
+    outline.and_then(|outline| outline.imaginary.get(input)).is_some_and(Option::is_some)
+}
+
+/// The root mean square of the noise of a wire.
+fn own_noise([clear, noisy]: &Values) -> f64 {
+    let difference = |(clear, noisy): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
+        clear.iter().zip(noisy).map(|(clear, noisy)| noisy - clear).collect()
+    };
+    root_mean_square(clear.iter().zip(noisy).map(difference).collect::<Vec<_>>().iter())
 }
 
 fn add_mapped(sum: &mut [f64], map: &AffineMap, values: &[f64]) {
@@ -189,9 +206,7 @@ impl Noise {
 
     /// Of every value that is an input of a map.
     fn input(&self, program: &Program, wire: usize, input: usize, of: usize) -> f64 {
-        let outline = program.outlines[wire].as_ref();
-        let turned = outline.and_then(|outline| outline.imaginary.get(input)).is_some_and(Option::is_some);
-        let switches: f64 = if turned { 2.0 } else { 1.0 };
+        let switches: f64 = if is_complex(program, wire, input) { 2.0 } else { 1.0 };
         switches.sqrt() * self.rounding / self.scale_bits[of].exp2()
     }
 

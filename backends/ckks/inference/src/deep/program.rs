@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use veilbench_api::Unsupported;
 use veilbench_ckks::{ChainOutline, Diagonals};
-use veilbench_networks::{Architecture, Parameters};
+use veilbench_networks::{Architecture, Parameters, Shape};
 
 use crate::circuits::map::AffineMap;
 use crate::deep::diagonals::{self, Operand};
@@ -14,6 +14,7 @@ use crate::deep::scheme;
 use crate::planning::cost::Cost;
 use crate::planning::rates;
 use crate::planning::scheme::Scheme;
+use crate::roles::guard::enough_spare;
 
 /// Slots of the largest ring.
 pub(crate) const MOST_SLOTS: usize = 32_768;
@@ -244,36 +245,60 @@ impl Program {
 }
 
 /// Slots that the widest values take.
-fn slots(layouts: &[Layout]) -> usize {
+pub(crate) fn slots(layouts: &[Layout]) -> usize {
     layouts.iter().map(|layout| layout.period).max().unwrap_or(1)
 }
 
 /// The circuit and the layout of every wire, for this many images at a time.
 ///
 /// # Errors
-/// As [`Program::new`].
+/// As [`Program::new`], and naming a last layer whose results leave too few slots free to tell whether they are the results.
 pub(crate) fn lay_out(
     architecture: &Architecture,
     images: usize,
     bits: u32,
 ) -> Result<(Deep, Vec<Layout>), Unsupported> {
+    if !images.is_power_of_two() || images > MOST_SLOTS {
+        let reason = format!(
+            "the plan computes {images} images together, which is no power of two up to {MOST_SLOTS}: plan it anew"
+        );
+        return Err(Unsupported { layer: None, reason });
+    }
     let deep = Deep::new(architecture, bits)?;
     let grid = grid(architecture.input);
     let layout = |wire: &crate::deep::lowering::Wire| {
         let refuse = |reason: String| Err(Unsupported { layer: Some(wire.name.clone()), reason });
+        let values = wire.shape.len().saturating_mul(images);
+        if values > MOST_SLOTS {
+            return refuse(too_wide(wire.shape, values));
+        }
         match Layout::of(wire.shape, grid, images) {
             None => {
                 refuse(format!("its {} do not lie on the pixels of the image, which is smaller", wire.shape))
             }
-            Some(layout) if layout.period > MOST_SLOTS => refuse(format!(
-                "its {} take {} slots of one ciphertext, which has {MOST_SLOTS} at most: use fewer channels or smaller images",
-                wire.shape, layout.period
-            )),
+            Some(layout) if layout.period > MOST_SLOTS => refuse(too_wide(wire.shape, layout.period)),
             Some(layout) => Ok(layout),
         }
     };
-    let layouts = deep.wires.iter().map(layout).collect::<Result<_, _>>()?;
+    let layouts: Vec<Layout> = deep.wires.iter().map(layout).collect::<Result<_, _>>()?;
+    if let (Some(last), Some(wire)) = (layouts.last(), deep.wires.last()) {
+        let spare = last.period - last.values();
+        if !enough_spare(spare, last.period) {
+            let reason = format!(
+                "its {} are the result and leave {spare} of {} slots free, too few to tell whether a coefficient exceeded the modulus: end the network \
+                 with a dense layer or global pooling, or with a quarter fewer channels",
+                wire.shape, last.period
+            );
+            return Err(Unsupported { layer: Some(wire.name.clone()), reason });
+        }
+    }
     Ok((deep, layouts))
+}
+
+fn too_wide(shape: Shape, slots: usize) -> String {
+    format!(
+        "its {shape} take {slots} slots of one ciphertext, which has {MOST_SLOTS} at most: use fewer channels or smaller images"
+    )
 }
 
 #[cfg(test)]

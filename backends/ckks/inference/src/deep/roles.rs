@@ -13,14 +13,15 @@ use veilbench_api::{Error, ImagesAtHand, LogitNoise, Party, Plan, Recorder, Role
 use veilbench_ckks::{Context, Evaluator, PublicKey, Randomness, SecretKey};
 use veilbench_networks::{Network, Tensor};
 
+use crate::deep::layout;
 use crate::deep::monte_carlo;
 use crate::deep::planning::deviation;
-use crate::deep::program::{MOST_SLOTS, Program, lay_out};
+use crate::deep::program::{MOST_SLOTS, Program, lay_out, slots};
 use crate::deep::simulator;
 use crate::planning::packing::{places, spare};
 use crate::planning::plan::{CkksPlan, Layout};
 use crate::planning::ranges;
-use crate::planning::scheme::FRESH_LEVEL;
+use crate::planning::scheme::{FRESH_LEVEL, Scheme};
 use crate::roles::guard::spare_tolerance;
 use crate::roles::image_range::ImageRange;
 use crate::roles::latency::{Client, Places};
@@ -39,6 +40,7 @@ pub(crate) fn join_data_owner(
         .span("lay out", || lay_out(&role.architecture, plan.images, plan.precision()))
         .map_err(impossible)?;
     scheme.check_depth(deep.depth())?;
+    check_slots(&scheme, &layouts)?;
     let generating = "generating keys";
     let mut random = Randomness::from_system().map_err(Error::engine(generating))?;
     let secret = SecretKey::generate(context, &mut random);
@@ -73,6 +75,15 @@ pub(crate) fn join_data_owner(
     }))
 }
 
+/// Whether a plan's ring has the slots that the values of a network take.
+fn check_slots(scheme: &Scheme, layouts: &[layout::Layout]) -> Result<(), Error> {
+    let (own, needed) = (scheme.slots(), slots(layouts));
+    if needed <= own {
+        return Ok(());
+    }
+    Err(Error::protocol(format!("the plan's ring has {own} slots, the network takes {needed}: plan it anew")))
+}
+
 /// Rounds the weights, takes the keys as they come, and becomes the model owner.
 pub(crate) fn join_model_owner(
     mut role: RoleContext,
@@ -86,6 +97,7 @@ pub(crate) fn join_model_owner(
     let lay_out = || Program::new(&role.architecture, plan.images, plan.key_cost, plan.precision());
     let program = recorder.span("lay out", lay_out).map_err(impossible)?;
     scheme.check_depth(program.deep.depth())?;
+    check_slots(&scheme, &program.layouts)?;
     if Keys::of(&program) != plan.deep_keys() {
         return Err(Error::protocol("the plan asks for other keys than the network needs: plan it anew"));
     }
@@ -104,7 +116,7 @@ pub(crate) fn join_model_owner(
 /// How far noise takes the logits of images at hand, if a plan is that of a deep circuit.
 ///
 /// # Errors
-/// [`Unsupported`] if predictions would change.
+/// [`Unsupported`] as [`monte_carlo::check`].
 pub(crate) fn draw_noise(
     network: &Network,
     plan: &Plan,

@@ -22,14 +22,31 @@ pub(crate) const SLOTS: Setting = Setting {
 pub(crate) enum Pairs {
     /// Single values.
     Squares,
-    /// Sums over pools too.
+    /// Sums over pools alone.
     SumsOfSquares,
+    /// Single values and sums over pools.
+    Both,
 }
 
 impl Pairs {
     pub(crate) fn of(circuit: &Circuit) -> Self {
-        let sums = circuit.stages.iter().flat_map(|stage| &stage.activation).any(|own| own.terms > 1);
-        if sums { Self::SumsOfSquares } else { Self::Squares }
+        let sums = || circuit.stages.iter().flat_map(|stage| &stage.activation).flat_map(|own| &own.sums);
+        match (sums().any(|sum| sum.len() == 1), sums().any(|sum| sum.len() > 1)) {
+            (_, false) => Self::Squares,
+            (false, true) => Self::SumsOfSquares,
+            (true, true) => Self::Both,
+        }
+    }
+
+    /// Whether keys for sums are needed.
+    pub(crate) fn has_sums(self) -> bool {
+        self != Self::Squares
+    }
+
+    /// Whether values are conjugated at their own scale, where a key switch counts as much as a rescaling: single ones are. Sums are
+    /// switched at the scale of products.
+    pub(crate) fn conjugates_values(self) -> bool {
+        self != Self::SumsOfSquares
     }
 }
 
@@ -50,4 +67,13 @@ pub(crate) fn are_asked_for(job: &Job) -> Result<bool, Unsupported> {
             refused(format!("the setting slots is {other:?}, not one of {}", SLOTS.values.join(", ")))
         }
     }
+}
+
+/// The refusal of two images in a slot for a network that has no throughput layout.
+pub(crate) fn not_for(refused: &Unsupported) -> Unsupported {
+    let reason = format!(
+        "{}; the setting slots=complex is of the throughput layout alone: leave slots out for a layout for graphs and deep networks",
+        refused.reason
+    );
+    Unsupported { layer: refused.layer.clone(), reason }
 }

@@ -12,6 +12,10 @@ use crate::deep;
 use crate::deep::roles::Keys;
 use crate::deep::series::is_smooth;
 use crate::planning::cost::{Cost, Work};
+use crate::planning::memory::{
+    CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, too_little_memory,
+    total_memory_bytes,
+};
 use crate::planning::pairs::{self, Pairs};
 use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
@@ -46,26 +50,11 @@ pub(crate) const PRECISION: Setting = Setting {
 /// The worst precision a plan may expect of a logit, as a share of what it is measured in: a guard tells a wrap from noise.
 const LOGIT_SHARE: f64 = 1.0 / 256.0;
 
-/// What stands before evaluation keys as sent.
-pub(crate) const KEYS_HEADER_BYTES: usize = 43;
-
-/// The name of a rotation or conjugation before its key.
-pub(crate) const ELEMENT_BYTES: usize = 4;
-
 /// How much longer an image may take if that saves keys.
 pub(crate) const SLOWER_FOR_KEYS: f64 = 1.1;
 
 /// What is tried for [`CkksPlan::key_cost`].
 pub(crate) const KEY_COSTS: [usize; 5] = [0, 1, 2, 3, 5];
-
-/// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
-pub(crate) const PROCESS_BYTES: usize = 60 << 20;
-
-/// Memory of the data owner's process and its messages beside images and keys.
-pub(crate) const CLIENT_BYTES: usize = 16 << 20;
-
-/// Copies of evaluation keys, as sent, that the data owner has while it makes and writes them.
-pub(crate) const KEY_COPIES: usize = 3;
 
 /// Copies of a batch that the data owner has: as read, and the part that fills the slots.
 const IMAGE_COPIES: usize = 2;
@@ -150,8 +139,10 @@ impl PassPlan {
 
 impl CkksPlan {
     pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        match plans(architecture, pairs::are_asked_for(job)?) {
+        let pairs = pairs::are_asked_for(job)?;
+        match plans(architecture, pairs) {
             Ok(plans) => Self::choose(plans, job, total_memory_bytes()),
+            Err(refused) if pairs => Err(pairs::not_for(&refused)),
             Err(refused) => Self::deep(architecture, job, refused),
         }
     }
@@ -204,6 +195,8 @@ impl CkksPlan {
         let needed = |plan: &CkksPlan| plan.predicted.session_peak_rss_bytes;
         let reason = |reason: String| Unsupported { layer: None, reason };
         let candidates: Vec<CkksPlan> = match job.setting(&LAYOUT) {
+            // Two images in a slot were asked for, which no other layout has.
+            "auto" if throughput.scheme.pairs.is_some() => vec![throughput],
             "auto" => latency.into_iter().chain([throughput]).collect(),
             "latency" => latency.into_iter().collect(),
             "throughput" => vec![throughput],
@@ -476,33 +469,10 @@ fn deep_pass(architecture: &Architecture, images: usize, bits: u32) -> Result<Pa
     })
 }
 
-/// Bytes of the evaluation keys as sent.
-pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
-    let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
-    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.len() + scheme.conjugations())
-}
-
-/// Bytes of the evaluation keys in memory.
-pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
-    scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
-}
-
 /// Bytes of the diagonals of a program before they are encoded: the data owner has them without weights.
 fn structure_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
     let diagonals: usize = program.layers.iter().map(|layer| layer.outline.diagonals()).sum();
     diagonals * scheme.slots() * size_of::<f64>()
-}
-
-/// The refusal of what needs more memory than there is.
-pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
-    let reason = format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, memory >> 20);
-    Unsupported { layer: None, reason }
-}
-
-/// Memory of this machine.
-pub(crate) fn total_memory_bytes() -> usize {
-    let info = rustix::system::sysinfo();
-    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
 }
 
 #[cfg(test)]

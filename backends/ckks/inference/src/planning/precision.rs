@@ -38,7 +38,7 @@ pub(crate) fn logit_deviation(scheme: &Scheme, stages: &[Inputs], vectors: bool,
     let to_slot = (scheme.degree as f64 / 2.0).sqrt();
     let rounding = scheme.noise_factor() * rounding(scheme.degree);
     let unit = |bits: u32| f64::from(bits).exp2();
-    let result = rounding / unit(scheme.map_scale_bits);
+    let result = scheme.result_noise() / unit(scheme.map_scale_bits);
     let weight = (1.0f64 / 12.0).sqrt() * if vectors { to_slot } else { 1.0 };
     let switching = if vectors { 2.0 * rounding } else { 0.0 };
     let fresh = scheme.noise_factor() * ERROR_DEVIATION * to_slot;

@@ -158,7 +158,8 @@ impl Scheme {
         let budget = max_modulus_bits(degree)?;
         let used: u32 = data.iter().sum();
         let digit: u32 = data[..digit_primes.min(data.len())].iter().sum();
-        let wanted = if demand.rotations { digit + 4 } else { digit };
+        let switches_values = demand.rotations || demand.pairs.is_some_and(Pairs::conjugates_values);
+        let wanted = if switches_values { digit + 4 } else { digit };
         let special_bits = wanted.min(budget.checked_sub(used)?);
         if special_bits < digit || base > PRIME_BITS {
             return None;
@@ -254,6 +255,22 @@ impl Scheme {
         context.period(0, f64::from(self.map_scale_bits).exp2())
     }
 
+    /// Standard deviation of what is added in a slot to the result of a map: by its rescaling, and where it is conjugated before
+    /// it is squared, by that key switch. Its noise is that of its key, divided by the special primes with a rounding as of a rescaling.
+    pub(crate) fn result_noise(&self) -> f64 {
+        let rounding = self.noise_factor() * rounding(self.degree);
+        if !self.pairs.is_some_and(Pairs::conjugates_values) {
+            return rounding;
+        }
+        let special_bits = f64::from(self.special_prime_bits.iter().sum::<u32>());
+        // Digits are uniform, and each meets an error of the key.
+        let digits = self.data_prime_bits.chunks(self.data_prime_bits.len().div_ceil(self.digits));
+        let size = |digit: &[u32]| (f64::from(digit.iter().sum::<u32>()) - special_bits).exp2();
+        let sizes = digits.map(size).fold(0.0, f64::hypot);
+        let key = self.noise_factor() * ERROR_DEVIATION * sizes * self.degree as f64 / 24f64.sqrt();
+        rounding.hypot(rounding).hypot(key)
+    }
+
     /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
     /// rounding its weights, and of the input.
     fn map_error(&self, demand: &Demand) -> f64 {
@@ -264,7 +281,7 @@ impl Scheme {
         let weight = (1.0f64 / 12.0).sqrt() * if demand.vectors { to_slot } else { 1.0 };
         let switching = if demand.rotations { 2.0 * rounding } else { 0.0 };
         let fresh = ERROR_DEVIATION * to_slot;
-        (rounding / f64::from(self.map_scale_bits).exp2())
+        (self.result_noise() / f64::from(self.map_scale_bits).exp2())
             .hypot(weight / f64::from(weight_bits).exp2())
             .hypot(rounding.hypot(fresh).hypot(switching) / f64::from(scale_bits).exp2())
     }
@@ -316,7 +333,7 @@ impl Scheme {
 
     fn pair_squares(&self) -> Option<PairSquares> {
         let pairs = self.pairs.filter(|_| self.depth() > 1)?;
-        Some(PairSquares { level: self.square_level(), sums: pairs == Pairs::SumsOfSquares })
+        Some(PairSquares { level: self.square_level(), sums: pairs.has_sums() })
     }
 
     /// How many keys for conjugations there are.

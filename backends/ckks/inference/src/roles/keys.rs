@@ -10,7 +10,7 @@ use veilbench_ckks::{
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
-use crate::planning::plan::key_bytes;
+use crate::planning::memory::key_bytes;
 use crate::planning::scheme::Scheme;
 use veilbench_api::{Error, Link, Recorder};
 

@@ -1,11 +1,14 @@
 //! Networks of many layers on the engine: imaginary slots, and images far from those a network was calibrated with.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use veilbench_api::conformance::odd_images::{ODD_IMAGES, odd_images};
 use veilbench_api::conformance::test_networks;
 use veilbench_api::local_session::LocalSession;
-use veilbench_api::{Backend, Error};
+use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Unsupported};
+use veilbench_ckks::{KeyLevels, KeyRequest};
 use veilbench_ckks_inference::Ckks;
 use veilbench_networks::evaluate::{evaluate, ranges};
 use veilbench_networks::{
@@ -14,6 +17,8 @@ use veilbench_networks::{
 };
 
 use crate::fixture::*;
+use crate::interceptors::Exchanged;
+use crate::keys::keys_for;
 
 const WIDTH: usize = 4;
 const CLASSES: usize = 3;
@@ -72,6 +77,23 @@ fn imaginary_slots_hold_every_wire_of_a_residual_network_to_plain_slots() {
         assert!(layer["precision_bits"].as_f64().unwrap() > 12.0, "{layer}");
     }
     println!("{trace:#}");
+}
+
+#[test]
+fn results_that_leave_no_slot_free_to_show_a_wrap_are_refused_by_layer() {
+    let (network, _) = residual([0.1, 0.5, 0.1], 1.0);
+    let mut cut = network.architecture;
+    let last = cut.layers.iter().rposition(|layer| matches!(layer.op, Op::Add)).unwrap();
+    cut.layers.truncate(last + 1);
+    // Four maps of 8 x 8 values fill a period.
+    for batch in [1, 2] {
+        let refused = Ckks.plan(&cut, &job(batch)).unwrap_err();
+        assert_eq!(refused.layer.as_deref(), Some("block2.add"), "{refused}");
+        assert!(
+            refused.reason.contains("0 of 256 slots free") && refused.reason.contains("dense"),
+            "{refused}"
+        );
+    }
 }
 
 /// One session with these images in one batch: their logits, or which are refused.
@@ -149,7 +171,7 @@ fn images_of_a_batch_share_a_ciphertext_and_have_the_logits_of_their_own() {
     let [one, three] = [1, 3].map(plan);
     assert_eq!((one.parameters.get("images"), &three.parameters["images"]), (None, &4.into()));
     assert_eq!(one.parameters["scheme"], three.parameters["scheme"]);
-    let predicted = |plan: &veilbench_api::Plan| plan.prediction.clone().unwrap();
+    let predicted = |plan: &Plan| plan.prediction.clone().unwrap();
     assert_eq!(predicted(&one).online_bytes, predicted(&three).online_bytes);
     assert!(three.predicted_batch_ns.unwrap() < 2 * one.predicted_batch_ns.unwrap());
     // One place of the four is left over.
@@ -161,11 +183,91 @@ fn images_of_a_batch_share_a_ciphertext_and_have_the_logits_of_their_own() {
 #[test]
 fn an_image_out_of_range_is_refused_with_those_that_are_computed_with_it() {
     let (network, calm) = strong();
-    let contrast = calm.image(0).iter().map(|value| 10.0 * value);
-    let values = calm.image(1).iter().copied().chain(contrast).collect();
+    let odd = odd_images(&network, &calm, 5).unwrap();
+    let clear = evaluate::<f64>(&network, &odd).unwrap();
+    let largest = |image: usize| clear.image(image).iter().map(|logit| logit.abs()).fold(0.0, f64::max);
+    let worst = (0..odd.images()).max_by(|&one, &two| largest(one).total_cmp(&largest(two))).unwrap();
+    let range = network.architecture.layers.last().unwrap().range.unwrap();
+    assert!(largest(worst) > 32.0 * f64::from(range.high.max(-range.low)), "far enough to wrap");
+    let values = calm.image(0).iter().chain(odd.image(worst)).copied().collect();
     let images = Tensor::new(2, network.architecture.input, values).unwrap();
+    assert_eq!(Ckks.plan(&network.architecture, &job(2)).unwrap().parameters["images"], 2);
     let refused = session_of(&network, &images).expect_err("the second is far out of range");
-    assert!(refused.is_empty() || refused.contains(&1), "{refused:?}");
+    assert!(
+        refused.is_empty(),
+        "which of those that were computed together wrapped cannot be told: {refused:?}"
+    );
+}
+
+/// The backend, whose plans say that so many images are computed together.
+struct Together(u64);
+
+impl Backend for Together {
+    fn profile(&self) -> Profile {
+        Ckks.profile()
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let mut plan = Ckks.plan(architecture, job)?;
+        plan.parameters["images"] = self.0.into();
+        Ok(plan)
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        Ckks.join(role)
+    }
+}
+
+#[test]
+fn a_plan_for_images_that_no_ciphertext_holds_is_refused_by_both_parties() {
+    let (network, images) = residual([0.1, 0.5, 0.1], 1.0);
+    let degree = Ckks.plan(&network.architecture, &job(1)).unwrap().parameters["scheme"]["degree"].as_u64();
+    // Four maps of 8 x 8 values an image.
+    let too_many = degree.unwrap() / 2 / 256 * 2;
+    for (together, reason) in [
+        (0, "0 images together"),
+        (3, "3 images together"),
+        (1 << 16, "65536 images together"),
+        (u64::MAX / 2 + 1, "images together"),
+        (1 << 15, "slots of one ciphertext"),
+        (too_many, "slots, the network takes"),
+    ] {
+        let backend = Together(together);
+        let done = LocalSession::new(&backend, &network, 1).run(&[images.slice(0, 1)]).unwrap();
+        for outcome in &done {
+            let found = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(found.contains(reason), "{together}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_for_conjugation_that_is_missing_or_another_is_refused() {
+    let (network, images) = residual([0.1, 0.5, 0.1], 1.0);
+    let plan = Ckks.plan(&network.architecture, &job(1)).unwrap();
+    let level = plan.parameters["conjugations"].as_u64().unwrap() as usize;
+    let rotations: BTreeMap<usize, Vec<i64>> =
+        serde_json::from_value(plan.parameters["rotations"].clone()).unwrap();
+    // Behind the public key and all keys for levels as high.
+    let products = usize::from(plan.parameters["products"].as_u64().unwrap() as usize >= level);
+    let at = 1 + products + rotations.range(level..).map(|(_, steps)| steps.len()).sum::<usize>();
+    let key = |request: &KeyRequest| vec![keys_for(&plan, request)];
+    let levels =
+        KeyLevels { conjugation: Some(level), rotations: [(5, level)].into(), ..KeyLevels::default() };
+    let conjugation = KeyRequest { conjugation: true, levels: levels.clone(), ..KeyRequest::default() };
+    let rotation = KeyRequest { rotations: [5].into(), levels, ..KeyRequest::default() };
+    for (by, expected) in [
+        (key(&conjugation), "came after the public key of"),
+        (key(&rotation), "no key for conjugation"),
+        (Vec::new(), ""),
+    ] {
+        let interceptor = Arc::new(Exchanged { at, by });
+        let done = intercepted(&Ckks, &network, None, &images.slice(0, 1), Some(interceptor));
+        let reason = done[1].error.as_ref().expect("it is refused").to_string();
+        println!("{reason}");
+        assert!(reason.contains(expected), "{reason}");
+        assert!(done.iter().all(|outcome| outcome.logits.is_empty()));
+    }
 }
 
 #[test]

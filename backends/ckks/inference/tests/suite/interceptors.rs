@@ -89,6 +89,19 @@ impl Interceptor for Instead {
     }
 }
 
+/// Gives the model owner others instead of one message.
+pub(crate) struct Exchanged {
+    pub(crate) at: usize,
+    pub(crate) by: Vec<Vec<u8>>,
+}
+
+impl Interceptor for Exchanged {
+    fn message(&self, from: &str, _: &str, index: usize, payload: Vec<u8>) -> Forward {
+        let is_due = from == "data-owner" && index == self.at;
+        Forward::Messages(if is_due { self.by.clone() } else { vec![payload] })
+    }
+}
+
 /// Loses half of every answer.
 pub(crate) struct Cut;
 

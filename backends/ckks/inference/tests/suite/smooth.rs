@@ -152,6 +152,26 @@ fn images_beyond_the_range_of_a_polynomial_are_refused_and_never_answered_wrongl
 }
 
 #[test]
+fn several_images_together_are_right_and_one_beyond_the_range_is_noticed() {
+    let mut network = convolutional(ActivationKind::Silu);
+    network.architecture.input_range = Some(Range { low: -16.0, high: 16.0 });
+    let ordinary = test_networks::images(&network, 3, 3);
+    let (plan, done) = run(&network, &ordinary, None);
+    assert_eq!(plan.parameters["images"], 4);
+    let off = distance(&network, &ordinary, &done);
+    assert!(off <= plan.tolerance.get(), "{off} of {:?}", plan.tolerance);
+    let beyond = |image: usize| if image == 1 { 15.0 } else { 1.0 };
+    let values =
+        (0..3).flat_map(|image| ordinary.image(image).iter().map(move |value| beyond(image) * value));
+    let images = Tensor::new(3, ordinary.shape(), values.collect()).unwrap();
+    let (_, done) = run(&network, &images, None);
+    match &done[0].error {
+        Some(Error::OutOfRange { images, .. }) => assert!(images.is_empty(), "{images:?}"),
+        other => panic!("not out of range: {other:?}, {:?}", done[1].error),
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_by_layer_with_depth_and_remedy() {
     let tanh = Op::Activation(ActivationKind::Tanh);
     let deep: Vec<Op> = (0..14).flat_map(|_| [dense(4, 4), tanh]).chain([dense(4, 2)]).collect();

@@ -11,10 +11,10 @@ use crate::client_aided::rounds::Round;
 use crate::client_aided::steps::{kept_values, rounds, steps};
 use crate::client_aided::{AidedPlan, DEPTH, IMAGE_COPIES, LOGIT_ERROR, PROTOCOL};
 use crate::planning::cost::{Cost, Exchange};
-use crate::planning::plan::{
-    CLIENT_BYTES, KEY_COPIES, KEY_COSTS, PROCESS_BYTES, SLOWER_FOR_KEYS, key_bytes, key_memory_bytes,
-    too_little_memory, unwritten,
+use crate::planning::memory::{
+    CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, too_little_memory,
 };
+use crate::planning::plan::{KEY_COSTS, SLOWER_FOR_KEYS, unwritten};
 use crate::planning::precision::{Inputs, logit_deviation};
 use crate::planning::prediction::{Prediction, three_digits};
 use crate::planning::rates::{self, Rates};

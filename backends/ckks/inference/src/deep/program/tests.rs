@@ -2,7 +2,7 @@
 
 use super::*;
 use veilbench_networks::zoo::{self, Activation, Order};
-use veilbench_networks::{Conv2d, Layer, Op, Polynomial, Range, Shape, Window};
+use veilbench_networks::{Conv2d, Dense, Layer, Op, Polynomial, Range, Shape, Window};
 
 fn ranged(mut architecture: Architecture) -> Architecture {
     let range = Some(Range { low: -1.0, high: 1.0 });
@@ -11,13 +11,19 @@ fn ranged(mut architecture: Architecture) -> Architecture {
     architecture
 }
 
-/// A convolution of every channel with every channel, and a square, on images of 8 x 8 pixels.
+/// A convolution of every channel with every channel on images of 8 x 8 pixels, a square, and a dense layer.
 fn one_convolution(channels: usize) -> Architecture {
     let image = Shape::Image { channels, height: 8, width: 8 };
     let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
     let conv = Conv2d { inputs: channels, outputs: channels, groups: 1, dilation: [1; 2], window };
     let square = Op::Polynomial(Polynomial { channels, degree: 2 });
-    let layers = vec![Layer::new("conv1", Op::Conv2d(conv), image), Layer::new("act1", square, image)];
+    let dense = Op::Dense(Dense { inputs: image.len(), outputs: 3 });
+    let layers = vec![
+        Layer::new("conv1", Op::Conv2d(conv), image),
+        Layer::new("act1", square, image),
+        Layer::new("flatten", Op::Flatten, Shape::Flat(image.len())),
+        Layer::new("fc1", dense, Shape::Flat(3)),
+    ];
     ranged(Architecture { name: "convolution".into(), input: image, input_range: None, layers })
 }
 

@@ -13,7 +13,7 @@ use veilbench_ckks::{
 };
 
 use crate::deep::program::Program;
-use crate::planning::plan::{ELEMENT_BYTES, KEYS_HEADER_BYTES};
+use crate::planning::memory::{ELEMENT_BYTES, KEYS_HEADER_BYTES};
 use crate::planning::scheme::Scheme;
 
 /// Keys of a deep circuit, with the highest level each is used at.

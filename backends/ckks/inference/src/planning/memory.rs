@@ -1,0 +1,45 @@
+//! Memory of processes, and bytes of evaluation keys.
+
+use std::collections::BTreeMap;
+
+use veilbench_api::Unsupported;
+
+use crate::planning::scheme::Scheme;
+
+/// What stands before evaluation keys as sent.
+pub(crate) const KEYS_HEADER_BYTES: usize = 43;
+
+/// The name of a rotation or conjugation before its key.
+pub(crate) const ELEMENT_BYTES: usize = 4;
+
+/// Memory of the model owner's process and its messages beside ciphertexts, keys and weights.
+pub(crate) const PROCESS_BYTES: usize = 60 << 20;
+
+/// Memory of the data owner's process and its messages beside images and keys.
+pub(crate) const CLIENT_BYTES: usize = 16 << 20;
+
+/// Copies of evaluation keys, as sent, that the data owner has while it makes and writes them.
+pub(crate) const KEY_COPIES: usize = 3;
+
+/// Bytes of the evaluation keys as sent.
+pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
+    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.len() + scheme.conjugations())
+}
+
+/// Bytes of the evaluation keys in memory.
+pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
+    scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
+}
+
+/// The refusal of what needs more memory than there is.
+pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
+    let reason = format!("it needs {} MB of memory, this machine has {} MB", needed >> 20, memory >> 20);
+    Unsupported { layer: None, reason }
+}
+
+/// Memory of this machine.
+pub(crate) fn total_memory_bytes() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+}

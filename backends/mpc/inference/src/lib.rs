@@ -189,7 +189,7 @@ impl<P: Dealing> Backend for Mpc<P> {
             prediction: Some(prediction),
             notes,
             predicted_batch_ns: Some(batch_ns),
-            tolerance: tolerance(architecture),
+            tolerance: tolerance(architecture, lowered.approximation_error()),
             ..Plan::default()
         })
     }

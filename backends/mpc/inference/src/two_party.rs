@@ -175,7 +175,7 @@ impl Backend for TwoParty {
             prediction: Some(predictor.predict(weights).map_err(count)?),
             notes,
             predicted_batch_ns: Some(times.batch_ns()),
-            tolerance: tolerance(architecture),
+            tolerance: tolerance(architecture, lowered.approximation_error()),
             ..Plan::default()
         })
     }

@@ -207,6 +207,8 @@ fn settings_are_checked_and_part_of_the_cell() {
     assert!(wrong.code == 2 && wrong.stderr.contains("layout"), "{}", wrong.stderr);
     let wrong = bench.command(&["list", "--set", "ckks.layout=sideways"]);
     assert!(wrong.code == 2 && wrong.stderr.contains("throughput"), "{}", wrong.stderr);
+    let wrong = bench.command(&["list", "--set", "mpc.ring=bits"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("it is one of narrow, wide"), "{}", wrong.stderr);
     let list = |value: &str| {
         let setting = format!("ckks.layout={value}");
         bench

@@ -40,6 +40,8 @@ pub struct Mpc<P> {
     name: &'static str,
     summary: &'static str,
     signs: SignProtocol,
+    /// In how many bits wires are shared and sent, unless all rings are to be as wide as they can be.
+    width: Width,
     security_bits: u32,
     settings: &'static [Setting],
     rates: Rates,
@@ -52,6 +54,7 @@ pub fn comparison_tree() -> Mpc<Masked> {
         name: "mpc",
         summary: "two-party secret sharing with a dealer: masked wires, comparison tree",
         signs: SignProtocol::Tree,
+        width: Width::Bits,
         security_bits: 128,
         settings: &[RING_OF_MASKED, DEALT_BY],
         rates: Rates { comparison: 50_000, square: 8_000 },
@@ -65,6 +68,7 @@ pub fn fss() -> Mpc<Masked> {
         name: "mpc-fss",
         summary: "two-party secret sharing with a dealer: masked wires, function secret sharing for comparisons",
         signs: SignProtocol::Function,
+        width: Width::Bits,
         security_bits: core::dcf::Comparison::SECURITY_BITS,
         settings: &[RING_OF_MASKED, DEALT_BY],
         rates: Rates { comparison: 200_000, square: 8_000 },
@@ -78,6 +82,7 @@ pub fn beaver() -> Mpc<Beaver> {
         name: "mpc-beaver",
         summary: "two-party secret sharing with a dealer, as in the textbook: Beaver triples, comparison by bits",
         signs: SignProtocol::Tree,
+        width: Width::Bytes,
         security_bits: 128,
         settings: &[RING, DEALT_BY],
         rates: Rates { comparison: 90_000, square: 27_000 },
@@ -89,15 +94,15 @@ pub fn beaver() -> Mpc<Beaver> {
 const RING: Setting = Setting {
     key: "ring",
     values: &["narrow", "wide"],
-    summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses",
+    summary: "narrow: as calibrated ranges allow, in whole bytes; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses",
 };
 
-/// The same with masked wires.
+/// The same with masked wires, whose narrow rings are by layer.
 const RING_OF_MASKED: Setting = Setting {
     key: "ring",
-    values: &["narrow", "wide", "bits"],
-    summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses; \
-              bits: narrow in bits instead of bytes, for each layer, of which only those that outlive a truncation are opened and compared",
+    values: &["narrow", "wide"],
+    summary: "narrow: for each layer as many bits as calibrated ranges allow, of which only those that outlive a truncation are opened and compared; \
+              wide: 64 bits for all, and fewer fractional ones where these add less than 8 to a ring of whole bytes, for weights that a narrow ring refuses",
 };
 
 const DATA_OWNER: &str = "data-owner";
@@ -143,7 +148,8 @@ impl<P: Dealing> Backend for Mpc<P> {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let lowered = lower(architecture)?;
-        let (circuit, mut notes) = format::choose(&lowered, self.signs, Room::new(job.setting(&RING)))?;
+        let (circuit, mut notes) =
+            format::choose(&lowered, self.signs, self.width, Room::new(job.setting(&RING)))?;
         notes.extend(lowered.approximations());
         let in_enclave = enclave::is_asked_for(job);
         if in_enclave {

@@ -23,23 +23,23 @@ use veilbench_api::link::{Forward, Interceptor};
 use veilbench_api::local_session::LocalSession;
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![
-        Box::new(comparison_tree()),
-        Box::new(fss()),
-        Box::new(beaver()),
-        Box::new(ByBits(comparison_tree())),
-        Box::new(ByBits(fss())),
-    ]
+    vec![Box::new(comparison_tree()), Box::new(fss()), Box::new(beaver())]
 }
 
-/// A backend whose local sessions have rings by layer.
-struct ByBits(Mpc<Masked>);
-
-fn by_bits() -> Settings {
-    Settings::from([("ring".to_owned(), "bits".to_owned())])
+/// The same, and masked wires in whole bytes.
+fn backends_of_either_width() -> Vec<Box<dyn Backend>> {
+    let in_bytes: [Box<dyn Backend>; 2] = [Box::new(Wide(comparison_tree())), Box::new(Wide(fss()))];
+    backends().into_iter().chain(in_bytes).collect()
 }
 
-impl Backend for ByBits {
+/// A backend whose local sessions have the widest ring, of whole bytes.
+struct Wide(Mpc<Masked>);
+
+fn wide() -> Settings {
+    Settings::from([("ring".to_owned(), "wide".to_owned())])
+}
+
+impl Backend for Wide {
     fn profile(&self) -> Profile {
         self.0.profile()
     }
@@ -49,7 +49,7 @@ impl Backend for ByBits {
     }
 
     fn local_session_settings(&self) -> Settings {
-        by_bits()
+        wide()
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
@@ -92,14 +92,23 @@ fn logits_of_the_zoo_are_within_two_to_the_minus_ten_of_the_oracle() {
     }
 }
 
+/// Polynomials have fewer fractional bits in the widest ring, so that their units are larger: networks with ReLU alone.
+#[test]
+fn logits_in_the_widest_ring_are_within_two_to_the_minus_ten_of_the_oracle() {
+    for (name, count) in [("mnist-mlp", 20), ("mnist-cnn", 20), ("malaria-cnn", 2)] {
+        let network = zoo::load(name).unwrap();
+        let images = images(&network, count);
+        let errors = [comparison_tree(), fss()].map(|backend| distance(&backend, &wide(), &network, &images));
+        assert!(errors.iter().all(|error| *error < 2f64.powi(-10)), "{name}: off by {errors:?}");
+    }
+}
+
 /// Of every backend, its name and the largest difference of a logit from the fixed-point oracle's.
-fn distances(network: &Network, images: &Tensor) -> [(&'static str, f64); 5] {
+fn distances(network: &Network, images: &Tensor) -> [(&'static str, f64); 3] {
     [
         ("mpc", distance(&comparison_tree(), &Settings::new(), network, images)),
         ("mpc-fss", distance(&fss(), &Settings::new(), network, images)),
         ("mpc-beaver", distance(&beaver(), &Settings::new(), network, images)),
-        ("mpc@ring=bits", distance(&comparison_tree(), &by_bits(), network, images)),
-        ("mpc-fss@ring=bits", distance(&fss(), &by_bits(), network, images)),
     ]
 }
 
@@ -132,17 +141,21 @@ pub(super) fn distance<P: Dealing>(
 
 #[test]
 fn formats_of_the_zoo_leave_the_model_owner_nothing_to_refuse() {
-    for (name, settings) in zoo::names().flat_map(|name| [(name, Settings::new()), (name, by_bits())]) {
-        let network = zoo::load(name).unwrap();
-        let backend = comparison_tree();
-        let mut job = LocalSession::new(&backend, &network, 1).job;
-        job.settings = settings.clone();
-        let plan = backend.plan(&network.architecture, &job).unwrap();
-        let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
-        let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
-        println!("{name} {settings:?}: {}", plan.notes[0]);
-        oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name} {settings:?}: {error}"));
+    for name in zoo::names() {
+        leaves_nothing_to_refuse(&comparison_tree(), name);
+        leaves_nothing_to_refuse(&beaver(), name);
     }
+}
+
+fn leaves_nothing_to_refuse<P: Dealing>(backend: &Mpc<P>, network: &str) {
+    let name = format!("{} of {network}", backend.name);
+    let network = zoo::load(network).unwrap();
+    let job = LocalSession::new(backend, &network, 1).job;
+    let plan = backend.plan(&network.architecture, &job).unwrap();
+    let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+    let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
+    println!("{name}: {}", plan.notes[0]);
+    oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
 #[test]
@@ -171,7 +184,7 @@ fn weights_that_could_overflow_are_refused_by_their_owner_with_the_layers_name()
             weights.iter_mut().for_each(|weight| *weight *= 1e6);
         }
     }
-    for backend in backends() {
+    for backend in backends_of_either_width() {
         let mut session = LocalSession::new(backend.as_ref(), &network, 1);
         session.timeout = Duration::from_secs(1);
         let done = session.run(&[test_networks::images(&network, 1, 1)]).unwrap();
@@ -250,7 +263,8 @@ fn a_party_that_stops_lags_or_sends_anything_else_is_named_within_the_timeout() 
             (DEALER, DATA_OWNER, 0),
         ] {
             scope.spawn(move || {
-                backends().iter().for_each(|backend| run(backend.as_ref(), from, to, receiver));
+                let backends = backends_of_either_width();
+                backends.iter().for_each(|backend| run(backend.as_ref(), from, to, receiver));
             });
         }
     });
@@ -273,7 +287,7 @@ impl Interceptor for Listener {
 fn batches_of_one_image_share_no_randomness() {
     let network = test_networks::all().remove(2);
     let images = test_networks::images(&network, 1, 3);
-    for backend in backends() {
+    for backend in backends_of_either_width() {
         let listener = Arc::new(Listener::default());
         let mut session = LocalSession::new(backend.as_ref(), &network, 4);
         session.interceptor = Some(Arc::clone(&listener) as Arc<dyn Interceptor>);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use veilbench_2pc as core;
 use veilbench_2pc::network::Plan as NetworkPlan;
-use veilbench_mpc::circuit::{Circuit, SignProtocol};
+use veilbench_mpc::circuit::{Circuit, SignProtocol, Width};
 use veilbench_mpc::cost::Cost;
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::ring::Ring;
@@ -212,13 +212,13 @@ fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Ve
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
         let rings = [widest, Ring::FULL].into_iter().skip(usize::from(lowered.squares()));
         for widest in rings {
-            let found = format::choose_within(lowered, SignProtocol::Tree, room, widest);
+            let found = format::choose_within(lowered, SignProtocol::Tree, Width::Bytes, room, widest);
             if let Some(planned) = found.ok().and_then(|found| planned(found).ok()) {
                 return Ok(planned);
             }
         }
     }
-    let found = format::choose(lowered, SignProtocol::Tree, format::Room::Wide)?;
+    let found = format::choose(lowered, SignProtocol::Tree, Width::Bytes, format::Room::Wide)?;
     planned(found).map_err(|error| unsupported(&error.to_string()))
 }
 

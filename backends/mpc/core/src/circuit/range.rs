@@ -12,10 +12,11 @@ const UNGUARDED_HEADROOM: f64 = 4.0;
 /// The same of logits behind a guard, which are opened as they are.
 const OUTPUT_HEADROOM: f64 = 32.0;
 /// In rings by layer there are no bits that whole bytes leave over, so each kind of layer has its own. What the networks that ship need, in bits:
-/// an image's products 1 to 3; products of what guards of ReLUs pass 5 to 7, of 900 features 9; of what guards of squares pass up to two more;
-/// logits 4 to 6, and 8 of squares.
+/// an image's products 1 to 3, where they are of no more than [`IMAGE_PRODUCTS`] pixels; products of what guards of ReLUs pass 5 to 7, of 900 features 9; of what
+/// guards of squares pass up to two more; logits 4 to 6, and 8 of squares.
 const IMAGE_HEADROOM: f64 = 16.0;
-const IMAGE_SPREAD: f64 = 0.5;
+/// Sums of more products than the networks that ship have of an image get the room that is for anything unguarded.
+const IMAGE_PRODUCTS: usize = 784;
 const LOGIT_HEADROOM: f64 = 64.0;
 const SQUARES_BEFORE: f64 = 4.0;
 /// Features of a dense layer beyond which its headroom grows as their square root.
@@ -133,8 +134,12 @@ impl Circuit {
                     let read = self.expected[index]?;
                     let spread = UNGUARDED_HEADROOM * (shape.weights_per_output() as f64).sqrt();
                     let headroom = match (wire.is_guarded, wire.excess > 1.0) {
-                        (false, false) if self.is_by_bits() && wire.is_image => {
-                            IMAGE_HEADROOM.max(IMAGE_SPREAD * (shape.weights_per_output() as f64).sqrt())
+                        (false, false)
+                            if self.is_by_bits()
+                                && wire.is_image
+                                && shape.weights_per_output() <= IMAGE_PRODUCTS =>
+                        {
+                            IMAGE_HEADROOM
                         }
                         (true, false) if self.is_by_bits() => usual * growth(shape),
                         (false, _) => HEADROOM.max(spread * wire.excess),

@@ -85,35 +85,30 @@ fn input_bound(magnitude: f64) -> f64 {
 /// How wide the ring is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// As calibrated ranges allow, in whole bytes.
+    /// As calibrated ranges allow.
     Narrow,
-    /// All there is, at the price of fractional bits.
+    /// All there is, in whole bytes, at the price of fractional bits.
     Wide,
-    /// As calibrated ranges allow, in bits, for each layer by itself.
-    Bits,
 }
 
 impl Room {
     /// By the setting's value.
     pub(crate) fn new(setting: &str) -> Self {
-        match setting {
-            "wide" => Self::Wide,
-            "bits" => Self::Bits,
-            _ => Self::Narrow,
-        }
+        if setting == "wide" { Self::Wide } else { Self::Narrow }
     }
 }
 
-/// The narrowest ring that holds all calibrated values with enough fractional bits, and as many of those as it holds.
+/// The narrowest ring of a width, or for each layer its own, that holds all calibrated values with enough fractional bits, and as many of those as it holds.
 ///
 /// # Errors
 /// If the protocols cannot run a layer, or no ring is wide enough.
 pub(crate) fn choose(
     lowered: &Lowered,
     signs: SignProtocol,
+    width: Width,
     room: Room,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
-    choose_within(lowered, signs, room, Ring::FULL)
+    choose_within(lowered, signs, width, room, Ring::FULL)
 }
 
 /// The same where wires, but for the values of polynomials, fit rings of no more bits than `widest` has, at the price of fractional bits. Networks without ranges
@@ -124,12 +119,13 @@ pub(crate) fn choose(
 pub(crate) fn choose_within(
     lowered: &Lowered,
     signs: SignProtocol,
+    width: Width,
     room: Room,
     widest: Ring,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude = lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, input_bound);
     let extra_bits = if lowered.squares() { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS };
-    let width = if room == Room::Bits { Width::Bits } else { Width::Bytes };
+    let width = if room == Room::Wide { Width::Bytes } else { width };
     let compile = |bits, weight_bits, ring| {
         let format = Format { activation_bits: bits, weight_bits, ring, width, signs, input_magnitude };
         Circuit::compile(&lowered.program, format).map_err(|error| lowered.unsupported(&error))

@@ -14,7 +14,8 @@ fn predicted(plan: &Plan) -> &Predicted {
 #[test]
 fn predicted_bytes_are_those_that_are_sent() {
     for network in test_networks::all() {
-        for (backend, batch) in backends().iter().flat_map(|backend| [(backend, 1), (backend, 21)]) {
+        let backends = backends_of_either_width();
+        for (backend, batch) in backends.iter().flat_map(|backend| [(backend, 1), (backend, 21)]) {
             let session = LocalSession::new(backend.as_ref(), &network, batch);
             let plan = backend.plan(&network.architecture, &session.job).unwrap();
             let done = session.run(&[test_networks::images(&network, batch, 3)]).unwrap();
@@ -29,37 +30,9 @@ fn predicted_bytes_are_those_that_are_sent() {
     }
 }
 
-/// Bits of the ring, of activations and of weights of every network that ships, and bytes online under `mpc`, `mpc-fss` and `mpc-beaver`,
-/// as the reference run measured them: what changes them makes that run void.
-const SHIPPED: [(&str, [u32; 3], [u64; 3]); 8] = [
-    ("malaria-cnn", [48, 15, 18], [350_230, 262_516, 2_683_930]),
-    ("malaria-cnn-poly", [64, 13, 19], [483_471, 483_471, 1_872_687]),
-    ("melanoma-lenet", [48, 16, 19], [168_610, 143_398, 975_802]),
-    ("melanoma-lenet-poly", [64, 14, 18], [233_460, 233_460, 814_644]),
-    ("mnist-cnn", [48, 16, 19], [13_781, 11_515, 82_841]),
-    ("mnist-cnn-poly", [64, 16, 18], [20_745, 20_745, 68_329]),
-    ("mnist-mlp", [48, 16, 19], [8_672, 7_968, 37_664]),
-    ("mnist-mlp-poly", [64, 16, 18], [14_876, 14_876, 39_708]),
-];
-
-#[test]
-fn networks_that_ship_have_the_formats_and_bytes_of_the_reference_run() {
-    for (name, bits, bytes) in SHIPPED {
-        let network = zoo::load(name).unwrap();
-        for (backend, bytes) in backends().iter().zip(bytes) {
-            let job = LocalSession::new(backend.as_ref(), &network, 1).job;
-            let plan = backend.plan(&network.architecture, &job).unwrap();
-            let format::Parameters { ring_bits, activation_bits, weight_bits, .. } =
-                serde_json::from_value(plan.parameters.clone()).unwrap();
-            assert_eq!([ring_bits, activation_bits, weight_bits], bits, "{name}");
-            assert_eq!(predicted(&plan).online_bytes, Some(bytes), "{} of {name}", backend.profile().name);
-        }
-    }
-}
-
-/// Of every network that ships, bits of the widest ring, of activations and of weights, and bytes online under `mpc` and `mpc-fss` with rings by
-/// layer.
-const SHIPPED_BY_BITS: [(&str, [u32; 3], [u64; 2]); 8] = [
+/// Of every network that ships, bits of the widest ring, of activations and of weights, and bytes online under `mpc` and `mpc-fss`: what changes
+/// them makes the reference run void.
+const SHIPPED: [(&str, [u32; 3], [u64; 2]); 8] = [
     ("malaria-cnn", [48, 15, 18], [229_362, 181_482]),
     ("malaria-cnn-poly", [64, 13, 19], [238_806, 238_806]),
     ("melanoma-lenet", [46, 15, 18], [124_995, 111_243]),
@@ -70,42 +43,57 @@ const SHIPPED_BY_BITS: [(&str, [u32; 3], [u64; 2]); 8] = [
     ("mnist-mlp-poly", [64, 16, 18], [9_174, 9_174]),
 ];
 
+/// The same under `mpc-beaver`, which has one ring of whole bytes.
+const SHIPPED_IN_BYTES: [(&str, [u32; 3], u64); 8] = [
+    ("malaria-cnn", [48, 15, 18], 2_683_930),
+    ("malaria-cnn-poly", [64, 13, 19], 1_872_687),
+    ("melanoma-lenet", [48, 16, 19], 975_802),
+    ("melanoma-lenet-poly", [64, 14, 18], 814_644),
+    ("mnist-cnn", [48, 16, 19], 82_841),
+    ("mnist-cnn-poly", [64, 16, 18], 68_329),
+    ("mnist-mlp", [48, 16, 19], 37_664),
+    ("mnist-mlp-poly", [64, 16, 18], 39_708),
+];
+
+/// Nothing if the plan for an image of a network has these bits of the ring, of activations and of weights, and predicts so many bytes online.
+fn other_than<P: Dealing>(backend: &Mpc<P>, name: &str, bits: [u32; 3], bytes: u64) -> Option<String> {
+    let network = zoo::load(name).unwrap();
+    let job = LocalSession::new(backend, &network, 1).job;
+    let plan = backend.plan(&network.architecture, &job).unwrap();
+    let (_, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+    let format::Parameters { ring_bits, activation_bits, weight_bits, .. } =
+        serde_json::from_value(plan.parameters.clone()).unwrap();
+    let found = ([ring_bits, activation_bits, weight_bits], predicted(&plan).online_bytes);
+    let cost = Cost::of::<P>(&circuit);
+    let name = format!("{} of {name}", backend.name);
+    println!(
+        "{name}: {found:?}, offline {}, rounds {}, {}",
+        cost.offline(1).bytes,
+        cost.rounds(),
+        plan.notes[0]
+    );
+    (found != (bits, Some(bytes))).then(|| format!("{name}: {found:?}"))
+}
+
 #[test]
-fn rings_by_layer_have_these_formats_and_bytes() {
+fn networks_that_ship_have_the_formats_and_bytes_of_the_reference_run() {
     let mut differ = Vec::new();
-    for (name, bits, bytes) in SHIPPED_BY_BITS {
-        let network = zoo::load(name).unwrap();
-        for (backend, bytes) in [comparison_tree(), fss()].into_iter().zip(bytes) {
-            let mut job = LocalSession::new(&backend, &network, 1).job;
-            job.settings = by_bits();
-            let plan = backend.plan(&network.architecture, &job).unwrap();
-            let (_, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
-            let format::Parameters { ring_bits, activation_bits, weight_bits, .. } =
-                serde_json::from_value(plan.parameters.clone()).unwrap();
-            let found = ([ring_bits, activation_bits, weight_bits], predicted(&plan).online_bytes);
-            let cost = Cost::of::<Masked>(&circuit);
-            println!(
-                "{name}, {}: {found:?}, offline {}, rounds {}, {}",
-                backend.name,
-                cost.offline(1).bytes,
-                cost.rounds(),
-                plan.notes[0]
-            );
-            if found != (bits, Some(bytes)) {
-                differ.push(format!("{} of {name}: {found:?}", backend.name));
-            }
-        }
+    for (name, bits, [tree, function]) in SHIPPED {
+        differ.extend(other_than(&comparison_tree(), name, bits, tree));
+        differ.extend(other_than(&fss(), name, bits, function));
+    }
+    for (name, bits, bytes) in SHIPPED_IN_BYTES {
+        differ.extend(other_than(&beaver(), name, bits, bytes));
     }
     assert!(differ.is_empty(), "{differ:#?}");
 }
 
 /// A batch of malaria has all its randomness ahead, and its messages in the rounds of one image.
 #[test]
-fn a_batch_of_malaria_is_dealt_ahead_with_rings_by_layer() {
+fn a_batch_of_malaria_is_dealt_ahead() {
     let network = zoo::load("malaria-cnn").unwrap();
     for (backend, rounds, most) in [(comparison_tree(), 14, 25_000_000), (fss(), 8, 20_000_000)] {
-        let mut job = Job::new(100, 2, LinkProfile::loopback());
-        job.settings = by_bits();
+        let job = Job::new(100, 2, LinkProfile::loopback());
         let plan = backend.plan(&network.architecture, &job).unwrap();
         let (_, circuit, cut) = backend.compile(&network.architecture, &plan).unwrap();
         assert_eq!(cut.ahead(), 100, "{}", backend.name);
@@ -123,7 +111,8 @@ fn windows_that_are_dealt_late_count_as_online() {
     let job = Job::new(7, 1, LinkProfile::loopback());
     let plan = |ahead: usize| {
         let lowered = lower(&network.architecture).unwrap();
-        let (circuit, _) = format::choose(&lowered, SignProtocol::Function, Room::Narrow).unwrap();
+        let (circuit, _) =
+            format::choose(&lowered, SignProtocol::Function, Width::Bits, Room::Narrow).unwrap();
         let cost = Cost::of::<Masked>(&circuit);
         let cut = BatchSplit::new(1, ahead);
         let rates = Rates { comparison: 1, square: 1 };

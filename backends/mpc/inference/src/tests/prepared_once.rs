@@ -48,7 +48,7 @@ fn a_second_preparation_is_refused_by_all_roles_and_the_first_serves() {
     let network = test_networks::all().remove(0);
     let batches = [3, 4].map(|seed| test_networks::images(&network, 2, seed));
     let others: [Box<dyn Backend>; 1] = [Box::new(TwoParty)];
-    for backend in backends().into_iter().chain(others) {
+    for backend in backends_of_either_width().into_iter().chain(others) {
         let twice = Twice(backend);
         let mut session = LocalSession::new(&twice, &network, 2);
         session.timeout = Duration::from_secs(60);

@@ -60,7 +60,7 @@ pub(super) fn normalised(network: &Network, pixels: &[u8]) -> Vec<f32> {
 }
 
 fn furthest_of_all(network: &Network, dataset: &Dataset) {
-    let mut furthest = [("", 0f64); 5];
+    let mut furthest = [("", 0f64); 3];
     for start in (0..dataset.len()).step_by(BATCH) {
         let images = tensor(network, dataset, start..dataset.len().min(start + BATCH));
         for (furthest, (backend, here)) in furthest.iter_mut().zip(distances(network, &images)) {

@@ -81,7 +81,6 @@ fn the_contract_is_kept_with_the_dealer_in_an_enclave() {
 
 #[test]
 fn logits_are_those_of_the_oracle_with_the_dealer_in_an_enclave() {
-    let by_bits = Settings::from([("ring".to_owned(), "bits".to_owned())]);
     for name in ["mnist-cnn", "mnist-cnn-poly"] {
         let network = zoo::load(name).unwrap();
         let images = images(&network, 7);
@@ -89,7 +88,6 @@ fn logits_are_those_of_the_oracle_with_the_dealer_in_an_enclave() {
             distance(&comparison_tree(), &settings(), &network, &images),
             distance(&fss(), &settings(), &network, &images),
             distance(&beaver(), &settings(), &network, &images),
-            distance(&fss(), &settings().into_iter().chain(by_bits.clone()).collect(), &network, &images),
         ];
         assert!(errors.iter().all(|error| *error < 2f64.powi(-10)), "{name}: off by {errors:?}");
     }

@@ -52,9 +52,8 @@ fn plans_settings_and_networks_are_measured() {
     let (enclave, in_enclave) = of("mnist-mlp", (DEALT_BY.key, "enclave"), 1);
     let other_network = of("mnist-cnn", process, 1).0;
     let wide = of("mnist-mlp", ("ring", "wide"), 1).0;
-    let by_bits = of("mnist-mlp", ("ring", "bits"), 1).0;
     let larger_batch = of("mnist-mlp", process, 2).0;
-    let seen = [usual, enclave, other_network, wide, by_bits, larger_batch];
+    let seen = [usual, enclave, other_network, wide, larger_batch];
     for (at, one) in seen.iter().enumerate() {
         assert!(seen[..at].iter().all(|other| other != one), "{seen:?}");
     }

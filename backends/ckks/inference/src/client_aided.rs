@@ -54,8 +54,8 @@ const IMAGE_COPIES: usize = 4;
 /// Where the values of an image are.
 const LAYOUT: Setting = Setting {
     key: "layout",
-    values: &["slots", "auto", "packed"],
-    summary: "an image in every slot (slots: as many bytes for one as for thousands), one across the slots (packed), or what is \
+    values: &["auto", "packed", "slots"],
+    summary: "an image across the slots (packed), one in every slot (slots: as many bytes for one as for thousands), or what is \
               predicted to be faster for the batch (auto)",
 };
 
@@ -76,12 +76,12 @@ struct AidedPlan {
 /// The plan for a machine with so much memory: the one place where the layout is chosen.
 fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, Unsupported> {
     match job.setting(&LAYOUT) {
-        "slots" => slots::plan(architecture, job, memory),
-        "packed" => packed::plan(architecture, job, memory),
         "auto" => {
             let [across, slots] = [packed::plan, slots::plan].map(|plan| plan(architecture, job, memory));
             faster(across, slots)
         }
+        "packed" => packed::plan(architecture, job, memory),
+        "slots" => slots::plan(architecture, job, memory),
         other => {
             let known = LAYOUT.values.join(", ");
             let reason = format!("the setting layout is {other:?}, not one of {known}");

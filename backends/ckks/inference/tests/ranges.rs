@@ -113,15 +113,14 @@ enum Outcome {
 const TOLERANCE: f64 = 1.0 / 128.0;
 
 /// Runs a batch; anything but right logits or a refusal is a failure of the test.
-fn outcome(backend: &dyn Backend, network: &Network, layout: Option<&str>, images: &Tensor) -> Outcome {
+fn outcome(backend: &dyn Backend, network: &Network, layout: &str, images: &Tensor) -> Outcome {
     let mut session = LocalSession::new(backend, network, images.images());
     session.timeout = Duration::from_secs(300);
     let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     session.job.settings.extend(match layout {
-        None => Vec::new(),
         // Two images in every slot.
-        Some("complex") => vec![setting("layout", "throughput"), setting("slots", "complex")],
-        Some(layout) => vec![setting("layout", layout)],
+        "complex" => vec![setting("layout", "throughput"), setting("slots", "complex")],
+        layout => vec![setting("layout", layout)],
     });
     let mut done = session.run(std::slice::from_ref(images)).unwrap();
     let (error, logits) = (done[0].error.take(), done[0].logits.pop());
@@ -169,9 +168,9 @@ fn ordinary_images_are_never_refused() {
         let network = zoo::load(name).unwrap();
         let images = sample(&network, data, count);
         let batch = Pixels { network: &network }.batch(&images);
-        assert_eq!(outcome(&Ckks, &network, Some("latency"), &batch), Outcome::Right, "{name}");
+        assert_eq!(outcome(&Ckks, &network, "latency", &batch), Outcome::Right, "{name}");
         if all || name == "mnist-cnn-poly" {
-            assert_eq!(outcome(&Ckks, &network, Some("throughput"), &batch), Outcome::Right, "{name}");
+            assert_eq!(outcome(&Ckks, &network, "throughput", &batch), Outcome::Right, "{name}");
         }
     }
 }
@@ -206,7 +205,7 @@ fn strange_single_images_are_right_or_refused_by_name() {
         assert!(
             name != "mnist-mlp-poly" || matches!(&expected, Outcome::Refused(images) if images.len() > 3)
         );
-        assert_eq!(outcome(&Ckks, &network, Some("latency"), &images), expected, "{name}");
+        assert_eq!(outcome(&Ckks, &network, "latency", &images), expected, "{name}");
     }
 }
 
@@ -223,7 +222,7 @@ fn batches_of_inverted_and_mixed_images_are_right_or_refused() {
         ("every fifth inverted", batch(&|index| if index % 5 == 0 { inverted(index) } else { digit(index) })),
     ] {
         // The means over the slots exceed the modulus: nobody can be named.
-        let came = outcome(&Ckks, &network, Some("throughput"), &images);
+        let came = outcome(&Ckks, &network, "throughput", &images);
         assert_eq!(came, Outcome::Refused(Vec::new()), "{what}");
     }
     let mut images: Vec<Vec<f32>> = (0..4096).map(digit).collect();
@@ -231,7 +230,7 @@ fn batches_of_inverted_and_mixed_images_are_right_or_refused() {
     let images = pixels.batch(&images);
     assert_eq!(beyond(&network, &images), [7], "the image that was climbed leaves the range");
     // The means stay within the modulus, and so do all others' logits.
-    assert_eq!(outcome(&Ckks, &network, Some("throughput"), &images), Outcome::Refused(vec![7]));
+    assert_eq!(outcome(&Ckks, &network, "throughput", &images), Outcome::Refused(vec![7]));
 }
 
 /// A dense test network whose layer has a calibrated range of so much to either side, and the weights of its outputs.
@@ -272,7 +271,7 @@ fn images_out_of_range_are_named_in_either_half_of_a_slot_and_wraps_of_either_ar
         let values = (0..base.images()).flat_map(image).collect();
         Tensor::new(base.images(), shape, values).unwrap()
     };
-    let tried = |images: &Tensor| outcome(&Ckks, &network, Some("complex"), images);
+    let tried = |images: &Tensor| outcome(&Ckks, &network, "complex", images);
     let calm = factor_of(&|_| 0.02);
     assert_eq!(beyond(&network, &calm), [0; 0]);
     assert_eq!(tried(&calm), Outcome::Right);
@@ -298,7 +297,7 @@ fn single_images_whose_logits_wrap_are_refused_however_far_they_are_off() {
     let images = Tensor::new(8 * factors.len(), network.architecture.input, values).unwrap();
     let named = beyond(&network, &images);
     assert!((20..48).contains(&named.len()), "{} images leave the range", named.len());
-    assert_eq!(outcome(&Ckks, &network, Some("latency"), &images), Outcome::Refused(named));
+    assert_eq!(outcome(&Ckks, &network, "latency", &images), Outcome::Refused(named));
 }
 
 #[test]
@@ -311,7 +310,7 @@ fn every_layer_of_the_client_aided_protocol_is_held_against_its_range() {
     let strong: Vec<f32> = weights[..shape.len()].iter().map(|weight| 1.9 * weight.signum()).collect();
     let aided = |images: &[Vec<f32>]| {
         let images = Tensor::new(images.len(), shape, images.concat()).unwrap();
-        outcome(&CkksClientAided, &network, None, &images)
+        outcome(&CkksClientAided, &network, "slots", &images)
     };
     assert_eq!(aided(&calm), Outcome::Right);
     let mut mixed = calm.clone();
@@ -331,7 +330,7 @@ fn every_layer_across_the_slots_is_held_against_its_range_image_by_image() {
         (0..10).map(|image| calm.image(image).iter().map(|value| value / 2.0).collect()).collect();
     let packed = |images: &[Vec<f32>]| {
         let images = Tensor::new(images.len(), shape, images.concat()).unwrap();
-        outcome(&CkksClientAided, &network, Some("packed"), &images)
+        outcome(&CkksClientAided, &network, "packed", &images)
     };
     assert_eq!(packed(&images), Outcome::Right);
     let strong: Vec<f32> = weights[..shape.len()].iter().map(|weight| 1.9 * weight.signum()).collect();
@@ -358,7 +357,7 @@ fn single_images_whose_layers_leave_their_range_across_the_slots_are_refused_how
                 some => Outcome::Refused(some),
             };
             refused += usize::from(expected != Outcome::Right);
-            assert_eq!(outcome(&CkksClientAided, &network, Some("packed"), &image), expected, "{factor}");
+            assert_eq!(outcome(&CkksClientAided, &network, "packed", &image), expected, "{factor}");
         }
     }
     assert!((40..72).contains(&refused), "{refused} images leave the range");

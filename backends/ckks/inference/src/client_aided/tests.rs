@@ -8,7 +8,8 @@ use veilbench_api::LinkProfile;
 #[test]
 fn a_machine_with_too_little_memory_is_told_how_much_is_needed() {
     let architecture = zoo::load("malaria-cnn").unwrap().architecture;
-    let job = Job::new(1, 1, LinkProfile::loopback());
+    let mut job = Job::new(1, 1, LinkProfile::loopback());
+    job.settings.insert("layout".into(), "slots".into());
     let roomy = plan(&architecture, &job, usize::MAX).unwrap();
     let needed = roomy.prediction.as_ref().unwrap().session_peak_rss_bytes.unwrap() as usize;
     assert!(needed < 8 << 30, "{needed}");
@@ -30,8 +31,7 @@ fn a_machine_with_too_little_memory_for_one_layout_gets_the_other() {
         let [(slots, by_slots), (packed, across), (_, chosen)] =
             ["slots", "packed", "auto"].map(|layout| needed(layout, batch));
         let (less, other) = if slots < packed { (slots, by_slots) } else { (packed, across) };
-        let mut job = Job::new(batch, 1, LinkProfile::loopback());
-        job.settings.insert("layout".into(), "auto".into());
+        let job = Job::new(batch, 1, LinkProfile::loopback());
         assert_eq!(plan(&architecture, &job, slots.max(packed)).unwrap(), chosen);
         assert_eq!(plan(&architecture, &job, less).unwrap(), other, "a batch of {batch}");
         assert!(plan(&architecture, &job, less - 1).is_err());

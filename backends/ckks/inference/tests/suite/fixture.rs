@@ -39,7 +39,21 @@ pub(crate) fn error_of_batch(
 ) -> String {
     let mut session = LocalSession::new(backend, network, batch);
     session.interceptor = interceptor;
-    let done = session.run(&[images]).unwrap();
+    said(&session.run(&[images]).unwrap())
+}
+
+/// The same of a session with one batch in a layout.
+pub(crate) fn error_in(
+    backend: &dyn Backend,
+    network: &Network,
+    layout: Option<&str>,
+    images: &Tensor,
+    interceptor: Option<Arc<dyn Interceptor>>,
+) -> String {
+    said(&intercepted(backend, network, layout, images, interceptor))
+}
+
+fn said(done: &[PartyOutcome]) -> String {
     assert!(done.iter().all(|outcome| outcome.logits.is_empty()));
     let errors: Vec<String> =
         done.iter().filter_map(|outcome| outcome.error.as_ref().map(ToString::to_string)).collect();

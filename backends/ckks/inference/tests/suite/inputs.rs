@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use veilbench_api::Backend;
 use veilbench_api::Error;
 use veilbench_api::conformance::test_networks;
 use veilbench_api::link::Interceptor;
-use veilbench_api::local_session::LocalSession;
 use veilbench_ckks_inference::{Ckks, CkksClientAided};
 use veilbench_networks::evaluate::evaluate;
 use veilbench_networks::{Network, Parameters, Range, Shape, Tensor};
@@ -34,27 +32,29 @@ fn the_client_aided_protocol_refuses_the_same_bad_input() {
     let mut values = images().data().to_vec();
     values[3] = f32::NAN;
     let bad = Tensor::new(1, network.architecture.input, values).unwrap();
-    let reason = error(&CkksClientAided, &network, bad, None);
+    let refused = |images: &Tensor, interceptor: Option<Arc<dyn Interceptor>>| {
+        error_in(&CkksClientAided, &network, Some("slots"), images, interceptor)
+    };
+    let reason = refused(&bad, None);
     assert!(reason.contains("value 3 of image 0"), "{reason}");
-    let reason = error(&CkksClientAided, &network, images(), Some(Arc::new(Garbage)));
+    let reason = refused(&images(), Some(Arc::new(Garbage)));
     assert!(reason.contains("the model owner's answer"), "{reason}");
-    let reason = error(&CkksClientAided, &network, images(), Some(Arc::new(Echo::default())));
+    let reason = refused(&images(), Some(Arc::new(Echo::default())));
     assert!(reason.contains("link to model-owner: a message of"), "{reason}");
-    let interceptor = Arc::new(OtherKeys::new(0..1));
-    let mut session = LocalSession::new(&CkksClientAided, &network, 1);
-    session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
-    let first = session.run(&[images()]).unwrap();
+    let interceptor: Arc<dyn Interceptor> = Arc::new(OtherKeys::new(0..1));
+    let own = Some(Arc::clone(&interceptor));
+    let first = intercepted(&CkksClientAided, &network, Some("slots"), &images(), own);
     assert!(first.iter().all(|outcome| outcome.error.is_none()), "the session's own key");
-    let reason = error(&CkksClientAided, &network, images(), Some(interceptor));
+    let reason = refused(&images(), Some(interceptor));
     assert!(reason.contains("was used where key"), "{reason}");
 }
 
 #[test]
 fn images_of_another_shape_are_refused_with_both_shapes() {
-    for (backend, network) in [(&Ckks as &dyn Backend, polynomial()), (&CkksClientAided, aided())] {
+    for (backend, network, layout) in ways() {
         let length = network.architecture.input.len();
         let longer = Tensor::new(1, Shape::Flat(length + 1), vec![0.5; length + 1]).unwrap();
-        let reason = error(backend, &network, longer, None);
+        let reason = error_in(backend, &network, layout, &longer, None);
         assert!(reason.contains(&format!("{} were planned", network.architecture.input)), "{reason}");
     }
 }

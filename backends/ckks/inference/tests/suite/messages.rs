@@ -14,6 +14,11 @@ use crate::fixture::*;
 use crate::interceptors::*;
 use crate::keys::keys_for;
 
+/// Both backends, the second with an image in every slot: what it does across them, `packed.rs` tries.
+fn either_backend() -> [(&'static dyn Backend, Network, Option<&'static str>); 2] {
+    [(&Ckks, polynomial(), None), (&CkksClientAided, aided(), Some("slots"))]
+}
+
 #[test]
 fn answers_that_are_no_ciphertexts_are_refused() {
     let network = polynomial();
@@ -26,9 +31,9 @@ fn answers_that_are_no_ciphertexts_are_refused() {
 
 #[test]
 fn answers_at_another_scale_are_refused() {
-    for (backend, network) in [(&Ckks as &dyn Backend, polynomial()), (&CkksClientAided, aided())] {
-        let reason =
-            error(backend, &network, test_networks::images(&network, 1, 3), Some(Arc::new(HalfScale)));
+    for (backend, network, layout) in either_backend() {
+        let images = test_networks::images(&network, 1, 3);
+        let reason = error_in(backend, &network, layout, &images, Some(Arc::new(HalfScale)));
         assert!(reason.contains("the model owner's answer is at level 0 and scale 2^"), "{reason}");
     }
     let network = polynomial();
@@ -39,11 +44,9 @@ fn answers_at_another_scale_are_refused() {
 
 #[test]
 fn an_answer_that_was_cut_is_refused() {
-    let cut = |backend: &dyn Backend, network: &Network| {
-        error(backend, network, test_networks::images(network, 1, 3), Some(Arc::new(Cut)))
-    };
-    for (backend, network) in [(&Ckks as &dyn Backend, polynomial()), (&CkksClientAided, aided())] {
-        let reason = cut(backend, &network);
+    for (backend, network, layout) in either_backend() {
+        let images = test_networks::images(&network, 1, 3);
+        let reason = error_in(backend, &network, layout, &images, Some(Arc::new(Cut)));
         assert!(
             reason.contains("link to model-owner: a message of") && reason.contains("were due"),
             "{reason}"
@@ -53,11 +56,10 @@ fn an_answer_that_was_cut_is_refused() {
 
 #[test]
 fn ciphertexts_with_too_few_levels_are_refused() {
-    let network = polynomial();
-    for (backend, network) in [(&Ckks as &dyn Backend, network), (&CkksClientAided, aided())] {
+    for (backend, network, layout) in either_backend() {
         let images = test_networks::images(&network, 1, 3);
-        let interceptor = Arc::new(TooFewLevels(key_messages(backend, None)));
-        let reason = error(backend, &network, images, Some(interceptor));
+        let interceptor = Arc::new(TooFewLevels(key_messages(backend, layout)));
+        let reason = error_in(backend, &network, layout, &images, Some(interceptor));
         assert!(reason.contains("the data owner's ciphertexts"), "{reason}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use veilbench_api::conformance::{self, test_networks};
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::LocalSession;
-use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Settings, Unsupported};
+use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Unsupported};
 use veilbench_ckks_inference::CkksClientAided;
 use veilbench_datasets::{Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
@@ -16,19 +16,17 @@ use crate::fixture::*;
 use crate::interceptors::*;
 
 /// The backend with the layout chosen.
-struct Packed;
+struct In(&'static str);
 
-fn packed() -> Settings {
-    [("layout".to_owned(), "packed".to_owned())].into()
-}
+const PACKED: In = In("packed");
 
-impl Backend for Packed {
+impl Backend for In {
     fn profile(&self) -> Profile {
         CkksClientAided.profile()
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
-        CkksClientAided.plan(architecture, &Job { settings: packed(), ..job.clone() })
+        CkksClientAided.plan(architecture, &Job { settings: settings(Some(self.0)), ..job.clone() })
     }
 
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
@@ -53,10 +51,10 @@ pub(crate) fn sample(network: &Network, data: &str, count: usize) -> Tensor {
 /// Logits of a batch, held against the oracle and the plan's precision, and its bytes against the plan's.
 fn holds(network: &Network, images: &Tensor) {
     let name = &network.architecture.name;
-    let plan = Packed.plan(&network.architecture, &job(images.images())).unwrap();
+    let plan = PACKED.plan(&network.architecture, &job(images.images())).unwrap();
     let predicted = plan.prediction.unwrap();
     let expected = evaluate::<f64>(network, images).unwrap();
-    let mut session = LocalSession::new(&Packed, network, images.images());
+    let mut session = LocalSession::new(&PACKED, network, images.images());
     session.timeout = Duration::from_secs(300);
     let done = session.run(std::slice::from_ref(images)).unwrap();
     for outcome in &done {
@@ -80,8 +78,9 @@ fn holds(network: &Network, images: &Tensor) {
 }
 
 #[test]
-fn the_packed_layout_keeps_every_promise_of_the_contract() {
-    conformance::check(&Packed).unwrap();
+fn either_layout_keeps_every_promise_of_the_contract() {
+    conformance::check(&PACKED).unwrap();
+    conformance::check(&In("slots")).unwrap();
 }
 
 #[test]
@@ -129,7 +128,7 @@ fn steps_that_go_around_the_slots_take_no_key_and_equal_ones_share_one() {
 #[test]
 fn joins_are_computed_from_what_was_decrypted() {
     let joined = |network: &Network| network.architecture.first_branch().is_some();
-    let supported = |network: &Network| Packed.plan(&network.architecture, &job(1)).is_ok();
+    let supported = |network: &Network| PACKED.plan(&network.architecture, &job(1)).is_ok();
     let networks: Vec<Network> =
         test_networks::all().into_iter().filter(|own| joined(own) && supported(own)).collect();
     assert!(!networks.is_empty());
@@ -151,7 +150,7 @@ fn a_layer_of_too_many_values_is_refused_by_name_with_the_other_layout() {
     let mut architecture = aided().architecture;
     widen(&mut architecture, 20_000);
     let last = architecture.layers.len() - 1;
-    let refused = Packed.plan(&architecture, &job(1)).unwrap_err();
+    let refused = PACKED.plan(&architecture, &job(1)).unwrap_err();
     assert_eq!(refused.layer.as_deref(), Some(&*architecture.layers[last].name));
     assert!(refused.reason.contains("set layout to slots"), "{refused}");
 }
@@ -166,12 +165,11 @@ fn the_layout_of_the_faster_batch_is_chosen_and_the_other_where_one_is_refused()
     };
     for (batch, layout) in [(1, "packed"), (8, "packed"), (2048, "slots"), (4096, "slots")] {
         assert_eq!(planned(batch, "auto"), planned(batch, layout), "a batch of {batch}");
+        assert_eq!(CkksClientAided.plan(&architecture, &job(batch)), Ok(planned(batch, layout)));
     }
     let mut wide = aided().architecture;
     widen(&mut wide, 20_000);
-    let mut own = job(1);
-    own.settings.insert("layout".into(), "auto".into());
-    let plan = CkksClientAided.plan(&wide, &own).unwrap();
+    let plan = CkksClientAided.plan(&wide, &job(1)).unwrap();
     assert!(plan.parameters.get("packed").is_none(), "{:?}", plan.parameters);
 }
 
@@ -189,9 +187,9 @@ fn the_statement_says_which_answers_are_rerandomised() {
 fn the_same_query_never_gets_the_same_answer_in_any_round() {
     let network = aided();
     let images = test_networks::images(&network, 1, 3);
-    let rounds = Packed.plan(&network.architecture, &job(1)).unwrap().parameters["rounds"].as_u64().unwrap();
+    let rounds = PACKED.plan(&network.architecture, &job(1)).unwrap().parameters["rounds"].as_u64().unwrap();
     let interceptor = Arc::new(SameQuery::of(2, rounds as usize));
-    let mut session = LocalSession::new(&Packed, &network, 1);
+    let mut session = LocalSession::new(&PACKED, &network, 1);
     session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
     let done = session.run(&[images.clone(), images]).unwrap();
     assert!(done[0].error.is_none(), "{:?}", done[0].error);
@@ -215,25 +213,25 @@ fn keys_of_another_session_and_other_keys_than_planned_are_refused() {
         (1..2, "came after the public key of"),
     ] {
         let interceptor = Arc::new(OtherKeys::new(messages));
-        let mut session = LocalSession::new(&Packed, &network, 1);
+        let mut session = LocalSession::new(&PACKED, &network, 1);
         session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
         let first = session.run(&[images()]).unwrap();
         assert!(first.iter().all(|outcome| outcome.error.is_none()), "the session's own keys");
-        let reason = error(&Packed, &network, images(), Some(interceptor));
+        let reason = error(&PACKED, &network, images(), Some(interceptor));
         assert!(reason.contains(expected), "{reason}");
     }
-    let reason = error(&Packed, &network, images(), Some(Arc::new(Garbage)));
+    let reason = error(&PACKED, &network, images(), Some(Arc::new(Garbage)));
     assert!(reason.contains("the model owner's answer"), "{reason}");
-    let reason = error(&Packed, &network, images(), Some(Arc::new(HalfScale)));
+    let reason = error(&PACKED, &network, images(), Some(Arc::new(HalfScale)));
     assert!(reason.contains("the model owner's answer is at level 0 and scale 2^"), "{reason}");
-    let reason = error(&Packed, &network, images(), Some(Arc::new(Cut)));
+    let reason = error(&PACKED, &network, images(), Some(Arc::new(Cut)));
     assert!(reason.contains("link to model-owner: a message of") && reason.contains("were due"), "{reason}");
 }
 
 #[test]
 fn a_key_for_another_rotation_in_the_place_of_one_is_refused_by_the_name_of_the_layer() {
     let network = aided();
-    let plan = Packed.plan(&network.architecture, &job(1)).unwrap();
+    let plan = PACKED.plan(&network.architecture, &job(1)).unwrap();
     let own = plan.prediction.as_ref().unwrap().setup_bytes.unwrap();
     // As many keys as planned have the right length, whatever they are for.
     let keys = |count: usize| {
@@ -251,7 +249,7 @@ fn a_key_for_another_rotation_in_the_place_of_one_is_refused_by_the_name_of_the_
     let count = 1 + (own - public - one) / (two - one);
     assert_eq!(one + (count - 1) * (two - one) + public, own);
     let reason = error(
-        &Packed,
+        &PACKED,
         &network,
         test_networks::images(&network, 1, 3),
         Some(Arc::new(Instead(keys(count as usize)))),

@@ -12,9 +12,21 @@ use crate::planning::plan::LAYOUT;
 /// What a slot holds where slots are images.
 pub(crate) const SLOTS: Setting = Setting {
     key: "slots",
-    values: &["real", "complex"],
-    summary: "in the throughput layout: an image in every slot (real), or two in its real and imaginary parts (complex)",
+    values: &["auto", "real", "complex"],
+    summary: "in the throughput layout: an image in every slot (real), two in its real and imaginary parts (complex), or two where a batch has \
+              more images than slots and that is predicted to be faster (auto)",
 };
+
+/// What a job asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Whichever is faster.
+    Either,
+    /// An image in every slot.
+    Single,
+    /// Two images in every slot.
+    Pairs,
+}
 
 /// What is squared of slots that hold two images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,19 +62,20 @@ impl Pairs {
     }
 }
 
-/// Whether slots are to hold two images.
+/// What slots are to hold.
 ///
 /// # Errors
 /// [`Unsupported`] for another value, and where images are asked for across the slots.
-pub(crate) fn are_asked_for(job: &Job) -> Result<bool, Unsupported> {
+pub(crate) fn wanted(job: &Job) -> Result<Wanted, Unsupported> {
     let refused = |reason: String| Err(Unsupported { layer: None, reason });
     match (job.setting(&SLOTS), job.setting(&LAYOUT)) {
-        ("real", _) => Ok(false),
+        ("auto", _) => Ok(Wanted::Either),
+        ("real", _) => Ok(Wanted::Single),
         ("complex", "latency") => refused(
             "the setting slots=complex is of the throughput layout: set layout to throughput or auto, or leave slots out"
                 .into(),
         ),
-        ("complex", _) => Ok(true),
+        ("complex", _) => Ok(Wanted::Pairs),
         (other, _) => {
             refused(format!("the setting slots is {other:?}, not one of {}", SLOTS.values.join(", ")))
         }

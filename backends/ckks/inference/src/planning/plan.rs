@@ -16,7 +16,7 @@ use crate::planning::memory::{
     CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, too_little_memory,
     total_memory_bytes,
 };
-use crate::planning::pairs::{self, Pairs};
+use crate::planning::pairs::{self, Pairs, Wanted};
 use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
 use crate::planning::remembered::{Known, remembered};
@@ -139,12 +139,19 @@ impl PassPlan {
 
 impl CkksPlan {
     pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
-        let pairs = pairs::are_asked_for(job)?;
-        match plans(architecture, pairs) {
-            Ok(plans) => Self::choose(plans, job, total_memory_bytes()),
-            Err(refused) if pairs => Err(pairs::not_for(&refused)),
-            Err(refused) => Self::deep(architecture, job, refused),
+        let (wanted, memory) = (pairs::wanted(job)?, total_memory_bytes());
+        let plan = match plans(architecture, wanted == Wanted::Pairs) {
+            Ok(plans) => Self::choose(plans, job, memory)?,
+            Err(refused) if wanted == Wanted::Pairs => return Err(pairs::not_for(&refused)),
+            Err(refused) => return Self::deep(architecture, job, refused),
+        };
+        if wanted != Wanted::Either || plan.layout != Layout::Throughput || job.batch <= plan.scheme.slots() {
+            return Ok(plan);
         }
+        // Beyond one ciphertext of single images, where pairs save passes.
+        let pairs = plans(architecture, true).and_then(|plans| Self::choose(plans, job, memory));
+        let is_faster = |pairs: &Self| pairs.predicted.reference_ns < plan.predicted.reference_ns;
+        Ok(pairs.ok().filter(is_faster).unwrap_or(plan))
     }
 
     /// The plan for a network that the other layouts refuse.

@@ -65,11 +65,12 @@ pub(crate) fn key_messages(backend: &dyn Backend, layout: Option<&str>) -> usize
     if backend.profile().name == "ckks" || layout == Some("packed") { 2 } else { 1 }
 }
 
-/// What is set for a layout: `complex` is that of batches with two images in every slot.
+/// What is set for a layout: `throughput` is that of batches with an image in every slot, `complex` with two.
 pub(crate) fn settings(layout: Option<&str>) -> Settings {
     let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     match layout {
         None => Settings::new(),
+        Some("throughput") => [setting("layout", "throughput"), setting("slots", "real")].into(),
         Some("complex") => [setting("layout", "throughput"), setting("slots", "complex")].into(),
         Some(layout) => [setting("layout", layout)].into(),
     }

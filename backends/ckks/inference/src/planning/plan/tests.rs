@@ -3,6 +3,7 @@
 use veilbench_networks::zoo;
 
 use super::*;
+use crate::planning::pairs::SLOTS;
 use veilbench_api::LinkProfile;
 
 fn job(batch: usize) -> Job {
@@ -96,6 +97,29 @@ fn slow_links_and_many_passes_take_longer() {
     assert_eq!(time(&two, "latency"), time(&job(1), "latency"), "every layer has a single result");
     assert_eq!(time(&job(4096), "throughput"), time(&job(1), "throughput"));
     assert_eq!(time(&job(4097), "throughput"), 2 * time(&job(1), "throughput"));
+}
+
+/// One image is planned as if there were no pairs, and so is a batch that fits one ciphertext.
+#[test]
+fn batches_beyond_one_ciphertext_have_two_images_in_a_slot_where_that_is_predicted_to_be_faster() {
+    for name in ["mnist-mlp-poly", "mnist-cnn-poly"] {
+        let architecture = zoo::load(name).unwrap().architecture;
+        let slots = known(name).throughput.plan.scheme.slots();
+        let planned = |batch: usize, holding: Option<&str>| {
+            let mut job = job(batch);
+            job.settings.extend(holding.map(|holding| (SLOTS.key.to_owned(), holding.to_owned())));
+            CkksPlan::new(&architecture, &job).unwrap()
+        };
+        for batch in [1, 100, slots] {
+            assert_eq!(planned(batch, None), planned(batch, Some("real")), "{name}, {batch}");
+        }
+        for batch in [slots + 1, 2 * slots, 2 * slots + 1] {
+            let [real, complex] = ["real", "complex"].map(|holding| planned(batch, Some(holding)));
+            let is_faster = complex.predicted.reference_ns < real.predicted.reference_ns;
+            assert!(is_faster || batch != 2 * slots, "{name}: half the passes take longer");
+            assert_eq!(planned(batch, None), if is_faster { complex } else { real }, "{name}, {batch}");
+        }
+    }
 }
 
 #[test]

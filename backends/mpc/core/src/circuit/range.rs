@@ -15,6 +15,9 @@ const OUTPUT_HEADROOM: f64 = 32.0;
 /// an image's products 1 to 3, where they are of no more than [`IMAGE_PRODUCTS`] pixels; products of what guards of ReLUs pass 5 to 7, of 900 features 9; of what
 /// guards of squares pass up to two more; logits 4 to 6, and 8 of squares.
 const IMAGE_HEADROOM: f64 = 16.0;
+/// The least that an image's products have room for, up to [`HEADROOM`]: rows whose magnitudes add up to so many square roots of their number, at the largest
+/// inputs. Networks that were hardly trained have such rows (0.5 to 1.3), and no image that is like them.
+const RANDOM_ROWS: f64 = 1.3;
 /// Sums of more products than the networks that ship have of an image get the room that is for anything unguarded.
 const IMAGE_PRODUCTS: usize = 784;
 const LOGIT_HEADROOM: f64 = 64.0;
@@ -132,14 +135,16 @@ impl Circuit {
             let here = match gate {
                 Gate::Linear { shape } => {
                     let read = self.expected[index]?;
-                    let spread = UNGUARDED_HEADROOM * (shape.weights_per_output() as f64).sqrt();
+                    let root = (shape.weights_per_output() as f64).sqrt();
+                    let spread = UNGUARDED_HEADROOM * root;
+                    let random = RANDOM_ROWS * root * self.format.input_magnitude * self.scales[index];
                     let headroom = match (wire.is_guarded, wire.excess > 1.0) {
                         (false, false)
                             if self.is_by_bits()
                                 && wire.is_image
                                 && shape.weights_per_output() <= IMAGE_PRODUCTS =>
                         {
-                            IMAGE_HEADROOM
+                            (random / read).clamp(IMAGE_HEADROOM, HEADROOM)
                         }
                         (true, false) if self.is_by_bits() => usual * growth(shape),
                         (false, _) => HEADROOM.max(spread * wire.excess),

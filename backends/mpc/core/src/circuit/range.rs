@@ -16,8 +16,12 @@ const OUTPUT_HEADROOM: f64 = 32.0;
 /// guards of squares pass up to two more; logits 4 to 6, and 8 of squares.
 const IMAGE_HEADROOM: f64 = 16.0;
 /// The least that an image's products have room for, up to [`HEADROOM`]: rows whose magnitudes add up to so many square roots of their number, at the largest
-/// inputs. Networks that were hardly trained have such rows (0.5 to 1.3), and no image that is like them.
+/// inputs. Networks that were hardly trained have such rows (0.5 to 1.3), and no image that is like them. So have products behind two convolutions and more, up
+/// to [`MOST_HEADROOM`], at the most that a guard lets pass: bounds widen from one to the next.
 const RANDOM_ROWS: f64 = 1.3;
+const MOST_HEADROOM: f64 = 16_384.0;
+/// Of that for dense layers, whose groups of inputs are bounded as a whole.
+const SHARE_OF_GROUPS: f64 = 0.125;
 /// Sums of more products than the networks that ship have of an image get the room that is for anything unguarded.
 const IMAGE_PRODUCTS: usize = 784;
 const LOGIT_HEADROOM: f64 = 64.0;
@@ -45,6 +49,10 @@ struct Bound {
     is_image: bool,
     /// Whether the guard behind which it is bounds squares.
     of_squares: bool,
+    /// The most that the guard behind which it is lets pass of a value, if that bounds values.
+    passed: f64,
+    /// Convolutions on the way from the image.
+    convolutions: usize,
 }
 
 impl Bound {
@@ -57,6 +65,8 @@ impl Bound {
             headroom: self.headroom.max(other.headroom),
             is_image: self.is_image && other.is_image,
             of_squares: self.of_squares || other.of_squares,
+            passed: self.passed.max(other.passed),
+            convolutions: self.convolutions.max(other.convolutions),
         }
     }
 }
@@ -82,14 +92,10 @@ impl Circuit {
         Some([wires?, squares?])
     }
 
-    /// Of every gate the ring of the wire that it reads. A wire that is kept is read in more than one place: all have one ring then.
+    /// Of every gate the ring of the wire that it reads.
     pub(super) fn rings(&self) -> Vec<Ring> {
         let whole = vec![self.format.ring; self.gates.len()];
-        let is_kept = self.gates.iter().any(|gate| matches!(gate, Gate::Keep { .. }));
-        let Some(needed) = self.magnitude_bits().filter(|_| self.format.width == Width::Bits && !is_kept)
-        else {
-            return whole;
-        };
+        let Some(needed) = self.magnitude_bits().filter(|_| self.is_by_layer()) else { return whole };
         let Format { activation_bits, weight_bits, ring: widest, .. } = self.format;
         let least = activation_bits + weight_bits + 1;
         // Layers, each from a product to what truncates it: the number of gates, and the bits that one of them needs.
@@ -118,6 +124,7 @@ impl Circuit {
     /// truncates, in what is truncated; `None` if a linear or quadratic layer has no magnitude.
     fn magnitude_bits(&self) -> Option<Vec<u32>> {
         let bits = self.format.activation_bits + self.format.weight_bits;
+        let is_by_layer = self.is_by_layer();
         let more = |value: f64| value.max(f64::MIN_POSITIVE).log2().ceil().max(0.0) as u32;
         let mut needed = Vec::with_capacity(self.gates.len());
         let mut wire = Bound {
@@ -127,6 +134,8 @@ impl Circuit {
             headroom: 1.0,
             is_image: true,
             of_squares: false,
+            passed: 0.0,
+            convolutions: 0,
         };
         let mut kept: Vec<Bound> = Vec::new();
         for (index, gate) in self.gates.iter().enumerate() {
@@ -137,14 +146,19 @@ impl Circuit {
                     let read = self.expected[index]?;
                     let root = (shape.weights_per_output() as f64).sqrt();
                     let spread = UNGUARDED_HEADROOM * root;
-                    let random = RANDOM_ROWS * root * self.format.input_magnitude * self.scales[index];
+                    let random = RANDOM_ROWS * root * self.scales[index] / self.divisors[index] / read;
+                    let is_convolution = matches!(shape, LinearShape::Conv2d { .. });
                     let headroom = match (wire.is_guarded, wire.excess > 1.0) {
                         (false, false)
                             if self.is_by_bits()
                                 && wire.is_image
                                 && shape.weights_per_output() <= IMAGE_PRODUCTS =>
                         {
-                            (random / read).clamp(IMAGE_HEADROOM, HEADROOM)
+                            (random * self.format.input_magnitude).clamp(IMAGE_HEADROOM, HEADROOM)
+                        }
+                        (true, false) if is_by_layer && wire.convolutions > 1 => {
+                            let share = if is_convolution { 1.0 } else { SHARE_OF_GROUPS };
+                            (usual * growth(shape)).max((random * share * wire.passed).min(MOST_HEADROOM))
                         }
                         (true, false) if self.is_by_bits() => usual * growth(shape),
                         (false, _) => HEADROOM.max(spread * wire.excess),
@@ -153,8 +167,12 @@ impl Circuit {
                     };
                     let passes = self.passed_by_pieces(index);
                     let excess = (passes / read.max(f64::MIN_POSITIVE)).max(wire.excess);
-                    wire = Bound { read, excess, headroom, is_image: false, ..wire };
-                    bits + more((read * headroom).max(2.0 * passes))
+                    let convolutions = wire.convolutions + usize::from(is_convolution);
+                    wire = Bound { read, excess, headroom, is_image: false, convolutions, ..wire };
+                    // Maxima are found by differences.
+                    let is_compared = matches!(self.gates.get(index + 1), Some(Gate::Max { .. }));
+                    let times = if is_by_layer && is_compared { 2.0 } else { 1.0 };
+                    bits + more((times * read * headroom).max(2.0 * passes))
                 }
                 Gate::Quadratic { pools, guard, .. } => {
                     let written = self.expected[index]?;
@@ -188,15 +206,22 @@ impl Circuit {
                 Gate::Sum(_) | Gate::Max { .. } | Gate::Truncate { .. } | Gate::Output { .. } => 0,
             };
             needed.push(here);
-            if gate.guard().is_some() {
+            if let Some(guard) = gate.guard() {
+                let unit = f64::from(self.format.activation_bits).exp2();
                 (wire.is_guarded, wire.excess) = (true, 1.0);
                 wire.of_squares = matches!(gate, Gate::Quadratic { .. });
+                wire.passed = if wire.of_squares { 0.0 } else { guard.limit() as f64 / unit };
             }
             if matches!(self.before(index, 1), Some(Gate::Spread { is_bounded: true, .. })) {
-                (wire.is_guarded, wire.excess) = (true, 1.0);
+                (wire.is_guarded, wire.excess, wire.passed) = (true, 1.0, 0.0);
             }
         }
         Some(needed)
+    }
+
+    /// Whether layers have rings of their own: a wire that is kept is read in more than one place, and all have one ring then.
+    fn is_by_layer(&self) -> bool {
+        self.is_by_bits() && !self.gates.iter().any(|gate| matches!(gate, Gate::Keep { .. }))
     }
 
     fn is_by_bits(&self) -> bool {

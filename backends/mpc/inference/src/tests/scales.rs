@@ -204,11 +204,34 @@ fn dense_layers_of_many_inputs_fit_their_rings() {
         let pale = test_networks::images(&network, 60, 12).data().iter().map(|value| value / 8.0).collect();
         ranges(&mut network, &Tensor::new(60, Shape::Flat(inputs), pale).unwrap()).unwrap();
         network.architecture.input_range = Some(veilbench_networks::Range { low: -1.0, high: 1.0 });
-        let backend = comparison_tree();
-        let job = LocalSession::new(&backend, &network, 1).job;
-        let plan = backend.plan(&network.architecture, &job).unwrap();
-        let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
-        let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
-        oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{inputs}: {error}"));
+        fits_its_rings(network);
+    }
+}
+
+/// The model owner has nothing to refuse.
+fn fits_its_rings(network: Network) {
+    let backend = comparison_tree();
+    let job = LocalSession::new(&backend, &network, 1).job;
+    let plan = backend.plan(&network.architecture, &job).unwrap();
+    let (lowered, circuit, _) = backend.compile(&network.architecture, &plan).unwrap();
+    let model = Model::encode(&circuit, &lowered.parameters(network)).unwrap();
+    oracle::analyse(&circuit, &model).unwrap_or_else(|error| panic!("{}: {error}", plan.notes[0]));
+}
+
+/// Bounds of random weights widen from one convolution to the next.
+#[test]
+fn convolutions_in_a_row_fit_their_rings() {
+    let image = Shape::Image { channels: 1, height: 12, width: 12 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let tiles = Window { kernel: [2; 2], stride: [2; 2], padding: [0; 4] };
+    let conv = |inputs| Op::Conv2d(Conv2d { inputs, outputs: 8, groups: 1, dilation: [1; 2], window });
+    for pool in [Op::AveragePool(tiles), Op::MaxPool(tiles)] {
+        let mut ops = vec![conv(1), Op::Relu, conv(8), Op::Relu, pool];
+        ops.extend([conv(8), Op::Relu, conv(8), Op::Relu, pool, conv(8), Op::Relu, Op::Flatten]);
+        ops.push(Op::Dense(Dense { inputs: 72, outputs: 3 }));
+        let mut network = test_network("row", image, &ops);
+        let calibration = test_networks::images(&network, 60, 12);
+        ranges(&mut network, &calibration).unwrap();
+        fits_its_rings(network);
     }
 }

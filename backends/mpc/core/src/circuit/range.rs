@@ -150,7 +150,7 @@ impl Circuit {
                     let is_convolution = matches!(shape, LinearShape::Conv2d { .. });
                     let headroom = match (wire.is_guarded, wire.excess > 1.0) {
                         (false, false)
-                            if self.is_by_bits()
+                            if is_by_layer
                                 && wire.is_image
                                 && shape.weights_per_output() <= IMAGE_PRODUCTS =>
                         {
@@ -220,7 +220,7 @@ impl Circuit {
     }
 
     /// Whether layers have rings of their own: a wire that is kept is read in more than one place, and all have one ring then.
-    fn is_by_layer(&self) -> bool {
+    pub fn is_by_layer(&self) -> bool {
         self.is_by_bits() && !self.gates.iter().any(|gate| matches!(gate, Gate::Keep { .. }))
     }
 

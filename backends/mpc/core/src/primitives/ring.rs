@@ -45,6 +45,12 @@ impl Ring {
         Self { bits: bits.clamp(*BITS.start(), *BITS.end()) }
     }
 
+    /// The narrowest ring of whole bytes that is no narrower.
+    #[must_use]
+    pub fn in_whole_bytes(self) -> Self {
+        Self { bits: self.bits.next_multiple_of(8) }
+    }
+
     /// Whole bytes of one element.
     pub fn bytes(self) -> usize {
         self.bits.div_ceil(8) as usize

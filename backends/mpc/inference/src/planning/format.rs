@@ -174,7 +174,12 @@ pub(crate) fn choose_within(
         }
         ring = Ring::FULL;
     }
-    let circuit = compile(bits, weight_bits, ring)?;
+    let mut circuit = compile(bits, weight_bits, ring)?;
+    let whole = ring.in_whole_bytes();
+    if whole != ring && !circuit.is_by_layer() {
+        // Bounds widen along branches too, and what whole bytes leave over is the room for that.
+        circuit = compile(bits, weight_bits, whole)?;
+    }
     let note = format!(
         "ring of {} bits, {bits} fractional bits of activations and {weight_bits} of weights, from calibrated ranges rounded up to powers of \
          two; images that drive values further than the ring can tell are refused",

@@ -235,3 +235,37 @@ fn convolutions_in_a_row_fit_their_rings() {
         fits_its_rings(network);
     }
 }
+
+/// Two residual blocks behind a convolution, and a dense layer.
+fn residual_blocks() -> Network {
+    let image = Shape::Image { channels: 1, height: 12, width: 12 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let conv = |inputs| Op::Conv2d(Conv2d { inputs, outputs: 8, groups: 1, dilation: [1; 2], window });
+    let block = [conv(8), Op::Relu, conv(8), Op::Add];
+    let mut ops = vec![conv(1), Op::Relu];
+    ops.extend([block, block].concat());
+    ops.extend([Op::Flatten, Op::Dense(Dense { inputs: 8 * 144, outputs: 10 })]);
+    let mut network = test_network("residual-blocks", image, &ops);
+    for (at, layer) in network.architecture.layers.iter_mut().enumerate() {
+        if layer.op == Op::Add {
+            let before_block = at - block.len();
+            *layer = layer.clone().reading([Source::Layer(at - 1), Source::Layer(before_block)]);
+        }
+    }
+    let calibration = test_networks::images(&network, 30, 12);
+    ranges(&mut network, &calibration).unwrap();
+    network
+}
+
+/// Bounds widen along branches too, and one ring holds them all: whole bytes leave it room.
+#[test]
+fn residual_blocks_fit_their_ring() {
+    let network = residual_blocks();
+    let backend = comparison_tree();
+    let job = LocalSession::new(&backend, &network, 1).job;
+    let plan = backend.plan(&network.architecture, &job).unwrap();
+    let format::Parameters { ring_bits, ring_by_layer, .. } =
+        serde_json::from_value(plan.parameters).unwrap();
+    assert!(ring_by_layer && ring_bits.is_multiple_of(8), "{ring_bits} bits");
+    fits_its_rings(network);
+}

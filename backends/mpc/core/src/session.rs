@@ -14,6 +14,8 @@ pub(crate) mod checks;
 pub mod cost;
 mod data_owner;
 pub(crate) mod dealer;
+#[cfg(test)]
+mod gate_windows;
 pub(crate) mod message;
 mod model_owner;
 pub(crate) mod online;
@@ -29,7 +31,7 @@ mod without_dealer;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch, Dealing};
-pub use model_owner::{ModelOwner, ModelOwnerBatch};
+pub use model_owner::{ModelOwner, ModelOwnerBatch, ModelOwnerReservation};
 pub use online::{Online, Step, Watch};
 pub use randomness::setup_seed::{HEADER_BYTES, SetupSeed, SetupSeeds};
 

@@ -38,7 +38,7 @@ impl Reader {
 }
 
 /// Every gate there is: a convolution, maxima, a rectifier, a mean, a polynomial, a product without an activation behind it.
-fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
+pub(super) fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
     let conv = |outputs| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
         Operation::Conv2d(Conv2d { inputs: 1, outputs, groups: 1, dilation: [1; 2], window })

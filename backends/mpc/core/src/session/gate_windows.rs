@@ -235,15 +235,15 @@ fn a_window_follows_the_one_before_it_in_its_own_batch() {
     };
     let ((client, server), (other_client, other_server)) =
         (batch.window(&windows[0]), other.window(&windows[0]));
-    let (mut server, (mut client, message)) = (server.start().unwrap(), client.start(&pixels).unwrap());
+    let (mut server, (mut client, mut message)) = (server.start().unwrap(), client.start(&pixels).unwrap());
     out_of_order(other_client.follow(&mut client));
     out_of_order(other_server.follow(&mut server));
     let (of_client, of_server) = other.window(&windows[1]);
-    out_of_order(of_client.start(&pixels).map(|_| ()));
-    out_of_order(of_server.start().map(|_| ()));
-    let (of_client, of_server) = other.window(&windows[2]);
     out_of_order(of_client.follow(&mut client));
     out_of_order(of_server.follow(&mut server));
+    let (of_client, of_server) = other.window(&windows[2]);
+    out_of_order(of_client.start(&pixels).map(|_| ()));
+    out_of_order(of_server.start().map(|_| ()));
     let [(second_client, second_server), (third_client, third_server)] =
         [1, 2].map(|at| batch.window(&windows[at]));
     out_of_order(third_client.follow(&mut client));
@@ -252,7 +252,6 @@ fn a_window_follows_the_one_before_it_in_its_own_batch() {
     out_of_order(second_client.follow(&mut server));
     second_server.follow(&mut server).unwrap();
     // Without its window the data owner goes on as far as it can, and no further.
-    let mut message = message;
     let error = loop {
         let Step::Send(answer) = server.receive(&message).unwrap() else { panic!("a window is missing") };
         match client.receive(&answer) {

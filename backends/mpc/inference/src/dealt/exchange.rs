@@ -1,7 +1,7 @@
 //! The online phase of a window at either owner, message by message, and how long each layer takes in it.
 //!
 //! The time of a party is that of the layer it is in, from the message it waits for to the one it sends: of one batch in one
-//! message on one thread, layers add up to the phase.
+//! message on one thread, layers add up to the phase, but for windows of gates that are taken in meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -184,8 +184,8 @@ fn a_dealer_that_deals_another_window_of_gates_is_refused() {
 fn plans_say_that_gates_are_dealt_in_windows_and_small_networks_have_none() {
     let window = Window { kernel: [1; 2], stride: [1; 2], padding: [0; 4] };
     let conv = Op::Conv2d(Conv2d { inputs: 4, outputs: 4, groups: 1, dilation: [1; 2], window });
-    // Keys of a layer of 4 x 256 x 256 activations take half a gigabyte.
-    let mut ops = [conv, Op::Relu].repeat(12);
+    // Keys of a layer of 4 x 256 x 256 activations take a third of a gigabyte.
+    let mut ops = [conv, Op::Relu].repeat(16);
     ops.extend([Op::Flatten, Op::Dense(Dense { inputs: 4 << 16, outputs: 2 })]);
     let large = test_network("large", Shape::image(4, 256, 256), &ops).architecture;
     let job = Job::new(2, 1, LinkProfile::loopback());

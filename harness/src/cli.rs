@@ -77,7 +77,10 @@ enum Command {
 
 impl Cli {
     pub(crate) fn run(self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
-        if matches!(self.command, Command::Run(_) | Command::List(_) | Command::Verify(_)) {
+        if matches!(
+            self.command,
+            Command::Run(_) | Command::List(_) | Command::Verify(_) | Command::Networks(_)
+        ) {
             rates::adopt(&backends);
         }
         match self.command {

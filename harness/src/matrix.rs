@@ -164,10 +164,12 @@ impl Options {
     }
 
     /// The plan, unless one batch alone is far beyond the profile's time and nobody asked for it by its size.
-    fn affordable(&self, plan: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
+    fn affordable(&self, images: usize, plan: Result<Plan, Unsupported>) -> Result<Plan, Unsupported> {
         let plan = plan?;
         let predicted = Duration::from_nanos(plan.predicted_batch_ns.unwrap_or(0));
-        if self.batch.is_empty() && predicted > self.profile.amounts().longest_batch {
+        let amounts = self.profile.amounts();
+        let longest = if images == 1 { amounts.longest_image } else { amounts.longest_batch };
+        if self.batch.is_empty() && predicted > longest {
             let reason = format!(
                 "one batch is predicted to take {} s, too long for the profile {}: ask for it with --batch, or take a longer profile",
                 predicted.as_secs(),
@@ -285,7 +287,7 @@ pub(crate) fn cells<'a>(
                 }
                 job.settings = choices::settings(&options.choices, backend.as_ref());
                 let plan = fits(&job, workload.architecture(), memory)
-                    .and_then(|()| options.affordable(backend.plan(workload.architecture(), &job)))
+                    .and_then(|()| options.affordable(job.batch, backend.plan(workload.architecture(), &job)))
                     .and_then(|plan| {
                         let draw = |plan: &Plan| draw_noise(backend.as_ref(), workload, plan);
                         let label = choices::label(&backend.profile().name, &job.settings);

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use veilbench_datasets::{ImageSet, Split, Store, load_or_sample};
 use veilbench_networks::annotate::AnnotateError;
 use veilbench_networks::evaluate::{EvaluateError, evaluate};
+use veilbench_networks::text::shown;
 use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
@@ -68,6 +69,8 @@ fn assumptions(network: &Network, dataset: &ImageSet) -> Vec<String> {
                 .into(),
         );
     }
+    let read = network.metadata.notes.iter().filter(|(key, _)| key.starts_with("import."));
+    assumptions.extend(read.map(|(key, note)| format!("{key}: {}", shown(note))));
     assumptions
 }
 
@@ -269,7 +272,7 @@ pub(crate) enum WorkloadError {
     #[error("{}: a network called {name} is there already; rename the file", path.display())]
     NameTaken { path: PathBuf, name: String },
     #[error(
-        "{network} takes images of {input} and tells {classes} classes apart, which no data set has; set \
+        "{network} takes images of {input} and tells {classes} classes apart, which does not say of which data set; set \
          `veilbench.dataset` in the model's metadata, or name images of your own with --data"
     )]
     NoDataset { network: String, input: Shape, classes: usize },

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bench;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::Path;
 
+use bench::Bench;
 use sha2::{Digest, Sha256};
 use veilbench_datasets::{Dataset, Input, Options, OwnData, Pixels, Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
@@ -87,5 +90,29 @@ fn deep_networks_are_as_accurate_on_images_without_loss_as_their_files_say() {
         let labels: Vec<u8> = originals.labels.unwrap().into_iter().map(|label| label as u8).collect();
         let stated = network.metadata.notes["accuracy-lossless"].split(' ').next().unwrap();
         assert_eq!(right(&network, &labels, pixels), stated, "{name}");
+    }
+}
+
+#[test]
+fn deep_networks_are_in_the_longer_profiles_and_where_they_or_their_images_are_named() {
+    let bench = Bench::new();
+    let listed = |arguments: &[&str]| {
+        let output = bench.command(&[&["list", "-b", "clear"], arguments].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        output.stdout.lines().filter(|line| line.contains("cifar-resnet20")).map(str::to_owned).collect()
+    };
+    let none: Vec<String> = listed(&[]);
+    assert!(none.is_empty(), "{none:?}");
+    for (arguments, dataset) in [
+        (&["--profile", "standard"][..], "cifar10-jpeg-sample"),
+        (&["-n", "cifar-resnet20"], "cifar10-jpeg-sample"),
+        (&["-d", "cifar10-jpeg"], "cifar10-jpeg-sample"),
+        (&["-d", "cifar10"], "cifar10-sample"),
+    ] {
+        let cells: Vec<String> = listed(arguments);
+        assert!(
+            !cells.is_empty() && cells.iter().all(|cell| cell.contains(dataset)),
+            "{arguments:?}: {cells:?}"
+        );
     }
 }

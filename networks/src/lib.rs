@@ -6,7 +6,7 @@
 //! * [`import`] reads ONNX files nobody here made, [`export`] writes ours.
 //! * [`annotate`] writes into a file what it does not say of its images and classes.
 //! * [`evaluate`] is the oracle, in `f32` or `f64`; [`Reference`] asks tract for a second opinion.
-//! * [`zoo`] holds the eight trained reference networks.
+//! * [`zoo`] holds the trained reference networks.
 //!
 //! A network is a graph without cycles whose layers each read one layer, the image, or several that they
 //! add or concatenate; a chain, in which each reads the one before, states no inputs at all.

@@ -27,6 +27,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("malaria-cnn-poly", include_bytes!("../zoo/malaria-cnn-poly.onnx")),
     ("melanoma-lenet", include_bytes!("../zoo/melanoma-lenet.onnx")),
     ("melanoma-lenet-poly", include_bytes!("../zoo/melanoma-lenet-poly.onnx")),
+    ("cifar-resnet20", include_bytes!("../zoo/cifar-resnet20.onnx")),
 ];
 
 /// Why a trained network is not available.

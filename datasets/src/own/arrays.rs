@@ -14,6 +14,9 @@ use crate::image_set::Pixels;
 /// Most bytes an array may have, unpacked.
 pub(super) const LIMIT_BYTES: u64 = 1 << 31;
 
+/// Bytes up to this one only are told of: they may be shades from 0 to 16, or masks.
+const DIM: u8 = 16;
+
 /// Names of images and labels of the test part, the first pair that is there.
 const TEST: [[&str; 2]; 9] = [
     ["test_images", "test_labels"],
@@ -250,6 +253,12 @@ fn scaled(values: Values, options: &Options, notes: &mut Vec<String>) -> Result<
         Pixels::Reals(values)
     };
     match (values, options.pixel_max) {
+        (Values::Bytes(values), None) if values.iter().all(|&value| value <= DIM) => {
+            notes.push(format!(
+                "bytes of {DIM} at most, of which 255 is taken as white: `--pixel-max` says otherwise"
+            ));
+            Ok(Pixels::Bytes(values))
+        }
         (Values::Bytes(values), None | Some(255.0)) => Ok(Pixels::Bytes(values)),
         (Values::Bytes(values), Some(max)) => {
             Ok(divided(values.into_iter().map(f32::from).collect(), max, notes))

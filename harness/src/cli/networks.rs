@@ -135,7 +135,9 @@ fn figures(plan: &Plan) -> String {
     let prediction = plan.prediction.clone().unwrap_or_default();
     let size = |figure: Option<u64>, what: &str| Some(format!("{} {what}", bytes(figure? as f64)));
     let told = [
-        prediction.online_wall_ns.map(|ns| format!("{} online", duration(ns as f64))),
+        prediction.online_wall_ns.map(|ns| format!("{} online", duration(ns as f64))).or_else(|| {
+            plan.predicted_batch_ns.map(|ns| format!("{} offline and online", duration(ns as f64)))
+        }),
         size(prediction.online_bytes, "online"),
         size(prediction.setup_bytes, "in setup"),
         size(prediction.session_peak_rss_bytes, "of memory for all roles"),

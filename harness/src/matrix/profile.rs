@@ -39,6 +39,8 @@ pub(super) struct Amounts {
     pub(super) session: Duration,
     /// Longest that one batch may be predicted to take.
     pub(super) longest_batch: Duration,
+    /// The same of a batch of one image.
+    pub(super) longest_image: Duration,
     pub(super) timeout: Duration,
 }
 
@@ -80,6 +82,7 @@ impl Profile {
                 repetitions: 5,
                 session: Duration::from_secs(1),
                 longest_batch: Duration::from_secs(4),
+                longest_image: Duration::from_secs(4),
                 timeout: minutes(5),
             },
             Profile::Standard => Amounts {
@@ -91,6 +94,8 @@ impl Profile {
                 repetitions: 5,
                 session: Duration::from_secs(1),
                 longest_batch: Duration::from_secs(8),
+                // A deep network on ciphertexts.
+                longest_image: Duration::from_secs(60),
                 timeout: minutes(10),
             },
             Profile::Full => Amounts {
@@ -102,6 +107,7 @@ impl Profile {
                 repetitions: 5,
                 session: minutes(60),
                 longest_batch: minutes(240),
+                longest_image: minutes(240),
                 timeout: minutes(720),
             },
             // Fifty images are the fewest over which an accuracy is stated, two sessions the fewest that have an interval.
@@ -114,6 +120,7 @@ impl Profile {
                 repetitions: 2,
                 session: Duration::from_secs(8),
                 longest_batch: Duration::from_secs(45),
+                longest_image: Duration::from_secs(45),
                 timeout: minutes(5),
             },
         }

@@ -12,7 +12,7 @@ use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 use crate::error::Error;
 use crate::progress::{Event, Progress};
 use crate::workload::WorkloadError;
-use crate::workload::own::{Calibrating, OwnOptions};
+use crate::workload::own::{Calibrating, OwnOptions, made_up};
 use crate::workload::preparation::Preparation;
 use crate::workload::workspace::Unfit;
 
@@ -208,11 +208,13 @@ pub(crate) fn calibrate_if_needed(
     let data = own.open(&store)?;
     let calibrating = match own.calibrating(&store, data.as_ref(), network, seed)? {
         Some(calibrating) => calibrating,
-        None => {
-            let id = dataset_of(network, &network.architecture.name)?;
-            let training: ImageSet = load_or_sample(&store, id, Split::Train)?.dataset.into();
-            Calibrating::training(&training, own.calibration_images(), seed, network)?
-        }
+        None => match dataset_of(network, &network.architecture.name) {
+            Ok(id) => {
+                let training: ImageSet = load_or_sample(&store, id, Split::Train)?.dataset.into();
+                Calibrating::training(&training, own.calibration_images(), seed, network)?
+            }
+            Err(_) => made_up(network)?,
+        },
     };
     take_ranges(network, &calibrating.images, &mut Progress::new(false)).map_err(WorkloadError::from)?;
     let from = format!("ranges of its activations from {}", calibrating.from);

@@ -203,7 +203,7 @@ pub(crate) fn fit(data: &OwnData, split: Split, network: &Network) -> Result<Fit
 }
 
 /// Images over the whole range of pixels: flat, waves, and noise, brighter and darker.
-fn made_up(network: &Network) -> Result<Calibrating, WorkloadError> {
+pub(super) fn made_up(network: &Network) -> Result<Calibrating, WorkloadError> {
     let shape = network.architecture.input;
     let (channels, height, width) = match shape {
         Shape::Image { channels, height, width } => (channels, height, width),

@@ -186,8 +186,12 @@ impl Preparation {
             let [mean, deviation] =
                 [&normalisation.mean, &normalisation.deviation].map(|values| told(values));
             said.push(format!(
-                "pixels from 0 to 1 less {mean}, divided by {deviation}, as the command line says; ranges the file states are for its own"
+                "pixels from 0 to 1 less {mean}, divided by {deviation}, as the command line says; ranges of another normalisation are measured anew"
             ));
+            if metadata.normalisation.as_ref().is_some_and(|own| *own != normalisation) {
+                network.architecture.input_range = None;
+                network.architecture.layers.iter_mut().for_each(|layer| layer.range = None);
+            }
             metadata.normalisation = Some(normalisation);
         }
         if let Some(order) = channels {

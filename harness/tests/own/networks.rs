@@ -105,7 +105,7 @@ fn a_data_set_is_guessed_by_shape_and_classes_or_not_at_all() {
         let output = verify(&squares(input, &[classes], 1.0));
         assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
         assert!(
-            output.stdout.contains("which no data set has; set `veilbench.dataset`"),
+            output.stdout.contains("which does not say of which data set; set `veilbench.dataset`"),
             "{}",
             output.stdout
         );

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use veilbench_mpc as core;
 use veilbench_mpc::beaver::Beaver;
-use veilbench_mpc::circuit::{Circuit, Gate, SignProtocol, Width};
+use veilbench_mpc::circuit::{Circuit, SignProtocol, Width};
 use veilbench_mpc::cost::{Cost, GateWindow};
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::session::Dealing;
@@ -28,11 +28,11 @@ use lowering::{Lowered, lower};
 use planning::batches::BatchSplit;
 use planning::format::{self, Room};
 use planning::prediction::{Predictor, Rates};
+use planning::tolerance::tolerance;
 use roles::{DataOwner, ModelOwner};
 pub use two_party::TwoParty;
 use veilbench_api::{
-    Backend, Error, Job, Party, Plan, Profile, RoleContext, RoleInput, Setting, Settings, Tolerance,
-    Unsupported,
+    Backend, Error, Job, Party, Plan, Profile, RoleContext, RoleInput, Setting, Settings, Unsupported,
 };
 
 /// One protocol as a backend.
@@ -99,9 +99,6 @@ const RING_OF_MASKED: Setting = Setting {
     summary: "narrow: as calibrated ranges allow; wide: 64 bits, and fewer fractional ones where these add less than 8 to a narrow one, for weights that a narrow ring refuses; \
               bits: narrow in bits instead of bytes, for each layer, of which only those that outlive a truncation are opened and compared",
 };
-
-/// Linear layers up to which logits are as near as [`Tolerance::default`] says.
-const LINEAR_LAYERS: f64 = 8.0;
 
 const DATA_OWNER: &str = "data-owner";
 const MODEL_OWNER: &str = "model-owner";
@@ -205,7 +202,7 @@ impl<P: Dealing> Backend for Mpc<P> {
             prediction: Some(prediction),
             notes,
             predicted_batch_ns: Some(batch_ns),
-            tolerance: tolerance(&circuit),
+            tolerance: tolerance(architecture, lowered.approximation_error()),
             ..Plan::default()
         })
     }
@@ -226,13 +223,6 @@ impl<P: Dealing> Backend for Mpc<P> {
             }
         }
     }
-}
-
-/// How far logits may be off: the rounding of linear layers adds up beyond [`LINEAR_LAYERS`] of them.
-fn tolerance(circuit: &Circuit) -> Tolerance {
-    let linear = circuit.gates().iter().filter(|gate| matches!(gate, Gate::Linear { .. })).count();
-    let usual = Tolerance::default();
-    Tolerance::new(usual.get() * (linear as f64 / LINEAR_LAYERS).max(1.0)).unwrap_or(usual)
 }
 
 /// What a peer sent does not fit the protocol.

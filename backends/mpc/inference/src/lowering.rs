@@ -105,6 +105,11 @@ impl Lowered {
             .collect()
     }
 
+    /// How far the activations of the approximated layers are from the functions that they stand for, added up.
+    pub(super) fn approximation_error(&self) -> f64 {
+        self.splines.iter().map(|(_, spline)| spline.error()).sum()
+    }
+
     fn name(&self, layer: usize) -> Option<String> {
         self.sources.get(layer).and_then(|source| self.names.get(source.layer)).cloned()
     }

@@ -3,3 +3,4 @@
 pub(crate) mod batches;
 pub(crate) mod format;
 pub(crate) mod prediction;
+pub(crate) mod tolerance;

@@ -21,6 +21,7 @@ use veilbench_ot::Depth;
 use super::format;
 use super::lowering::{Lowered, lower};
 use super::planning::batches::BatchSplit;
+use super::planning::tolerance::tolerance;
 use super::roles::{DataOwner, ModelOwner};
 use super::{AFTER_QUERIES, DATA_OWNER, MODEL_OWNER, RING};
 use prediction::Predictor;
@@ -175,6 +176,7 @@ impl Backend for TwoParty {
             prediction: Some(predictor.predict(weights).map_err(count)?),
             notes,
             predicted_batch_ns: Some(times.batch_ns()),
+            tolerance: tolerance(architecture, lowered.approximation_error()),
             ..Plan::default()
         })
     }

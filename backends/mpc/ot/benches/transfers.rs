@@ -1,4 +1,4 @@
-//! Set-up, transfers per second of either party, and ReLUs per second.
+//! Setup, transfers per second of either party, and ReLUs per second.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::hint::black_box;
@@ -13,7 +13,7 @@ const SESSION: Session = Session::new([1; 16]);
 const TRANSFERS: usize = 1 << 16;
 
 fn set_up(c: &mut Criterion) {
-    let mut group = c.benchmark_group("set-up");
+    let mut group = c.benchmark_group("setup");
     group.bench_function("base", |b| {
         b.iter(|| {
             let (receiver, message) = base::Receiver::start(SESSION).unwrap();

@@ -14,7 +14,7 @@
 //! use veilbench_ot::relu::{self, Layout, Output, Turn};
 //! use veilbench_ot::{Depth, setup};
 //!
-//! // Set-up: three messages.
+//! // Setup: three messages.
 //! let depth = Depth::default();
 //! let (chooser, first) = setup::Chooser::start(depth)?;
 //! let (offerer, second) = setup::Offerer::start(depth, &first)?;

@@ -1,4 +1,4 @@
-//! Set-up of a session: base transfers, and from them extensions in both directions, in three messages.
+//! Setup of a session: base transfers, and from them extensions in both directions, in three messages.
 //!
 //! The chooser receives 128 base transfers, with which it begins to send extended ones (forward); the offerer, who receives those, takes
 //! 368 of them as seeds to send 1-of-2 (128) and 1-of-16 transfers (240) itself (backward).
@@ -113,7 +113,7 @@ impl Chooser {
     /// Those of [`base::Receiver::finish`], [`Error::Length`], [`Error::Entropy`].
     pub fn finish(self, message: &[u8]) -> Result<(ChooserExtensions, Vec<u8>), Error> {
         let extensions = self.extensions;
-        expect_length("second message of a set-up", extensions.lengths()[1], message)?;
+        expect_length("second message of a setup", extensions.lengths()[1], message)?;
         let (answer, message) = message.split_at(base::ANSWER_BYTES);
         let (sums, corrections) = message.split_at(extensions.forward.setup_bytes());
         let mut sent = Sender::new(extensions.forward, self.base.finish(answer)?, sums)?;
@@ -139,7 +139,7 @@ impl Offerer {
     /// # Errors
     /// Those of [`base::Sender::answer`].
     pub fn start(depth: Depth, message: &[u8]) -> Result<(Self, Vec<u8>), Error> {
-        expect_length("first message of a set-up", Session::BYTES + base::CHOICES_BYTES, message)?;
+        expect_length("first message of a setup", Session::BYTES + base::CHOICES_BYTES, message)?;
         let (name, message) = message.split_at(Session::BYTES);
         let session = Session::new(name.try_into().unwrap_or_default());
         let extensions = Extensions::new(session, depth);
@@ -157,7 +157,7 @@ impl Offerer {
     /// [`Error::Length`].
     pub fn finish(self, message: &[u8]) -> Result<OffererExtensions, Error> {
         let Self { extensions, mut seeds, received } = self;
-        expect_length("third message of a set-up", extensions.lengths()[2], message)?;
+        expect_length("third message of a setup", extensions.lengths()[2], message)?;
         let (of_pairs, of_sixteen) = message.split_at(extensions.pairs.setup_bytes());
         let seeds_of_sixteen = seeds.split_off(extensions.pairs.seeds())?;
         let sent = Sender::new(extensions.pairs, seeds, of_pairs)?;

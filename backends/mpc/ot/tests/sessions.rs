@@ -1,4 +1,4 @@
-//! Set-up of sessions, and whole ReLUs over extended transfers, portion after portion.
+//! Setup of sessions, and whole ReLUs over extended transfers, portion after portion.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod session;

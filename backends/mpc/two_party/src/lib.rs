@@ -3,7 +3,7 @@
 //!
 //! # Concepts
 //! - [`linear`]: shares of products of random masks and weights, ahead of the images.
-//! - [`network`]: the gates of a [`veilbench_mpc::circuit::Circuit`] one after another, in a [set-up](network::DataOwner::set_up) once per session, an
+//! - [`network`]: the gates of a [`veilbench_mpc::circuit::Circuit`] one after another, in a [setup](network::DataOwner::set_up) once per session, an
 //!   [offline](network::DataOwner::prepare) phase that needs no image, and an [online](network::DataOwner::run) one. Comparisons and maxima are those of
 //!   [`veilbench_ot`]; polynomials of degree two are products of masks, made ahead of the images (`src/quadratic.rs`).
 //!

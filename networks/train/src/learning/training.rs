@@ -130,7 +130,8 @@ impl<'a> Training<'a> {
         let mut excesses = Vec::new();
         let logits = self.model.forward_watched(&inputs, mode, &mut |_, z| {
             if let Some(limit) = limit {
-                excesses.push((z - z.clamp(-limit, limit)).square().sum(Kind::Float));
+                // The bound has no gradient of its own: where it moves with `z`, the distance is zero.
+                excesses.push(z.mse_loss(&z.detach().clamp(-limit, limit), Reduction::Sum));
             }
         });
         let smoothing = self.recipe.label_smoothing;

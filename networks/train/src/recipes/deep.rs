@@ -39,7 +39,7 @@ const CIFAR_TEACHER: Recipe = Recipe {
 
 const CIFAR_POLY: Recipe = Recipe {
     network: "cifar-resnet20-poly",
-    epochs: 40,
+    epochs: 24,
     peak_rate: 2e-3,
     twin: Some(Twin {
         teacher: CIFAR_TEACHER.network,

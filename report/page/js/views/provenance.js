@@ -30,8 +30,8 @@ register({
     root.append(h("h2", {}, "Where the numbers come from"),
       h("p", { class: "note" }, "Every cell links to a page of its own with its batches, its parameters and the command that measures it again."), facts(),
       h("h3", {}, "Commands"), RUN.commands.length ? h("pre", {}, RUN.commands.join("\n")) : h("p", {}, "not stated"),
-      h("h3", {}, "Networks"), plainTable("Networks", ["Network", "Parameters", "Multiplications", "Weights, SHA-256"], Object.entries(RUN.networks).map(([name, network]) =>
-        [name, count(network.parameters), count(network.macs), network.sha256]), [1, 2]),
+      h("h3", {}, "Networks"), plainTable("Networks", ["Network", "Parameters", "Multiplications", "Weights, SHA-256", "Assumed"], Object.entries(RUN.networks).map(([name, network]) =>
+        [name, count(network.parameters), count(network.macs), network.sha256, (network.assumptions ?? []).join("; ")]), [1, 2]),
       h("h3", {}, "Data"), plainTable("Data sets", ["Data set", "Images", "Kind", "SHA-256"], Object.entries(RUN.datasets).map(([name, dataset]) =>
         [name, count(dataset.images), dataset.synthetic ? "generated" : "real", dataset.fingerprint]), [1]),
       ...hosts(), ...systems(),

@@ -137,7 +137,8 @@ fn special_primes_have_up_to_four_bits_more_than_a_digit_where_single_values_are
 
 #[test]
 fn two_images_in_a_slot_take_half_the_bytes_and_half_the_passes() {
-    for name in zoo::names().filter(|name| name.ends_with("-poly")) {
+    // A deep network has a layout of its own.
+    for name in zoo::names().filter(|name| name.ends_with("-poly") && !name.starts_with("cifar")) {
         let architecture = zoo::load(name).unwrap().architecture;
         let mut real = job(1);
         real.settings = settings(Some("throughput"));

@@ -179,6 +179,11 @@ impl Spline {
         self.kind
     }
 
+    /// How far it is from that function at most.
+    pub(super) fn error(&self) -> f64 {
+        self.error
+    }
+
     /// Largest magnitude of a knot.
     pub(super) fn reach(&self) -> f64 {
         self.knots.values().fold(0.0, |most, knot| most.max(knot.abs()))

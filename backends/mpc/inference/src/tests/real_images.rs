@@ -2,6 +2,7 @@
 //! `VEILBENCH_ORACLE=full`, or with a network's name for that one's.
 
 use veilbench_datasets::{Dataset, Split, Store, load};
+use veilbench_networks::evaluate::evaluate;
 
 use super::*;
 
@@ -70,5 +71,34 @@ fn furthest_of_all(network: &Network, dataset: &Dataset) {
     for (backend, furthest) in furthest {
         println!("{backend} on {name}: {count} images, logits within {furthest:.2e} of the oracle");
         assert!(furthest < 2f64.powi(-10), "{backend} on {name}: off by {furthest}");
+    }
+}
+
+#[test]
+fn squares_of_the_sample_are_as_near_the_clear_network_as_plans_state() {
+    let store = Store::new("none", "none");
+    for (name, data) in
+        [("mnist-mlp-poly", "mnist"), ("mnist-cnn-poly", "mnist"), ("malaria-cnn-poly", "malaria")]
+    {
+        let network = zoo::load(name).unwrap();
+        let dataset = load(&store, &format!("{data}-sample"), Split::Test).unwrap();
+        let images = tensor(&network, &dataset, 0..dataset.len().min(BATCH));
+        let clear: Tensor<f64> = evaluate(&network, &images).unwrap();
+        for backend in backends() {
+            let mut session = LocalSession::new(backend.as_ref(), &network, images.images());
+            session.timeout = Duration::from_secs(60);
+            let stated = backend.plan(&network.architecture, &session.job).unwrap().tolerance.get();
+            let done = session.run(std::slice::from_ref(&images)).unwrap();
+            let logits = done[0].logits[0].data();
+            assert_eq!(logits.len(), clear.data().len());
+            let distances = logits.iter().zip(clear.data()).map(|(own, due)| (f64::from(*own) - due).abs());
+            let furthest = distances.fold(0.0, f64::max);
+            let protocol = backend.profile().name;
+            println!(
+                "{protocol} on {name}: {} images, off by {furthest:.2e} of {stated:.2e}",
+                images.images()
+            );
+            assert!(furthest < stated, "{protocol} on {name}: off by {furthest}, {stated} is stated");
+        }
     }
 }

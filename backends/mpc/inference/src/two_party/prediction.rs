@@ -8,7 +8,7 @@ use veilbench_results::Predicted;
 use crate::planning::prediction::{kept_of_model, with_overhead};
 use veilbench_api::Job;
 
-/// Times of one core of 2.3 GHz with AVX-512, in nanoseconds, fitted to whole runs of the networks that ship. Of a set-up, but for the trees of transfers.
+/// Times of one core of 2.3 GHz with AVX-512, in nanoseconds, fitted to whole runs of the networks that ship. Of a setup, but for the trees of transfers.
 const NS_OF_SETUP: u64 = 35_000_000;
 /// Of a transfer offline, beside its trees, and for each leaf of a tree and bit of depth.
 const NS_PER_TRANSFER: u64 = 70;
@@ -19,7 +19,7 @@ const NS_PER_CHOICE: u64 = 40;
 const NS_PER_CIPHERTEXT: u64 = 700_000;
 /// Of a message on an unshaped link, with the wake-up of its receiver.
 const NS_PER_MESSAGE: u64 = 30_000;
-/// Messages of a set-up.
+/// Messages of a setup.
 const MESSAGES_OF_SETUP: usize = 3;
 
 /// What is predicted, and of what it is.
@@ -31,7 +31,7 @@ pub(super) struct Predictor<'a> {
     pub(super) job: &'a Job,
 }
 
-/// Times of the phases in nanoseconds: of a set-up, and of a batch's images, of which a window is prepared offline.
+/// Times of the phases in nanoseconds: of setup, and of a batch's images, of which a window is prepared offline.
 pub(super) struct Times {
     setup: u64,
     offline: u64,

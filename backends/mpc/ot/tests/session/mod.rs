@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use veilbench_ot::setup::{self, ChooserExtensions, OffererExtensions};
 use veilbench_ot::{Depth, ReceiverRows, SenderRows, Session};
 
-/// A set-up session.
+/// A session that is set up.
 pub(crate) struct Extended {
     pub(crate) chooser: ChooserExtensions,
     pub(crate) offerer: OffererExtensions,

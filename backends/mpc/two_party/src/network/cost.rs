@@ -21,7 +21,7 @@ fn portion(kind: Kind, depth: Depth, transfers: usize) -> usize {
 }
 
 impl Plan {
-    /// Bytes of a set-up.
+    /// Bytes of a setup.
     pub fn setup_bytes(&self, depth: Depth) -> usize {
         setup::message_bytes(depth).iter().sum::<usize>() + SEED_BYTES + public_key_bytes(self.ring_bits())
     }

@@ -54,7 +54,7 @@ impl DataOwner {
         let bytes = setup::message_bytes(depth)[1];
         let expected = bytes + size_of::<Seed>();
         let second = channel.receive(expected)?;
-        let (what, actual) = ("second message of a set-up", second.len());
+        let (what, actual) = ("second message of a setup", second.len());
         let parts = second
             .split_at_checked(bytes)
             .and_then(|(second, seed)| Some((second, Seed::try_from(seed).ok()?)));

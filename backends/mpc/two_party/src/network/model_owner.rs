@@ -75,7 +75,7 @@ impl ModelOwner {
         channel.send(&second)?;
         let expected = third + public_key_bytes(plan.ring_bits());
         let message = channel.receive(expected)?;
-        let (what, actual) = ("third message of a set-up", message.len());
+        let (what, actual) = ("third message of a setup", message.len());
         let parts = message.split_at_checked(third);
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;

@@ -131,7 +131,7 @@ fn branched(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
         weights: (0..inputs * outputs).map(|at| at as f32 % 3.0 / 8.0 - 0.125).collect(),
         bias: vec![0.25; outputs],
     };
-    let mut inputs = vec![4, 6, 6, 12].into_iter();
+    let mut inputs = [4, 6, 6, 12].into_iter();
     let parameters: Vec<LayerParameters> = operations
         .iter()
         .map(|operation| match operation {

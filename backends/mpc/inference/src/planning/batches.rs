@@ -63,9 +63,12 @@ impl BatchSplit {
         self.gate_bytes
     }
 
-    /// The windows of gates of a message.
+    /// The windows of gates of a message: one of all gates, however many images a plan puts in a message, unless they are cut.
     pub(crate) fn gates(self, cost: &Cost<'_>) -> Vec<GateWindow> {
-        cost.windows(self.message, self.gate_bytes.unwrap_or(usize::MAX))
+        match self.gate_bytes {
+            None => cost.windows(1, usize::MAX),
+            Some(bytes) => cost.windows(self.message, bytes),
+        }
     }
 
     /// The windows of a batch, each dealt as a whole; the first one offline.

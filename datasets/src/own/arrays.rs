@@ -345,6 +345,19 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_all_dark_are_told_of_unless_white_is_named() {
+        let told = |brightest: u8, pixel_max: Option<f32>| {
+            let mut notes = Vec::new();
+            let array = Array { shape: vec![1, 2, 2], values: Values::Bytes(vec![0, 1, 2, brightest]) };
+            stack(array, &Options { pixel_max, ..Options::default() }, &mut notes).unwrap();
+            notes
+        };
+        assert!(told(16, None)[0].contains("255 is taken as white"));
+        assert!(told(17, None).is_empty() && told(16, Some(255.0)).is_empty());
+        assert!(told(16, Some(16.0))[0].contains("divided by 16"));
+    }
+
+    #[test]
     fn channels_are_found_first_or_last_and_an_ambiguous_shape_is_refused() {
         let last = read(bytes(&[2, 5, 6, 3])).unwrap();
         assert_eq!((last.len(), last.shape, last.channels_last), (2, [3, 5, 6], true));

@@ -279,6 +279,23 @@ mod tests {
     }
 
     #[test]
+    fn ranges_of_another_normalisation_are_not_kept() {
+        let mut network = zoo::load("mnist-mlp").unwrap();
+        let own = network.metadata.normalisation.clone().unwrap();
+        let [mean, std] = [own.mean[0].to_string(), own.deviation[0].to_string()];
+        let ranges = |network: &Network| {
+            let layers = network.architecture.layers.iter();
+            (network.architecture.input_range.is_some(), layers.filter(|layer| layer.range.is_some()).count())
+        };
+        let stated = ranges(&network);
+        assert!(stated.0 && stated.1 > 0);
+        preparation(&mean, &std, Scale::Unit).apply(&mut network).unwrap();
+        assert_eq!(ranges(&network), stated);
+        preparation("0.5", &std, Scale::Unit).apply(&mut network).unwrap();
+        assert_eq!(ranges(&network), (false, 0));
+    }
+
+    #[test]
     fn what_the_command_line_says_stands_in_the_network_and_is_told() {
         let mut network = zoo::load("malaria-cnn").unwrap();
         let said = Preparation {
@@ -290,7 +307,7 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[1].contains("less 0.5, divided by 0.25"), "{lines:?}");
         assert_eq!(network.metadata.classes, ["x", "y"]);
-        assert_eq!(network.metadata.normalisation.unwrap().mean, [0.5; 3]);
+        assert_eq!(network.metadata.normalisation.as_ref().unwrap().mean, [0.5; 3]);
         let three = Preparation { classes: Some("x,y,z".parse().unwrap()), ..Preparation::default() };
         assert!(
             three

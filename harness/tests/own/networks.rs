@@ -124,3 +124,26 @@ fn a_stated_range_that_cannot_be_true_is_refused_with_the_remedy() {
     assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("state its lowest and highest value"), "{}", output.stdout);
 }
+
+#[test]
+fn networks_of_no_data_set_are_planned_with_made_up_images() {
+    let bench = Bench::new();
+    let network = squares(Shape::Image { channels: 1, height: 20, width: 20 }, &[8, 3], 1.0);
+    fs::write(bench.folder().join("theirs.onnx"), export::to_bytes(&network).unwrap()).unwrap();
+    let output = bench.command(&["networks", "theirs.onnx"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("made-up images"), "{}", output.stdout);
+    for (backend, times) in [("mpc", " offline and online"), ("ckks", " online")] {
+        let line = output.stdout.lines().find(|line| line.trim_start().starts_with(&format!("{backend} ")));
+        assert!(line.is_some_and(|line| line.contains(times)), "{}", output.stdout);
+    }
+}
+
+#[test]
+fn what_reading_a_file_decided_is_said_when_it_is_measured() {
+    let mut network = squares(DIGIT, &[16, 10], 1.0);
+    network.metadata.notes.insert("import.ignored_outputs".into(), "features".into());
+    let output = verify(&network);
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    assert!(output.stderr.contains("assumed: import.ignored_outputs: features"), "{}", output.stderr);
+}

@@ -172,7 +172,9 @@ fn a_twin_interrupted_in_any_phase_ends_as_the_uninterrupted_one_bit_for_bit() {
 #[test]
 fn what_activations_see_is_measured_and_too_large_values_are_refused() {
     let (_alone, images) = (generator(), objects());
-    let (recipe, teacher) = (narrow("cifar-resnet20-poly"), teacher(&images));
+    let (mut recipe, teacher) = (narrow("cifar-resnet20-poly"), teacher(&images));
+    // So short a training does not tame larger squares over changed images.
+    recipe.twin.as_mut().unwrap().first_square = 0.05;
     let training = trained(&recipe, &images, Some(&teacher), STEPS);
     let model = training.averaged().detached().unwrap();
     let inspection = Inspection::new(&recipe, &model, &images, &images);
@@ -191,6 +193,26 @@ fn what_activations_see_is_measured_and_too_large_values_are_refused() {
     let _ = tch::no_grad(|| gain.tensor.shallow_clone().fill_(f64::INFINITY));
     let broken = Inspection::new(&recipe, &model, &images, &images);
     assert!(broken.refusal(&strict).is_some(), "infinity and NaN are noticed");
+}
+
+#[test]
+fn one_image_of_large_values_moves_no_batch_beyond_the_bound() {
+    let (_alone, images) = (generator(), objects());
+    let (mut recipe, teacher) = (narrow("cifar-resnet20-poly"), teacher(&images));
+    let largest_variance = |recipe: &Recipe| {
+        let mut training = trained(recipe, &images, Some(&teacher), 0);
+        for _ in 0..12 {
+            training.step().unwrap();
+        }
+        let variances = state(&training)
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("model.") && name.ends_with(".variance"));
+        variances.flat_map(|(_, values)| values).fold(0f32, f32::max)
+    };
+    let loose = largest_variance(&recipe);
+    recipe.twin.as_mut().unwrap().largest = 2.0;
+    let tight = largest_variance(&recipe);
+    assert!(tight < 0.9 * loose, "{tight}, {loose}: what is beyond the bound is cut off");
 }
 
 #[test]

@@ -19,11 +19,14 @@ pub struct Mode {
     pub batch_statistics: bool,
     /// Share of the polynomial in every polynomial activation; the rest is ReLU.
     pub polynomial: f64,
+    /// What normalised inputs of polynomial activations are kept within.
+    pub bound: f64,
 }
 
 impl Mode {
     /// As after training.
-    pub const INFERENCE: Self = Self { dropout: 0.0, batch_statistics: false, polynomial: 1.0 };
+    pub const INFERENCE: Self =
+        Self { dropout: 0.0, batch_statistics: false, polynomial: 1.0, bound: f64::INFINITY };
 }
 
 #[derive(Debug)]
@@ -101,6 +104,7 @@ impl Stage {
             Stage::Quadratic { coefficients, norm } => {
                 let z = normed(x, norm);
                 see(&z);
+                let z = if mode.bound.is_finite() { z.clamp(-mode.bound, mode.bound) } else { z };
                 let share = mode.polynomial;
                 if share >= 1.0 {
                     quadratic(&z, coefficients)

@@ -125,6 +125,7 @@ impl<'a> Training<'a> {
             dropout: self.recipe.dropout,
             batch_statistics: !phase.is_frozen,
             polynomial: phase.polynomial,
+            bound: self.recipe.twin.map_or(f64::INFINITY, |twin| twin.largest),
         };
         let limit = self.recipe.twin.map(|twin| twin.limit);
         let mut excesses = Vec::new();

@@ -47,7 +47,7 @@ const CIFAR_POLY: Recipe = Recipe {
         frozen: 1.0 / 3.0,
         temperature: 4.0,
         distillation: 0.7,
-        first_square: 0.05,
+        first_square: 0.1,
         bounds: QuadraticBounds { square: [0.02, 0.15], vertex: 8.0 },
         limit: 6.0,
         penalty: 0.01,

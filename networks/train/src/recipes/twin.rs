@@ -45,7 +45,8 @@ pub struct Twin {
     pub contrast: f32,
     /// Largest standard deviation of the noise of that part.
     pub noise: f32,
-    /// Largest magnitude of a normalised input over all training images with which the network is written.
+    /// Largest magnitude of a normalised input over all training images with which the network is written. While it learns, what
+    /// is beyond is cut off, since squares of a single image would move the statistics of a batch, and with them all others.
     pub largest: f64,
 }
 
@@ -90,6 +91,7 @@ impl fmt::Display for Twin {
             self.temperature
         )?;
         write!(f, ", {} for each square beyond |z| = {} of an image", self.penalty, self.limit)?;
+        write!(f, ", z kept within {} while it learns", self.largest)?;
         write!(f, ", the last {} % of the steps with frozen norms", percent(self.frozen))?;
         write!(f, ", contrast changed by up to {} times and noise up to {}", self.contrast, self.noise)
     }

@@ -15,8 +15,12 @@ const AMPLIFIED: f64 = 4.0;
 /// The rounding of linear layers adds up beyond [`LINEAR_LAYERS`] of them, squares amplify it with the values, and what
 /// approximated activations are off by, `approximation_error` in all, is added.
 pub(crate) fn tolerance(architecture: &Architecture, approximation_error: f64) -> Tolerance {
-    let linear =
-        architecture.layers.iter().filter(|layer| matches!(layer.op, Op::Dense(_) | Op::Conv2d(_))).count();
+    let is_linear = |op: Op| match op {
+        Op::Dense(_) | Op::Conv2d(_) => true,
+        Op::Polynomial(polynomial) => polynomial.degree == 1,
+        _ => false,
+    };
+    let linear = architecture.layers.iter().filter(|layer| is_linear(layer.op)).count();
     let has_squares = architecture
         .layers
         .iter()

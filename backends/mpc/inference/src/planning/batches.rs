@@ -33,11 +33,11 @@ impl BatchSplit {
         Self { message, ahead: ahead.max(message), gate_bytes: None }
     }
 
-    /// With gates that are dealt in windows of so many bytes, if any are given: one message of images after the other then.
+    /// With gates that are dealt in windows of so many bytes, if any are given: one image after the other then.
     pub(crate) fn in_gates_of(self, bytes: Option<usize>) -> Self {
         match bytes {
             None => self,
-            Some(_) => Self { ahead: self.message, gate_bytes: bytes, ..self },
+            Some(_) => Self { message: 1, ahead: 1, gate_bytes: bytes },
         }
     }
 
@@ -65,10 +65,7 @@ impl BatchSplit {
 
     /// The windows of gates of a message: one of all gates, however many images a plan puts in a message, unless they are cut.
     pub(crate) fn gates(self, cost: &Cost<'_>) -> Vec<GateWindow> {
-        match self.gate_bytes {
-            None => cost.windows(1, usize::MAX),
-            Some(bytes) => cost.windows(self.message, bytes),
-        }
+        cost.windows(1, self.gate_bytes.unwrap_or(usize::MAX))
     }
 
     /// The windows of a batch, each dealt as a whole; the first one offline.
@@ -165,8 +162,8 @@ mod tests {
         let large = BatchSplit::choose(AHEAD_BYTES + 1, &job(3, 2));
         assert_eq!((large.message(), large.ahead(), large.gate_bytes()), (1, 1, Some(GATES_BYTES)));
         // A plan that comes from elsewhere may say what it likes.
-        let odd = BatchSplit::new(2, 8).in_gates_of(Some(0));
-        assert_eq!((odd.message(), odd.ahead()), (2, 2));
+        let odd = BatchSplit::new(usize::MAX, 8).in_gates_of(Some(0));
+        assert_eq!((odd.message(), odd.ahead()), (1, 1));
     }
 
     #[test]

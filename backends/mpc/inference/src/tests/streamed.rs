@@ -36,7 +36,6 @@ impl<P: Dealing> Backend for Streamed<P> {
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
         let mut plan = self.backend.plan(architecture, job)?;
-        plan.parameters["images_a_message"] = 1.into();
         plan.parameters["bytes_dealt_ahead"] = self.bytes.into();
         let (_, circuit, cut) = self.backend.compile(architecture, &plan).unwrap();
         let cost = Cost::of::<P>(&circuit);

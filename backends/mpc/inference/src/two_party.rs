@@ -161,6 +161,7 @@ impl Backend for TwoParty {
                     .collect(),
                 images_a_message: window,
                 images_dealt_ahead: window,
+                bytes_dealt_ahead: None,
             },
             depth,
         };

@@ -127,8 +127,10 @@ fn windows_that_are_dealt_late_count_as_online() {
         let cost = Cost::of::<Masked>(&circuit);
         let cut = BatchSplit::new(1, ahead);
         let rates = Rates { comparison: 1, square: 1 };
+        let gates = cut.gates(&cost);
         let (late, _) =
-            Predictor { cost, randomness_bytes: 1, rates, cut, job: &job, in_enclave: false }.predict();
+            Predictor { cost, randomness_bytes: 1, rates, cut, gates, job: &job, in_enclave: false }
+                .predict();
         (late.online_bytes.unwrap() as usize, Cost::of::<Masked>(&circuit).offline(1).bytes)
     };
     let ((whole, dealt), (cut, _)) = (plan(7), plan(3));

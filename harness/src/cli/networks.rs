@@ -144,6 +144,7 @@ fn figures(plan: &Plan) -> String {
             plan.predicted_batch_ns.map(|ns| format!("{} offline and online", duration(ns as f64)))
         }),
         size(prediction.online_bytes, "online"),
+        size(prediction.offline_bytes, "offline"),
         size(prediction.setup_bytes, "in setup"),
         size(prediction.session_peak_rss_bytes, "of memory for all roles"),
         plan.security_bits.map(|bits| format!("{bits} bits of security")),

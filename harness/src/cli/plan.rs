@@ -111,6 +111,11 @@ impl Plan {
                     if let Some(source) = backend.rates_source() {
                         writeln!(out, "  times predicted from: {source}")?;
                     }
+                    let predicted = plan.prediction.map(serde_json::to_value).transpose();
+                    if let Some(predicted) = predicted.map_err(std::io::Error::from)? {
+                        writeln!(out, "  predicted of a batch:")?;
+                        show(&mut out, &predicted, 2)?;
+                    }
                     show(&mut out, &plan.parameters, 1)?;
                     for note in &plan.notes {
                         writeln!(out, "  note: {note}")?;

@@ -40,6 +40,8 @@ impl Prediction {
         Predicted {
             online_wall_ns: Some(self.online_wall_ns),
             setup_bytes: Some(self.setup_bytes as u64),
+            // Nothing is done without images.
+            offline_bytes: None,
             online_bytes: Some(self.online_bytes as u64),
             peak_rss_bytes: Some(self.peak_rss_bytes as u64),
             session_peak_rss_bytes: Some(self.session_peak_rss_bytes as u64),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use veilbench_results::Predicted;
 
-/// What a plan says of functions that are approximated.
+/// What a plan says of functions that are approximated, and of noise that is added to results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Approximations {
     pub(crate) notes: Vec<String>,

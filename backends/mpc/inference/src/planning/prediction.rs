@@ -62,12 +62,12 @@ impl Predictor<'_> {
         let late = self.job.batch - ahead;
         let online = self.windows(self.job.batch, |images| self.cost.online(images));
         let (first, others) = self.gates.split_at(self.gates.len().min(1));
+        let dealt_ahead = self.dealt(ahead, first);
         let gates_late = self.dealt(ahead, others);
         let images_late = self.dealt(late, &self.gates);
         let dealt_late = images_late.plus(gates_late);
-        let dealt_ahead = self.dealt(ahead, first).plus(gates_late);
         let online_wall_ns = self.running_ns(online).saturating_add(self.dealing_ns(late, images_late));
-        let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, dealt_ahead));
+        let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, dealt_ahead.plus(gates_late)));
         let phases = self.memory(ahead);
         let most = phases.into_iter().fold(Memory::default(), Memory::max);
         let kept = kept_of_model(self.cost.parameters());
@@ -75,6 +75,7 @@ impl Predictor<'_> {
         let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
             setup_bytes: Some(self.setup().bytes as u64),
+            offline_bytes: Some(dealt_ahead.bytes as u64),
             online_bytes: Some(online.bytes.saturating_add(dealt_late.bytes) as u64),
             peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::max) as u64),
             session_peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::saturating_add) as u64),

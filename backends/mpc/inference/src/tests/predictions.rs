@@ -24,6 +24,7 @@ fn predicted_bytes_are_those_that_are_sent() {
             };
             let name = format!("{} of {}", backend.profile().name, network.architecture.name);
             assert_eq!(predicted(&plan).setup_bytes, Some(sent(0)), "{name}");
+            assert_eq!(predicted(&plan).offline_bytes, Some(sent(1)), "{name}");
             assert_eq!(predicted(&plan).online_bytes, Some(sent(2)), "{name}");
         }
     }

@@ -91,6 +91,7 @@ fn runs_as_planned<P: Dealing>(streamed: &Streamed<P>, threads: usize) {
     let predicted = plan.prediction.unwrap();
     let all = 2 * (cost.offline(1).bytes + cost.online(1).bytes) as u64;
     for batch in [1, 3] {
+        assert_eq!(predicted.offline_bytes, Some(sent(&done, batch)));
         assert_eq!(predicted.online_bytes, Some(sent(&done, batch + 1)));
         // All there is without windows, and a little for each of them.
         let (offline, online) = (sent(&done, batch), sent(&done, batch + 1));

@@ -269,3 +269,55 @@ fn a_folder_or_a_dead_link_that_a_table_names_is_no_image() {
         place.open().and_then(|data| data.fit(Split::Test, INPUT, 2).map_err(|error| error.to_string()));
     assert!(error.as_ref().is_err_and(|error| error.contains("c.png")), "{error:?}");
 }
+
+/// Thumbnails, the halves of files that macOS writes beside them, and what version control keeps.
+#[test]
+fn hidden_files_and_folders_are_left_out_everywhere_and_counted() {
+    let place = Place::new();
+    for (name, level) in [("train/a/1.png", 1), ("test/a/2.png", 2), ("test/b/deep/3.png", 3)] {
+        place.png(name, level);
+    }
+    let notes = place.open().unwrap().notes().join("\n");
+    assert!(!notes.contains("hidden"), "{notes}");
+    for name in
+        ["test/.thumbnails/9.png", "test/b/.thumbnails/9.png", "test/b/.thumbnails/10.png", "test/b/._2.png"]
+    {
+        place.png(name, 9);
+    }
+    // What nobody sees is not looked into either: formats that are not read, data of its own, more folders than images may lie below.
+    place.file("test/a/.cache/9.gif", b"x");
+    place.file(".git/0/1/2/3/4/5/6/7/8/9/10/object", b"x");
+    place.file("._t10k-images-idx3-ubyte", b"x");
+    place.file(".labels.csv", b"file,label\nx.png,0\n");
+    let data = place.open().unwrap();
+    assert_eq!((data.len(Split::Train), levels(&test_part(&data))), (1, vec![2, 3]));
+    let notes = data.notes().join("\n");
+    assert!(notes.contains("hidden files and folders that were not read: 7 ("), "{notes}");
+    assert!(!notes.contains("files that were not read: 1"), "{notes}");
+
+    let flat = Place::new();
+    flat.png("1.png", 1);
+    flat.png(".2.png", 2);
+    let data = flat.open().unwrap();
+    assert_eq!(levels(&test_part(&data)), [1]);
+    assert!(data.notes().join("\n").contains("hidden files and folders that were not read: 1 (.2.png)"));
+}
+
+#[test]
+fn a_class_of_hidden_images_alone_is_refused_and_what_is_named_is_read_though_hidden() {
+    let place = Place::new();
+    place.png("a/1.png", 1);
+    place.png("b/.thumbnails/2.png", 2);
+    let error = place.open().unwrap_err();
+    assert!(error.contains("/b:") && error.contains("holds no image"), "{error}");
+
+    let hidden = place.png(".store/.3.png", 3);
+    assert_eq!(levels(&test_part(&open(&hidden).unwrap())), [3]);
+    place.png(".store/4.png", 4);
+    assert_eq!(levels(&test_part(&open(&place.path().join(".store")).unwrap())), [4]);
+    place.file("labels.csv", b"file,label\na/1.png,0\n.store/.3.png,1\n");
+    let data = place.open().unwrap();
+    assert_eq!(levels(&test_part(&data)), [1, 3]);
+    let notes = data.notes().join("\n");
+    assert!(notes.contains("hidden files and folders that were not read: 1 (.thumbnails)"), "{notes}");
+}

@@ -1,5 +1,6 @@
 //! A network with its images and the answers of the clear oracle: what cells are measured on.
 
+pub(crate) mod at_hand;
 pub(crate) mod classes;
 pub(crate) mod files;
 pub(crate) mod model;
@@ -13,18 +14,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use veilbench_datasets::{ImageSet, Split, Store, load_or_sample};
+use veilbench_datasets::ImageSet;
 use veilbench_networks::annotate::AnnotateError;
 use veilbench_networks::evaluate::{EvaluateError, evaluate};
 use veilbench_networks::text::shown;
 use veilbench_networks::{Architecture, Network, Shape, Tensor, import, zoo};
 use veilbench_results::{DatasetRecord, NetworkRecord};
 
-use crate::error::Error;
 use crate::workload::classes::{class_assumption, logits_by_name, misfit_of_classes};
 use crate::workload::files::Files;
-use crate::workload::model::{Model, dataset_of};
-use crate::workload::own::{OwnOptions, fit};
+use crate::workload::model::Model;
 use crate::workload::pixels::normalise;
 
 /// One network on one data set, prepared.
@@ -72,29 +71,6 @@ fn assumptions(network: &Network, dataset: &ImageSet) -> Vec<String> {
     let read = network.metadata.notes.iter().filter(|(key, _)| key.starts_with("import."));
     assumptions.extend(read.map(|(key, note)| format!("{key}: {}", shown(note))));
     assumptions
-}
-
-/// One image of the user's own or of the test set of a network's data set, as the network takes it, and the id of the set,
-/// `-sample` included.
-///
-/// # Errors
-/// If there is no such image, or it does not fit the network.
-pub(crate) fn test_image(
-    network: &Network,
-    own: &OwnOptions,
-    index: usize,
-) -> Result<(Tensor, String), Error> {
-    let name = &network.architecture.name;
-    let store = Store::from_env()?;
-    let dataset: ImageSet = match own.open(&store)? {
-        Some(data) => fit(&data, Split::Test, network)?.images,
-        None => load_or_sample(&store, dataset_of(network, name)?, Split::Test)?.dataset.into(),
-    };
-    if index >= dataset.len() {
-        let reason = format!("there is no image {index}: {} has {} test images", dataset.id, dataset.len());
-        return Err(WorkloadError::Fit { network: name.clone(), reason }.into());
-    }
-    Ok((normalise(&dataset.select(&[index]), network)?, dataset.id))
 }
 
 impl Workload {

@@ -86,6 +86,9 @@ pub struct Predicted {
     /// Payload bytes of the setup phase, all roles together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup_bytes: Option<u64>,
+    /// Payload bytes of a batch's offline phase, all roles together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offline_bytes: Option<u64>,
     /// Payload bytes of a batch's online phase, all roles together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online_bytes: Option<u64>,
@@ -201,5 +204,11 @@ mod tests {
     fn what_is_not_predicted_is_not_written() {
         let text = serde_json::to_string(&Predicted { logits: Some(2), ..Predicted::default() }).unwrap();
         assert_eq!(text, r#"{"logits":2}"#);
+        let offline = Predicted { offline_bytes: Some(0), ..Predicted::default() };
+        assert_eq!(
+            serde_json::to_string(&offline).unwrap(),
+            r#"{"offline_bytes":0}"#,
+            "none are a prediction"
+        );
     }
 }

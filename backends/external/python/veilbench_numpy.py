@@ -1,10 +1,12 @@
 """A network's layers in NumPy, for roles in Python: what the clear network computes, and what it is made of.
 
-`load` reads the weights, `shapes` tells what they look like, `OPERATORS` evaluates a layer and `evaluate` a network, `segments`
-multiplies out what is between two activations, `squares` makes each quadratic activation a bare square.
+`load` reads the weights, `shapes` tells what they look like, `OPERATORS` evaluates a layer and `evaluate` a network, with these or a
+system's own operators, `segments` multiplies out what is between two activations, `squares` makes each quadratic activation a bare square.
 """
 
+import contextlib
 import functools
+import operator
 
 import numpy
 
@@ -76,23 +78,26 @@ OPERATORS = {
     "flatten": lambda values, layer, _: values.reshape(len(values), -1),
 }
 
-# Layers that read several others.
-JOINS = {
-    "add": functools.partial(functools.reduce, numpy.add),
-    "concat": functools.partial(numpy.concatenate, axis=1),
-}
+def joins(concatenate):
+    """Layers that read several others, as functions of the list of what they read."""
+    return {"add": functools.partial(functools.reduce, operator.add), "concat": concatenate}
 
 
-def evaluate(architecture, parameters, values):
-    """The logits of a batch, layer by layer; the values of a layer are dropped once no later one reads them."""
+JOINS = joins(functools.partial(numpy.concatenate, axis=1))
+
+
+def evaluate(architecture, parameters, values, operators=OPERATORS, joins=JOINS, around=lambda layer: contextlib.nullcontext()):
+    """The logits of a batch, layer by layer; the values of a layer are dropped once no later one reads them. A system has operators
+    and joins of its own for its own values; `around` makes what each layer is computed within."""
     layers = architecture["layers"]
     reads = [layer.get("reads", [at - 1 if at else "image"]) for at, layer in enumerate(layers)]
     last = {source: at for at, sources in enumerate(reads) for source in sources}
     known = {"image": values}
     for at, (layer, own) in enumerate(zip(layers, parameters)):
         seen = [known[source] for source in reads[at]]
-        join = JOINS.get(layer["op"])
-        known[at] = join(seen) if join else OPERATORS[layer["op"]](*seen, layer, own)
+        join = joins.get(layer["op"])
+        with around(layer):
+            known[at] = join(seen) if join else operators[layer["op"]](*seen, layer, own)
         for source in set(reads[at]):
             if last[source] == at:
                 del known[source]

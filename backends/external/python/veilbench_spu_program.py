@@ -1,10 +1,14 @@
 """A network as a program of SPU: written in JAX, compiled to SPU's instructions."""
 
+import functools
+
 import jax.numpy
 import numpy
 from jax import lax
 from spu import libspu
 from spu.utils import frontend
+
+import veilbench_numpy
 
 # The variable that holds the images.
 IMAGES = "images"
@@ -17,12 +21,9 @@ def compiled(architecture, shapes, count):
     inputs = [jax.numpy.zeros(shape, "f4") for own in shapes for shape in own.values()]
 
     def evaluate(*values):
-        parameters = dict(zip(names, values[1:]))
-        result = values[0]
-        for at, layer in enumerate(architecture["layers"]):
-            own = {what: parameters[f"{what}{at}"] for what in shapes[at]}
-            result = OPERATORS[layer["op"]](result, layer, own)
-        return result
+        named = dict(zip(names, values[1:]))
+        parameters = [{what: named[f"{what}{at}"] for what in own} for at, own in enumerate(shapes)]
+        return veilbench_numpy.evaluate(architecture, parameters, values[0], OPERATORS, JOINS)
 
     images = jax.numpy.zeros((count, *architecture["input"]), "f4")
     secret = [libspu.Visibility.VIS_SECRET] * (1 + len(inputs))
@@ -70,3 +71,5 @@ OPERATORS = {
     "polynomial": polynomial,
     "flatten": lambda values, layer, _: values.reshape(len(values), -1),
 }
+
+JOINS = veilbench_numpy.joins(functools.partial(jax.numpy.concatenate, axis=1))

@@ -78,10 +78,10 @@ fn tenseal_answers_as_the_clear_network() {
 
 /// Systems that are larger, with the number of test networks they run.
 const LARGER: [(&str, usize); 8] = [
-    ("crypten", 5),
-    ("spu-semi2k", 5),
-    ("spu-cheetah", 5),
-    ("spu-aby3", 5),
+    ("crypten", 7),
+    ("spu-semi2k", 7),
+    ("spu-cheetah", 7),
+    ("spu-aby3", 7),
     ("pysyft", 2),
     ("helayers", 2),
     ("orion", 2),

@@ -21,13 +21,23 @@ mod tests;
 
 pub use ntt::Transforms;
 
-use crate::modulus::{Factor, Modulus};
+use crate::modulus::{Factor, Modulus, RADIX_BITS};
 pub use short::{SHORT_TERMS, ShortModulus};
 use std::fmt;
 
 /// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
 /// reduction then stays below `4p`.
 pub const LAZY_TERMS: usize = 12;
+
+/// How many products of two residues the lazy sums take before they are reduced: at least [`LAZY_TERMS`], of short primes as many as are
+/// kept in a cache together.
+///
+/// `n` of them are below `n p^2`. Montgomery's reduction stays below `4p` while what they have above the radix is below `3p`, so for `n` up
+/// to `3 * 2^52 / p`: 12 products modulo primes of 50 bits, twice as many for every bit less. Low halves, which are below the radix, would
+/// fill a word after 2^12 products.
+fn residue_terms(m: &Modulus) -> usize {
+    ((3 << RADIX_BITS) / m.value()).min(SHORT_TERMS as u64) as usize
+}
 
 /// The most targets [`Kernels::combine_group`] should serve at once: as many as registers hold sums for.
 pub const GROUP: usize = 4;
@@ -265,6 +275,32 @@ impl Kernels {
     /// most [`LAZY_TERMS`] of them.
     pub fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
         self.combine_group(sources, [m], [weights], [out]);
+    }
+
+    /// The most sources of [`Kernels::residue_sums`]: at least [`LAZY_TERMS`], at most [`SHORT_TERMS`].
+    pub fn residue_terms(self, m: &Modulus) -> usize {
+        match self.instructions {
+            // Its halves of products are doubles, which are summed exactly a dozen at a time.
+            Instructions::Avx2 => LAZY_TERMS,
+            Instructions::Portable | Instructions::Avx512Ifma => residue_terms(m),
+        }
+    }
+
+    /// `out[t] = sum of sources[i] * weights[t][i]`: sources are residues, weights in Montgomery form, at most
+    /// [`Kernels::residue_terms`] of them.
+    pub fn residue_sums<const TARGETS: usize>(
+        self,
+        m: &Modulus,
+        sources: &[&[u64]],
+        weights: [&[u64]; TARGETS],
+        out: [&mut [u64]; TARGETS],
+    ) {
+        let length = out[0].len();
+        check(out.each_ref().map(|out| out.len()));
+        assert!(sources.len() <= self.residue_terms(m));
+        assert!(sources.iter().all(|source| source.len() == length));
+        assert!(weights.iter().all(|weights| weights.len() == sources.len()));
+        dispatch!(self, combine_group(sources, [m; TARGETS], weights, out));
     }
 
     /// Whether sums modulo a short prime are faster by [`Kernels::short_sums`]: multipliers of 52 bits take any prime.

@@ -1,5 +1,9 @@
 //! Secret polynomials with small coefficients, sampled without secret-dependent branches or addresses.
 
+mod wide;
+
+pub use wide::{WIDE_DEVIATION, wide_gaussian};
+
 use crate::random::Randomness;
 use zeroize::Zeroizing;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::options::Options;
@@ -25,10 +26,12 @@ const TEST: [&str; 2] = ["test", "testing"];
 /// Files left out that are named one by one.
 const NAMED: usize = 5;
 
-/// Files and folders in a folder, each sorted by name.
+/// Files and folders in a folder, each sorted by name, and those that are hidden, whose names begin with a dot: what nobody sees is looked
+/// into only where it is named.
 struct Entries {
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
 }
 
 fn entries(folder: &Path) -> Result<Entries, Error> {
@@ -36,8 +39,9 @@ fn entries(folder: &Path) -> Result<Entries, Error> {
         .and_then(|list| list.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
     let mut paths = list.map_err(Error::io("list", folder))?;
     paths.sort();
-    let (folders, files) = paths.into_iter().partition(|path| path.is_dir());
-    Ok(Entries { folders, files })
+    let (hidden, seen): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| name(path).starts_with('.'));
+    let (folders, files) = seen.into_iter().partition(|path| path.is_dir());
+    Ok(Entries { folders, files, hidden })
 }
 
 pub(super) fn name(path: &Path) -> String {
@@ -49,16 +53,12 @@ fn ending(path: &Path) -> String {
 }
 
 pub(super) fn is_image(path: &Path) -> bool {
-    IMAGES.contains(&ending(path).as_str()) && !is_hidden(path)
+    IMAGES.contains(&ending(path).as_str())
 }
 
 /// Whether a file is named as an image of a format that is not read.
 pub(super) fn is_other_image(path: &Path) -> bool {
-    OTHER_IMAGES.contains(&ending(path).as_str()) && !is_hidden(path)
-}
-
-fn is_hidden(path: &Path) -> bool {
-    name(path).starts_with('.')
+    OTHER_IMAGES.contains(&ending(path).as_str())
 }
 
 fn called(folders: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
@@ -67,10 +67,9 @@ fn called(folders: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
 
 /// What a folder holds.
 pub(super) fn find(folder: &Path, options: &Options) -> Result<Found, Error> {
-    let Entries { folders, files } = entries(folder)?;
-    let folders: Vec<PathBuf> = folders.into_iter().filter(|folder| !is_hidden(folder)).collect();
+    let Entries { folders, files, .. } = entries(folder)?;
     let with_ending = |wanted: &[&str]| -> Vec<PathBuf> {
-        let wanted = |file: &&PathBuf| wanted.contains(&ending(file).as_str()) && !is_hidden(file);
+        let wanted = |file: &&PathBuf| wanted.contains(&ending(file).as_str());
         files.iter().filter(wanted).cloned().collect()
     };
     let mut tables = Vec::new();
@@ -90,11 +89,17 @@ pub(super) fn find(folder: &Path, options: &Options) -> Result<Found, Error> {
         (.., [_, ..]) => arrays::folder(folder, arrays.iter().map(|path| stem(path)).collect(), options)?,
         _ => images(folder, &folders, &files)?,
     };
-    let mut all = Vec::new();
+    let mut all = Below::default();
     all_files(folder, DEPTH + 1, &mut all)?;
-    let used: BTreeSet<&PathBuf> = found.files.iter().collect();
-    let left: Vec<PathBuf> = all.into_iter().filter(|file| !used.contains(file)).collect();
-    leave_out(&mut found.notes, &left);
+    let used: BTreeSet<&Path> = found.files.iter().map(PathBuf::as_path).collect();
+    let is_used = |path: &PathBuf| {
+        let from = (Bound::Included(path.as_path()), Bound::Unbounded);
+        used.range::<Path, _>(from).next().is_some_and(|file| file.starts_with(path))
+    };
+    let [left, hidden] =
+        [all.files, all.hidden].map(|of| of.into_iter().filter(|path| !is_used(path)).collect::<Vec<_>>());
+    leave_out(&mut found.notes, "files", &left);
+    leave_out(&mut found.notes, "hidden files and folders", &hidden);
     Ok(found)
 }
 
@@ -120,7 +125,7 @@ fn one_set<'a>(folder: &Path, tables: &'a [PathBuf]) -> Result<&'a [PathBuf], Er
     }
 }
 
-fn leave_out(notes: &mut Vec<String>, files: &[PathBuf]) {
+fn leave_out(notes: &mut Vec<String>, what: &str, files: &[PathBuf]) {
     if files.is_empty() {
         return;
     }
@@ -128,7 +133,7 @@ fn leave_out(notes: &mut Vec<String>, files: &[PathBuf]) {
     if files.len() > NAMED {
         names += ", ...";
     }
-    notes.push(format!("files that were not read: {} ({names})", files.len()));
+    notes.push(format!("{what} that were not read: {} ({names})", files.len()));
 }
 
 /// Puts training, validation and test parts in their places; empty ones count as not there.
@@ -187,7 +192,7 @@ fn in_parts(folder: &Path, parts: &[Option<PathBuf>; 3]) -> Result<Found, Error>
     let mut found = Found::default();
     let mut list = |part: &Option<PathBuf>| -> Result<_, Error> {
         let Some(folder) = part else { return Ok(None) };
-        let Entries { folders, files } = entries(folder)?;
+        let Entries { folders, files, .. } = entries(folder)?;
         classes_alone(&files)?;
         Ok(Some((folder.clone(), of_classes(folder, &folders, &files, &mut found)?)))
     };
@@ -234,7 +239,7 @@ fn labelled(classes: Vec<Class>, names: &[String], all: &mut Vec<PathBuf>) -> Pa
 /// Files within a part in a format of its own, or of images that are not read, are refused: nobody could tell which of the two is
 /// meant, or that images are missing.
 fn classes_alone(files: &[PathBuf]) -> Result<(), Error> {
-    for file in files.iter().filter(|file| !is_hidden(file)) {
+    for file in files {
         if is_other_image(file) {
             return Err(unread(file));
         }
@@ -264,7 +269,6 @@ fn of_classes(
     found: &mut Found,
 ) -> Result<Vec<Class>, Error> {
     let loose: Vec<PathBuf> = files.iter().filter(|file| is_image(file)).cloned().collect();
-    let folders: Vec<&PathBuf> = folders.iter().filter(|folder| !is_hidden(folder)).collect();
     match (folders.is_empty(), loose.is_empty()) {
         (true, true) => Err(Error::unusable(
             folder,
@@ -285,7 +289,7 @@ fn of_classes(
             format!(
                 "it holds images ({}, ...) beside folders ({}, ...), so that classes cannot be told",
                 name(&loose[0]),
-                name(folders[0])
+                name(&folders[0])
             ),
         )),
         (false, true) => {
@@ -306,18 +310,26 @@ fn of_classes(
 
 /// The images in a folder and in those below it.
 fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
-    all_files(folder, DEPTH, &mut files)?;
-    if let Some(file) = files.iter().find(|file| is_other_image(file)) {
+    let mut all = Below::default();
+    all_files(folder, DEPTH, &mut all)?;
+    if let Some(file) = all.files.iter().find(|file| is_other_image(file)) {
         return Err(unread(file));
     }
-    files.retain(|file| is_image(file));
-    Ok(files)
+    all.files.retain(|file| is_image(file));
+    Ok(all.files)
 }
 
-fn all_files(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let Entries { folders, files } = entries(folder)?;
-    all.extend(files);
+/// Files at any depth below a folder, and what is hidden there, of which nothing below is looked at.
+#[derive(Default)]
+struct Below {
+    files: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
+}
+
+fn all_files(folder: &Path, depth: usize, all: &mut Below) -> Result<(), Error> {
+    let Entries { folders, files, hidden } = entries(folder)?;
+    all.files.extend(files);
+    all.hidden.extend(hidden);
     for inner in folders {
         if depth == 0 {
             return Err(Error::unusable(&inner, format!("it is more than {DEPTH} folders deep")));

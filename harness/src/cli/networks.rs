@@ -14,8 +14,12 @@ use veilbench_report::{aligned, bytes, duration};
 use crate::error::{EXIT_OK, Error};
 use crate::external::BackendFiles;
 use crate::workload::WorkloadError;
+use crate::workload::at_hand::drawn_noise;
 use crate::workload::model::{calibrate_if_needed, network};
 use crate::workload::own::OwnOptions;
+
+/// Draws images as a run does whose user names no seed.
+const SEED: u64 = 0;
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -48,14 +52,14 @@ impl Networks {
                 let mut network = network(wanted)?;
                 let misfit = |reason| WorkloadError::Fit { network: wanted.clone(), reason };
                 self.own.preparation.apply(&mut network).map_err(misfit)?;
-                let calibrated = calibrate_if_needed(&mut network, &self.own, 0);
+                let calibrated = calibrate_if_needed(&mut network, &self.own, SEED);
                 show(&network)?;
                 match calibrated {
                     Ok(assumed) => {
                         for line in assumed {
                             writeln!(std::io::stdout(), "assumed: {line}")?;
                         }
-                        prospects(&self.backend_files.add_to(backends)?, &network)?;
+                        prospects(&self.backend_files.add_to(backends)?, &network, &self.own)?;
                     }
                     Err(error) => writeln!(
                         std::io::stdout(),
@@ -115,16 +119,17 @@ fn show(network: &Network) -> Result<(), Error> {
 }
 
 /// What each backend would do with one image at a time on one thread over loopback, as its plan predicts, or why it cannot.
-fn prospects(backends: &[Box<dyn Backend>], network: &Network) -> Result<(), Error> {
+fn prospects(backends: &[Box<dyn Backend>], network: &Network, own: &OwnOptions) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "one image, one thread, loopback, predicted:")?;
     let width = backends.iter().map(|backend| backend.profile().name.len()).max().unwrap_or(0);
     for backend in backends {
         let job = Job::new(1, 1, LinkProfile::loopback());
-        let told = match backend.plan(&network.architecture, &job) {
-            Ok(plan) => figures(&plan),
-            Err(unsupported) => format!("not possible: {unsupported}"),
-        };
+        let told = backend.plan(&network.architecture, &job).and_then(|plan| {
+            let precision = drawn_noise(backend.as_ref(), network, &plan, own, SEED)?;
+            Ok([Some(figures(&plan)), precision].into_iter().flatten().collect::<Vec<_>>().join("; "))
+        });
+        let told = told.unwrap_or_else(|unsupported| format!("not possible: {unsupported}"));
         writeln!(out, "  {:<width$}  {told}", backend.profile().name)?;
     }
     Ok(())
@@ -139,6 +144,7 @@ fn figures(plan: &Plan) -> String {
             plan.predicted_batch_ns.map(|ns| format!("{} offline and online", duration(ns as f64)))
         }),
         size(prediction.online_bytes, "online"),
+        size(prediction.offline_bytes, "offline"),
         size(prediction.setup_bytes, "in setup"),
         size(prediction.session_peak_rss_bytes, "of memory for all roles"),
         plan.security_bits.map(|bits| format!("{bits} bits of security")),

@@ -13,9 +13,10 @@ use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::external::BackendFiles;
 use crate::matrix::choices::{self, Choice};
 use crate::rates;
+use crate::workload::WorkloadError;
+use crate::workload::at_hand::{drawn_noise, test_image};
 use crate::workload::model::{calibrate_if_needed, network};
 use crate::workload::own::OwnOptions;
-use crate::workload::{WorkloadError, test_image};
 
 #[derive(Args, Debug)]
 pub(super) struct Plan {
@@ -45,7 +46,7 @@ pub(super) struct Plan {
     /// The image to trace, by its place in the test set (default: a made-up one)
     #[arg(long, value_name = "N", requires = "trace")]
     image: Option<usize>,
-    /// Draws the images that calibrate, as that of a run does
+    /// Draws the images that calibrate and those that noise is drawn for, as that of a run does
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
     #[command(flatten)]
@@ -94,14 +95,26 @@ impl Plan {
             let job = Job { settings, ..job.clone() };
             match backend.plan(&network.architecture, &job) {
                 Ok(plan) => {
-                    shown = true;
                     writeln!(out, "{name}: {} in batches of {}", network.architecture.name, job.batch)?;
+                    // What noise makes useless is shown all the same: its trace says where precision is lost.
+                    match drawn_noise(backend.as_ref(), &network, &plan, &self.own, self.seed) {
+                        Ok(said) => {
+                            shown = true;
+                            said.map_or(Ok(()), |said| writeln!(out, "  precision: {said}"))?;
+                        }
+                        Err(unsupported) => writeln!(out, "  not possible: {unsupported}")?,
+                    }
                     if let Some(bits) = plan.security_bits {
                         writeln!(out, "  security: {bits} bits")?;
                     }
                     writeln!(out, "  logits within {:.1e} of the clear network's", plan.tolerance.get())?;
                     if let Some(source) = backend.rates_source() {
                         writeln!(out, "  times predicted from: {source}")?;
+                    }
+                    let predicted = plan.prediction.map(serde_json::to_value).transpose();
+                    if let Some(predicted) = predicted.map_err(std::io::Error::from)? {
+                        writeln!(out, "  predicted of a batch:")?;
+                        show(&mut out, &predicted, 2)?;
                     }
                     show(&mut out, &plan.parameters, 1)?;
                     for note in &plan.notes {

@@ -1,12 +1,15 @@
 //! From pixels to the values a network takes.
 
 use veilbench_datasets::ImageSet;
-use veilbench_networks::annotate::ChannelOrder;
+use veilbench_networks::annotate::{CHANNELS, ChannelOrder};
 use veilbench_networks::{Network, Normalisation, Shape, Tensor};
 
 use crate::workload::WorkloadError;
 
 /// Pixels as the network wants them.
+///
+/// # Errors
+/// As [`normalised`], or if it takes blue before red and nothing tells them apart.
 pub(crate) fn normalise(dataset: &ImageSet, network: &Network) -> Result<Tensor, WorkloadError> {
     let input = network.architecture.input;
     let (channels, height, width) = (dataset.channels, dataset.height, dataset.width);
@@ -14,6 +17,15 @@ pub(crate) fn normalise(dataset: &ImageSet, network: &Network) -> Result<Tensor,
     if input != image && input != Shape::Flat(image.len()) {
         let (network, id) = (network.architecture.name.clone(), &dataset.id);
         let reason = format!("it takes images of {input}, {id} has images of {image}");
+        return Err(WorkloadError::Fit { network, reason });
+    }
+    if ChannelOrder::of(&network.metadata)? == ChannelOrder::Bgr && channels != 3 {
+        let (network, id) = (network.architecture.name.clone(), &dataset.id);
+        let reason = format!(
+            "it is said to take blue before red (--channels bgr, or `{CHANNELS}` in its file), and images of {id} have {channels} channel(s), of \
+             which nothing tells red from blue: give images of three channels, arrays as (images, 3, rows, columns) or (images, rows, columns, 3), \
+             or say --channels rgb to take their values in the order they are in"
+        );
         return Err(WorkloadError::Fit { network, reason });
     }
     normalised(&dataset.pixels.scaled(), [channels, height * width], network)

@@ -82,6 +82,39 @@ fn a_network_that_takes_blue_first_gets_it_first() {
     assert_ne!(clear("rgb-rgb"), clear("bgr-rgb"));
 }
 
+/// Rows of a network's inputs, as NumPy writes them: nothing in them tells which values are red.
+#[test]
+fn an_order_of_channels_that_images_do_not_have_is_refused() {
+    let bench = Bench::new();
+    let network = bare("mnist-mlp");
+    let size = network.architecture.input.len();
+    save(&network, &bench.folder().join("my.onnx"));
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': (2, {size}), }}\n");
+    let mut rows = b"\x93NUMPY\x01\x00".to_vec();
+    rows.extend((header.len() as u16).to_le_bytes());
+    rows.extend(header.as_bytes());
+    rows.extend((0..2 * size).map(|value| value as u8));
+    fs::write(bench.folder().join("rows.npy"), rows).unwrap();
+    let list = |more: &[&str]| {
+        let arguments = ["list", "-b", "clear", "--batch", "1", "--model", "my.onnx", "--data", "rows.npy"];
+        bench.command(&[&arguments, more].concat())
+    };
+    let turned = list(&["--channels", "bgr"]);
+    assert_eq!(turned.code, 1, "{}{}", turned.stdout, turned.stderr);
+    for said in [
+        "blue before red",
+        "images of rows have 1 channel(s)",
+        "(images, 3, rows, columns)",
+        "--channels rgb",
+    ] {
+        assert!(turned.stdout.contains(said), "{said}: {}", turned.stdout);
+    }
+    let said_in_the_file = bench.command(&["networks", "annotate", "my.onnx", "--channels", "bgr"]);
+    assert_eq!(said_in_the_file.code, 0, "{}", said_in_the_file.stderr);
+    assert_eq!(list(&[]).code, 1);
+    assert_eq!(list(&["--channels", "rgb"]).code, 0);
+}
+
 #[test]
 fn a_run_folder_does_not_mix_two_data_sets_of_one_name() {
     let bench = Bench::new();

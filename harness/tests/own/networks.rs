@@ -5,7 +5,7 @@ use std::fs;
 use crate::bench::{Bench, Output};
 use veilbench_networks::{
     Architecture, Dense, Layer, Metadata, Network, Normalisation, Op, Parameters, Polynomial, Range, Shape,
-    export, zoo,
+    Source, export, zoo,
 };
 
 /// A weight for every place: of both signs, without a pattern that an image has.
@@ -146,4 +146,56 @@ fn what_reading_a_file_decided_is_said_when_it_is_measured() {
     let output = verify(&network);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert!(output.stderr.contains("assumed: import.ignored_outputs: features"), "{}", output.stderr);
+}
+
+/// A graph, for which `ckks` draws noise: what two dense layers give is added. The rows of its last layer differ by this share of one.
+fn graph(input: Shape, apart: f32) -> Network {
+    let mut network = squares(input, &[16, 16, 10], 1.0);
+    let join = Layer::new("join", Op::Add, Shape::Flat(16)).reading([Source::Layer(3), Source::Layer(1)]);
+    network.architecture.layers.insert(4, join);
+    network.parameters.insert(4, Parameters::None);
+    if let Some(Parameters::Affine { weights, .. }) = network.parameters.last_mut() {
+        let (first, width) = (weights[..16].to_vec(), weights.len() / 16);
+        for (row, weights) in weights.chunks_exact_mut(16).enumerate() {
+            let by = 1.0 + apart * (row as f32 / width as f32 - 0.5);
+            weights.iter_mut().zip(&first).for_each(|(weight, first)| *weight = by * first);
+        }
+    }
+    network
+}
+
+#[test]
+fn what_noise_makes_useless_is_refused_before_it_is_run_in_the_same_words() {
+    let bench = Bench::new();
+    fs::write(bench.folder().join("theirs.onnx"), export::to_bytes(&graph(DIGIT, 1e-6)).unwrap()).unwrap();
+    let list =
+        bench.command(&["list", "-b", "ckks", "--batch", "1", "--model", "theirs.onnx", "-n", "theirs"]);
+    let reason = list.stdout.lines().find_map(|line| line.split_once("unsupported: "));
+    let reason = reason.unwrap_or_else(|| panic!("{}{}", list.stdout, list.stderr)).1;
+    assert!(reason.starts_with("noise, drawn for 32 image(s)"), "{reason}");
+    let plan = bench.command(&["plan", "theirs.onnx", "-b", "ckks"]);
+    assert_eq!(plan.code, 1, "{}{}", plan.stdout, plan.stderr);
+    assert!(plan.stdout.contains(&format!("not possible: {reason}\n")), "{reason}: {}", plan.stdout);
+    assert!(plan.stdout.contains("layout: deep"), "what was planned is shown all the same: {}", plan.stdout);
+    let networks = bench.command(&["networks", "theirs.onnx"]).stdout;
+    let ckks = networks.lines().find(|line| line.trim_start().starts_with("ckks ")).unwrap();
+    assert!(ckks.ends_with(&format!("not possible: {reason}")), "{reason}: {ckks}");
+}
+
+#[test]
+fn precision_that_images_decide_is_shown_or_said_to_be_open() {
+    let bench = Bench::new();
+    fs::write(bench.folder().join("theirs.onnx"), export::to_bytes(&graph(DIGIT, 2.0)).unwrap()).unwrap();
+    let plan = bench.command(&["plan", "theirs.onnx", "-b", "ckks"]);
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let drawn = "  precision: noise, drawn for 32 test images of mnist-sample, takes a logit up to ";
+    assert!(plan.stdout.contains(drawn), "{}", plan.stdout);
+    // A network of no data set, without images of its user's.
+    let square = Shape::Image { channels: 1, height: 20, width: 20 };
+    fs::write(bench.folder().join("other.onnx"), export::to_bytes(&graph(square, 2.0)).unwrap()).unwrap();
+    let networks = bench.command(&["networks", "other.onnx"]).stdout;
+    let ckks = networks.lines().find(|line| line.trim_start().starts_with("ckks ")).unwrap();
+    for said in [" online, ", "is decided when it is run", "name images of your own with --data"] {
+        assert!(ckks.contains(said), "{said}: {ckks}");
+    }
 }

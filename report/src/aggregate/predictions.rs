@@ -37,6 +37,8 @@ fn prediction(run: &Run, row: &Summary) -> Option<Prediction> {
         online_wall_ns: row.online_wall_ns,
         predicted_setup_bytes: predicted.setup_bytes,
         setup_bytes: row.setup_bytes,
+        predicted_offline_bytes: predicted.offline_bytes,
+        offline_bytes: row.offline_bytes,
         predicted_online_bytes: predicted.online_bytes,
         online_bytes: row.online_bytes,
         predicted_peak_rss_bytes: predicted.peak_rss_bytes,
@@ -64,6 +66,7 @@ fn off(row: &Prediction) -> String {
     let pairs = [
         ("online_wall_ns", float(row.predicted_online_wall_ns), float(row.online_wall_ns)),
         ("setup_bytes", float(row.predicted_setup_bytes), float(row.setup_bytes)),
+        ("offline_bytes", float(row.predicted_offline_bytes), float(row.offline_bytes)),
         ("online_bytes", float(row.predicted_online_bytes), float(row.online_bytes)),
         ("peak_rss_bytes", float(row.predicted_peak_rss_bytes), float(row.peak_rss_bytes)),
         ("precision_bits", row.predicted_precision_bits, row.precision_bits),
@@ -120,12 +123,13 @@ mod tests {
     #[test]
     fn a_quarter_more_is_within_and_a_third_more_is_off() {
         let run = run(&serde_json::json!({
-            "online_wall_ns": 100, "setup_bytes": 100, "online_bytes": 7, "max_logit_error": 0.0009765625,
+            "online_wall_ns": 100, "setup_bytes": 100, "offline_bytes": 100, "online_bytes": 7, "max_logit_error": 0.0009765625,
         }));
         let row = Summary {
             cell: "a".into(),
             online_wall_ns: Some(125),
             setup_bytes: Some(133),
+            offline_bytes: Some(60),
             online_bytes: Some(7),
             peak_rss_bytes: Some(5),
             max_logit_error: Some(1.0 / 128.0),
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(rows.len(), 1, "a cell without predictions has no row");
         assert_eq!((rows[0].predicted_precision_bits, rows[0].precision_bits), (Some(10.0), Some(7.0)));
         assert_eq!(rows[0].predicted_peak_rss_bytes, None);
-        assert_eq!(rows[0].off, "setup_bytes +33 %, precision_bits -30 %");
+        assert_eq!(rows[0].off, "setup_bytes +33 %, offline_bytes -40 %, precision_bits -30 %");
         assert!(verdict(&rows).contains("1 of them are more than"), "{}", verdict(&rows));
         assert!(verdict(&[]).is_empty());
     }

@@ -26,6 +26,10 @@ pub struct Prediction {
     pub predicted_setup_bytes: Option<u64>,
     /// Measured.
     pub setup_bytes: Option<u64>,
+    /// Offline bytes of a batch, predicted.
+    pub predicted_offline_bytes: Option<u64>,
+    /// Measured.
+    pub offline_bytes: Option<u64>,
     /// Online bytes of a batch, predicted.
     pub predicted_online_bytes: Option<u64>,
     /// Measured.

@@ -107,6 +107,12 @@ pub enum Error {
         "a plaintext decodes to nothing finite: it was damaged, or decrypted from what is no ciphertext of this key"
     )]
     Undecodable,
+    /// Noise that hides errors cannot be made as asked.
+    #[error("results cannot be flooded: {reason}")]
+    Flooding {
+        /// What is in the way, and what to ask for.
+        reason: String,
+    },
     /// Two operands have different scales.
     #[error("operands have scales 2^{left:.6} and 2^{right:.6}: bring them to one scale first")]
     ScaleMismatch {

@@ -53,7 +53,8 @@
 //! the automorphic images of `s` under `s`, and for sums of squares of [pairs](Context::encode_pairs) `s s'` under `s` and `-s^2` under `s'`. All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
 //! noise that depends on the key: all slots of one of them, decoded at full precision, and its ciphertext give the
 //! whole key by solving a linear equation (the attack of Li and Micciancio, 2021). The owner of the key must not
-//! show them to whoever may have seen the ciphertext, and nothing here adds the noise that would make it safe.
+//! show them to whoever may have seen the ciphertext. Values that are to be shown are decoded by [`Context::decode_for_release`]: with noise
+//! ([`Flooding`]) for as many as will be shown under the key and for an error that its owner can vouch for.
 //!
 //! What depends on a secret (sampling, encryption, decryption and the encoding of small values) takes no branch
 //! and no address from it. Transforms with AVX-512 IFMA keep to that too; on other processors they are those of
@@ -80,6 +81,7 @@ mod evaluator;
 mod keys;
 mod linear;
 mod parameters;
+mod release;
 mod wire;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
@@ -99,6 +101,7 @@ pub use linear::outline::TransformOutline;
 pub use linear::streamed_transform::{StreamedTransform, Subrings};
 pub use linear::transform::{Diagonals, Transform};
 pub use parameters::{ParameterId, ParameterRequest, Parameters, SECURITY_BITS, max_modulus_bits};
+pub use release::Flooding;
 pub use veilbench_ring::kernels::Instructions;
 pub use veilbench_ring::random::Randomness;
 pub use veilbench_ring::sampling::ERROR_DEVIATION;

@@ -21,16 +21,29 @@ use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
 use planning::pairs::SLOTS;
 use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
+use planning::release::{RELEASE, RELEASE_IMAGES};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
 use roles::image_range::ImageRange;
+use roles::release::{Budget, labels};
 use veilbench_api::{
-    Adversary, Backend, Error, ImagesAtHand, Job, Leakage, Learned, Link, LinkProfile, LogitNoise, Party,
-    Plan, Profile, Protection, Recorder, Role, RoleContext, Setting, Technology, Unsupported,
+    Adversary, Answers, Backend, Error, ImagesAtHand, Job, Leakage, Learned, Link, LinkProfile, LogitNoise,
+    Party, Plan, Profile, Protection, Recorder, Reveals, Role, RoleContext, Setting, Settings, Technology,
+    Unsupported,
 };
 
 pub use client_aided::CkksClientAided;
+
+/// Whom results are kept from.
+const KEEPS_RESULTS: &str = "the data owner keeps decrypted results to itself: shown to the model owner, they would reveal \
+                             its key bit by bit (Li and Micciancio, 2021); the setting release adds noise to those that are to be shown";
+
+/// The same where they may be shown.
+const SHOWS_RESULTS: &str = "results may be shown to anyone, the model owner included: noise is added to them that hides what their errors tell of the key, \
+     with 30 bits of statistical security, of as many images a session as the setting release-images says (Li, Micciancio, Schultz and Sorrell, \
+     2022); which images are refused is shown as well. The noise is from a bound on errors for images in the calibrated range and for weights \
+     that the model owner has to check: nothing proves that it did";
 
 /// Non-interactive inference on networks with polynomial activations.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +62,7 @@ impl Backend for Ckks {
                 colluding: 0,
                 trusted: vec![
                     "the model owner computes the network it promised: nothing proves that it did".into(),
-                    "the data owner keeps decrypted results to itself: shown to the model owner, they would reveal \
-                     its key bit by bit (Li and Micciancio, 2021)"
-                        .into(),
+                    KEEPS_RESULTS.into(),
                     "ring learning with errors at the table's parameters, and circular security of evaluation keys"
                         .into(),
                     "answers are re-randomised, so that a ciphertext says no more than what it decrypts to; its noise is not \
@@ -67,6 +78,19 @@ impl Backend for Ckks {
                 simulated: false,
             },
         }
+    }
+
+    /// Results that may be shown are another protection: the data owner need not keep them to itself.
+    fn profile_under(&self, settings: &Settings) -> Profile {
+        let mut profile = self.profile();
+        if settings.get(RELEASE.key).is_some_and(|value| value != "no") {
+            let Protection { label, trusted, .. } = &mut profile.protection;
+            label.to_mut().push_str(", results may be shown");
+            for text in trusted.iter_mut().filter(|text| **text == *KEEPS_RESULTS) {
+                *text = SHOWS_RESULTS.into();
+            }
+        }
+        profile
     }
 
     fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
@@ -107,7 +131,7 @@ impl Backend for Ckks {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[LAYOUT, PRECISION, SLOTS]
+        &[LAYOUT, PRECISION, SLOTS, RELEASE, RELEASE_IMAGES]
     }
 
     fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
@@ -151,6 +175,8 @@ fn join_data_owner(
     recorder.span("send", || Ok::<_, Error>(server.send(&keys.map_err(Error::engine(generating))?)?))?;
     let logit_unit = circuit.logit_unit();
     let deviation = circuit.logit_deviation(&scheme, program.is_some()) / logit_unit;
+    let budget = plan.release.map(|release| Budget::new(release, &circuit, &scheme, program.is_some()));
+    let budget = budget.transpose()?;
     let client = match program {
         Some(program) => {
             let places = roles::latency::Places::new(program, deviation);
@@ -173,7 +199,7 @@ fn join_data_owner(
         }
     };
     let images = ImageRange::of(&role.architecture);
-    Ok(Box::new(DataOwner { server, client, images, logits: role.architecture.output() }))
+    Ok(Box::new(DataOwner { server, client, images, logits: role.architecture.output(), budget }))
 }
 
 fn join_model_owner(
@@ -189,6 +215,9 @@ fn join_model_owner(
         .map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
     let program = recorder.span("lay out", || program(&circuit, plan))?;
+    if let Some(release) = plan.release {
+        planning::release::check(release, &circuit, program.as_ref(), &scheme)?;
+    }
     let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
     let (public, evaluator) =
         roles::keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| match &program {
@@ -296,17 +325,31 @@ struct DataOwner {
     client: Client,
     images: ImageRange,
     logits: Shape,
+    /// Set if results may be shown.
+    budget: Option<Budget>,
 }
 
 impl Party for DataOwner {
     fn online(&mut self, images: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = self.images.check(images)?;
+        let flooding = self.budget.as_mut().map(|budget| budget.take(images.images())).transpose()?;
+        let flooding = flooding.as_ref();
         let logits = match &self.client {
-            Client::Latency(client) => client.classify(&mut self.server, images)?,
-            Client::Throughput(client) => client.classify(&mut self.server, images)?,
+            Client::Latency(client) => client.classify(&mut self.server, images, flooding)?,
+            Client::Throughput(client) => client.classify(&mut self.server, images, flooding)?,
         };
         let logits = Tensor::new(images.images(), self.logits, logits);
         Ok(Some(logits.ok_or_else(|| Error::protocol("logits are missing"))?))
+    }
+
+    fn answer(&mut self, images: Option<&Tensor>) -> Result<Option<Answers>, Error> {
+        let logits = self.online(images)?;
+        Ok(logits.map(|logits| match &self.budget {
+            Some(budget) if budget.reveals == Reveals::Labels => {
+                Answers::Labels(labels(logits.data(), self.logits.len()))
+            }
+            _ => Answers::Logits(logits),
+        }))
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod precision;
 pub(crate) mod prediction;
 pub(crate) mod ranges;
 pub(crate) mod rates;
+pub(crate) mod release;
 pub(crate) mod remembered;
 pub(crate) mod schedule;
 pub(crate) mod scheme;

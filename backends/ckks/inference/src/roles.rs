@@ -5,4 +5,5 @@ pub(crate) mod guard;
 pub(crate) mod image_range;
 pub(crate) mod keys;
 pub(crate) mod latency;
+pub(crate) mod release;
 pub(crate) mod throughput;

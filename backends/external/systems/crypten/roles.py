@@ -38,10 +38,10 @@ class Computing(veilbench_party.Role):
         return self.crypten.cryptensor(self.torch.from_numpy(numpy.array(values, "f4")), src=owner)
 
     def evaluate(self, values):
-        for layer, own in zip(self.session.architecture["layers"], self.parameters):
-            with self.session.span(layer["name"]):
-                values = OPERATORS[layer["op"]](values, layer, own)
-        return values
+        return veilbench_numpy.evaluate(
+            self.session.architecture, self.parameters, values, OPERATORS, veilbench_numpy.joins(lambda seen: self.crypten.cat(seen, dim=1)),
+            lambda layer: self.session.span(layer["name"]),
+        )
 
     def online(self, count, images):
         shape = (count, *self.session.architecture["input"])

@@ -3,7 +3,8 @@
 //!
 //! The order is that of [the example](crate#a-session): seeds and masked parameters once; for every batch the messages that each party
 //! [awaits](ModelOwnerBatch::awaits) before the images are there; then the [`Online`] phase, which the data owner begins. Batches of all
-//! roles come in one order and are of the same sizes; work on different batches may run on different threads.
+//! roles come in one order and are of the same sizes; work on different batches may run on different threads. A batch may come in windows
+//! of gates, so that nobody holds all of its randomness: the first before the images, the others where a [`cost::GateWindow`] says.
 //!
 //! What a protocol has of its own is what the owners prepare and send each other ahead of the images (`Preparation`), what is computed
 //! between messages (`Evaluation`), in which order messages follow each other ([`Protocol::transfers`]: a party may send several in a row), and, where a
@@ -14,6 +15,8 @@ pub(crate) mod checks;
 pub mod cost;
 mod data_owner;
 pub(crate) mod dealer;
+#[cfg(test)]
+mod gate_windows;
 pub(crate) mod message;
 mod model_owner;
 pub(crate) mod online;
@@ -29,7 +32,7 @@ mod without_dealer;
 
 pub use data_owner::{DataOwner, DataOwnerBatch, Reservation};
 pub use dealer::{Corrections, Dealer, DealerBatch, Dealing};
-pub use model_owner::{ModelOwner, ModelOwnerBatch};
+pub use model_owner::{ModelOwner, ModelOwnerBatch, ModelOwnerReservation};
 pub use online::{Online, Step, Watch};
 pub use randomness::setup_seed::{HEADER_BYTES, SetupSeed, SetupSeeds};
 

@@ -5,5 +5,6 @@ pub(crate) mod dealer;
 mod dealer_link;
 pub(crate) mod enclave;
 mod exchange;
+mod gates;
 pub(crate) mod model_owner;
 pub(crate) mod profile;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use veilbench_mpc as core;
 use veilbench_mpc::beaver::Beaver;
 use veilbench_mpc::circuit::{Circuit, SignProtocol, Width};
-use veilbench_mpc::cost::Cost;
+use veilbench_mpc::cost::{Cost, GateWindow};
 use veilbench_mpc::masked::Masked;
 use veilbench_mpc::session::Dealing;
 use veilbench_networks::Architecture;
@@ -124,7 +124,8 @@ impl<P: Dealing> Mpc<P> {
         lowered.program.magnitudes = parameters.magnitudes();
         let circuit = Circuit::compile(&lowered.program, parameters.format(self.signs)?)
             .map_err(Error::engine("compiling the network"))?;
-        let cut = BatchSplit::new(parameters.images_a_message, parameters.images_dealt_ahead);
+        let cut = BatchSplit::new(parameters.images_a_message, parameters.images_dealt_ahead)
+            .in_gates_of(parameters.bytes_dealt_ahead);
         Ok((lowered, Arc::new(circuit), cut))
     }
 }
@@ -162,7 +163,18 @@ impl<P: Dealing> Backend for Mpc<P> {
         let cost = Cost::of::<P>(&circuit);
         let randomness = cost.randomness_bytes();
         let cut = BatchSplit::choose(randomness, job);
-        if cut.ahead() < job.batch {
+        let gates = cut.gates(&cost);
+        if let [first, .., _] = gates.as_slice() {
+            let megabytes = |gates: &GateWindow| cost.window_bytes(gates.gates.clone(), 1) as f64 / 1e6;
+            notes.push(format!(
+                "randomness takes {:.0} MB an image, too much to be held: it is dealt in {} windows of layers of at most {:.0} MB. Of the first image of a \
+                 batch the first window, of {:.0} MB, is dealt offline; all others are dealt while online, and their time and bytes count as online",
+                randomness as f64 / 1e6,
+                gates.len(),
+                gates.iter().map(megabytes).fold(0.0, f64::max),
+                megabytes(first)
+            ));
+        } else if cut.ahead() < job.batch {
             notes.push(format!(
                 "randomness takes {:.0} MB an image: {} images of a batch are dealt offline, the rest while online",
                 randomness as f64 / 1e6,
@@ -184,9 +196,10 @@ impl<P: Dealing> Backend for Mpc<P> {
                 .collect(),
             images_a_message: cut.message(),
             images_dealt_ahead: cut.ahead(),
+            bytes_dealt_ahead: cut.gate_bytes(),
         };
         let (prediction, batch_ns) =
-            Predictor { cost, randomness_bytes: randomness, rates: self.rates, cut, job, in_enclave }
+            Predictor { cost, randomness_bytes: randomness, rates: self.rates, cut, gates, job, in_enclave }
                 .predict();
         let reason = |error: serde_json::Error| Unsupported { layer: None, reason: error.to_string() };
         Ok(Plan {
@@ -223,11 +236,19 @@ fn from_peer(peer: &'static str) -> impl Fn(core::Error) -> Error {
     move |error| Error::protocol(format!("link to {peer}: {error}"))
 }
 
-/// What the dealer says to the data owner before it deals for a window: a dealer that is out of step, or whose messages are
+/// A window in what the dealer says to the data owner before it deals for it: a dealer that is out of step, or whose messages are
 /// repeated, is noticed also by a party that needs nothing else of it.
 fn window_header(window: &Range<usize>) -> [u8; 16] {
     let words = [window.start, window.end].map(|word| (word as u64).to_le_bytes());
     std::array::from_fn(|at| words[at / 8][at % 8])
+}
+
+/// What the dealer says to the data owner before it deals: for which images, and where gates are cut, for which of them.
+fn announcement(cut: BatchSplit, images: &Range<usize>, gates: &Range<usize>) -> Vec<u8> {
+    match cut.gate_bytes() {
+        None => window_header(images).to_vec(),
+        Some(_) => [images, gates].map(window_header).concat(),
+    }
 }
 
 /// A message of a fixed size: a setup seed.

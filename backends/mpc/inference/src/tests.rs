@@ -7,6 +7,7 @@ mod prepared_once;
 pub(super) mod real_images;
 mod scales;
 mod smooth;
+mod streamed;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

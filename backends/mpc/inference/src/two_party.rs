@@ -140,8 +140,6 @@ impl Backend for TwoParty {
         if network.ring_bits() > 8 * WIDEST_RING_BYTES + 1 {
             notes.push("shares of more than 50 bits: answers of linear layers are twice as long".into());
         }
-        let offline = network.offline_bytes(window, tree).map_err(count)?;
-        notes.push(format!("{offline} bytes are sent offline"));
         notes.push("each party computes on one thread, but for large polynomials".into());
         notes.push(
             "128 bits by the ratings of Curve25519, AES-128 and RLWE; of the hash of 1-of-16 transfers 124 are proved, in evaluations of AES".into(),
@@ -161,6 +159,7 @@ impl Backend for TwoParty {
                     .collect(),
                 images_a_message: window,
                 images_dealt_ahead: window,
+                bytes_dealt_ahead: None,
             },
             depth,
         };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use veilbench_api::local_session::LocalSession;
-use veilbench_api::{Backend, Plan};
+use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Unsupported};
 use veilbench_mpc_inference as mpc;
 use veilbench_networks::{
     Architecture, Conv2d, Dense, Layer, Metadata, Network, Op, Parameters, Polynomial, Shape, Tensor, Window,
@@ -176,6 +176,58 @@ fn predicted_memory_is_what_is_allocated_and_no_more_than_the_stated_share_of_it
             }
         }
     }
+}
+
+/// A backend whose plans deal so many bytes of randomness at a time.
+struct Streamed(Box<dyn Backend>, usize);
+
+impl Backend for Streamed {
+    fn profile(&self) -> Profile {
+        self.0.profile()
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let mut plan = self.0.plan(architecture, job)?;
+        plan.parameters["bytes_dealt_ahead"] = self.1.into();
+        Ok(plan)
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        self.0.join(role)
+    }
+}
+
+/// Twelve layers of as many activations, and little else.
+fn deep_convolution() -> Network {
+    let image = Shape::Image { channels: 16, height: 24, width: 24 };
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 4] };
+    let conv = Op::Conv2d(Conv2d { inputs: 16, outputs: 16, groups: 1, dilation: [1; 2], window });
+    let mut layers = Vec::new();
+    for _ in 0..12 {
+        layers.extend([(conv, image, 16 * 16 * 9, 16), (Op::Relu, image, 0, 0)]);
+    }
+    let (flat, classes) = (Shape::Flat(9216), Shape::Flat(10));
+    let dense = Op::Dense(Dense { inputs: 9216, outputs: 10 });
+    layers.extend([(Op::Flatten, flat, 0, 0), (dense, classes, 92_160, 10)]);
+    network(image, &layers)
+}
+
+#[test]
+fn windows_of_gates_bound_the_memory_of_an_image() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let network = deep_convolution();
+    for backend in [mpc::comparison_tree, mpc::fss] {
+        let [_, [whole, all_whole]] = bytes(&backend(), &network, 1);
+        let streamed = Streamed(Box::new(backend()), 1 << 20);
+        let [_, [most, all]] = bytes(&streamed, &network, 1);
+        let name = backend().profile().name;
+        println!("{name}: {whole} bytes at one role and {all_whole} at all, in windows {most} and {all}");
+        assert!(2 * most < whole && 2 * all < all_whole, "{name}: {most} of {whole}, {all} of {all_whole}");
+    }
+    let [_, [whole, _]] = bytes(&mpc::beaver(), &network, 1);
+    let [_, [most, _]] = bytes(&Streamed(Box::new(mpc::beaver()), 1 << 20), &network, 1);
+    println!("mpc-beaver: {whole} bytes at one role, in windows {most}");
+    assert!(2 * most < whole, "{most} of {whole}");
 }
 
 /// Without a dealer: of what is under way most is stated, not counted, so the prediction is further from what is allocated.

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "unaligned vector loads and stores take pointers")]
 
 use super::elementwise::elementwise;
-use super::{LAZY_TERMS, PermutedBlock};
+use super::{PermutedBlock, residue_terms};
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 use std::arch::x86_64::*;
 
@@ -207,12 +207,12 @@ pub(super) fn dot_stream(
     first: &mut [u64],
     second: &mut [u64],
 ) {
-    let lanes = Lanes::new(m);
+    let (lanes, lazy_terms) = (Lanes::new(m), residue_terms(m));
     let (first, second) = (blocks_mut(first), blocks_mut(second));
     let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
     for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
         let mut sums = [_mm512_setzero_si512(); 2];
-        for (values, keys) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)) {
+        for (values, keys) in values.chunks(lazy_terms).zip(keys.chunks(lazy_terms)) {
             let mut lazy = [LazySum::new(); 2];
             for (value, keys) in values.iter().zip(keys) {
                 prefetch(keys);
@@ -233,14 +233,14 @@ pub(super) fn dot_picked(
     first: &mut [u64],
     second: &mut [u64],
 ) {
-    let lanes = Lanes::new(m);
+    let (lanes, lazy_terms) = (Lanes::new(m), residue_terms(m));
     let values = blocks(values).chunks_exact(picks.len());
     let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
     for (((first, second), values), keys) in
         blocks_mut(first).iter_mut().zip(blocks_mut(second)).zip(values).zip(keys)
     {
         let mut sums = [_mm512_setzero_si512(); 2];
-        for (values, picks) in values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS)) {
+        for (values, picks) in values.chunks(lazy_terms).zip(picks.chunks(lazy_terms)) {
             let mut lazy = [LazySum::new(); 2];
             for (value, &pick) in values.iter().zip(picks) {
                 prefetch(std::array::from_ref(value));

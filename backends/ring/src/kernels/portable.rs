@@ -4,7 +4,7 @@
 //! conditional moves or masks: residues decide no branch and no address.
 
 use super::short::{ShortModulus, WORD_MASK};
-use super::{BLOCK, LAZY_TERMS, PermutedBlock};
+use super::{BLOCK, PermutedBlock, residue_terms};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
 /// `value` minus `bound` if that is not negative.
@@ -45,7 +45,7 @@ fn scale(m: &Modulus, a: u64, factor: Factor) -> u64 {
     minus_if_at_least(rest, m.value())
 }
 
-/// Montgomery's reduction of a sum of at most [`LAZY_TERMS`] products, each below `p * 2^50`.
+/// Montgomery's reduction of a sum below `3p * 2^52`.
 #[inline(always)]
 fn montgomery(m: &Modulus, wide: u128) -> u64 {
     let low = (wide as u64) & RADIX_MASK;
@@ -162,7 +162,7 @@ fn lazy_sums(m: &Modulus, mut terms: impl ExactSizeIterator<Item = (u64, u64, u6
     let (mut sum0, mut sum1) = (0, 0);
     while terms.len() > 0 {
         let (mut wide0, mut wide1) = (0u128, 0u128);
-        for (value, key0, key1) in terms.by_ref().take(LAZY_TERMS) {
+        for (value, key0, key1) in terms.by_ref().take(residue_terms(m)) {
             wide0 += u128::from(value) * u128::from(key0);
             wide1 += u128::from(value) * u128::from(key1);
         }

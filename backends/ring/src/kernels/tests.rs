@@ -1,6 +1,8 @@
 //! Every path of every kernel against the portable one and against big integers.
 
-use super::{BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus};
+use super::{
+    BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus, residue_terms,
+};
 use crate::modulus::Modulus;
 use proptest::prelude::*;
 
@@ -337,6 +339,7 @@ fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
             let p = value;
             let ends = [0, 1, 2, p / 2 - 1, p / 2, p / 2 + 1, p - 2, p - 1];
             let lazy = [0, 1, p, 2 * p - 1, (1 << 51) - 1, 1 << 51, (1 << 52) - 2, (1 << 52) - 1];
+            let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
             for &b in &ends {
                 let b_row = [b; BLOCK];
                 for kernels in paths_quietly() {
@@ -347,11 +350,11 @@ fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
                     let mut sums = [[0; BLOCK]; 2];
                     let [first, second] = &mut sums;
                     // The largest values and keys, in every number up to the lazy limit and beyond.
-                    for terms in [1, LAZY_TERMS - 1, LAZY_TERMS, LAZY_TERMS + 1, 2 * LAZY_TERMS] {
+                    let most = residue_terms(&m);
+                    for terms in [1, LAZY_TERMS - 1, LAZY_TERMS, LAZY_TERMS + 1, most, most + 1, 2 * most] {
                         let keys = vec![p - 1; 2 * terms * BLOCK];
                         let rows = vec![&ends[..]; terms];
                         kernels.dot_stream(&m, &rows, (&keys, terms), first, second);
-                        let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
                         for (i, &end) in ends.iter().enumerate() {
                             let exact = u128::from(end) * u128::from(p - 1) * terms as u128 % u128::from(p);
                             assert_eq!(
@@ -362,12 +365,25 @@ fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
                             assert_eq!(first[i], second[i]);
                         }
                     }
+                    // As many of the largest residues as are summed before they are reduced.
+                    let most = kernels.residue_terms(&m);
+                    assert!((LAZY_TERMS..=SHORT_TERMS).contains(&most));
+                    let mut summed = [0; BLOCK];
+                    kernels.residue_sums(
+                        &m,
+                        &vec![&ends[..]; most],
+                        [&vec![p - 1; most][..]],
+                        [&mut summed[..]],
+                    );
+                    for (sum, &end) in summed.into_iter().zip(&ends) {
+                        let exact = u128::from(end) * u128::from(p - 1) * most as u128 % u128::from(p);
+                        assert_eq!(u128::from(sum), exact * radix_inverse % u128::from(p), "{p} {most}");
+                    }
                     // Sources of other primes reach 2^50 whatever this prime is.
                     let largest = [(1u64 << 50) - 1; BLOCK];
                     let mut combined = [0; BLOCK];
                     kernels.combine(&m, &[&largest[..]; LAZY_TERMS], &[p - 1; LAZY_TERMS], &mut combined);
                     let exact = ((1u128 << 50) - 1) * u128::from(p - 1) * LAZY_TERMS as u128 % u128::from(p);
-                    let radix_inverse = m.invert_any((1u128 << 52) % u128::from(p));
                     assert_eq!(u128::from(combined[0]), exact * radix_inverse % u128::from(p));
                     for i in 0..BLOCK {
                         let exact = |x: u64| (u128::from(x) * u128::from(b) % u128::from(p)) as u64;

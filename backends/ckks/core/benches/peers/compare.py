@@ -24,11 +24,14 @@ SETS = {
     "16384-6": (16384, [50] * 6, [50] * 2, 3),
     "32768-15": (32768, [50] + [41] * 14, [44] * 5, 3),
     "32768-18": (32768, [50] + [40] * 17, [45] * 3, 6),
+    "65536-28": (65536, [50] * 28, [50] * 6, 5),
+    # The chain of a ResNet-20 with squares.
+    "65536-40": (65536, [39] + [34] * 39, [50] * 7, 4),
 }
 GOALS = {"SEAL+HEXL": 2.5, "SEAL": 6, "TenSEAL": 6, "OpenFHE": 6}
 ROUNDS = 5
 # Samples of a round: about a quarter of a second of the slowest peer.
-SAMPLES = {8192: 60, 16384: 12, 32768: 2}
+SAMPLES = {8192: 60, 16384: 12, 32768: 2, 65536: 1}
 
 
 class Peer:

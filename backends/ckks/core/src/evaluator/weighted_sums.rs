@@ -5,7 +5,7 @@ use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use arrayvec::ArrayVec;
 use std::ops::Range;
-use veilbench_ring::kernels::{GROUP, Kernels, LAZY_TERMS, SHORT_TERMS, ShortModulus};
+use veilbench_ring::kernels::{GROUP, Kernels, SHORT_TERMS, ShortModulus};
 use veilbench_ring::modulus::Modulus;
 use veilbench_ring::parallel;
 use veilbench_ring::{Ntt, Polynomial};
@@ -102,7 +102,7 @@ impl<'a> Sums<'a> {
 
     /// Inputs that are summed in one pass.
     fn terms(&self) -> usize {
-        if self.short.is_some() { SHORT_TERMS } else { LAZY_TERMS }
+        if self.short.is_some() { SHORT_TERMS } else { self.kernels.residue_terms(self.modulus) }
     }
 
     /// A residue in the form that weights have.
@@ -144,7 +144,7 @@ impl<'a> Sums<'a> {
         let results = out.each_mut().map(|out| &mut **out);
         match &self.short {
             Some(short) => self.kernels.short_sums(short, sources, weights, results),
-            None => self.kernels.combine_group(sources, [self.modulus; ROWS], weights, results),
+            None => self.kernels.residue_sums(self.modulus, sources, weights, results),
         }
         for (sum, out) in outputs.into_iter().zip(&out) {
             self.kernels.add_assign(self.modulus, &mut sum[strip.clone()], out);

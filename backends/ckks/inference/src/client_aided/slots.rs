@@ -40,6 +40,7 @@ pub(super) fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Res
         logits: largest * (rounds.len() as f64).sqrt(),
         error: LOGIT_ERROR,
         pairs: None,
+        room: None,
     };
     let scheme = Scheme::choose(&demand)?;
     let passes = job.batch.div_ceil(scheme.slots());

@@ -107,6 +107,7 @@ fn plan_with(
         products: keys.products,
         conjugations: keys.conjugations,
         precision: (!program.deep.series.is_empty()).then_some(bits),
+        release: None,
         approximations,
         predicted,
         layers,

@@ -72,6 +72,7 @@ pub(crate) fn join_data_owner(
         client: crate::Client::Latency(client),
         images,
         logits: role.architecture.output(),
+        budget: None,
     }))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use veilbench_api::Unsupported;
 
+use crate::circuits::program::PackedCircuit;
 use crate::planning::scheme::Scheme;
 
 /// What stands before evaluation keys as sent.
@@ -42,4 +43,10 @@ pub(crate) fn too_little_memory(needed: usize, memory: usize) -> Unsupported {
 pub(crate) fn total_memory_bytes() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+}
+
+/// Bytes of the diagonals of a program before they are encoded: the data owner has them without weights.
+pub(crate) fn structure_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
+    let diagonals: usize = program.layers.iter().map(|layer| layer.outline.diagonals()).sum();
+    diagonals * scheme.slots() * size_of::<f64>()
 }

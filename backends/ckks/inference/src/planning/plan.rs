@@ -1,30 +1,29 @@
 //! The plan both parties agree on, made from the architecture alone, and what it predicts.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use veilbench_networks::{Architecture, Layer, Op};
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
-use crate::deep;
 use crate::deep::roles::Keys;
 use crate::deep::series::is_smooth;
 use crate::planning::cost::{Cost, Work};
 use crate::planning::memory::{
-    CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, too_little_memory,
+    CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, structure_bytes, too_little_memory,
     total_memory_bytes,
 };
 use crate::planning::pairs::{self, Pairs, Wanted};
 use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
-use crate::planning::remembered::{Known, remembered};
+use crate::planning::release::{self, Release};
 use crate::planning::schedule::Schedule;
 use crate::planning::scheme::{Demand, Scheme, lower_input_bits};
 use crate::roles::guard::Guard;
 use crate::roles::latency::weight_memory_bytes;
-use veilbench_api::{Error, Job, Plan, Setting, Unsupported};
+use passes::{Plans, deep_pass, plans};
+use veilbench_api::{Error, Job, Plan, Reveals, Setting, Unsupported};
 use veilbench_results::Tolerance;
 
 /// Largest error of a logit a plan may expect.
@@ -94,19 +93,15 @@ pub(crate) struct CkksPlan {
     /// Bits to which smooth activations are approximated, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) precision: Option<u32>,
-    /// What the approximations of smooth activations are, and how far from the clear network's logits they may lead.
+    /// What of results may be shown, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<Release>,
+    /// What the approximations of smooth activations are, or the noise of results, and how far from the clear network's logits they may lead.
     #[serde(skip)]
     pub(crate) approximations: Approximations,
     #[serde(skip)]
     pub(crate) predicted: Prediction,
     pub(crate) layers: Vec<LayerPlan>,
-}
-
-/// The plans for one architecture: for one image, and for slots full of them.
-#[derive(Clone)]
-struct Plans {
-    latency: Option<PassPlan>,
-    throughput: PassPlan,
 }
 
 /// A plan for one pass, and the work behind its time on one thread and on two: on the reference machine, by which plans are chosen, and on
@@ -140,16 +135,19 @@ impl PassPlan {
 impl CkksPlan {
     pub(crate) fn new(architecture: &Architecture, job: &Job) -> Result<Self, Unsupported> {
         let (wanted, memory) = (pairs::wanted(job)?, total_memory_bytes());
-        let plan = match plans(architecture, wanted == Wanted::Pairs) {
+        let release = Release::asked_for(job, wanted == Wanted::Pairs)?;
+        let plan = match plans(architecture, wanted == Wanted::Pairs, release) {
             Ok(plans) => Self::choose(plans, job, memory)?,
             Err(refused) if wanted == Wanted::Pairs => return Err(pairs::not_for(&refused)),
+            Err(refused) if release.is_some() => return Err(release::not_for(&refused)),
             Err(refused) => return Self::deep(architecture, job, refused),
         };
-        if wanted != Wanted::Either || plan.layout != Layout::Throughput || job.batch <= plan.scheme.slots() {
+        let is_full = plan.layout == Layout::Throughput && job.batch > plan.scheme.slots();
+        if wanted != Wanted::Either || release.is_some() || !is_full {
             return Ok(plan);
         }
         // Beyond one ciphertext of single images, where pairs save passes.
-        let pairs = plans(architecture, true).and_then(|plans| Self::choose(plans, job, memory));
+        let pairs = plans(architecture, true, None).and_then(|plans| Self::choose(plans, job, memory));
         let is_faster = |pairs: &Self| pairs.predicted.reference_ns < plan.predicted.reference_ns;
         Ok(pairs.ok().filter(is_faster).unwrap_or(plan))
     }
@@ -213,7 +211,7 @@ impl CkksPlan {
             }
         };
         if candidates.is_empty() {
-            return Err(reason("this network has no latency layout: set layout to throughput".into()));
+            return Err(reason("this network has no such latency layout: set layout to throughput".into()));
         }
         let least = candidates.iter().map(needed).min().unwrap_or(0);
         let fits = |plan: &CkksPlan| needed(plan) <= memory;
@@ -226,8 +224,10 @@ impl CkksPlan {
         circuit: &Circuit,
         here: &Rates,
         pairs: bool,
+        release: Option<Release>,
     ) -> Result<PassPlan, Unsupported> {
-        let demand = Demand { pairs: pairs.then(|| Pairs::of(circuit)), ..Self::demand(circuit, 1, false) };
+        let pairs = pairs.then(|| Pairs::of(circuit));
+        let demand = Demand { pairs, ..Self::demand(circuit, 1, false, release) };
         let scheme = Scheme::choose(&demand)?;
         let (max_logit_error, deviation) =
             (scheme.logit_error(&demand), circuit.logit_deviation(&scheme, false));
@@ -271,7 +271,7 @@ impl CkksPlan {
         };
         let layers = times.into_iter().enumerate().map(layer).collect();
         let layout = Layout::Throughput;
-        let plan = Self {
+        let mut plan = Self {
             layout,
             images: 1,
             room: 1,
@@ -280,22 +280,30 @@ impl CkksPlan {
             products: None,
             conjugations: None,
             precision: None,
+            release: None,
             approximations: Approximations::default(),
             predicted,
             layers,
             scheme,
         };
+        if let Some(release) = release {
+            release.add_to(&mut plan, circuit);
+        }
         Ok(PassPlan { plan, work, here: work_here, image_bytes: circuit.image_bytes() })
     }
 
     /// A plan for one image with the smallest ring that has one: of those a tenth slower than the fastest at most, the
     /// one with the smallest keys.
     pub(crate) fn latency(circuit: &Circuit) -> Option<Self> {
-        Self::latency_pass(circuit, rates::here()).map(|pass| pass.plan)
+        Self::latency_pass(circuit, rates::here(), None).map(|pass| pass.plan)
     }
 
-    pub(crate) fn latency_pass(circuit: &Circuit, here: &Rates) -> Option<PassPlan> {
-        let candidates = Scheme::candidates(&Self::demand(circuit, 1, true));
+    pub(crate) fn latency_pass(
+        circuit: &Circuit,
+        here: &Rates,
+        release: Option<Release>,
+    ) -> Option<PassPlan> {
+        let candidates = Scheme::candidates(&Self::demand(circuit, 1, true, release));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
             if schemes.is_empty() {
@@ -307,7 +315,7 @@ impl CkksPlan {
                 .iter()
                 .flat_map(|program| schemes.iter().map(move |&scheme| (program, scheme.clone())))
                 .map(|((key_cost, program), scheme)| {
-                    Self::latency_with(circuit, program, scheme, *key_cost, here)
+                    Self::latency_with(circuit, program, scheme, *key_cost, here, release)
                 })
                 .collect();
             let time = |pass: &PassPlan| pass.work[0].client_ns + pass.work[0].server_ns;
@@ -324,6 +332,7 @@ impl CkksPlan {
         scheme: Scheme,
         key_cost: usize,
         here: &Rates,
+        release: Option<Release>,
     ) -> PassPlan {
         let cost = Cost::new(here, &scheme, 1);
         let rotations = program.rotations(scheme.depth());
@@ -345,7 +354,7 @@ impl CkksPlan {
                 + CLIENT_BYTES
                 + KEY_COPIES * keys_sent
                 + structure_bytes(program, &scheme),
-            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true))),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true, release))),
             logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, true)),
             logits: program.logits.len(),
         };
@@ -374,7 +383,7 @@ impl CkksPlan {
         let [work, here] = [rates::reference(), here]
             .map(|rates| [1, 2].map(|threads| Cost::new(rates, &scheme, threads).latency(program)));
         let layout = Layout::Latency;
-        let plan = Self {
+        let mut plan = Self {
             layout,
             images: 1,
             room: 1,
@@ -383,15 +392,19 @@ impl CkksPlan {
             products: None,
             conjugations: None,
             precision: None,
+            release: None,
             approximations: Approximations::default(),
             predicted,
             layers,
             scheme,
         };
+        if let Some(release) = release {
+            release.add_to(&mut plan, circuit);
+        }
         PassPlan { plan, work, here, image_bytes: circuit.image_bytes() }
     }
 
-    fn demand(circuit: &Circuit, slots: usize, vectors: bool) -> Demand {
+    fn demand(circuit: &Circuit, slots: usize, vectors: bool, release: Option<Release>) -> Demand {
         Demand {
             depth: circuit.depth(),
             slots,
@@ -402,6 +415,7 @@ impl CkksPlan {
             logits: circuit.logit_unit(),
             error: LOGIT_ERROR.min(LOGIT_SHARE * circuit.logit_unit()),
             pairs: None,
+            room: release.map(|release| release.room(circuit, vectors)),
         }
     }
 
@@ -422,6 +436,7 @@ impl CkksPlan {
             security_bits: Some(veilbench_ckks::SECURITY_BITS),
             prediction: Some(self.predicted.figures()),
             predicted_batch_ns: Some(self.predicted.reference_ns),
+            reveals: self.release.map_or(Reveals::Logits, |release| release.reveals),
             parameters: serde_json::to_value(self).map_err(unwritten)?,
             ..Plan::default()
         })
@@ -454,33 +469,6 @@ fn is_one(images: &usize) -> bool {
     *images == 1
 }
 
-/// The plans for a chain, with two images in every slot if slots hold images and `pairs` is set.
-fn plans(architecture: &Architecture, pairs: bool) -> Result<Plans, Unsupported> {
-    static KNOWN: Known<Plans> = OnceLock::new();
-    remembered(&KNOWN, &(architecture, pairs, rates::are_adopted()), || {
-        let circuit = Circuit::new(architecture, None)?;
-        Ok(Plans {
-            throughput: CkksPlan::throughput(architecture, &circuit, rates::here(), pairs)?,
-            latency: CkksPlan::latency_pass(&circuit, rates::here()),
-        })
-    })
-}
-
-/// The plan for a graph, or for a deep chain.
-fn deep_pass(architecture: &Architecture, images: usize, bits: u32) -> Result<PassPlan, Unsupported> {
-    static KNOWN: Known<PassPlan> = OnceLock::new();
-    remembered(&KNOWN, &(architecture, images, bits, rates::are_adopted()), || {
-        let (plan, [work, here], image_bytes) =
-            deep::planning::plan(architecture, images, bits, rates::here())?;
-        Ok(PassPlan { plan, work, here, image_bytes })
-    })
-}
-
-/// Bytes of the diagonals of a program before they are encoded: the data owner has them without weights.
-fn structure_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
-    let diagonals: usize = program.layers.iter().map(|layer| layer.outline.diagonals()).sum();
-    diagonals * scheme.slots() * size_of::<f64>()
-}
-
+mod passes;
 #[cfg(test)]
 mod tests;

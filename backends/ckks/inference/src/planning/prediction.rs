@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use veilbench_results::Predicted;
 
-/// What a plan says of functions that are approximated.
+/// What a plan says of functions that are approximated, and of noise that is added to results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Approximations {
     pub(crate) notes: Vec<String>,
@@ -40,6 +40,8 @@ impl Prediction {
         Predicted {
             online_wall_ns: Some(self.online_wall_ns),
             setup_bytes: Some(self.setup_bytes as u64),
+            // Nothing is done without images.
+            offline_bytes: None,
             online_bytes: Some(self.online_bytes as u64),
             peak_rss_bytes: Some(self.peak_rss_bytes as u64),
             session_peak_rss_bytes: Some(self.session_peak_rss_bytes as u64),

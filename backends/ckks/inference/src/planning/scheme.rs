@@ -5,6 +5,7 @@
 //! the primes' puts the rounding noise of a map and that of its weights in balance.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
@@ -13,6 +14,7 @@ use veilbench_ckks::{
 
 use crate::planning::pairs::Pairs;
 use crate::planning::precision::{ERROR_DEVIATION, rounding};
+use crate::planning::release::{self, Room};
 use veilbench_api::{Error, Unsupported};
 
 /// Largest prime of the engine.
@@ -33,6 +35,18 @@ const WORST: f64 = 20.0;
 
 /// How many times better than demanded a scheme is chosen if that is free.
 const AMPLE: f64 = 16.0;
+
+/// Rings that are considered.
+const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
+
+/// Most primes of a digit.
+const MOST_DIGIT_PRIMES: usize = 6;
+
+/// Lengths of the primes that squares are rescaled by.
+const STEPS: RangeInclusive<u32> = 20..=42;
+
+/// Likewise where results are flooded, up to what the engine has.
+const LONGER_STEPS: RangeInclusive<u32> = 20..=45;
 
 /// Parameters and scales.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +86,8 @@ pub(crate) struct Demand {
     pub(crate) error: f64,
     /// Set if every slot holds two images.
     pub(crate) pairs: Option<Pairs>,
+    /// Set if results are flooded.
+    pub(crate) room: Option<Room>,
 }
 
 /// As for pixels from 0 to 64; larger ones have as much less precision.
@@ -92,20 +108,41 @@ impl Scheme {
     /// those alike the shortest that leaves an ample margin, or the most precise.
     pub(crate) fn candidates(demand: &Demand) -> Vec<Self> {
         let mut found = Vec::new();
-        for degree in [4096, 8192, 16_384, 32_768] {
-            if degree / 2 < demand.slots || degree > demand.degree {
-                continue;
-            }
-            for digit_primes in (1..=6.min(demand.depth + 1)).rev() {
-                let precise =
-                    |scheme: &Self, margin: f64| scheme.logit_error(demand) <= demand.error / margin;
-                let all = || (20..=42).filter_map(|step| Self::with_step(degree, step, digit_primes, demand));
-                let ample = all().find(|scheme| precise(scheme, AMPLE));
-                let best = ample.or_else(|| all().next_back().filter(|scheme| precise(scheme, 1.0)));
-                found.extend(best);
-            }
+        for (degree, digit_primes) in Self::shapes(demand) {
+            let precise = |scheme: &Self, margin: f64| {
+                scheme.logit_error(demand) <= demand.error / margin
+                    && demand.room.is_none_or(|room| room.fits(scheme, margin))
+            };
+            let all = || Self::of_shape(degree, digit_primes, demand);
+            let ample = all().find(|scheme| precise(scheme, AMPLE));
+            let best = ample.or_else(|| all().next_back().filter(|scheme| precise(scheme, 1.0)));
+            found.extend(best);
         }
         found
+    }
+
+    /// All secure schemes for a circuit, however precise.
+    pub(crate) fn all(demand: &Demand) -> impl Iterator<Item = Self> {
+        Self::shapes(demand)
+            .flat_map(move |(degree, digit_primes)| Self::of_shape(degree, digit_primes, demand))
+    }
+
+    /// Degrees and primes of a digit, the smallest degree and then the fewest digits first.
+    fn shapes(demand: &Demand) -> impl Iterator<Item = (usize, usize)> {
+        let degrees =
+            DEGREES.into_iter().filter(move |&degree| degree / 2 >= demand.slots && degree <= demand.degree);
+        let digit_primes = (1..=MOST_DIGIT_PRIMES.min(demand.depth + 1)).rev();
+        degrees.flat_map(move |degree| digit_primes.clone().map(move |digit_primes| (degree, digit_primes)))
+    }
+
+    /// Those with the shortest primes first.
+    fn of_shape(
+        degree: usize,
+        digit_primes: usize,
+        demand: &Demand,
+    ) -> impl DoubleEndedIterator<Item = Self> {
+        let steps = if demand.room.is_some() { LONGER_STEPS } else { STEPS };
+        steps.filter_map(move |step| Self::with_step(degree, step, digit_primes, demand))
     }
 
     /// One scheme for a demand, or why there is none.
@@ -117,13 +154,16 @@ impl Scheme {
         let smallest = candidates.first().map(|scheme| scheme.degree);
         let alike = candidates.into_iter().filter(|scheme| Some(scheme.degree) == smallest);
         let error = |scheme: &Self| scheme.logit_error(demand).max(demand.error / AMPLE);
-        alike.min_by(|left, right| error(left).total_cmp(&error(right))).ok_or_else(|| Unsupported {
-            layer: None,
-            reason: format!(
-                "no parameters with 128 bits of security up to ring degree {} have {} levels for logits of magnitude \
-                 {:.0} with an error of at most {:.1e}: the network is too deep, or its values too large",
-                demand.degree, demand.depth, demand.logits, demand.error
-            ),
+        alike.min_by(|left, right| error(left).total_cmp(&error(right))).ok_or_else(|| match demand.room {
+            Some(room) => release::no_room(demand, room),
+            None => Unsupported {
+                layer: None,
+                reason: format!(
+                    "no parameters with 128 bits of security up to ring degree {} have {} levels for logits of magnitude \
+                     {:.0} with an error of at most {:.1e}: the network is too deep, or its values too large",
+                    demand.degree, demand.depth, demand.logits, demand.error
+                ),
+            },
         })
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde::Serialize;
-use veilbench_ckks::{Ciphertext, Evaluator, Plaintext, PublicKey, SecretKey, Transform};
+use veilbench_ckks::{Ciphertext, Evaluator, Flooding, Plaintext, PublicKey, SecretKey, Transform};
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
 
@@ -13,6 +13,7 @@ use crate::planning::packing::{NONE, Packing, spread};
 use crate::planning::scheme::Scheme;
 use crate::roles::findings::Findings;
 use crate::roles::guard::spare_tolerance;
+use crate::roles::release::flood;
 use crate::roles::throughput::{decrypt, encrypt, receive, rerandomise, split};
 use veilbench_api::{Error, Link, Recorder};
 
@@ -60,12 +61,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sends one image after the other, or as many at a time as are computed together, and returns their logits.
+    /// Sends one image after the other, or as many at a time as are computed together, and returns their logits, flooded if they may be
+    /// shown.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] with all images whose logits cannot be what they were decoded to, or are beyond the limit; which of several that
     /// were computed together wrapped, cannot be told.
-    pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
+    pub(crate) fn classify(
+        &self,
+        server: &mut Link,
+        images: &Tensor,
+        flooding: Option<&Flooding>,
+    ) -> Result<Vec<f32>, Error> {
         let answer_bytes = self.places.answers() * self.scheme.wire_bytes(0, false);
         let mut findings = Findings::default();
         let mut logits = Vec::with_capacity(images.images() * self.places.results.len());
@@ -78,6 +85,7 @@ impl Client {
             match units {
                 None => findings.wrapped_together(together),
                 Some(units) => {
+                    let units = flood(flooding, units)?;
                     for (image, units) in together.zip(units.chunks_exact(units.len() / self.images)) {
                         findings.note(image, units.iter().copied());
                         logits.extend(units.iter().map(|unit| (unit * self.logit_unit) as f32));
@@ -222,8 +230,18 @@ impl Server {
         let context = self.evaluator.context();
         let bytes = self.inputs * self.scheme.wire_bytes(self.scheme.depth(), true);
         let message = self.recorder.span("wait", || client.receive_exactly(bytes))?;
-        let mut values =
+        let values =
             self.recorder.span("receive", || receive(context, &self.scheme, &message, self.inputs))?;
+        let mut message = Vec::new();
+        for value in &self.compute(values)? {
+            message.extend(value.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?);
+        }
+        self.recorder.span("send", || client.send(&message))?;
+        Ok(())
+    }
+
+    /// The results of one image.
+    pub(crate) fn compute(&self, mut values: Vec<Ciphertext>) -> Result<Vec<Ciphertext>, Error> {
         for (index, layer) in self.layers.iter().enumerate() {
             let public = self.public_after(index);
             values = self
@@ -231,12 +249,7 @@ impl Server {
                 .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values, public))
                 .map_err(Error::engine("computing a layer"))?;
         }
-        let mut message = Vec::new();
-        for value in &values {
-            message.extend(value.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?);
-        }
-        self.recorder.span("send", || client.send(&message))?;
-        Ok(())
+        Ok(values)
     }
 }
 

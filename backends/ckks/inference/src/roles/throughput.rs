@@ -1,9 +1,11 @@
 //! Slot `i` is image `i`, or a pair of images: one ciphertext for every value, weights are numbers, nothing rotates. What is
 //! computed streams, so that memory stays bounded.
 
+use std::mem::take;
+
 use rayon::prelude::*;
 use veilbench_ckks::{
-    Ciphertext, Context, DecodedPairs, Evaluator, Plaintext, PublicKey, Randomness, SecretKey,
+    Ciphertext, Context, DecodedPairs, Evaluator, Flooding, Plaintext, PublicKey, Randomness, SecretKey,
     SeededCiphertext,
 };
 use veilbench_networks::Tensor;
@@ -14,6 +16,7 @@ use crate::planning::schedule::{Schedule, Step};
 use crate::planning::scheme::Scheme;
 use crate::roles::findings::Findings;
 use crate::roles::guard::{Difference, Guard};
+use crate::roles::release::flood;
 use veilbench_api::{Error, Link, Recorder};
 
 /// The data owner's half.
@@ -30,11 +33,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sends the images, as many at a time as ciphertexts hold, and returns their logits, image after image.
+    /// Sends the images, as many at a time as ciphertexts hold, and returns their logits, image after image, flooded if they may
+    /// be shown.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] if any logit cannot be what it was decoded to, or is beyond the limit.
-    pub(crate) fn classify(&self, server: &mut Link, images: &Tensor) -> Result<Vec<f32>, Error> {
+    pub(crate) fn classify(
+        &self,
+        server: &mut Link,
+        images: &Tensor,
+        flooding: Option<&Flooding>,
+    ) -> Result<Vec<f32>, Error> {
         let answer_bytes = (self.classes + 1) * self.scheme.wire_bytes(0, false);
         let mut findings = Findings::default();
         let at_once = self.scheme.images();
@@ -50,7 +59,12 @@ impl Client {
             let range = first..first + batch.images();
             match columns {
                 None => findings.wrapped_together(range),
-                Some(columns) => {
+                Some(mut columns) => {
+                    for column in &mut columns {
+                        // Those of images that fill the slots are not shown.
+                        column.truncate(batch.images());
+                        *column = flood(flooding, take(column))?;
+                    }
                     for image in range {
                         let units = || columns.iter().map(|column| column[image - first]);
                         findings.note(image, units());

@@ -12,4 +12,5 @@ mod messages;
 mod networks;
 mod packed;
 mod pairs;
+mod release;
 mod smooth;

@@ -3,6 +3,12 @@
 //! Bytes sent are exact. Memory is that of what a party holds for as long as a phase takes, and of the gate that takes most while its
 //! randomness is dealt or its weights are prepared.
 
+mod windows;
+
+pub use windows::GateWindow;
+
+use std::ops::Range;
+
 use super::Protocol;
 use super::randomness::keys::{KeyForm, portions};
 use super::randomness::masks::Role;
@@ -103,8 +109,8 @@ pub struct Cost<'a> {
     sizes: fn(usize, &Circuit, usize) -> Sizes,
     /// The online phase of so many images.
     transfers: fn(&Circuit, usize) -> Vec<Transfer>,
-    /// Bytes of the messages that the data owner sends ahead of so many images.
-    ahead: fn(&Circuit, usize) -> Vec<usize>,
+    /// Bytes of the messages that the data owner sends ahead of so many images for a window of gates.
+    ahead: fn(&Circuit, Range<usize>, usize) -> Vec<usize>,
     /// Whether products of masks and masked weights are made before the image is there, and sent ahead of it.
     products_ahead: bool,
 }
@@ -112,20 +118,28 @@ pub struct Cost<'a> {
 impl<'a> Cost<'a> {
     /// The cost of a circuit in a protocol.
     pub fn of<P: Protocol>(circuit: &'a Circuit) -> Self {
-        let products_ahead = !P::ahead(circuit, 1).is_empty();
+        let products_ahead = !P::ahead(circuit, 0..circuit.gates.len(), 1).is_empty();
         Self { circuit, sizes: P::sizes, transfers: P::transfers, ahead: P::ahead, products_ahead }
     }
 
     /// Bytes of randomness that one image takes in the memory of the party that stores more.
     pub fn randomness_bytes(&self) -> usize {
-        let words = |(index, gate): (usize, &Gate)| {
-            let sizes = (self.sizes)(index, self.circuit, 1);
-            // Of a linear layer the model owner stores what completes its product.
-            let offset =
-                if self.products_ahead && matches!(gate, Gate::Linear { .. }) { gate.outputs() } else { 0 };
-            sizes.bits + sizes.values + self.key_words(index, sizes) + sizes.opening + sizes.held + offset
-        };
-        WORD * (self.circuit.inputs + self.circuit.gates.iter().enumerate().map(words).sum::<usize>())
+        WORD * self.circuit.inputs + self.gates().map(|index| self.gate_bytes(index, 1)).sum::<usize>()
+    }
+
+    /// The part of it that a gate takes, of so many images.
+    fn gate_bytes(&self, index: usize, images: usize) -> usize {
+        let (gate, sizes) = (&self.circuit.gates[index], (self.sizes)(index, self.circuit, images));
+        // Of a linear layer the model owner stores what completes its product.
+        let is_completed = self.products_ahead && matches!(gate, Gate::Linear { .. });
+        let offset = if is_completed { images * gate.outputs() } else { 0 };
+        let shared = sizes.bits + sizes.values + self.key_words(index, sizes);
+        WORD * (shared + sizes.opening + sizes.held + offset)
+    }
+
+    /// All gates.
+    fn gates(&self) -> Range<usize> {
+        0..self.circuit.gates.len()
     }
 
     /// Words of a gate's comparison keys.
@@ -171,18 +185,28 @@ impl<'a> Cost<'a> {
 
     /// What the data owner sends ahead of so many images in one message.
     pub fn ahead(&self, images: usize) -> Traffic {
-        let ahead = (self.ahead)(self.circuit, images);
+        self.ahead_of(self.gates(), images)
+    }
+
+    /// The same for a window of gates.
+    pub fn ahead_of(&self, gates: Range<usize>, images: usize) -> Traffic {
+        let ahead = (self.ahead)(self.circuit, gates, images);
         Traffic { bytes: ahead.iter().sum(), messages: ahead.len() }
     }
 
     /// What a dealer sends both owners for so many images in one message.
     pub fn dealt(&self, images: usize) -> Traffic {
+        self.dealt_for(self.gates(), images)
+    }
+
+    /// The same for a window of gates.
+    pub fn dealt_for(&self, gates: Range<usize>, images: usize) -> Traffic {
         let mut traffic = Traffic::default();
         let mut send = |bytes: usize, times: usize| {
             traffic.bytes += times * bytes;
             traffic.messages += times;
         };
-        for index in 0..self.circuit.gates.len() {
+        for index in gates {
             let sizes = (self.sizes)(index, self.circuit, images);
             if sizes.corrected() {
                 let shares = self.circuit.ring_of_shares(index).packed(sizes.values);
@@ -260,10 +284,11 @@ impl<'a> Cost<'a> {
         Memory { data_owner: maps, model_owner, dealer: maps }
     }
 
-    /// Memory of the randomness of so many images in one message, ready for the online phase.
-    pub fn ready_memory(&self, images: usize) -> Memory {
+    /// Memory of the randomness of so many images in one message for a window of gates, ready for the online phase, and of the masks of the images.
+    pub fn ready_memory(&self, gates: Range<usize>, images: usize) -> Memory {
         let mut memory = Memory { data_owner: WORD * images * self.circuit.inputs, ..Memory::default() };
-        for (index, gate) in self.circuit.gates.iter().enumerate() {
+        for index in gates {
+            let gate = &self.circuit.gates[index];
             let sizes = (self.sizes)(index, self.circuit, images);
             let unused = match gate {
                 // Shares of powers of both offsets are needed as they came only where a guard looks at squares.
@@ -279,12 +304,13 @@ impl<'a> Cost<'a> {
         memory
     }
 
-    /// Memory while the randomness of so many images in one message is made, of the gate that takes most: at the dealer its bits and
+    /// Memory while the randomness of so many images in one message is made for a window of gates, of the gate that takes most: at the dealer its bits and
     /// values, and the data owner's shares of them or the message; at the model owner that message. Besides, the masks of wires that are
     /// kept, with masked wires.
-    pub fn dealing_memory(&self, images: usize) -> Memory {
+    pub fn dealing_memory(&self, gates: Range<usize>, images: usize) -> Memory {
         let mut memory = Memory::default();
-        for (index, gate) in self.circuit.gates.iter().enumerate() {
+        for index in gates.clone() {
+            let gate = &self.circuit.gates[index];
             let sizes = (self.sizes)(index, self.circuit, images);
             let dealt = WORD * (sizes.bits + sizes.values);
             let message = WORD * sizes.bits + self.element() * sizes.values;
@@ -299,7 +325,11 @@ impl<'a> Cost<'a> {
             });
         }
         if self.products_ahead {
-            let outputs = self.linear().map(LinearShape::outputs).sum::<usize>();
+            let outputs = gates.map(|index| match &self.circuit.gates[index] {
+                Gate::Linear { shape } => shape.outputs(),
+                _ => 0,
+            });
+            let outputs = outputs.sum::<usize>();
             let kept = self.kept_memory(images);
             memory.data_owner = self.element() * images * outputs + kept;
             memory.dealer += kept;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::online::{Known, Online};
-use super::preparation::{MaskedParameters, Supply, ensure_width};
+use super::preparation::{HeldMasks, MaskedParameters, Supply, ensure_width};
 use super::randomness::keys::BufferPool;
 use super::randomness::masks::{Role, input_mask};
 use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
@@ -93,36 +93,54 @@ impl<P: Protocol> DataOwner<P> {
             seed: self.seed.derive(header.batch),
             header,
             pool: self.pool.clone(),
+            expanded: 0,
+            masks: HeldMasks::default(),
             protocol: PhantomData,
         }
     }
 }
 
-/// The place of one batch, whose randomness is yet to be expanded.
+/// The place of one batch, whose randomness is yet to be expanded, all at once or a window of gates after the other.
 pub struct Reservation<P> {
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) parameters: Arc<Vec<MaskedParameters>>,
     pub(crate) seed: Seed,
     pub(crate) header: Header,
     pool: BufferPool,
+    /// Gates of which the randomness was expanded.
+    expanded: usize,
+    masks: HeldMasks,
     protocol: PhantomData<P>,
 }
 
 impl<P: Protocol> Reservation<P> {
     /// The batch's randomness; the messages, if there are any, go to the model owner, the first one first.
-    pub fn expand(self) -> (DataOwnerBatch<P>, Vec<Vec<u8>>) {
-        let (circuit, images) = (&self.circuit, self.header.images);
-        let input = Wiped::from(input_mask(circuit, &self.seed, images));
-        let expand = |index| Randomness::of_data_owner(P::sizes(index, circuit, images), index, &self.seed);
-        let mut gates: Vec<Randomness> = (0..circuit.gates.len()).map(expand).collect();
-        let ahead = P::complete(&self, &input, &mut gates);
-        let Self { circuit, parameters, header, pool, .. } = self;
-        let supply = Supply::new(circuit, header, gates, pool);
+    pub fn expand(mut self) -> (DataOwnerBatch<P>, Vec<Vec<u8>>) {
+        self.expand_until(usize::MAX)
+    }
+
+    /// The same of the gates before that of an index, without those that were expanded before. The first window starts the online
+    /// phase, later ones [follow](DataOwnerBatch::follow).
+    pub fn expand_until(&mut self, end: usize) -> (DataOwnerBatch<P>, Vec<Vec<u8>>) {
+        let (circuit, images) = (Arc::clone(&self.circuit), self.header.images);
+        let window = self.expanded..end.clamp(self.expanded, circuit.gates.len());
+        self.expanded = window.end;
+        let input = match window.start {
+            0 if !window.is_empty() => Wiped::from(input_mask(&circuit, &self.seed, images)),
+            _ => Wiped::default(),
+        };
+        let expand = |index| Randomness::of_data_owner(P::sizes(index, &circuit, images), index, &self.seed);
+        let mut gates: Vec<Randomness> = window.clone().map(expand).collect();
+        let mut masks = std::mem::take(&mut self.masks);
+        let ahead = P::complete(self, &mut masks, &input, window.clone(), &mut gates);
+        self.masks = masks;
+        let supply = Supply::new(circuit, self.header, window.start, gates, self.pool.clone());
+        let parameters = Arc::clone(&self.parameters);
         (DataOwnerBatch { supply, parameters, input, protocol: PhantomData }, ahead)
     }
 }
 
-/// The data owner's randomness for one batch. Starting the online phase consumes it.
+/// The data owner's randomness for one batch, or for a window of its gates. Starting the online phase consumes it.
 ///
 /// ```compile_fail,E0382
 /// # use veilbench_mpc::{masked::Masked, session::DataOwnerBatch};
@@ -139,7 +157,7 @@ pub struct DataOwnerBatch<P> {
 }
 
 impl<P: Protocol> DataOwnerBatch<P> {
-    /// Who has more to send before the online phase.
+    /// Who has more to send before the online phase, or before the online phase comes to these gates.
     pub fn awaits(&self) -> Option<Peer> {
         self.supply.next_dealt::<P>(|sizes| sizes.keys > 0).map(|_| Peer::Dealer)
     }
@@ -167,10 +185,20 @@ impl<P: Protocol> DataOwnerBatch<P> {
     pub fn start(self, images: &[f32]) -> Result<(Online<P>, Vec<u8>), Error> {
         let awaits_more = self.awaits().is_some();
         let Self { supply, parameters, input, .. } = self;
-        let supply = supply.whole(awaits_more)?;
+        let supply = supply.whole("start", 0, awaits_more)?;
         let encoded = encode_images(&supply.circuit, supply.header.images, images)?;
         let mut online = Online::new(supply, Known::DataOwner(parameters));
         let message = P::start(&mut online, encoded, &input)?;
         Ok((online, message))
+    }
+
+    /// Hands the randomness of a later window of gates to the online phase that the first one started.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if a message of the dealer is missing, if it is for another batch, or for other gates than those that follow what
+    /// the online phase has.
+    pub fn follow(self, online: &mut Online<P>) -> Result<(), Error> {
+        let awaits_more = self.awaits().is_some();
+        online.extend(Role::DataOwner, self.supply, awaits_more)
     }
 }

@@ -111,7 +111,7 @@ impl<P: Dealing> Dealer<P> {
             secret: self.secret.derive(header.batch),
             header,
         };
-        DealerBatch { wires: P::wires(&batch), batch, gate: 0 }
+        DealerBatch { wires: Some(P::wires(&batch)), batch, gate: 0 }
     }
 }
 
@@ -141,25 +141,31 @@ impl Corrections {
     }
 }
 
-/// The dealer's messages of one batch, gate by gate and portion by portion: stream them.
+/// The dealer's messages of one batch, gate by gate and portion by portion: stream them, or a window of gates after the other.
 pub struct DealerBatch<P: Dealing> {
     batch: Secrets,
-    wires: P::Wires,
+    /// None once all is dealt.
+    wires: Option<P::Wires>,
     gate: usize,
 }
 
-impl<P: Dealing> Iterator for DealerBatch<P> {
-    type Item = Corrections;
+impl<P: Dealing> DealerBatch<P> {
+    /// The messages that are left for gates before that of an index.
+    pub fn until(&mut self, end: usize) -> impl Iterator<Item = Corrections> {
+        std::iter::from_fn(move || self.next_before(end))
+    }
 
-    fn next(&mut self) -> Option<Corrections> {
-        if let Some(keys) = P::next_keys(&self.batch, &mut self.wires) {
+    /// The next message, unless it is for the gate of an index or one behind.
+    fn next_before(&mut self, end: usize) -> Option<Corrections> {
+        let wires = self.wires.as_mut()?;
+        if let Some(keys) = P::next_keys(&self.batch, wires) {
             return Some(Corrections::Keys(keys));
         }
         let Secrets { circuit, header, data_owner, .. } = &self.batch;
-        while self.gate < circuit.gates.len() {
+        while self.gate < end.min(circuit.gates.len()) {
             let (index, sizes) = (self.gate, P::sizes(self.gate, circuit, header.images));
             self.gate += 1;
-            let Dealt { bits, values } = P::deal(&self.batch, &mut self.wires, index, sizes);
+            let Dealt { bits, values } = P::deal(&self.batch, wires, index, sizes);
             if sizes.corrected() {
                 let (bits, values) = corrections(sizes, index, data_owner, bits, values);
                 let ring = circuit.ring_of_shares(index);
@@ -171,6 +177,17 @@ impl<P: Dealing> Iterator for DealerBatch<P> {
                 return Some(Corrections::Shares(writer.take()));
             }
         }
+        if self.gate == circuit.gates.len() {
+            self.wires = None;
+        }
         None
+    }
+}
+
+impl<P: Dealing> Iterator for DealerBatch<P> {
+    type Item = Corrections;
+
+    fn next(&mut self) -> Option<Corrections> {
+        self.next_before(usize::MAX)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::online::{Known, Online};
 use super::preparation::{Preparation, Supply, ensure_width};
 use super::randomness::keys::BufferPool;
+use super::randomness::masks::Role;
 use super::randomness::setup_seed::{ALL_GATES, HEADER_BYTES, Header, SetupSeed};
 use super::randomness::{Randomness, parameter_masks};
 use super::sizes::Sizes;
@@ -62,20 +63,54 @@ impl<P: Protocol> ModelOwner<P> {
 
     /// Begins the next batch, which completes as the messages that it [awaits](ModelOwnerBatch::awaits) come.
     pub fn prepare(&mut self, images: usize) -> ModelOwnerBatch<P> {
+        self.reserve(images).prepare_until(usize::MAX)
+    }
+
+    /// Takes the next batch's place in the order of batches, for one that comes a window of gates after the other.
+    pub fn reserve(&mut self, images: usize) -> ModelOwnerReservation<P> {
         let header = self.header.of_batch(self.batches, images);
         self.batches += 1;
-        let gates = self.circuit.gates.iter().map(|_| Randomness::default()).collect();
-        ModelOwnerBatch {
-            supply: Supply::new(Arc::clone(&self.circuit), header, gates, self.pool.clone()),
+        ModelOwnerReservation {
+            circuit: Arc::clone(&self.circuit),
             parameters: Arc::clone(&self.parameters),
             seed: self.seed.derive(header.batch),
+            header,
+            pool: self.pool.clone(),
+            begun: 0,
+        }
+    }
+}
+
+/// The place of one batch, of which windows of gates are prepared one after the other.
+pub struct ModelOwnerReservation<P: Preparation> {
+    circuit: Arc<Circuit>,
+    parameters: Arc<Vec<P::Own>>,
+    seed: Seed,
+    header: Header,
+    pool: BufferPool,
+    /// Gates whose windows were begun.
+    begun: usize,
+}
+
+impl<P: Protocol> ModelOwnerReservation<P> {
+    /// Begins the window of the gates before that of an index, without those of windows before. The first window starts the online phase,
+    /// later ones [follow](ModelOwnerBatch::follow).
+    pub fn prepare_until(&mut self, end: usize) -> ModelOwnerBatch<P> {
+        let window = self.begun..end.clamp(self.begun, self.circuit.gates.len());
+        self.begun = window.end;
+        let gates = window.clone().map(|_| Randomness::default()).collect();
+        let circuit = Arc::clone(&self.circuit);
+        ModelOwnerBatch {
+            supply: Supply::new(circuit, self.header, window.start, gates, self.pool.clone()),
+            parameters: Arc::clone(&self.parameters),
+            seed: self.seed.clone(),
             has_shares: false,
             taken_ahead: 0,
         }
     }
 }
 
-/// The model owner's randomness for one batch. Starting the online phase consumes it.
+/// The model owner's randomness for one batch, or for a window of its gates. Starting the online phase consumes it.
 ///
 /// ```compile_fail,E0382
 /// # use veilbench_mpc::{masked::Masked, session::ModelOwnerBatch};
@@ -95,7 +130,8 @@ pub struct ModelOwnerBatch<P: Preparation> {
 }
 
 impl<P: Protocol> ModelOwnerBatch<P> {
-    /// Who has more to send before the online phase. What the data owner sends ahead may also come before what a dealer sends.
+    /// Who has more to send before the online phase, or before the online phase comes to these gates. What the data owner sends ahead may
+    /// also come before what a dealer sends.
     pub fn awaits(&self) -> Option<Peer> {
         if self.supply.next_dealt::<P>(Sizes::corrected).is_some() {
             return Some(Peer::Dealer);
@@ -106,7 +142,7 @@ impl<P: Protocol> ModelOwnerBatch<P> {
     /// Whether the data owner sends more ahead of the images.
     fn is_more_ahead(&self) -> bool {
         let Supply { circuit, header, .. } = &self.supply;
-        self.taken_ahead < P::ahead(circuit, header.images).len()
+        self.taken_ahead < P::ahead(circuit, self.supply.window(), header.images).len()
     }
 
     /// Takes the next message of a peer.
@@ -144,7 +180,8 @@ impl<P: Protocol> ModelOwnerBatch<P> {
         let mut randomness = Randomness::of_model_owner(sizes, index, &self.seed, ring, &mut reader)?;
         reader.finish()?;
         P::corrected(&circuit.gates[index], &self.parameters[index], &mut randomness, header.images);
-        self.supply.gates[index] = randomness;
+        let at = index - self.supply.first;
+        self.supply.gates[at] = randomness;
         self.has_shares = self.supply.await_keys(index, sizes);
         Ok(())
     }
@@ -155,6 +192,16 @@ impl<P: Protocol> ModelOwnerBatch<P> {
     /// [`Error::OutOfOrder`] if a message of the offline phase is missing.
     pub fn start(self) -> Result<Online<P>, Error> {
         let awaits_more = self.awaits().is_some();
-        Ok(Online::new(self.supply.whole(awaits_more)?, Known::ModelOwner(self.parameters)))
+        Ok(Online::new(self.supply.whole("start", 0, awaits_more)?, Known::ModelOwner(self.parameters)))
+    }
+
+    /// Hands the randomness of a later window of gates to the online phase that the first one started.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if a message is missing, if it is for another batch, or for other gates than those that follow what the online
+    /// phase has.
+    pub fn follow(self, online: &mut Online<P>) -> Result<(), Error> {
+        let awaits_more = self.awaits().is_some();
+        online.extend(Role::ModelOwner, self.supply, awaits_more)
     }
 }

@@ -1,5 +1,6 @@
 //! The online phase: both parties run the same gates, each as far as it can.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use veilbench_ring::wiped::Wiped;
@@ -103,7 +104,10 @@ pub struct Online<P: Evaluation> {
     pub(crate) role: Role,
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) header: Header,
-    gates: std::iter::Enumerate<std::vec::IntoIter<Randomness>>,
+    /// Randomness of the gates to come, as far as it is here.
+    pub(super) gates: VecDeque<Randomness>,
+    /// The gate that it begins with.
+    next: usize,
     pub(crate) parameters: Known<P>,
     /// What the party knows of the wire: its share, or the masked value.
     pub(crate) wire: Vec<u64>,
@@ -132,7 +136,8 @@ impl<P: Protocol> Online<P> {
         Self {
             role,
             header,
-            gates: gates.into_iter().enumerate(),
+            gates: gates.into(),
+            next: 0,
             parameters,
             wire: Vec::new(),
             kept: Vec::new(),
@@ -145,6 +150,20 @@ impl<P: Protocol> Online<P> {
             pool,
             watch: None,
         }
+    }
+
+    /// Takes in the randomness of the gates that follow those of which it is here.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if something of it is missing, or it is another party's, another batch's or for other gates.
+    pub(super) fn extend(&mut self, role: Role, supply: Supply, awaits_more: bool) -> Result<(), Error> {
+        if (role, supply.header) != (self.role, self.header) || matches!(self.stage, Stage::Over) {
+            let expected = "the randomness of a batch that is under way";
+            return Err(Error::OutOfOrder { call: "follow", expected });
+        }
+        let supply = supply.whole("follow", self.next + self.gates.len(), awaits_more)?;
+        self.gates.extend(supply.gates);
+        Ok(())
     }
 
     /// From now on `watch` is told the layer of every gate that begins.
@@ -197,7 +216,14 @@ impl<P: Protocol> Online<P> {
                     return Err(Error::OutOfOrder { call: "receive", expected: "no more messages" });
                 }
                 Stage::Ready => {
-                    let Some((index, randomness)) = self.gates.next() else { continue };
+                    let Some(randomness) = self.gates.pop_front() else {
+                        return Err(Error::OutOfOrder {
+                            call: "receive",
+                            expected: "the randomness of more gates",
+                        });
+                    };
+                    let index = self.next;
+                    self.next += 1;
                     let gate = &circuit.gates[index];
                     if let (Gate::Output { .. }, Role::ModelOwner) = (gate, self.role) {
                         reader.finish()?;

@@ -1,5 +1,6 @@
 //! What a party has of a batch before the online phase, and how it comes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::model_owner::ModelOwnerBatch;
@@ -23,16 +24,23 @@ pub trait Preparation: Sized + Send + Sync + 'static {
     /// Whether layers can have rings of their own.
     const RINGS_BY_LAYER: bool;
 
-    /// Bytes of each message that the data owner sends ahead of the images of a batch, first to last.
-    fn ahead(_: &Circuit, _images: usize) -> Vec<usize> {
+    /// Bytes of each message that the data owner sends ahead of the images of a batch for a window of gates, first to last.
+    fn ahead(_: &Circuit, _gates: Range<usize>, _images: usize) -> Vec<usize> {
         Vec::new()
     }
 
     /// A gate's parameters at the model owner: secret, and as the data owner is sent them.
     fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Self::Own;
 
-    /// Completes the data owner's randomness; the messages, of the lengths that [`ahead`](Self::ahead) says, go to the model owner.
-    fn complete(_: &Reservation<Self>, _: &Wiped<u64>, _: &mut [Randomness]) -> Vec<Vec<u8>> {
+    /// Completes the data owner's randomness of a window of gates; the messages, of the lengths that [`ahead`](Self::ahead) says, go to
+    /// the model owner. Masks are those where the window before ended. The first window has none of them, but the mask of the input.
+    fn complete(
+        _: &Reservation<Self>,
+        _: &mut HeldMasks,
+        _input: &Wiped<u64>,
+        _gates: Range<usize>,
+        _: &mut [Randomness],
+    ) -> Vec<Vec<u8>> {
         Vec::new()
     }
 
@@ -46,6 +54,15 @@ pub trait Preparation: Sized + Send + Sync + 'static {
     fn take_ahead(_: &mut ModelOwnerBatch<Self>, _number: usize, _: &[u8]) -> Result<(), Error> {
         Err(Error::OutOfOrder { call: "receive", expected: "nothing of the data owner" })
     }
+}
+
+/// The data owner's masks of the wires that the model owner holds, where a window of gates ends.
+#[derive(Default)]
+pub struct HeldMasks {
+    /// Of the wire that the next gate reads.
+    pub(crate) wire: Wiped<u64>,
+    /// Of those that were kept.
+    pub(crate) kept: Vec<Wiped<u64>>,
 }
 
 /// Some protocols alone have a ring for each layer.
@@ -82,10 +99,12 @@ impl MaskedParameters {
     }
 }
 
-/// A party's randomness for one batch, as far as it has come.
+/// A party's randomness for one batch, or for a window of its gates, as far as it has come.
 pub(crate) struct Supply {
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) header: Header,
+    /// The first gate of the window.
+    pub(crate) first: usize,
     pub(crate) gates: Vec<Randomness>,
     /// Gates of which all has come.
     pub(crate) dealt: usize,
@@ -98,15 +117,21 @@ impl Supply {
     pub(crate) fn new(
         circuit: Arc<Circuit>,
         header: Header,
+        first: usize,
         gates: Vec<Randomness>,
         pool: BufferPool,
     ) -> Self {
-        Self { circuit, header, gates, dealt: 0, pool, refused: false }
+        Self { circuit, header, first, gates, dealt: first, pool, refused: false }
+    }
+
+    /// The gates of the window.
+    pub(crate) fn window(&self) -> Range<usize> {
+        self.first..self.first + self.gates.len()
     }
 
     /// The gate the dealer's next message is for, if one is to come, of those of which `is_due` says so.
     pub(crate) fn next_dealt<P: Protocol>(&self, is_due: impl Fn(Sizes) -> bool) -> Option<(usize, Sizes)> {
-        (self.dealt..self.circuit.gates.len())
+        (self.dealt..self.window().end)
             .map(|index| (index, P::sizes(index, &self.circuit, self.header.images)))
             .find(|(_, sizes)| is_due(*sizes))
     }
@@ -134,21 +159,24 @@ impl Supply {
         Ok(())
     }
 
-    /// What is here for the online phase.
+    /// What is here for an online phase whose next gate is `first`.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`] if something is missing.
-    pub(crate) fn whole(self, awaits_more: bool) -> Result<Self, Error> {
-        self.unless_refused("start")?;
+    /// [`Error::OutOfOrder`] if something is missing, or it is for other gates.
+    pub(crate) fn whole(self, call: &'static str, first: usize, awaits_more: bool) -> Result<Self, Error> {
+        self.unless_refused(call)?;
         if awaits_more {
-            return Err(Error::OutOfOrder { call: "start", expected: "messages of the offline phase" });
+            return Err(Error::OutOfOrder { call, expected: "messages of the offline phase" });
+        }
+        if self.first != first || self.gates.is_empty() {
+            return Err(Error::OutOfOrder { call, expected: "the randomness of the gate that comes next" });
         }
         Ok(self)
     }
 
     /// Takes a portion of a gate's comparison keys. Says whether more are to come.
     pub(crate) fn take_keys(&mut self, gate: usize, sizes: Sizes, message: &[u8]) -> Result<bool, Error> {
-        let here = &mut self.gates[gate].keys;
+        let here = &mut self.gates[gate - self.first].keys;
         if let Some(portion) = Portion::after(here.len(), sizes.keys) {
             let mut keys = self.pool.take();
             let form = KeyForm::new(&self.circuit, gate);
@@ -160,7 +188,7 @@ impl Supply {
 
     /// Goes on to the next portion of the gate's keys, or to the next gate. Says whether there is such a portion.
     pub(crate) fn await_keys(&mut self, gate: usize, sizes: Sizes) -> bool {
-        let more = Portion::after(self.gates[gate].keys.len(), sizes.keys).is_some();
+        let more = Portion::after(self.gates[gate - self.first].keys.len(), sizes.keys).is_some();
         self.dealt = if more { gate } else { gate + 1 };
         more
     }

@@ -38,7 +38,7 @@ impl Reader {
 }
 
 /// Every gate there is: a convolution, maxima, a rectifier, a mean, a polynomial, a product without an activation behind it.
-fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
+pub(super) fn network(signs: SignProtocol, width: Width) -> (Arc<Circuit>, Model) {
     let conv = |outputs| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [0; 4] };
         Operation::Conv2d(Conv2d { inputs: 1, outputs, groups: 1, dilation: [1; 2], window })
@@ -115,10 +115,54 @@ fn no_block_is_read_twice<P: Dealing>(signs: SignProtocol, width: Width) {
             }
         }
     }
+    all_read_once(dealing, asking, serving);
+}
+
+/// No party has read a block again.
+fn all_read_once(dealing: Reader, asking: Reader, serving: Reader) {
     for (party, reader) in [("dealer", dealing), ("data owner", asking), ("model owner", serving)] {
         assert!(reader.again.is_none(), "the {party} read blocks {:?} again", reader.again);
         assert!(reader.seen.len() > 50, "the {party} read {} blocks only", reader.seen.len());
     }
+}
+
+/// Every gate is a window.
+fn no_window_reads_what_another_does<P: Dealing>(signs: SignProtocol, width: Width) {
+    let (circuit, model) = network(signs, width);
+    let [mut dealing, mut asking, mut serving] = [(); 3].map(|()| Reader::default());
+    let (mut dealer, seeds) = dealing.does(|| Dealer::<P>::new(Arc::clone(&circuit)).unwrap());
+    let (mut model_owner, weights) =
+        serving.does(|| ModelOwner::<P>::new(Arc::clone(&circuit), seeds.model_owner, model).unwrap());
+    let mut data_owner =
+        asking.does(|| DataOwner::<P>::new(Arc::clone(&circuit), seeds.data_owner, &weights).unwrap());
+    for images in [1, 2] {
+        let mut batch = dealing.does(|| dealer.batch(images));
+        let mut of_data_owner = asking.does(|| data_owner.reserve(images));
+        let mut of_model_owner = serving.does(|| model_owner.reserve(images));
+        for end in 1..=circuit.gates().len() {
+            let corrections: Vec<_> = dealing.does(|| batch.until(end).collect());
+            let (mut client, differences) = asking.does(|| of_data_owner.expand_until(end));
+            let mut server = serving.does(|| of_model_owner.prepare_until(end));
+            for corrections in &corrections {
+                serving.does(|| server.receive(Peer::Dealer, corrections.to_model_owner()).unwrap());
+                if let Some(keys) = corrections.to_data_owner() {
+                    asking.does(|| client.receive(Peer::Dealer, keys).unwrap());
+                }
+            }
+            for differences in &differences {
+                serving.does(|| server.receive(Peer::DataOwner, differences).unwrap());
+            }
+            assert_eq!([client.awaits(), server.awaits()], [None, None]);
+        }
+    }
+    all_read_once(dealing, asking, serving);
+}
+
+#[test]
+fn windows_of_gates_read_no_block_of_randomness_twice() {
+    no_window_reads_what_another_does::<Masked>(SignProtocol::Tree, Width::Bits);
+    no_window_reads_what_another_does::<Masked>(SignProtocol::Function, Width::Bytes);
+    no_window_reads_what_another_does::<Beaver>(SignProtocol::Tree, Width::Bytes);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A protocol is not bound to a dealer, to one message ahead of the images, or to turns: one that has none of them runs in a session as any
 //! other. It protects nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::online::{Evaluation, Known, Online, Stage};
-use super::preparation::Preparation;
+use super::preparation::{HeldMasks, Preparation};
 use super::randomness::Randomness;
 use super::randomness::masks::Role;
 use super::randomness::secrets::SessionSecrets;
@@ -36,7 +37,7 @@ impl Preparation for Plain {
 
     const RINGS_BY_LAYER: bool = false;
 
-    fn ahead(_: &Circuit, _: usize) -> Vec<usize> {
+    fn ahead(_: &Circuit, _: Range<usize>, _: usize) -> Vec<usize> {
         AHEAD.map(<[u8]>::len).to_vec()
     }
 
@@ -49,7 +50,13 @@ impl Preparation for Plain {
         }
     }
 
-    fn complete(_: &Reservation<Self>, _: &Wiped<u64>, _: &mut [Randomness]) -> Vec<Vec<u8>> {
+    fn complete(
+        _: &Reservation<Self>,
+        _: &mut HeldMasks,
+        _: &Wiped<u64>,
+        _: Range<usize>,
+        _: &mut [Randomness],
+    ) -> Vec<Vec<u8>> {
         AHEAD.map(<[u8]>::to_vec).to_vec()
     }
 

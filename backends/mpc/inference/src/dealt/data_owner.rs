@@ -4,30 +4,103 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use veilbench_mpc::circuit::Circuit;
-use veilbench_mpc::session::{self, DataOwnerBatch, Peer, Protocol, Reservation, SetupSeed};
+use veilbench_mpc::session::{self, DataOwnerBatch, Online, Peer, Protocol, Reservation, SetupSeed};
 use veilbench_networks::Tensor;
 
 use super::dealer_link::DealerLink;
-use super::exchange::{End, TimedExchange, Window};
+use super::exchange::{End, Refill, TimedExchange, Window};
+use super::gates::Gates;
 use crate::lowering::Lowered;
 use crate::planning::batches::{BatchSplit, map};
 use crate::roles::{DataOwnerSide, Refused};
-use crate::{DEALER, MODEL_OWNER, exactly, from_peer, window_header};
+use crate::{DEALER, MODEL_OWNER, announcement, exactly, from_peer};
 use veilbench_api::{Error, Link, Recorder, RoleContext};
 
 pub(crate) struct DataOwner<P: Protocol> {
     core: session::DataOwner<P>,
     circuit: Arc<Circuit>,
-    dealer: DealerLink,
+    source: Source<P>,
     server: Link,
     cut: BatchSplit,
     threads: usize,
     pixels: usize,
     classes: usize,
     layers: Vec<String>,
-    /// Randomness of the window that comes next.
+    /// Randomness of the window that comes next, of its first gates where they are cut.
     ready: Vec<DataOwnerBatch<P>>,
     recorder: Recorder,
+}
+
+/// Where randomness comes from: the data owner's seed, and the dealer.
+struct Source<P: Protocol> {
+    dealer: DealerLink,
+    cut: BatchSplit,
+    threads: usize,
+    gates: Gates,
+    /// The window of images under way, and what its randomness is expanded from.
+    images: Range<usize>,
+    reserved: Vec<Reservation<P>>,
+    recorder: Recorder,
+}
+
+impl<P: Protocol> Source<P> {
+    /// Expands the randomness of some gates of the window under way and helps the model owner to its part.
+    fn take_in(&mut self, gates: &Range<usize>, server: &mut Link) -> Result<Vec<DataOwnerBatch<P>>, Error> {
+        let recorder = self.recorder.clone();
+        let announced = self.dealer.receive(&recorder)?;
+        if announced != announcement(self.cut, &self.images, gates) {
+            let images = &self.images;
+            let reason = format!(
+                "link to {DEALER}: it deals for another window than gates {gates:?} of images {images:?}"
+            );
+            return Err(Error::Protocol(reason));
+        }
+        let mut ready = Vec::with_capacity(self.reserved.len());
+        let mut reserved = std::mem::take(&mut self.reserved).into_iter();
+        loop {
+            let group: Vec<_> = reserved.by_ref().take(self.threads).collect();
+            if group.is_empty() {
+                return Ok(ready);
+            }
+            let expand = |mut reservation: Reservation<P>| {
+                let expanded = reservation.expand_until(gates.end);
+                (reservation, expanded)
+            };
+            for (reservation, (mut batch, ahead)) in recorder.span("expand", || map(group, expand)) {
+                while let Some(peer) = batch.awaits() {
+                    let (from, message) = match peer {
+                        Peer::Dealer => (DEALER, self.dealer.receive(&recorder)?),
+                        Peer::DataOwner | Peer::ModelOwner => {
+                            (MODEL_OWNER, recorder.span("wait", || server.receive())?)
+                        }
+                    };
+                    recorder.span("expand", || batch.receive(peer, &message)).map_err(from_peer(from))?;
+                }
+                for message in ahead {
+                    recorder.span("send", || server.send(&message))?;
+                }
+                ready.push(batch);
+                if !self.gates.is_over() {
+                    self.reserved.push(reservation);
+                }
+            }
+        }
+    }
+}
+
+impl<P: Protocol> Refill<P> for Source<P> {
+    fn before_sending(
+        &mut self,
+        link: &mut Link,
+        online: &mut Online<P>,
+        message: usize,
+    ) -> Result<(), Error> {
+        let Some(gates) = self.gates.advance_to(message) else { return Ok(()) };
+        for batch in self.take_in(&gates, link)? {
+            batch.follow(online).map_err(Error::engine("going on with more gates"))?;
+        }
+        Ok(())
+    }
 }
 
 impl<P: Protocol> DataOwner<P> {
@@ -48,28 +121,28 @@ impl<P: Protocol> DataOwner<P> {
                 session::DataOwner::new(Arc::clone(&circuit), setup_seed, &parameters)
             })
             .map_err(from_peer(MODEL_OWNER))?;
+        let threads = role.job.threads.max(1);
+        let source = Source {
+            dealer,
+            cut,
+            threads,
+            gates: Gates::new::<P>(&circuit, cut),
+            images: 0..0,
+            reserved: Vec::new(),
+            recorder: recorder.clone(),
+        };
         Ok(Self {
             core,
             circuit,
-            dealer,
+            source,
             server,
             cut,
-            threads: role.job.threads.max(1),
+            threads,
             pixels: role.architecture.input.len(),
             classes: role.architecture.classes(),
             layers: lowered.names(),
             ready: Vec::new(),
             recorder,
-        })
-    }
-
-    /// The next message of a peer, with the peer's name.
-    fn receive(&mut self, peer: Peer) -> Result<(&'static str, Vec<u8>), Error> {
-        Ok(match peer {
-            Peer::Dealer => (DEALER, self.dealer.receive(&self.recorder)?),
-            Peer::DataOwner | Peer::ModelOwner => {
-                (MODEL_OWNER, self.recorder.span("wait", || self.server.receive())?)
-            }
         })
     }
 }
@@ -79,28 +152,15 @@ impl<P: Protocol> DataOwnerSide for DataOwner<P> {
         self.circuit.format().input_magnitude
     }
 
-    /// Expands the randomness of a window and helps the model owner to its part.
+    /// Expands the randomness of a window, of its first gates where they are cut.
     fn prepare(&mut self, window: Range<usize>) -> Result<(), Error> {
-        let recorder = self.recorder.clone();
         self.ready.clear();
-        let announced = self.dealer.receive(&recorder)?;
-        if announced != window_header(&window) {
-            let reason = format!("link to {DEALER}: it deals for another batch than images {window:?}");
-            return Err(Error::Protocol(reason));
-        }
-        let messages: Vec<_> = self.cut.messages(window).collect();
-        for group in messages.chunks(self.threads) {
-            let reservations = group.iter().map(|images| self.core.reserve(images.len())).collect();
-            for (mut batch, ahead) in recorder.span("expand", || map(reservations, Reservation::expand)) {
-                while let Some(peer) = batch.awaits() {
-                    let (from, message) = self.receive(peer)?;
-                    recorder.span("expand", || batch.receive(peer, &message)).map_err(from_peer(from))?;
-                }
-                for message in ahead {
-                    recorder.span("send", || self.server.send(&message))?;
-                }
-                self.ready.push(batch);
-            }
+        let messages = self.cut.messages(window.clone());
+        self.source.reserved = messages.map(|images| self.core.reserve(images.len())).collect();
+        self.source.images = window;
+        self.source.gates.restart();
+        if let Some(gates) = self.source.gates.advance() {
+            self.ready = self.source.take_in(&gates, &mut self.server)?;
         }
         Ok(())
     }
@@ -148,7 +208,7 @@ impl<P: Protocol> DataOwnerSide for DataOwner<P> {
             }
         }
         let mut logits = Vec::with_capacity(window.len() * self.classes);
-        let ends = exchange.run(parts)?;
+        let ends = exchange.run(parts, &mut self.source)?;
         for (message, end) in self.cut.messages(window).zip(ends) {
             match end {
                 End::Logits(values) => {

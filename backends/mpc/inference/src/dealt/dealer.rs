@@ -1,4 +1,4 @@
-//! The dealer: correlated randomness for both, ahead of the online phase.
+//! The dealer: correlated randomness for both, ahead of the online phase, or of the gates where it is dealt in windows of them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use veilbench_mpc::session::{self, Corrections, DealerBatch, Dealing, SetupSeeds
 use veilbench_networks::Tensor;
 
 use super::dealer_link::DealerLink;
+use super::gates::Gates;
+use crate::announcement;
 use crate::planning::batches::{BatchSplit, Progress};
-use crate::window_header;
 use veilbench_api::{Error, Party, Recorder, RoleContext};
 
 /// Messages each thread makes before they are sent.
@@ -24,6 +25,9 @@ pub(crate) struct Dealer<P: Dealing> {
     threads: usize,
     batch: usize,
     progress: Progress,
+    gates: Gates,
+    /// The window of images under way, of which the first windows of gates are dealt.
+    dealing: Vec<DealerBatch<P>>,
     recorder: Recorder,
 }
 
@@ -35,6 +39,7 @@ impl<P: Dealing> Dealer<P> {
         cut: BatchSplit,
     ) -> Result<Self, Error> {
         let [mut to_data_owner, mut to_model_owner] = DealerLink::of_dealer(role, protocol)?;
+        let gates = Gates::new::<P>(&circuit, cut);
         let (core, SetupSeeds { data_owner, model_owner }) =
             session::Dealer::new(circuit).map_err(Error::engine("seeding the dealer"))?;
         to_data_owner.send(data_owner.into_bytes().as_slice())?;
@@ -47,19 +52,35 @@ impl<P: Dealing> Dealer<P> {
             threads: role.job.threads.max(1),
             batch: role.job.batch,
             progress: Progress::default(),
+            gates,
+            dealing: Vec::new(),
             recorder: role.recorder.clone(),
         })
     }
 
-    /// Deals for a window, message by message; with more than one thread the others make what this one sends.
-    fn deal(&mut self, window: Range<usize>) -> Result<(), Error> {
-        self.to_data_owner.send(&window_header(&window))?;
-        let batches: Vec<DealerBatch<P>> =
-            self.cut.messages(window).map(|images| self.core.batch(images.len())).collect();
+    /// Deals the next window of gates for a window of images. Says whether there was one.
+    fn deal_next(&mut self, window: &Range<usize>) -> Result<bool, Error> {
+        let Some(gates) = self.gates.advance() else { return Ok(false) };
+        self.to_data_owner.send(&announcement(self.cut, window, &gates))?;
+        if gates.start == 0 {
+            let messages = self.cut.messages(window.clone());
+            self.dealing = messages.map(|images| self.core.batch(images.len())).collect();
+        }
+        let mut batches = std::mem::take(&mut self.dealing);
+        self.deal(&mut batches, gates.end)?;
+        if !self.gates.is_over() {
+            self.dealing = batches;
+        }
+        Ok(true)
+    }
+
+    /// Deals for the gates before that of an index, message by message; with more than one thread the others make what this one sends.
+    fn deal(&mut self, batches: &mut [DealerBatch<P>], end: usize) -> Result<(), Error> {
         let recorder = self.recorder.clone();
         if self.threads == 1 {
-            for mut batch in batches {
-                while let Some(corrections) = recorder.span("deal", || batch.next()) {
+            for batch in batches {
+                let mut dealt = batch.until(end);
+                while let Some(corrections) = recorder.span("deal", || dealt.next()) {
                     self.send(&corrections)?;
                 }
             }
@@ -67,10 +88,10 @@ impl<P: Dealing> Dealer<P> {
         }
         let makers = (self.threads - 1).min(batches.len());
         std::thread::scope(|scope| {
-            let mut shares: Vec<Vec<DealerBatch<P>>> = (0..makers).map(|_| Vec::new()).collect();
+            let mut shares: Vec<Vec<_>> = (0..makers).map(|_| Vec::new()).collect();
             let count = batches.len();
-            for (at, batch) in batches.into_iter().enumerate() {
-                shares[at % makers].push(batch);
+            for (at, batch) in batches.iter_mut().enumerate() {
+                shares[at % makers].push(batch.until(end));
             }
             let made: Vec<Receiver<Option<Corrections>>> = shares
                 .into_iter()
@@ -127,13 +148,17 @@ impl<P: Dealing> Party for Dealer<P> {
     fn offline(&mut self, images: usize) -> Result<(), Error> {
         self.progress.announce(images, self.batch)?;
         let first = self.cut.windows(images).next().unwrap_or(0..0);
-        self.deal(first)
+        self.gates.restart();
+        self.deal_next(&first).map(|_| ())
     }
 
     fn online(&mut self, _: Option<&Tensor>) -> Result<Option<Tensor>, Error> {
         let images = self.progress.take()?;
-        for window in self.cut.windows(images).skip(1) {
-            self.deal(window)?;
+        for (index, window) in self.cut.windows(images).enumerate() {
+            if index > 0 {
+                self.gates.restart();
+            }
+            while self.deal_next(&window)? {}
         }
         Ok(None)
     }

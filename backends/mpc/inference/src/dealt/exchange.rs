@@ -1,7 +1,7 @@
 //! The online phase of a window at either owner, message by message, and how long each layer takes in it.
 //!
 //! The time of a party is that of the layer it is in, from the message it waits for to the one it sends: of one batch in one
-//! message on one thread, layers add up to the phase.
+//! message on one thread, layers add up to the phase, but for windows of gates that are taken in meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -96,6 +96,25 @@ impl<P: Protocol> TimedExchange<P> {
     }
 }
 
+/// Takes in the randomness of later windows of gates where the exchange has come to them. Messages are the data owner's, from 0.
+pub(super) trait Refill<P: Protocol> {
+    /// At the data owner, before it sends the message of a number.
+    ///
+    /// # Errors
+    /// If a peer misbehaves.
+    fn before_sending(&mut self, _: &mut Link, _: &mut Online<P>, _message: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// At the model owner, before it receives the message of a number.
+    ///
+    /// # Errors
+    /// If a peer misbehaves.
+    fn before_receiving(&mut self, _: &mut Link, _: &mut Online<P>, _message: usize) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// What a party's part in one message's worth of images ended with.
 pub(super) enum End {
     /// The last message, which was sent.
@@ -128,15 +147,21 @@ impl Window<'_> {
 
     /// Runs all parts to their ends, which are returned in the same order: all messages of one round before those of the next, so that
     /// rounds do not grow with the batch. Which messages there are is the protocol's: either party may send several in a row.
-    pub(super) fn run<P: Protocol>(&mut self, mut parts: Vec<TimedExchange<P>>) -> Result<Vec<End>, Error> {
+    pub(super) fn run<P: Protocol>(
+        &mut self,
+        mut parts: Vec<TimedExchange<P>>,
+        refill: &mut impl Refill<P>,
+    ) -> Result<Vec<End>, Error> {
         let recorder = self.recorder;
         let mut ends = Vec::with_capacity(parts.len());
+        let mut message_number = 0;
         while !parts.is_empty() {
             let mut next = Vec::with_capacity(parts.len());
             let mut waiting = parts.into_iter();
             loop {
                 let mut group = Vec::with_capacity(self.threads);
-                for part in waiting.by_ref().take(self.threads) {
+                for mut part in waiting.by_ref().take(self.threads) {
+                    refill.before_receiving(self.link, &mut part.online, message_number)?;
                     part.resume();
                     group.push((part, self.receive()?));
                 }
@@ -144,9 +169,12 @@ impl Window<'_> {
                     break;
                 }
                 let mut sent = Vec::with_capacity(group.len());
-                for (part, step) in self.evaluate(group)? {
+                for (mut part, step) in self.evaluate(group)? {
                     let end = match step {
                         Ok(Step::Send(message)) => {
+                            part.pause();
+                            refill.before_sending(self.link, &mut part.online, message_number + 1)?;
+                            part.resume();
                             self.send(&message)?;
                             sent.push(part);
                             continue;
@@ -171,6 +199,7 @@ impl Window<'_> {
                 }
             }
             parts = next;
+            message_number += 1;
         }
         Ok(ends)
     }

@@ -1,13 +1,17 @@
-//! How a batch is cut: into messages that stay small and overlap, and into windows whose randomness fits in memory.
+//! How a batch is cut: into messages that stay small and overlap, and into windows whose randomness fits in memory. Of images that do not fit one by one
+//! the gates are cut into windows too.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use veilbench_api::{Error, Job};
+use veilbench_mpc::cost::{Cost, GateWindow};
 
 /// Randomness one party holds ahead of the online phase, in bytes.
 const AHEAD_BYTES: usize = 3 << 30;
+/// The same of an image that takes more than that by itself. Some of it is dealt while online in any case, so less is held.
+const GATES_BYTES: usize = 512 << 20;
 /// Randomness behind one message at most; the message itself is a fraction of that.
 const MESSAGE_BYTES: usize = 64 << 20;
 /// So many messages are under way for each worker thread, so that both parties always have one to work on.
@@ -18,13 +22,23 @@ const MESSAGES_A_THREAD: usize = 8;
 pub(crate) struct BatchSplit {
     message: usize,
     ahead: usize,
+    /// Bytes of randomness of a window of gates, if not all gates are dealt at once.
+    gate_bytes: Option<usize>,
 }
 
 impl BatchSplit {
     /// From a plan, which may come from elsewhere: never zero.
     pub(crate) fn new(message: usize, ahead: usize) -> Self {
         let message = message.max(1);
-        Self { message, ahead: ahead.max(message) }
+        Self { message, ahead: ahead.max(message), gate_bytes: None }
+    }
+
+    /// With gates that are dealt in windows of so many bytes, if any are given: one image after the other then.
+    pub(crate) fn in_gates_of(self, bytes: Option<usize>) -> Self {
+        match bytes {
+            None => self,
+            Some(_) => Self { message: 1, ahead: 1, gate_bytes: bytes },
+        }
     }
 
     /// For images that take so many bytes of randomness.
@@ -32,7 +46,8 @@ impl BatchSplit {
         let fits = |bytes: usize| (bytes / randomness_bytes.max(1)).max(1);
         let pipelined = job.batch.div_ceil(MESSAGES_A_THREAD * job.threads.max(1)).max(1);
         let message = pipelined.min(fits(MESSAGE_BYTES));
-        Self::new(message, (fits(AHEAD_BYTES) / message * message).min(job.batch))
+        let split = Self::new(message, (fits(AHEAD_BYTES) / message * message).min(job.batch));
+        split.in_gates_of((randomness_bytes > AHEAD_BYTES).then_some(GATES_BYTES))
     }
 
     pub(crate) fn message(self) -> usize {
@@ -41,6 +56,16 @@ impl BatchSplit {
 
     pub(crate) fn ahead(self) -> usize {
         self.ahead
+    }
+
+    /// Bytes of randomness of a window of gates, if not all gates are dealt at once.
+    pub(crate) fn gate_bytes(self) -> Option<usize> {
+        self.gate_bytes
+    }
+
+    /// The windows of gates of a message: one of all gates, however many images a plan puts in a message, unless they are cut.
+    pub(crate) fn gates(self, cost: &Cost<'_>) -> Vec<GateWindow> {
+        cost.windows(1, self.gate_bytes.unwrap_or(usize::MAX))
     }
 
     /// The windows of a batch, each dealt as a whole; the first one offline.
@@ -128,6 +153,17 @@ mod tests {
         assert!(cut.message() * (50 << 20) <= MESSAGE_BYTES);
         let small = BatchSplit::choose(1 << 10, &job(100, 1));
         assert_eq!(small.ahead(), 100);
+    }
+
+    #[test]
+    fn gates_are_cut_only_where_one_image_does_not_fit() {
+        let fitting = BatchSplit::choose(AHEAD_BYTES, &job(3, 2));
+        assert_eq!((fitting.ahead(), fitting.gate_bytes()), (1, None));
+        let large = BatchSplit::choose(AHEAD_BYTES + 1, &job(3, 2));
+        assert_eq!((large.message(), large.ahead(), large.gate_bytes()), (1, 1, Some(GATES_BYTES)));
+        // A plan that comes from elsewhere may say what it likes.
+        let odd = BatchSplit::new(usize::MAX, 8).in_gates_of(Some(0));
+        assert_eq!((odd.message(), odd.ahead()), (1, 1));
     }
 
     #[test]

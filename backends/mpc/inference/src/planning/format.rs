@@ -48,6 +48,9 @@ pub(crate) struct Parameters {
     pub(crate) magnitudes_log2: Vec<Option<i32>>,
     pub(crate) images_a_message: usize,
     pub(crate) images_dealt_ahead: usize,
+    /// Bytes of randomness of a window of gates, if not all gates of an image are dealt at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_dealt_ahead: Option<usize>,
 }
 
 impl Parameters {

@@ -1,10 +1,12 @@
 //! What a plan predicts of a batch, from the counts of the circuit.
 
-use veilbench_mpc::cost::{Cost, Memory, Traffic};
+use std::ops::Range;
+
+use veilbench_mpc::cost::{Cost, GateWindow, Memory, Traffic};
 
 use super::batches::BatchSplit;
+use crate::announcement;
 use crate::dealt::enclave;
-use crate::window_header;
 use veilbench_api::Job;
 use veilbench_results::Predicted;
 
@@ -45,6 +47,8 @@ pub(crate) struct Predictor<'a> {
     pub(crate) randomness_bytes: usize,
     pub(crate) rates: Rates,
     pub(crate) cut: BatchSplit,
+    /// Windows of gates of an image, of which the first is dealt offline with those images that are; one of all gates usually.
+    pub(crate) gates: Vec<GateWindow>,
     pub(crate) job: &'a Job,
     /// Whether the dealer is in an enclave: attested, and with what it deals under keys.
     pub(crate) in_enclave: bool,
@@ -57,9 +61,13 @@ impl Predictor<'_> {
         let ahead = self.cut.ahead().min(self.job.batch);
         let late = self.job.batch - ahead;
         let online = self.windows(self.job.batch, |images| self.cost.online(images));
-        let dealt_late = self.dealt(late);
-        let online_wall_ns = self.running_ns(online).saturating_add(self.dealing_ns(late, dealt_late));
-        let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, self.dealt(ahead)));
+        let (first, others) = self.gates.split_at(self.gates.len().min(1));
+        let dealt_ahead = self.dealt(ahead, first);
+        let gates_late = self.dealt(ahead, others);
+        let images_late = self.dealt(late, &self.gates);
+        let dealt_late = images_late.plus(gates_late);
+        let online_wall_ns = self.running_ns(online).saturating_add(self.dealing_ns(late, images_late));
+        let batch_ns = online_wall_ns.saturating_add(self.dealing_ns(ahead, dealt_ahead.plus(gates_late)));
         let phases = self.memory(ahead);
         let most = phases.into_iter().fold(Memory::default(), Memory::max);
         let kept = kept_of_model(self.cost.parameters());
@@ -67,6 +75,7 @@ impl Predictor<'_> {
         let others = [with_overhead(most.data_owner, self.job), with_overhead(most.dealer, self.job)];
         let prediction = Predicted {
             setup_bytes: Some(self.setup().bytes as u64),
+            offline_bytes: Some(dealt_ahead.bytes as u64),
             online_bytes: Some(online.bytes.saturating_add(dealt_late.bytes) as u64),
             peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::max) as u64),
             session_peak_rss_bytes: Some(others.into_iter().fold(model_owner, usize::saturating_add) as u64),
@@ -88,14 +97,19 @@ impl Predictor<'_> {
         self.window(self.cut.ahead(), &of).times(whole).plus(self.window(rest, &of))
     }
 
-    /// What is dealt for so many images, with what the dealer says before each window.
-    fn dealt(&self, images: usize) -> Traffic {
-        let announced = Traffic { bytes: window_header(&(0..images)).len(), messages: 1 };
+    /// What is dealt for so many images of some windows of gates, with what the dealer says before each.
+    fn dealt(&self, images: usize, gates: &[GateWindow]) -> Traffic {
+        let dealt = gates.iter().map(|window| self.dealt_for(images, &window.gates));
+        dealt.fold(Traffic::default(), Traffic::plus)
+    }
+
+    fn dealt_for(&self, images: usize, gates: &Range<usize>) -> Traffic {
+        let announced = Traffic { bytes: announcement(self.cut, &(0..images), gates).len(), messages: 1 };
         let windows = images.div_ceil(self.cut.ahead());
-        let by_dealer = |images| self.cost.dealt(images);
+        let by_dealer = |images| self.cost.dealt_for(gates.clone(), images);
         let dealt = self.windows(images, by_dealer).plus(announced.times(windows));
         let dealt = if self.in_enclave { enclave::sealed(dealt) } else { dealt };
-        dealt.plus(self.windows(images, |images| self.cost.ahead(images)))
+        dealt.plus(self.windows(images, |images| self.cost.ahead_of(gates.clone(), images)))
     }
 
     /// What the setup phase sends.
@@ -132,17 +146,27 @@ impl Predictor<'_> {
         self.job.link.bits_per_second().map_or(0, |rate| u64::try_from(ns(rate)).unwrap_or(u64::MAX))
     }
 
+    /// Memory of the randomness of so many images for a window of gates.
+    fn ready_memory(&self, gates: &Range<usize>, images: usize) -> Memory {
+        let (whole, rest) = (images / self.cut.message(), images % self.cut.message());
+        let ready = self.cost.ready_memory(gates.clone(), self.cut.message()).times(whole);
+        if rest > 0 { ready.plus(self.cost.ready_memory(gates.clone(), rest)) } else { ready }
+    }
+
+    /// The most of any window of gates.
+    fn most(&self, of: impl Fn(&Range<usize>) -> Memory) -> Memory {
+        self.gates.iter().map(|window| of(&window.gates)).fold(Memory::default(), Memory::max)
+    }
+
     /// Memory of each phase with so many images dealt ahead.
     fn memory(&self, ahead: usize) -> [Memory; 3] {
-        let (whole, rest) = (ahead / self.cut.message(), ahead % self.cut.message());
-        let mut ready = self.cost.ready_memory(self.cut.message()).times(whole);
-        if rest > 0 {
-            ready = ready.plus(self.cost.ready_memory(rest));
-        }
+        let ready = self.most(|gates| self.ready_memory(gates, ahead));
         let images = Memory { data_owner: self.image_bytes(), ..Memory::default() };
         let held = self.cost.held_memory().plus(images);
         let abreast = self.job.threads.max(1).min(ahead.div_ceil(self.cut.message()));
-        let mut dealing = self.cost.dealing_memory(self.cut.message().min(ahead)).times(abreast);
+        let images_dealt = self.cut.message().min(ahead);
+        let mut dealing =
+            self.most(|gates| self.cost.dealing_memory(gates.clone(), images_dealt)).times(abreast);
         let mut attesting = Memory::default();
         if self.in_enclave {
             let (data_owner, model_owner) = (enclave::MEMORY_BYTES, enclave::MEMORY_BYTES);
@@ -150,10 +174,15 @@ impl Predictor<'_> {
             // The record that carries the largest message.
             dealing.dealer += dealing.model_owner;
         }
+        let running = self.cost.running_memory(ahead);
+        if self.gates.len() > 1 {
+            // A window comes while values are under way, and randomness of the gate that is.
+            dealing = dealing.plus(running).plus(self.cost.gate_memory(images_dealt));
+        }
         [
             self.cost.setup_memory().plus(images).plus(attesting),
             held.plus(ready).plus(dealing),
-            held.plus(ready).plus(self.cost.running_memory(ahead)),
+            held.plus(ready).plus(running),
         ]
     }
 

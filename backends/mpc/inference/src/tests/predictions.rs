@@ -25,6 +25,7 @@ fn predicted_bytes_are_those_that_are_sent() {
             };
             let name = format!("{} of {}", backend.profile().name, network.architecture.name);
             assert_eq!(predicted(&plan).setup_bytes, Some(sent(0)), "{name}");
+            assert_eq!(predicted(&plan).offline_bytes, Some(sent(1)), "{name}");
             assert_eq!(predicted(&plan).online_bytes, Some(sent(2)), "{name}");
         }
     }
@@ -116,8 +117,10 @@ fn windows_that_are_dealt_late_count_as_online() {
         let cost = Cost::of::<Masked>(&circuit);
         let cut = BatchSplit::new(1, ahead);
         let rates = Rates { comparison: 1, square: 1 };
+        let gates = cut.gates(&cost);
         let (late, _) =
-            Predictor { cost, randomness_bytes: 1, rates, cut, job: &job, in_enclave: false }.predict();
+            Predictor { cost, randomness_bytes: 1, rates, cut, gates, job: &job, in_enclave: false }
+                .predict();
         (late.online_bytes.unwrap() as usize, Cost::of::<Masked>(&circuit).offline(1).bytes)
     };
     let ((whole, dealt), (cut, _)) = (plan(7), plan(3));

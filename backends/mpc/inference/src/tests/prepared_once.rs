@@ -47,7 +47,8 @@ impl Party for PreparedTwice {
 fn a_second_preparation_is_refused_by_all_roles_and_the_first_serves() {
     let network = test_networks::all().remove(0);
     let batches = [3, 4].map(|seed| test_networks::images(&network, 2, seed));
-    let others: [Box<dyn Backend>; 1] = [Box::new(TwoParty)];
+    let streamed = streamed::streamed(fss(), Settings::new());
+    let others: [Box<dyn Backend>; 2] = [Box::new(TwoParty), Box::new(streamed)];
     for backend in backends_of_either_width().into_iter().chain(others) {
         let twice = Twice(backend);
         let mut session = LocalSession::new(&twice, &network, 2);

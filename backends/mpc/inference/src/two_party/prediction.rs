@@ -66,6 +66,7 @@ impl Predictor<'_> {
         let model_owner = with_overhead(memory.model_owner, self.job).saturating_add(kept_of_model(weights));
         Ok(Predicted {
             setup_bytes: Some(self.network.setup_bytes(self.depth) as u64),
+            offline_bytes: Some(self.network.offline_bytes(self.window, self.depth)? as u64),
             online_bytes: Some(self.online_bytes()? as u64),
             peak_rss_bytes: Some(data_owner.max(model_owner) as u64),
             session_peak_rss_bytes: Some(data_owner.saturating_add(model_owner) as u64),

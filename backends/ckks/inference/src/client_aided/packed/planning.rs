@@ -123,6 +123,7 @@ impl Structure {
                 logits: largest * (rounds.len() as f64).sqrt(),
                 error: LOGIT_ERROR,
                 pairs: None,
+                room: None,
             },
             logit_unit: rounds.last().map_or(0.0, |round| round.units[1]),
             image_bytes: values * size_of::<f32>(),

@@ -107,9 +107,11 @@ fn predicted(kind: Kind, network: &Network, rates: &Rates) -> f64 {
     let architecture = &network.architecture;
     let circuit = || Circuit::new(architecture, None).expect("it is a chain of squares");
     let here = match kind {
-        Kind::Latency => CkksPlan::latency_pass(&circuit(), rates).expect("it has a latency layout").here,
+        Kind::Latency => {
+            CkksPlan::latency_pass(&circuit(), rates, None).expect("it has a latency layout").here
+        }
         Kind::Throughput => {
-            CkksPlan::throughput(architecture, &circuit(), rates, false).expect("it fits").here
+            CkksPlan::throughput(architecture, &circuit(), rates, false, None).expect("it fits").here
         }
         Kind::Deep => deep::planning::plan(architecture, 1, 10, rates).expect("it fits").1[1],
     };

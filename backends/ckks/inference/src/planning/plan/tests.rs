@@ -18,7 +18,7 @@ fn laid_out(job: &Job, layout: &str) -> Job {
 }
 
 fn known(name: &str) -> Plans {
-    plans(&zoo::load(name).unwrap().architecture, false).unwrap()
+    plans(&zoo::load(name).unwrap().architecture, false, None).unwrap()
 }
 
 /// Networks with polynomials that both layouts are for; deep ones have a plan of their own.

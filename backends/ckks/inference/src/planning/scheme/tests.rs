@@ -17,6 +17,7 @@ fn answers_are_at_the_last_level_and_at_the_scale_of_maps() {
         logits: 10.0,
         error: 1.0 / 256.0,
         pairs: None,
+        room: None,
     };
     let scheme = Scheme::choose(&demand).unwrap();
     let (context, mut random) = (scheme.context().unwrap(), Randomness::from_system().unwrap());
@@ -46,6 +47,7 @@ fn what_is_accepted_is_within_half_of_the_last_prime() {
         logits: 10.0,
         error: 1.0 / 256.0,
         pairs: None,
+        room: None,
     };
     for pairs in [None, Some(Pairs::SumsOfSquares)] {
         for scheme in Scheme::candidates(&Demand { pairs, ..demand }) {

@@ -57,6 +57,7 @@ impl Protocol for Beaver {
             sums => Transfer::Uneven { to_model_owner: bytes + sums, to_data_owner: bytes },
         };
         for (index, gate) in circuit.gates.iter().enumerate() {
+            transfers.push(Transfer::Gate(index));
             let sums = elements(gate.guard().map_or(0, |guard| guard.groups()));
             let inputs = elements(gate.inputs());
             match gate {

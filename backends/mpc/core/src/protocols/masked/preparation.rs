@@ -1,5 +1,7 @@
 //! What masked wires take besides the dealer's randomness: products of masks and masked weights, ahead of the images.
 
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
 use super::Masked;
@@ -10,7 +12,7 @@ use crate::linear::LinearMap;
 use crate::oracle::{add_per_channel, concatenated};
 use crate::random::Seed;
 use crate::session::message::{Reader, Writer};
-use crate::session::preparation::{MaskedParameters, Preparation};
+use crate::session::preparation::{HeldMasks, MaskedParameters, Preparation};
 use crate::session::randomness::Randomness;
 use crate::session::randomness::masks::{Purpose, Role, stream};
 use crate::session::randomness::setup_seed::{ALL_GATES, HEADER_BYTES};
@@ -39,8 +41,8 @@ impl Preparation for Masked {
     const RINGS_BY_LAYER: bool = true;
 
     /// Products of masks and masked weights, in one message.
-    fn ahead(circuit: &Circuit, images: usize) -> Vec<usize> {
-        vec![HEADER_BYTES + product_bytes(circuit, images)]
+    fn ahead(circuit: &Circuit, gates: Range<usize>, images: usize) -> Vec<usize> {
+        vec![HEADER_BYTES + product_bytes(circuit, gates, images)]
     }
 
     fn own(gate: &Gate, secret: GateParameters, masked: Vec<u64>) -> Own {
@@ -55,19 +57,27 @@ impl Preparation for Masked {
     }
 
     /// `p - (W + B) r` for every linear layer whose input is under the mask `r`, and shares for squares.
-    fn complete(batch: &Reservation<Self>, input: &Wiped<u64>, gates: &mut [Randomness]) -> Vec<Vec<u8>> {
+    fn complete(
+        batch: &Reservation<Self>,
+        masks: &mut HeldMasks,
+        input: &Wiped<u64>,
+        gates: Range<usize>,
+        randomness: &mut [Randomness],
+    ) -> Vec<Vec<u8>> {
         let Reservation { circuit, parameters, seed, header, .. } = batch;
         let mut writer = Writer::new(circuit.ring());
-        header.write(ALL_GATES, &mut writer);
-        let mut held = input.clone();
-        let mut kept: Vec<Wiped<u64>> = Vec::new();
-        let steps = circuit.gates.iter().zip(parameters.iter()).zip(gates);
-        for (index, ((gate, parameters), randomness)) in steps.enumerate() {
-            match (gate, parameters) {
+        header.of_part(gates.start).write(ALL_GATES, &mut writer);
+        let HeldMasks { wire: held, kept } = masks;
+        if gates.start == 0 {
+            held.clone_from(input);
+        }
+        for (index, randomness) in gates.zip(randomness) {
+            let gate = &circuit.gates[index];
+            match (gate, &parameters[index]) {
                 (Gate::Linear { .. }, MaskedParameters::Linear(map)) => {
                     let count = header.images * gate.outputs();
                     let mut difference = linear_mask(Role::DataOwner, index, seed, count);
-                    ring::sub_assign(&mut difference, &map.apply(&held));
+                    ring::sub_assign(&mut difference, &map.apply(held));
                     writer.numbers(circuit.ring_of(index).bits(), difference.into_iter());
                 }
                 (Gate::Quadratic { .. }, MaskedParameters::Quadratic { a, b }) => {
@@ -77,7 +87,7 @@ impl Preparation for Masked {
                 (Gate::Keep { .. }, _) => kept.push(held.clone()),
                 (Gate::Recall { kept: number, .. }, _) => held.clone_from(&kept[*number]),
                 (Gate::Concat { kept: number, units, .. }, _) => {
-                    held = concatenated(*units, &kept[*number], &held).into();
+                    *held = concatenated(*units, &kept[*number], held).into();
                 }
                 (Gate::Output { open: false, .. }, _) => *randomness.held = held.to_vec(),
                 _ => {}
@@ -98,11 +108,14 @@ impl Preparation for Masked {
 
     fn take_ahead(batch: &mut ModelOwnerBatch<Self>, _: usize, message: &[u8]) -> Result<(), Error> {
         let ModelOwnerBatch { supply, parameters, seed, .. } = batch;
-        let (circuit, images) = (&supply.circuit, supply.header.images);
+        let (window, images) = (supply.window(), supply.header.images);
+        let circuit = &supply.circuit;
         let mut reader = Reader::new(Role::ModelOwner.peer(), circuit.ring(), message);
-        reader.expect(HEADER_BYTES + product_bytes(circuit, images), "masked products")?;
-        supply.header.check(ALL_GATES, &mut reader)?;
-        for (index, (gate, parameters)) in circuit.gates.iter().zip(parameters.iter()).enumerate() {
+        let due = HEADER_BYTES + product_bytes(circuit, window.clone(), images);
+        reader.expect(due, "masked products")?;
+        supply.header.of_part(window.start).check(ALL_GATES, &mut reader)?;
+        for (index, randomness) in window.zip(&mut supply.gates) {
+            let (gate, parameters) = (&circuit.gates[index], &parameters[index]);
             let (Gate::Linear { shape }, Own::Linear { bias, .. }) = (gate, parameters) else {
                 continue;
             };
@@ -111,19 +124,19 @@ impl Preparation for Masked {
             let mask = Zeroizing::new(linear_mask(Role::ModelOwner, index, seed, count));
             ring::add_assign(&mut offset, &mask);
             add_per_channel(&mut offset, bias, shape.outputs() / shape.channels());
-            supply.gates[index].offset = offset.into();
+            randomness.offset = offset.into();
         }
         reader.finish()
     }
 }
 
-/// Bytes of the products of masks of so many images.
-fn product_bytes(circuit: &Circuit, images: usize) -> usize {
-    let bytes = |(index, gate): (usize, &Gate)| match gate {
+/// Bytes of the products of masks of so many images at the linear layers among some gates.
+fn product_bytes(circuit: &Circuit, gates: Range<usize>, images: usize) -> usize {
+    let bytes = |index: usize| match &circuit.gates[index] {
         Gate::Linear { shape } => circuit.ring_of(index).packed(images * shape.outputs()),
         _ => 0,
     };
-    circuit.gates.iter().enumerate().map(bytes).sum()
+    gates.map(bytes).sum()
 }
 
 /// Shares of `a K` and `a K^2 + b K` for both `K`, from those the dealer gave: `a = a^ - alpha`, with `a^` public.

@@ -66,6 +66,7 @@ impl Protocol for Masked {
         let elements = |ring: Ring, count: usize| ring.packed(images * count);
         let mut transfers = vec![Transfer::ToModelOwner(elements(circuit.ring_of(0), circuit.inputs))];
         for (index, gate) in circuit.gates.iter().enumerate() {
+            transfers.push(Transfer::Gate(index));
             let Sizes { compared, .. } = Self::sizes(index, circuit, images);
             let plane = compared.div_ceil(8);
             if compared > 0 && circuit.format.signs == SignProtocol::Tree {

@@ -114,6 +114,7 @@ fn bytes_are_predicted_with_attestation_in_the_setup_phase() {
             assert!(done.iter().all(|role| role.error.is_none()));
             let predicted = plan.prediction.unwrap();
             assert_eq!(predicted.setup_bytes, Some(sent(&done, 0)), "{}", backend.profile().name);
+            assert_eq!(predicted.offline_bytes, Some(sent(&done, 1)), "{}", backend.profile().name);
             assert_eq!(predicted.online_bytes, Some(sent(&done, 2)), "{}", backend.profile().name);
             bytes.extend([sent(&done, 0), sent(&done, 1), sent(&done, 2)]);
         }

@@ -28,6 +28,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("melanoma-lenet", include_bytes!("../zoo/melanoma-lenet.onnx")),
     ("melanoma-lenet-poly", include_bytes!("../zoo/melanoma-lenet-poly.onnx")),
     ("cifar-resnet20", include_bytes!("../zoo/cifar-resnet20.onnx")),
+    ("cifar-resnet20-poly", include_bytes!("../zoo/cifar-resnet20-poly.onnx")),
 ];
 
 /// Why a trained network is not available.

@@ -124,6 +124,12 @@ impl Lowered {
         self.program.operations.contains(&Operation::Quadratic)
     }
 
+    /// Whether layers are added or put side by side.
+    pub(super) fn joins(&self) -> bool {
+        let is_join = |operation: &Operation| matches!(operation, Operation::Add(_) | Operation::Concat(_));
+        self.program.operations.iter().any(is_join)
+    }
+
     /// An error of planning, with the layer's name.
     pub(super) fn unsupported(&self, error: &core::Error) -> Unsupported {
         match error {

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 /// Standard deviation of a digit.
 const DIGIT_DEVIATION: f64 = 34.0;
 
-/// Largest magnitude of a digit: beyond it lies less than `2^-67` of the distribution.
-const LARGEST_DIGIT: i64 = 320;
+/// Largest magnitude of a digit, the last whose probability is `2^-63` or more: beyond it lies less than `2^-59` of the distribution.
+const LARGEST_DIGIT: i64 = 301;
 
 /// Base of the digits.
 const BASE: i64 = 16;
@@ -31,7 +31,7 @@ pub const WIDE_DEVIATION: f64 = 9_144_683_690.583_1;
 /// `2 exp(-2 pi^2 r^2) < 2^-126` in every probability, since what the sum leaves open is a Gaussian on the multiples of
 /// `(-16, 1)` of deviation `r = 1 / sqrt((16 / 34)^2 + 1 / w^2) > 2.12` (Peikert, "An efficient and parallel Gaussian sampler for
 /// lattices", 2010, theorem 3.1; Micciancio and Walter, "Gaussian sampling over the integers", 2017, section 4). What is left is
-/// the table of a digit, whose 641 probabilities are doubles rounded to multiples of `2^-63`: less than `2^-50` in all.
+/// the table of a digit, whose 603 probabilities are doubles rounded to multiples of `2^-63`: less than `2^-50` in all.
 ///
 /// A digit takes 63 bits and is compared with every entry of the table: no branch and no address depends on it.
 pub fn wide_gaussian(random: &mut Randomness, count: usize) -> Zeroizing<Vec<i64>> {
@@ -94,20 +94,20 @@ mod tests {
     #[test]
     fn digits_have_the_probabilities_of_the_gaussian() {
         let table = thresholds();
-        assert_eq!(table.len(), 640);
+        assert_eq!(table.len(), 602);
         let mut before = 0;
         let unit = 0.5f64.powi(63);
         let total = DIGIT_DEVIATION * TAU.sqrt();
         for (index, &threshold) in table.iter().enumerate() {
-            let digit = index as f64 - 320.0;
+            let digit = index as f64 - 301.0;
             let due = (-0.5 * (digit / DIGIT_DEVIATION).powi(2)).exp() / total;
             let own = (threshold - before) as f64 * unit;
             // Zero has the roundings of all.
-            let rounding = if index == 320 { 640.0 * unit } else { unit };
+            let rounding = if index == 301 { 602.0 * unit } else { unit };
             assert!((own - due).abs() <= due * 1e-14 + rounding, "{digit}: {own:e}, {due:e}");
             before = threshold;
         }
-        for (word, due) in [(0, -320), (u64::MAX, 320), (1 << 63, 0)] {
+        for (word, due) in [(0, -301), (u64::MAX, 301), (1 << 63, 0)] {
             assert_eq!(digit(table, word), due);
         }
     }

@@ -37,8 +37,8 @@ const BITS: u32 = 30;
 /// Gain of a map that plans allow for. Those of the networks that ship are 4.1 at most, and 2.8 in their geometric mean.
 const GAIN: f64 = 3.0;
 
-/// Likewise of the first map, for images whose values have a magnitude of one: theirs are 0.34 at most.
-const FIRST_GAIN: f64 = 0.5;
+/// Likewise of the first map, for images whose values have a magnitude of one: theirs are 0.8 at most.
+const FIRST_GAIN: f64 = 0.8;
 
 /// Spread that plans allow for where an image is in every slot, as by pools of four values, and where it is across the slots, as by eight copies
 /// of those.

@@ -120,11 +120,14 @@ fn the_contract_is_kept_with_windows_of_gates() {
     conformance::check(&streamed(fss(), Settings::new())).unwrap();
 }
 
+/// What a dealer announces instead, given its first announcement and the one that is due.
+type Change = fn(&[u8], Vec<u8>) -> Vec<u8>;
+
 /// Changes what the dealer says to the data owner before the second window.
 struct Announced {
     /// The first announcement, once it came.
     first: Mutex<Vec<u8>>,
-    change: fn(&[u8], Vec<u8>) -> Vec<u8>,
+    change: Change,
 }
 
 /// Number of the first announcement of a dealer in a process of its own.
@@ -149,7 +152,7 @@ impl Interceptor for Announced {
 fn a_dealer_that_deals_another_window_of_gates_is_refused() {
     let network = test_networks::all().remove(0);
     let images = test_networks::images(&network, 1, 3);
-    let changes: [fn(&[u8], Vec<u8>) -> Vec<u8>; 4] = [
+    let changes: [Change; 4] = [
         // The first window once more.
         |first, _| first.to_vec(),
         // The gates behind the window that is due, of as many.

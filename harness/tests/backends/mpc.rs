@@ -10,10 +10,10 @@ const ROLES: [&str; 3] = ["data-owner", "model-owner", "dealer"];
 /// A session of a minute or more, most of which its parties wait for each other online, or offline for the dealer's keys.
 fn slow(victim: usize) -> Vec<&'static str> {
     let cell: &[&str] = match ROLES[victim] {
-        "dealer" => &["-b", "^mpc-fss$", "--batch", "100", "--link", "50mbit/1ms"],
-        _ => &["-b", "^mpc$", "--batch", "1", "--link", "1gbit/100ms"],
+        "dealer" => &["-b", "^mpc-fss$", "-n", "^malaria-cnn$", "--batch", "10", "--link", "200mbit/1ms"],
+        _ => &["-b", "^mpc$", "-n", "mnist-cnn", "--batch", "1", "--link", "1gbit/100ms"],
     };
-    [cell, &["-n", "mnist-cnn", "--images", "200", "--repetitions", "1"]].concat()
+    [cell, &["--images", "200", "--repetitions", "1"]].concat()
 }
 
 /// The commit mark of the only session, when nobody of it is left.

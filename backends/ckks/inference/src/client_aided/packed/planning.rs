@@ -11,9 +11,7 @@ use crate::client_aided::rounds::Round;
 use crate::client_aided::steps::{kept_values, rounds, steps};
 use crate::client_aided::{AidedPlan, DEPTH, IMAGE_COPIES, LOGIT_ERROR, PROTOCOL};
 use crate::planning::cost::{Cost, Exchange};
-use crate::planning::memory::{
-    CLIENT_BYTES, KEY_COPIES, PROCESS_BYTES, key_bytes, key_memory_bytes, too_little_memory,
-};
+use crate::planning::memory::{CLIENT_BYTES, KEY_COPIES, key_bytes, key_memory_bytes, too_little_memory};
 use crate::planning::plan::{KEY_COSTS, SLOWER_FOR_KEYS, unwritten};
 use crate::planning::precision::{Inputs, logit_deviation};
 use crate::planning::prediction::{Prediction, three_digits};
@@ -22,6 +20,9 @@ use crate::planning::remembered::{Known, remembered};
 use crate::planning::scheme::{Demand, Scheme};
 use crate::roles::latency::weight_memory_bytes;
 use veilbench_api::{Job, LinkProfile, Plan, Unsupported};
+
+/// Memory of the model owner's process beside ciphertexts, keys and weights: less than that of whole circuits, whose rings are larger.
+const PROCESS_BYTES: usize = 20 << 20;
 
 /// Rings that are considered, of which the two smallest that suit a network are compared.
 const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];

@@ -1,6 +1,6 @@
 //! Bit-packed residues.
 
-use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::kernels::{BLOCK, pack};
 use veilbench_ring::modulus::Modulus;
 use veilbench_ring::{Ntt, Polynomial, Ring};
 
@@ -30,13 +30,7 @@ pub(super) fn write_rows(
         let bits = ring.modulus(prime(index)).bits() as usize;
         for residues in row.as_chunks::<BLOCK>().0 {
             let mut words = [0; WINDOW / size_of::<u64>()];
-            for (lane, &residue) in residues.iter().enumerate() {
-                let (word, shift) = (lane * bits / 64, lane * bits % 64);
-                words[word] |= residue << shift;
-                if shift + bits > 64 {
-                    words[word + 1] |= residue >> (64 - shift);
-                }
-            }
+            pack(residues, bits, &mut words);
             bytes.extend_from_slice(&words.map(u64::to_le_bytes).as_flattened()[..bits]);
         }
     }

@@ -327,12 +327,14 @@ fn sum_rotations(
     Ok(())
 }
 
-/// Bytes of the encoded weights in memory.
+/// Bytes of the encoded weights in memory, and of what meets them: rotations of the inputs and results on the way, which are not packed, take
+/// as much as a tenth of weights that are not.
 pub(crate) fn weight_memory_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
     let mut level = scheme.depth();
     let mut bytes = 0;
     for layer in &program.layers {
-        bytes += layer.outline.diagonals() * (level + 1) * scheme.degree * size_of::<u64>();
+        let unpacked = (level + 1) * scheme.degree * size_of::<u64>();
+        bytes += layer.outline.diagonals() * (scheme.diagonal_memory_bytes(level) + unpacked / 10);
         level = level.saturating_sub(2);
     }
     bytes

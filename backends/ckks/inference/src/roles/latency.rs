@@ -305,7 +305,8 @@ impl Layer {
             results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
         }
         let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
-            let result = evaluator.add_plain(&evaluator.rescale(result)?, bias)?;
+            let mut result = evaluator.rescale(result)?;
+            evaluator.add_plain_assign(&mut result, bias)?;
             if self.square { evaluator.rescale(&evaluator.square(&result)?) } else { Ok(result) }
         };
         results.iter().zip(&self.bias).map(finish).collect()

@@ -16,6 +16,7 @@ mod elementwise;
 mod ntt;
 mod portable;
 mod short;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use ntt::Transforms;
 use crate::modulus::{Factor, Modulus, RADIX_BITS};
 pub use short::{SHORT_TERMS, ShortModulus};
 use std::fmt;
+pub use stream::{Stream, pack};
 
 /// How many products, each below `p * 2^50`, the lazy sums take before they are reduced: their Montgomery
 /// reduction then stays below `4p`.
@@ -52,7 +54,7 @@ pub enum Instructions {
     Portable,
     /// AVX2 with FMA, four residues at a time.
     Avx2,
-    /// AVX-512 with its 52-bit multipliers, eight residues at a time, beside AVX2.
+    /// AVX-512 with its 52-bit multipliers and permutations of bytes, eight residues at a time, beside AVX2.
     Avx512Ifma,
 }
 
@@ -71,6 +73,7 @@ impl Instructions {
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512ifma")
+                    && is_x86_feature_detected!("avx512vbmi")
             }
         }
     }
@@ -116,25 +119,38 @@ pub struct PermutedBlock {
 }
 
 macro_rules! dispatch {
-    ($self:ident, $kernel:ident($($argument:expr),*)) => {
+    ($self:ident, $kernel:ident $(::<$width:literal>)? ($($argument:expr),*)) => {
         match $self.instructions {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => {
                 #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
                 // SAFETY: this path exists only on a processor with AVX2 and FMA.
                 unsafe {
-                    avx2::$kernel($($argument),*);
+                    avx2::$kernel$(::<$width>)?($($argument),*);
                 }
             }
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512Ifma => {
                 #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
-                // SAFETY: this path exists only on a processor with AVX-512 F, DQ and IFMA.
+                // SAFETY: this path exists only on a processor with AVX-512 F, DQ, IFMA and VBMI.
                 unsafe {
-                    avx512::$kernel($($argument),*);
+                    avx512::$kernel$(::<$width>)?($($argument),*);
                 }
             }
-            _ => portable::$kernel($($argument),*),
+            _ => portable::$kernel$(::<$width>)?($($argument),*),
+        }
+    };
+}
+
+/// [`dispatch`] for a stream of some width.
+macro_rules! dispatch_width {
+    ($self:ident, $width:expr, $kernel:ident($($argument:expr),*)) => {
+        match $width {
+            4 => dispatch!($self, $kernel::<4>($($argument),*)),
+            5 => dispatch!($self, $kernel::<5>($($argument),*)),
+            6 => dispatch!($self, $kernel::<6>($($argument),*)),
+            7 => dispatch!($self, $kernel::<7>($($argument),*)),
+            _ => dispatch!($self, $kernel::<8>($($argument),*)),
         }
     };
 }
@@ -230,14 +246,14 @@ impl Kernels {
         self,
         m: &Modulus,
         values: &[&[u64]],
-        (keys, terms): (&[u64], usize),
+        (keys, terms): (Stream<'_>, usize),
         first: &mut [u64],
         second: &mut [u64],
     ) {
         check([first.len(), second.len()]);
-        assert!((1..=terms).contains(&values.len()) && keys.len() == 2 * terms * first.len());
+        assert!((1..=terms).contains(&values.len()) && keys.residues() == 2 * terms * first.len());
         assert!(values.iter().all(|value| value.len() == first.len()));
-        dispatch!(self, dot_stream(m, values, (keys, terms), first, second));
+        dispatch_width!(self, keys.width, dot_stream(m, values, (keys.words, terms), first, second));
     }
 
     /// As [`Kernels::dot_stream`], with the values in a stream too, block by block, and value `i` meeting key
@@ -245,15 +261,19 @@ impl Kernels {
     pub fn dot_picked(
         self,
         m: &Modulus,
-        (values, picks): (&[u64], &[usize]),
+        (values, picks): (Stream<'_>, &[usize]),
         (keys, terms): (&[u64], usize),
         first: &mut [u64],
         second: &mut [u64],
     ) {
         check([first.len(), second.len()]);
         assert!(!picks.is_empty() && picks.iter().all(|&pick| pick < terms));
-        assert!(values.len() == picks.len() * first.len() && keys.len() == 2 * terms * first.len());
-        dispatch!(self, dot_picked(m, (values, picks), (keys, terms), first, second));
+        assert!(values.residues() == picks.len() * first.len() && keys.len() == 2 * terms * first.len());
+        dispatch_width!(
+            self,
+            values.width,
+            dot_picked(m, (values.words, picks), (keys, terms), first, second)
+        );
     }
 
     /// [`Kernels::combine`] for one target or several, in one pass over the sources.
@@ -275,6 +295,17 @@ impl Kernels {
     /// most [`LAZY_TERMS`] of them.
     pub fn combine(self, m: &Modulus, sources: &[&[u64]], weights: &[u64], out: &mut [u64]) {
         self.combine_group(sources, [m], [weights], [out]);
+    }
+
+    /// The width, in bytes, of a stream of residues of so many bits that is read fastest: all that is read from memory once takes as long as
+    /// its bytes.
+    pub fn stream_width(self, bits: u32) -> usize {
+        match self.instructions {
+            Instructions::Avx512Ifma => (bits as usize).div_ceil(8).clamp(stream::LEAST_WIDTH, BLOCK),
+            // Words of 32 bits are read as fast as longer ones, any other width is not.
+            Instructions::Portable | Instructions::Avx2 if bits <= 32 => stream::LEAST_WIDTH,
+            Instructions::Portable | Instructions::Avx2 => BLOCK,
+        }
     }
 
     /// The most sources of [`Kernels::residue_sums`]: at least [`LAZY_TERMS`], at most [`SHORT_TERMS`].

@@ -76,19 +76,23 @@ impl Randomness {
     }
 }
 
-/// Fills a row with public residues, uniform below the modulus: little-endian words of ChaCha20 with this seed
-/// and stream number, cut to the length of the modulus and rejected where they reach it.
+/// Fills a row with public residues, uniform below the modulus: little-endian numbers of ChaCha20 with this seed
+/// and stream number, of as many bytes as the modulus has, cut to its bits and rejected where they reach it.
 pub fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
-    const WORDS: usize = 256;
+    const NUMBERS: usize = 256;
+    const WORD: usize = size_of::<u64>();
+    let width = (m.bits() as usize).div_ceil(8);
     let mut generator = ChaCha20Rng::from_seed(*seed);
     generator.set_stream(stream);
     let mask = (1u64 << m.bits()) - 1;
-    let mut bytes = [0; 8 * WORDS];
+    // A number is read with what stands behind it, up to a word.
+    let mut bytes = [0; WORD * (NUMBERS + 1)];
     let mut filled = 0;
     while filled < out.len() {
-        generator.fill_bytes(&mut bytes);
-        for word in bytes.as_chunks::<8>().0 {
-            let candidate = u64::from_le_bytes(*word) & mask;
+        generator.fill_bytes(&mut bytes[..width * NUMBERS]);
+        for start in (0..width * NUMBERS).step_by(width) {
+            let word = bytes[start..].first_chunk().copied().unwrap_or_default();
+            let candidate = u64::from_le_bytes(word) & mask;
             if candidate < m.value() && filled < out.len() {
                 out[filled] = candidate;
                 filled += 1;
@@ -100,6 +104,24 @@ pub fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uniform_residues_are_the_numbers_of_the_stream_that_are_below_the_modulus() {
+        for modulus in [(1 << 17) + 1, (1 << 28) + 3, (1 << 29) - 3, (1 << 32) + 15, (1 << 49) + 9] {
+            let m = Modulus::new(modulus);
+            let mut generator = ChaCha20Rng::from_seed([5; 32]);
+            generator.set_stream(7);
+            let mut bytes = vec![0; 8 * 8 * 1024];
+            generator.fill_bytes(&mut bytes);
+            let numbers = bytes.chunks_exact((m.bits() as usize).div_ceil(8)).map(|number| {
+                number.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)) % (1 << m.bits())
+            });
+            let expected: Vec<u64> = numbers.filter(|&number| number < modulus).take(1000).collect();
+            let mut row = vec![0; 1000];
+            expand_uniform(&m, &[5; 32], 7, &mut row);
+            assert_eq!(row, expected, "{modulus}");
+        }
+    }
 
     #[test]
     fn two_generators_of_the_system_draw_different_numbers() {

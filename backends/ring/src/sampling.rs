@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn expanded_residues_are_uniform_below_the_modulus_and_differ_by_stream() {
         // Just above a power of two, where half of the words are rejected, and half way to the next one.
-        for modulus in [(1 << 40) + 15, (3 << 39) + 1] {
+        for modulus in [(1 << 40) + 15, (3 << 39) + 1, (1 << 28) + 3] {
             let m = Modulus::new(modulus);
             let mut rows = [vec![0; COUNT / 4], vec![0; COUNT / 4]];
             for (stream, row) in rows.iter_mut().enumerate() {

@@ -66,6 +66,12 @@ impl fmt::Debug for Context {
     }
 }
 
+/// Bytes that a residue modulo a prime of so many bits takes in memory, on this processor, in keys and in the weights of a
+/// [`Transform`](crate::Transform).
+pub fn packed_bytes(prime_bits: u32) -> usize {
+    Kernels::detect().stream_width(prime_bits)
+}
+
 impl Context {
     /// Computes the tables, for the fastest instructions this processor has.
     pub fn new(parameters: Parameters) -> Self {

@@ -85,7 +85,7 @@ mod release;
 mod wire;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
-pub use context::Context;
+pub use context::{Context, packed_bytes};
 pub use diagnostics::precision_bits;
 pub use encoding::Plaintext;
 pub use encoding::pairs::DecodedPairs;

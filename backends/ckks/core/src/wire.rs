@@ -3,7 +3,8 @@
 //! Every object begins with the magic `VBCK`, the format version, its kind and the id of its parameters;
 //! numbers are little-endian. A limb is its residues in NTT order, each in as many bits as its prime has, packed
 //! without gaps from the low bits up. Uniform polynomials are sent as the seed of
-//! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys. A switching key says how many
+//! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys, cut into numbers of as many whole bytes as the prime has; their
+//! low bits, as many as the prime's, are residues where they are below it. A switching key says how many
 //! data primes it is over; after them come the special primes. Evaluation keys say in the bits of a byte whether a key for products
 //! comes first ([`PRODUCTS`]) and keys for sums of squares of pairs last ([`PAIRS`]).
 //!
@@ -26,7 +27,7 @@ use reader::Reader;
 use veilbench_ring::GaloisElement;
 
 const MAGIC: &[u8; 4] = b"VBCK";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// There is a key for products.
 const PRODUCTS: u8 = 1;

@@ -58,14 +58,14 @@ fn the_bytes_of_every_object_are_the_frozen_ones() {
     let bytes = all_bytes(&Context::new(parameters()));
     let answers: Vec<(usize, String)> = bytes.iter().map(|bytes| (bytes.len(), digest(bytes))).collect();
     let expected = [
-        (66, "634ba76c9e99d7f0"),
-        (1015, "a9b5ac0935271490"),
-        (1007, "1325199cfa3957cb"),
-        (1919, "a6e6954989adf36e"),
-        (13755, "4b88e4e735847d1c"),
-        (1487, "732352fd3112e6c9"),
-        (11523, "fa6216fb9d0aee4f"),
-        (8011, "17a7c7ec38e9dfd2"),
+        (66, "965b540c3ab8bf8b"),
+        (1015, "f30268365ef87551"),
+        (1007, "81aecd641483e52a"),
+        (1919, "746e04510bc3ac64"),
+        (13755, "bd41e8645edc2880"),
+        (1487, "478e2c20b5e78a01"),
+        (11523, "346dd884e66a7cfb"),
+        (8011, "9c6310bf770dd5a1"),
     ];
     assert_eq!(answers, expected.map(|(length, digest)| (length, digest.to_string())));
 }

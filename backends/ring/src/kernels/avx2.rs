@@ -9,6 +9,7 @@
 mod lanes;
 
 use super::elementwise::elementwise;
+use super::stream::unpack;
 use super::{BLOCK, LAZY_TERMS, PermutedBlock};
 use crate::modulus::{Factor, Modulus, RADIX_MASK};
 use lanes::{Lanes, LazySum};
@@ -112,14 +113,33 @@ fn lane_factor(factor: Factor) -> __m256d {
 
 elementwise!("avx2,fma", quads, quads_mut);
 
+/// Four residues of a packed block, the first or the last.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_packed<const WIDTH: usize>(block: &[u64; WIDTH], quad: usize) -> __m256i {
+    if WIDTH == 4 {
+        let pair = &block.as_chunks::<2>().0[quad];
+        // SAFETY: the pair is 16 readable bytes, and the load has no alignment requirement.
+        return _mm256_cvtepu32_epi64(unsafe { _mm_loadu_si128(pair.as_ptr().cast()) });
+    }
+    if WIDTH == BLOCK {
+        return load(&block.as_chunks().0[quad]);
+    }
+    load(&std::array::from_fn(|lane| unpack(block, 4 * quad + lane)))
+}
+
 /// Adds to four sums, two quads of each key, a value's products with both keys.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn add_products(sums: &mut [[LazySum; 2]; 2], value: &Block, keys: &[Block; 2]) {
-    for (quad, value) in value.iter().enumerate() {
-        let value = load(value);
+fn add_products<const VALUE: usize, const KEY: usize>(
+    sums: &mut [[LazySum; 2]; 2],
+    value: &[u64; VALUE],
+    keys: &[[u64; KEY]; 2],
+) {
+    for quad in 0..2 {
+        let value = load_packed(value, quad);
         for (sums, key) in sums.iter_mut().zip(keys) {
-            sums[quad].add(value, load(&key[quad]));
+            sums[quad].add(value, load_packed(key, quad));
         }
     }
 }
@@ -137,7 +157,7 @@ fn flush(lanes: Lanes, sums: &[[LazySum; 2]; 2], terms: usize, is_first: bool, o
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn dot_stream(
+pub(super) fn dot_stream<const WIDTH: usize>(
     m: &Modulus,
     values: &[&[u64]],
     (keys, terms): (&[u64], usize),
@@ -145,13 +165,13 @@ pub(super) fn dot_stream(
     second: &mut [u64],
 ) {
     let lanes = Lanes::new(m);
-    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    let keys = keys.as_chunks::<WIDTH>().0.as_chunks::<2>().0.chunks_exact(terms);
     let out = blocks_mut(first).iter_mut().zip(blocks_mut(second));
     for (i, ((first, second), keys)) in out.zip(keys).enumerate() {
         for (chunk, (values, keys)) in values.chunks(LAZY_TERMS).zip(keys.chunks(LAZY_TERMS)).enumerate() {
             let mut sums = [[LazySum::new(); 2]; 2];
             for (value, keys) in values.iter().zip(keys) {
-                add_products(&mut sums, &blocks(value)[i], keys);
+                add_products(&mut sums, &value.as_chunks::<BLOCK>().0[i], keys);
             }
             flush(lanes, &sums, values.len(), chunk == 0, [first, second]);
         }
@@ -159,7 +179,7 @@ pub(super) fn dot_stream(
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn dot_picked(
+pub(super) fn dot_picked<const WIDTH: usize>(
     m: &Modulus,
     (values, picks): (&[u64], &[usize]),
     (keys, terms): (&[u64], usize),
@@ -167,8 +187,8 @@ pub(super) fn dot_picked(
     second: &mut [u64],
 ) {
     let lanes = Lanes::new(m);
-    let values = blocks(values).chunks_exact(picks.len());
-    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    let values = values.as_chunks::<WIDTH>().0.chunks_exact(picks.len());
+    let keys = keys.as_chunks::<BLOCK>().0.as_chunks::<2>().0.chunks_exact(terms);
     let out = blocks_mut(first).iter_mut().zip(blocks_mut(second));
     for (((first, second), values), keys) in out.zip(values).zip(keys) {
         let chunks = values.chunks(LAZY_TERMS).zip(picks.chunks(LAZY_TERMS));

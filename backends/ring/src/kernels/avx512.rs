@@ -13,6 +13,7 @@ use std::arch::x86_64::*;
 pub(super) type Block = [u64; 8];
 
 const PREFETCH_BYTES: usize = 4096;
+const LINE_BYTES: usize = 64;
 
 /// How many blocks ahead a permutation asks for what it reads, in an order no processor foresees.
 const PREFETCH_BLOCKS: usize = 24;
@@ -45,10 +46,10 @@ pub(super) fn store(block: &mut Block, value: __m512i) {
 /// each page.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn prefetch<const BLOCKS: usize>(stream: &[Block; BLOCKS]) {
-    let start = stream.as_ptr().cast::<i8>();
-    for block in 0..BLOCKS {
-        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + block * size_of::<Block>()));
+fn prefetch<T>(part: &T) {
+    let start = std::ptr::from_ref(part).cast::<i8>();
+    for line in (0..size_of::<T>()).step_by(LINE_BYTES) {
+        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(PREFETCH_BYTES + line));
     }
 }
 
@@ -181,13 +182,42 @@ impl LazySum {
 
 elementwise!("avx512f,avx512dq,avx512ifma", blocks, blocks_mut);
 
+/// Which byte of a packed block becomes which of a block of words; those above a residue are not taken.
+const fn unpacked_bytes<const WIDTH: usize>() -> Block {
+    let mut lanes = [0; 8];
+    let mut byte = 0;
+    while byte < 8 * WIDTH {
+        lanes[byte / WIDTH] |= (byte as u64) << (8 * (byte % WIDTH));
+        byte += 1;
+    }
+    lanes
+}
+
+/// The residues of a packed block.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+fn load_packed<const WIDTH: usize>(block: &[u64; WIDTH]) -> __m512i {
+    let words = u8::MAX >> (8 - WIDTH);
+    // SAFETY: no more words are read than the block has, and the load has no alignment requirement.
+    let packed = unsafe { _mm512_maskz_loadu_epi64(words, block.as_ptr().cast()) };
+    if WIDTH == 8 {
+        return packed;
+    }
+    let bytes = u64::from(words) * 0x0101_0101_0101_0101;
+    _mm512_maskz_permutexvar_epi8(bytes, load(&const { unpacked_bytes::<WIDTH>() }), packed)
+}
+
 /// Adds to two sums a value's products with both keys.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn add_products(sums: &mut [LazySum; 2], value: &Block, keys: &[Block; 2]) {
-    let value = load(value);
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+fn add_products<const VALUE: usize, const KEY: usize>(
+    sums: &mut [LazySum; 2],
+    value: &[u64; VALUE],
+    keys: &[[u64; KEY]; 2],
+) {
+    let value = load_packed(value);
     for (sum, key) in sums.iter_mut().zip(keys) {
-        sum.add(value, load(key));
+        sum.add(value, load_packed(key));
     }
 }
 
@@ -199,8 +229,8 @@ fn flush(lanes: Lanes, lazy: [LazySum; 2], terms: usize, sums: &mut [__m512i; 2]
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn dot_stream(
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+pub(super) fn dot_stream<const WIDTH: usize>(
     m: &Modulus,
     values: &[&[u64]],
     (keys, terms): (&[u64], usize),
@@ -209,7 +239,7 @@ pub(super) fn dot_stream(
 ) {
     let (lanes, lazy_terms) = (Lanes::new(m), residue_terms(m));
     let (first, second) = (blocks_mut(first), blocks_mut(second));
-    let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
+    let keys = keys.as_chunks::<WIDTH>().0.as_chunks::<2>().0.chunks_exact(terms);
     for (i, ((first, second), keys)) in first.iter_mut().zip(second).zip(keys).enumerate() {
         let mut sums = [_mm512_setzero_si512(); 2];
         for (values, keys) in values.chunks(lazy_terms).zip(keys.chunks(lazy_terms)) {
@@ -225,8 +255,8 @@ pub(super) fn dot_stream(
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn dot_picked(
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+pub(super) fn dot_picked<const WIDTH: usize>(
     m: &Modulus,
     (values, picks): (&[u64], &[usize]),
     (keys, terms): (&[u64], usize),
@@ -234,7 +264,7 @@ pub(super) fn dot_picked(
     second: &mut [u64],
 ) {
     let (lanes, lazy_terms) = (Lanes::new(m), residue_terms(m));
-    let values = blocks(values).chunks_exact(picks.len());
+    let values = values.as_chunks::<WIDTH>().0.chunks_exact(picks.len());
     let keys = blocks(keys).as_chunks::<2>().0.chunks_exact(terms);
     for (((first, second), values), keys) in
         blocks_mut(first).iter_mut().zip(blocks_mut(second)).zip(values).zip(keys)
@@ -243,7 +273,7 @@ pub(super) fn dot_picked(
         for (values, picks) in values.chunks(lazy_terms).zip(picks.chunks(lazy_terms)) {
             let mut lazy = [LazySum::new(); 2];
             for (value, &pick) in values.iter().zip(picks) {
-                prefetch(std::array::from_ref(value));
+                prefetch(value);
                 add_products(&mut lazy, value, &keys[pick]);
             }
             flush(lanes, lazy, values.len(), &mut sums);

@@ -4,6 +4,7 @@
 //! conditional moves or masks: residues decide no branch and no address.
 
 use super::short::{ShortModulus, WORD_MASK};
+use super::stream::unpack;
 use super::{BLOCK, PermutedBlock, residue_terms};
 use crate::modulus::{Factor, Modulus, RADIX_BITS, RADIX_MASK};
 
@@ -123,34 +124,36 @@ pub(super) fn square(m: &Modulus, a: [&[u64]; 2], [d0, d1, d2]: [&mut [u64]; 3])
     }
 }
 
-pub(super) fn dot_stream(
+pub(super) fn dot_stream<const WIDTH: usize>(
     m: &Modulus,
     values: &[&[u64]],
     (keys, terms): (&[u64], usize),
     first: &mut [u64],
     second: &mut [u64],
 ) {
+    let keys = keys.as_chunks::<WIDTH>().0;
     for i in 0..first.len() {
         let pairs = values.iter().enumerate().map(|(term, value)| {
-            let key = 2 * BLOCK * (i / BLOCK * terms + term) + i % BLOCK;
-            (value[i], keys[key], keys[key + BLOCK])
+            let key = 2 * (i / BLOCK * terms + term);
+            (value[i], unpack(&keys[key], i % BLOCK), unpack(&keys[key + 1], i % BLOCK))
         });
         (first[i], second[i]) = lazy_sums(m, pairs);
     }
 }
 
-pub(super) fn dot_picked(
+pub(super) fn dot_picked<const WIDTH: usize>(
     m: &Modulus,
     (values, picks): (&[u64], &[usize]),
     (keys, terms): (&[u64], usize),
     first: &mut [u64],
     second: &mut [u64],
 ) {
+    let values = values.as_chunks::<WIDTH>().0;
     for i in 0..first.len() {
         let pairs = picks.iter().enumerate().map(|(term, pick)| {
-            let value = BLOCK * (i / BLOCK * picks.len() + term) + i % BLOCK;
+            let value = &values[i / BLOCK * picks.len() + term];
             let key = 2 * BLOCK * (i / BLOCK * terms + pick) + i % BLOCK;
-            (values[value], keys[key], keys[key + BLOCK])
+            (unpack(value, i % BLOCK), keys[key], keys[key + BLOCK])
         });
         (first[i], second[i]) = lazy_sums(m, pairs);
     }

@@ -1,7 +1,8 @@
 //! Every path of every kernel against the portable one and against big integers.
 
 use super::{
-    BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus, residue_terms,
+    BLOCK, GROUP, Instructions, Kernels, LAZY_TERMS, PermutedBlock, SHORT_TERMS, ShortModulus, Stream, pack,
+    residue_terms,
 };
 use crate::modulus::Modulus;
 use proptest::prelude::*;
@@ -50,6 +51,15 @@ fn expect(m: &Modulus, f: impl Fn(usize) -> u128) -> Vec<u64> {
 
 fn slices(vectors: &[Vec<u64>]) -> Vec<&[u64]> {
     vectors.iter().map(Vec::as_slice).collect()
+}
+
+/// A stream whose numbers keep so many bytes: all of residues.
+fn packed(stream: &[u64], width: usize) -> Vec<u64> {
+    let mut words = vec![0; stream.len() / BLOCK * width];
+    for (words, block) in words.chunks_exact_mut(width).zip(stream.as_chunks::<BLOCK>().0) {
+        pack(&block.map(|number| number & (u64::MAX >> (64 - 8 * width))), 8 * width, words);
+    }
+    words
 }
 
 #[test]
@@ -165,14 +175,19 @@ proptest! {
             blocks().flat_map(|block| values.iter().flat_map(move |value| value[block.clone()].to_vec())).collect();
         let picks: Vec<usize> = (1..=terms).rev().collect();
         for kernels in paths() {
-            let mut out = [const { [0; LENGTH] }; 2];
-            let [first, second] = &mut out;
-            kernels.dot_stream(&m, &slices(values), (&stream, terms + 1), first, second);
-            prop_assert_eq!(out.map(Vec::from), expected.clone());
-            let mut out = [const { [0; LENGTH] }; 2];
-            let [first, second] = &mut out;
-            kernels.dot_picked(&m, (&value_stream, &picks), (&reversed, terms + 1), first, second);
-            prop_assert_eq!(out.map(Vec::from), expected.clone());
+            for width in (m.bits() as usize).div_ceil(8).max(4)..=BLOCK {
+                let (keys, values_packed) = (packed(&stream, width), packed(&value_stream, width));
+                let mut out = [const { [0; LENGTH] }; 2];
+                let [first, second] = &mut out;
+                let keys = (Stream::packed(&keys, width), terms + 1);
+                kernels.dot_stream(&m, &slices(values), keys, first, second);
+                prop_assert_eq!(out.map(Vec::from), expected.clone());
+                let mut out = [const { [0; LENGTH] }; 2];
+                let [first, second] = &mut out;
+                let values_packed = (Stream::packed(&values_packed, width), &picks[..]);
+                kernels.dot_picked(&m, values_packed, (&reversed, terms + 1), first, second);
+                prop_assert_eq!(out.map(Vec::from), expected.clone());
+            }
         }
     }
 
@@ -332,6 +347,23 @@ proptest! {
 }
 
 #[test]
+fn packed_blocks_have_residues_of_so_many_bytes_in_order() {
+    let block = [1, 2, 3, 4, 5, 6, 7, 0xF8];
+    let mut words = [u64::MAX; 5];
+    pack(&block, 40, &mut words);
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    for (residue, bytes) in block.into_iter().zip(bytes.chunks_exact(5)) {
+        assert_eq!(bytes, [residue as u8, 0, 0, 0, 0]);
+    }
+    for m in MODULI.map(Modulus::new) {
+        for kernels in paths_quietly() {
+            let width = kernels.stream_width(m.bits());
+            assert!(m.bits() as usize <= 8 * width && (4..=8).contains(&width), "{kernels:?}");
+        }
+    }
+}
+
+#[test]
 fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
     for bits in 18..=50u32 {
         for value in [(1u64 << (bits - 1)) + 1, (1 << (bits - 1)) + 3, (1 << bits) - 1, (1 << bits) - 3] {
@@ -352,9 +384,10 @@ fn residues_at_the_ends_of_every_prime_length_are_reduced_exactly() {
                     // The largest values and keys, in every number up to the lazy limit and beyond.
                     let most = residue_terms(&m);
                     for terms in [1, LAZY_TERMS - 1, LAZY_TERMS, LAZY_TERMS + 1, most, most + 1, 2 * most] {
-                        let keys = vec![p - 1; 2 * terms * BLOCK];
+                        let width = kernels.stream_width(m.bits());
+                        let keys = packed(&vec![p - 1; 2 * terms * BLOCK], width);
                         let rows = vec![&ends[..]; terms];
-                        kernels.dot_stream(&m, &rows, (&keys, terms), first, second);
+                        kernels.dot_stream(&m, &rows, (Stream::packed(&keys, width), terms), first, second);
                         for (i, &end) in ends.iter().enumerate() {
                             let exact = u128::from(end) * u128::from(p - 1) * terms as u128 % u128::from(p);
                             assert_eq!(

@@ -62,13 +62,22 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::add`].
     pub fn add_plain(&self, ciphertext: &Ciphertext, plaintext: &Plaintext) -> Result<Ciphertext> {
-        self.check(ciphertext)?;
-        self.context.check_parameters(plaintext.parameters)?;
-        same_level(ciphertext.level(), plaintext.level())?;
-        same_scale(ciphertext.scale, plaintext.scale)?;
         let mut sum = ciphertext.clone();
-        sum.parts[0].add_assign(self.context.ring(), &plaintext.polynomial);
+        self.add_plain_assign(&mut sum, plaintext)?;
         Ok(sum)
+    }
+
+    /// `sum += plaintext`.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add`].
+    pub fn add_plain_assign(&self, sum: &mut Ciphertext, plaintext: &Plaintext) -> Result<()> {
+        self.check(sum)?;
+        self.context.check_parameters(plaintext.parameters)?;
+        same_level(sum.level(), plaintext.level())?;
+        same_scale(sum.scale, plaintext.scale)?;
+        sum.parts[0].add_assign(self.context.ring(), &plaintext.polynomial);
+        Ok(())
     }
 
     /// Adds one real number to every slot.
@@ -76,14 +85,23 @@ impl Evaluator {
     /// # Errors
     /// [`Error::NotFinite`], [`Error::Overflow`], [`Error::ForeignKey`], [`Error::ForeignParameters`].
     pub fn add_scalar(&self, ciphertext: &Ciphertext, scalar: f64) -> Result<Ciphertext> {
-        self.check(ciphertext)?;
         let mut sum = ciphertext.clone();
-        let integer = self.scaled_integer(scalar, ciphertext.scale, ciphertext.level())?;
+        self.add_scalar_assign(&mut sum, scalar)?;
+        Ok(sum)
+    }
+
+    /// Adds one real number to every slot of `sum`.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add_scalar`].
+    pub fn add_scalar_assign(&self, sum: &mut Ciphertext, scalar: f64) -> Result<()> {
+        self.check(sum)?;
+        let integer = self.scaled_integer(scalar, sum.scale, sum.level())?;
         let ring = self.context.ring();
         for (row, m) in sum.parts[0].rows_mut().zip(ring.moduli()) {
             ring.kernels().add_constant(m, row, m.signed(integer));
         }
-        Ok(sum)
+        Ok(())
     }
 
     /// `ciphertext * plaintext`, slot by slot; the scales multiply.

@@ -8,7 +8,7 @@ use crate::context::{Context, Division};
 use crate::keys::SwitchingKey;
 use crate::parameters::MAX_PRIMES;
 use arrayvec::ArrayVec;
-use veilbench_ring::kernels::GROUP;
+use veilbench_ring::kernels::{GROUP, Stream};
 use veilbench_ring::modulus::Factor;
 use veilbench_ring::parallel;
 use veilbench_ring::scratch::Scratch;
@@ -54,7 +54,9 @@ impl<'a> Digits<'a> {
         let ring = self.context.ring();
         let index = ring.extended_index(self.limbs, row);
         let [first, second] = out;
-        ring.kernels().dot_stream(ring.modulus(index), values, (&key.rows[index], key.digits), first, second);
+        let (m, kernels) = (ring.modulus(index), ring.kernels());
+        let keys = Stream::packed(&key.rows[index], kernels.stream_width(m.bits()));
+        kernels.dot_stream(m, values, (keys, key.digits), first, second);
     }
 
     /// Rows of a polynomial over the data primes in use and the special primes.

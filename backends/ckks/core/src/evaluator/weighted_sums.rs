@@ -40,8 +40,8 @@ impl Evaluator {
         let integers = self.scaled_weights(ciphertexts, first, weights, scale)?;
         let ring = self.context.ring();
         let rows = weights.len() / columns;
-        let zero = || [(); 2].map(|()| Polynomial::<Ntt>::zero(ring, first.limbs()));
-        let mut sums: Vec<_> = (0..rows).map(|_| zero()).collect();
+        let sum = || [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, first.limbs()));
+        let mut sums: Vec<_> = (0..rows).map(|_| sum()).collect();
         // Threads share the limbs, not the rows of weights: every input is read by one of them.
         let mut limbs: Vec<[Vec<&mut [u64]>; 2]> = (0..first.limbs()).map(|_| Default::default()).collect();
         for (part, sum) in sums.iter_mut().flat_map(|parts| parts.iter_mut().enumerate()) {
@@ -65,7 +65,7 @@ impl Evaluator {
         Ok(sums.into_iter().map(finish).collect())
     }
 
-    /// One limb of one part: `outputs[r] = sum over c of weights[r, c] inputs[c]`; outputs come in as zeros.
+    /// One limb of one part: `outputs[r] = sum over c of weights[r, c] inputs[c]`.
     fn strips(&self, sums: &Sums, inputs: &[&[u64]], weights: &[u64], outputs: &mut [&mut [u64]]) {
         let degree = self.context.ring().degree();
         let mut partial = self.context.tables().scratch.take(GROUP * STRIP);
@@ -79,7 +79,8 @@ impl Evaluator {
                     let row_weights = |row: usize| {
                         &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]
                     };
-                    sums.add(&sources, row_weights, outputs, strip.clone(), &mut partial);
+                    let partial = (column > 0).then_some(&mut partial[..]);
+                    sums.add(&sources, row_weights, outputs, strip.clone(), partial);
                 }
             }
         }
@@ -110,23 +111,24 @@ impl<'a> Sums<'a> {
         self.short.as_ref().map_or_else(|| self.modulus.montgomery(weight), |short| short.prepare(weight))
     }
 
-    /// Adds the products of a few inputs to the sums of every row. `sources` are the strips of the inputs.
+    /// Adds the products of a few inputs to the sums of every row, by way of `partial`; those of the first inputs, without one, take the place
+    /// of whatever is there. `sources` are the strips of the inputs.
     fn add<'w>(
         &self,
         sources: &[&[u64]],
         row_weights: impl Fn(usize) -> &'w [u64],
         outputs: &mut [&mut [u64]],
         strip: Range<usize>,
-        partial: &mut [u64],
+        mut partial: Option<&mut [u64]>,
     ) {
         let (groups, singles) = outputs.as_chunks_mut::<GROUP>();
         let grouped = groups.len() * GROUP;
         for (group, outputs) in groups.iter_mut().enumerate() {
             let weights = std::array::from_fn(|row| row_weights(group * GROUP + row));
-            self.rows::<GROUP>(sources, weights, outputs.each_mut(), strip.clone(), partial);
+            self.rows::<GROUP>(sources, weights, outputs.each_mut(), strip.clone(), partial.as_deref_mut());
         }
         for (row, output) in singles.iter_mut().enumerate() {
-            self.rows(sources, [row_weights(grouped + row)], [output], strip.clone(), partial);
+            self.rows(sources, [row_weights(grouped + row)], [output], strip.clone(), partial.as_deref_mut());
         }
     }
 
@@ -136,18 +138,28 @@ impl<'a> Sums<'a> {
         weights: [&[u64]; ROWS],
         outputs: [&mut &mut [u64]; ROWS],
         strip: Range<usize>,
-        partial: &mut [u64],
+        partial: Option<&mut [u64]>,
     ) {
+        let outputs = outputs.map(|output| &mut output[strip.clone()]);
+        let Some(partial) = partial else { return self.products(sources, weights, outputs) };
         let mut rows = partial.chunks_exact_mut(STRIP);
         let mut out: [&mut [u64]; ROWS] =
             std::array::from_fn(|_| &mut rows.next().unwrap_or_default()[..strip.len()]);
-        let results = out.each_mut().map(|out| &mut **out);
-        match &self.short {
-            Some(short) => self.kernels.short_sums(short, sources, weights, results),
-            None => self.kernels.residue_sums(self.modulus, sources, weights, results),
-        }
+        self.products(sources, weights, out.each_mut().map(|out| &mut **out));
         for (sum, out) in outputs.into_iter().zip(&out) {
-            self.kernels.add_assign(self.modulus, &mut sum[strip.clone()], out);
+            self.kernels.add_assign(self.modulus, sum, out);
+        }
+    }
+
+    fn products<const ROWS: usize>(
+        &self,
+        sources: &[&[u64]],
+        weights: [&[u64]; ROWS],
+        out: [&mut [u64]; ROWS],
+    ) {
+        match &self.short {
+            Some(short) => self.kernels.short_sums(short, sources, weights, out),
+            None => self.kernels.residue_sums(self.modulus, sources, weights, out),
         }
     }
 }

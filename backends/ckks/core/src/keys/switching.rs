@@ -4,7 +4,7 @@ use super::SecretKey;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use aligned_vec::AVec;
-use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::kernels::{BLOCK, pack};
 use veilbench_ring::modulus::Modulus;
 use veilbench_ring::parallel;
 use veilbench_ring::random::{Randomness, Seed, expand_uniform};
@@ -23,7 +23,8 @@ pub(crate) struct SeededSwitchingKey {
     pub(crate) bodies: Vec<Polynomial<Ntt>>,
 }
 
-/// The same, ready for use: for each prime, both halves of all digits in Montgomery form, in the order in which
+/// The same, ready for use: for each prime, both halves of all digits in Montgomery form, in the order and the
+/// [width](veilbench_ring::kernels::Kernels::stream_width) in which
 /// [`Kernels::dot_stream`](veilbench_ring::kernels::Kernels::dot_stream) reads them.
 #[derive(Debug)]
 pub(crate) struct SwitchingKey {
@@ -98,14 +99,18 @@ impl SeededSwitchingKey {
         let digits = self.bodies.len();
         let limbs = self.limbs;
         let mut rows: Vec<AVec<u64>> = (0..ring.moduli().len())
-            .map(|index| index < limbs || index >= ring.data())
-            .map(|needed| zeroed(if needed { 2 * digits * ring.degree() } else { 0 }))
+            .map(|index| {
+                let needed = index < limbs || index >= ring.data();
+                let width = ring.kernels().stream_width(ring.modulus(index).bits());
+                zeroed(if needed { 2 * digits * ring.degree() / BLOCK * width } else { 0 })
+            })
             .collect();
         let words = (limbs + ring.special()) * 2 * digits * ring.degree();
         let needed = rows.iter_mut().enumerate().filter(|(_, row)| !row.is_empty());
         let places: Vec<_> = needed.enumerate().collect();
         parallel::for_each(words, places, |(place, (index, row))| {
             let m = ring.modulus(index);
+            let width = ring.kernels().stream_width(m.bits());
             let mut half = context.tables().scratch.take(ring.degree());
             for (digit, body) in self.bodies.iter().enumerate() {
                 for second in [false, true] {
@@ -115,10 +120,10 @@ impl SeededSwitchingKey {
                         half.copy_from_slice(body.limb(place));
                     }
                     ring.kernels().scale_assign(m, &mut half, m.radix());
-                    let blocks = row.as_chunks_mut::<BLOCK>().0.iter_mut();
+                    let blocks = row.chunks_exact_mut(width);
                     let places = blocks.skip(2 * digit + usize::from(second)).step_by(2 * digits);
                     for (place, block) in places.zip(half.as_chunks::<BLOCK>().0) {
-                        *place = *block;
+                        pack(block, 8 * width, place);
                     }
                 }
             }

@@ -18,7 +18,7 @@ use crate::parameters::ParameterId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::kernels::{BLOCK, Stream};
 use veilbench_ring::parallel;
 use veilbench_ring::{Ntt, Polynomial};
 
@@ -243,7 +243,7 @@ impl Evaluator {
                 weave(&weights, small, repeat, start, &mut stream);
                 ring.kernels().dot_picked(
                     ring.modulus(index),
-                    (&stream, &giant.picks),
+                    (Stream::plain(&stream), &giant.picks),
                     (rotations, babies.terms),
                     first,
                     second,

@@ -9,7 +9,7 @@ use crate::parameters::ParameterId;
 use aligned_vec::AVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use veilbench_ring::kernels::BLOCK;
+use veilbench_ring::kernels::{BLOCK, Stream, pack};
 use veilbench_ring::parallel;
 use veilbench_ring::scratch::Scratch;
 use veilbench_ring::{Ntt, Polynomial, zeroed};
@@ -32,7 +32,8 @@ pub struct Transform {
     outputs: Vec<Vec<Giant>>,
 }
 
-/// The diagonals of one giant step of one output. For each prime their residues are one stream, block by block, as
+/// The diagonals of one giant step of one output. For each prime their residues are one stream, block by block, in the
+/// [width](veilbench_ring::kernels::Kernels::stream_width) in which
 /// [`Kernels::dot_picked`](veilbench_ring::kernels::Kernels::dot_picked) reads them: dozens of separate rows at distances
 /// of a power of two would share a few cache sets.
 struct Giant {
@@ -152,15 +153,20 @@ impl Giant {
         let ring = context.ring();
         let slots = context.parameters().slots();
         let radices: Vec<_> = ring.moduli().iter().map(|m| m.radix()).collect();
-        let mut rows: Vec<_> = (0..=level).map(|_| zeroed(diagonals.len() * ring.degree())).collect();
+        let width = |index| ring.kernels().stream_width(ring.modulus(index).bits());
+        let words = |index| diagonals.len() * ring.degree() / BLOCK * width(index);
+        let mut rows: Vec<_> = (0..=level).map(|index| zeroed(words(index))).collect();
         for (position, (_, diagonal)) in diagonals.iter().enumerate() {
             let mut rotated = (*diagonal).clone();
             rotated.resize(slots, 0.0);
             rotated.rotate_right(shift.rem_euclid(slots as i64) as usize);
             let mut polynomial = context.encode_polynomial(&rotated, &[], scale, level)?;
             polynomial.scale(ring, &radices);
-            for (row, limb) in rows.iter_mut().zip(polynomial.rows()) {
-                interleave(limb, row, position, diagonals.len());
+            for (index, (row, limb)) in rows.iter_mut().zip(polynomial.rows()).enumerate() {
+                let places = row.chunks_exact_mut(width(index)).skip(position).step_by(diagonals.len());
+                for (place, block) in places.zip(limb.as_chunks::<BLOCK>().0) {
+                    pack(block, 8 * width(index), place);
+                }
             }
         }
         Ok(Self { shift, picks: diagonals.iter().map(|(pick, _)| *pick).collect(), rows })
@@ -277,8 +283,9 @@ impl Evaluator {
         let ring = self.context().ring();
         for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
             let [first, second] = out.each_mut().map(|part| part.limb_mut(index));
-            let (diagonals, rotations) = ((&diagonals[..], &giant.picks[..]), (&rotations[..], babies.terms));
-            ring.kernels().dot_picked(ring.modulus(index), diagonals, rotations, first, second);
+            let (m, kernels) = (ring.modulus(index), ring.kernels());
+            let diagonals = (Stream::packed(diagonals, kernels.stream_width(m.bits())), &giant.picks[..]);
+            kernels.dot_picked(m, diagonals, (&rotations[..], babies.terms), first, second);
         }
     }
 

@@ -64,8 +64,8 @@ impl ModelOwner {
         let rows = |(outputs, weights): (&[u32], &[f64])| -> veilbench_ckks::Result<Vec<(u32, Vec<u8>)>> {
             let sums = self.evaluator.weighted_sums(&sources, weights, scale)?;
             let finish = |(sum, &output): (&Ciphertext, &u32)| {
-                let rescaled = self.evaluator.rescale(sum)?;
-                let result = self.evaluator.add_scalar(&rescaled, round.map.bias[output as usize])?;
+                let mut result = self.evaluator.rescale(sum)?;
+                self.evaluator.add_scalar_assign(&mut result, round.map.bias[output as usize])?;
                 Ok((output, result.to_bytes(context)?))
             };
             sums.iter().zip(outputs).map(finish).collect()

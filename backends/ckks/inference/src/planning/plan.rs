@@ -339,9 +339,7 @@ impl CkksPlan {
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let keys_sent = key_bytes(&scheme, &rotations);
         let weights = weight_memory_bytes(program, &scheme);
-        // Rotations of the inputs and results on the way take as much as a tenth of the weights.
-        let peak_rss_bytes =
-            key_memory_bytes(&scheme, &rotations) + keys_sent + weights / 10 * 11 + PROCESS_BYTES;
+        let peak_rss_bytes = key_memory_bytes(&scheme, &rotations) + keys_sent + weights + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
             reference_ns: 0,

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
     Ciphertext, Context, KeyLevels, KeyRequest, PairSquares, ParameterRequest, Parameters, max_modulus_bits,
+    packed_bytes,
 };
 
 use crate::planning::pairs::Pairs;
@@ -404,8 +405,13 @@ impl Scheme {
 
     /// Bytes of a switching key for a level in memory.
     pub(crate) fn key_memory_bytes(&self, level: usize) -> usize {
-        let limbs = level + 1 + self.special_prime_bits.len();
-        2 * self.digits(level) * limbs * self.degree * size_of::<u64>()
+        let special: usize = self.special_prime_bits.iter().map(|&bits| packed_bytes(bits)).sum();
+        2 * self.digits(level) * (self.degree * special + self.diagonal_memory_bytes(level))
+    }
+
+    /// Bytes of a diagonal of a linear map, encoded at a level, in memory.
+    pub(crate) fn diagonal_memory_bytes(&self, level: usize) -> usize {
+        self.degree * self.data_prime_bits[..=level].iter().map(|&bits| packed_bytes(bits)).sum::<usize>()
     }
 }
 

@@ -305,7 +305,8 @@ impl Layer {
             results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
         }
         let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
-            let result = evaluator.add_plain(&evaluator.rescale(result)?, bias)?;
+            let mut result = evaluator.rescale(result)?;
+            evaluator.add_plain_assign(&mut result, bias)?;
             if self.square { evaluator.rescale(&evaluator.square(&result)?) } else { Ok(result) }
         };
         results.iter().zip(&self.bias).map(finish).collect()
@@ -327,12 +328,14 @@ fn sum_rotations(
     Ok(())
 }
 
-/// Bytes of the encoded weights in memory.
+/// Bytes of the encoded weights in memory, and of what meets them: rotations of the inputs and results on the way, which are not packed, take
+/// as much as a tenth of weights that are not.
 pub(crate) fn weight_memory_bytes(program: &PackedCircuit, scheme: &Scheme) -> usize {
     let mut level = scheme.depth();
     let mut bytes = 0;
     for layer in &program.layers {
-        bytes += layer.outline.diagonals() * (level + 1) * scheme.degree * size_of::<u64>();
+        let unpacked = (level + 1) * scheme.degree * size_of::<u64>();
+        bytes += layer.outline.diagonals() * (scheme.diagonal_memory_bytes(level) + unpacked / 10);
         level = level.saturating_sub(2);
     }
     bytes

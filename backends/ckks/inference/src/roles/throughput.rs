@@ -267,9 +267,10 @@ impl Server {
         }
         // A sum gives its memory back as soon as it is rescaled: a block may have thousands.
         let finish = |(sum, &output): (Ciphertext, &u32)| {
-            let rescaled = self.evaluator.rescale(&sum)?;
+            let mut rescaled = self.evaluator.rescale(&sum)?;
             drop(sum);
-            self.evaluator.add_scalar(&rescaled, map.bias[output as usize])
+            self.evaluator.add_scalar_assign(&mut rescaled, map.bias[output as usize])?;
+            Ok(rescaled)
         };
         let results = sums
             .into_par_iter()

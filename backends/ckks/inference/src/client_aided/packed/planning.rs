@@ -204,10 +204,9 @@ impl Structure {
         let deviation = logit_deviation(&scheme, &reads, true, self.logit_unit);
         Candidate {
             setup_bytes: keys_sent + scheme.public_key_bytes(),
-            // Rotations of the inputs and results on the way take as much as a tenth of the weights.
             peak_rss_bytes: key_memory_bytes(&scheme, &rotations)
                 + keys_sent
-                + weights / 10 * 11
+                + weights
                 + numbers
                 + held
                 + PROCESS_BYTES,

@@ -213,10 +213,11 @@ impl Server {
                     }
                     rerandomise(&self.public, context, &mut sum)?;
                 }
-                let result = evaluator.rescale(&sum)?;
+                let mut result = evaluator.rescale(&sum)?;
                 let bias =
                     context.encode(&bias.slots(self.scheme.slots()), result.scale(), result.level())?;
-                evaluator.add_plain(&result, &bias)
+                evaluator.add_plain_assign(&mut result, &bias)?;
+                Ok(result)
             }
         }
     }

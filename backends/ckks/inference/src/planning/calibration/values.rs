@@ -76,7 +76,10 @@ fn sums(bench: &mut Bench, rates: &mut Rates) -> Result<()> {
     let lone = lone / LONG as f64 - rates.sum_reduced / 12.0;
     rates.lone_sum_product = rate(lone, known.lone_sum_product);
     let sum = evaluator.weighted_sums(&inputs[..2], &[0.5, 0.25], bench.scale())?.swap_remove(0);
-    let rescaled = time(|_| evaluator.add_scalar(&evaluator.rescale(&sum)?, 0.5))?;
+    let rescaled = time(|_| {
+        let mut rescaled = evaluator.rescale(&sum)?;
+        evaluator.add_scalar_assign(&mut rescaled, 0.5)
+    })?;
     let (transform, _) = rates.of_ring(degree as usize);
     let beside = rescaled / degree - 2.0 * (level + 1) as f64 * transform;
     rates.rescaled = rate(beside / (2 * level) as f64, known.rescaled);

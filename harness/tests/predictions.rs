@@ -1,20 +1,32 @@
-//! What plans predict today, held against the reference run. Constants of the cost model were corrected by that very run, so this
-//! keeps them from drifting; how good they are on what they have not seen, the next run's `predictions.csv` says.
+//! What plans predict today, held against the reference run and against cells that are measured anew. Constants of the cost model
+//! were corrected by the reference run, so this keeps them from drifting; how good they are on what they have not seen, the next
+//! run's `predictions.csv` says.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bench;
+
 use std::path::Path;
 
+use bench::Bench;
 use veilbench_api::{Job, LinkProfile};
 use veilbench_networks::zoo;
 use veilbench_report::{predictions, summarise};
-use veilbench_results::{RunData, Status, Summary};
+use veilbench_results::{Prediction, RunData, Status, Summary};
 
+/// Whose defaults are others than when the reference run was made. What they take is held against a run of today alone.
+const OTHER_DEFAULTS_SINCE: [&str; 3] = ["ckks-client-aided", "mpc", "mpc-fss"];
+
+/// Memory is left to the cells measured anew: since the reference run keys and weights of `ckks` are packed.
 #[test]
-fn every_cell_of_the_reference_run_is_predicted_within_a_quarter() {
+fn cells_of_the_reference_run_with_defaults_of_today_are_predicted_within_a_quarter() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs/reference");
     let data = RunData::load(&folder).unwrap();
-    let rows = summarise(&data);
+    let mut rows = summarise(&data);
+    rows.retain(|row| !OTHER_DEFAULTS_SINCE.contains(&row.backend.as_str()));
+    for row in &mut rows {
+        row.peak_rss_bytes = None;
+    }
     let mut run = data.run;
     run.plans.clear();
     for row in rows.iter().filter(|row| row.status == Status::Ok) {
@@ -24,8 +36,32 @@ fn every_cell_of_the_reference_run_is_predicted_within_a_quarter() {
         run.plans.insert(row.cell.clone(), serde_json::to_value(plan).unwrap());
     }
     let compared = predictions(&run, &rows);
-    assert!(compared.len() >= 200, "only {} cells of the reference run are predicted", compared.len());
-    for row in &compared {
+    assert!(compared.len() >= 80, "only {} cells of the reference run are predicted", compared.len());
+    hold(&compared);
+}
+
+/// Times are left out: they are predicted for the reference machine, and this one may do other work beside.
+#[test]
+fn bytes_memory_and_precision_of_a_run_of_today_are_predicted_within_a_quarter() {
+    let bench = Bench::new();
+    let networks = ["-n", "^mnist-cnn$", "-n", "^mnist-cnn-poly$", "-n", "^melanoma-lenet$"];
+    let cells = ["-b", "ckks.*", "-b", "mpc.*", "--images", "100", "--repetitions", "1", "--warmup", "0"];
+    let output = bench.run(&[&networks[..], &cells[..]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let data = RunData::load(&bench.out()).unwrap();
+    let mut rows = summarise(&data);
+    for row in &mut rows {
+        row.online_wall_ns = None;
+    }
+    let compared = predictions(&data.run, &rows);
+    for name in OTHER_DEFAULTS_SINCE.into_iter().chain(["ckks", "mpc-2pc", "mpc-beaver"]) {
+        assert!(compared.iter().any(|row| row.backend == name && row.peak_rss_bytes.is_some()), "{name}");
+    }
+    hold(&compared);
+}
+
+fn hold(compared: &[Prediction]) {
+    for row in compared {
         // A figure that is no longer predicted would be within any bound.
         let exact = [row.predicted_setup_bytes, row.predicted_online_bytes, row.predicted_peak_rss_bytes];
         assert!(exact.iter().all(Option::is_some), "{}: bytes or memory are not predicted", row.cell);

@@ -71,6 +71,7 @@ impl Instructions {
             Self::Avx512Ifma => {
                 Self::Avx2.are_available()
                     && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512ifma")
                     && is_x86_feature_detected!("avx512vbmi")
@@ -132,7 +133,7 @@ macro_rules! dispatch {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512Ifma => {
                 #[expect(unsafe_code, reason = "instructions that the compiler may not assume")]
-                // SAFETY: this path exists only on a processor with AVX-512 F, DQ, IFMA and VBMI.
+                // SAFETY: this path exists only on a processor with AVX-512 F, BW (which VBMI enables), DQ, IFMA and VBMI.
                 unsafe {
                     avx512::$kernel$(::<$width>)?($($argument),*);
                 }

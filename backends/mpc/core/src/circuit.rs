@@ -316,6 +316,11 @@ impl Circuit {
         self.ring_of(index).bits() - self.taken_off(index)
     }
 
+    /// Fingerprint of all that parties have to agree on: the revision of the protocols, layers, format and calibrated magnitudes.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
     /// Values of one image.
     pub fn inputs(&self) -> usize {
         self.inputs

@@ -78,6 +78,16 @@ pub enum Error {
         /// What the noise is at most, in units of the last place.
         noise: u64,
     },
+    /// The data owner has another circuit, or its program another revision of the protocols.
+    #[error(
+        "the data owner's circuit has the fingerprint {found:016x}, this one {expected:016x}: both owners need one plan, and programs of one revision"
+    )]
+    OtherCircuit {
+        /// The model owner's.
+        expected: u64,
+        /// The data owner's.
+        found: u64,
+    },
     /// What a batch was to run on was prepared in another session, whose masks and keys the other party does not have.
     #[error("material of another session came to a batch of this one; the session is over: set up a new one")]
     OtherSession,

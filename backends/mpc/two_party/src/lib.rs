@@ -15,6 +15,7 @@
 //!
 //! # Safety contract
 //! - Lengths of messages follow from public numbers; residues are checked against their primes. A message of the right length that is forged is not noticed.
+//!   A data owner with another circuit, or of another revision of the protocols, is refused with its first message.
 //! - Masks, keys and shares that serve once are consumed by value, by the batch and session that they were prepared for: batches run in the order in which they are
 //!   prepared, and what is another's is an error.
 //! - Masks, keys and shares of a batch that failed are gone, and so is the session: none of them can serve for another.

@@ -245,6 +245,20 @@ fn weights_that_may_overflow_the_ring_are_refused_before_a_message() {
     assert!(matches!(refused, Err(Error::Circuit(veilbench_mpc::Error::Overflow { .. }))), "{refused:?}");
 }
 
+/// What it would send next has the length that is due, whatever revision it is of.
+#[test]
+fn a_data_owner_with_another_circuit_is_refused_before_it_is_answered() {
+    let (circuit, model) = compile("no-activation", 6, 14);
+    let plan = Arc::new(Plan::new(circuit).unwrap());
+    let [mut client, mut server] = Queue::pair();
+    let bytes = veilbench_ot::setup::message_bytes(Depth::FOUR)[0];
+    let other = plan.circuit().digest() ^ 1;
+    client.send(&[&vec![0; bytes][..], &other.to_le_bytes()].concat()).unwrap();
+    let refused = ModelOwner::set_up(plan, &model, Depth::FOUR, &mut server).map(|_| ());
+    assert!(matches!(refused, Err(Error::OtherCircuit { found, .. }) if found == other), "{refused:?}");
+    assert!(server.sent.is_empty());
+}
+
 #[test]
 fn wires_are_proved_to_leave_a_bit_of_their_shares() {
     let (circuit, mut model) = compile("mnist-cnn-poly", 8, 12);

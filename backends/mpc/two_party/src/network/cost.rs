@@ -5,6 +5,7 @@ use veilbench_ot::extension::Parameters;
 use veilbench_ot::{Depth, Direction, Kind, Session, setup};
 
 use super::Plan;
+use super::plan::CIRCUIT_BYTES;
 use crate::Error;
 use crate::bits::packed_bytes;
 use crate::linear::public_key_bytes;
@@ -23,7 +24,8 @@ fn portion(kind: Kind, depth: Depth, transfers: usize) -> usize {
 impl Plan {
     /// Bytes of a setup.
     pub fn setup_bytes(&self, depth: Depth) -> usize {
-        setup::message_bytes(depth).iter().sum::<usize>() + SEED_BYTES + public_key_bytes(self.ring_bits())
+        let transfers = setup::message_bytes(depth).iter().sum::<usize>();
+        transfers + CIRCUIT_BYTES + SEED_BYTES + public_key_bytes(self.ring_bits())
     }
 
     /// Bytes of preparing so many images at once.

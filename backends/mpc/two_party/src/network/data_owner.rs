@@ -42,12 +42,13 @@ pub struct DataOwnerMaterial {
 }
 
 impl DataOwner {
-    /// Sets a session up, in three messages: base transfers, extensions, and a public key for answers.
+    /// Sets a session up, in three messages: base transfers and the circuit's fingerprint, extensions, and a public key for answers.
     ///
     /// # Errors
     /// Those of the channel, and of a peer that sends no messages of the protocol.
     pub fn set_up<C: Channel>(plan: Arc<Plan>, depth: Depth, channel: &mut C) -> Result<Self, C::Error> {
-        let (chooser, first) = setup::Chooser::start(depth).map_err(Error::from)?;
+        let (chooser, mut first) = setup::Chooser::start(depth).map_err(Error::from)?;
+        first.extend(plan.circuit().digest().to_le_bytes());
         channel.send(&first)?;
         let mut random = Randomness::from_system().map_err(Error::from)?;
         let key = SecretKey::generate(Arc::new(Rlwe::new()?), &mut random);

@@ -15,6 +15,7 @@ use veilbench_ring::wiped::Wiped;
 use zeroize::Zeroizing;
 
 use super::material::{Batches, Label, Offered, OffererKeys};
+use super::plan::CIRCUIT_BYTES;
 use super::{Channel, Plan};
 use crate::Error;
 use crate::linear::{PublicKey, Rlwe, Weights, public_key_bytes};
@@ -48,8 +49,8 @@ impl ModelOwner {
     /// Proves that no image can drive values beyond the ring, and sets a session up.
     ///
     /// # Errors
-    /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow; [`Error::Weight`]; those of the channel, and of a peer that
-    /// sends no messages of the protocol.
+    /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow; [`Error::Weight`]; [`Error::OtherCircuit`] if the data owner
+    /// has another one; those of the channel, and of a peer that sends no messages of the protocol.
     pub fn set_up<C: Channel>(
         plan: Arc<Plan>,
         model: &Model,
@@ -68,8 +69,16 @@ impl ModelOwner {
         let coefficients = coefficients.collect();
         let mut random = Randomness::from_system().map_err(Error::from)?;
         let [first, _, third] = setup::message_bytes(depth);
-        let first = channel.receive(first)?;
-        let (offerer, mut second) = setup::Offerer::start(depth, &first).map_err(Error::from)?;
+        let expected = first + CIRCUIT_BYTES;
+        let message = channel.receive(expected)?;
+        let (what, actual) = ("first message of a setup", message.len());
+        let parts = message.split_last_chunk::<CIRCUIT_BYTES>().filter(|_| actual == expected);
+        let (first, circuit) = parts.ok_or(Error::Length { what, expected, actual })?;
+        let (expected, found) = (plan.circuit().digest(), u64::from_le_bytes(*circuit));
+        if expected != found {
+            return Err(Error::OtherCircuit { expected, found }.into());
+        }
+        let (offerer, mut second) = setup::Offerer::start(depth, first).map_err(Error::from)?;
         let seed: Seed = random.array();
         second.extend(seed);
         channel.send(&second)?;

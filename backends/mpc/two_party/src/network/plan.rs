@@ -14,6 +14,8 @@ use crate::linear::{Layout, MOST_RING_BITS};
 use crate::quadratic::Sizes;
 use crate::truncation::{Truncation, centring};
 
+/// Bytes of a circuit's fingerprint.
+pub(super) const CIRCUIT_BYTES: usize = size_of::<u64>();
 /// Bits of shares beyond those of what they hold.
 const SIGN_BITS: u32 = 1;
 /// Why gates are refused whose values truncation cannot hold.

@@ -199,8 +199,11 @@ fn unsupported(reason: &str) -> Unsupported {
     Unsupported { layer: None, reason: reason.into() }
 }
 
-/// The narrowest ring in which truncations drop the noise of products. Polynomials, uncalibrated networks, those whose layers join, as bounds grow from
-/// block to block, and those whose ranges or noise ask for it get a wider one.
+/// Fractional bits that networks whose layers join go without in the narrow ring: bounds grow from block to block.
+const SPARE_BITS_OF_JOINS: u32 = 1;
+
+/// The narrowest ring in which truncations drop the noise of products. Polynomials, uncalibrated networks, and those whose ranges or noise ask for it get a
+/// wider one.
 fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Vec<String>), Unsupported> {
     let planned = |(circuit, notes): (Circuit, Vec<String>)| {
         let circuit = Arc::new(circuit);
@@ -209,9 +212,10 @@ fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Ve
     let room = format::Room::new(job.setting(&RING));
     if room == format::Room::Narrow {
         let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        let rings = [widest, Ring::FULL].into_iter().skip(usize::from(lowered.squares() || lowered.joins()));
-        for widest in rings {
-            let found = format::choose_within(lowered, SignProtocol::Tree, Width::Bytes, room, widest);
+        let spare = if lowered.joins() { SPARE_BITS_OF_JOINS } else { 0 };
+        let rings = [(widest, spare), (Ring::FULL, 0)].into_iter().skip(usize::from(lowered.squares()));
+        for (widest, spare) in rings {
+            let found = format::choose_within(lowered, SignProtocol::Tree, Width::Bytes, room, widest, spare);
             if let Some(planned) = found.ok().and_then(|found| planned(found).ok()) {
                 return Ok(planned);
             }

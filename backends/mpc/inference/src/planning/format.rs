@@ -111,11 +111,11 @@ pub(crate) fn choose(
     width: Width,
     room: Room,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
-    choose_within(lowered, signs, width, room, Ring::FULL)
+    choose_within(lowered, signs, width, room, Ring::FULL, 0)
 }
 
-/// The same where wires, but for the values of polynomials, fit rings of no more bits than `widest` has, at the price of fractional bits. Networks without ranges
-/// get the widest of all rings nevertheless.
+/// The same where wires, but for the values of polynomials, fit rings of no more bits than `widest` has, at the price of fractional bits, and would do so with
+/// `spare` fractional bits more. Networks without ranges get the widest of all rings nevertheless.
 ///
 /// # Errors
 /// As [`choose`].
@@ -125,6 +125,7 @@ pub(crate) fn choose_within(
     width: Width,
     room: Room,
     widest: Ring,
+    spare: u32,
 ) -> Result<(Circuit, Vec<String>), Unsupported> {
     let input_magnitude = lowered.input_magnitude.map_or(UNCALIBRATED_MAGNITUDE, input_bound);
     let extra_bits = if lowered.squares() { EXTRA_WEIGHT_BITS_OF_SQUARES } else { EXTRA_WEIGHT_BITS };
@@ -150,7 +151,8 @@ pub(crate) fn choose_within(
                 continue;
             }
             let circuit = compile(bits, bits + extra, Ring::FULL)?;
-            let wires = circuit.calibrated_rings().map(|[wires, _]| wires.bits());
+            let finer = compile(bits + spare, bits + spare + extra, Ring::FULL)?;
+            let wires = finer.calibrated_rings().map(|[wires, _]| wires.bits());
             if wires.is_some_and(|wires| wires <= widest.bits()) {
                 fitting = fitting.or(circuit.calibrated_ring().map(|ring| (ring, bits, bits + extra)));
             }

@@ -49,7 +49,11 @@ pub(crate) async fn measure(
     record_unfit(unfit, options.seed, store)?;
     let mut schedule = Vec::new();
     for repetition in 0..options.repetitions() {
-        let mut order: Vec<_> = cells.iter().filter(|cell| cell.plan.is_ok() || repetition == 0).collect();
+        let is_due = |cell: &&PlannedCell| match cell.plan {
+            Ok(_) => repetition < cell.repetitions,
+            Err(_) => repetition == 0,
+        };
+        let mut order: Vec<_> = cells.iter().filter(is_due).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed.wrapping_add(repetition as u64)));
         schedule.extend(order.into_iter().map(|cell| (cell, repetition)));
     }

@@ -137,9 +137,15 @@ impl Options {
         self.selection.check_links()
     }
 
-    /// Sessions a cell.
+    /// Sessions a cell, but for those whose [batches take long](profile::Amounts::sessions).
     pub(crate) fn repetitions(&self) -> usize {
         self.repetitions.map_or(self.profile.amounts().repetitions, NonZeroUsize::get)
+    }
+
+    /// Sessions of a cell with this plan.
+    fn repetitions_of(&self, plan: Option<&Plan>) -> usize {
+        let batch = plan.and_then(|plan| plan.predicted_batch_ns).map(Duration::from_nanos);
+        self.repetitions.map_or_else(|| self.profile.amounts().sessions(batch), NonZeroUsize::get)
     }
 
     /// Longest a session may take.
@@ -234,6 +240,8 @@ pub(crate) struct PlannedCell<'a> {
     pub(crate) workload: &'a Workload,
     pub(crate) job: Job,
     pub(crate) plan: Result<Plan, Unsupported>,
+    /// Sessions, of which there is one if the backend cannot run it.
+    pub(crate) repetitions: usize,
 }
 
 /// Whether the role that holds the images can hold a batch of them: as they are read, as numbers, and as a message.
@@ -308,7 +316,8 @@ pub(crate) fn cells<'a>(
                 if cells.iter().any(|known| known.cell == cell) {
                     continue;
                 }
-                cells.push(PlannedCell { cell, backend: backend.as_ref(), workload, job, plan });
+                let repetitions = options.repetitions_of(plan.as_ref().ok());
+                cells.push(PlannedCell { cell, backend: backend.as_ref(), workload, job, plan, repetitions });
             }
         }
     }

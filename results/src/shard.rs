@@ -24,6 +24,9 @@ pub struct ShardRecord {
     pub present: BTreeSet<usize>,
     /// Sessions of each cell that its backend can run; one of any other.
     pub repetitions: usize,
+    /// Cells that have another number of sessions, with it: those whose batches take long have fewer.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub repetitions_of: BTreeMap<String, usize>,
     /// Ids of all cells of the matrix, sorted.
     pub cells: Vec<String>,
 }
@@ -31,11 +34,18 @@ pub struct ShardRecord {
 impl ShardRecord {
     /// Describes one shard of a matrix. `run` has the matrix' seed, warm-up, networks, data sets and external backends.
     #[must_use]
-    pub fn new(run: &Run, cells: &[Cell], repetitions: usize, index: usize, of: usize) -> Self {
+    pub fn new(
+        run: &Run,
+        cells: &[Cell],
+        repetitions: usize,
+        repetitions_of: BTreeMap<String, usize>,
+        index: usize,
+        of: usize,
+    ) -> Self {
         let mut ids: Vec<String> = cells.iter().map(Cell::id).collect();
         ids.sort_unstable();
-        let plan_sha256 = plan_sha256(run, &ids, repetitions);
-        Self { plan_sha256, of, present: BTreeSet::from([index]), repetitions, cells: ids }
+        let plan_sha256 = plan_sha256(run, &ids, repetitions, &repetitions_of);
+        Self { plan_sha256, of, present: BTreeSet::from([index]), repetitions, repetitions_of, cells: ids }
     }
 
     /// The shard, from 1, of every cell of the matrix.
@@ -58,7 +68,8 @@ impl ShardRecord {
             *counts.entry(&session.cell).or_default() += 1;
         }
         let lacking = self.cells.iter().map(|cell| {
-            let planned = if single(cell) { 1 } else { self.repetitions };
+            let planned = self.repetitions_of.get(cell).copied().unwrap_or(self.repetitions);
+            let planned = if single(cell) { 1 } else { planned };
             (cell.clone(), planned.saturating_sub(counts.get(cell.as_str()).copied().unwrap_or(0)))
         });
         lacking.filter(|(_, sessions)| *sessions > 0).collect()
@@ -66,7 +77,12 @@ impl ShardRecord {
 }
 
 /// What two computers have to agree on before each measures its shard.
-fn plan_sha256(run: &Run, ids: &[String], repetitions: usize) -> String {
+fn plan_sha256(
+    run: &Run,
+    ids: &[String],
+    repetitions: usize,
+    repetitions_of: &BTreeMap<String, usize>,
+) -> String {
     let cells: Vec<Cell> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let used = |name: fn(&Cell) -> &String| cells.iter().map(name).collect::<BTreeSet<_>>();
     let mut text = format!("veilbench matrix\n{repetitions} {} {}\n", run.seed, run.warmup);
@@ -94,6 +110,7 @@ fn plan_sha256(run: &Run, ids: &[String], repetitions: usize) -> String {
         }
     }
     ids.iter().for_each(|id| line("cell", id, ""));
+    repetitions_of.iter().for_each(|(id, sessions)| line("sessions", id, &sessions.to_string()));
     hex::encode(Sha256::digest(text))
 }
 

@@ -7,6 +7,9 @@ use clap::ValueEnum;
 /// The networks of Haralampieva et al. (2020), in which systems of others are compared.
 const PAPERS_NETWORKS: [&str; 3] = ["mnist-mlp", "mnist-cnn", "malaria-cnn"];
 
+/// Sessions of which a median has an interval.
+const FEWEST_SESSIONS: usize = 2;
+
 /// Networks of which one image takes seconds under many backends, and a hundred minutes.
 const DEEP_NETWORKS: [&str; 1] = ["cifar-resnet20"];
 
@@ -18,7 +21,7 @@ pub(super) const TWIN: &str = "-poly";
 pub(crate) enum Profile {
     /// Minutes on two cores: 100 images, five sessions, loopback, one thread, no deep network
     Quick,
-    /// An hour or two: all link profiles, over loopback with one thread and two
+    /// An hour or two: all link profiles, over loopback with one thread and two; two sessions instead of five where a batch takes more than eight seconds
     Standard,
     /// As long as it takes: whole test sets
     Full,
@@ -42,6 +45,14 @@ pub(super) struct Amounts {
     /// The same of a batch of one image.
     pub(super) longest_image: Duration,
     pub(super) timeout: Duration,
+}
+
+impl Amounts {
+    /// Sessions of a cell of which a batch is predicted to take so long: as few as have an interval if that is longer than a batch of many images may take.
+    pub(super) fn sessions(&self, batch: Option<Duration>) -> usize {
+        let takes_long = batch.is_some_and(|batch| batch > self.longest_batch);
+        if takes_long { self.repetitions.min(FEWEST_SESSIONS) } else { self.repetitions }
+    }
 }
 
 impl Profile {
@@ -110,14 +121,14 @@ impl Profile {
                 longest_image: minutes(240),
                 timeout: minutes(720),
             },
-            // Fifty images are the fewest over which an accuracy is stated, two sessions the fewest that have an interval.
+            // Fifty images are the fewest over which an accuracy is stated.
             Profile::Peers => Amounts {
                 images: 50,
                 batches: 50,
                 batch: &[1],
                 threads: &[1],
                 links: &["loopback"],
-                repetitions: 2,
+                repetitions: FEWEST_SESSIONS,
                 session: Duration::from_secs(8),
                 longest_batch: Duration::from_secs(45),
                 longest_image: Duration::from_secs(45),
@@ -130,6 +141,14 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_whose_batches_take_long_have_two_sessions() {
+        let standard = Profile::Standard.amounts();
+        let sessions = |seconds: Option<u64>| standard.sessions(seconds.map(Duration::from_secs));
+        assert_eq!([None, Some(0), Some(8), Some(9), Some(60)].map(sessions), [5, 5, 5, 2, 2]);
+        assert_eq!(Profile::Peers.amounts().sessions(Some(Duration::from_secs(46))), 2);
+    }
 
     #[test]
     fn deep_networks_and_their_twins_are_left_to_the_longer_profiles() {

@@ -99,7 +99,9 @@ pub(crate) fn deal<'a>(
         note_external(planned, run);
     }
     let matrix: Vec<Cell> = cells.iter().map(|planned| planned.cell.clone()).collect();
-    let record = ShardRecord::new(run, &matrix, repetitions, shard.index, shard.of);
+    let others = cells.iter().filter(|planned| planned.repetitions != repetitions);
+    let repetitions_of = others.map(|planned| (planned.cell.id(), planned.repetitions)).collect();
+    let record = ShardRecord::new(run, &matrix, repetitions, repetitions_of, shard.index, shard.of);
     let shard_of = record.partition();
     run.shards = Some(record);
     cells.into_iter().filter(|planned| shard_of.get(&planned.cell.id()) == Some(&shard.index)).collect()

@@ -254,6 +254,10 @@ fn differences(first: &Source, second: &Source) -> Vec<String> {
     let (a, b) = (&first.shards, &second.shards);
     differ("number of shards", &a.of.to_string(), &b.of.to_string());
     differ("number of sessions per cell", &a.repetitions.to_string(), &b.repetitions.to_string());
+    for cell in a.repetitions_of.keys().chain(b.repetitions_of.keys()).collect::<BTreeSet<_>>() {
+        let sessions = |of: &ShardRecord| of.repetitions_of.get(cell).unwrap_or(&of.repetitions).to_string();
+        differ(&format!("number of sessions of `{cell}`"), &sessions(a), &sessions(b));
+    }
     if a.cells != b.cells {
         let only = |a: &ShardRecord, b: &ShardRecord| {
             let known: BTreeSet<&String> = b.cells.iter().collect();

@@ -78,7 +78,7 @@ fn measure(root: &Path, cells: &[Cell], repetitions: usize, of: usize) -> Vec<Pa
     let folder = |index: usize| {
         let name = format!("shard-{index}");
         let folder = root.join(&name);
-        let shards = ShardRecord::new(&run(), cells, repetitions, index, of);
+        let shards = ShardRecord::new(&run(), cells, repetitions, BTreeMap::new(), index, of);
         let shard_of = shards.partition();
         let mut store = Store::create(&folder, &description(&name, shards, index)).unwrap();
         let machine = Machine { cpu_model: "made up".into(), cores: index, ..Machine::default() };
@@ -269,6 +269,17 @@ fn sessions_that_are_damaged_interrupted_or_of_absent_shards_are_missing_by_cell
     drop(store);
     let merged = merge(&shards, &folder.path().join("interrupted")).unwrap();
     assert_eq!((merged.sessions, merged.damaged.len(), merged.missing.len()), (3, 0, 1));
+}
+
+#[test]
+fn a_cell_of_fewer_sessions_lacks_those_alone() {
+    let cells = matrix(2, 1, 1, 1);
+    let slow = BTreeMap::from([(cells[0].id(), 2)]);
+    let shards = ShardRecord::new(&run(), &cells, 5, slow, 1, 1);
+    let missing = |recorded: usize| shards.missing(&keys(&cells, recorded), |_| false);
+    assert_eq!(missing(2), BTreeMap::from([(cells[1].id(), 3)]));
+    assert_eq!(missing(1), BTreeMap::from([(cells[0].id(), 1), (cells[1].id(), 4)]));
+    assert_ne!(shards.plan_sha256, ShardRecord::new(&run(), &cells, 5, BTreeMap::new(), 1, 1).plan_sha256);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{files, marks, matrix, measure, memory_folder, two_shards};
 use crate::fixture::run;
+use std::collections::BTreeMap;
 use std::fs;
 use veilbench_results::{Cell, Error, ExternalRecord, NetworkRecord, Run, ShardRecord, Store, merge};
 
@@ -11,7 +12,7 @@ fn shards_of_different_plans_binaries_networks_or_data_refuse_to_merge_by_name()
     let of_plan = |run: &mut Run, change: fn(&[Cell]) -> Vec<Cell>, repetitions| {
         let cells: Vec<Cell> =
             run.shards.iter().flat_map(|shards| &shards.cells).map(|id| id.parse().unwrap()).collect();
-        run.shards = Some(ShardRecord::new(run, &change(&cells), repetitions, 2, 2));
+        run.shards = Some(ShardRecord::new(run, &change(&cells), repetitions, BTreeMap::new(), 2, 2));
     };
     let changes: [(Change, &str); 7] = [
         (
@@ -44,6 +45,18 @@ fn shards_of_different_plans_binaries_networks_or_data_refuse_to_merge_by_name()
     let (folder, shards) = two_shards(|run| of_plan(run, <[Cell]>::to_vec, 2));
     let error = merge(&shards, &folder.path().join("run")).unwrap_err().to_string();
     assert!(error.contains("another number of sessions per cell (1; there 2)"), "{error}");
+    let (folder, shards) = two_shards(|run| {
+        let record = run.shards.as_ref().unwrap();
+        let cells: Vec<Cell> = record.cells.iter().map(|id| id.parse().unwrap()).collect();
+        let other = BTreeMap::from([(record.cells[0].clone(), 3)]);
+        run.shards = Some(ShardRecord::new(run, &cells, 1, other, 2, 2));
+    });
+    let error = merge(&shards, &folder.path().join("run")).unwrap_err().to_string();
+    assert!(
+        error.contains("another number of sessions of `backend-0/network-0/")
+            && error.contains("(1; there 3)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -115,7 +128,7 @@ fn other_images_that_calibrate_a_network_are_another_plan() {
         let mut described = run();
         let network = NetworkRecord { calibration_sha256: digest.into(), ..NetworkRecord::default() };
         described.networks.insert("network-0".into(), network);
-        ShardRecord::new(&described, &cells, 1, 1, 2).plan_sha256
+        ShardRecord::new(&described, &cells, 1, BTreeMap::new(), 1, 2).plan_sha256
     };
     assert_ne!(record(&"a".repeat(64)), record(&"b".repeat(64)));
     assert_ne!(record(&"a".repeat(64)), record(""));
@@ -160,7 +173,7 @@ fn two_programs_or_versions_of_a_foreign_system_do_not_merge() {
     let plan = |external: Option<ExternalRecord>| {
         let mut described = run();
         described.external.extend(external.map(|record| (cells[0].backend.clone(), record)));
-        ShardRecord::new(&described, &cells, 1, 1, 2).plan_sha256
+        ShardRecord::new(&described, &cells, 1, BTreeMap::new(), 1, 2).plan_sha256
     };
     assert_ne!(plan(Some(one())), plan(Some(record("b", None))));
     assert_ne!(plan(Some(one())), plan(None));

@@ -6,7 +6,7 @@ use super::BLOCK;
 pub(super) const LEAST_WIDTH: usize = 4;
 
 /// Residues of `width` bytes each, little-endian and without gaps: a block of eight takes `width` words.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Stream<'a> {
     pub(super) words: &'a [u64],
     pub(super) width: usize,
@@ -17,6 +17,12 @@ impl<'a> Stream<'a> {
     pub fn packed(words: &'a [u64], width: usize) -> Self {
         assert!((LEAST_WIDTH..=BLOCK).contains(&width) && words.len().is_multiple_of(width));
         Self { words, width }
+    }
+
+    /// A stream of so many residues that were [packed](pack), in as many bytes as these words have for each.
+    pub fn of(words: &'a [u64], residues: usize) -> Self {
+        let width = (words.len() * BLOCK).checked_div(residues).unwrap_or(BLOCK);
+        Self::packed(words, width)
     }
 
     /// A stream of words.

@@ -54,9 +54,8 @@ impl<'a> Digits<'a> {
         let ring = self.context.ring();
         let index = ring.extended_index(self.limbs, row);
         let [first, second] = out;
-        let (m, kernels) = (ring.modulus(index), ring.kernels());
-        let keys = Stream::packed(&key.rows[index], kernels.stream_width(m.bits()));
-        kernels.dot_stream(m, values, (keys, key.digits), first, second);
+        let keys = Stream::of(&key.rows[index], 2 * key.digits * ring.degree());
+        ring.kernels().dot_stream(ring.modulus(index), values, (keys, key.digits), first, second);
     }
 
     /// Rows of a polynomial over the data primes in use and the special primes.

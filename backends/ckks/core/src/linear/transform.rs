@@ -283,9 +283,14 @@ impl Evaluator {
         let ring = self.context().ring();
         for (index, (diagonals, rotations)) in giant.rows.iter().zip(&babies.rows).enumerate() {
             let [first, second] = out.each_mut().map(|part| part.limb_mut(index));
-            let (m, kernels) = (ring.modulus(index), ring.kernels());
-            let diagonals = (Stream::packed(diagonals, kernels.stream_width(m.bits())), &giant.picks[..]);
-            kernels.dot_picked(m, diagonals, (&rotations[..], babies.terms), first, second);
+            let diagonals = (Stream::of(diagonals, giant.picks.len() * ring.degree()), &giant.picks[..]);
+            ring.kernels().dot_picked(
+                ring.modulus(index),
+                diagonals,
+                (&rotations[..], babies.terms),
+                first,
+                second,
+            );
         }
     }
 

@@ -74,6 +74,46 @@ fn all_operations_agree_byte_for_byte() {
 }
 
 #[test]
+fn keys_and_weights_of_one_path_serve_every_other() {
+    // Of 7, 6, 4 and 5 bytes.
+    let parameters = || insecure(512, &[50, 46, 30, 36], &[50], 4).parameters().clone();
+    let contexts =
+        || Instructions::ALL.into_iter().filter_map(|i| Context::with_instructions(parameters(), i));
+    let request = request(&[-7]);
+    let mut expected: Option<Vec<Vec<u8>>> = None;
+    for made in contexts() {
+        let mut owner = Owner::new(&made, &request, 31);
+        let seeded = SeededEvaluationKeys::generate(&owner.secret, &request, &mut owner.random);
+        let level = made.parameters().max_level();
+        let prime = made.parameters().data_primes()[level] as f64;
+        let matrix = Matrix::from_rows(&made, 24, 64, &values(24 * 64, 3), prime, level).unwrap();
+        let rotations: Vec<i64> = matrix.rotations().into_iter().chain([-7]).collect();
+        let rotations = crate::fixture::request(&rotations);
+        let of_matrix = SeededEvaluationKeys::generate(&owner.secret, &rotations, &mut owner.random);
+        let slots = made.parameters().slots();
+        let x: Vec<f64> = values(64, 1).into_iter().cycle().take(slots).collect();
+        let a = owner.encrypt(&x, 2f64.powi(35), level);
+        for used in contexts() {
+            let with = |keys: &SeededEvaluationKeys| {
+                Evaluator::new(&used, std::sync::Arc::new(keys.clone().expand(&made).unwrap())).unwrap()
+            };
+            let (own, wide) = (with(&seeded), with(&of_matrix));
+            let results = [
+                own.rotate(&a, -7).unwrap(),
+                own.rescale(&own.square(&a).unwrap()).unwrap(),
+                matrix.times(&wide, &a).unwrap(),
+            ];
+            let bytes: Vec<Vec<u8>> = results.iter().map(|result| result.to_bytes(&used).unwrap()).collect();
+            let (made, used) = (made.kernels(), used.kernels());
+            assert!(
+                *expected.get_or_insert_with(|| bytes.clone()) == bytes,
+                "made by {made}, used by {used}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_byte() {
     // Large enough for every step to be shared.
     let context = insecure(8192, &[50, 36, 36, 36, 36, 36, 36, 36], &[45; 4], 2);

@@ -24,7 +24,7 @@ use veilbench_ckks::{Evaluator, KeyRequest, Randomness, SecretKey, SeededEvaluat
 use veilbench_networks::Architecture;
 
 use super::{impossible, learns};
-use crate::planning::memory::{KEYS_HEADER_BYTES, total_memory_bytes};
+use crate::planning::memory::{KEYS_HEADER_BYTES, too_little_memory, total_memory_bytes};
 use crate::planning::rates;
 use crate::planning::scheme::Scheme;
 use crate::roles::guard::Guard;
@@ -77,8 +77,16 @@ struct AidedPlan {
 fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Result<Plan, Unsupported> {
     match job.setting(&LAYOUT) {
         "auto" => {
-            let [across, slots] = [packed::plan, slots::plan].map(|plan| plan(architecture, job, memory));
-            faster(across, slots)
+            let plans = |memory| [packed::plan, slots::plan].map(|plan| plan(architecture, job, memory));
+            let [across, slots] = plans(memory);
+            faster(across, slots).map_err(|refused| {
+                // With memory for any layout, that of the one which needs less is what is lacking.
+                let needed = plans(usize::MAX)
+                    .into_iter()
+                    .filter_map(|plan| plan.ok()?.prediction?.session_peak_rss_bytes)
+                    .min();
+                needed.map_or(refused, |needed| too_little_memory(needed as usize, memory))
+            })
         }
         "packed" => packed::plan(architecture, job, memory),
         "slots" => slots::plan(architecture, job, memory),

@@ -186,6 +186,30 @@ impl Options {
         Ok(plan)
     }
 
+    /// The plan, and as many of the images as it lets a session classify; who asked for more of them is told.
+    fn within_bound(
+        &self,
+        plan: Result<Plan, Unsupported>,
+        batch: usize,
+        images: usize,
+    ) -> (Result<Plan, Unsupported>, usize) {
+        let Some(most) = plan.as_ref().ok().and_then(|plan| plan.most_images) else { return (plan, images) };
+        let warmup = self.warmup.saturating_mul(batch);
+        let asked = warmup.saturating_add(images.max(batch));
+        if asked <= most {
+            return (plan, images);
+        }
+        let whole = most.saturating_sub(warmup) / batch.max(1) * batch;
+        if self.images.is_none() && whole > 0 {
+            return (plan, whole);
+        }
+        let reason = format!(
+            "a session of {asked} images, {warmup} of them to warm up, where it may classify {most}: ask for fewer (--images, --batch, --warmup), or for more by the \
+             backend's settings"
+        );
+        (Err(Unsupported { layer: None, reason }), images)
+    }
+
     /// Whether a network is in: one that was named, as all are whose data set was, a user's own, or one of the profile's.
     pub(crate) fn has_network(&self, name: &str, is_users: bool) -> bool {
         let selection = &self.selection;
@@ -303,6 +327,7 @@ pub(crate) fn cells<'a>(
                     });
                 let fitting = options.fitting_batches(plan.as_ref().ok()).min(batches);
                 let images = available.min(job.batch.saturating_mul(fitting));
+                let (plan, images) = options.within_bound(plan, job.batch, images);
                 let cell = Cell {
                     backend: choices::label(&backend.profile().name, &job.settings),
                     network: workload.name().to_owned(),

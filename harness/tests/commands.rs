@@ -318,3 +318,26 @@ fn a_network_of_smooth_activations_is_computed_on_ciphertexts_by_two_processes()
     assert!(plan.stdout.contains("note: approximated: sigmoid by a polynomial of degree"), "{}", plan.stdout);
     assert!(plan.stdout.contains("off by at most"), "{}", plan.stdout);
 }
+
+/// The backend bounds the images of a session: the profile keeps to it, and who asks for more is told.
+#[test]
+fn sessions_have_no_more_images_than_their_plans_allow() {
+    let bench = Bench::new();
+    let list = |more: &[&str]| {
+        let settings = ["--set", "ckks.release=labels", "--set", "ckks.release-images=16"];
+        let output =
+            bench.command(&[&["list", "-b", "^ckks$", "-n", "mnist-mlp-poly"][..], &settings, more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        output.stdout
+    };
+    let cells = list(&[]);
+    assert!(cells.contains("/b1/t1/loopback/n15/s0"), "one of sixteen warms up: {cells}");
+    assert!(cells.contains("a batch has 100 images, where results of 16 may be shown"), "{cells}");
+    let asked = list(&["--images", "16", "--batch", "1"]);
+    assert!(
+        asked.contains("a session of 17 images, 1 of them to warm up, where it may classify 16"),
+        "{asked}"
+    );
+    let fitting = list(&["--images", "16", "--batch", "1", "--warmup", "0"]);
+    assert!(fitting.contains("/n16/s0") && !fitting.contains("unsupported"), "{fitting}");
+}

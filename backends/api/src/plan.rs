@@ -69,6 +69,9 @@ pub struct Plan {
     /// From it the harness sees how many batches fit a profile.
     #[serde(default)]
     pub predicted_batch_ns: Option<u64>,
+    /// How many images a session may classify, those that warm it up included; `None` without such a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_images: Option<usize>,
     /// What the role that holds the images gets.
     #[serde(default, skip_serializing_if = "Reveals::is_logits")]
     pub reveals: Reveals,

@@ -21,7 +21,7 @@ use circuits::circuit::Circuit;
 use circuits::program::PackedCircuit;
 use planning::pairs::SLOTS;
 use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
-use planning::release::{RELEASE, RELEASE_IMAGES};
+use planning::release::{self, RELEASE, RELEASE_IMAGES};
 use planning::schedule::Schedule;
 use planning::scheme::{FRESH_LEVEL, Scheme};
 use roles::guard::Guard;
@@ -103,7 +103,13 @@ impl Backend for Ckks {
         plan: &Plan,
         images: ImagesAtHand<'_>,
     ) -> Result<Option<LogitNoise>, Unsupported> {
-        deep::roles::draw_noise(network, plan, images)
+        let Ok(own) = CkksPlan::from_plan(plan) else { return Ok(None) };
+        let deviation = plan.prediction.as_ref().and_then(|predicted| predicted.logit_error_deviation);
+        match (own.layout, own.release, deviation) {
+            (Layout::Deep, ..) => deep::roles::draw_noise(network, &own, images),
+            (_, Some(_), Some(deviation)) => release::draw_noise(deviation, network, images),
+            _ => Ok(None),
+        }
     }
 
     fn insecure_debug_trace(
@@ -216,7 +222,7 @@ fn join_model_owner(
     scheme.check_depth(circuit.depth())?;
     let program = recorder.span("lay out", || program(&circuit, plan))?;
     if let Some(release) = plan.release {
-        planning::release::check(release, &circuit, program.as_ref(), &scheme)?;
+        release::check(release, &circuit, program.as_ref(), &scheme)?;
     }
     let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
     let (public, evaluator) =

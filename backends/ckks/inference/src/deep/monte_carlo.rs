@@ -29,6 +29,9 @@ use crate::planning::precision::{ERROR_DEVIATION, rounding};
 /// Images that are computed at most: some seconds for twenty layers of CIFAR-10.
 pub(crate) const MOST_IMAGES: usize = 32;
 
+/// What helps a deep network with too much noise.
+pub(crate) const FEWER_LAYERS: &str = "use fewer layers, or train it with smaller ranges";
+
 /// The part of the median lead, the distance between the first two logits, that noise may take.
 const SHARE: f64 = 0.25;
 
@@ -36,15 +39,15 @@ const SHARE: f64 = 0.25;
 /// image whose lead is far below the median may get another prediction all the same.
 ///
 /// # Errors
-/// [`Unsupported`] with both figures and what to do.
-pub(crate) fn check(drawn: &LogitNoise) -> Result<(), Unsupported> {
+/// [`Unsupported`] with both figures and what to do, the `remedy`.
+pub(crate) fn check(drawn: &LogitNoise, remedy: &str) -> Result<(), Unsupported> {
     let LogitNoise { images, largest_error, median_lead } = *drawn;
     if largest_error.is_finite() && largest_error <= SHARE * median_lead {
         return Ok(());
     }
     let reason = format!(
         "noise, drawn for {images} image(s) at hand, takes a logit {largest_error:.1e} from the clear network's, where the first two of an image are \
-         {median_lead:.1e} apart in the median and a quarter of that is allowed: use fewer layers, or train it with smaller ranges"
+         {median_lead:.1e} apart in the median and a quarter of that is allowed: {remedy}"
     );
     Err(Unsupported { layer: None, reason })
 }
@@ -86,7 +89,25 @@ pub(crate) fn draw(program: &Program, network: &Network, images: &Tensor) -> Res
         held.push([clear, noisy]);
     }
     let unit = program.deep.logit_unit();
-    let [clear, noisy] = held.pop().unwrap_or_default();
+    let drawn = compared(held.pop().unwrap_or_default())?;
+    Ok(LogitNoise {
+        largest_error: unit * drawn.largest_error,
+        median_lead: unit * drawn.median_lead,
+        ..drawn
+    })
+}
+
+/// The same of clear logits that get noise of one deviation.
+///
+/// # Errors
+/// As [`draw`].
+pub(crate) fn around(clear: &[Vec<f64>], deviation: f64) -> Result<LogitNoise, Unsupported> {
+    let mut noisy = clear.to_vec();
+    add(&mut noisy, deviation, 0);
+    compared([clear.to_vec(), noisy])
+}
+
+fn compared([clear, noisy]: Values) -> Result<LogitNoise, Unsupported> {
     if !clear.iter().flatten().all(|logit| logit.is_finite()) {
         let reason = "a clear logit of an image at hand is no finite number: train it with smaller ranges";
         return Err(Unsupported { layer: None, reason: reason.into() });
@@ -96,8 +117,8 @@ pub(crate) fn draw(program: &Program, network: &Network, images: &Tensor) -> Res
     // What is no number is as wrong as can be.
     let largest =
         errors.fold(0.0, |most: f64, error| if error.is_nan() { f64::INFINITY } else { most.max(error) });
-    let median_lead = unit * median(clear.iter().map(|own| lead(own)).collect());
-    Ok(LogitNoise { images: count, largest_error: unit * largest, median_lead })
+    let median_lead = median(clear.iter().map(|own| lead(own)).collect());
+    Ok(LogitNoise { images: clear.len(), largest_error: largest, median_lead })
 }
 
 fn terms_of(origin: &Origin) -> &[Term] {

@@ -9,7 +9,7 @@ pub(crate) use server::Server;
 
 use std::sync::Arc;
 
-use veilbench_api::{Error, ImagesAtHand, LogitNoise, Party, Plan, Recorder, RoleContext, Unsupported};
+use veilbench_api::{Error, ImagesAtHand, LogitNoise, Party, Recorder, RoleContext, Unsupported};
 use veilbench_ckks::{Context, Evaluator, PublicKey, Randomness, SecretKey};
 use veilbench_networks::{Network, Tensor};
 
@@ -19,7 +19,7 @@ use crate::deep::planning::deviation;
 use crate::deep::program::{MOST_SLOTS, Program, lay_out, slots};
 use crate::deep::simulator;
 use crate::planning::packing::{places, spare};
-use crate::planning::plan::{CkksPlan, Layout};
+use crate::planning::plan::CkksPlan;
 use crate::planning::ranges;
 use crate::planning::scheme::{FRESH_LEVEL, Scheme};
 use crate::roles::guard::spare_tolerance;
@@ -114,22 +114,19 @@ pub(crate) fn join_model_owner(
     Ok(Box::new(ModelOwner { client, server: crate::Server::Deep(server), images_at_once, images: 0 }))
 }
 
-/// How far noise takes the logits of images at hand, if a plan is that of a deep circuit.
+/// How far noise takes the logits of images at hand in a deep circuit.
 ///
 /// # Errors
 /// [`Unsupported`] as [`monte_carlo::check`].
 pub(crate) fn draw_noise(
     network: &Network,
-    plan: &Plan,
+    plan: &CkksPlan,
     images: ImagesAtHand<'_>,
 ) -> Result<Option<LogitNoise>, Unsupported> {
-    let Some(plan) = CkksPlan::from_plan(plan).ok().filter(|plan| plan.layout == Layout::Deep) else {
-        return Ok(None);
-    };
     let Some(images) = images(monte_carlo::MOST_IMAGES) else { return Ok(None) };
     let program = Program::new(&network.architecture, plan.images, plan.key_cost, plan.precision())?;
     let drawn = monte_carlo::draw(&program, network, &images)?;
-    monte_carlo::check(&drawn)?;
+    monte_carlo::check(&drawn, monte_carlo::FEWER_LAYERS)?;
     Ok(Some(drawn))
 }
 

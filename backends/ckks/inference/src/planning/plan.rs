@@ -435,6 +435,7 @@ impl CkksPlan {
             prediction: Some(self.predicted.figures()),
             predicted_batch_ns: Some(self.predicted.reference_ns),
             reveals: self.release.map_or(Reveals::Logits, |release| release.reveals),
+            most_images: self.release.map(|release| release.images),
             parameters: serde_json::to_value(self).map_err(unwritten)?,
             ..Plan::default()
         })

@@ -7,11 +7,14 @@
 //! ([`Map::allowed`]); the model owner, who has the weights, computes its own and refuses if they may lead to more noise ([`check`]).
 
 use serde::{Deserialize, Serialize};
-use veilbench_api::{Error, Job, Reveals, Setting, Unsupported};
+use veilbench_api::{Error, ImagesAtHand, Job, LogitNoise, Reveals, Setting, Unsupported};
 use veilbench_ckks::Flooding;
+use veilbench_networks::Network;
+use veilbench_networks::evaluate::evaluate;
 
 use crate::circuits::circuit::{Circuit, Stage};
 use crate::circuits::program::PackedCircuit;
+use crate::deep::monte_carlo;
 use crate::planning::plan::{CkksPlan, Layout};
 use crate::planning::precision::{ERROR_DEVIATION, rounding};
 use crate::planning::prediction::{Approximations, three_digits};
@@ -118,6 +121,10 @@ impl Release {
             );
         }
         match job.setting(&RELEASE_IMAGES).parse::<usize>() {
+            Ok(images) if images > 0 && job.batch > images => refused(format!(
+                "a batch has {} images, where results of {images} may be shown: ask for smaller batches, or for more (--set ckks.release-images)",
+                job.batch
+            )),
             Ok(images) if images > 0 => Ok(Some(Self { images, reveals })),
             _ => none(&RELEASE_IMAGES),
         }
@@ -241,6 +248,27 @@ pub(crate) fn check(
         "weights of this network may amplify noise to {own:.1e} of a logit's range where flooding hides {allowed:.1e}: its results cannot be \
          released; leave the setting release out, or train with smaller weights"
     )))
+}
+
+/// How far noise of this deviation takes the logits of images at hand.
+///
+/// # Errors
+/// [`Unsupported`] as [`monte_carlo::check`].
+pub(crate) fn draw_noise(
+    deviation: f64,
+    network: &Network,
+    images: ImagesAtHand<'_>,
+) -> Result<Option<LogitNoise>, Unsupported> {
+    let Some(images) = images(monte_carlo::MOST_IMAGES) else { return Ok(None) };
+    let evaluated = evaluate::<f64>(network, &images);
+    let logits = evaluated.map_err(|error| Unsupported { layer: None, reason: error.to_string() })?;
+    let logits: Vec<Vec<f64>> = (0..logits.images()).map(|image| logits.image(image).to_vec()).collect();
+    let drawn = monte_carlo::around(&logits, deviation)?;
+    monte_carlo::check(
+        &drawn,
+        "release fewer images (--set ckks.release-images), or leave the setting release out",
+    )?;
+    Ok(Some(drawn))
 }
 
 /// The refusal of a demand that no scheme has room for, with what the most precise one would take.

@@ -7,7 +7,7 @@ use veilbench_api::local_session::LocalSession;
 use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, Reveals, RoleContext, Settings, Unsupported};
 use veilbench_ckks_inference::Ckks;
 use veilbench_networks::evaluate::evaluate;
-use veilbench_networks::{Architecture, Parameters, zoo};
+use veilbench_networks::{Architecture, Network, Parameters, Tensor, zoo};
 
 use crate::fixture::*;
 use crate::packed::sample;
@@ -142,4 +142,42 @@ fn the_statement_says_what_may_be_shown() {
     assert!(!says(&released, "keeps decrypted results to itself").1);
     let (label, says) = says(&released, "30 bits of statistical security");
     assert!(says && label == "semi-honest server, encrypted inputs, results may be shown", "{label}");
+}
+
+#[test]
+fn a_batch_of_more_images_than_may_be_shown_is_refused_when_it_is_planned() {
+    let architecture = zoo::load("mnist-mlp-poly").unwrap().architecture;
+    let planned = |batch: usize| {
+        let mut job = job(batch);
+        job.settings = Released { reveals: "logits", images: "16", layout: "auto" }.settings();
+        Ckks.plan(&architecture, &job)
+    };
+    assert_eq!(planned(16).unwrap().most_images, Some(16));
+    let refused = planned(17).unwrap_err().to_string();
+    assert!(refused.contains("17 images, where results of 16 may be shown"), "{refused}");
+}
+
+#[test]
+fn noise_that_outweighs_the_lead_of_answers_is_refused_for_images_at_hand() {
+    let drawn = |name: &str, at_hand: &dyn Fn(&Network) -> Tensor| {
+        let network = zoo::load(name).unwrap();
+        let mut job = job(1);
+        job.settings = Released { reveals: "labels", images: "64", layout: "latency" }.settings();
+        let plan = Ckks.plan(&network.architecture, &job).unwrap();
+        let at_hand = at_hand(&network);
+        Ckks.draw_noise(&network, &plan, &|most| Some(at_hand.slice(0, most.min(at_hand.images()))))
+    };
+    let digits = drawn("mnist-cnn-poly", &|network| sample(network, "mnist", 20));
+    let digits = digits.unwrap().expect("there are images");
+    println!("{digits:?}");
+    assert!(digits.largest_error > 0.0 && digits.largest_error <= digits.median_lead / 4.0, "{digits:?}");
+    // Of images without contrast a network says little.
+    let grey = |network: &Network| {
+        let images = conformance::test_networks::images(network, 20, 7);
+        let values = images.data().iter().map(|value| value / 100.0).collect();
+        Tensor::new(20, images.shape(), values).unwrap()
+    };
+    let refused = drawn("malaria-cnn-poly", &grey).unwrap_err().to_string();
+    println!("{refused}");
+    assert!(refused.contains("release fewer images"), "{refused}");
 }

@@ -35,7 +35,7 @@ fn drawn_noise_is_about_that_of_ciphertexts() {
         .fold(0.0, f64::max);
     println!("{drawn:?}, measured {measured:.2e}");
     assert!((0.5..2.0).contains(&(measured / drawn.largest_error)), "{measured} of {drawn:?}");
-    assert!(check(&drawn).is_ok());
+    assert!(check(&drawn, FEWER_LAYERS).is_ok());
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_network_whose_logits_are_closer_than_noise_is_refused() {
     }
     let program = Program::new(&network.architecture, 1, 1, 10).expect("it is supported");
     let drawn = draw(&program, &network, &images).expect("its logits are finite");
-    let refused = check(&drawn).expect_err("noise is larger");
+    let refused = check(&drawn, FEWER_LAYERS).expect_err("noise is larger");
     assert!(refused.reason.contains("32 image(s)") && refused.reason.contains("a quarter"), "{refused}");
 }
 
@@ -76,7 +76,9 @@ fn leads_and_medians() {
     assert_eq!(lead(&[1.0, 5.0, 3.0]), 2.0);
     assert_eq!(lead(&[1.0]), f64::INFINITY);
     assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-    let drawn = |largest_error, median_lead| check(&LogitNoise { images: 1, largest_error, median_lead });
+    let drawn = |largest_error, median_lead| {
+        check(&LogitNoise { images: 1, largest_error, median_lead }, FEWER_LAYERS)
+    };
     assert!(drawn(f64::NAN, 1.0).is_err());
     // Of a single logit, the lead is infinite.
     assert!(drawn(1.0, f64::INFINITY).is_ok());

@@ -6,4 +6,5 @@ pub(crate) mod idx;
 pub(crate) mod npy;
 pub(crate) mod npz;
 pub(crate) mod pickle;
+pub(crate) mod png;
 pub(crate) mod resize;

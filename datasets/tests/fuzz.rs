@@ -139,6 +139,7 @@ fn png() {
     let seeds = [
         "photo.png",
         "palette.png",
+        "cut-palette.png",
         "one-bit.png",
         "opaque.png",
         "translucent.png",

@@ -170,6 +170,7 @@ fn what_a_decoder_would_settle_in_silence_is_refused_or_said() {
     let none = Options::default();
     for (file, reason) in [
         ("cmyk.jpg", "CMYK"),
+        ("cut-palette.png", "its palette has 46 bytes"),
         ("translucent.png", "--allow drop-alpha"),
         ("animated.png", "--allow first-frame"),
         ("turned.jpg", "--allow rotate"),

@@ -44,8 +44,8 @@ fn cells_of_the_reference_run_that_can_be_planned_as_they_were_are_predicted_wit
 #[test]
 fn bytes_memory_and_precision_of_a_run_of_today_are_predicted_within_a_quarter() {
     let bench = Bench::new();
-    let networks = ["-n", "^mnist-cnn$", "-n", "^mnist-cnn-poly$", "-n", "^melanoma-lenet$"];
-    let cells = ["-b", "ckks.*", "-b", "mpc.*", "--images", "100", "--repetitions", "1", "--warmup", "0"];
+    let networks = ["-n", "^mnist-cnn(-poly)?$", "-n", "^melanoma-lenet(-poly)?$"];
+    let cells = ["-b", "ckks.*", "-b", "mpc.*", "--batches", "20", "--repetitions", "1", "--warmup", "0"];
     let output = bench.run(&[&networks[..], &cells[..]].concat());
     assert_eq!(output.code, 0, "{}", output.stderr);
     let data = RunData::load(&bench.out()).unwrap();
@@ -54,6 +54,11 @@ fn bytes_memory_and_precision_of_a_run_of_today_are_predicted_within_a_quarter()
         row.online_wall_ns = None;
     }
     let compared = predictions(&data.run, &rows);
+    assert_eq!(
+        compared.len(),
+        37,
+        "cells that backends can run and that take no longer than the profile allows"
+    );
     for name in OTHER_SINCE.into_iter().chain(["ckks", "ckks-client-aided", "mpc-2pc", "mpc-beaver"]) {
         assert!(compared.iter().any(|row| row.backend == name && row.peak_rss_bytes.is_some()), "{name}");
     }

@@ -10,6 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::options::{Options, Step};
 use crate::formats::bounded;
+use crate::formats::png::check_palettes;
 use crate::image_set::Pixels;
 use crate::sets::tree::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
@@ -57,6 +58,7 @@ pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Picture, Vec<St
     let mut steps = Vec::new();
     let (image, orientation) = match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => {
+            check_palettes(bytes)?;
             let mut limits = Limits::default();
             limits.max_image_width = Some(MAX_SIDE);
             limits.max_image_height = Some(MAX_SIDE);

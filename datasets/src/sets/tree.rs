@@ -1,5 +1,6 @@
 //! Images in one folder a class: listing them, and decoding them once into the cache.
 
+use crate::formats::png::check_palettes;
 use crate::formats::{bounded, resize};
 use crate::store::cache;
 use crate::{Error, Store};
@@ -84,6 +85,7 @@ pub(crate) fn planes(
 pub(crate) fn decode(path: &Path, side: usize) -> Result<Vec<u8>, Error> {
     let bytes = bounded::read(path, MAX_FILE_BYTES)?;
     let unusable = |reason: String| Error::unusable(path, reason);
+    check_palettes(&bytes).map_err(unusable)?;
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unusable(e.to_string()))?;
     let mut limits = Limits::default();

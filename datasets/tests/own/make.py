@@ -5,6 +5,7 @@
 `.bin` files are bytes, images x channels x height x width, as NumPy and Pillow have them.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,13 @@ expect("photo-square", planes(photo.resize((16, 16), Image.BILINEAR)))
 expect("photo-cropped", planes(photo.crop((5, 0, 35, 30)).resize((16, 16), Image.BILINEAR)))
 expect("photo-grey", planes(photo.convert("L")))
 photo.convert("P", palette=Image.ADAPTIVE, colors=16).save(HERE / "palette.png")
+# A palette that ends within a colour, with the right checksum.
+whole = (HERE / "palette.png").read_bytes()
+at = whole.index(b"PLTE")
+length = int.from_bytes(whole[at - 4 : at], "big")
+short = b"PLTE" + whole[at + 4 : at + 4 + length - 2]
+checked = (length - 2).to_bytes(4, "big") + short + zlib.crc32(short).to_bytes(4, "big")
+(HERE / "cut-palette.png").write_bytes(whole[: at - 4] + checked + whole[at + 8 + length :])
 expect("palette", planes(photo.convert("P", palette=Image.ADAPTIVE, colors=16).convert("RGB")))
 photo.convert("1").save(HERE / "one-bit.png")
 expect("one-bit", planes(photo.convert("1").convert("L")))

@@ -3,6 +3,7 @@
 pub(crate) mod choices;
 pub(crate) mod counts;
 mod noise;
+pub(crate) mod patterns;
 pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod shard;

@@ -88,6 +88,23 @@ fn patterns_that_match_nothing_and_wrong_usage_say_so() {
 }
 
 #[test]
+fn a_plan_takes_patterns_of_backends_and_names_those_there_are() {
+    let bench = Bench::new();
+    let shown = |pattern: &str| {
+        let plan = bench.command(&["plan", "mnist-cnn", "-b", pattern]);
+        let heads = plan.stdout.lines().filter(|line| line.contains(": mnist-cnn in batches of 1"));
+        (plan.code, heads.map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(shown("mpc|tee"), (0, ["tee", "mpc"].map(str::to_owned).to_vec()));
+    assert_eq!(shown("mpc"), (0, vec!["mpc".to_owned()]), "a pattern is for whole names");
+    for misspelt in ["nosuch", "MPC"] {
+        let plan = bench.command(&["plan", "mnist-cnn", "-b", misspelt]);
+        let told = plan.stderr.contains(&format!("--backend {misspelt} matches none of: clear, tee"));
+        assert!(plan.code == 2 && told, "{} {}", plan.code, plan.stderr);
+    }
+}
+
+#[test]
 fn conformance_says_of_each_promise_whether_it_is_kept() {
     let bench = Bench::new();
     let clear = bench.command(&["conformance", "clear"]);

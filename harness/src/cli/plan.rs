@@ -4,6 +4,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 use clap::Args;
+use regex::Regex;
 use serde_json::Value;
 use veilbench_api::{Backend, Job, LinkProfile};
 use veilbench_networks::{Network, Range, Tensor};
@@ -12,6 +13,7 @@ use veilbench_report::aligned;
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
 use crate::external::BackendFiles;
 use crate::matrix::choices::{self, Choice};
+use crate::matrix::patterns::{self, whole};
 use crate::rates;
 use crate::workload::WorkloadError;
 use crate::workload::at_hand::{drawn_noise, test_image};
@@ -27,9 +29,9 @@ pub(super) struct Plan {
     /// that
     #[arg(long)]
     calibrate_machine: bool,
-    /// The backend whose plan to show (default: every one that can run the network)
-    #[arg(short, long, value_name = "NAME")]
-    backend: Option<String>,
+    /// Only backends that match (repeatable) [default: every one]
+    #[arg(short = 'b', long = "backend", value_name = "REGEX", value_parser = whole)]
+    wanted: Vec<Regex>,
     /// Images per batch
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
@@ -58,7 +60,11 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn run(&self, backends: Vec<Box<dyn Backend>>) -> Result<u8, Error> {
         let backends = &self.backend_files.add_to(backends)?;
-        let is_wanted = |name: &str| self.backend.as_ref().is_none_or(|wanted| *wanted == name);
+        let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        patterns::check("backend", &self.wanted, &names, &names)?;
+        let is_wanted =
+            |name: &str| self.wanted.is_empty() || self.wanted.iter().any(|pattern| pattern.is_match(name));
         if self.calibrate_machine {
             let wanted = backends.iter().filter(|backend| is_wanted(&backend.profile().name));
             let (names, file) = rates::measure(&wanted.map(|backend| backend.as_ref()).collect::<Vec<_>>())?;

@@ -6,6 +6,7 @@ use veilbench_api::LinkProfile;
 use veilbench_datasets::original;
 
 use crate::error::Error;
+use crate::matrix::patterns::{self, whole, written};
 
 /// What the patterns of one axis choose from.
 #[derive(Clone, Copy, Debug)]
@@ -69,17 +70,6 @@ fn link(text: &str) -> Result<LinkChoice, String> {
     }
 }
 
-/// A pattern for whole names.
-fn whole(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// The pattern as the user wrote it.
-fn written(pattern: &Regex) -> &str {
-    let whole = pattern.as_str();
-    whole.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(whole)
-}
-
 fn chosen(include: &[Regex], exclude: &[Regex], names: &[&str]) -> bool {
     let any =
         |patterns: &[Regex]| patterns.iter().any(|pattern| names.iter().any(|name| pattern.is_match(name)));
@@ -104,15 +94,11 @@ impl Selection {
             Axis::Datasets => ("dataset", &self.datasets),
         };
         let known: Vec<&str> = names.collect();
-        let matches = |pattern: &Regex, name: &str| match axis {
-            Axis::Datasets => dataset_names(name).iter().any(|name| pattern.is_match(name)),
-            _ => pattern.is_match(name),
+        let names: Vec<&str> = match axis {
+            Axis::Datasets => known.iter().flat_map(|name| dataset_names(name)).collect(),
+            _ => known.clone(),
         };
-        let idle = patterns.iter().find(|pattern| !known.iter().any(|name| matches(pattern, name)));
-        idle.map_or(Ok(()), |pattern| {
-            let known = known.into_iter().map(str::to_owned).collect();
-            Err(Error::NoMatch { option, pattern: written(pattern).to_owned(), known })
-        })
+        patterns::check(option, patterns, &names, &known)
     }
 
     /// Whether a backend is in.

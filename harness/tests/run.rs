@@ -250,8 +250,10 @@ fn a_batch_larger_than_the_images_is_filled_and_each_image_answered_once() {
 #[test]
 fn output_that_nobody_reads_is_no_error() {
     let bench = Bench::new();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = bench.piped(&["networks"], writer);
-    assert_eq!((output.code, &*output.stderr), (0, ""));
+    for command in [&["networks"][..], &["completions", "bash"], &["completions", "fish"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = bench.piped(command, writer);
+        assert_eq!((output.code, &*output.stderr), (0, ""), "{command:?}");
+    }
 }

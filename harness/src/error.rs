@@ -91,6 +91,12 @@ pub(crate) enum Error {
     Executable(io::Error),
     #[error("tracing the layers: {0}")]
     Trace(veilbench_api::Error),
+    #[error(
+        "there is nothing to measure of {}: leave --backend out, which measures what times of {} are predicted from",
+        asked.join(", "),
+        predicting.join(", ")
+    )]
+    NoRates { asked: Vec<String>, predicting: Vec<String> },
     #[error("measuring this machine: {0}")]
     Calibration(veilbench_api::Error),
     #[error("{}: {reason}; remove it, or measure this machine anew: veilbench plan --calibrate-machine", file.display())]
@@ -119,6 +125,7 @@ impl Error {
             | Self::NoMatch { .. }
             | Self::NoBackend { .. }
             | Self::NoNetwork { .. }
+            | Self::NoRates { .. }
             | Self::NoSystem { .. }
             | Self::SameName { .. }
             | Self::Manifest(_)

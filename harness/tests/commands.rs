@@ -282,6 +282,19 @@ fn a_trace_of_a_test_image_tells_the_precision_of_every_layer_and_of_the_logits(
 }
 
 #[test]
+fn a_machine_is_not_measured_for_a_misspelt_network_or_a_backend_without_rates() {
+    let bench = Bench::new();
+    let misspelt = bench.command(&["plan", "mnits-mlp", "--calibrate-machine"]);
+    assert!(misspelt.code == 2 && misspelt.stderr.contains("neither a network"), "{}", misspelt.stderr);
+    for backend in ["mpc", "ckks-client-aided"] {
+        let nothing = bench.command(&["plan", "--calibrate-machine", "-b", backend]);
+        let told = nothing.stderr.contains(&format!("nothing to measure of {backend}: leave --backend out"));
+        assert!(nothing.code == 2 && told, "{}", nothing.stderr);
+    }
+    assert!(!bench.folder().join("cache/rates").exists());
+}
+
+#[test]
 fn a_machine_is_measured_once_and_predicted_from() {
     let bench = Bench::new();
     let plan = ["plan", "mnist-mlp-poly", "-b", "ckks"];

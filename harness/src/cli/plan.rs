@@ -65,20 +65,14 @@ impl Plan {
         patterns::check("backend", &self.wanted, &names, &names)?;
         let is_wanted =
             |name: &str| self.wanted.is_empty() || self.wanted.iter().any(|pattern| pattern.is_match(name));
+        choices::check(&self.choices, backends)?;
+        let network = self.network.as_deref().map(|name| self.prepared(name)).transpose()?;
         if self.calibrate_machine {
             let wanted = backends.iter().filter(|backend| is_wanted(&backend.profile().name));
-            let (names, file) = rates::measure(&wanted.map(|backend| backend.as_ref()).collect::<Vec<_>>())?;
-            let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            writeln!(std::io::stderr(), "measured {names}: {}", file.display())?;
+            calibrate_machine(backends, &wanted.map(|backend| backend.as_ref()).collect::<Vec<_>>())?;
         }
-        let Some(name) = &self.network else { return Ok(EXIT_OK) };
+        let Some(mut network) = network else { return Ok(EXIT_OK) };
         rates::adopt(backends);
-        choices::check(&self.choices, backends)?;
-        // Here the network is always named, and what is said of it is about the one.
-        self.own.check(1, true)?;
-        let mut network = network(name)?;
-        let misfit = |reason| WorkloadError::Fit { network: name.clone(), reason };
-        self.own.preparation.apply(&mut network).map_err(misfit)?;
         for line in calibrate_if_needed(&mut network, &self.own, self.seed)? {
             writeln!(std::io::stderr(), "{}, assumed: {line}", network.architecture.name)?;
         }
@@ -142,6 +136,32 @@ impl Plan {
         }
         Ok(if shown { EXIT_OK } else { EXIT_FAILED })
     }
+
+    /// The network as its file and the command line have it, without ranges from images.
+    fn prepared(&self, name: &str) -> Result<Network, Error> {
+        // Here the network is always named, and what is said of it is about the one.
+        self.own.check(1, true)?;
+        let mut network = network(name)?;
+        let misfit = |reason| WorkloadError::Fit { network: name.to_owned(), reason };
+        self.own.preparation.apply(&mut network).map_err(misfit)?;
+        Ok(network)
+    }
+}
+
+/// Measures what single steps of backends take here, and says where that is kept.
+///
+/// # Errors
+/// [`Error::NoRates`] if none of them has any to measure.
+fn calibrate_machine(all: &[Box<dyn Backend>], wanted: &[&dyn Backend]) -> Result<(), Error> {
+    let (names, file) = rates::measure(wanted)?;
+    if names.is_empty() {
+        let name = |backend: &dyn Backend| backend.profile().name.into_owned();
+        let predicting = all.iter().filter(|backend| backend.rates_source().is_some());
+        let predicting = predicting.map(|backend| name(backend.as_ref())).collect();
+        let asked = wanted.iter().map(|backend| name(*backend)).collect();
+        return Err(Error::NoRates { asked, predicting });
+    }
+    Ok(writeln!(std::io::stderr(), "measured {}: {}", names.join(", "), file.display())?)
 }
 
 /// An image of waves across the calibrated range.

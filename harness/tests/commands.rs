@@ -105,6 +105,28 @@ fn a_plan_takes_patterns_of_backends_and_names_those_there_are() {
 }
 
 #[test]
+fn a_plan_says_what_was_left_to_the_backend_which_link_it_is_for_and_how_long_a_batch_takes() {
+    let bench = Bench::new();
+    let plan = |arguments: &[&str]| bench.command(&[&["plan", "mnist-mlp"], arguments].concat()).stdout;
+    for (batch, layout) in [("1", "packed"), ("4096", "slots")] {
+        let told = plan(&["-b", "ckks-client-aided", "--batch", batch]);
+        assert!(told.contains(&format!("  layout: {layout}\n")), "{told}");
+        let fixed = plan(&["-b", "ckks-client-aided", "--set", "ckks-client-aided.layout=slots"]);
+        assert!(!fixed.contains("layout"), "it was not left open: {fixed}");
+    }
+    let time = |link: &str| -> u64 {
+        let told = plan(&["-b", "mpc", "-l", link]);
+        let line = told.lines().find_map(|line| line.trim().strip_prefix("offline and online wall ns: "));
+        line.and_then(|line| line.split(' ').next()).unwrap_or_else(|| panic!("{told}")).parse().unwrap()
+    };
+    assert!(time("wan") > 10 * time("loopback"));
+    let shaped = plan(&["-b", "mpc", "--link", "20mbit/5ms", "--set", "link.tls=on"]);
+    assert!(shaped.starts_with("mpc: mnist-mlp in batches of 1 over 20mbit+5ms+tls\n"), "{shaped}");
+    let trace = plan(&["-b", "mpc", "--trace"]);
+    assert!(trace.contains("  no trace: mpc has none to show\n"), "{trace}");
+}
+
+#[test]
 fn conformance_says_of_each_promise_whether_it_is_kept() {
     let bench = Bench::new();
     let clear = bench.command(&["conformance", "clear"]);

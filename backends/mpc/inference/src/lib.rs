@@ -184,7 +184,7 @@ impl<P: Dealing> Backend for Mpc<P> {
         let format = circuit.format();
         let parameters = format::Parameters {
             ring_bits: format.ring.bits(),
-            ring_by_layer: format.width == Width::Bits,
+            width_in_bits: format.width == Width::Bits,
             activation_bits: format.activation_bits,
             weight_bits: format.weight_bits,
             input_magnitude: format.input_magnitude,

@@ -147,7 +147,7 @@ impl Backend for TwoParty {
         let parameters = Parameters {
             format: format::Parameters {
                 ring_bits: format.ring.bits(),
-                ring_by_layer: false,
+                width_in_bits: false,
                 activation_bits: format.activation_bits,
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,

@@ -176,8 +176,8 @@ impl<P: Dealing> Backend for Mpc<P> {
             ));
         } else if cut.ahead() < job.batch {
             notes.push(format!(
-                "randomness takes {:.0} MB an image: {} images of a batch are dealt offline, the rest while online",
-                randomness as f64 / 1e6,
+                "randomness takes {} an image: {} images of a batch are dealt offline, the rest while online",
+                size(randomness),
                 cut.ahead()
             ));
         }
@@ -228,6 +228,15 @@ impl<P: Dealing> Backend for Mpc<P> {
                 Ok(Box::new(dealer::Dealer::<P>::join(&mut role, self.name, circuit, cut)?))
             }
         }
+    }
+}
+
+/// Bytes in the unit that leaves digits of them.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }
 

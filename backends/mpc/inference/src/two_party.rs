@@ -37,7 +37,7 @@ pub struct TwoParty;
 const DEPTH: Setting = Setting {
     key: "k",
     values: &["8", "4", "2"],
-    summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes, 4 twice as many with an eighth of the cipher blocks, 2 four times",
+    summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes; those of the transfers, not of linear layers, are twice as many with 4, for an eighth of the cipher blocks, and four times with 2",
 };
 
 /// The widest ring of whole bytes whose shares answers of linear layers carry modulo one prime.

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::external::note_external;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
+use crate::record::change;
 use crate::record::rows::SessionRows;
 use crate::session::hosts::Hosts;
 use crate::session::{Batch, SessionSpec, run_session};
@@ -151,37 +152,9 @@ fn command_line() -> String {
     shlex::try_join(words.iter().map(String::as_str)).expect("arguments of a program have no zero byte")
 }
 
-/// A network, data set or backend that sessions on record were measured with and that is another one now.
-fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
-    let run = store.run();
-    let recorded: Vec<Cell> =
-        store.completed().iter().filter_map(|session| session.cell.parse().ok()).collect();
-    let workload = cells.iter().map(|planned| planned.workload).find_map(|workload| {
-        let (network, dataset) = (workload.name(), workload.dataset());
-        let other_network =
-            run.networks.get(network).is_some_and(|known| *known != workload.network_record())
-                && recorded.iter().any(|cell| cell.network == network);
-        let other_dataset =
-            run.datasets.get(dataset).is_some_and(|known| *known != workload.dataset_record())
-                && recorded.iter().any(|cell| cell.dataset == dataset);
-        other_network.then(|| network.to_owned()).or_else(|| other_dataset.then(|| dataset.to_owned()))
-    });
-    workload.or_else(|| {
-        // What is compiled in is the run's executable; of other backends the plan says what they are.
-        let mut external = cells.iter().filter(|planned| planned.backend.origin().is_some());
-        external.find_map(|planned| {
-            let plan = serde_json::to_value(planned.plan.as_ref().ok()?).ok()?;
-            let known = run.plans.get(&planned.cell.id())?;
-            (*known != plan && recorded.contains(&planned.cell)).then(|| planned.cell.backend.clone())
-        })
-    })
-}
-
 /// Adds what these cells are made of to the run's description.
 fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
-    if let Some(name) = changed(cells, store) {
-        return Err(Error::Changed { name, folder: store.folder().to_owned() });
-    }
+    change::check(cells, store)?;
     let record = |planned: &PlannedCell<'_>| -> Result<_, serde_json::Error> {
         let threat_model =
             serde_json::to_value(&planned.backend.profile_under(&planned.job.settings).protection)?;

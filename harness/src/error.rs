@@ -79,8 +79,13 @@ pub(crate) enum Error {
     ShardIndex { of: usize, reason: String },
     #[error("{} was measured with {}; choose another --out, or remove it", folder.display(), differences.join(" and "))]
     OtherRun { folder: PathBuf, differences: Vec<String> },
-    #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
-    Changed { name: String, folder: PathBuf },
+    #[error(
+        "{name} is not what the sessions on record in {} were measured with: {}; choose another --out{}",
+        folder.display(),
+        differences.join(", "),
+        if *is_measured_anew { ", or --fresh" } else { "" }
+    )]
+    Changed { name: String, folder: PathBuf, differences: Vec<String>, is_measured_anew: bool },
     #[error("{} holds no run yet; `veilbench run` makes one", folder.display())]
     NoRuns { folder: PathBuf },
     #[error("making a temporary folder: {0}")]

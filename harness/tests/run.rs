@@ -203,6 +203,8 @@ fn sessions_of_another_model_are_not_mixed() {
     let other = bench.run(&arguments);
     assert_eq!(other.code, 3);
     assert!(other.stderr.contains("own is not what the sessions on record"), "{}", other.stderr);
+    assert!(other.stderr.contains("its file has the SHA-256"), "{}", other.stderr);
+    assert!(other.stderr.contains("choose another --out, or --fresh"), "{}", other.stderr);
     assert_eq!(bench.run(&[&arguments[..], &["--fresh"]].concat()).code, 0);
 }
 

@@ -24,6 +24,8 @@ use crate::workload::workspace::Unfit;
 pub(crate) struct Tally {
     /// Sessions measured now.
     pub(crate) measured: usize,
+    /// Sessions of cells that their backends cannot run, put on record now.
+    pub(crate) unsupported: usize,
     /// Sessions that were on record already.
     pub(crate) before: usize,
     /// Sessions not measured, because the user stopped it.
@@ -96,10 +98,13 @@ pub(crate) async fn measure(
             session.samples.last().map(|mark| (mark.status, &*mark.detail)).unwrap_or_default();
         if status == Status::Interrupted {
             tally.interrupted = true;
-            tally.left = scheduled - tally.before - tally.measured;
+            tally.left = scheduled - tally.before - tally.measured - tally.unsupported;
             break;
         }
-        tally.measured += 1;
+        match planned.plan {
+            Ok(_) => tally.measured += 1,
+            Err(_) => tally.unsupported += 1,
+        }
         store.append_session(&session)?;
         let cell = planned.cell.id();
         let seconds = started.elapsed().as_secs_f64();
@@ -127,7 +132,7 @@ fn record_unfit(unfit: &[Unfit], seed: u64, store: &mut Store) -> Result<(), Err
 
 /// The cell under which a file that cannot be measured is recorded.
 pub(crate) fn unfit_cell(network: &str, seed: u64) -> Cell {
-    let none = || "none".to_owned();
+    let none = || Cell::NONE.to_owned();
     let (backend, dataset, link) = (none(), none(), none());
     Cell { backend, network: network.to_owned(), dataset, batch: 1, threads: 1, link, images: 1, seed }
 }

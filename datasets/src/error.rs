@@ -98,6 +98,14 @@ pub enum Error {
         /// Names of the data that was added.
         kept: Vec<String>,
     },
+    /// No data is kept under this name.
+    #[error("no data that was added is called {name}{}", names(kept))]
+    NotAdded {
+        /// What was asked for.
+        name: String,
+        /// Names of the data that was added.
+        kept: Vec<String>,
+    },
     /// A path and kept data of one name.
     #[error(
         "`{name}` is a path and data that was added: say ./{name} for the path, or go elsewhere for the other"

@@ -42,8 +42,9 @@ fn kept_data_is_found_by_name_and_is_what_it_was() {
 
     remove(&store, "mine").unwrap();
     assert!(kept(&store).unwrap().is_empty());
-    assert!(matches!(remove(&store, "mine"), Err(Error::NoData { .. })));
-    assert!(matches!(remove(&store, ".."), Err(Error::NoData { .. })));
+    let missing = remove(&store, "mine").unwrap_err();
+    assert_eq!(missing.to_string(), "no data that was added is called mine");
+    assert!(matches!(remove(&store, ".."), Err(Error::NotAdded { .. })));
 }
 
 #[test]

@@ -403,6 +403,7 @@ fn a_corrupt_png_among_thousands_is_named_and_so_are_the_others() {
     fs::write(place.path().join("a/1234.png"), &whole[..whole.len() / 2]).unwrap();
     let error = refused(place.path(), &Options::default(), image(1, 4, 4), 1);
     assert!(error.contains("a/1234.png") && !error.contains("more of"), "{error}");
+    assert!(error.contains("cut off or damaged; replace or remove it"), "{error}");
     fs::write(place.path().join("a/1777.png"), b"").unwrap();
     let error = refused(place.path(), &Options::default(), image(1, 4, 4), 1);
     assert!(error.contains("1 more of 2000 images cannot be used: a/1777.png"), "{error}");

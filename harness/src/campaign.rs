@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::external::note_external;
 use crate::matrix::{Options, PlannedCell};
 use crate::progress::{Event, Progress};
+use crate::record::change;
 use crate::record::rows::SessionRows;
 use crate::session::hosts::Hosts;
 use crate::session::{Batch, SessionSpec, run_session};
@@ -23,6 +24,8 @@ use crate::workload::workspace::Unfit;
 pub(crate) struct Tally {
     /// Sessions measured now.
     pub(crate) measured: usize,
+    /// Sessions of cells that their backends cannot run, put on record now.
+    pub(crate) unsupported: usize,
     /// Sessions that were on record already.
     pub(crate) before: usize,
     /// Sessions not measured, because the user stopped it.
@@ -95,10 +98,13 @@ pub(crate) async fn measure(
             session.samples.last().map(|mark| (mark.status, &*mark.detail)).unwrap_or_default();
         if status == Status::Interrupted {
             tally.interrupted = true;
-            tally.left = scheduled - tally.before - tally.measured;
+            tally.left = scheduled - tally.before - tally.measured - tally.unsupported;
             break;
         }
-        tally.measured += 1;
+        match planned.plan {
+            Ok(_) => tally.measured += 1,
+            Err(_) => tally.unsupported += 1,
+        }
         store.append_session(&session)?;
         let cell = planned.cell.id();
         let seconds = started.elapsed().as_secs_f64();
@@ -126,7 +132,7 @@ fn record_unfit(unfit: &[Unfit], seed: u64, store: &mut Store) -> Result<(), Err
 
 /// The cell under which a file that cannot be measured is recorded.
 pub(crate) fn unfit_cell(network: &str, seed: u64) -> Cell {
-    let none = || "none".to_owned();
+    let none = || Cell::NONE.to_owned();
     let (backend, dataset, link) = (none(), none(), none());
     Cell { backend, network: network.to_owned(), dataset, batch: 1, threads: 1, link, images: 1, seed }
 }
@@ -151,37 +157,9 @@ fn command_line() -> String {
     shlex::try_join(words.iter().map(String::as_str)).expect("arguments of a program have no zero byte")
 }
 
-/// A network, data set or backend that sessions on record were measured with and that is another one now.
-fn changed(cells: &[PlannedCell<'_>], store: &Store) -> Option<String> {
-    let run = store.run();
-    let recorded: Vec<Cell> =
-        store.completed().iter().filter_map(|session| session.cell.parse().ok()).collect();
-    let workload = cells.iter().map(|planned| planned.workload).find_map(|workload| {
-        let (network, dataset) = (workload.name(), workload.dataset());
-        let other_network =
-            run.networks.get(network).is_some_and(|known| *known != workload.network_record())
-                && recorded.iter().any(|cell| cell.network == network);
-        let other_dataset =
-            run.datasets.get(dataset).is_some_and(|known| *known != workload.dataset_record())
-                && recorded.iter().any(|cell| cell.dataset == dataset);
-        other_network.then(|| network.to_owned()).or_else(|| other_dataset.then(|| dataset.to_owned()))
-    });
-    workload.or_else(|| {
-        // What is compiled in is the run's executable; of other backends the plan says what they are.
-        let mut external = cells.iter().filter(|planned| planned.backend.origin().is_some());
-        external.find_map(|planned| {
-            let plan = serde_json::to_value(planned.plan.as_ref().ok()?).ok()?;
-            let known = run.plans.get(&planned.cell.id())?;
-            (*known != plan && recorded.contains(&planned.cell)).then(|| planned.cell.backend.clone())
-        })
-    })
-}
-
 /// Adds what these cells are made of to the run's description.
 fn describe(cells: &[PlannedCell<'_>], store: &mut Store) -> Result<(), Error> {
-    if let Some(name) = changed(cells, store) {
-        return Err(Error::Changed { name, folder: store.folder().to_owned() });
-    }
+    change::check(cells, store)?;
     let record = |planned: &PlannedCell<'_>| -> Result<_, serde_json::Error> {
         let threat_model =
             serde_json::to_value(&planned.backend.profile_under(&planned.job.settings).protection)?;

@@ -13,6 +13,8 @@ mod run;
 mod submit;
 mod verify;
 
+use std::io::Write;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use veilbench_api::Backend;
@@ -97,7 +99,11 @@ impl Cli {
             Command::Merge(command) => command.run(),
             Command::Submit(command) => command.run(),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "veilbench", &mut std::io::stdout());
+                // It panics where it cannot write.
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "veilbench", &mut script);
+                let mut out = std::io::stdout();
+                out.write_all(&script).and_then(|()| out.flush())?;
                 Ok(EXIT_OK)
             }
             // The harness has the error already.

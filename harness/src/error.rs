@@ -79,8 +79,13 @@ pub(crate) enum Error {
     ShardIndex { of: usize, reason: String },
     #[error("{} was measured with {}; choose another --out, or remove it", folder.display(), differences.join(" and "))]
     OtherRun { folder: PathBuf, differences: Vec<String> },
-    #[error("{name} is not what the sessions on record in {} were measured with; choose another --out, or --fresh", folder.display())]
-    Changed { name: String, folder: PathBuf },
+    #[error(
+        "{name} is not what the sessions on record in {} were measured with: {}; choose another --out{}",
+        folder.display(),
+        differences.join(", "),
+        if *is_measured_anew { ", or --fresh" } else { "" }
+    )]
+    Changed { name: String, folder: PathBuf, differences: Vec<String>, is_measured_anew: bool },
     #[error("{} holds no run yet; `veilbench run` makes one", folder.display())]
     NoRuns { folder: PathBuf },
     #[error("making a temporary folder: {0}")]
@@ -91,6 +96,12 @@ pub(crate) enum Error {
     Executable(io::Error),
     #[error("tracing the layers: {0}")]
     Trace(veilbench_api::Error),
+    #[error(
+        "there is nothing to measure of {}: leave --backend out, which measures what times of {} are predicted from",
+        asked.join(", "),
+        predicting.join(", ")
+    )]
+    NoRates { asked: Vec<String>, predicting: Vec<String> },
     #[error("measuring this machine: {0}")]
     Calibration(veilbench_api::Error),
     #[error("{}: {reason}; remove it, or measure this machine anew: veilbench plan --calibrate-machine", file.display())]
@@ -119,6 +130,7 @@ impl Error {
             | Self::NoMatch { .. }
             | Self::NoBackend { .. }
             | Self::NoNetwork { .. }
+            | Self::NoRates { .. }
             | Self::NoSystem { .. }
             | Self::SameName { .. }
             | Self::Manifest(_)

@@ -3,6 +3,7 @@
 pub(crate) mod choices;
 pub(crate) mod counts;
 mod noise;
+pub(crate) mod patterns;
 pub(crate) mod profile;
 pub(crate) mod select;
 pub(crate) mod shard;
@@ -243,8 +244,7 @@ impl Options {
         let (batches, threads) = (or(&self.batch, amounts.batch), or(&self.threads, amounts.threads));
         let mut jobs = Vec::new();
         let tls = choices::encrypts_links(&self.choices);
-        for link in self.selection.links(amounts.links) {
-            let link = if tls { link.with_tls() } else { link };
+        for link in self.selection.links(amounts.links, tls) {
             // What threads change is computing: a profile has them over loopback, users where they ask for them.
             let few = if self.threads.is_empty() && link.name() != "loopback" { 1 } else { usize::MAX };
             for &threads in threads.iter().filter(|threads| **threads <= few) {

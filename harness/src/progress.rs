@@ -25,6 +25,11 @@ pub(crate) enum Event<'a> {
     End { folder: &'a str, measured: usize },
 }
 
+/// So many things, of a kind whose plural ends in `s`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Where progress goes.
 pub(crate) struct Progress {
     /// None if machines read it.
@@ -62,7 +67,8 @@ impl Progress {
             }
             Event::Start { sessions, done, folder } => {
                 let before = if *done > 0 { format!(" ({done} done before)") } else { String::new() };
-                meter.say(&format!("{sessions} sessions to measure{before}, into {folder}"));
+                let sessions_ahead = counted(*sessions, "session");
+                meter.say(&format!("{sessions_ahead} to measure{before}, into {folder}"));
                 meter
                     .begin("{bar:30.cyan/dim} {pos}/{len} sessions  {elapsed} gone, {msg}", *sessions as u64);
             }

@@ -24,7 +24,8 @@ struct Measured {
     backends: BTreeMap<String, serde_json::Value>,
 }
 
-/// Measures the rates of backends, one after the other, and keeps them for this machine. Returns the names of those that have any and the file.
+/// Measures the rates of backends, one after the other, and keeps them for this machine if there are any. Returns the names of those that have
+/// them and the file.
 pub(crate) fn measure(backends: &[&dyn Backend]) -> Result<(Vec<String>, PathBuf), Error> {
     let machine = machine();
     let file = file(&machine)?;
@@ -41,7 +42,9 @@ pub(crate) fn measure(backends: &[&dyn Backend]) -> Result<(Vec<String>, PathBuf
             names.push(name);
         }
     }
-    write(&file, &measured)?;
+    if !names.is_empty() {
+        write(&file, &measured)?;
+    }
     Ok((names, file))
 }
 

@@ -235,6 +235,8 @@ impl Workload {
 pub(crate) enum WorkloadError {
     #[error(transparent)]
     Dataset(#[from] veilbench_datasets::Error),
+    #[error("--calibrate: {0}")]
+    NoCalibration(veilbench_datasets::Error),
     #[error("images of --calibrate, of which --calibrate-pixel-max says which value is white: {0}")]
     Calibration(veilbench_datasets::Error),
     #[error(transparent)]
@@ -260,7 +262,11 @@ pub(crate) enum WorkloadError {
 
 impl WorkloadError {
     fn to_calibrate(error: veilbench_datasets::Error) -> Self {
-        Self::Calibration(error)
+        use veilbench_datasets::Error::{NoData, TwoData};
+        match error {
+            NoData { .. } | TwoData { .. } => Self::NoCalibration(error),
+            _ => Self::Calibration(error),
+        }
     }
 
     fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {

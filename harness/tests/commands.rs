@@ -88,6 +88,45 @@ fn patterns_that_match_nothing_and_wrong_usage_say_so() {
 }
 
 #[test]
+fn a_plan_takes_patterns_of_backends_and_names_those_there_are() {
+    let bench = Bench::new();
+    let shown = |pattern: &str| {
+        let plan = bench.command(&["plan", "mnist-cnn", "-b", pattern]);
+        let heads = plan.stdout.lines().filter(|line| line.contains(": mnist-cnn in batches of 1"));
+        (plan.code, heads.map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(shown("mpc|tee"), (0, ["tee", "mpc"].map(str::to_owned).to_vec()));
+    assert_eq!(shown("mpc"), (0, vec!["mpc".to_owned()]), "a pattern is for whole names");
+    for misspelt in ["nosuch", "MPC"] {
+        let plan = bench.command(&["plan", "mnist-cnn", "-b", misspelt]);
+        let told = plan.stderr.contains(&format!("--backend {misspelt} matches none of: clear, tee"));
+        assert!(plan.code == 2 && told, "{} {}", plan.code, plan.stderr);
+    }
+}
+
+#[test]
+fn a_plan_says_what_was_left_to_the_backend_which_link_it_is_for_and_how_long_a_batch_takes() {
+    let bench = Bench::new();
+    let plan = |arguments: &[&str]| bench.command(&[&["plan", "mnist-mlp"], arguments].concat()).stdout;
+    for (batch, layout) in [("1", "packed"), ("4096", "slots")] {
+        let told = plan(&["-b", "ckks-client-aided", "--batch", batch]);
+        assert!(told.contains(&format!("  layout: {layout}\n")), "{told}");
+        let fixed = plan(&["-b", "ckks-client-aided", "--set", "ckks-client-aided.layout=slots"]);
+        assert!(!fixed.contains("layout"), "it was not left open: {fixed}");
+    }
+    let time = |link: &str| -> u64 {
+        let told = plan(&["-b", "mpc", "-l", link]);
+        let line = told.lines().find_map(|line| line.trim().strip_prefix("offline and online wall ns: "));
+        line.and_then(|line| line.split(' ').next()).unwrap_or_else(|| panic!("{told}")).parse().unwrap()
+    };
+    assert!(time("wan") > 10 * time("loopback"));
+    let shaped = plan(&["-b", "mpc", "--link", "20mbit/5ms", "--set", "link.tls=on"]);
+    assert!(shaped.starts_with("mpc: mnist-mlp in batches of 1 over 20mbit+5ms+tls\n"), "{shaped}");
+    let trace = plan(&["-b", "mpc", "--trace"]);
+    assert!(trace.contains("  no trace: mpc has none to show\n"), "{trace}");
+}
+
+#[test]
 fn conformance_says_of_each_promise_whether_it_is_kept() {
     let bench = Bench::new();
     let clear = bench.command(&["conformance", "clear"]);
@@ -262,6 +301,19 @@ fn a_trace_of_a_test_image_tells_the_precision_of_every_layer_and_of_the_logits(
     assert!(beyond.code == 3 && beyond.stderr.contains("there is no image 100000"), "{}", beyond.stderr);
     let untraced = bench.command(&["plan", "mnist-cnn-poly", "--image", "3"]);
     assert!(untraced.code == 2 && untraced.stderr.contains("--trace"), "{}", untraced.stderr);
+}
+
+#[test]
+fn a_machine_is_not_measured_for_a_misspelt_network_or_a_backend_without_rates() {
+    let bench = Bench::new();
+    let misspelt = bench.command(&["plan", "mnits-mlp", "--calibrate-machine"]);
+    assert!(misspelt.code == 2 && misspelt.stderr.contains("neither a network"), "{}", misspelt.stderr);
+    for backend in ["mpc", "ckks-client-aided"] {
+        let nothing = bench.command(&["plan", "--calibrate-machine", "-b", backend]);
+        let told = nothing.stderr.contains(&format!("nothing to measure of {backend}: leave --backend out"));
+        assert!(nothing.code == 2 && told, "{}", nothing.stderr);
+    }
+    assert!(!bench.folder().join("cache/rates").exists());
 }
 
 #[test]

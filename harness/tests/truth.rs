@@ -33,7 +33,7 @@ fn sessions_whose_rows_were_cut_are_measured_again() {
         let again = bench.run(SMALL);
         assert_eq!(again.code, 0, "{}", again.stderr);
         assert!(again.stderr.contains("measured again"), "{}", again.stderr);
-        assert!(again.stdout.contains("sessions measured"), "{}", again.stdout);
+        assert!(again.stdout.contains(" measured"), "{}", again.stdout);
         assert!(RunData::load(&bench.out()).unwrap().findings.is_empty());
     }
     let restored = fs::read_to_string(bench.out().join("answers.csv")).unwrap();
@@ -115,6 +115,9 @@ fn a_model_that_cannot_be_measured_is_a_row_and_stops_nothing() {
     assert_eq!(row("mnist-mlp").status, Status::Ok);
     assert_eq!(row("broken").status, Status::Error);
     assert!(row("broken").detail.contains("not an ONNX model"), "{}", row("broken").detail);
+    assert!(!output.stderr.contains("is not described"), "{}", output.stderr);
+    let told = output.stdout.contains("; 1 file of --model cannot be measured\n");
+    assert!(told && !output.stdout.contains("--retry-failed"), "{}", output.stdout);
     let list = bench.command(&["list", "-n", "broken", "--model", "broken.onnx"]);
     assert!(list.code == 1 && list.stdout.contains("broken  cannot be measured"), "{}", list.stdout);
 }

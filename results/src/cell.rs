@@ -27,6 +27,9 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// In the place of backend, data set and link of a network whose file could not be measured at all: none of them had it.
+    pub const NONE: &str = "none";
+
     /// `backend/network/dataset/b<batch>/t<threads>/link/n<images>/s<seed>`.
     ///
     /// Unique and readable back when the names consist of ASCII letters, digits and `-_.+:@=`, as

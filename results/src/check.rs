@@ -82,7 +82,10 @@ fn identity(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
 /// What samples name should be described in `run.json`; said once each.
 fn conditions(run: &Run, samples: &[(usize, Sample)], findings: &mut Findings) {
     let mut said = BTreeSet::new();
-    for (line, sample) in samples {
+    let described = samples.iter().filter(|(_, sample)| {
+        ![&sample.backend, &sample.dataset, &sample.link].iter().all(|name| *name == Cell::NONE)
+    });
+    for (line, sample) in described {
         let named = [
             ("backend", &sample.backend, run.backends.contains_key(&sample.backend)),
             ("network", &sample.network, run.networks.contains_key(&sample.network)),

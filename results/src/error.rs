@@ -113,8 +113,8 @@ pub enum Error {
     /// No folder was named to be merged.
     #[error("there is nothing to merge: name the folders of the shards")]
     NothingToMerge,
-    /// A merge would replace files that are no run.
-    #[error("{} holds other files: choose another folder", folder.display())]
+    /// A run would be put among files that are none, or a merge would replace them.
+    #[error("{} holds other files and no run: choose another folder", folder.display())]
     Occupied {
         /// The folder.
         folder: PathBuf,

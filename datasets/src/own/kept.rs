@@ -190,12 +190,12 @@ fn facts(store: &Store, name: &str) -> KeptData {
 /// Removes kept data.
 ///
 /// # Errors
-/// [`Error::NoData`] if there is none of this name.
+/// [`Error::NotAdded`] if there is none of this name.
 pub fn remove(store: &Store, name: &str) -> Result<(), Error> {
     let folder = folder(store, name);
     if !is_name(name) || !folder.is_dir() {
         let kept = kept(store)?.into_iter().map(|kept| kept.name).collect();
-        return Err(Error::NoData { wanted: name.into(), kept });
+        return Err(Error::NotAdded { name: name.into(), kept });
     }
     fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits};
 
 use super::options::{Options, Step};
 use crate::formats::bounded;
@@ -54,7 +54,12 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<(Picture, Vec<Strin
 
 /// Decodes the bytes of a file.
 pub(super) fn decode(bytes: &[u8], options: &Options) -> Result<(Picture, Vec<String>), String> {
-    let told = |error: image::ImageError| error.to_string();
+    let told = |error: ImageError| match error {
+        ImageError::IoError(_) | ImageError::Decoding(_) => {
+            format!("{error}: the file is cut off or damaged; replace or remove it")
+        }
+        other => other.to_string(),
+    };
     let mut steps = Vec::new();
     let (image, orientation) = match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => {

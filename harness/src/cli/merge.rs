@@ -10,6 +10,7 @@ use veilbench_results::{Merged, Run, Severity};
 
 use super::report::say_findings;
 use crate::error::{EXIT_FAILED, EXIT_OK, Error};
+use crate::progress::counted;
 
 /// Cells with missing sessions that are named one by one.
 const NAMED_CELLS: usize = 20;
@@ -70,7 +71,7 @@ fn runs_in(folder: &Path, into: &Path) -> Vec<PathBuf> {
 fn conclusion(merged: &Merged, machines: usize) -> String {
     let Merged { sessions, missing, absent, damaged } = merged;
     let places = if machines == 1 { "one machine".to_owned() } else { format!("{machines} machines") };
-    let mut text = format!("{sessions} sessions merged, measured on {places}\n");
+    let mut text = format!("{} merged, measured on {places}\n", counted(*sessions, "session"));
     if machines > 1 {
         text += "times of different machines do not compare: rows say where they were measured\n";
     }
@@ -79,12 +80,14 @@ fn conclusion(merged: &Merged, machines: usize) -> String {
         text += &format!("no folder of shard {}\n", absent.join(", "));
     }
     if !damaged.is_empty() {
-        text += &format!("{} sessions are left out: they are not as they were written\n", damaged.len());
+        text += &format!("{} left out: not as written\n", counted(damaged.len(), "session"));
     }
     if !missing.is_empty() {
         let (sessions, cells) = (missing.values().sum::<usize>(), missing.len());
         text += &format!(
-            "{sessions} sessions of {cells} cells are missing: run their shards again, then merge again\n"
+            "{} of {} missing: run their shards again, then merge again\n",
+            counted(sessions, "session"),
+            counted(cells, "cell")
         );
         for (cell, sessions) in missing.iter().take(NAMED_CELLS) {
             text += &format!("  {cell}: {sessions}\n");

@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 use crate::matrix::choices;
 use crate::matrix::shard::{self, ShardChoice};
 use crate::matrix::{Options, PlannedCell};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, counted};
 use crate::record::provenance;
 use crate::session::hosts::inspection::inspect;
 use crate::session::hosts::{HostOptions, Hosts};
@@ -74,15 +74,20 @@ impl Run {
             hosts.describe(&mut description);
         }
         if let Some(shard) = shard {
+            let of_matrix = cells.len();
             cells = shard::deal(shard, cells, self.options.repetitions(), &mut description);
+            if cells.is_empty() {
+                let matrix = counted(of_matrix, "cell");
+                let text = format!("shard {shard} has nothing to measure: the matrix has {matrix}");
+                progress.tell(&Event::Note { text: &text });
+            }
             // One shard says of them why they cannot be measured.
             unfit = if shard.index == 1 { unfit } else { &[] };
         }
         let mut store = open(&self.folder(&description), description)?;
         if !store.damaged().is_empty() {
-            let count = store.damaged().len();
-            let text =
-                format!("{count} sessions on record are not as they were written: they are measured again");
+            let sessions = counted(store.damaged().len(), "session");
+            let text = format!("{sessions} on record not as written: measured again");
             progress.tell(&Event::Note { text: &text });
         }
         forget_refusals(&mut store, &cells)?;
@@ -98,19 +103,23 @@ impl Run {
         let report = generate(&folder)?;
         say_findings(&report.findings);
         let damaged = report.findings.iter().any(|finding| finding.severity == Severity::Error);
-        let unfit = unfit.iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id());
-        let ids: BTreeSet<String> = ids(&cells).into_iter().chain(unfit).collect();
-        let selected: Vec<Summary> =
-            report.summaries.into_iter().filter(|row| ids.contains(&row.cell)).collect();
-        let failed = selected.iter().filter(|row| is_failure(row.status)).count();
+        let unfit: BTreeSet<String> =
+            unfit.iter().map(|unfit| unfit_cell(&unfit.network, self.options.seed).id()).collect();
+        let ids = ids(&cells);
+        let is_selected = |row: &Summary| ids.contains(&row.cell) || unfit.contains(&row.cell);
+        let selected: Vec<Summary> = report.summaries.into_iter().filter(is_selected).collect();
+        let failed =
+            selected.iter().filter(|row| is_failure(row.status) && !unfit.contains(&row.cell)).count();
         if !self.json {
             let mut out = std::io::stdout().lock();
-            write!(out, "{}", terminal_table(&selected))?;
-            writeln!(out, "{}", conclusion(&tally, failed, &folder))?;
+            if !selected.is_empty() {
+                write!(out, "{}", terminal_table(&selected))?;
+            }
+            writeln!(out, "{}", conclusion(&tally, failed, unfit.len(), &folder))?;
         }
         Ok(match tally.interrupted {
             true => EXIT_INTERRUPTED,
-            false if failed == 0 && !damaged => EXIT_OK,
+            false if failed == 0 && unfit.is_empty() && !damaged => EXIT_OK,
             false => EXIT_FAILED,
         })
     }
@@ -264,17 +273,46 @@ pub(super) fn conduct(
     })
 }
 
-fn conclusion(tally: &Tally, failed: usize, folder: &Path) -> String {
-    let Tally { measured, before, left, interrupted } = tally;
-    let mut text = format!("{measured} sessions measured");
+/// What was measured, how many cells failed, how many files could not be measured at all, and where the results are.
+fn conclusion(tally: &Tally, failed: usize, unfit: usize, folder: &Path) -> String {
+    let Tally { measured, unsupported, before, left, interrupted } = tally;
+    let mut text = format!("{} measured", counted(*measured, "session"));
+    if *unsupported > 0 {
+        text += &format!(", {} unsupported", counted(*unsupported, "cell"));
+    }
     if *before > 0 {
-        text += &format!(", {before} were on record already (--fresh measures them again)");
+        let were = if *before == 1 { "was" } else { "were" };
+        text += &format!(", {before} {were} on record already (--fresh measures again)");
     }
     if failed > 0 {
-        text += &format!("; {failed} cells failed (--retry-failed measures their failed sessions again)");
+        let cells = counted(failed, "cell");
+        text += &format!("; {cells} failed (--retry-failed measures failed sessions again)");
+    }
+    if unfit > 0 {
+        text += &format!("; {} of --model cannot be measured", counted(unfit, "file"));
     }
     if *interrupted {
         text += &format!("; stopped with {left} to go: the same command goes on from here");
     }
     format!("{text}\nresults: {}", folder.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_not_said_to_be() {
+        let told = |tally, failed, unfit| {
+            let text = conclusion(&tally, failed, unfit, Path::new("out"));
+            text.strip_suffix("\nresults: out").unwrap().to_owned()
+        };
+        assert_eq!(told(Tally::default(), 0, 1), "0 sessions measured; 1 file of --model cannot be measured");
+        let mixed = Tally { measured: 1, unsupported: 2, before: 1, ..Tally::default() };
+        assert_eq!(
+            told(mixed, 1, 0),
+            "1 session measured, 2 cells unsupported, 1 was on record already (--fresh measures again); 1 cell failed (--retry-failed measures failed \
+             sessions again)"
+        );
+    }
 }

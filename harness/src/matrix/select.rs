@@ -6,6 +6,7 @@ use veilbench_api::LinkProfile;
 use veilbench_datasets::original;
 
 use crate::error::Error;
+use crate::matrix::patterns::{self, whole, written};
 
 /// What the patterns of one axis choose from.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +41,9 @@ pub(crate) struct Selection {
     /// Only these links: loopback, lan, wan, a pattern of them, or RATE/RTT, e.g. 100mbit/20ms (repeatable)
     #[arg(short = 'l', long = "link", value_name = "LINK", value_parser = link, help_heading = "Selection")]
     links: Vec<LinkChoice>,
-    /// No links that match
-    #[arg(short = 'L', long = "no-link", value_name = "REGEX", value_parser = whole, help_heading = "Selection")]
-    not_links: Vec<Regex>,
+    /// No links that match: as --link
+    #[arg(short = 'L', long = "no-link", value_name = "LINK", value_parser = link, help_heading = "Selection")]
+    not_links: Vec<LinkChoice>,
     /// Whether roles are on different hosts: the links are then the network between these.
     #[arg(skip)]
     across_hosts: bool,
@@ -51,13 +52,30 @@ pub(crate) struct Selection {
 /// What the network between hosts is called unless the user names it.
 const BETWEEN_HOSTS: &str = "hosts";
 
-/// What `--link` takes.
+/// What `--link` and `--no-link` take.
 #[derive(Clone, Debug)]
 enum LinkChoice {
     /// One profile, by its name or by rate and round trip.
     Profile(LinkProfile),
     /// The named profiles that match.
     Pattern(Regex),
+}
+
+impl LinkChoice {
+    fn has(&self, link: &LinkProfile) -> bool {
+        match self {
+            Self::Profile(profile) => profile == link,
+            Self::Pattern(pattern) => pattern.is_match(link.name()),
+        }
+    }
+
+    /// As the user wrote it, but for the sign between a rate and a round trip.
+    fn written(&self) -> &str {
+        match self {
+            Self::Profile(profile) => profile.name(),
+            Self::Pattern(pattern) => written(pattern),
+        }
+    }
 }
 
 /// A link profile, or else a pattern for the names of profiles. What has a slash is meant to be the former.
@@ -67,17 +85,6 @@ fn link(text: &str) -> Result<LinkChoice, String> {
         Err(error) if text.contains('/') => Err(error.to_string()),
         Err(_) => whole(text).map(LinkChoice::Pattern).map_err(|error| error.to_string()),
     }
-}
-
-/// A pattern for whole names.
-fn whole(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// The pattern as the user wrote it.
-fn written(pattern: &Regex) -> &str {
-    let whole = pattern.as_str();
-    whole.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(whole)
 }
 
 fn chosen(include: &[Regex], exclude: &[Regex], names: &[&str]) -> bool {
@@ -92,6 +99,25 @@ fn dataset_names(id: &str) -> [&str; 2] {
     [id, base.unwrap_or(id)]
 }
 
+/// Whether a link is left out, be it encrypted or not.
+fn leaves_out(choice: &LinkChoice, link: &LinkProfile) -> bool {
+    choice.has(link) || choice.has(&link.clone().with_tls())
+}
+
+fn idle_line(option: &str, pattern: &str, known: &[&str]) -> String {
+    format!("--no-{option} {pattern} leaves nothing out: it matches none of: {}", known.join(", "))
+}
+
+impl Axis {
+    /// What patterns are held against.
+    fn names<'a>(self, known: &[&'a str]) -> Vec<&'a str> {
+        match self {
+            Self::Datasets => known.iter().flat_map(|name| dataset_names(name)).collect(),
+            _ => known.to_vec(),
+        }
+    }
+}
+
 impl Selection {
     /// Every include pattern has to match something: a misspelt one would leave out cells in silence.
     ///
@@ -104,15 +130,36 @@ impl Selection {
             Axis::Datasets => ("dataset", &self.datasets),
         };
         let known: Vec<&str> = names.collect();
-        let matches = |pattern: &Regex, name: &str| match axis {
-            Axis::Datasets => dataset_names(name).iter().any(|name| pattern.is_match(name)),
-            _ => pattern.is_match(name),
+        patterns::check(option, patterns, &axis.names(&known), &known)
+    }
+
+    /// A line on every exclude pattern that matches none of the axis' names: it leaves nothing out.
+    pub(crate) fn idle_exclusions<'a>(
+        &self,
+        axis: Axis,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let (option, patterns) = match axis {
+            Axis::Backends => ("backend", &self.not_backends),
+            Axis::Networks => ("network", &self.not_networks),
+            Axis::Datasets => ("dataset", &self.not_datasets),
         };
-        let idle = patterns.iter().find(|pattern| !known.iter().any(|name| matches(pattern, name)));
-        idle.map_or(Ok(()), |pattern| {
-            let known = known.into_iter().map(str::to_owned).collect();
-            Err(Error::NoMatch { option, pattern: written(pattern).to_owned(), known })
-        })
+        let known: Vec<&str> = names.collect();
+        let names = axis.names(&known);
+        patterns::idle(patterns, &names).map(|pattern| idle_line(option, written(pattern), &known)).collect()
+    }
+
+    /// The same of links, which are those chosen and the named ones, encrypted or not.
+    pub(crate) fn idle_link_exclusions(&self) -> Vec<String> {
+        let named = LinkProfile::named();
+        let chosen = self.links.iter().filter_map(|choice| match choice {
+            LinkChoice::Profile(profile) if !named.contains(profile) => Some(profile),
+            _ => None,
+        });
+        let known: Vec<&LinkProfile> = named.iter().chain(chosen).collect();
+        let names: Vec<&str> = known.iter().map(|link| link.name()).collect();
+        let idle = self.not_links.iter().filter(|choice| !known.iter().any(|link| leaves_out(choice, link)));
+        idle.map(|choice| idle_line("link", choice.written(), &names)).collect()
     }
 
     /// Whether a backend is in.
@@ -190,14 +237,12 @@ impl Selection {
         })
     }
 
-    /// Returns the link profiles that are in: those chosen, or else the `defaults`, named ones first.
-    pub(crate) fn links(&self, defaults: &[&str]) -> Vec<LinkProfile> {
+    /// Returns the link profiles that are in: those chosen, or else the `defaults`, named ones first; all of them encrypted if that is
+    /// asked for.
+    pub(crate) fn links(&self, defaults: &[&str], encrypted: bool) -> Vec<LinkProfile> {
         let is_chosen = |link: &LinkProfile| match self.links.as_slice() {
             [] => defaults.contains(&link.name()),
-            choices => choices.iter().any(|choice| match choice {
-                LinkChoice::Profile(profile) => profile == link,
-                LinkChoice::Pattern(pattern) => pattern.is_match(link.name()),
-            }),
+            choices => choices.iter().any(|choice| choice.has(link)),
         };
         let mut links: Vec<LinkProfile> = LinkProfile::named().into_iter().filter(is_chosen).collect();
         for choice in &self.links {
@@ -206,7 +251,11 @@ impl Selection {
                 _ => {}
             }
         }
-        links.retain(|link| !self.not_links.iter().any(|pattern| pattern.is_match(link.name())));
+        let stays = |link: &LinkProfile| !self.not_links.iter().any(|choice| choice.has(link));
+        links.retain(stays);
+        if encrypted {
+            links = links.into_iter().map(LinkProfile::with_tls).filter(stays).collect();
+        }
         links
     }
 }
@@ -241,18 +290,62 @@ mod tests {
     fn a_link_is_a_name_a_pattern_or_a_rate_and_a_round_trip() {
         let names = |texts: &[&str], without: &[&str]| -> Vec<String> {
             let links = texts.iter().map(|text| link(text).unwrap()).collect();
-            let not_links = without.iter().map(|text| whole(text).unwrap()).collect();
+            let not_links = without.iter().map(|text| link(text).unwrap()).collect();
             let selection = Selection { links, not_links, ..Selection::default() };
             selection.check_links().unwrap();
-            selection.links(&["loopback"]).iter().map(|link| link.name().to_owned()).collect()
+            selection.links(&["loopback"], false).iter().map(|link| link.name().to_owned()).collect()
         };
         assert_eq!(names(&[], &[]), ["loopback"]);
         assert_eq!(names(&["wan", "lan"], &[]), ["lan", "wan"]);
         assert_eq!(names(&[".an", "20mbit/5ms"], &["wan"]), ["lan", "20mbit+5ms"]);
+        let custom = ["lan", "20mbit/5ms", "loopback+tls"];
+        for name in ["20mbit/5ms", "20mbit+5ms"] {
+            assert_eq!(names(&custom, &[name]), ["lan", "loopback+tls"], "{name}");
+        }
+        assert_eq!(names(&custom, &["loopback+tls"]), ["lan", "20mbit+5ms"]);
         assert!(link("20mbit/fast").unwrap_err().contains("RATE/RTT"));
         let misspelt = Selection { links: vec![link("wann").unwrap()], ..Selection::default() };
         let told = misspelt.check_links().unwrap_err().to_string();
         assert_eq!(told, "--link wann matches none of: loopback, lan, wan");
+    }
+
+    #[test]
+    fn links_that_are_encrypted_for_all_are_left_out_by_either_name() {
+        let left = |without: &str| -> Vec<String> {
+            let links = ["loopback", "20mbit/5ms"].map(|text| link(text).unwrap()).to_vec();
+            let selection =
+                Selection { links, not_links: vec![link(without).unwrap()], ..Selection::default() };
+            assert_eq!(selection.idle_link_exclusions(), [""; 0]);
+            selection.links(&[], true).iter().map(|link| link.name().to_owned()).collect()
+        };
+        for name in ["20mbit+5ms", "20mbit/5ms+tls"] {
+            assert_eq!(left(name), ["loopback+tls"], "{name}");
+        }
+        assert_eq!(left("loopback+tls"), ["20mbit+5ms+tls"]);
+    }
+
+    #[test]
+    fn what_leaves_nothing_out_is_told() {
+        let not_links = ["wann", "10mbit/1ms", "wan"].map(|text| link(text).unwrap()).to_vec();
+        let [not_networks, not_datasets] = [["mnits.*", "mnist-mlp"], ["malaria", "mnist"]]
+            .map(|axis| axis.map(|text| whole(text).unwrap()).to_vec());
+        let selection = Selection { not_links, not_networks, not_datasets, ..Selection::default() };
+        assert_eq!(
+            selection.idle_link_exclusions(),
+            ["wann", "10mbit+1ms"].map(|link| format!(
+                "--no-link {link} leaves nothing out: it matches none of: loopback, lan, wan"
+            ))
+        );
+        let of = |axis, names: &[&str]| selection.idle_exclusions(axis, names.iter().copied());
+        assert_eq!(
+            of(Axis::Networks, &["mnist-mlp", "mnist-cnn"]),
+            ["--no-network mnits.* leaves nothing out: it matches none of: mnist-mlp, mnist-cnn"]
+        );
+        assert_eq!(
+            of(Axis::Datasets, &["mnist-sample"]),
+            ["--no-dataset malaria leaves nothing out: it matches none of: mnist-sample"]
+        );
+        assert_eq!(of(Axis::Backends, &["clear"]), [""; 0]);
     }
 
     #[test]
@@ -264,7 +357,11 @@ mod tests {
                 selection.across_hosts();
             }
             selection.check_links().map_err(|error| error.to_string())?;
-            Ok(selection.links(&["loopback"]).iter().map(|link| link.name().to_owned()).collect::<Vec<_>>())
+            Ok(selection
+                .links(&["loopback"], false)
+                .iter()
+                .map(|link| link.name().to_owned())
+                .collect::<Vec<_>>())
         };
         assert_eq!(chosen(&[], true), Ok(vec!["measured:hosts".to_owned()]));
         assert_eq!(chosen(&["measured:lab"], true), Ok(vec!["measured:lab".to_owned()]));

@@ -37,7 +37,11 @@ pub(crate) fn misfit_of_classes(outputs: usize, logits: &[String], dataset: &Ima
                 " ({theirs}): --classes names its own in the order of its logits, so that they are matched by name"
             ),
             named => {
-                format!(" ({theirs}), and not each of them is among its own ({})", shown(&named.join(", ")))
+                format!(
+                    " ({theirs}), and not each of them is among its own ({}): call the classes of the images as it does, or say with --classes \
+                     what its logits stand for, in their order",
+                    shown(&named.join(", "))
+                )
             }
         };
     }
@@ -48,17 +52,20 @@ pub(crate) fn misfit_of_classes(outputs: usize, logits: &[String], dataset: &Ima
 pub(crate) fn class_assumption(logits: &[String], dataset: &ImageSet) -> String {
     let id = &dataset.id;
     let theirs = shown(&dataset.classes.join(", "));
+    let remedy = match dataset.is_own() {
+        true => "`veilbench.classes` or --classes says otherwise",
+        false => "`veilbench.classes` says otherwise",
+    };
     match logits {
         [] => format!(
-            "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); `veilbench.classes`{} says otherwise",
-            if dataset.is_own() { " or --classes" } else { "" }
+            "classes by index: the file names none, so its logits are taken in the order of {id} ({theirs}); {remedy}"
         ),
         named if !dataset.names_classes() => format!(
             "classes by index: labels of {id} are numbers, taken as places among its classes ({}), from 0 on",
             shown(&named.join(", "))
         ),
         named => format!(
-            "classes by index: its names ({}) are not those of {id} ({theirs})",
+            "classes by index: its names ({}) are not those of {id} ({theirs}); {remedy}",
             shown(&named.join(", "))
         ),
     }

@@ -51,11 +51,15 @@ impl Workspace {
         progress: &mut Progress,
     ) -> Result<Self, Error> {
         let names: Vec<_> = backends.iter().map(|backend| backend.profile().name).collect();
-        options.selection.check(Axis::Backends, names.iter().map(|name| &**name))?;
+        let names = names.iter().map(|name| &**name);
+        options.selection.check(Axis::Backends, names.clone())?;
+        let mut idle = options.selection.idle_exclusions(Axis::Backends, names);
         options.check(backends)?;
+        idle.extend(options.selection.idle_link_exclusions());
         let (models, mut unfit) = Model::all(&options.model)?;
         let names = models.iter().map(Model::name).chain(unfit.iter().map(|unfit| &*unfit.network));
-        options.selection.check(Axis::Networks, names)?;
+        options.selection.check(Axis::Networks, names.clone())?;
+        idle.extend(options.selection.idle_exclusions(Axis::Networks, names));
         unfit.retain(|unfit| options.selection.network(&unfit.network));
         let folder = PrivateFolder::new().map_err(Error::Folder)?;
         let store = Store::from_env()?;
@@ -79,7 +83,12 @@ impl Workspace {
             }
         }
         let ids = images.loaded.values().map(|dataset| &*dataset.id);
-        options.selection.check(Axis::Datasets, ids.chain(images.own.as_ref().map(OwnData::name)))?;
+        let ids = ids.chain(images.own.as_ref().map(OwnData::name));
+        options.selection.check(Axis::Datasets, ids.clone())?;
+        idle.extend(options.selection.idle_exclusions(Axis::Datasets, ids));
+        for text in &idle {
+            progress.tell(&Event::Note { text });
+        }
         for Unfit { network, reason } in &unfit {
             progress.tell(&Event::Note { text: &format!("{network} cannot be measured: {reason}") });
         }

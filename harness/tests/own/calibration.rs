@@ -22,6 +22,11 @@ fn ranges_come_from_images_that_were_asked_for() {
     assert!(list(&["--calibrate", "20"]).contains("from 20 images of digits"));
     assert!(list(&["--calibrate", "others"]).contains("from 500 images of others"));
     assert!(list(&[]).contains("made-up images"));
+    let misspelt = bench.command(&["plan", "my.onnx", "--calibrate", "nosuch"]);
+    assert_eq!(
+        (misspelt.code, &*misspelt.stderr),
+        (3, "error: --calibrate: nosuch is neither a file or folder nor data that was added\n")
+    );
     let none = bench.command(&["list", "--model", "my.onnx", "--data", "digits", "--calibrate", "0"]);
     assert!(none.code == 2 && none.stderr.contains("no image"), "{}", none.stderr);
 }

@@ -56,6 +56,32 @@ fn a_bare_file_is_measured_rightly_with_what_the_command_line_says() {
 }
 
 #[test]
+fn a_run_of_one_model_on_other_images_is_refused_with_what_differs_and_what_helps() {
+    let bench = Bench::new();
+    let digits = digits(&bench);
+    in_folders(&sample("mnist", Split::Train), &bench.folder().join("others"));
+    save(&zoo::load("mnist-cnn").unwrap(), &bench.folder().join("my.onnx"));
+    let on = |data: &str, more: &[&str]| {
+        run(&bench, "own", &[&["--model", "my.onnx", "--data", data], more].concat())
+    };
+    assert_eq!(on("digits", &[]).code, 0);
+    for more in [&[][..], &["--fresh"]] {
+        let other = on("others", more);
+        assert!(other.code == 3, "{}", other.stderr);
+        let told = "it is measured on others, there on digits; choose another --out\n";
+        assert!(other.stderr.ends_with(told), "{}", other.stderr);
+    }
+    // Images are no place for a run, and are not touched.
+    let among = run(&bench, "digits", &["--model", "my.onnx", "--data", "digits"]);
+    assert!(among.code == 3 && among.stderr.contains("holds other files and no run"), "{}", among.stderr);
+    assert!(!digits.join("run.json").exists() && !digits.join("lock").exists());
+    let first = |class: &str| fs::read_dir(digits.join(class)).unwrap().next().unwrap().unwrap().path();
+    fs::copy(first("1"), first("0")).unwrap();
+    let other = on("digits", &[]);
+    assert!(other.stderr.contains("choose another --out, or --fresh"), "{}", other.stderr);
+}
+
+#[test]
 fn a_network_that_takes_blue_first_gets_it_first() {
     let bench = Bench::new();
     in_folders(&sample("malaria", Split::Test), &bench.folder().join("cells"));

@@ -61,6 +61,10 @@ fn images_of_some_of_the_classes_are_matched_by_name_or_refused() {
     assert_eq!(output.code, 1);
     assert!(output.stderr.contains("tells 10 classes apart, digits has 4 (2, 3, 7, 9)"), "{}", output.stderr);
     assert!(output.stderr.contains("--classes"), "{}", output.stderr);
+    fs::rename(folder.join("2"), folder.join("two")).unwrap();
+    let output = run(&bench, "misnamed", &["--model", "my.onnx", "--data", "digits"]);
+    assert!(output.code == 1 && output.stderr.contains("is among its own"), "{}", output.stderr);
+    assert!(output.stderr.contains("call the classes of the images as it does"), "{}", output.stderr);
 }
 
 #[test]

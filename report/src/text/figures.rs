@@ -32,6 +32,13 @@ pub(crate) const COLUMNS: [&str; 25] = [
     "security_bits",
 ];
 
+/// The online time of a cell of which no warm batch was measured.
+pub(crate) fn cold_only(row: &Summary) -> Option<String> {
+    figure(row, "cold_online_wall_ns")
+        .filter(|_| row.online_wall_ns.is_none())
+        .map(|cold| format!("cold only: {cold}"))
+}
+
 /// A figure by the name of its column; none if it was not measured, or if no column has the name.
 pub(crate) fn figure(row: &Summary, column: &str) -> Option<String> {
     let time = |ns: Option<u64>| Some(duration(ns? as f64));

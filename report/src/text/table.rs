@@ -3,7 +3,7 @@
 use crate::{
     aggregate::groups::{Group, group_of},
     aggregate::tasks::{Task, by_task},
-    text::figures::figure,
+    text::figures::{cold_only, figure},
     text::format::count,
     text::outcome::remark,
     text::refusals::{Refusal, is_refused, refusals},
@@ -70,10 +70,7 @@ fn cells(row: &Summary, groups: &[Group]) -> [String; HEAD.len()] {
         Some(interval) => format!("{} ({interval})", text(column)),
         None => text(column),
     };
-    let online = match (row.online_wall_ns, figure(row, "cold_online_wall_ns")) {
-        (None, Some(cold)) => format!("cold only: {cold}"),
-        _ => with_interval("online_wall_ns", "online_wall_ns_interval"),
-    };
+    let online = cold_only(row).unwrap_or_else(|| with_interval("online_wall_ns", "online_wall_ns_interval"));
     [
         row.backend.clone(),
         row.network.clone(),

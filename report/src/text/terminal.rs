@@ -1,7 +1,10 @@
 //! The summary as a table for a terminal.
 
 use crate::{
-    aggregate::tasks::dataset, text::aligned::aligned, text::figures::figure, text::format::count,
+    aggregate::tasks::dataset,
+    text::aligned::aligned,
+    text::figures::{cold_only, figure},
+    text::format::count,
     text::outcome::remark,
 };
 use veilbench_results::Summary;
@@ -50,7 +53,7 @@ fn cells(row: &Summary) -> [String; HEAD.len()] {
         count(row.batch as u64),
         count(row.threads as u64),
         row.link.clone(),
-        text("online_wall_ns"),
+        cold_only(row).unwrap_or_else(|| text("online_wall_ns")),
         text("images_per_second_sustained"),
         text("offline_bytes"),
         text("online_bytes"),
@@ -85,10 +88,12 @@ mod tests {
             ..good.clone()
         };
         let bad = Summary { online_wall_ns: None, ..bad };
-        let table = terminal_table(&[good, bad]);
+        let table = terminal_table(&[good, bad.clone()]);
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[1].starts_with("a-network") && lines[1].ends_with("timeout: not finished"), "{table}");
+        let cold = Summary { cold_online_wall_ns: Some(112_000_000), ..bad };
+        assert!(terminal_table(&[cold]).contains("  cold only: 112 ms  "));
         let end = |line: &str, text: &str| line.find(text).map(|start| start + text.len());
         assert_eq!(end(lines[2], "1.23 ms"), end(lines[0], "online"), "{table}");
     }

@@ -34,11 +34,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Begins a run in a folder that holds none; the folder is made if need be.
+    /// Begins a run in a folder that is empty; the folder is made if need be.
     ///
     /// # Errors
-    /// The folder already holds a run, another process has it open, or it cannot be written.
+    /// The folder already holds a run or other files, another process has it open, or it cannot be written. Nothing is then written.
     pub fn create(folder: &Path, run: &Run) -> Result<Self, Error> {
+        if is_of_others(folder) {
+            return Err(Error::Occupied { folder: folder.to_owned() });
+        }
         fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
         let lock = lock(folder)?;
         if folder.join(Run::FILE).exists() {
@@ -225,9 +228,20 @@ fn append_all(folder: &Path, files: [&mut File; 3], rows: &[Vec<u8>; 3]) -> Resu
     Ok(())
 }
 
+/// Whether a folder holds files and no run. What a run that was ended while it began has left is no file of others.
+fn is_of_others(folder: &Path) -> bool {
+    let Ok(files) = fs::read_dir(folder) else { return false };
+    let mut names = files.flatten().map(|file| file.file_name());
+    !folder.join(Run::FILE).exists()
+        && names.any(|name| name != LOCK && !name.to_string_lossy().starts_with(Run::FILE))
+}
+
+/// The file that a process holds while it writes a run.
+const LOCK: &str = "lock";
+
 /// Holds a run folder for this process, until the file is closed.
 pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

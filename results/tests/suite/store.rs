@@ -231,6 +231,24 @@ fn a_run_is_neither_created_twice_nor_opened_where_none_is() {
 }
 
 #[test]
+fn a_run_is_not_begun_among_other_files_and_leaves_them_as_they_are() {
+    let folder = TempDir::new().unwrap();
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    fs::write(folder.path().join("two.png"), "an image").unwrap();
+    let refused = Store::create(folder.path(), &run());
+    assert!(matches!(refused, Err(Error::Occupied { .. })), "{refused:?}");
+    assert_eq!(names(), ["two.png"]);
+    // What a run leaves that is killed before it has its description.
+    fs::rename(folder.path().join("two.png"), folder.path().join("lock")).unwrap();
+    assert!(Store::create(folder.path(), &run()).is_ok());
+}
+
+#[test]
 fn rows_that_are_not_one_whole_session_of_the_run_are_refused_and_leave_no_trace() {
     let folder = folder_with(&[session(&cell("clear"), 0)]);
     let before = files(&folder);

@@ -176,15 +176,15 @@ impl<P: Dealing> Backend for Mpc<P> {
             ));
         } else if cut.ahead() < job.batch {
             notes.push(format!(
-                "randomness takes {:.0} MB an image: {} images of a batch are dealt offline, the rest while online",
-                randomness as f64 / 1e6,
+                "randomness takes {} an image: {} images of a batch are dealt offline, the rest while online",
+                size(randomness),
                 cut.ahead()
             ));
         }
         let format = circuit.format();
         let parameters = format::Parameters {
             ring_bits: format.ring.bits(),
-            ring_by_layer: format.width == Width::Bits,
+            width_in_bits: format.width == Width::Bits,
             activation_bits: format.activation_bits,
             weight_bits: format.weight_bits,
             input_magnitude: format.input_magnitude,
@@ -228,6 +228,15 @@ impl<P: Dealing> Backend for Mpc<P> {
                 Ok(Box::new(dealer::Dealer::<P>::join(&mut role, self.name, circuit, cut)?))
             }
         }
+    }
+}
+
+/// Bytes in the unit that leaves digits of them.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }
 

@@ -37,7 +37,7 @@ pub struct TwoParty;
 const DEPTH: Setting = Setting {
     key: "k",
     values: &["8", "4", "2"],
-    summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes, 4 twice as many with an eighth of the cipher blocks, 2 four times",
+    summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes; those of the transfers, not of linear layers, are twice as many with 4, for an eighth of the cipher blocks, and four times with 2",
 };
 
 /// The widest ring of whole bytes whose shares answers of linear layers carry modulo one prime.
@@ -147,7 +147,7 @@ impl Backend for TwoParty {
         let parameters = Parameters {
             format: format::Parameters {
                 ring_bits: format.ring.bits(),
-                ring_by_layer: false,
+                width_in_bits: false,
                 activation_bits: format.activation_bits,
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,

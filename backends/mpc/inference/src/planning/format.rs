@@ -38,9 +38,9 @@ const EXPONENTS: RangeInclusive<i32> = -60..=60;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     pub(crate) ring_bits: u32,
-    /// Whether layers have rings of as many bits as they need.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) ring_by_layer: bool,
+    /// Whether rings are as wide as is needed in bits, each layer's its own where that holds, rather than in whole bytes for all.
+    #[serde(default, alias = "ring_by_layer", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) width_in_bits: bool,
     pub(crate) activation_bits: u32,
     pub(crate) weight_bits: u32,
     pub(crate) input_magnitude: f64,
@@ -63,7 +63,7 @@ impl Parameters {
     }
 
     pub(crate) fn format(&self, signs: SignProtocol) -> Result<Format, Error> {
-        let (ring, width) = match self.ring_by_layer {
+        let (ring, width) = match self.width_in_bits {
             true => (Ring::of_bits(self.ring_bits), Width::Bits),
             false => (Ring::new(self.ring_bits / 8), Width::Bytes),
         };

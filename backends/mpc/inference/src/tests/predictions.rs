@@ -162,3 +162,13 @@ fn predicted_times_follow_operations_threads_and_links() {
         assert!(hundred > 40 * one && hundred <= 100 * one, "{hundred} after {one}");
     }
 }
+
+#[test]
+fn what_an_image_takes_is_told_in_a_unit_that_shows_it() {
+    let network = test_network("small", Shape::Flat(4), &[Op::Dense(Dense { inputs: 4, outputs: 2 })]);
+    let plan = comparison_tree()
+        .plan(&network.architecture, &Job::new(100_000_000, 1, LinkProfile::loopback()))
+        .unwrap();
+    let note = plan.notes.iter().find(|note| note.starts_with("randomness takes")).unwrap();
+    assert!(note.contains(" an image: ") && !note.contains(" 0 ") && !note.contains(" 0.0 "), "{note}");
+}

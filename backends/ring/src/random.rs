@@ -76,7 +76,7 @@ impl Randomness {
     }
 }
 
-/// Fills a row with public residues, uniform below the modulus: little-endian numbers of ChaCha20 with this seed
+/// Fills a row with residues, uniform below the modulus, that whoever has the seed knows: little-endian numbers of ChaCha20 with this seed
 /// and stream number, of as many bytes as the modulus has, cut to its bits and rejected where they reach it.
 pub fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
     const NUMBERS: usize = 256;
@@ -86,7 +86,7 @@ pub fn expand_uniform(m: &Modulus, seed: &Seed, stream: u64, out: &mut [u64]) {
     generator.set_stream(stream);
     let mask = (1u64 << m.bits()) - 1;
     // A number is read with what stands behind it, up to a word.
-    let mut bytes = [0; WORD * (NUMBERS + 1)];
+    let mut bytes = Zeroizing::new([0; WORD * (NUMBERS + 1)]);
     let mut filled = 0;
     while filled < out.len() {
         generator.fill_bytes(&mut bytes[..width * NUMBERS]);

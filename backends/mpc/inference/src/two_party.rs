@@ -40,8 +40,8 @@ const DEPTH: Setting = Setting {
     summary: "depth of the trees of oblivious transfers: 8 sends fewest bytes; those of the transfers, not of linear layers, are twice as many with 4, for an eighth of the cipher blocks, and four times with 2",
 };
 
-/// The widest ring of whole bytes whose shares answers of linear layers carry modulo one prime.
-const WIDEST_RING_BYTES: u32 = 6;
+/// The widest ring of networks whose layers join, in bytes: answers of linear layers are modulo one prime still.
+const WIDEST_RING_OF_JOINS: u32 = 6;
 /// Memory that a window of images takes at a party while it is prepared, and until it runs, in bytes.
 const WINDOW_BYTES: usize = 256 << 20;
 /// By the ratings of NIST SP 800-57 for discrete logarithms on Curve25519 (Ristretto, under the base transfers) and for AES-128 (trees, streams and hashes of
@@ -137,8 +137,8 @@ impl Backend for TwoParty {
                 WINDOW_BYTES >> 20
             ));
         }
-        if network.ring_bits() > 8 * WIDEST_RING_BYTES + 1 {
-            notes.push("shares of more than 50 bits: answers of linear layers are twice as long".into());
+        if network.has_long_answers() {
+            notes.push("answers of linear layers are modulo both primes, twice as long".into());
         }
         notes.push("each party computes on one thread, but for large polynomials".into());
         notes.push(
@@ -147,7 +147,7 @@ impl Backend for TwoParty {
         let parameters = Parameters {
             format: format::Parameters {
                 ring_bits: format.ring.bits(),
-                width_in_bits: false,
+                width_in_bits: format.width == Width::Bits,
                 activation_bits: format.activation_bits,
                 weight_bits: format.weight_bits,
                 input_magnitude: format.input_magnitude,
@@ -202,8 +202,8 @@ fn unsupported(reason: &str) -> Unsupported {
 /// Fractional bits that networks whose layers join go without in the narrow ring: bounds grow from block to block.
 const SPARE_BITS_OF_JOINS: u32 = 1;
 
-/// The narrowest ring in which truncations drop the noise of products. Polynomials, uncalibrated networks, and those whose ranges or noise ask for it get a
-/// wider one.
+/// The narrowest rings in which truncations drop the noise of products, each layer's its own where none join. Uncalibrated networks, and those whose ranges or noise
+/// ask for it, get a wider one.
 fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Vec<String>), Unsupported> {
     let planned = |(circuit, notes): (Circuit, Vec<String>)| {
         let circuit = Arc::new(circuit);
@@ -211,11 +211,14 @@ fn choose(lowered: &Lowered, job: &Job) -> Result<(Arc<Circuit>, NetworkPlan, Ve
     };
     let room = format::Room::new(job.setting(&RING));
     if room == format::Room::Narrow {
-        let widest = Ring::new(WIDEST_RING_BYTES).map_err(|error| unsupported(&error.to_string()))?;
-        let spare = if lowered.joins() { SPARE_BITS_OF_JOINS } else { 0 };
-        let rings = [(widest, spare), (Ring::FULL, 0)].into_iter().skip(usize::from(lowered.squares()));
-        for (widest, spare) in rings {
-            let found = format::choose_within(lowered, SignProtocol::Tree, Width::Bytes, room, widest, spare);
+        let of_joins = Ring::new(WIDEST_RING_OF_JOINS).map_err(|error| unsupported(&error.to_string()))?;
+        let first = match (lowered.joins(), lowered.squares()) {
+            (false, _) => Some((Width::Bits, Ring::FULL, 0)),
+            (true, false) => Some((Width::Bytes, of_joins, SPARE_BITS_OF_JOINS)),
+            (true, true) => None,
+        };
+        for (width, widest, spare) in first.into_iter().chain([(Width::Bytes, Ring::FULL, 0)]) {
+            let found = format::choose_within(lowered, SignProtocol::Tree, width, room, widest, spare);
             if let Some(planned) = found.ok().and_then(|found| planned(found).ok()) {
                 return Ok(planned);
             }

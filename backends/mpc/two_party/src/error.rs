@@ -50,13 +50,24 @@ pub enum Error {
         /// What a ciphertext holds.
         most: usize,
     },
-    /// A weight is too large for the noise that it may cause. The number itself is secret.
-    #[error("weight {index} has more than {bits} bits")]
-    Weight {
-        /// Its number.
-        index: usize,
+    /// The weights of a layer's ciphertext are too large for the noise that they may cause. The numbers themselves are secret.
+    #[error(
+        "the root of the sum of squares of the weights in ciphertext {block} of a layer has more than {bits} bits: take the widest ring, or scale the \
+         layer down"
+    )]
+    Weights {
+        /// The ciphertext's number in an answer.
+        block: usize,
         /// The most bits.
         bits: u32,
+    },
+    /// A key is modulo other primes than a layer's ciphertexts.
+    #[error("a layer's ciphertexts are modulo primes of {expected:?} bits, the key is modulo {found:?}")]
+    Primes {
+        /// Lengths of the layer's.
+        expected: [u32; 2],
+        /// Lengths of the key's.
+        found: [u32; 2],
     },
     /// A gate that this protocol does not have.
     #[error("gate {gate}: {reason}")]

@@ -5,16 +5,17 @@
 //! knows `x - r`, computes `W (x - r) + b` in the clear, and adds its share: the order of Mishra, Lehmkuhl, Srinivasan, Zheng, Popa, "Delphi" (USENIX
 //! Security 2020), with the encoding of Cheetah ([`Layout`]).
 //!
-//! - *Encryption*: ring learning with errors, N = 4096, Q of two primes of 50 bits (the table allows 106), ternary secret, centred binomial errors. Masks
+//! - *Encryption*: ring learning with errors, N = 4096, Q of two primes of up to 50 bits ([`Primes`]; the table allows 106), ternary secret, centred binomial errors. Masks
 //!   modulo `2^L` are encoded as `round(Q r / 2^L)`, so that wrapping modulo `2^L` is wrapping modulo Q. Half of a ciphertext is a seed.
-//! - *Answer*: the model owner adds `U`, uniform modulo Q, to the first half of the product and keeps `-round(2^L U / Q)`; if L is 50 or less, divides both halves by the
-//!   second prime; adds a fresh encryption of zero under the data owner's public key; and sends all of the second half and only the needed coefficients of the first.
+//! - *Answer*: the model owner adds `U`, uniform modulo Q, to the first half of the product and keeps `-round(2^L U / Q)`; if the first prime has room enough, divides both halves by the
+//!   second; adds a fresh encryption of zero under the data owner's public key; and sends all of the second half and only the needed coefficients of the first.
 //!
-//! Shares are of `W r + eps`. Modulo one prime `eps` comes from the noise of that encryption, of deviation 240: below 1,500 for shares of 50 bits, halved by each bit
-//! less. Modulo both that is nothing, and `eps` comes from the errors of the request times weights of up to 28 bits: up to five for each root of the ciphertexts
-//! summed, for shares of 64 bits (`Layout::most_noise`). The truncation that follows drops the fractional bits of weights: a network is refused where `eps` exceeds half
+//! Shares are of `W r + eps`. `eps` comes from the noise of that encryption, of deviation 240 in units of the answer's modulus, and from the errors of the request times
+//! weights, all of a ciphertext's, whose norm is bounded ([`Primes::norm_bits`], `Layout::most_noise`). The truncation that follows drops the fractional bits f of weights, so that a modulus has to tell apart no more than the `L - f`
+//! bits that are left, and noise: Q and the first prime have as many bits as keep `eps` at about `2^(f - 4)`. A network is refused where `eps` exceeds half
 //! of what is dropped (`src/network/noise.rs`), so that a truncated value stays within one unit of the rounded one. Logits may drop less, and keep some: a linear function
-//! of the last layer's weights and of noise that the data owner knows, below the precision that logits are stated to.
+//! of the last layer's weights and of noise that the data owner knows, below the precision that logits are stated to; and, larger, of the encryption's `u` and error with coefficients
+//! that the data owner knows: an equation about them for each logit of a ciphertext, which a last layer of few logits leaves as hard as they are.
 //!
 //! # Views
 //! - *Model owner*, request: ciphertexts under the data owner's key. Public key: an encryption of zero, whose uniform half comes from the model owner's own
@@ -33,13 +34,19 @@ mod rlwe;
 pub use data_owner::{Masks, Requested, SecretKey};
 pub use layout::Layout;
 pub use model_owner::{PublicKey, Weights};
-pub use rlwe::{DEGREE, LEAST_RING_BITS, MOST_RING_BITS, Rlwe};
+pub use rlwe::{DEGREE, LEAST_RING_BITS, MOST_RING_BITS, Primes, Rlwe};
 
+use crate::Error;
 use crate::error::expect_length;
 
-/// Bytes of a public key for answers on shares of so many bits.
-pub fn public_key_bytes(bits: u32) -> usize {
-    Rlwe::primes_of_answers(bits) * rlwe::ROW_BYTES
+/// Refuses a layout of other primes than a ring's.
+fn expect_primes(layout: &Layout, rlwe: &Rlwe) -> Result<(), Error> {
+    let [expected, found] = [layout.primes(), rlwe.primes()];
+    if expected == found {
+        return Ok(());
+    }
+    let [expected, found] = [expected, found].map(|primes| [0, 1].map(|prime| primes.bits(prime)));
+    Err(Error::Primes { expected, found })
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A whole network between two parties, in three phases: gates in their order, messages over a [`Channel`].
 //!
-//! Wires are additive shares modulo `2^L`, a bit more than the circuit's ring has, so that sums of guards keep a sign. The data owner begins with its
+//! Wires are additive shares modulo `2^L`, for every layer a bit more than its ring in the circuit has, so that sums of guards keep a sign. The data owner begins with its
 //! images as its shares and zeros at the model owner. Of every gate:
 //!
 //! | gate | offline | online |
 //! |---|---|---|
 //! | linear | masks encrypted, masked products back ([`crate::linear`]) | inputs less masks, to the model owner |
-//! | ReLU | transfers extended ([`veilbench_ot::relu`]) | shares truncated by each party, comparison, lift, multiplexer |
+//! | ReLU | transfers extended ([`veilbench_ot::relu`]) | shares truncated by each party, comparison, lift into the next layer's ring, multiplexer |
 //! | maximum | the same | `b + max(a - b, 0)` |
 //! | polynomial | products of masks (`src/quadratic.rs`) | shares truncated and lifted into a wider ring, opened under masks, truncated back |
 //! | truncation | a transfer extended | lift (`src/truncation.rs`) |

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use veilbench_2pc::Error;
-use veilbench_2pc::linear::{Layout, PublicKey, Rlwe, SecretKey, Weights};
+use veilbench_2pc::linear::{Layout, Primes, PublicKey, Rlwe, SecretKey, Weights};
 use veilbench_hostile::{Draw, fuzz};
 use veilbench_mpc::linear::LinearShape;
 use veilbench_ring::random::{Randomness, Seed};
@@ -35,15 +35,15 @@ enum Kind {
 const KINDS: [Kind; 3] = [Kind::PublicKey, Kind::Request, Kind::Answer];
 
 impl Session {
-    fn new(shape: LinearShape, bits: u32) -> Self {
-        let rlwe = Arc::new(Rlwe::new().unwrap());
+    fn new(shape: LinearShape, bits: u32, primes: Primes) -> Self {
+        let rlwe = Arc::new(Rlwe::new(primes).unwrap());
         let mut random = Randomness::from_system().unwrap();
-        let layout = Arc::new(Layout::new(shape, bits).unwrap());
+        let layout = Arc::new(Layout::new(shape, bits, primes).unwrap());
         let weights = Weights::new(&rlwe, Arc::clone(&layout), &vec![3; shape.weights()]).unwrap();
         let secret = SecretKey::generate(Arc::clone(&rlwe), &mut random);
-        let key = secret.public_key(bits, &SEED, &mut random);
-        let public = PublicKey::read(Arc::clone(&rlwe), bits, &SEED, &key).unwrap();
-        let (_, request) = secret.request(&layout, &mut random);
+        let key = secret.public_key(&SEED, &mut random);
+        let public = PublicKey::read(Arc::clone(&rlwe), &SEED, &key).unwrap();
+        let (_, request) = secret.request(&layout, &mut random).unwrap();
         let (_, answer) = weights.answer(&public, &request, &mut random).unwrap();
         Self { rlwe, layout, secret, public, weights, messages: [key, request, answer], random }
     }
@@ -60,7 +60,7 @@ impl Session {
         };
         let read = match kind {
             Kind::PublicKey => {
-                let read = PublicKey::read(Arc::clone(&self.rlwe), bits, &SEED, message);
+                let read = PublicKey::read(Arc::clone(&self.rlwe), &SEED, message);
                 read.and_then(|key| self.weights.answer(&key, &self.messages[1], &mut self.random))
                     .map(|(shares, answer)| fits(&shares) && answer.len() == layout.answer_bytes())
             }
@@ -69,7 +69,7 @@ impl Session {
                 answered.map(|(shares, answer)| fits(&shares) && answer.len() == layout.answer_bytes())
             }
             Kind::Answer => {
-                let (requested, _) = self.secret.request(layout, &mut self.random);
+                let (requested, _) = self.secret.request(layout, &mut self.random).unwrap();
                 requested.finish(&self.secret, message).map(|masks| fits(masks.shares()))
             }
         };
@@ -85,8 +85,8 @@ impl Session {
 /// Layers of one ciphertext each way and of several, whose answers are modulo one prime and modulo both.
 fn sessions() -> Vec<Session> {
     let dense = |inputs, outputs| LinearShape::Dense { inputs, outputs };
-    [(dense(9, 7), 41), (dense(9, 7), 64), (dense(90, 140), 41), (dense(5000, 3), 64)]
-        .map(|(shape, bits)| Session::new(shape, bits))
+    [(dense(9, 7), 41, 16), (dense(9, 7), 64, 48), (dense(90, 140), 41, 23), (dense(5000, 3), 64, 48)]
+        .map(|(shape, bits, left)| Session::new(shape, bits, Primes::new(left)))
         .into()
 }
 

@@ -168,6 +168,70 @@ fn all_bytes_are_counted_beforehand() {
     }
 }
 
+/// A network in rings by layer, whose products and other values stay below these, as far as calibration tells.
+fn compile_by_layer(name: &str, [bits, weight_bits]: [u32; 2], [product, other]: [f64; 2]) -> (Arc<Circuit>, Model) {
+    let mut program = program(name);
+    let is_product =
+        |operation: &Operation| matches!(operation, Operation::Dense { .. } | Operation::Conv2d(_));
+    let magnitude = |operation: &Operation| Some(if is_product(operation) { product } else { other });
+    program.magnitudes = program.operations.iter().map(magnitude).collect();
+    let format = |ring| Format {
+        activation_bits: bits,
+        weight_bits,
+        ring,
+        width: Width::Bits,
+        signs: SignProtocol::Tree,
+        input_magnitude: 1.0,
+    };
+    let ring = Circuit::compile(&program, format(Ring::FULL)).unwrap().calibrated_ring().unwrap();
+    let circuit = Circuit::compile(&program, format(ring)).unwrap();
+    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
+    (Arc::new(circuit), model)
+}
+
+#[test]
+fn layers_have_rings_of_their_own_where_none_join() {
+    for (name, bits) in [
+        ("mnist-mlp", 15),
+        ("mnist-cnn", 14),
+        ("max-pools", 14),
+        ("no-activation", 14),
+        ("mnist-mlp-poly", 12),
+        ("mnist-cnn-poly", 12),
+    ] {
+        let (circuit, model) = compile_by_layer(name, [bits, bits + 2], [64.0, 8.0]);
+        let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+        let mut rings: Vec<u32> = plan.layouts().map(|layout| layout.ring_bits()).collect();
+        rings.dedup();
+        assert!(rings.len() > 1, "{name}: {rings:?}");
+        let promise = plan.logit_error(plan.analyse(&model).unwrap().logit_error);
+        let batch = encoded(&uniform(3 * circuit.inputs(), 9), bits);
+        let expected = evaluate(&circuit, &model, &batch);
+        let (answers, sent) = infer(&circuit, &model, &[batch]);
+        for (logit, expected) in answers[0].as_ref().unwrap().iter().zip(&expected) {
+            let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+            assert!(u128::from(error.unsigned_abs()) <= promise, "{name}: off by {error}");
+            let error = circuit.decode(*logit) - circuit.decode(*expected);
+            assert!(error.abs() < 2f64.powi(6 - bits as i32), "{name}: off by {error}");
+        }
+        let counted = plan.setup_bytes(Depth::FOUR)
+            + plan.offline_bytes(3, Depth::FOUR).unwrap()
+            + plan.online_bytes(3).unwrap();
+        assert_eq!(sent.iter().flatten().map(Vec::len).sum::<usize>(), counted, "{name}");
+    }
+}
+
+#[test]
+fn shares_have_more_bits_than_a_truncation_leaves() {
+    let (circuit, _) = compile_by_layer("no-activation", [12, 6], [1000.0, 0.5]);
+    let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+    let truncates = |gate: &Gate| matches!(gate, Gate::Truncate { .. });
+    let at = circuit.gates().iter().position(truncates).unwrap();
+    let Gate::Truncate { shift, .. } = circuit.gates()[at] else { unreachable!() };
+    assert_eq!(plan.ring_bits_behind(at), plan.ring_bits(at) - shift + 1);
+    assert!(plan.ring_bits_behind(at) > circuit.ring_behind(at).bits() + 1);
+}
+
 /// A network whose ranges ordinary images keep, and those of large pixels exceed, and one image of either kind.
 fn guarded(name: &str, ring_bytes: u32, magnitude: f64) -> (Arc<Circuit>, Model, [Vec<u64>; 2]) {
     let mut program = program(name);
@@ -263,7 +327,7 @@ fn a_data_owner_with_another_circuit_is_refused_before_it_is_answered() {
 fn wires_are_proved_to_leave_a_bit_of_their_shares() {
     let (circuit, mut model) = compile("mnist-cnn-poly", 8, 12);
     let plan = Plan::new(Arc::clone(&circuit)).unwrap();
-    assert_eq!((plan.ring_bits(), plan.square_bits()), (64, 64));
+    assert_eq!((plan.ring_bits(0), plan.square_bits()), (64, 64));
     let mut parameters = parameters(&program("mnist-cnn-poly"), 1);
     while plan.analyse(&model).is_ok() {
         if let Some(LayerParameters::Affine { weights, .. }) = parameters.last_mut() {
@@ -459,9 +523,22 @@ fn sessions_that_a_data_owner_gives_one_name_are_two_to_the_model_owner() {
 
 #[test]
 fn networks_whose_truncations_drop_fewer_bits_than_noise_has_are_refused_by_name() {
-    let (circuit, _) = compile("mnist-cnn", 6, 6);
+    let (circuit, _) = compile("mnist-cnn", 6, 2);
     let refused = Plan::new(circuit).map(|_| ());
-    assert!(matches!(refused, Err(Error::Noise { gate: 1, shift: 6, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Noise { gate: 1, shift: 2, .. })), "{refused:?}");
+}
+
+#[test]
+fn ciphertexts_are_as_long_as_what_truncations_leave_asks_for() {
+    let primes = |ring_bytes, bits| {
+        let primes = Plan::new(compile("mnist-cnn", ring_bytes, bits).0).unwrap().primes();
+        [0, 1].map(|prime| primes.bits(prime))
+    };
+    assert_eq!(primes(5, 12), [41 - 12 + 15, 26]);
+    assert_eq!(primes(5, 16), [41 - 16 + 15, 26]);
+    assert_eq!(primes(6, 12), [50, 26]);
+    // Both primes of an answer.
+    assert_eq!(primes(7, 12), [(57 - 12 + 45) / 2; 2]);
 }
 
 #[test]
@@ -470,7 +547,7 @@ fn noise_that_logits_keep_is_counted_in_their_error() {
     let (circuit, model) = compile("no-activation", 6, 16);
     let plan = Plan::new(Arc::clone(&circuit)).unwrap();
     let promise = analyse(&circuit, &model).unwrap().logit_error;
-    let noise = (751_u64).div_ceil(1 << circuit.output_shift());
+    let noise = (3000 + 640 + 2_u64).div_ceil(1 << circuit.output_shift());
     assert_eq!(plan.logit_error(promise), promise + u128::from(noise));
     let batch = encoded(&uniform(20 * circuit.inputs(), 5), 16);
     let expected = evaluate(&circuit, &model, &batch);

@@ -8,7 +8,7 @@ use crate::program::{Operation, Program};
 use veilbench_networks::Window;
 
 /// To be raised whenever messages or randomness come to mean something else, so that parties of two revisions refuse each other.
-const REVISION: usize = 6;
+const REVISION: usize = 7;
 
 /// The first words of SHA-256 over the revision, the layers, the format and the calibrated magnitudes; and of what the encoding of
 /// weights depends on: all but the magnitudes, of which it takes the scales.

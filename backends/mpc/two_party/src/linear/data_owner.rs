@@ -7,8 +7,8 @@ use veilbench_ring::random::{Randomness, Seed, expand_uniform};
 use veilbench_ring::wiped::Wiped;
 use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
 
-use super::rlwe::{DEGREE, Hidden, RESIDUE_BITS, Rlwe, read_residues, write_residues};
-use super::{Layout, expect_length, public_key_bytes};
+use super::rlwe::{DEGREE, Hidden, Rlwe, read_residues, write_residues};
+use super::{Layout, expect_length, expect_primes};
 use crate::Error;
 use crate::bits::low;
 use crate::error::expect_count;
@@ -28,17 +28,17 @@ impl SecretKey {
         Self { rlwe, polynomial: Hidden(polynomial) }
     }
 
-    /// An encryption of zero modulo the primes that answers on shares of so many bits are sent modulo, `e - a s`, where the model owner's seed says what `a` is.
-    /// Of [`public_key_bytes`].
-    pub fn public_key(&self, bits: u32, seed: &Seed, random: &mut Randomness) -> Vec<u8> {
-        let (ring, primes) = (self.rlwe.ring(), Rlwe::primes_of_answers(bits));
+    /// An encryption of zero modulo the primes that answers are sent modulo, `e - a s`, where the model owner's seed says what `a` is.
+    /// Of [`Primes::public_key_bytes`](super::Primes::public_key_bytes).
+    pub fn public_key(&self, seed: &Seed, random: &mut Randomness) -> Vec<u8> {
+        let (ring, primes) = (self.rlwe.ring(), self.rlwe.primes());
         let error = sampling::error(random, DEGREE);
         random.erase_past();
-        let mut body = Polynomial::from_signed(ring, &error, primes).into_ntt(ring);
+        let mut body = Polynomial::from_signed(ring, &error, primes.of_answers()).into_ntt(ring);
         self.subtract_mask(&mut body, seed, 0);
-        let mut message = Writer::new(8 * public_key_bytes(bits));
-        for row in body.rows() {
-            write_residues(row.iter().copied(), &mut message);
+        let mut message = Writer::new(8 * primes.public_key_bytes());
+        for (prime, row) in body.rows().enumerate() {
+            write_residues(primes.bits(prime), row.iter().copied(), &mut message);
         }
         message.finish()
     }
@@ -56,7 +56,15 @@ impl SecretKey {
     }
 
     /// Draws a mask for every input of a layer, and encrypts them. Returns the message to the model owner, of [`Layout::request_bytes`].
-    pub fn request(&self, layout: &Arc<Layout>, random: &mut Randomness) -> (Requested, Vec<u8>) {
+    ///
+    /// # Errors
+    /// [`Error::Primes`] for a layout of another ring than the key's.
+    pub fn request(
+        &self,
+        layout: &Arc<Layout>,
+        random: &mut Randomness,
+    ) -> Result<(Requested, Vec<u8>), Error> {
+        expect_primes(layout, &self.rlwe)?;
         let bits = layout.ring_bits();
         let mut masks = Wiped::new(layout.shape().inputs());
         for mask in masks.iter_mut() {
@@ -77,12 +85,12 @@ impl SecretKey {
             plaintext.add_assign(ring, &noise);
             let mut body = plaintext.0.clone().into_ntt(ring);
             self.subtract_mask(&mut body, &seed, 2 * block as u64);
-            for row in body.rows() {
-                write_residues(row.iter().copied(), &mut message);
+            for (prime, row) in body.rows().enumerate() {
+                write_residues(layout.primes().bits(prime), row.iter().copied(), &mut message);
             }
         }
         random.erase_past();
-        (Requested { layout: Arc::clone(layout), masks }, message.finish())
+        Ok((Requested { layout: Arc::clone(layout), masks }, message.finish()))
     }
 }
 
@@ -96,13 +104,14 @@ impl Requested {
     /// Decrypts the answer with the key of the request.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
+    /// [`Error::Length`] or [`Error::Residue`] for a message that is none, [`Error::Primes`] for a key of another ring.
     pub fn finish(self, key: &SecretKey, message: &[u8]) -> Result<Masks, Error> {
         const WHAT: &str = "masked products of a linear layer";
         let Self { layout, masks } = self;
-        let (bits, primes) = (layout.ring_bits(), layout.primes());
+        expect_primes(&layout, &key.rlwe)?;
+        let (bits, primes) = (layout.ring_bits(), layout.primes().of_answers());
         expect_length(WHAT, layout.answer_bytes(), message)?;
-        let mut reader = Reader::new(WHAT, layout.residues_of_answer() * RESIDUE_BITS as usize, message)?;
+        let mut reader = Reader::new(WHAT, layout.bits_of_answer(), message)?;
         let rlwe = &key.rlwe;
         let ring = rlwe.ring();
         let mut shares = Wiped::new(layout.shape().outputs());

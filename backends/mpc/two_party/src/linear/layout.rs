@@ -10,7 +10,7 @@
 use veilbench_mpc::linear::LinearShape;
 use veilbench_networks::{Conv2d, Shape, Window};
 
-use super::rlwe::{DEGREE, MOST_BITS_OF_ONE_PRIME, REQUEST_BYTES, RESIDUE_BITS, ROW_BYTES, Rlwe};
+use super::rlwe::{DEGREE, Primes, Rlwe};
 use crate::Error;
 
 /// A coefficient, and the number of the value, weight or output that it is.
@@ -34,6 +34,7 @@ pub(crate) struct OutputBlock {
 pub struct Layout {
     shape: LinearShape,
     ring_bits: u32,
+    primes: Primes,
     pub(crate) inputs: Vec<Vec<Place>>,
     pub(crate) weights: Vec<Vec<Place>>,
     pub(crate) outputs: Vec<OutputBlock>,
@@ -52,20 +53,17 @@ struct Tiling {
     channels: [usize; 2],
 }
 
-/// Bits of the largest weight whose products with errors are small beside noise: of answers modulo one prime, and modulo both.
-const WEIGHT_BITS: [u32; 2] = [40, 28];
-/// Noise of shares of 50 bits in answers modulo one prime, in units of the last place: six deviations. Of shorter shares it is halved by each bit less.
-const NOISE_OF_ONE_PRIME: u64 = 1500;
-/// Noise of shares of 64 bits in answers modulo both primes, for each square root of the ciphertexts that one is a sum of: six deviations of errors of 3.3
-/// times 4096 weights of 28 bits, over `2^36`, rounded up.
-const NOISE_OF_BOTH: u64 = 5;
+/// Noise of a fresh encryption in units of an answer's modulus: six deviations.
+const NOISE_OF_ANSWERS: f64 = 1500.0;
+/// Noise of a request in units of Q, for weights of the norm 1 in a ciphertext: six deviations of errors and of rounded masks, 3.3.
+const NOISE_OF_REQUESTS: f64 = 20.0;
 
 impl Layout {
-    /// The places with the fewest bytes of ciphertexts, for shares of so many bits.
+    /// The places with the fewest bytes of ciphertexts, for shares of so many bits and ciphertexts modulo such primes.
     ///
     /// # Errors
     /// [`Error::RingBits`]; [`Error::Kernel`] if a kernel reaches further than a ciphertext.
-    pub fn new(shape: LinearShape, ring_bits: u32) -> Result<Self, Error> {
+    pub fn new(shape: LinearShape, ring_bits: u32, primes: Primes) -> Result<Self, Error> {
         Rlwe::expect_bits(ring_bits)?;
         let (conv, input, output) = match shape {
             LinearShape::Conv2d { conv, input, output } => (conv, input, output),
@@ -75,9 +73,9 @@ impl Layout {
                 (conv, Shape::Flat(inputs), [1, 1])
             }
         };
-        let tiling = Tiling::new(conv, input, output, Rlwe::primes_of_answers(ring_bits) * ROW_BYTES)?;
+        let tiling = Tiling::new(conv, input, output, primes)?;
         let mut layout =
-            Self { shape, ring_bits, inputs: Vec::new(), weights: Vec::new(), outputs: Vec::new() };
+            Self { shape, ring_bits, primes, inputs: Vec::new(), weights: Vec::new(), outputs: Vec::new() };
         for group in 0..conv.groups {
             tiling.place(group, &mut layout);
         }
@@ -94,24 +92,19 @@ impl Layout {
         self.ring_bits
     }
 
-    /// Primes that an answer is sent modulo.
-    pub(crate) fn primes(&self) -> usize {
-        Rlwe::primes_of_answers(self.ring_bits)
+    /// Lengths of the primes of its ciphertexts.
+    pub fn primes(&self) -> Primes {
+        self.primes
     }
 
-    /// Bits of the largest weight.
-    pub fn weight_bits(&self) -> u32 {
-        WEIGHT_BITS[self.primes() - 1]
-    }
-
-    /// The largest error of a product, in units of the last place: noise, and one for rounding each share.
+    /// The largest error of a product, in units of the last place: noise of requests and of answers, and one for rounding each share.
     pub(crate) fn most_noise(&self) -> u64 {
-        if self.primes() == 1 {
-            return 1 + (NOISE_OF_ONE_PRIME >> MOST_BITS_OF_ONE_PRIME.saturating_sub(self.ring_bits));
-        }
-        let terms = self.outputs.iter().map(|block| block.terms.len() as u64).max().unwrap_or_default();
-        let root = terms.isqrt();
-        2 + NOISE_OF_BOTH * (root + u64::from(root * root < terms))
+        let units = |noise: f64, modulus_bits: u32| {
+            (noise * (f64::from(self.ring_bits) - f64::from(modulus_bits)).exp2()).ceil() as u64
+        };
+        let of_requests =
+            units(NOISE_OF_REQUESTS * f64::from(self.primes.norm_bits()).exp2(), self.primes.request_bits());
+        2 + of_requests.saturating_add(units(NOISE_OF_ANSWERS, self.primes.answer_bits()))
     }
 
     /// Ciphertexts of a request and of an answer.
@@ -128,23 +121,23 @@ impl Layout {
 
     /// Bytes of a request for one image.
     pub fn request_bytes(&self) -> usize {
-        super::rlwe::SEED_BYTES + self.inputs.len() * REQUEST_BYTES
+        super::rlwe::SEED_BYTES + self.inputs.len() * self.primes.request_bytes()
     }
 
-    /// Residues of an answer for one image: of whole second halves, and of the needed coefficients of first ones.
-    pub(crate) fn residues_of_answer(&self) -> usize {
+    /// Bits of an answer for one image: residues of whole second halves, and of the needed coefficients of first ones.
+    pub(crate) fn bits_of_answer(&self) -> usize {
         let of_blocks = self.outputs.iter().map(|block| DEGREE + block.needed.len());
-        self.primes() * of_blocks.sum::<usize>()
+        self.primes.answer_bits() as usize * of_blocks.sum::<usize>()
     }
 
     /// Bytes of an answer for one image.
     pub fn answer_bytes(&self) -> usize {
-        (RESIDUE_BITS as usize * self.residues_of_answer()).div_ceil(8)
+        self.bits_of_answer().div_ceil(8)
     }
 }
 
 impl Tiling {
-    fn new(conv: Conv2d, input: Shape, output: [usize; 2], answer_bytes: usize) -> Result<Self, Error> {
+    fn new(conv: Conv2d, input: Shape, output: [usize; 2], primes: Primes) -> Result<Self, Error> {
         let along = |axis: usize, outputs: usize| {
             (outputs - 1) * conv.window.stride[axis]
                 + (conv.window.kernel[axis] - 1) * conv.dilation[axis]
@@ -167,8 +160,9 @@ impl Tiling {
         let channels = (1..=room.min(inputs))
             .map(|block| [block, (room / block).min(outputs)])
             .min_by_key(|[of_inputs, of_outputs]| {
-                let bytes = inputs.div_ceil(*of_inputs) * REQUEST_BYTES
-                    + outputs.div_ceil(*of_outputs) * answer_bytes;
+                // Of an answer, the half that is sent whole.
+                let bytes = inputs.div_ceil(*of_inputs) * primes.request_bytes()
+                    + outputs.div_ceil(*of_outputs) * primes.public_key_bytes();
                 tiles * bytes
             })
             .unwrap_or([1, 1]);

@@ -9,11 +9,9 @@ use veilbench_ring::wiped::Wiped;
 use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
 use zeroize::Zeroizing;
 
-use super::rlwe::{
-    DEGREE, Hidden, LEAST_RING_BITS, MOST_BITS_OF_ONE_PRIME, REQUEST_BYTES, RESIDUE_BITS, Rlwe, SEED_BYTES,
-    read_residues, write_residues,
-};
-use super::{Layout, expect_length, public_key_bytes};
+use super::rlwe::{DEGREE, Hidden, Rlwe, SEED_BYTES, read_residues, write_residues};
+use super::layout::{OutputBlock, Place};
+use super::{Layout, expect_length, expect_primes};
 use crate::Error;
 use crate::bits::low;
 use crate::error::expect_count;
@@ -21,27 +19,26 @@ use crate::error::expect_count;
 /// What the data owner has sent for answers to be hidden with: an encryption of zero, of which the model owner chose the uniform half.
 pub struct PublicKey {
     rlwe: Arc<Rlwe>,
-    primes: usize,
     body: Polynomial<Ntt>,
     mask: Polynomial<Ntt>,
 }
 
 impl PublicKey {
-    /// Reads the data owner's message about shares of so many bits, made with this party's seed.
+    /// Reads the data owner's message, made with this party's seed.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Residue`] for a message that is none.
-    pub fn read(rlwe: Arc<Rlwe>, bits: u32, seed: &Seed, message: &[u8]) -> Result<Self, Error> {
+    pub fn read(rlwe: Arc<Rlwe>, seed: &Seed, message: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "public key";
-        expect_length(WHAT, public_key_bytes(bits), message)?;
-        let (ring, primes) = (rlwe.ring(), Rlwe::primes_of_answers(bits));
+        expect_length(WHAT, rlwe.primes().public_key_bytes(), message)?;
+        let (ring, primes) = (rlwe.ring(), rlwe.primes().of_answers());
         let mut reader = Reader::new(WHAT, 8 * message.len(), message)?;
         let [mut body, mut mask] = [(); 2].map(|()| Polynomial::unspecified(ring, primes));
         for prime in 0..primes {
             read_residues(WHAT, ring.modulus(prime), body.limb_mut(prime), &mut reader)?;
             expand_uniform(ring.modulus(prime), seed, prime as u64, mask.limb_mut(prime));
         }
-        Ok(Self { rlwe, primes, body, mask })
+        Ok(Self { rlwe, body, mask })
     }
 }
 
@@ -56,15 +53,24 @@ impl Weights {
     /// Transforms weights, which are integers modulo `2^64` of few bits.
     ///
     /// # Errors
-    /// [`Error::Weight`] if one has more than [`Layout::weight_bits`], [`Error::Count`] for another number of them.
+    /// [`Error::Weights`] if those that a ciphertext is made with are larger than [`Primes::norm_bits`](super::Primes::norm_bits) says, [`Error::Count`] for another
+    /// number of them, [`Error::Primes`] for another ring than the layout's.
     pub fn new(rlwe: &Rlwe, layout: Arc<Layout>, weights: &[u64]) -> Result<Self, Error> {
         expect_count("weights", layout.shape().weights(), weights.len())?;
-        let bits = layout.weight_bits();
-        let large = |weight: &u64| (*weight as i64).unsigned_abs() >> bits != 0;
-        if let Some(index) = weights.iter().position(large) {
-            return Err(Error::Weight { index, bits });
+        expect_primes(&layout, rlwe)?;
+        let bits = layout.primes().norm_bits();
+        let square = |place: &Place| u128::from((weights[place.index as usize] as i64).unsigned_abs()).pow(2);
+        let sum = |squares: u128, more: u128| squares.saturating_add(more);
+        let squares: Vec<u128> =
+            layout.weights.iter().map(|places| places.iter().map(square).fold(0, sum)).collect();
+        // Errors are everywhere in a request, so that all weights of a ciphertext meet them at each of its coefficients.
+        let large = |block: &OutputBlock| {
+            block.terms.iter().map(|[_, weight]| squares[*weight]).fold(0, sum) > 1 << (2 * bits)
+        };
+        if let Some(block) = layout.outputs.iter().position(large) {
+            return Err(Error::Weights { block, bits });
         }
-        let polynomial = |places: &Vec<super::layout::Place>| {
+        let polynomial = |places: &Vec<Place>| {
             let mut coefficients = Zeroizing::new(vec![0; DEGREE]);
             for place in places {
                 coefficients[place.coefficient as usize] = weights[place.index as usize] as i64;
@@ -80,17 +86,16 @@ impl Weights {
     /// Answers a request. Returns this party's shares of the products, and the message to the data owner, of [`Layout::answer_bytes`].
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Residue`] for a request that is none, [`Error::RingBits`] for a key of shorter shares.
+    /// [`Error::Length`] or [`Error::Residue`] for a request that is none, [`Error::Primes`] for a key of another layout's.
     pub fn answer(
         &self,
         key: &PublicKey,
         request: &[u8],
         random: &mut Randomness,
     ) -> Result<(Wiped<u64>, Vec<u8>), Error> {
-        let (bits, primes) = (self.layout.ring_bits(), self.layout.primes());
-        if primes > key.primes {
-            return Err(Error::RingBits { bits, least: LEAST_RING_BITS, most: MOST_BITS_OF_ONE_PRIME });
-        }
+        expect_primes(&self.layout, &key.rlwe)?;
+        let (bits, lengths) = (self.layout.ring_bits(), self.layout.primes());
+        let primes = lengths.of_answers();
         let inputs = self.read(&key.rlwe, request)?;
         let ring = key.rlwe.ring();
         let mut shares = Wiped::new(self.layout.shape().outputs());
@@ -115,12 +120,12 @@ impl Weights {
             let error = sampling::error(random, DEGREE);
             hide(key, [&mut first, &mut second], &ephemeral, &error);
             for prime in 0..primes {
-                write_residues(second.limb(prime).iter().copied(), &mut message);
+                write_residues(lengths.bits(prime), second.limb(prime).iter().copied(), &mut message);
             }
             for prime in 0..primes {
                 let of_prime = first.limb(prime);
                 let needed = block.needed.iter().map(|place| of_prime[place.coefficient as usize]);
-                write_residues(needed, &mut message);
+                write_residues(lengths.bits(prime), needed, &mut message);
             }
             for place in &block.needed {
                 let residues = [0, 1].map(|prime| mask.limb(prime)[place.coefficient as usize]);
@@ -138,9 +143,9 @@ impl Weights {
         let ring = rlwe.ring();
         let (seed, bodies) = request.split_at(SEED_BYTES);
         let seed = Seed::try_from(seed).unwrap_or_default();
-        let bodies = bodies.chunks_exact(REQUEST_BYTES).enumerate();
+        let bodies = bodies.chunks_exact(self.layout.primes().request_bytes()).enumerate();
         let read = |(block, bytes): (usize, &[u8])| {
-            let mut reader = Reader::new(WHAT, 2 * DEGREE * RESIDUE_BITS as usize, bytes)?;
+            let mut reader = Reader::new(WHAT, 8 * bytes.len(), bytes)?;
             let (mut body, mut mask) = (Polynomial::unspecified(ring, 2), Polynomial::unspecified(ring, 2));
             for prime in [0, 1] {
                 read_residues(WHAT, ring.modulus(prime), body.limb_mut(prime), &mut reader)?;
@@ -185,16 +190,16 @@ fn uniform(rlwe: &Rlwe, seed: &Seed, number: usize) -> Hidden<Coefficients> {
 /// Adds an encryption of zero, of a secret and an error that serve once. Its first half needs no error: no coefficient of it leaves without a uniform mask.
 fn hide(key: &PublicKey, [first, second]: [&mut Hidden<Coefficients>; 2], ephemeral: &[i64], error: &[i64]) {
     let (ring, kernels) = (key.rlwe.ring(), key.rlwe.ring().kernels());
-    let ephemeral =
-        Hidden(Polynomial::<Coefficients>::from_signed(ring, ephemeral, key.primes).into_ntt(ring));
+    let primes = key.rlwe.primes().of_answers();
+    let ephemeral = Hidden(Polynomial::<Coefficients>::from_signed(ring, ephemeral, primes).into_ntt(ring));
     let times = |half: &Polynomial<Ntt>| {
         let mut product = half.clone();
         product.multiply_assign(ring, &ephemeral);
         Hidden(product.into_coefficients(ring))
     };
     let [of_first, of_second] = [&key.body, &key.mask].map(times);
-    let error = Hidden(Polynomial::<Coefficients>::from_signed(ring, error, key.primes));
-    for prime in 0..key.primes {
+    let error = Hidden(Polynomial::<Coefficients>::from_signed(ring, error, primes));
+    for prime in 0..primes {
         let m = ring.modulus(prime);
         kernels.add_assign(m, first.limb_mut(prime), of_first.limb(prime));
         kernels.add_assign(m, second.limb_mut(prime), of_second.limb(prime));

@@ -9,7 +9,7 @@ use veilbench_ot::bits::Reader;
 use veilbench_ring::random::{Randomness, Seed, expand_uniform};
 use veilbench_ring::{Coefficients, Ntt, Polynomial};
 
-use super::rlwe::{DEGREE, RESIDUE_BITS, read_residues};
+use super::rlwe::{DEGREE, read_residues};
 use super::shapes::shapes;
 use super::*;
 use crate::Error;
@@ -25,26 +25,31 @@ struct Session {
     random: Randomness,
 }
 
-impl Session {
-    /// For all shares: with a key modulo both primes.
-    fn new() -> Self {
-        Self::of(MOST_RING_BITS)
-    }
+/// Primes for shares of which a truncation drops 18 bits, if they have as many.
+fn primes(bits: u32) -> Primes {
+    Primes::new(bits.saturating_sub(18))
+}
 
+fn layout(shape: LinearShape, bits: u32) -> Arc<Layout> {
+    Arc::new(Layout::new(shape, bits, primes(bits)).unwrap())
+}
+
+impl Session {
+    /// For shares of so many bits.
     fn of(bits: u32) -> Self {
-        let rlwe = Arc::new(Rlwe::new().unwrap());
+        let rlwe = Arc::new(Rlwe::new(primes(bits)).unwrap());
         let mut random = Randomness::from_system().unwrap();
         let secret = SecretKey::generate(Arc::clone(&rlwe), &mut random);
-        let message = secret.public_key(bits, &SEED, &mut random);
-        assert_eq!(message.len(), public_key_bytes(bits));
-        let public = PublicKey::read(Arc::clone(&rlwe), bits, &SEED, &message).unwrap();
+        let message = secret.public_key(&SEED, &mut random);
+        assert_eq!(message.len(), primes(bits).public_key_bytes());
+        let public = PublicKey::read(Arc::clone(&rlwe), &SEED, &message).unwrap();
         Self { rlwe, secret, public, random }
     }
 
     /// Masks and shares of one layer, and both messages.
     fn run(&mut self, layout: &Arc<Layout>, weights: &Weights) -> Run {
         let bits = layout.ring_bits();
-        let (requested, request) = self.secret.request(layout, &mut self.random);
+        let (requested, request) = self.secret.request(layout, &mut self.random).unwrap();
         assert_eq!(request.len(), layout.request_bytes());
         let (model_owner, answer) = weights.answer(&self.public, &request, &mut self.random).unwrap();
         assert_eq!(answer.len(), layout.answer_bytes());
@@ -72,10 +77,10 @@ fn centred(value: u64, bits: u32) -> i64 {
 
 #[test]
 fn shares_are_of_products_up_to_an_error_that_truncation_drops() {
-    let mut session = Session::new();
-    for shape in shapes() {
-        for bits in [24, 41, 50, 51, 57, MOST_RING_BITS] {
-            let layout = Arc::new(Layout::new(shape, bits).unwrap());
+    for bits in [24, 34, 41, 50, 51, 52, 57, MOST_RING_BITS] {
+        let mut session = Session::of(bits);
+        for shape in shapes() {
+            let layout = layout(shape, bits);
             let weights = small_weights(shape, 19, &mut session.random);
             let prepared = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
             let run = session.run(&layout, &prepared);
@@ -93,11 +98,15 @@ fn shares_are_of_products_up_to_an_error_that_truncation_drops() {
 }
 
 #[test]
-fn weights_of_all_bits_that_are_taken_give_no_more_noise_than_is_stated() {
-    let mut session = Session::new();
+fn the_largest_weights_that_are_taken_give_no_more_noise_than_is_stated() {
     let largest = |layout: &Arc<Layout>, session: &mut Session| {
         let shape = *layout.shape();
-        let weights = vec![(1 << layout.weight_bits()) - 1; shape.weights()];
+        let of_block = |block: &layout::OutputBlock| -> usize {
+            block.terms.iter().map(|[_, weight]| layout.weights[*weight].len()).sum()
+        };
+        let most = layout.outputs.iter().map(of_block).max().unwrap() as f64;
+        let weight = (f64::from(layout.primes().norm_bits()).exp2() / most.sqrt()) as u64;
+        let weights = vec![weight; shape.weights()];
         let prepared = Weights::new(&session.rlwe, Arc::clone(layout), &weights).unwrap();
         let run = session.run(layout, &prepared);
         let expected = LinearMap::new(shape, weights).apply(&run.masks);
@@ -108,11 +117,13 @@ fn weights_of_all_bits_that_are_taken_give_no_more_noise_than_is_stated() {
         sums.map(error).max().unwrap()
     };
     for shape in [TWO_OUTPUTS, TWO_INPUTS] {
-        for bits in [50, MOST_RING_BITS] {
-            let layout = Arc::new(Layout::new(shape, bits).unwrap());
+        for bits in [34, 50, MOST_RING_BITS] {
+            let (mut session, layout) = (Session::of(bits), layout(shape, bits));
             let noise = (0..20).map(|_| largest(&layout, &mut session)).max().unwrap();
             // Not far from it, either: it is six deviations.
             assert!((layout.most_noise() / 8..=layout.most_noise()).contains(&noise), "{bits} bits: {noise}");
+            // A truncation drops 18 bits.
+            assert!(layout.most_noise() <= 1 << (18 - 4), "{bits} bits");
         }
     }
 }
@@ -129,12 +140,12 @@ fn chi_squared(numbers: &[u64], bits: u32, upper: bool) -> f64 {
 
 #[test]
 fn masks_and_shares_are_uniform_and_never_the_same() {
-    let mut session = Session::new();
+    let bits = 41;
+    let mut session = Session::of(bits);
     let shape = LinearShape::Dense { inputs: 90, outputs: 70 };
-    let layout = Arc::new(Layout::new(shape, 41).unwrap());
+    let layout = layout(shape, bits);
     // The weights are zeros: a share that is not masked is zero, too.
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &vec![0; shape.weights()]).unwrap();
-    let bits = 41;
     let runs: Vec<Run> = (0..100).map(|_| session.run(&layout, &weights)).collect();
     let all = |of: &dyn Fn(&Run) -> Vec<u64>| runs.iter().flat_map(of).collect::<Vec<u64>>();
     for (what, numbers) in [
@@ -159,12 +170,13 @@ fn answer(session: &Session, layout: &Layout, message: &[u8]) -> Vec<(Polynomial
     let ring = session.rlwe.ring();
     let mut reader = Reader::new("answer", 8 * layout.answer_bytes(), message).unwrap();
     let mut halves = |block: &layout::OutputBlock| {
-        let mut second = Polynomial::<Coefficients>::unspecified(ring, layout.primes());
+        let primes = layout.primes().of_answers();
+        let mut second = Polynomial::<Coefficients>::unspecified(ring, primes);
         let mut first = vec![0; block.needed.len()];
-        for prime in 0..layout.primes() {
+        for prime in 0..primes {
             read_residues("answer", ring.modulus(prime), second.limb_mut(prime), &mut reader).unwrap();
         }
-        for prime in 0..layout.primes() {
+        for prime in 0..primes {
             read_residues("answer", ring.modulus(prime), &mut first, &mut reader).unwrap();
         }
         (second.into_ntt(ring), first)
@@ -209,7 +221,7 @@ const TWO_INPUTS: LinearShape = LinearShape::Dense { inputs: 5000, outputs: 3 };
 fn the_second_half_of_an_answer_hides_weights_by_a_secret_and_an_error_of_its_own() {
     for bits in BITS {
         let mut session = Session::of(bits);
-        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        let layout = layout(TWO_OUTPUTS, bits);
         assert!(layout.outputs.len() > 1);
         let zeros = vec![0; TWO_OUTPUTS.weights()];
         let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
@@ -240,7 +252,7 @@ fn the_second_half_of_an_answer_hides_weights_by_a_secret_and_an_error_of_its_ow
 fn the_first_half_of_an_answer_is_what_outputs_need_and_uniform() {
     for bits in BITS {
         let mut session = Session::of(bits);
-        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        let layout = layout(TWO_OUTPUTS, bits);
         let needed: usize = layout.outputs.iter().map(|block| block.needed.len()).sum();
         assert_eq!(needed, TWO_OUTPUTS.outputs());
         let weights = small_weights(TWO_OUTPUTS, 19, &mut session.random);
@@ -253,9 +265,9 @@ fn the_first_half_of_an_answer_is_what_outputs_need_and_uniform() {
             .collect();
         for block in 0..layout.outputs.len() {
             let firsts: Vec<u64> = answers.iter().flat_map(|answer| answer[block].1.clone()).collect();
-            // The prime is 2^50 less a few million: the numbers below it are as good as all of 50 bits.
+            // A prime is a power of two less a millionth of it: the numbers below it are as good as all of its bits.
             for upper in [false, true] {
-                assert!(chi_squared(&firsts, RESIDUE_BITS, upper) < 125.0, "block {block}");
+                assert!(chi_squared(&firsts, layout.primes().bits(0), upper) < 125.0, "block {block}");
             }
         }
     }
@@ -266,10 +278,10 @@ fn the_first_half_of_an_answer_is_what_outputs_need_and_uniform() {
 fn what_the_data_owner_decrypts_is_uniform_modulo_every_prime() {
     for bits in BITS {
         let mut session = Session::of(bits);
-        let layout = Arc::new(Layout::new(TWO_OUTPUTS, bits).unwrap());
+        let layout = layout(TWO_OUTPUTS, bits);
         let zeros = vec![0; TWO_OUTPUTS.weights()];
         let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
-        let last = layout.primes() - 1;
+        let last = layout.primes().of_answers() - 1;
         let mut phases = Vec::new();
         for _ in 0..100 {
             let message = session.run(&layout, &weights).answer;
@@ -286,7 +298,7 @@ fn what_the_data_owner_decrypts_is_uniform_modulo_every_prime() {
             }
         }
         for upper in [false, true] {
-            assert!(chi_squared(&phases, RESIDUE_BITS, upper) < 125.0, "{bits} bits");
+            assert!(chi_squared(&phases, layout.primes().bits(last), upper) < 125.0, "{bits} bits");
         }
     }
 }
@@ -325,7 +337,7 @@ fn of_seed(seed: Seed) -> Vec<Vec<i64>> {
 fn requests_carry_errors_that_neither_their_seed_nor_another_ciphertext_gives() {
     let bits = 41;
     let mut session = Session::of(bits);
-    let layout = Arc::new(Layout::new(TWO_INPUTS, bits).unwrap());
+    let layout = layout(TWO_INPUTS, bits);
     assert!(layout.inputs.len() > 1);
     let zeros = vec![0; TWO_INPUTS.weights()];
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &zeros).unwrap();
@@ -376,10 +388,10 @@ fn public_keys_are_of_a_secret_and_an_error_that_no_seed_gives() {
         let mut session = Session::of(bits);
         let rlwe = Arc::clone(&session.rlwe);
         let ring = rlwe.ring();
-        let primes = Rlwe::primes_of_answers(bits);
+        let primes = rlwe.primes().of_answers();
         let minus = minus_mask(&session, primes, &SEED, 0);
-        let message = session.secret.public_key(bits, &SEED, &mut session.random);
-        let mut reader = Reader::new("key", 8 * public_key_bytes(bits), &message).unwrap();
+        let message = session.secret.public_key(&SEED, &mut session.random);
+        let mut reader = Reader::new("key", 8 * message.len(), &message).unwrap();
         let mut error = Polynomial::<Ntt>::unspecified(ring, primes);
         for prime in 0..primes {
             read_residues("key", ring.modulus(prime), error.limb_mut(prime), &mut reader).unwrap();
@@ -407,11 +419,11 @@ fn public_keys_are_of_a_secret_and_an_error_that_no_seed_gives() {
 
 #[test]
 fn messages_of_other_lengths_residues_or_rings_are_errors() {
-    let mut session = Session::new();
+    let mut session = Session::of(41);
     let shape = LinearShape::Dense { inputs: 9, outputs: 7 };
-    let layout = Arc::new(Layout::new(shape, 41).unwrap());
+    let layout = layout(shape, 41);
     let weights = Weights::new(&session.rlwe, Arc::clone(&layout), &vec![1; shape.weights()]).unwrap();
-    let (requested, request) = session.secret.request(&layout, &mut session.random);
+    let (requested, request) = session.secret.request(&layout, &mut session.random).unwrap();
     let Session { rlwe, secret, public, mut random } = session;
     for wrong in [&request[1..], &[], &[&request[..], &[0]].concat()] {
         assert!(matches!(weights.answer(&public, wrong, &mut random), Err(Error::Length { .. })));
@@ -420,23 +432,33 @@ fn messages_of_other_lengths_residues_or_rings_are_errors() {
     large[32..].fill(0xff);
     assert!(matches!(weights.answer(&public, &large, &mut random), Err(Error::Residue { .. })));
     for bits in [0, 15, 65] {
-        assert!(matches!(Layout::new(shape, bits), Err(Error::RingBits { .. })));
+        assert!(matches!(Layout::new(shape, bits, primes(41)), Err(Error::RingBits { .. })));
     }
     let (_, answer) = weights.answer(&public, &request, &mut random).unwrap();
     assert!(matches!(requested.finish(&secret, &answer[1..]), Err(Error::Length { .. })));
-    let (key, bytes) = (secret.public_key(41, &SEED, &mut random), public_key_bytes(41));
-    assert!(matches!(PublicKey::read(Arc::clone(&rlwe), 41, &SEED, &key[1..]), Err(Error::Length { .. })));
-    let short = PublicKey::read(Arc::clone(&rlwe), 41, &SEED, &key).unwrap();
-    let wide = Arc::new(Layout::new(shape, 51).unwrap());
-    let weights = Weights::new(&rlwe, Arc::clone(&wide), &vec![1; shape.weights()]).unwrap();
-    assert!(matches!(weights.answer(&short, &request, &mut random), Err(Error::RingBits { bits: 51, .. })));
-    let large = vec![0xff; bytes];
-    assert!(matches!(PublicKey::read(rlwe.clone(), 41, &SEED, &large), Err(Error::Residue { .. })));
+    let key = secret.public_key(&SEED, &mut random);
+    assert!(matches!(PublicKey::read(Arc::clone(&rlwe), &SEED, &key[1..]), Err(Error::Length { .. })));
+    let large = vec![0xff; key.len()];
+    assert!(matches!(PublicKey::read(rlwe.clone(), &SEED, &large), Err(Error::Residue { .. })));
+    let other = Session::of(64);
+    let refused = weights.answer(&other.public, &request, &mut random).err();
+    assert_eq!(refused, Some(Error::Primes { expected: [38, 26], found: [46, 46] }));
+    let foreign = |found| Error::Primes { expected: [38, 26], found };
+    assert_eq!(Weights::new(&other.rlwe, Arc::clone(&layout), &[1; 63]).err(), Some(foreign([46, 46])));
+    assert_eq!(other.secret.request(&layout, &mut random).err(), Some(foreign([46, 46])));
+    let (requested, _) = secret.request(&layout, &mut random).unwrap();
+    assert_eq!(requested.finish(&other.secret, &answer).err(), Some(foreign([46, 46])));
+
     let refused = |weights: &[u64]| Weights::new(&rlwe, Arc::clone(&layout), weights).err();
     assert_eq!(refused(&[1; 62]), Some(Error::Count { what: "weights", expected: 63, actual: 62 }));
-    let mut weights = [1; 63];
-    weights[5] = (-(1_i64 << 40)) as u64;
-    assert_eq!(refused(&weights), Some(Error::Weight { index: 5, bits: 40 }));
+    // All of them are in one ciphertext.
+    let mut weights = [0; 63];
+    weights[14] = (-(1_i64 << 30)) as u64;
+    assert_eq!(refused(&weights), None);
+    weights[50] = 1;
+    assert_eq!(refused(&weights), Some(Error::Weights { block: 0, bits: 30 }));
+    weights[50] = 1 << 63;
+    assert_eq!(refused(&weights), Some(Error::Weights { block: 0, bits: 30 }));
 }
 
 proptest! {
@@ -444,13 +466,12 @@ proptest! {
 
     #[test]
     fn masked_inputs_give_the_layer(pixels in prop::collection::vec(-4096i64..4096, 90)) {
-        let mut session = Session::new();
         let (shape, bits) = (LinearShape::Dense { inputs: 90, outputs: 7 }, 41);
-        let layout = Arc::new(Layout::new(shape, bits).unwrap());
+        let (mut session, layout) = (Session::of(bits), layout(shape, bits));
         let weights = small_weights(shape, 15, &mut session.random);
         let bias: Vec<u64> = (0..7).map(|output| 1000 * output).collect();
         let prepared = Weights::new(&session.rlwe, Arc::clone(&layout), &weights).unwrap();
-        let (requested, request) = session.secret.request(&layout, &mut session.random);
+        let (requested, request) = session.secret.request(&layout, &mut session.random).unwrap();
         let (shares, answer) = prepared.answer(&session.public, &request, &mut session.random).unwrap();
         let masks = requested.finish(&session.secret, &answer).unwrap();
         let pixels: Vec<u64> = pixels.iter().map(|pixel| *pixel as u64).collect();
@@ -460,7 +481,7 @@ proptest! {
         for output in 0..7 {
             let sum = at_data_owner[output].wrapping_add(at_model_owner[output]);
             let error = centred(sum.wrapping_sub(expected[output]).wrapping_sub(bias[output]), bits);
-            prop_assert!(error.abs() <= 3, "off by {error}");
+            prop_assert!(error.unsigned_abs() <= layout.most_noise(), "off by {error}");
         }
     }
 }

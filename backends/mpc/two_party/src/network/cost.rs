@@ -8,7 +8,6 @@ use super::Plan;
 use super::plan::CIRCUIT_BYTES;
 use crate::Error;
 use crate::bits::packed_bytes;
-use crate::linear::public_key_bytes;
 use crate::quadratic::Sizes;
 use crate::truncation::Truncation;
 
@@ -25,7 +24,7 @@ impl Plan {
     /// Bytes of a setup.
     pub fn setup_bytes(&self, depth: Depth) -> usize {
         let transfers = setup::message_bytes(depth).iter().sum::<usize>();
-        transfers + CIRCUIT_BYTES + SEED_BYTES + public_key_bytes(self.ring_bits())
+        transfers + CIRCUIT_BYTES + SEED_BYTES + self.primes().public_key_bytes()
     }
 
     /// Bytes of preparing so many images at once.
@@ -38,7 +37,7 @@ impl Plan {
         let mut bytes = of_layouts;
         for (index, gate) in self.circuit().gates().iter().enumerate() {
             let early = |bytes| if self.is_settled(index) { bytes } else { 0 };
-            if let Some(layout) = self.comparisons(gate, images)? {
+            if let Some(layout) = self.comparisons((index, gate), images)? {
                 bytes += portion(Kind::Sixteen, depth, layout.lookups())
                     + portion(Kind::Pairs, depth, layout.offered())
                     + portion(Kind::Pairs, depth, layout.returned())
@@ -55,7 +54,7 @@ impl Plan {
                 }
                 bytes += portion(Kind::Pairs, depth, gate.outputs() * images);
             }
-            if let Some(guarding) = self.guarding(gate) {
+            if let Some(guarding) = self.guarding((index, gate)) {
                 bytes += portion(Kind::Sixteen, depth, guarding.layout(images)?.lookups());
             }
         }
@@ -72,26 +71,26 @@ impl Plan {
             let (count, outputs) = (gate.inputs() * images, gate.outputs() * images);
             let late = |bytes| if self.is_settled(index) { 0 } else { bytes };
             bytes += match gate {
-                Gate::Linear { .. } => packed_bytes(self.ring_bits(), count),
+                Gate::Linear { .. } => packed_bytes(self.ring_bits(index), count),
                 Gate::Truncate { shift, .. } => {
-                    late(Truncation::choices_bytes(count)) + self.truncation(*shift).numbers_bytes(count)
+                    late(Truncation::choices_bytes(count)) + self.truncation(index, *shift).numbers_bytes(count)
                 }
                 Gate::Quadratic { shift, square_shift, .. } => {
                     let opened = packed_bytes(self.square_bits(), count);
                     late(Truncation::choices_bytes(count))
-                        + self.squared(*shift).numbers_bytes(count)
+                        + self.squared(index, *shift).numbers_bytes(count)
                         + 2 * opened
                         + Truncation::choices_bytes(outputs)
-                        + self.back(*square_shift).numbers_bytes(outputs)
+                        + self.back(index, *square_shift).numbers_bytes(outputs)
                 }
                 Gate::Output { .. } => packed_bytes(self.logit_bits(), count),
                 _ => 0,
             };
-            if let Some(layout) = self.comparisons(gate, images)? {
+            if let Some(layout) = self.comparisons((index, gate), images)? {
                 bytes += late(layout.message_bytes(0));
                 bytes += (1..layout.messages()).map(|number| layout.message_bytes(number)).sum::<usize>();
             }
-            if let Some(guarding) = self.guarding(gate) {
+            if let Some(guarding) = self.guarding((index, gate)) {
                 let layout = guarding.layout(images)?;
                 bytes += layout.choices_bytes() + layout.sums_bytes();
             }
@@ -105,11 +104,11 @@ impl Plan {
     /// As [`Plan::comparisons`].
     pub fn transfers(&self) -> Result<[usize; 2], Error> {
         let [mut all, mut multiplied] = [0; 2];
-        for gate in self.circuit().gates() {
-            if let Some(layout) = self.comparisons(gate, 1)? {
+        for (index, gate) in self.circuit().gates().iter().enumerate() {
+            if let Some(layout) = self.comparisons((index, gate), 1)? {
                 all += layout.lookups() + layout.offered() + layout.returned();
             }
-            if let Some(guarding) = self.guarding(gate) {
+            if let Some(guarding) = self.guarding((index, gate)) {
                 all += guarding.layout(1)?.lookups();
             }
             all += match gate {
@@ -141,10 +140,10 @@ impl Plan {
                 Gate::Output { .. } => online += 1,
                 _ => {}
             }
-            if let Some(layout) = self.comparisons(gate, images)? {
+            if let Some(layout) = self.comparisons((index, gate), images)? {
                 (offline, online) = (offline + 2 + early, online + layout.messages() - early);
             }
-            offline += usize::from(self.guarding(gate).is_some());
+            offline += usize::from(self.guarding((index, gate)).is_some());
         }
         online += usize::from(self.guards().next().is_some());
         Ok([offline, online])

@@ -51,7 +51,7 @@ impl DataOwner {
         first.extend(plan.circuit().digest().to_le_bytes());
         channel.send(&first)?;
         let mut random = Randomness::from_system().map_err(Error::from)?;
-        let key = SecretKey::generate(Arc::new(Rlwe::new()?), &mut random);
+        let key = SecretKey::generate(Arc::new(Rlwe::new(plan.primes())?), &mut random);
         let bytes = setup::message_bytes(depth)[1];
         let expected = bytes + size_of::<Seed>();
         let second = channel.receive(expected)?;
@@ -61,7 +61,7 @@ impl DataOwner {
             .and_then(|(second, seed)| Some((second, Seed::try_from(seed).ok()?)));
         let (second, seed) = parts.ok_or(Error::Length { what, expected, actual })?;
         let (extensions, mut third) = chooser.finish(second).map_err(Error::from)?;
-        third.extend(key.public_key(plan.ring_bits(), &seed, &mut random));
+        third.extend(key.public_key(&seed, &mut random));
         channel.send(&third)?;
         let batches = Batches::of_a_new_session();
         Ok(Self { plan, key, extensions, random, batches, broken: false })
@@ -113,26 +113,26 @@ impl DataOwner {
         Ok(match gate {
             Gate::Linear { .. } => self.masks(index, images, channel)?,
             Gate::Relu { shift, .. } => {
-                let wire = wire.map(|wire| plan.truncated(*shift, false, wire));
-                let values = self.comparison(plan.comparisons(gate, images)?, wire, channel)?;
-                ChooserKeys::Compare { values, guard: self.guard(gate, images, channel)? }
+                let wire = wire.map(|wire| plan.truncated(index, *shift, false, wire));
+                let values = self.comparison(plan.comparisons((index, gate), images)?, wire, channel)?;
+                ChooserKeys::Compare { values, guard: self.guard((index, gate), images, channel)? }
             }
             Gate::Max { inputs, slots } => {
                 let wire = wire.map(|wire| differences(*inputs, slots, wire));
-                let values = self.comparison(plan.comparisons(gate, images)?, wire, channel)?;
+                let values = self.comparison(plan.comparisons((index, gate), images)?, wire, channel)?;
                 ChooserKeys::Compare { values, guard: None }
             }
             Gate::Truncate { units, shift } => {
-                ChooserKeys::Truncate(self.lifts(plan.truncation(*shift), units * images, wire, channel)?)
+                ChooserKeys::Truncate(self.lifts(plan.truncation(index, *shift), units * images, wire, channel)?)
             }
             Gate::Quadratic { shift, .. } => {
-                let lifts = self.lifts(plan.squared(*shift), gate.inputs() * images, wire, channel)?;
+                let lifts = self.lifts(plan.squared(index, *shift), gate.inputs() * images, wire, channel)?;
                 let keys = match plan.squares(gate, images) {
                     Some(sizes) => self.products(sizes, channel)?,
                     None => return Ok(ChooserKeys::Nothing),
                 };
                 let back = self.received(gate.outputs() * images, channel)?;
-                ChooserKeys::Square { lifts, keys, back, guard: self.guard(gate, images, channel)? }
+                ChooserKeys::Square { lifts, keys, back, guard: self.guard((index, gate), images, channel)? }
             }
             Gate::Sum(_)
             | Gate::Spread { .. }
@@ -159,7 +159,7 @@ impl DataOwner {
         // The next request is made while the last one is answered.
         let mut waiting = None;
         for _ in 0..images {
-            let (requested, request) = self.key.request(layout, &mut self.random);
+            let (requested, request) = self.key.request(layout, &mut self.random)?;
             channel.send(&request)?;
             if let Some(before) = waiting.replace(requested) {
                 finish(before, channel)?;
@@ -221,7 +221,7 @@ impl DataOwner {
 
     fn guard<C: Channel>(
         &mut self,
-        gate: &Gate,
+        gate: (usize, &Gate),
         images: usize,
         channel: &mut C,
     ) -> Result<Option<equality::Chooser>, C::Error> {

@@ -21,18 +21,18 @@ pub(super) struct Guarding {
 }
 
 impl Plan {
-    /// The guard of a gate.
-    pub(super) fn guarding(&self, gate: &Gate) -> Option<Guarding> {
+    /// The guard of a gate, over squares or over what it writes.
+    pub(super) fn guarding(&self, (index, gate): (usize, &Gate)) -> Option<Guarding> {
         let ring_bits = match gate {
             Gate::Quadratic { .. } => self.square_bits(),
-            _ => self.ring_bits(),
+            _ => self.ring_bits_behind(index),
         };
         gate.guard().map(|guard| Guarding { guard, ring_bits })
     }
 
     /// Guards of all gates.
     pub(super) fn guards(&self) -> impl Iterator<Item = Guarding> {
-        self.circuit().gates().iter().filter_map(|gate| self.guarding(gate))
+        self.circuit().gates().iter().enumerate().filter_map(|gate| self.guarding(gate))
     }
 }
 

@@ -104,7 +104,7 @@ impl Plan {
         if let Gate::Linear { .. } = gate {
             ready.add(Memory { data_owner: WORD * (inputs + outputs), model_owner: WORD * outputs });
         }
-        if let Some(layout) = self.comparisons(gate, images)? {
+        if let Some(layout) = self.comparisons((index, gate), images)? {
             ready.add(of_comparisons(layout, self.is_settled(index)));
         }
         if let Gate::Truncate { .. } | Gate::Quadratic { .. } = gate {
@@ -116,7 +116,7 @@ impl Plan {
         if let Gate::Keep { units, .. } = gate {
             ready.add(Memory::of_both(WORD * units * images));
         }
-        if let Some(guarding) = self.guarding(gate) {
+        if let Some(guarding) = self.guarding((index, gate)) {
             let lookups = guarding.layout(images)?.lookups();
             ready.add(Memory { data_owner: 9 * lookups, model_owner: 16 * WORD * lookups });
         }
@@ -137,7 +137,7 @@ impl Plan {
             Gate::Truncate { .. } => Memory::of_both(3 * EXTENDED * inputs),
             _ => Memory::default(),
         };
-        if let Some(layout) = self.comparisons(gate, images)? {
+        if let Some(layout) = self.comparisons((index, gate), images)? {
             most = most.max(Memory::of_both(extending(layout)));
             let running = WORDS_OF_A_COMPARISON * WORD * layout.lanes() + 3 * layout.lookups();
             most = most.max(Memory::of_both(running + wires));
@@ -147,7 +147,7 @@ impl Plan {
             // Besides, coefficients of every value.
             most = most.max(Memory::of_both(BYTES_OF_A_PRODUCT * portion + 3 * WORD * inputs));
         }
-        if let Some(guarding) = self.guarding(gate) {
+        if let Some(guarding) = self.guarding((index, gate)) {
             most = most.max(Memory::of_both(3 * EXTENDED * guarding.layout(images)?.lookups()));
         }
         Ok(most.max(Memory::of_both(wires)))

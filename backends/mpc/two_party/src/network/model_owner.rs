@@ -18,7 +18,7 @@ use super::material::{Batches, Label, Offered, OffererKeys};
 use super::plan::CIRCUIT_BYTES;
 use super::{Channel, Plan};
 use crate::Error;
-use crate::linear::{PublicKey, Rlwe, Weights, public_key_bytes};
+use crate::linear::{PublicKey, Rlwe, Weights};
 use crate::quadratic::{self, Coefficients, Keys};
 use crate::truncation::Truncation;
 use online::Online;
@@ -49,7 +49,7 @@ impl ModelOwner {
     /// Proves that no image can drive values beyond the ring, and sets a session up.
     ///
     /// # Errors
-    /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow; [`Error::Weight`]; [`Error::OtherCircuit`] if the data owner
+    /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow; [`Error::Weights`]; [`Error::OtherCircuit`] if the data owner
     /// has another one; those of the channel, and of a peer that sends no messages of the protocol.
     pub fn set_up<C: Channel>(
         plan: Arc<Plan>,
@@ -58,7 +58,7 @@ impl ModelOwner {
         channel: &mut C,
     ) -> Result<Self, C::Error> {
         plan.analyse(model)?;
-        let rlwe = Arc::new(Rlwe::new()?);
+        let rlwe = Arc::new(Rlwe::new(plan.primes())?);
         let weights = (0..plan.circuit().gates().len()).map(|gate| {
             let Some((weights, bias)) = model.linear(gate) else { return Ok(None) };
             Ok(Some((Weights::new(&rlwe, Arc::clone(plan.layout(gate)?), weights)?, bias.to_vec())))
@@ -82,13 +82,13 @@ impl ModelOwner {
         let seed: Seed = random.array();
         second.extend(seed);
         channel.send(&second)?;
-        let expected = third + public_key_bytes(plan.ring_bits());
+        let expected = third + plan.primes().public_key_bytes();
         let message = channel.receive(expected)?;
         let (what, actual) = ("third message of a setup", message.len());
         let parts = message.split_at_checked(third);
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
-        let key = PublicKey::read(rlwe, plan.ring_bits(), &seed, public)?;
+        let key = PublicKey::read(rlwe, &seed, public)?;
         let batches = Batches::of_a_new_session();
         Ok(Self { plan, key, extensions, weights, coefficients, random, batches, broken: false })
     }
@@ -123,9 +123,9 @@ impl ModelOwner {
         Ok(match gate {
             Gate::Linear { .. } => self.products(index, images, channel)?,
             Gate::Relu { .. } | Gate::Max { .. } => {
-                let layout = self.plan.comparisons(gate, images)?;
+                let layout = self.plan.comparisons((index, gate), images)?;
                 let values = self.comparison(layout, is_settled, channel)?;
-                OffererKeys::Compare { values, guard: self.guard(gate, images, channel)? }
+                OffererKeys::Compare { values, guard: self.guard((index, gate), images, channel)? }
             }
             Gate::Truncate { units, .. } => {
                 OffererKeys::Truncate(self.lifts(units * images, is_settled, channel)?)
@@ -134,7 +134,7 @@ impl ModelOwner {
                 let lifts = self.lifts(gate.inputs() * images, is_settled, channel)?;
                 let keys = self.squares((index, gate), images, channel)?;
                 let back = self.sent(gate.outputs() * images, channel)?;
-                OffererKeys::Square { lifts, keys, back, guard: self.guard(gate, images, channel)? }
+                OffererKeys::Square { lifts, keys, back, guard: self.guard((index, gate), images, channel)? }
             }
             Gate::Sum(_)
             | Gate::Spread { .. }
@@ -240,7 +240,7 @@ impl ModelOwner {
 
     fn guard<C: Channel>(
         &mut self,
-        gate: &Gate,
+        gate: (usize, &Gate),
         images: usize,
         channel: &mut C,
     ) -> Result<Option<equality::Offerer>, C::Error> {

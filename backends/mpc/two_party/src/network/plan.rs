@@ -10,7 +10,7 @@ use veilbench_ring::wiped::Wiped;
 
 use super::{noise, settled};
 use crate::Error;
-use crate::linear::{Layout, MOST_RING_BITS};
+use crate::linear::{Layout, MOST_RING_BITS, Primes};
 use crate::quadratic::Sizes;
 use crate::truncation::{Truncation, centring};
 
@@ -18,6 +18,8 @@ use crate::truncation::{Truncation, centring};
 pub(super) const CIRCUIT_BYTES: usize = size_of::<u64>();
 /// Bits of shares beyond those of what they hold.
 const SIGN_BITS: u32 = 1;
+/// Bits by which primes grow where noise asks for longer ones.
+const BITS_MORE: u32 = 4;
 /// Why gates are refused whose values truncation cannot hold.
 const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 
@@ -25,6 +27,9 @@ const TRUNCATION: &str = "truncation leaves no bits, or drops none";
 #[derive(Clone, Debug)]
 pub struct Plan {
     circuit: Arc<Circuit>,
+    /// Bits of shares of what each gate reads.
+    bits: Vec<u32>,
+    primes: Primes,
     layouts: Vec<Option<Arc<Layout>>>,
     /// Whether the data owner has, for each gate, its shares of what it reads before the images.
     settled: Vec<bool>,
@@ -39,16 +44,21 @@ impl Plan {
     /// [`Error::RingBits`] for a circuit of a ring that ciphertexts have no room for; [`Error::Unsupported`] for truncations and guards that leave no
     /// bits; [`Error::Kernel`]; [`Error::Noise`] where a truncation drops too few bits.
     pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
-        let bits = ring_bits(&circuit);
-        let layout = |gate: &Gate| match gate {
-            Gate::Linear { shape } => Layout::new(*shape, bits).map(|layout| Some(Arc::new(layout))),
-            _ => Ok(None),
+        let bits = bits_of_gates(&circuit);
+        let linear = circuit.gates().iter().zip(&bits).filter(|(gate, _)| matches!(gate, Gate::Linear { .. }));
+        let longest = linear.map(|(_, bits)| *bits).max().unwrap_or_default();
+        let mut left = longest.saturating_sub(circuit.format().weight_bits);
+        let (primes, layouts, logit_noise) = loop {
+            let primes = Primes::new(left);
+            let layouts = laid_out(&circuit, &bits, primes)?;
+            match noise::of_logits(&circuit, &layouts) {
+                Ok(noise) => break (primes, layouts, noise),
+                Err(Error::Noise { .. }) if !primes.are_longest() => left += BITS_MORE,
+                Err(error) => return Err(error),
+            }
         };
-        let layouts: Vec<Option<Arc<Layout>>> =
-            circuit.gates().iter().map(layout).collect::<Result<_, _>>()?;
-        let logit_noise = noise::of_logits(&circuit, &layouts)?;
         let settled = settled::of_gates(circuit.gates());
-        let plan = Self { circuit, layouts, settled, logit_noise };
+        let plan = Self { circuit, bits, primes, layouts, settled, logit_noise };
         for (gate, of) in plan.circuit.gates().iter().enumerate() {
             plan.refuse((gate, of))?;
         }
@@ -58,13 +68,14 @@ impl Plan {
     /// Refuses a gate that has no bits left behind a truncation, or behind its guard's.
     fn refuse(&self, (gate, of): (usize, &Gate)) -> Result<(), Error> {
         let exists = match of {
-            Gate::Relu { shift, .. } | Gate::Truncate { shift, .. } => self.truncation(*shift).exists(),
+            Gate::Relu { shift, .. } => self.leaves_bits(gate, *shift),
+            Gate::Truncate { shift, .. } => self.truncation(gate, *shift).exists(),
             Gate::Quadratic { shift, square_shift, .. } => {
-                self.squared(*shift).exists() && self.back(*square_shift).exists()
+                self.squared(gate, *shift).exists() && self.back(gate, *square_shift).exists()
             }
             _ => true,
         };
-        let reason = match self.guarding(of) {
+        let reason = match self.guarding((gate, of)) {
             _ if !exists => TRUNCATION,
             Some(guarding) if !guarding.exists() => "its guard leaves no bits of the ring",
             _ => return Ok(()),
@@ -77,7 +88,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Circuit`] if the model is of another circuit, or some image may overflow.
     pub fn analyse(&self, model: &Model) -> Result<Analysis, Error> {
-        Ok(oracle::analyse_within(&self.circuit, model, self.ring_bits() - SIGN_BITS)?)
+        Ok(oracle::analyse_within(&self.circuit, model, MOST_RING_BITS - SIGN_BITS)?)
     }
 
     /// The circuit.
@@ -85,9 +96,24 @@ impl Plan {
         &self.circuit
     }
 
-    /// Bits of shares, L.
-    pub fn ring_bits(&self) -> u32 {
-        ring_bits(&self.circuit)
+    /// Bits of shares of what a gate reads, L.
+    pub fn ring_bits(&self, gate: usize) -> u32 {
+        self.bits.get(gate).copied().unwrap_or(MOST_RING_BITS)
+    }
+
+    /// Bits of shares of what a gate writes.
+    pub fn ring_bits_behind(&self, gate: usize) -> u32 {
+        self.ring_bits((gate + 1).min(self.bits.len().saturating_sub(1)))
+    }
+
+    /// Primes of the ciphertexts of all layers.
+    pub fn primes(&self) -> Primes {
+        self.primes
+    }
+
+    /// Whether answers of linear layers are modulo both primes.
+    pub fn has_long_answers(&self) -> bool {
+        self.primes.of_answers() > 1
     }
 
     /// Bits of shares of polynomials' values and of squares, W.
@@ -121,8 +147,12 @@ impl Plan {
     ///
     /// # Errors
     /// None for circuits that a plan was made of.
-    pub fn comparisons(&self, gate: &Gate, images: usize) -> Result<Option<relu::Layout>, Error> {
-        let bits = self.ring_bits();
+    pub fn comparisons(
+        &self,
+        (index, gate): (usize, &Gate),
+        images: usize,
+    ) -> Result<Option<relu::Layout>, Error> {
+        let bits = self.ring_bits(index);
         let (input_bits, count) = match gate {
             Gate::Relu { units, shift, .. } => (bits - shift, *units),
             Gate::Max { slots, .. } => (bits, larger(slots).count()),
@@ -131,22 +161,29 @@ impl Plan {
         if count == 0 {
             return Ok(None);
         }
-        Ok(Some(relu::Layout::new(input_bits, relu::Output::Relu { bits }, count * images)?))
+        let output = relu::Output::Relu { bits: self.ring_bits_behind(index) };
+        Ok(Some(relu::Layout::new(input_bits, output, count * images)?))
     }
 
-    /// Truncates wires, back into their ring.
-    pub(super) fn truncation(&self, shift: u32) -> Truncation {
-        Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.ring_bits() }
+    /// Whether a truncation of what a gate reads drops bits and leaves some.
+    fn leaves_bits(&self, gate: usize, shift: u32) -> bool {
+        shift > 0 && shift + 2 < self.ring_bits(gate)
+    }
+
+    /// Truncates what a gate reads, into the ring of what it writes.
+    pub(super) fn truncation(&self, gate: usize, shift: u32) -> Truncation {
+        let [ring_bits, lifted_bits] = [self.ring_bits(gate), self.ring_bits_behind(gate)];
+        Truncation { ring_bits, shift, lifted_bits }
     }
 
     /// Lifts what a polynomial reads into the ring of its values.
-    pub(super) fn squared(&self, shift: u32) -> Truncation {
-        Truncation { ring_bits: self.ring_bits(), shift, lifted_bits: self.square_bits() }
+    pub(super) fn squared(&self, gate: usize, shift: u32) -> Truncation {
+        Truncation { ring_bits: self.ring_bits(gate), shift, lifted_bits: self.square_bits() }
     }
 
-    /// Truncates a polynomial's values, back into the ring of wires.
-    pub(super) fn back(&self, shift: u32) -> Truncation {
-        Truncation { ring_bits: self.square_bits(), shift, lifted_bits: self.ring_bits() }
+    /// Truncates a polynomial's values, into the ring of what it writes.
+    pub(super) fn back(&self, gate: usize, shift: u32) -> Truncation {
+        Truncation { ring_bits: self.square_bits(), shift, lifted_bits: self.ring_bits_behind(gate) }
     }
 
     /// Sizes of a gate's polynomials on so many images.
@@ -155,23 +192,49 @@ impl Plan {
         Some(Sizes { bits: self.square_bits(), count: gate.inputs() * images, squares: guard.is_some() })
     }
 
-    /// A party's shares of what is compared: the bits that truncation leaves. The model owner centres its error.
-    pub(super) fn truncated(&self, shift: u32, centred: bool, shares: &[u64]) -> Wiped<u64> {
-        let offset = if centred { centring(shift) } else { 0 };
-        let truncated =
-            shares.iter().map(|share| relu::truncate(self.ring_bits(), shift, share.wrapping_add(offset)));
+    /// A party's shares of the bits that truncation leaves of what a gate reads. The model owner centres its error.
+    pub(super) fn truncated(&self, gate: usize, shift: u32, centred: bool, shares: &[u64]) -> Wiped<u64> {
+        let (bits, offset) = (self.ring_bits(gate), if centred { centring(shift) } else { 0 });
+        let truncated = shares.iter().map(|share| relu::truncate(bits, shift, share.wrapping_add(offset)));
         truncated.collect::<Vec<u64>>().into()
+    }
+
+    /// Number of the gate that opens the logits.
+    pub(super) fn last(&self) -> usize {
+        self.circuit.gates().len().saturating_sub(1)
     }
 
     /// Bits of a logit that the model owner sends.
     pub(super) fn logit_bits(&self) -> u32 {
-        self.ring_bits() - self.circuit.output_shift()
+        self.ring_bits(self.last()) - self.circuit.output_shift()
     }
 }
 
-/// Bits of shares of all that polynomials do not make.
-fn ring_bits(circuit: &Circuit) -> u32 {
-    (circuit.ring().bits() + SIGN_BITS).min(MOST_RING_BITS)
+/// Bits of shares of what each gate reads: a sign more than the circuit's ring has, and more than the truncation before it leaves, so that its shares are lifted.
+fn bits_of_gates(circuit: &Circuit) -> Vec<u32> {
+    let mut least = 0;
+    let bits_of = |(index, gate): (usize, &Gate)| {
+        let bits = (circuit.ring_of(index).bits() + SIGN_BITS).max(least).min(MOST_RING_BITS);
+        match gate {
+            Gate::Relu { .. } => least = 0,
+            Gate::Truncate { shift, .. } => least = bits.saturating_sub(*shift) + 1,
+            Gate::Quadratic { square_shift, .. } => {
+                least = circuit.ring().bits().saturating_sub(*square_shift) + 1;
+            }
+            _ => {}
+        }
+        bits
+    };
+    circuit.gates().iter().enumerate().map(bits_of).collect()
+}
+
+/// Places of every linear layer.
+fn laid_out(circuit: &Circuit, bits: &[u32], primes: Primes) -> Result<Vec<Option<Arc<Layout>>>, Error> {
+    let layout = |(gate, bits): (&Gate, &u32)| match gate {
+        Gate::Linear { shape } => Layout::new(*shape, *bits, primes).map(|layout| Some(Arc::new(layout))),
+        _ => Ok(None),
+    };
+    circuit.gates().iter().zip(bits).map(layout).collect()
 }
 
 /// A party's shares of public constants.

@@ -18,7 +18,7 @@ fn product(sum: &mut [u64], a: &[(usize, u64)], b: &[(usize, u64)]) {
 #[test]
 fn coefficients_of_products_are_the_layers_outputs() {
     for shape in shapes() {
-        let layout = Layout::new(shape, 49).unwrap();
+        let layout = Layout::new(shape, 49, Primes::new(33)).unwrap();
         let number = |index: usize, factor: u64| (index as u64 + 1).wrapping_mul(factor) >> 40;
         let values: Vec<u64> =
             (0..shape.inputs()).map(|index| number(index, 0x9e37_79b9_7f4a_7c15)).collect();
@@ -51,7 +51,7 @@ fn coefficients_of_products_are_the_layers_outputs() {
 #[test]
 fn ciphertexts_of_the_networks_that_ship_are_few() {
     let total = |shapes: &[LinearShape]| {
-        let counts = shapes.iter().map(|shape| Layout::new(*shape, 49).unwrap().ciphertexts());
+        let counts = shapes.iter().map(|shape| Layout::new(*shape, 49, Primes::new(33)).unwrap().ciphertexts());
         counts.fold([0, 0], |[up, down], [ups, downs]| [up + ups, down + downs])
     };
     let dense = |inputs, outputs| LinearShape::Dense { inputs, outputs };
@@ -65,5 +65,5 @@ fn a_kernel_that_no_ciphertext_holds_is_refused() {
     let window = Window { kernel: [65, 65], stride: [1, 1], padding: [0; 4] };
     let conv = Conv2d { inputs: 1, outputs: 1, groups: 1, dilation: [1, 1], window };
     let shape = LinearShape::Conv2d { conv, input: Shape::image(1, 65, 65), output: [1, 1] };
-    assert!(matches!(Layout::new(shape, 49), Err(Error::Kernel { values: 4225, most: 4096 })));
+    assert!(matches!(Layout::new(shape, 49, Primes::new(33)), Err(Error::Kernel { values: 4225, most: 4096 })));
 }

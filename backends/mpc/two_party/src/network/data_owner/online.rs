@@ -41,12 +41,12 @@ impl<'a, C: Channel> Online<'a, C> {
 
     pub(super) fn gate(&mut self, index: usize, gate: &Gate, keys: ChooserKeys) -> Result<(), C::Error> {
         match (gate, keys) {
-            (Gate::Linear { shape }, ChooserKeys::Linear(masks)) => self.linear(shape.inputs(), masks)?,
+            (Gate::Linear { shape }, ChooserKeys::Linear(masks)) => self.linear(index, shape.inputs(), masks)?,
             (Gate::Relu { shift, pools, .. }, ChooserKeys::Compare { values: Some(keys), guard }) => {
                 let plan = self.plan;
-                let mut values = self.compare(keys, |wire| plan.truncated(*shift, false, wire))?;
+                let mut values = self.compare(keys, |wire| plan.truncated(index, *shift, false, wire))?;
                 self.wire = summed(pools, std::mem::take(&mut *values).into());
-                self.guard(plan.guarding(gate), guard, None);
+                self.guard(plan.guarding((index, gate)), guard, None);
             }
             (Gate::Max { inputs, slots }, ChooserKeys::Compare { values, .. }) => {
                 let positive = match values {
@@ -56,7 +56,7 @@ impl<'a, C: Channel> Online<'a, C> {
                 self.wire = maxima(*inputs, slots, &self.wire, &positive);
             }
             (Gate::Truncate { shift, .. }, ChooserKeys::Truncate(lifts)) => {
-                self.wire = self.lift(self.plan.truncation(*shift), lifts, 0)?.0;
+                self.wire = self.lift(self.plan.truncation(index, *shift), lifts, 0)?.0;
             }
             (
                 Gate::Quadratic { shift, square_shift, pools, .. },
@@ -64,23 +64,23 @@ impl<'a, C: Channel> Online<'a, C> {
             ) => {
                 let plan = self.plan;
                 let Some(sizes) = plan.squares(gate, self.wire.len() / gate.inputs()) else { return Ok(()) };
-                let (shares, opened) = self.lift(plan.squared(*shift), lifts, sizes.opened_bytes())?;
+                let (shares, opened) = self.lift(plan.squared(index, *shift), lifts, sizes.opened_bytes())?;
                 let (results, mut message) = quadratic::open(sizes, &keys, &shares, &opened)?;
                 let values = summed(pools, results.values);
-                let back_again = plan.back(*square_shift);
+                let back_again = plan.back(index, *square_shift);
                 let (lifting, choices) = back_again.choose(back, &values)?;
                 message.extend(choices);
                 self.channel.send(&message)?;
                 let numbers = self.channel.receive(back_again.numbers_bytes(values.len()))?;
                 self.wire = lifting.receive(&numbers)?;
-                self.guard(plan.guarding(gate), guard, Some(&results.squares));
+                self.guard(plan.guarding((index, gate)), guard, Some(&results.squares));
             }
             (gate, _) => local((index, gate), Constants::Zeros, &mut self.wire, &mut self.kept)?,
         }
         Ok(())
     }
 
-    fn linear(&mut self, inputs: usize, masks: Vec<Masks>) -> Result<(), C::Error> {
+    fn linear(&mut self, gate: usize, inputs: usize, masks: Vec<Masks>) -> Result<(), C::Error> {
         let outputs = masks.iter().map(|masks| masks.shares().len()).sum();
         let (mut masked, mut wire) = (Vec::with_capacity(self.wire.len()), Wiped::with_capacity(outputs));
         for (masks, image) in masks.into_iter().zip(self.wire.chunks_exact(inputs)) {
@@ -88,7 +88,7 @@ impl<'a, C: Channel> Online<'a, C> {
             masked.extend(of_image);
             wire.extend_from_slice(&shares);
         }
-        self.channel.send(&pack(self.plan.ring_bits(), &masked))?;
+        self.channel.send(&pack(self.plan.ring_bits(gate), &masked))?;
         self.wire = wire;
         Ok(())
     }
@@ -166,7 +166,7 @@ impl<'a, C: Channel> Online<'a, C> {
         let shares = part(WHAT, &mut rest, of_logits)?;
         let mut reader = Reader::new(WHAT, bits as usize * self.wire.len(), shares).map_err(Error::from)?;
         let unused = u64::BITS - bits;
-        let truncated = self.plan.truncated(shift, false, &self.wire);
+        let truncated = self.plan.truncated(self.plan.last(), shift, false, &self.wire);
         let logits = truncated.iter().map(|share| {
             let logit = share.wrapping_add(reader.pop(bits)) & low(bits);
             (((logit << unused) as i64) >> unused) as u64

@@ -38,7 +38,7 @@ impl<'a, C: Channel> Online<'a, C> {
                 let Some(Some((weights, bias))) = self.owner.weights.get(index) else {
                     return Err(Error::Unsupported { gate: index, reason: "it has no weights" }.into());
                 };
-                let (bits, count) = (plan.ring_bits(), self.wire.len());
+                let (bits, count) = (plan.ring_bits(index), self.wire.len());
                 let message = self.channel.receive(packed_bytes(bits, count))?;
                 let mut inputs = unpack("masked inputs", bits, count, &message)?;
                 for (input, share) in inputs.iter_mut().zip(self.wire.iter()) {
@@ -51,9 +51,9 @@ impl<'a, C: Channel> Online<'a, C> {
                 self.wire = wire;
             }
             (Gate::Relu { shift, pools, .. }, OffererKeys::Compare { values: Some(keys), guard }) => {
-                let mut values = self.compare(keys, &plan.truncated(*shift, true, &self.wire))?;
+                let mut values = self.compare(keys, &plan.truncated(index, *shift, true, &self.wire))?;
                 self.wire = summed(pools, std::mem::take(&mut *values).into());
-                self.guard(plan.guarding(gate), guard, None);
+                self.guard(plan.guarding((index, gate)), guard, None);
             }
             (Gate::Max { inputs, slots }, OffererKeys::Compare { values, .. }) => {
                 let positive = match values {
@@ -63,7 +63,7 @@ impl<'a, C: Channel> Online<'a, C> {
                 self.wire = maxima(*inputs, slots, &self.wire, &positive);
             }
             (Gate::Truncate { shift, .. }, OffererKeys::Truncate(lifts)) => {
-                let (wire, message) = self.lift(plan.truncation(*shift), lifts)?;
+                let (wire, message) = self.lift(plan.truncation(index, *shift), lifts)?;
                 self.channel.send(&message)?;
                 self.wire = wire;
             }
@@ -74,10 +74,10 @@ impl<'a, C: Channel> Online<'a, C> {
                 let images = self.wire.len() / gate.inputs();
                 let Some(sizes) = plan.squares(gate, images) else { return Ok(()) };
                 let coefficients = self.owner.coefficients(index, gate, images)?;
-                let (shares, mut message) = self.lift(plan.squared(*shift), lifts)?;
+                let (shares, mut message) = self.lift(plan.squared(index, *shift), lifts)?;
                 message.extend(quadratic::mask(sizes, &keys, &shares)?);
                 self.channel.send(&message)?;
-                let back_again = plan.back(*square_shift);
+                let back_again = plan.back(index, *square_shift);
                 let of_choices = Truncation::choices_bytes(gate.outputs() * images);
                 let message = self.channel.receive(sizes.opened_bytes() + of_choices)?;
                 let mut choices = &message[..];
@@ -86,7 +86,7 @@ impl<'a, C: Channel> Online<'a, C> {
                 let (wire, message) = back_again.send(back, choices, &summed(pools, results.values))?;
                 self.channel.send(&message)?;
                 self.wire = wire;
-                self.guard(plan.guarding(gate), guard, Some(&results.squares));
+                self.guard(plan.guarding((index, gate)), guard, Some(&results.squares));
             }
             (gate, _) => local((index, gate), Constants::Themselves, &mut self.wire, &mut self.kept)?,
         }
@@ -136,7 +136,7 @@ impl<'a, C: Channel> Online<'a, C> {
         let of_choices: usize = layouts.iter().map(equality::Layout::choices_bytes).sum();
         let choices = if of_choices > 0 { self.channel.receive(of_choices)? } else { Vec::new() };
         let mut rest = &choices[..];
-        let shares = plan.truncated(plan.circuit().output_shift(), true, &self.wire);
+        let shares = plan.truncated(plan.last(), plan.circuit().output_shift(), true, &self.wire);
         let mut message = pack(plan.logit_bits(), &shares);
         for ((keys, sums), layout) in self.guards.into_iter().zip(layouts) {
             let choices = part("choices of guards", &mut rest, layout.choices_bytes())?;

@@ -17,9 +17,9 @@ const PS_PER_RANDOM_BYTE: u64 = 800;
 const PS_PER_PRODUCT: u64 = 100;
 /// A message on an unshaped link, with the wake-up of its receiver.
 const NS_PER_MESSAGE: u64 = 20_000;
-/// A process before it holds anything: the program and its libraries, and stacks. Between 10 and 15 MB, by how much of the program
+/// A process before it holds anything: the program and its libraries, and stacks. Between 10 and 16 MB, by how much of the program
 /// the kernel maps at once.
-const PROCESS_BYTES: usize = 12 << 20;
+const PROCESS_BYTES: usize = 14 << 20;
 /// Buffers of a role's links, besides.
 const LINK_BYTES: usize = 2 << 20;
 /// Copies of the weights that reading a model file leaves to the allocator, and the most that it keeps of what is freed.

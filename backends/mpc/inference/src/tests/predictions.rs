@@ -31,8 +31,8 @@ fn predicted_bytes_are_those_that_are_sent() {
     }
 }
 
-/// Of every network that ships, bits of the widest ring, of activations and of weights, and bytes online under `mpc` and `mpc-fss`. The reference
-/// run has none of these: its rings were of whole bytes.
+/// Of the small networks that ship, bits of the widest ring, of activations and of weights, and bytes online under `mpc` and `mpc-fss`, as the reference run measured
+/// them.
 const SHIPPED: [(&str, [u32; 3], [u64; 2]); 8] = [
     ("malaria-cnn", [48, 15, 18], [229_362, 181_482]),
     ("malaria-cnn-poly", [64, 13, 19], [238_806, 238_806]),
@@ -44,7 +44,7 @@ const SHIPPED: [(&str, [u32; 3], [u64; 2]); 8] = [
     ("mnist-mlp-poly", [64, 16, 18], [9_174, 9_174]),
 ];
 
-/// The same under `mpc-beaver`, which has one ring of whole bytes, as the reference run measured them: what changes them makes that run void.
+/// The same under `mpc-beaver`, which has one ring of whole bytes. What changes these makes that run void.
 const SHIPPED_IN_BYTES: [(&str, [u32; 3], u64); 8] = [
     ("malaria-cnn", [48, 15, 18], 2_683_930),
     ("malaria-cnn-poly", [64, 13, 19], 1_872_687),

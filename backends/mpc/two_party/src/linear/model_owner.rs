@@ -9,8 +9,8 @@ use veilbench_ring::wiped::Wiped;
 use veilbench_ring::{Coefficients, Ntt, Polynomial, sampling};
 use zeroize::Zeroizing;
 
-use super::rlwe::{DEGREE, Hidden, Rlwe, SEED_BYTES, read_residues, write_residues};
 use super::layout::{OutputBlock, Place};
+use super::rlwe::{DEGREE, Hidden, Rlwe, SEED_BYTES, read_residues, write_residues};
 use super::{Layout, expect_length, expect_primes};
 use crate::Error;
 use crate::bits::low;

@@ -73,7 +73,8 @@ impl Plan {
             bytes += match gate {
                 Gate::Linear { .. } => packed_bytes(self.ring_bits(index), count),
                 Gate::Truncate { shift, .. } => {
-                    late(Truncation::choices_bytes(count)) + self.truncation(index, *shift).numbers_bytes(count)
+                    late(Truncation::choices_bytes(count))
+                        + self.truncation(index, *shift).numbers_bytes(count)
                 }
                 Gate::Quadratic { shift, square_shift, .. } => {
                     let opened = packed_bytes(self.square_bits(), count);

@@ -122,9 +122,12 @@ impl DataOwner {
                 let values = self.comparison(plan.comparisons((index, gate), images)?, wire, channel)?;
                 ChooserKeys::Compare { values, guard: None }
             }
-            Gate::Truncate { units, shift } => {
-                ChooserKeys::Truncate(self.lifts(plan.truncation(index, *shift), units * images, wire, channel)?)
-            }
+            Gate::Truncate { units, shift } => ChooserKeys::Truncate(self.lifts(
+                plan.truncation(index, *shift),
+                units * images,
+                wire,
+                channel,
+            )?),
             Gate::Quadratic { shift, .. } => {
                 let lifts = self.lifts(plan.squared(index, *shift), gate.inputs() * images, wire, channel)?;
                 let keys = match plan.squares(gate, images) {

@@ -45,7 +45,8 @@ impl Plan {
     /// bits; [`Error::Kernel`]; [`Error::Noise`] where a truncation drops too few bits.
     pub fn new(circuit: Arc<Circuit>) -> Result<Self, Error> {
         let bits = bits_of_gates(&circuit);
-        let linear = circuit.gates().iter().zip(&bits).filter(|(gate, _)| matches!(gate, Gate::Linear { .. }));
+        let linear =
+            circuit.gates().iter().zip(&bits).filter(|(gate, _)| matches!(gate, Gate::Linear { .. }));
         let longest = linear.map(|(_, bits)| *bits).max().unwrap_or_default();
         let mut left = longest.saturating_sub(circuit.format().weight_bits);
         let (primes, layouts, logit_noise) = loop {

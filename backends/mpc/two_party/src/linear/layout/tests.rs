@@ -51,7 +51,8 @@ fn coefficients_of_products_are_the_layers_outputs() {
 #[test]
 fn ciphertexts_of_the_networks_that_ship_are_few() {
     let total = |shapes: &[LinearShape]| {
-        let counts = shapes.iter().map(|shape| Layout::new(*shape, 49, Primes::new(33)).unwrap().ciphertexts());
+        let counts =
+            shapes.iter().map(|shape| Layout::new(*shape, 49, Primes::new(33)).unwrap().ciphertexts());
         counts.fold([0, 0], |[up, down], [ups, downs]| [up + ups, down + downs])
     };
     let dense = |inputs, outputs| LinearShape::Dense { inputs, outputs };
@@ -65,5 +66,8 @@ fn a_kernel_that_no_ciphertext_holds_is_refused() {
     let window = Window { kernel: [65, 65], stride: [1, 1], padding: [0; 4] };
     let conv = Conv2d { inputs: 1, outputs: 1, groups: 1, dilation: [1, 1], window };
     let shape = LinearShape::Conv2d { conv, input: Shape::image(1, 65, 65), output: [1, 1] };
-    assert!(matches!(Layout::new(shape, 49, Primes::new(33)), Err(Error::Kernel { values: 4225, most: 4096 })));
+    assert!(matches!(
+        Layout::new(shape, 49, Primes::new(33)),
+        Err(Error::Kernel { values: 4225, most: 4096 })
+    ));
 }

@@ -14,8 +14,9 @@ use veilbench_2pc::network::{Channel, DataOwner, ModelOwner, Plan};
 use veilbench_mpc::circuit::{Circuit, Format, Gate, SignProtocol, Width};
 use veilbench_mpc::model::{LayerParameters, Model};
 use veilbench_mpc::oracle::{analyse, evaluate};
-use veilbench_mpc::program::Operation;
+use veilbench_mpc::program::{Operation, Program};
 use veilbench_mpc::ring::{self, Ring};
+use veilbench_networks::{Conv2d, Shape, Window};
 use veilbench_ot::Depth;
 
 /// A channel between threads that keeps what it sends.
@@ -50,7 +51,10 @@ impl Channel for Queue {
 }
 
 fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
-    let program = program(name);
+    compile_program(&program(name), ring_bytes, bits)
+}
+
+fn compile_program(program: &Program, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
     let format = Format {
         activation_bits: bits,
         weight_bits: bits,
@@ -59,8 +63,8 @@ fn compile(name: &str, ring_bytes: u32, bits: u32) -> (Arc<Circuit>, Model) {
         signs: SignProtocol::Tree,
         input_magnitude: 1.0,
     };
-    let circuit = Circuit::compile(&program, format).unwrap();
-    let model = Model::encode(&circuit, &parameters(&program, 1)).unwrap();
+    let circuit = Circuit::compile(program, format).unwrap();
+    let model = Model::encode(&circuit, &parameters(program, 1)).unwrap();
     (Arc::new(circuit), model)
 }
 
@@ -547,6 +551,26 @@ fn ciphertexts_are_as_long_as_what_truncations_leave_asks_for() {
     assert_eq!(primes(6, 12), [50, 26]);
     // Both primes of an answer.
     assert_eq!(primes(7, 12), [(57 - 12 + 45) / 2; 2]);
+}
+
+#[test]
+fn primes_are_longer_where_pools_add_noise_up() {
+    let conv = Conv2d { inputs: 1, outputs: 2, groups: 1, dilation: [1; 2], window: Window::tiles(1) };
+    let pool = Operation::AveragePool(Window::tiles(4));
+    let operations = vec![Operation::Conv2d(conv), pool, Operation::Dense { outputs: 3 }];
+    let program = Program { input: Shape::image(1, 8, 8), operations, magnitudes: vec![] };
+    let (circuit, model) = compile_program(&program, 5, 12);
+    let plan = Plan::new(Arc::clone(&circuit)).unwrap();
+    // Sixteen times what one product has is more than half of what is dropped.
+    assert_eq!(plan.primes().bits(0), 41 - 12 + 15 + 4);
+    let promise = plan.logit_error(plan.analyse(&model).unwrap().logit_error);
+    let batch = encoded(&uniform(20 * circuit.inputs(), 5), 12);
+    let expected = evaluate(&circuit, &model, &batch);
+    let (answers, _) = infer(&circuit, &model, &[batch]);
+    for (logit, expected) in answers[0].as_ref().unwrap().iter().zip(&expected) {
+        let error = circuit.ring().signed(logit.wrapping_sub(*expected));
+        assert!(u128::from(error.unsigned_abs()) <= promise, "off by {error}");
+    }
 }
 
 #[test]

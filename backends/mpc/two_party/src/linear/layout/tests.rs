@@ -57,7 +57,7 @@ fn ciphertexts_of_the_networks_that_ship_are_few() {
     };
     let dense = |inputs, outputs| LinearShape::Dense { inputs, outputs };
     // 784-128-128-10, as mnist-mlp.
-    // As many bytes as 5 and 14, in fewer ciphertexts.
+    // Fewer bytes than 5 and 14.
     assert_eq!(total(&[dense(784, 128), dense(128, 128), dense(128, 10)]), [8, 8]);
 }
 

@@ -13,8 +13,7 @@ use veilbench_networks::zoo;
 use veilbench_report::{predictions, summarise};
 use veilbench_results::{Prediction, RunData, Status, Summary};
 
-/// What the machine of the reference run takes for single steps: medians of four runs of `veilbench plan --calibrate-machine`, but for products in
-/// long sums, which take two thirds of that in whole runs.
+/// What the machine of the reference run takes for single steps, as `veilbench plan --calibrate-machine` measured it there.
 const RATES: &str = include_str!("reference-rates.json");
 /// What sends and holds something else since the reference run. It is held against a run of today alone.
 const OTHER_SINCE: [&str; 1] = ["mpc-2pc"];

@@ -42,7 +42,7 @@ impl<'a, C: Channel> Online<'a, C> {
     pub(super) fn gate(&mut self, index: usize, gate: &Gate, keys: ChooserKeys) -> Result<(), C::Error> {
         match (gate, keys) {
             (Gate::Linear { shape }, ChooserKeys::Linear(masks)) => {
-                self.linear(index, shape.inputs(), masks)?
+                self.linear(index, shape.inputs(), masks)?;
             }
             (Gate::Relu { shift, pools, .. }, ChooserKeys::Compare { values: Some(keys), guard }) => {
                 let plan = self.plan;

@@ -1,5 +1,5 @@
-//! What plans predict today, held against the reference run and against cells that are measured anew. Rates were corrected by the
-//! reference run, so this keeps what is made of them from drifting; how good they are on what they have not seen, the next run's `predictions.csv` says.
+//! What plans predict today, held against the reference run and against cells that are measured anew. Times are predicted with
+//! what `veilbench plan --calibrate-machine` measured on the machine of the reference run, after it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -36,7 +36,7 @@ fn cells_of_the_reference_run_are_predicted_within_a_quarter() {
         let backends = veilbench_backends::all();
         let backend = backends.iter().find(|backend| backend.profile().name == row.backend).unwrap();
         let plan = backend.plan(&zoo::load(&row.network).unwrap().architecture, &job(row)).unwrap();
-        // What the parties do at the same time counts twice in those of the packed layout.
+        // Those of the packed layout are predicted up to twice as long as they are.
         if plan.parameters.get("packed").is_some() {
             row.online_wall_ns = None;
         }

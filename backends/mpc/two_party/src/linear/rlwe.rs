@@ -280,7 +280,7 @@ pub(crate) fn read_residues<'a>(
     residues: impl IntoIterator<Item = &'a mut u64>,
     reader: &mut Reader<'_>,
 ) -> Result<(), Error> {
-    let (mut largest, bits) = (0, u64::BITS - m.value().leading_zeros());
+    let (mut largest, bits) = (0, m.bits());
     for residue in residues {
         *residue = reader.pop(bits);
         largest = largest.max(*residue);

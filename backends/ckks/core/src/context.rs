@@ -25,11 +25,24 @@ pub(crate) struct Tables {
     pub(crate) embedding: Embedding,
     /// Division by each data prime.
     pub(crate) divisions: Vec<Division>,
-    /// `digits[j][k]` takes digit `j` cut to its first `k + 1` primes to the other primes.
-    pub(crate) digits: Vec<Vec<BaseConversion>>,
+    pub(crate) digits: DigitTables,
+    /// Of long digits; none where there are no such.
+    pub(crate) long_digits: DigitTables,
     /// Division by the product of the special primes.
     pub(crate) special_division: Division,
     pub(crate) scratch: ScratchPool,
+}
+
+/// `[j][k]` takes digit `j` cut to its first `k + 1` primes to the other primes.
+type DigitTables = Vec<Vec<BaseConversion>>;
+
+/// Those of digits of so many primes.
+fn digit_tables(ring: &Ring, data: usize, of_digit: usize) -> DigitTables {
+    let cut = |start: usize| {
+        let primes = of_digit.min(data - start);
+        (1..=primes).map(|primes| BaseConversion::new(ring, start..start + primes)).collect()
+    };
+    (0..data).step_by(of_digit).map(cut).collect()
 }
 
 /// What it takes to divide by a product of primes and round: the conversion of the remainder to the other
@@ -93,17 +106,16 @@ impl Context {
     fn with_kernels(parameters: Parameters, kernels: Kernels) -> Self {
         let ring = Chain::new(&parameters, kernels);
         let data = ring.data();
-        let digits = (0..data)
-            .step_by(parameters.digit_primes())
-            .map(|start| {
-                let primes = parameters.digit_primes().min(data - start);
-                (1..=primes).map(|primes| BaseConversion::new(&ring, start..start + primes)).collect()
-            })
-            .collect();
+        let of_digit = parameters.digit_primes();
+        let long_digits = match parameters.has_long_digits() {
+            true => digit_tables(&ring, data, 2 * of_digit),
+            false => DigitTables::new(),
+        };
         let tables = Tables {
             embedding: Embedding::new(parameters.slots()),
             divisions: (0..data).map(|index| Division::new(&ring, index..index + 1)).collect(),
-            digits,
+            digits: digit_tables(&ring, data, of_digit),
+            long_digits,
             special_division: Division::new(&ring, data..data + ring.special()),
             scratch: ScratchPool::default(),
             parameters,

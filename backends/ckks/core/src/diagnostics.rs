@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::error::Result;
 use crate::evaluator::same_level;
-use crate::keys::SecretKey;
+use crate::keys::{DigitLength, SecretKey};
 use veilbench_ring::sampling::ERROR_DEVIATION;
 
 /// The variance of what rounding to integers discards.
@@ -43,11 +43,20 @@ impl Context {
 
     /// Added by a rotation, conjugation or relinearisation at a level.
     pub fn key_switch_noise(&self, level: usize) -> f64 {
+        self.switch_noise(level, DigitLength::Short)
+    }
+
+    /// The same with a key of [long digits](crate::LongDigits).
+    pub fn long_key_switch_noise(&self, level: usize) -> f64 {
+        self.switch_noise(level, DigitLength::new(self, true))
+    }
+
+    fn switch_noise(&self, level: usize, length: DigitLength) -> f64 {
         let parameters = self.parameters();
         let product = |primes: &[u64]| primes.iter().map(|&prime| prime as f64).product::<f64>();
         let limbs = (level + 1).min(parameters.data_primes().len());
         let special = product(parameters.special_primes());
-        let digits = parameters.data_primes()[..limbs].chunks(parameters.digit_primes());
+        let digits = parameters.data_primes()[..limbs].chunks(length.primes(self));
         let variance: f64 = digits.map(|digit| (product(digit) / special).powi(2) * ROUNDING_VARIANCE).sum();
         let degree = parameters.degree() as f64;
         (ERROR_DEVIATION * (variance * degree).sqrt()).hypot(self.rounding_noise())

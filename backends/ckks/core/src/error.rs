@@ -172,6 +172,14 @@ pub enum Error {
         /// The highest level the key serves.
         max: usize,
     },
+    /// A key of [long digits](crate::LongDigits) where short ones are meant, or the other way round.
+    #[error(
+        "the key for {operation} has digits of another length than it is used with: request the keys anew"
+    )]
+    LongDigits {
+        /// What it is for.
+        operation: String,
+    },
     /// There is no key for an automorphism.
     #[error("the evaluation keys hold no key for {automorphism}: request it when the keys are generated")]
     NoGaloisKey {

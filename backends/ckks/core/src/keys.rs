@@ -6,15 +6,15 @@ mod public;
 mod secret;
 mod switching;
 
-pub use evaluation::{EvaluationKeys, KeyLevels, KeyRequest, SeededEvaluationKeys};
+pub use evaluation::{EvaluationKeys, KeyLevels, KeyRequest, LongDigits, SeededEvaluationKeys};
 pub use pairs::PairSquares;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 
-pub(crate) use evaluation::{GaloisKey, SeededGaloisKey};
+pub(crate) use evaluation::{GaloisKey, PAIR_SUMS, SeededGaloisKey};
 pub(crate) use pairs::{PairKeys, SeededPairKeys};
 pub(crate) use public::expand_mask;
-pub(crate) use switching::{SeededSwitchingKey, SwitchingKey, digits};
+pub(crate) use switching::{DigitLength, SeededSwitchingKey, SwitchingKey};
 
 use crate::error::{Error, Result};
 use std::fmt;

@@ -94,7 +94,8 @@ pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
 };
 pub use keys::{
-    EvaluationKeys, KeyId, KeyLevels, KeyRequest, PairSquares, PublicKey, SecretKey, SeededEvaluationKeys,
+    EvaluationKeys, KeyId, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey, SecretKey,
+    SeededEvaluationKeys,
 };
 pub use linear::chain_outline::ChainOutline;
 pub use linear::outline::TransformOutline;

@@ -202,6 +202,11 @@ impl Parameters {
         self.digit_primes
     }
 
+    /// Whether keys can cut ciphertexts into digits of twice as many primes: see [`LongDigits`](crate::LongDigits).
+    pub fn has_long_digits(&self) -> bool {
+        self.digit_primes < self.data_primes.len() && 2 * self.digit_primes < LAZY_TERMS
+    }
+
     /// `log2` of the product of all primes, the special ones included: what security depends on.
     pub fn modulus_bits(&self) -> f64 {
         log2_product(&self.data_primes) + log2_product(&self.special_primes)

@@ -4,8 +4,8 @@
 //! numbers are little-endian. A limb is its residues in NTT order, each in as many bits as its prime has, packed
 //! without gaps from the low bits up. Uniform polynomials are sent as the seed of
 //! ChaCha20: stream `i` for limb `i`, stream `digit * 2^32 + i` in switching keys, cut into numbers of as many whole bytes as the prime has; their
-//! low bits, as many as the prime's, are residues where they are below it. A switching key says how many
-//! data primes it is over; after them come the special primes. Evaluation keys say in the bits of a byte whether a key for products
+//! low bits, as many as the prime's, are residues where they are below it. A switching key says in a byte how many
+//! data primes it is over, and in its top bit ([`LONG`]) whether its digits are long; after them come the special primes. Evaluation keys say in the bits of a byte whether a key for products
 //! comes first ([`PRODUCTS`]) and keys for sums of squares of pairs last ([`PAIRS`]).
 //!
 //! Decoding checks lengths before it allocates, every residue against its prime, and that nothing is left over.
@@ -19,7 +19,8 @@ use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::keys::{
-    KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededPairKeys, SeededSwitchingKey, expand_mask,
+    DigitLength, KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededPairKeys, SeededSwitchingKey,
+    expand_mask,
 };
 use crate::parameters::{ParameterId, Parameters};
 use limbs::{write_limbs, write_rows};
@@ -34,6 +35,10 @@ const PRODUCTS: u8 = 1;
 
 /// There are keys for sums of squares of pairs.
 const PAIRS: u8 = 2;
+
+/// A switching key has long digits: beside the number of its primes, of which there are at most
+/// [`MAX_PRIMES`](crate::parameters::MAX_PRIMES).
+const LONG: u8 = 1 << 7;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -214,7 +219,7 @@ impl SeededEvaluationKeys {
         bytes.extend((self.galois.len() as u32).to_le_bytes());
         let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
             bytes.extend(key.seed);
-            bytes.push(key.limbs as u8);
+            bytes.push(key.limbs as u8 | if key.length == DigitLength::Long { LONG } else { 0 });
             let ring = context.ring();
             for body in &key.bodies {
                 write_rows(ring, body, |row| ring.extended_index(key.limbs, row), bytes);

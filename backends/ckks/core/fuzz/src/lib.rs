@@ -26,7 +26,9 @@ pub fn objects() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
     let pair_squares = Some(PairSquares { level: 1, sums: true });
     let rotations = [1, 2].into();
-    let request = KeyRequest { relinearisation: true, conjugation: true, rotations, pair_squares, levels };
+    let long = LongDigits { rotations: [2].into(), ..LongDigits::default() };
+    let request =
+        KeyRequest { relinearisation: true, conjugation: true, rotations, pair_squares, levels, long };
     let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
     Ok(vec![
         ("parameters", context.parameters().to_bytes()),

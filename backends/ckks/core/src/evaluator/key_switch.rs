@@ -5,7 +5,8 @@
 //! transformed at all.
 
 use crate::context::{Context, Division};
-use crate::keys::SwitchingKey;
+use crate::error::{Error, Result};
+use crate::keys::{DigitLength, SwitchingKey};
 use crate::parameters::MAX_PRIMES;
 use arrayvec::ArrayVec;
 use veilbench_ring::kernels::{GROUP, Stream};
@@ -22,20 +23,26 @@ type Few<T> = ArrayVec<T, MAX_PRIMES>;
 struct Digits<'a> {
     context: &'a Context,
     limbs: usize,
+    length: DigitLength,
 }
 
 impl<'a> Digits<'a> {
     fn count(self) -> usize {
-        crate::keys::digits(self.context, self.limbs)
+        self.length.digits(self.context, self.limbs)
     }
 
     fn primes(self, digit: usize) -> std::ops::Range<usize> {
-        let primes = self.context.parameters().digit_primes();
+        let primes = self.length.primes(self.context);
         digit * primes..((digit + 1) * primes).min(self.limbs)
     }
 
     fn conversion(self, digit: usize) -> &'a BaseConversion {
-        &self.context.tables().digits[digit][self.primes(digit).len() - 1]
+        let tables = self.context.tables();
+        let digits = match self.length {
+            DigitLength::Short => &tables.digits,
+            DigitLength::Long => &tables.long_digits,
+        };
+        &digits[digit][self.primes(digit).len() - 1]
     }
 
     /// The primes of the ring that rows of such a polynomial are modulo.
@@ -72,14 +79,15 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(context: &'a Context, source: &Polynomial<Ntt>) -> Self {
+    fn new(context: &'a Context, source: &Polynomial<Ntt>, length: DigitLength) -> Self {
         let (ring, degree) = (context.ring(), context.ring().degree());
-        let digits = Digits { context, limbs: source.limbs() };
+        let digits = Digits { context, limbs: source.limbs(), length };
+        let of_digit = length.primes(context);
         let mut rows = context.tables().scratch.take((digits.limbs + digits.count()) * degree);
         let words = rows.len();
         let (values, overflows) = rows.split_at_mut(digits.limbs * degree);
         parallel::for_each(words, values.chunks_exact_mut(degree).enumerate(), |(index, row)| {
-            let digit = index / context.parameters().digit_primes();
+            let digit = index / of_digit;
             row.copy_from_slice(source.limb(index));
             digits.conversion(digit).prepare(ring, index - digits.primes(digit).start, row);
         });
@@ -123,7 +131,7 @@ pub(crate) struct Extended<'a> {
     parts: [Scratch<'a>; 2],
 }
 
-/// Every digit of a polynomial modulo every prime: what rotations of one ciphertext have in common.
+/// Every short digit of a polynomial modulo every prime: what rotations of one ciphertext have in common.
 pub(crate) struct Decomposition<'a> {
     digits: Digits<'a>,
     /// Digit after digit, for each the rows of all primes.
@@ -132,7 +140,7 @@ pub(crate) struct Decomposition<'a> {
 
 impl<'a> Decomposition<'a> {
     pub(crate) fn new(context: &'a Context, source: &'a Polynomial<Ntt>) -> Self {
-        let prepared = Prepared::new(context, source);
+        let prepared = Prepared::new(context, source, DigitLength::Short);
         let digits = prepared.digits;
         let degree = context.ring().degree();
         let extended = digits.extended_rows();
@@ -163,8 +171,19 @@ impl<'a> Decomposition<'a> {
         Self { digits, rows }
     }
 
-    pub(crate) fn switch(&self, key: &SwitchingKey) -> Extended<'a> {
-        let Digits { context, limbs } = self.digits;
+    /// The product with the secret that a key of short digits switches from; `operation` is what for.
+    ///
+    /// # Errors
+    /// [`Error::LongDigits`] for another key.
+    pub(crate) fn switch(
+        &self,
+        key: &SwitchingKey,
+        operation: impl FnOnce() -> String,
+    ) -> Result<Extended<'a>> {
+        let Digits { context, limbs, length } = self.digits;
+        if key.length != length {
+            return Err(Error::LongDigits { operation: operation() });
+        }
         let degree = context.ring().degree();
         let mut sums = Extended::new(context, limbs);
         sums.fill(1, |row, first, second| {
@@ -176,13 +195,13 @@ impl<'a> Decomposition<'a> {
                 .collect();
             self.digits.inner_product(row, &values, key, [first, second]);
         });
-        sums
+        Ok(sums)
     }
 }
 
 /// The product of a polynomial and the secret a key switches from, under the secret it switches to.
 pub(crate) fn switch<'a>(context: &'a Context, source: &Polynomial<Ntt>, key: &SwitchingKey) -> Extended<'a> {
-    let prepared = Prepared::new(context, source);
+    let prepared = Prepared::new(context, source, key.length);
     let (digits, degree) = (prepared.digits, context.ring().degree());
     let mut sums = Extended::new(context, source.limbs());
     let group = prepared.group();

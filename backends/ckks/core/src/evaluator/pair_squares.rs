@@ -20,6 +20,7 @@ use super::Evaluator;
 use super::key_switch::{Decomposition, switch};
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
+use crate::keys::PAIR_SUMS;
 use veilbench_ring::parallel;
 use veilbench_ring::{Automorphism, Ntt, Polynomial};
 
@@ -70,9 +71,9 @@ impl Evaluator {
         });
         let [constant, own, squares, mixed, turned] = sums;
         let squares = Decomposition::new(context, &squares);
-        let mut switched = squares.switch(squares_key);
+        let mut switched = squares.switch(squares_key, || "products".into())?;
         switched.add(&switch(context, &mixed, &keys.mixed));
-        let mut conjugates = squares.switch(&keys.negated_square);
+        let mut conjugates = squares.switch(&keys.negated_square, || PAIR_SUMS.into())?;
         conjugates.add(&switch(context, &turned, &conjugation.switching));
         switched.add_permuted(&conjugates, &conjugation.automorphism);
         let mut sum = first.like([constant, own]);

@@ -76,14 +76,14 @@ impl Hoisted<'_> {
     /// As [`Evaluator::rotate`].
     ///
     /// # Errors
-    /// As [`Evaluator::rotate`].
+    /// As [`Evaluator::rotate`], and [`Error::LongDigits`](crate::Error::LongDigits) if the key is for ciphertexts of a large scale.
     pub fn rotate(&self, steps: i64) -> Result<Ciphertext> {
         if self.evaluator.is_identity(steps) {
             return Ok(self.ciphertext.clone());
         }
         let degree = self.evaluator.context.ring().degree();
         let key = self.evaluator.keys.rotation(degree, steps, self.ciphertext.level())?;
-        let switched = self.decomposition.switch(&key.switching);
+        let switched = self.decomposition.switch(&key.switching, || format!("rotation by {steps}"))?;
         let parts = switched.rotated_quotient(&self.ciphertext.parts[0], &key.automorphism);
         Ok(self.ciphertext.like(parts))
     }

@@ -3,7 +3,7 @@
 use super::Evaluator;
 use super::key_switch::switch;
 use crate::context::Context;
-use crate::keys::{KeyRequest, SecretKey, SeededEvaluationKeys};
+use crate::keys::{DigitLength, KeyRequest, LongDigits, SecretKey, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
 use crate::{Ciphertext, KeyId};
 use num_bigint::BigInt;
@@ -113,16 +113,21 @@ fn rescaling_rounds_exactly() {
 
 #[test]
 fn a_switched_product_is_off_by_no_more_than_its_errors() {
-    for (data, special, digits) in [
+    for set in [
         (&[50, 40, 40][..], &[50][..], 3),
         (&[50, 40, 40, 27], &[50, 45], 2),
         (&[40, 40, 40, 40, 40], &[45, 45, 45], 2),
         (&[30, 30, 30], &[50, 45], 1),
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|set| [(set, false), (set, true)])
+    {
+        let ((data, special, digits), relinearisation) = set;
         let context = context(data, special, digits);
         let mut random = Randomness::insecure_from_seed([2; 32]);
         let secret = SecretKey::generate(&context, &mut random);
-        let request = KeyRequest { relinearisation: true, ..KeyRequest::default() };
+        let long = LongDigits { relinearisation, ..LongDigits::default() };
+        let request = KeyRequest { relinearisation: true, long, ..KeyRequest::default() };
         let keys = SeededEvaluationKeys::generate(&secret, &request, &mut random);
         let keys = keys.expand(&context).unwrap();
         let s = from_residues(&context, secret.polynomial());
@@ -139,7 +144,8 @@ fn a_switched_product_is_off_by_no_more_than_its_errors() {
             // Each digit adds at most half of itself times the largest error in every coefficient, over the
             // special primes; rounding adds half, and half for every coefficient of the secret.
             let parameters = context.parameters();
-            let digits = parameters.data_primes()[..limbs].chunks(parameters.digit_primes());
+            let of_digit = DigitLength::new(&context, relinearisation).primes(&context);
+            let digits = parameters.data_primes()[..limbs].chunks(of_digit);
             let digits: BigInt = digits.map(product).sum();
             let errors = digits * 21 * DEGREE as u64 / (product(parameters.special_primes()) * 2u64) + 1u64;
             let bound: BigInt = errors + DEGREE as u64 / 2 + 1u64;

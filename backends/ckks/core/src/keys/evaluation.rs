@@ -1,6 +1,8 @@
 //! Evaluation keys: which a circuit needs, and up to which level.
 
-use super::{KeyId, PairKeys, PairSquares, SecretKey, SeededPairKeys, SeededSwitchingKey, SwitchingKey};
+use super::{
+    DigitLength, KeyId, PairKeys, PairSquares, SecretKey, SeededPairKeys, SeededSwitchingKey, SwitchingKey,
+};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::parameters::ParameterId;
@@ -10,7 +12,7 @@ use veilbench_ring::random::Randomness;
 use veilbench_ring::{Automorphism, GaloisElement, Polynomial};
 
 /// What keys for sums of squares of pairs are for, in errors.
-const PAIR_SUMS: &str = "sums of squares of pairs";
+pub(crate) const PAIR_SUMS: &str = "sums of squares of pairs";
 
 /// Which evaluation keys a circuit needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,34 @@ pub struct KeyRequest {
     /// The highest level at which some of the keys are used. Those not named serve every level. Rotations by steps that are equal
     /// modulo the number of slots share one key, and the highest level named for any of them is its level.
     pub levels: KeyLevels,
+    /// Which of the keys have long digits.
+    pub long: LongDigits,
+}
+
+/// Keys that cut ciphertexts into digits of twice as many primes as the [parameters](crate::Parameters::digit_primes) say: half the
+/// bytes, and up to half the time.
+///
+/// What such a key adds is longer than a rounding by as much as a digit is longer than the special primes
+/// ([`Context::long_key_switch_noise`]). That is no loss where the scale is a product of two, as before every rescaling: there it is
+/// divided by a prime. Fresh and rescaled ciphertexts it may drown. Parameters that [have none](crate::Parameters::has_long_digits)
+/// have keys of their usual digits in place of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LongDigits {
+    /// Whether the key for products has them; not where [pairs](KeyRequest::pair_squares) are summed, which share it.
+    pub relinearisation: bool,
+    /// The rotations whose keys have them; of steps that are equal modulo the number of slots all must be here, or the key has not.
+    /// [Hoisted](crate::Hoisted) rotations take short ones.
+    pub rotations: BTreeSet<i64>,
+}
+
+impl LongDigits {
+    /// The automorphisms of a request whose keys have them.
+    fn of_elements(&self, degree: usize, request: &KeyRequest) -> BTreeSet<GaloisElement> {
+        let of = |steps: &i64| GaloisElement::rotation(degree, *steps);
+        let short = request.rotations.difference(&self.rotations).map(of).collect();
+        let long: BTreeSet<GaloisElement> = self.rotations.iter().map(of).collect();
+        long.difference(&short).copied().collect()
+    }
 }
 
 impl KeyRequest {
@@ -56,6 +86,18 @@ impl KeyRequest {
     /// The highest level of sums of squares of pairs.
     fn pair_sums(&self) -> Option<usize> {
         self.pair_squares.filter(|pairs| pairs.sums).map(|pairs| pairs.level)
+    }
+
+    /// Into which digits the key for products cuts.
+    fn product_length(&self, context: &Context) -> DigitLength {
+        DigitLength::new(context, self.long.relinearisation && self.pair_sums().is_none())
+    }
+
+    /// Into which digits the key of an automorphism cuts, whatever its level.
+    fn element_length(&self, context: &Context) -> impl Fn(GaloisElement) -> DigitLength + use<'_> {
+        let long = self.long.of_elements(context.parameters().degree(), self);
+        let [short, length] = [false, true].map(|is_long| DigitLength::new(context, is_long));
+        move |element| if long.contains(&element) { length } else { short }
     }
 
     /// What an automorphism is for.
@@ -171,13 +213,14 @@ impl SeededEvaluationKeys {
                 secret,
                 [&square, polynomial],
                 limbs(request.levels.relinearisation),
+                request.product_length(context),
                 random,
             );
             square.zeroize();
             key
         });
         let degree = ring.degree();
-        let levels = request.element_levels(degree);
+        let (levels, length) = (request.element_levels(degree), request.element_length(context));
         let galois = request
             .elements(degree)
             .into_iter()
@@ -191,6 +234,7 @@ impl SeededEvaluationKeys {
                     secret,
                     [polynomial, &target],
                     limbs(levels.get(&element).copied()),
+                    length(element),
                     random,
                 );
                 target.zeroize();
@@ -208,34 +252,39 @@ impl SeededEvaluationKeys {
         self.key
     }
 
-    /// Whether every key of a request is there, for its level.
+    /// Whether every key of a request is there, for its level and of its digits.
     ///
     /// # Errors
-    /// [`Error::NoRelinearisationKey`], [`Error::NoGaloisKey`], [`Error::NoPairKeys`] and [`Error::KeyLevel`], naming the first that is not;
+    /// [`Error::NoRelinearisationKey`], [`Error::NoGaloisKey`], [`Error::NoPairKeys`], [`Error::KeyLevel`] and [`Error::LongDigits`], naming the first that is not;
     /// [`Error::ForeignParameters`].
     pub fn check_covers(&self, context: &Context, request: &KeyRequest) -> Result<()> {
         context.check_parameters(self.parameters)?;
         let (degree, highest) = (context.parameters().degree(), context.parameters().max_level());
-        let serves = |key: &SeededSwitchingKey, level: Option<usize>, operation: String| {
+        let serves = |key: &SeededSwitchingKey, level: Option<usize>, length, operation: String| {
             let limbs = KeyLevels::limbs(level, highest);
+            if key.length != length {
+                return Err(Error::LongDigits { operation });
+            }
             let wrong = Error::KeyLevel { operation, level: limbs - 1, max: key.limbs - 1 };
             if key.limbs >= limbs { Ok(()) } else { Err(wrong) }
         };
         if request.relinearisation {
             let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;
-            serves(key, request.levels.relinearisation, "products".into())?;
+            serves(key, request.levels.relinearisation, request.product_length(context), "products".into())?;
         }
-        let levels = request.element_levels(degree);
+        let (levels, length) = (request.element_levels(degree), request.element_length(context));
         for element in request.elements(degree) {
             let automorphism = request.name(degree, element);
             match self.galois.iter().find(|key| key.element == element) {
                 None => return Err(Error::NoGaloisKey { automorphism }),
-                Some(key) => serves(&key.switching, levels.get(&element).copied(), automorphism)?,
+                Some(key) => {
+                    serves(&key.switching, levels.get(&element).copied(), length(element), automorphism)?;
+                }
             }
         }
         if let Some(level) = request.pair_sums() {
             for key in self.pairs.as_ref().ok_or(Error::NoPairKeys)?.each() {
-                serves(key, Some(level), PAIR_SUMS.into())?;
+                serves(key, Some(level), DigitLength::Short, PAIR_SUMS.into())?;
             }
         }
         Ok(())

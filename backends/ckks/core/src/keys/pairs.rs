@@ -1,6 +1,6 @@
 //! Keys for squares of pairs, beside those for products and for the conjugation.
 
-use super::{SecretKey, SeededSwitchingKey, SwitchingKey};
+use super::{DigitLength, SecretKey, SeededSwitchingKey, SwitchingKey};
 use crate::context::Context;
 use veilbench_ring::random::Randomness;
 use veilbench_ring::{Automorphism, GaloisElement, Polynomial};
@@ -42,11 +42,14 @@ impl SeededPairKeys {
         }
         let mut product = conjugate.clone();
         product.multiply_assign(ring, polynomial);
-        let mixed = SeededSwitchingKey::generate(secret, [&product, polynomial], limbs, random);
+        let key = |keys, random: &mut Randomness| {
+            SeededSwitchingKey::generate(secret, keys, limbs, DigitLength::Short, random)
+        };
+        let mixed = key([&product, polynomial], random);
         let mut square = polynomial.clone();
         square.multiply_assign(ring, polynomial);
         square.negate(ring);
-        let negated_square = SeededSwitchingKey::generate(secret, [&square, &conjugate], limbs, random);
+        let negated_square = key([&square, &conjugate], random);
         for own in [&mut conjugate, &mut product, &mut square] {
             own.zeroize();
         }

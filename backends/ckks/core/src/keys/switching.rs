@@ -19,6 +19,8 @@ pub(crate) struct SeededSwitchingKey {
     pub(crate) seed: Seed,
     /// How many data primes it is over: those of ciphertexts it is for.
     pub(crate) limbs: usize,
+    /// Into which digits it cuts them.
+    pub(crate) length: DigitLength,
     /// One for each digit, over these data primes and the special primes.
     pub(crate) bodies: Vec<Polynomial<Ntt>>,
 }
@@ -30,7 +32,40 @@ pub(crate) struct SeededSwitchingKey {
 pub(crate) struct SwitchingKey {
     pub(crate) rows: Vec<AVec<u64>>,
     pub(crate) digits: usize,
+    pub(crate) length: DigitLength,
     limbs: usize,
+}
+
+/// How many primes a digit of a key switch has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DigitLength {
+    /// As many as the [parameters](crate::Parameters::digit_primes) say: no longer than the special primes, so that a key switch adds
+    /// little more than a rounding.
+    #[default]
+    Short,
+    /// Twice as many: see [`LongDigits`](crate::LongDigits).
+    Long,
+}
+
+impl DigitLength {
+    /// Long digits if they are wanted and there are any.
+    pub(crate) fn new(context: &Context, is_long: bool) -> Self {
+        if is_long && context.parameters().has_long_digits() { Self::Long } else { Self::Short }
+    }
+
+    /// Primes of a digit.
+    pub(crate) fn primes(self, context: &Context) -> usize {
+        let primes = context.parameters().digit_primes();
+        match self {
+            Self::Short => primes,
+            Self::Long => 2 * primes,
+        }
+    }
+
+    /// How many digits `limbs` data primes fall into.
+    pub(crate) fn digits(self, context: &Context, limbs: usize) -> usize {
+        limbs.div_ceil(self.primes(context))
+    }
 }
 
 impl SwitchingKey {
@@ -41,11 +76,6 @@ impl SwitchingKey {
         }
         Err(Error::KeyLevel { operation: operation(), level, max: self.limbs - 1 })
     }
-}
-
-/// How many digits `limbs` data primes fall into.
-pub(crate) fn digits(context: &Context, limbs: usize) -> usize {
-    limbs.div_ceil(context.parameters().digit_primes())
 }
 
 /// Expands the uniform half of a row of a switching key: every digit and prime has a stream of the seed.
@@ -63,16 +93,18 @@ impl SeededSwitchingKey {
         secret: &SecretKey,
         [source, target]: [&Polynomial<Ntt>; 2],
         limbs: usize,
+        length: DigitLength,
         random: &mut Randomness,
     ) -> Self {
         let context = secret.context();
         let (ring, parameters) = (context.ring(), context.parameters());
         let seed = random.array();
-        let bodies = (0..digits(context, limbs))
+        let of_digit = length.primes(context);
+        let bodies = (0..length.digits(context, limbs))
             .map(|digit| {
                 let error = sampling::error(random, ring.degree());
                 let mut body = Polynomial::<Ntt>::unspecified(ring, limbs + ring.special());
-                let primes = digit * parameters.digit_primes()..(digit + 1) * parameters.digit_primes();
+                let primes = digit * of_digit..(digit + 1) * of_digit;
                 body.for_each_expanded_row(|place, row| {
                     let index = ring.extended_index(limbs, place);
                     let (m, kernels) = (ring.modulus(index), ring.kernels());
@@ -91,7 +123,7 @@ impl SeededSwitchingKey {
                 body
             })
             .collect();
-        Self { seed, limbs, bodies }
+        Self { seed, limbs, length, bodies }
     }
 
     pub(crate) fn expand(&self, context: &Context) -> SwitchingKey {
@@ -128,6 +160,6 @@ impl SeededSwitchingKey {
                 }
             }
         });
-        SwitchingKey { rows, digits, limbs }
+        SwitchingKey { rows, digits, length: self.length, limbs }
     }
 }

@@ -5,7 +5,7 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
 use crate::keys::switching::expand_row;
-use crate::keys::{KeyLevels, KeyRequest, PairSquares, SeededEvaluationKeys};
+use crate::keys::{DigitLength, KeyLevels, KeyRequest, PairSquares, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
 use veilbench_ring::random::Randomness;
 use veilbench_ring::sampling::ERROR_DEVIATION;
@@ -231,8 +231,9 @@ fn every_digit_of_a_switching_key_has_an_error_and_a_mask_of_its_own() {
     let (ring, parameters) = (context.ring(), context.parameters());
     let secret = SecretKey::generate(&context, &mut random);
     let [source, target] = [&secret, &secret].map(SecretKey::polynomial);
-    let keys =
-        [(); 2].map(|()| SeededSwitchingKey::generate(&secret, [source, target], ring.data(), &mut random));
+    let keys = [DigitLength::Short; 2].map(|length| {
+        SeededSwitchingKey::generate(&secret, [source, target], ring.data(), length, &mut random)
+    });
     let digits = parameters.digits();
     assert_eq!((digits, parameters.digit_primes()), (2, 2));
     let mut all = Vec::new();

@@ -1,10 +1,10 @@
 //! Reading objects from bytes that a peer sent.
 
 use super::limbs::{limb_bytes, read_limb};
-use super::{Kind, MAGIC, VERSION};
+use super::{Kind, LONG, MAGIC, VERSION};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::keys::{SeededSwitchingKey, digits};
+use crate::keys::{DigitLength, SeededSwitchingKey};
 use crate::parameters::ParameterId;
 use veilbench_ring::{Ntt, Polynomial, Ring};
 
@@ -91,15 +91,22 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn switching_key(&mut self, context: &Context) -> Result<SeededSwitchingKey> {
-        let (seed, [limbs]) = (self.array()?, self.array()?);
-        let (ring, limbs) = (context.ring(), usize::from(limbs));
+        let (seed, [length]) = (self.array()?, self.array()?);
+        let (ring, limbs) = (context.ring(), usize::from(length & !LONG));
+        let is_long = length & LONG != 0;
         if !(1..=ring.data()).contains(&limbs) {
             return Err(self.malformed(format!("a switching key over {limbs} of {} primes", ring.data())));
         }
-        let bodies = (0..digits(context, limbs))
+        let length = DigitLength::new(context, is_long);
+        if is_long && length == DigitLength::Short {
+            return Err(
+                self.malformed("a switching key of long digits, which these parameters have not".into())
+            );
+        }
+        let bodies = (0..length.digits(context, limbs))
             .map(|_| self.rows(ring, limbs + ring.special(), |row| ring.extended_index(limbs, row)))
             .collect::<Result<_>>()?;
-        Ok(SeededSwitchingKey { seed, limbs, bodies })
+        Ok(SeededSwitchingKey { seed, limbs, length, bodies })
     }
 
     pub(super) fn finish(self) -> Result<()> {

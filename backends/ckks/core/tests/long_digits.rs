@@ -1,0 +1,162 @@
+//! Keys of long digits: fewer bytes, the noise that is stated, and none of them where a short one is meant.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use std::sync::Arc;
+
+use fixture::*;
+use veilbench_ckks::*;
+
+/// Digits of one prime, long ones of two.
+fn context() -> Context {
+    secure(8192, &[33, 28, 27, 28, 27, 28], &[40], 6)
+}
+
+fn long(relinearisation: bool, rotations: &[i64]) -> LongDigits {
+    LongDigits { relinearisation, rotations: rotations.iter().copied().collect() }
+}
+
+fn keys(context: &Context, request: &KeyRequest) -> (SecretKey, SeededEvaluationKeys) {
+    let mut random = Randomness::insecure_from_seed([61; 32]);
+    let secret = SecretKey::generate(context, &mut random);
+    let keys = SeededEvaluationKeys::generate(&secret, request, &mut random);
+    (secret, keys)
+}
+
+#[test]
+fn noise_is_what_is_stated_and_rescaling_a_product_leaves_nothing_of_it() {
+    let context = context();
+    let request = KeyRequest { long: long(true, &[1]), ..request(&[1, 2]) };
+    let mut owner = Owner::new(&context, &request, 62);
+    let slots = context.parameters().slots();
+    let (x, scale) = (values(slots, 1), 2f64.powi(30));
+    let turned = |steps: usize| -> Vec<f64> { x.iter().cycle().skip(steps).take(slots).copied().collect() };
+    for level in 0..=5 {
+        let fresh = owner.encrypt(&x, scale, level);
+        for (steps, stated) in
+            [(1, context.long_key_switch_noise(level)), (2, context.key_switch_noise(level))]
+        {
+            let rotated = owner.evaluator.rotate(&fresh, steps as i64).unwrap();
+            let expected = context.encode(&turned(steps), scale, level).unwrap();
+            let measured = owner.secret.measure_noise(&rotated, &expected).unwrap();
+            let ratio = measured / context.fresh_noise().hypot(stated);
+            assert!(
+                (0.85..1.15).contains(&ratio),
+                "level {level}, rotation by {steps}: {ratio:.2} of {stated:.2e}"
+            );
+        }
+        if level == 0 {
+            continue;
+        }
+        assert!(
+            context.long_key_switch_noise(level) > 1e4 * context.key_switch_noise(level),
+            "they are long"
+        );
+        // A sum of rotations as of a dense layer: before the rescaling at the product of two scales.
+        let prime = context.parameters().data_primes()[level] as f64;
+        let product = owner.evaluator.multiply_scalar(&fresh, 0.7, prime).unwrap();
+        let folded = owner.evaluator.rescale(&owner.evaluator.rotate(&product, 1).unwrap()).unwrap();
+        let expected: Vec<f64> = turned(1).iter().map(|x| 0.7 * x).collect();
+        let expected = context.encode(&expected, scale, level - 1).unwrap();
+        let measured = owner.secret.measure_noise(&folded, &expected).unwrap();
+        let rounding = (0.7 * context.fresh_noise()).hypot(context.rounding_noise());
+        // The two lowest primes are a digit that is 21 bits longer than the special prime.
+        let switched = context.long_key_switch_noise(level) / prime;
+        let ratio = measured / rounding.hypot(switched);
+        assert!(
+            (0.85..1.15).contains(&ratio) && switched < rounding,
+            "level {level}: {ratio:.2}, {switched:.2}"
+        );
+    }
+}
+
+#[test]
+fn a_hoisted_rotation_takes_a_short_key() {
+    let context = context();
+    let mut owner = Owner::new(&context, &KeyRequest { long: long(false, &[1]), ..request(&[1, 2]) }, 63);
+    let x = owner.encrypt(&[0.5, 0.25], 2f64.powi(30), 3);
+    let hoisted = owner.evaluator.hoist(&x).unwrap();
+    assert!(matches!(hoisted.rotate(1), Err(Error::LongDigits { .. })));
+    let turned = owner.decrypt(&hoisted.rotate(2).unwrap());
+    assert!(turned[0].abs() < 1e-4 && (turned[context.parameters().slots() - 2] - 0.5).abs() < 1e-4);
+}
+
+#[test]
+fn keys_come_back_and_are_held_against_what_was_asked_for() {
+    let context = context();
+    let wanted = KeyRequest { long: long(true, &[1]), ..request(&[1, 2]) };
+    let (_, keys) = keys(&context, &wanted);
+    let bytes = keys.to_bytes(&context).unwrap();
+    let again = SeededEvaluationKeys::from_bytes(&context, &bytes).unwrap();
+    assert!(again == keys);
+    again.check_covers(&context, &wanted).unwrap();
+    again.check_no_more(&context, &wanted).unwrap();
+    for other in [long(false, &[1]), long(true, &[]), long(true, &[2]), long(true, &[1, 2])] {
+        let other = KeyRequest { long: other, ..wanted.clone() };
+        assert!(matches!(again.check_covers(&context, &other), Err(Error::LongDigits { .. })), "{other:?}");
+    }
+    // Of equal rotations all must be long, and pairs that are summed share the key for products.
+    let slots = context.parameters().slots() as i64;
+    let twice = KeyRequest { long: long(true, &[1]), ..request(&[1, 1 - slots, 2]) };
+    assert!(matches!(again.check_covers(&context, &twice), Err(Error::LongDigits { .. })));
+    let pair_squares = Some(PairSquares { level: 5, sums: true });
+    let paired = KeyRequest { pair_squares, ..wanted };
+    let (secret, keys) = self::keys(&context, &paired);
+    let short = KeyRequest { long: long(false, &[1]), ..paired.clone() };
+    keys.check_covers(&context, &short).unwrap();
+    let evaluator = Evaluator::new(&context, Arc::new(keys.expand(&context).unwrap())).unwrap();
+    let mut random = Randomness::insecure_from_seed([64; 32]);
+    let plaintext = context.encode(&[0.5], 2f64.powi(30), 5).unwrap();
+    let x = secret.encrypt(&plaintext, &mut random).unwrap().expand(&context).unwrap();
+    evaluator.sum_of_pair_squares(&[&x, &x]).unwrap();
+}
+
+/// A peer may send any key in the place of any other: sums of squares of pairs need short ones.
+#[test]
+fn long_keys_in_the_place_of_short_ones_are_an_error() {
+    let context = context();
+    let pair_squares = Some(PairSquares { level: 5, sums: true });
+    let rest = KeyRequest { relinearisation: false, pair_squares, ..request(&[]) };
+    let mut random = Randomness::insecure_from_seed([65; 32]);
+    let secret = SecretKey::generate(&context, &mut random);
+    let mut generate = |request: &KeyRequest| {
+        SeededEvaluationKeys::generate(&secret, request, &mut random).expand(&context).unwrap()
+    };
+    let mut keys = generate(&rest);
+    keys.extend(generate(&KeyRequest {
+        relinearisation: true,
+        long: long(true, &[]),
+        ..KeyRequest::default()
+    }))
+    .unwrap();
+    let evaluator = Evaluator::new(&context, Arc::new(keys)).unwrap();
+    let plaintext = context.encode(&[0.5], 2f64.powi(30), 5).unwrap();
+    let x = secret.encrypt(&plaintext, &mut random).unwrap().expand(&context).unwrap();
+    assert!(matches!(evaluator.sum_of_pair_squares(&[&x, &x]), Err(Error::LongDigits { .. })));
+}
+
+#[test]
+fn half_the_digits_are_half_the_bytes_and_without_room_for_them_nothing_changes() {
+    let context = context();
+    let bytes = |long: LongDigits| {
+        let request = KeyRequest { long, ..request(&[1]) };
+        keys(&context, &request).1.to_bytes(&context).unwrap().len()
+    };
+    let (short, both) = (bytes(long(false, &[])), bytes(long(true, &[1])));
+    // Three keys, of which that for the conjugation stays.
+    let key = (short - 43) / 3;
+    assert!(both.abs_diff(short - key) < 100, "{both} of {short}");
+    // One digit has no half.
+    let whole = secure(8192, &[33, 28, 27], &[45, 45], 1);
+    assert!(!whole.parameters().has_long_digits());
+    let request = |long| KeyRequest { long, ..request(&[1]) };
+    let (_, usual) = keys(&whole, &request(long(false, &[])));
+    let (_, same) = keys(&whole, &request(long(true, &[1])));
+    assert!(usual == same);
+    // Their bytes may not say otherwise: the length of the first key follows the header, the key's name, kinds, count and seed.
+    let mut bytes = usual.to_bytes(&whole).unwrap();
+    bytes[22 + 16 + 1 + 4 + 32] |= 1 << 7;
+    assert!(matches!(SeededEvaluationKeys::from_bytes(&whole, &bytes), Err(Error::Malformed { .. })));
+}

@@ -256,15 +256,20 @@ impl SeededEvaluationKeys {
         let mut galois: Vec<SeededGaloisKey> = Vec::new();
         for _ in 0..count {
             let element = u32::from_le_bytes(reader.array()?);
-            let previous = galois.last().map_or(1, |last| last.element.0);
-            if element.is_multiple_of(2)
-                || element <= previous
-                || element as usize >= 2 * context.ring().degree()
-            {
-                return Err(reader.malformed(format!("automorphism {element} after {previous}")));
+            let previous = galois.last().map(SeededGaloisKey::name);
+            let disorder = |reader: &Reader<'_>| {
+                let previous = previous.map_or(1, |(element, _)| element.0);
+                reader.malformed(format!("automorphism {element} after {previous}"))
+            };
+            if element.is_multiple_of(2) || element < 3 || element as usize >= 2 * context.ring().degree() {
+                return Err(disorder(&reader));
             }
             let switching = reader.switching_key(context)?;
-            galois.push(SeededGaloisKey { element: GaloisElement(element), switching });
+            let key = SeededGaloisKey { element: GaloisElement(element), switching };
+            if previous.is_some_and(|previous| key.name() <= previous) {
+                return Err(disorder(&reader));
+            }
+            galois.push(key);
         }
         let mut key_of_pairs = || reader.switching_key(context);
         let pairs = if kinds & PAIRS != 0 {

@@ -23,7 +23,7 @@ use planning::pairs::SLOTS;
 use planning::plan::{CkksPlan, LAYOUT, Layout, PRECISION};
 use planning::release::{self, RELEASE, RELEASE_IMAGES};
 use planning::schedule::Schedule;
-use planning::scheme::{FRESH_LEVEL, Scheme};
+use planning::scheme::{FRESH_LEVEL, RotationKeys, Scheme};
 use roles::guard::Guard;
 use roles::image_range::ImageRange;
 use roles::release::{Budget, labels};
@@ -224,11 +224,11 @@ fn join_model_owner(
     if let Some(release) = plan.release {
         release::check(release, &circuit, program.as_ref(), &scheme)?;
     }
-    let rotations = program.as_ref().map(|program| program.rotations(scheme.depth())).unwrap_or_default();
+    let rotations = rotation_keys(program.as_ref(), &scheme);
     let (public, evaluator) =
         roles::keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| match &program {
-            Some(program) => roles::keys::check_program(keys, context, program, scheme.depth()),
-            None => roles::keys::check_circuit(keys, context, &circuit, scheme.pairs.is_some()),
+            Some(program) => roles::keys::check_program(keys, context, program, &scheme),
+            None => roles::keys::check_circuit(keys, context, &circuit, &scheme),
         })?;
     let images_at_once = scheme.images();
     let server = match program {
@@ -253,9 +253,14 @@ fn join_model_owner(
     Ok(Box::new(ModelOwner { client, server, images_at_once, images: 0 }))
 }
 
+/// The rotations that a program has keys for.
+fn rotation_keys(program: Option<&PackedCircuit>, scheme: &Scheme) -> RotationKeys {
+    scheme.rotation_keys(program.iter().flat_map(|program| program.rotations(scheme.depth())))
+}
+
 /// The evaluation keys a plan asks for.
 fn request(program: Option<&PackedCircuit>, scheme: &Scheme) -> KeyRequest {
-    scheme.key_request(&program.map(|program| program.rotations(scheme.depth())).unwrap_or_default())
+    scheme.key_request(&rotation_keys(program, scheme))
 }
 
 /// Both roles at once, with an image across the slots: the secret key stands beside the weights.

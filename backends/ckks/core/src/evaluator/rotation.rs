@@ -40,6 +40,21 @@ impl Evaluator {
         Ok(self.apply(ciphertext, key))
     }
 
+    /// As [`Evaluator::rotate`], of a product that is not rescaled yet: with the key of [long digits](crate::LongDigits) if there is one,
+    /// whose noise is small beside the scale of a product and not beside that of other ciphertexts.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
+    pub fn rotate_product(&self, ciphertext: &Ciphertext, steps: i64) -> Result<Ciphertext> {
+        self.check(ciphertext)?;
+        if self.is_identity(steps) {
+            return Ok(ciphertext.clone());
+        }
+        let key =
+            self.keys.rotation_of_product(self.context.ring().degree(), steps, ciphertext.level())?;
+        Ok(self.apply(ciphertext, key))
+    }
+
     /// Conjugates every slot.
     ///
     /// # Errors
@@ -76,7 +91,7 @@ impl Hoisted<'_> {
     /// As [`Evaluator::rotate`].
     ///
     /// # Errors
-    /// As [`Evaluator::rotate`], and [`Error::LongDigits`](crate::Error::LongDigits) if the key is for ciphertexts of a large scale.
+    /// As [`Evaluator::rotate`].
     pub fn rotate(&self, steps: i64) -> Result<Ciphertext> {
         if self.evaluator.is_identity(steps) {
             return Ok(self.ciphertext.clone());

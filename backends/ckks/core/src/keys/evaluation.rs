@@ -28,7 +28,7 @@ pub struct KeyRequest {
     /// The highest level at which some of the keys are used. Those not named serve every level. Rotations by steps that are equal
     /// modulo the number of slots share one key, and the highest level named for any of them is its level.
     pub levels: KeyLevels,
-    /// Which of the keys have long digits.
+    /// Keys of long digits.
     pub long: LongDigits,
 }
 
@@ -43,37 +43,42 @@ pub struct KeyRequest {
 pub struct LongDigits {
     /// Whether the key for products has them; not where [pairs](KeyRequest::pair_squares) are summed, which share it.
     pub relinearisation: bool,
-    /// The rotations whose keys have them; of steps that are equal modulo the number of slots all must be here, or the key has not.
-    /// [Hoisted](crate::Hoisted) rotations take short ones.
-    pub rotations: BTreeSet<i64>,
-}
-
-impl LongDigits {
-    /// The automorphisms of a request whose keys have them.
-    fn of_elements(&self, degree: usize, request: &KeyRequest) -> BTreeSet<GaloisElement> {
-        let of = |steps: &i64| GaloisElement::rotation(degree, *steps);
-        let short = request.rotations.difference(&self.rotations).map(of).collect();
-        let long: BTreeSet<GaloisElement> = self.rotations.iter().map(of).collect();
-        long.difference(&short).copied().collect()
-    }
+    /// Rotations with such a key, by the highest level it is used at. [`Evaluator::rotate`](crate::Evaluator::rotate) and hoisted
+    /// rotations do not use it: they may be of fresh ciphertexts.
+    pub rotations: BTreeMap<i64, usize>,
 }
 
 impl KeyRequest {
-    /// The automorphisms that need a key.
-    fn elements(&self, degree: usize) -> BTreeSet<GaloisElement> {
-        let mut elements: BTreeSet<GaloisElement> =
-            self.rotations.iter().map(|&steps| GaloisElement::rotation(degree, steps)).collect();
-        elements.remove(&GaloisElement::rotation(degree, 0));
+    /// The automorphisms that need a key, and of which digits.
+    fn elements(&self, context: &Context) -> BTreeSet<(GaloisElement, DigitLength)> {
+        let degree = context.parameters().degree();
+        let rotations = |steps: &i64| GaloisElement::rotation(degree, *steps);
+        let short = self.rotations.iter().map(|steps| (rotations(steps), DigitLength::Short));
+        let length = DigitLength::new(context, true);
+        let long = self.long.rotations.keys().map(|steps| (rotations(steps), length));
+        let mut elements: BTreeSet<_> = short.chain(long).collect();
+        elements.retain(|&(element, _)| element != GaloisElement::rotation(degree, 0));
         if self.conjugation || self.pair_squares.is_some() {
-            elements.insert(GaloisElement::conjugation(degree));
+            elements.insert((GaloisElement::conjugation(degree), DigitLength::Short));
         }
         elements
     }
 
-    /// The level of every automorphism that has one.
-    fn element_levels(&self, degree: usize) -> BTreeMap<GaloisElement, usize> {
-        let mut levels = self.levels.of_elements(degree);
-        let conjugation = GaloisElement::conjugation(degree);
+    /// The level of every key of an automorphism that has one.
+    fn element_levels(&self, context: &Context) -> BTreeMap<(GaloisElement, DigitLength), usize> {
+        let degree = context.parameters().degree();
+        let mut levels: BTreeMap<_, _> = self
+            .levels
+            .of_elements(degree)
+            .into_iter()
+            .map(|(element, level)| ((element, DigitLength::Short), level))
+            .collect();
+        let length = DigitLength::new(context, true);
+        for (&steps, &level) in &self.long.rotations {
+            let known = levels.entry((GaloisElement::rotation(degree, steps), length)).or_insert(level);
+            *known = level.max(*known);
+        }
+        let conjugation = (GaloisElement::conjugation(degree), DigitLength::Short);
         match (self.pair_squares, self.conjugation, self.levels.conjugation) {
             (Some(pairs), false, _) => _ = levels.insert(conjugation, pairs.level),
             (Some(pairs), true, Some(level)) => _ = levels.insert(conjugation, level.max(pairs.level)),
@@ -93,16 +98,10 @@ impl KeyRequest {
         DigitLength::new(context, self.long.relinearisation && self.pair_sums().is_none())
     }
 
-    /// Into which digits the key of an automorphism cuts, whatever its level.
-    fn element_length(&self, context: &Context) -> impl Fn(GaloisElement) -> DigitLength + use<'_> {
-        let long = self.long.of_elements(context.parameters().degree(), self);
-        let [short, length] = [false, true].map(|is_long| DigitLength::new(context, is_long));
-        move |element| if long.contains(&element) { length } else { short }
-    }
-
     /// What an automorphism is for.
     fn name(&self, degree: usize, element: GaloisElement) -> String {
-        match self.rotations.iter().find(|&&steps| GaloisElement::rotation(degree, steps) == element) {
+        let mut rotations = self.rotations.iter().chain(self.long.rotations.keys());
+        match rotations.find(|&&steps| GaloisElement::rotation(degree, steps) == element) {
             Some(steps) => format!("rotation by {steps}"),
             None if element == GaloisElement::conjugation(degree) => "conjugation".to_owned(),
             None => format!("automorphism {}", element.0),
@@ -157,10 +156,17 @@ pub(crate) struct SeededGaloisKey {
     pub(crate) switching: SeededSwitchingKey,
 }
 
+impl SeededGaloisKey {
+    /// What tells it from others.
+    pub(crate) fn name(&self) -> (GaloisElement, DigitLength) {
+        (self.element, self.switching.length)
+    }
+}
+
 /// Evaluation keys ready for use.
 pub struct EvaluationKeys {
     relinearisation: Option<SwitchingKey>,
-    galois: BTreeMap<GaloisElement, GaloisKey>,
+    galois: BTreeMap<(GaloisElement, DigitLength), GaloisKey>,
     pairs: Option<PairKeys>,
     key: KeyId,
     parameters: ParameterId,
@@ -220,11 +226,11 @@ impl SeededEvaluationKeys {
             key
         });
         let degree = ring.degree();
-        let (levels, length) = (request.element_levels(degree), request.element_length(context));
+        let levels = request.element_levels(context);
         let galois = request
-            .elements(degree)
+            .elements(context)
             .into_iter()
-            .map(|element| {
+            .map(|(element, length)| {
                 let inverse = Automorphism::new(degree, element.inverse(degree));
                 let mut target = Polynomial::unspecified(ring, ring.moduli().len());
                 for (source, row) in polynomial.rows().zip(target.rows_mut()) {
@@ -233,8 +239,8 @@ impl SeededEvaluationKeys {
                 let switching = SeededSwitchingKey::generate(
                     secret,
                     [polynomial, &target],
-                    limbs(levels.get(&element).copied()),
-                    length(element),
+                    limbs(levels.get(&(element, length)).copied()),
+                    length,
                     random,
                 );
                 target.zeroize();
@@ -272,14 +278,12 @@ impl SeededEvaluationKeys {
             let key = self.relinearisation.as_ref().ok_or(Error::NoRelinearisationKey)?;
             serves(key, request.levels.relinearisation, request.product_length(context), "products".into())?;
         }
-        let (levels, length) = (request.element_levels(degree), request.element_length(context));
-        for element in request.elements(degree) {
+        let levels = request.element_levels(context);
+        for named @ (element, length) in request.elements(context) {
             let automorphism = request.name(degree, element);
-            match self.galois.iter().find(|key| key.element == element) {
+            match self.galois.iter().find(|key| key.name() == named) {
                 None => return Err(Error::NoGaloisKey { automorphism }),
-                Some(key) => {
-                    serves(&key.switching, levels.get(&element).copied(), length(element), automorphism)?;
-                }
+                Some(key) => serves(&key.switching, levels.get(&named).copied(), length, automorphism)?,
             }
         }
         if let Some(level) = request.pair_sums() {
@@ -306,11 +310,12 @@ impl SeededEvaluationKeys {
         {
             return unrequested(format!("products at level {}", key.limbs - 1));
         }
-        let (elements, levels) = (request.elements(degree), request.element_levels(degree));
-        for SeededGaloisKey { element, switching } in &self.galois {
-            if !(elements.contains(element) && within(switching, levels.get(element).copied())) {
-                let name = request.name(degree, *element);
-                return unrequested(format!("{name} at level {}", switching.limbs - 1));
+        let (elements, levels) = (request.elements(context), request.element_levels(context));
+        for key in &self.galois {
+            let named = key.name();
+            if !(elements.contains(&named) && within(&key.switching, levels.get(&named).copied())) {
+                let name = request.name(degree, key.element);
+                return unrequested(format!("{name} at level {}", key.switching.limbs - 1));
             }
         }
         for key in self.pairs.iter().flat_map(SeededPairKeys::each) {
@@ -328,12 +333,9 @@ impl SeededEvaluationKeys {
     pub fn expand(self, context: &Context) -> Result<EvaluationKeys> {
         context.check_parameters(self.parameters)?;
         let degree = context.parameters().degree();
-        let galois = self.galois.into_iter().map(|SeededGaloisKey { element, switching }| {
-            let key = GaloisKey {
-                automorphism: Automorphism::new(degree, element),
-                switching: switching.expand(context),
-            };
-            (element, key)
+        let galois = self.galois.into_iter().map(|key| {
+            let automorphism = Automorphism::new(degree, key.element);
+            (key.name(), GaloisKey { automorphism, switching: key.switching.expand(context) })
         });
         Ok(EvaluationKeys {
             galois: galois.collect(),
@@ -382,6 +384,17 @@ impl EvaluationKeys {
         self.galois_key(GaloisElement::rotation(degree, steps), level, || format!("rotation by {steps}"))
     }
 
+    /// The key for a rotation of a product, before it is rescaled: of long digits if there is one.
+    pub(crate) fn rotation_of_product(&self, degree: usize, steps: i64, level: usize) -> Result<&GaloisKey> {
+        match self.galois.get(&(GaloisElement::rotation(degree, steps), DigitLength::Long)) {
+            None => self.rotation(degree, steps, level),
+            Some(key) => {
+                key.switching.check_level(level, || format!("rotation by {steps}"))?;
+                Ok(key)
+            }
+        }
+    }
+
     /// The key for conjugation at a level.
     pub(crate) fn conjugation(&self, degree: usize, level: usize) -> Result<&GaloisKey> {
         self.galois_key(GaloisElement::conjugation(degree), level, || "conjugation".into())
@@ -400,7 +413,7 @@ impl EvaluationKeys {
         level: usize,
         name: impl Fn() -> String,
     ) -> Result<&GaloisKey> {
-        let key = self.galois.get(&element).ok_or_else(|| Error::NoGaloisKey { automorphism: name() })?;
+        let key = self.galois.get(&(element, DigitLength::Short)).ok_or_else(|| Error::NoGaloisKey { automorphism: name() })?;
         key.switching.check_level(level, name)?;
         Ok(key)
     }

@@ -37,7 +37,7 @@ pub(crate) struct SwitchingKey {
 }
 
 /// How many primes a digit of a key switch has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DigitLength {
     /// As many as the [parameters](crate::Parameters::digit_primes) say: no longer than the special primes, so that a key switch adds
     /// little more than a rounding.

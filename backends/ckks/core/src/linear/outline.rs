@@ -76,9 +76,18 @@ impl TransformOutline {
 
     /// The rotations that need keys.
     pub fn rotations(&self) -> BTreeSet<i64> {
-        let babies = self.babies.iter().map(|&(_, shift)| shift);
-        let giants = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
-        babies.chain(giants).filter(|&shift| shift != 0).collect()
+        self.hoisted_rotations().into_iter().chain(self.rotations_of_sums()).collect()
+    }
+
+    /// Those of inputs, which are hoisted.
+    pub fn hoisted_rotations(&self) -> BTreeSet<i64> {
+        self.babies.iter().map(|&(_, shift)| shift).filter(|&shift| shift != 0).collect()
+    }
+
+    /// Those of partial sums: of products with weights, which keys of [long digits](crate::LongDigits) may rotate.
+    pub fn rotations_of_sums(&self) -> BTreeSet<i64> {
+        let rotations = self.giants.iter().flat_map(|giants| self.giant_rotations(giants));
+        rotations.filter(|&shift| shift != 0).collect()
     }
 
     /// By how much partial sums of an output are rotated.

@@ -188,7 +188,7 @@ impl Evaluator {
     /// # Errors
     /// [`Error::Shape`] for another number of ciphertexts, [`Error::LevelMismatch`] unless they are at the level of
     /// the transform, [`Error::ScaleMismatch`], [`Error::Scale`], [`Error::NoGaloisKey`], [`Error::ForeignKey`],
-    /// [`Error::ForeignParameters`].
+    /// [`Error::ForeignParameters`]. Partial sums are rotated as by [`Evaluator::rotate_product`].
     pub fn transform(&self, transform: &Transform, inputs: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
         self.context().check_parameters(transform.parameters)?;
         let (Some(first), true) = (inputs.first(), inputs.len() == transform.inputs) else {
@@ -272,7 +272,7 @@ impl Evaluator {
                 part.add_assign(ring, addend);
             }
             if giant.shift != next {
-                sum = self.rotate(&sum, giant.shift - next)?;
+                sum = self.rotate_product(&sum, giant.shift - next)?;
             }
         }
         Ok(sum)
@@ -313,7 +313,7 @@ impl Evaluator {
                 }
                 continue;
             }
-            let key = self.keys().rotation(ring.degree(), giant.shift, like.level())?;
+            let key = self.keys().rotation_of_product(ring.degree(), giant.shift, like.level())?;
             switched.add_permuted(&switch(context, &partial[1], &key.switching), &key.automorphism);
             for (index, row) in sum.parts[0].rows_mut().enumerate() {
                 ring.kernels().permute(key.automorphism.blocks(), partial[0].limb(index), &mut permuted);

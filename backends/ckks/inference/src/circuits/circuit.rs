@@ -197,15 +197,19 @@ impl Circuit {
         self.stages.first().map_or(0, |stage| stage.map.inputs * size_of::<f32>())
     }
 
-    /// The standard deviation of the error of a logit under a scheme.
-    pub(crate) fn logit_deviation(&self, scheme: &Scheme, vectors: bool) -> f64 {
+    /// What every stage reads.
+    pub(crate) fn inputs(&self) -> Vec<Inputs> {
         let inputs = |(index, stage): (usize, &Stage)| Inputs {
             count: stage.map.fan_in(),
             magnitude: if index == 0 { self.input_magnitude } else { 1.0 },
             fresh: index == 0,
         };
-        let stages: Vec<Inputs> = self.stages.iter().enumerate().map(inputs).collect();
-        logit_deviation(scheme, &stages, vectors, self.logit_unit())
+        self.stages.iter().enumerate().map(inputs).collect()
+    }
+
+    /// The standard deviation of the error of a logit under a scheme.
+    pub(crate) fn logit_deviation(&self, scheme: &Scheme, vectors: bool) -> f64 {
+        logit_deviation(scheme, &self.inputs(), vectors, self.logit_unit())
     }
 
     /// Folds what is not a square of the quadratics into the maps, so that every encrypted value is within -1 to 1

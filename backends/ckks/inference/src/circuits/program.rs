@@ -7,7 +7,7 @@
 
 mod round;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use veilbench_ckks::{Diagonals, TransformOutline};
 use veilbench_networks::Shape;
@@ -15,6 +15,7 @@ use veilbench_networks::Shape;
 use crate::circuits::circuit::{Circuit, Stage};
 use crate::circuits::map::{AffineMap, DenseBlock};
 use crate::planning::packing::{NONE, Packing, cover, empty, places, spare, spread};
+use crate::planning::scheme::Rotation;
 use crate::roles::guard::{enough_spare, with_spare};
 
 /// Most ciphertexts of an image, at any place.
@@ -82,36 +83,24 @@ impl PackedCircuit {
         self
     }
 
-    /// All rotations, those of every transform and the sums around them, with the highest level each is used at.
-    /// Layers begin at `depth` and take two levels each. One for each key: see [`distinct_rotations`].
-    pub(crate) fn rotations(&self, depth: usize) -> BTreeMap<i64, usize> {
-        let of = |(index, layer): (usize, &LatencyLayer)| {
-            let own = layer.outline.rotations().into_iter();
-            let around = layer.pre_rotations.iter().chain(&layer.post_rotations).copied();
-            own.chain(around).map(|steps| (steps, depth.saturating_sub(2 * index))).collect::<Vec<_>>()
+    /// All rotations, those of every transform and the sums around them. Layers begin at `depth` and take two levels each.
+    pub(crate) fn rotations(&self, depth: usize) -> impl Iterator<Item = Rotation> {
+        let of = move |(index, layer): (usize, &LatencyLayer)| {
+            let level = depth.saturating_sub(2 * index);
+            let uses = layer.rotations().map(|(steps, of_values)| Rotation { steps, level, of_values });
+            uses.collect::<Vec<_>>()
         };
-        distinct_rotations(self.slots(), self.layers.iter().enumerate().flat_map(of))
-    }
-
-    /// Slots of a ciphertext.
-    fn slots(&self) -> usize {
-        self.input.first().map_or(1, Vec::len)
+        self.layers.iter().enumerate().flat_map(of)
     }
 }
 
-/// Of rotations and the levels they are used at one for each key: of those equal modulo the slots the first, at the highest
-/// level of any of them, and none that changes nothing.
-pub(crate) fn distinct_rotations(
-    slots: usize,
-    rotations: impl IntoIterator<Item = (i64, usize)>,
-) -> BTreeMap<i64, usize> {
-    let mut distinct: BTreeMap<i64, (i64, usize)> = BTreeMap::new();
-    for (steps, level) in rotations {
-        let (_, known) = distinct.entry(steps.rem_euclid(slots as i64)).or_insert((steps, level));
-        *known = level.max(*known);
+impl LatencyLayer {
+    /// Its rotations, and whether each is of values: those before the transform and within it are, unlike those of partial sums.
+    pub(crate) fn rotations(&self) -> impl Iterator<Item = (i64, bool)> {
+        let inputs = self.outline.hoisted_rotations().into_iter().chain(self.pre_rotations.iter().copied());
+        let sums = self.outline.rotations_of_sums().into_iter().chain(self.post_rotations.iter().copied());
+        inputs.map(|steps| (steps, true)).chain(sums.map(|steps| (steps, false)))
     }
-    distinct.remove(&0);
-    distinct.into_values().collect()
 }
 
 /// Where values are after a layer.

@@ -8,8 +8,6 @@ mod model_owner;
 mod planning;
 mod rounds;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{Context, PublicKey, Randomness, SecretKey, SeededEvaluationKeys};
 
@@ -18,8 +16,8 @@ use super::data_owner::{ClientRound, ClientStep, client_steps};
 use super::rounds::{Round, deviation};
 use super::steps::{self, Step};
 use crate::circuits::circuit::Stage;
-use crate::circuits::program::{PackedCircuit, distinct_rotations};
-use crate::planning::scheme::{FRESH_LEVEL, Scheme};
+use crate::circuits::program::PackedCircuit;
+use crate::planning::scheme::{FRESH_LEVEL, RotationKeys, Scheme};
 use crate::roles::keys;
 use crate::roles::latency::Layer;
 use veilbench_api::{Error, Link, Party, Recorder};
@@ -59,9 +57,9 @@ fn program(stage: &Stage, scheme: &Scheme, plan: &PackedPlan) -> Result<PackedCi
     })
 }
 
-/// The rotations of all rounds that need a key, with the level of each.
-fn rotations(programs: &[PackedCircuit], scheme: &Scheme) -> BTreeMap<i64, usize> {
-    distinct_rotations(scheme.slots(), programs.iter().flat_map(|program| program.rotations(DEPTH)))
+/// The rotations of all rounds that need a key.
+fn rotations(programs: &[PackedCircuit], scheme: &Scheme) -> RotationKeys {
+    scheme.rotation_keys(programs.iter().flat_map(|program| program.rotations(DEPTH)))
 }
 
 /// Who joins as the data owner.
@@ -96,7 +94,7 @@ impl DataOwner<'_> {
             Ok(ClientRound::Packed(rounds::ClientRound::new(stage.name, shape, units, program, deviation)))
         };
         let steps = recorder.span("lay out", || client_steps(steps, play))?;
-        let request = scheme.key_request(&distinct_rotations(scheme.slots(), rotations));
+        let request = scheme.key_request(&scheme.rotation_keys(rotations));
         let keys = recorder.span("generate keys", || {
             SeededEvaluationKeys::generate(secret, &request, random).to_bytes(context)
         });
@@ -120,7 +118,8 @@ pub(super) fn join_model_owner(
     })?;
     let rotations = rotations(&programs, &scheme);
     let (public, evaluator) = keys::receive(&mut client, &scheme, context, &rotations, &recorder, |keys| {
-        programs.iter().try_for_each(|program| keys::check_program(keys, context, program, DEPTH))
+        let check = |program| keys::check_program(keys, context, program, &scheme);
+        programs.iter().try_for_each(check)
     })?;
     let encode = |program: PackedCircuit| -> Result<_, Error> {
         let inputs = program.input.len();

@@ -37,6 +37,7 @@ pub(super) fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Res
         vectors: false,
         rotations: false,
         lower_input_bits: 0,
+        stages: &[],
         logits: largest * (rounds.len() as f64).sqrt(),
         error: LOGIT_ERROR,
         pairs: None,

@@ -104,6 +104,7 @@ fn plan_with(
         room: program.room(),
         key_cost,
         rotations,
+        long_rotations: BTreeMap::new(),
         products: keys.products,
         conjugations: keys.conjugations,
         precision: (!program.deep.series.is_empty()).then_some(bits),
@@ -266,7 +267,7 @@ fn wire_ns(cost: &Cost<'_>, program: &Program, wire: usize) -> f64 {
             let watch: f64 = (series.depth()..series.watch())
                 .map(|done| cost.product(WATCH_LEVEL + series.watch() - done))
                 .sum();
-            products + watch + program.watch_folds().len() as f64 * cost.rotate(WATCH_LEVEL)
+            products + watch + program.watch_folds().len() as f64 * cost.rotate(WATCH_LEVEL, false)
         }
         (Origin::Map(_), Some(outline)) => outline.ns(cost, level),
         _ => 0.0,

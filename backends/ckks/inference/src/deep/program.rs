@@ -51,7 +51,7 @@ impl Outline {
     /// What it takes at a level, with the rescaling, in nanoseconds.
     pub(crate) fn ns(&self, cost: &Cost<'_>, level: usize) -> f64 {
         cost.streamed(&self.chain, self.length, self.imaginary.len(), level)
-            + self.key_switches() as f64 * cost.rotate(level)
+            + self.key_switches() as f64 * cost.rotate(level, false)
             + self.imaginary.iter().flatten().count() as f64 * cost.multiply_by_i(level)
             + cost.rescale(level)
     }

@@ -72,6 +72,7 @@ fn scheme(
         data_prime_bits: data,
         special_prime_bits: (0..count).map(|index| (special_bits + index) / count).rev().collect(),
         digits,
+        long_digits: false,
         map_scale_bits: bits + GAIN,
         input_scale_bits: (bits + 2 * GAIN).checked_add_signed(-lower_input_bits)?,
         pairs: None,

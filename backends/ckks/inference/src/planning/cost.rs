@@ -62,13 +62,13 @@ impl<'a> Cost<'a> {
     }
 
     /// Cutting a polynomial into digits modulo all primes.
-    fn decompose(&self, level: usize) -> f64 {
-        self.transforms(self.scheme.digits(level) * self.extended(level))
+    fn decompose(&self, level: usize, is_product: bool) -> f64 {
+        self.transforms(self.scheme.digits(level, is_product) * self.extended(level))
     }
 
     /// The inner product of digits with a key.
-    fn inner(&self, level: usize, each: f64) -> f64 {
-        (2 * self.scheme.digits(level) * self.extended(level)) as f64 * self.degree * each
+    fn inner(&self, level: usize, is_product: bool, each: f64) -> f64 {
+        (2 * self.scheme.digits(level, is_product) * self.extended(level)) as f64 * self.degree * each
     }
 
     /// The division by the special primes.
@@ -76,8 +76,11 @@ impl<'a> Cost<'a> {
         self.transforms(2 * self.extended(level))
     }
 
-    pub(crate) fn rotate(&self, level: usize) -> f64 {
-        self.decompose(level) + self.inner(level, self.key_product) + self.divide(level)
+    /// A rotation of a product before it is rescaled, or else of a value.
+    pub(crate) fn rotate(&self, level: usize, is_product: bool) -> f64 {
+        self.decompose(level, is_product)
+            + self.inner(level, is_product, self.key_product)
+            + self.divide(level)
     }
 
     pub(crate) fn rescale(&self, level: usize) -> f64 {
@@ -92,8 +95,8 @@ impl<'a> Cost<'a> {
             Some(_) if terms == 1 => [2.0, 2.0, 2.0, 6.0],
             Some(_) => [3.0, 4.0, 1.0, 8.0],
         };
-        cuts * self.decompose(level)
-            + products * self.inner(level, key_product)
+        cuts * self.decompose(level, true)
+            + products * self.inner(level, true, key_product)
             + divisions * self.divide(level)
             + self.rescale(level)
             + parts * (terms * (level + 1)) as f64 * self.degree * self.rates.square_term
@@ -122,9 +125,9 @@ impl<'a> Cost<'a> {
     pub(crate) fn streamed(&self, chain: &ChainOutline, length: usize, inputs: usize, level: usize) -> f64 {
         let limbs = (chain.diagonals() * (level + 1)) as f64;
         let weights = limbs * 2.0 * length as f64 * (self.transform + self.rates.weight_rounded);
-        inputs as f64 * self.decompose(level)
-            + chain.baby_steps() as f64 * (self.inner(level, self.key_product) + self.divide(level))
-            + chain.giant_steps() as f64 * self.rotate(level)
+        inputs as f64 * self.decompose(level, false)
+            + chain.baby_steps() as f64 * (self.inner(level, false, self.key_product) + self.divide(level))
+            + chain.giant_steps() as f64 * self.rotate(level, true)
             + weights
             + 2.0 * limbs * self.degree * self.rates.weight_product
     }
@@ -165,16 +168,16 @@ impl<'a> Cost<'a> {
         let outline = &layer.outline;
         let (inputs, results) = (layer.inputs, layer.diagonals.len());
         let mut giants =
-            outline.giant_steps() as f64 * (self.decompose(level) + self.inner(level, self.key_product));
+            outline.giant_steps() as f64 * (self.decompose(level, true) + self.inner(level, true, self.key_product));
         giants +=
             self.divide(level) * if outline.is_chained() { outline.giant_steps() } else { results } as f64;
         giants += (2 * outline.diagonals() * (level + 1)) as f64 * self.degree * self.rates.weight_product;
         let mut time = self.tasks(results, giants);
-        time += (inputs * layer.pre_rotations.len()) as f64 * self.rotate(level);
-        time += inputs as f64 * self.decompose(level);
-        time += outline.baby_steps() as f64 * (self.inner(level, self.key_product) + self.divide(level));
+        time += (inputs * layer.pre_rotations.len()) as f64 * self.rotate(level, false);
+        time += inputs as f64 * self.decompose(level, false);
+        time += outline.baby_steps() as f64 * (self.inner(level, false, self.key_product) + self.divide(level));
         time += results as f64 * self.rescale(level);
-        time += (results * layer.post_rotations.len()) as f64 * self.rotate(level);
+        time += (results * layer.post_rotations.len()) as f64 * self.rotate(level, true);
         if layer.square {
             time += results as f64 * self.squares(level - 1, 1, self.key_product);
         }

@@ -1,11 +1,9 @@
 //! Memory of processes, and bytes of evaluation keys.
 
-use std::collections::BTreeMap;
-
 use veilbench_api::Unsupported;
 
 use crate::circuits::program::PackedCircuit;
-use crate::planning::scheme::Scheme;
+use crate::planning::scheme::{RotationKeys, Scheme};
 
 /// What stands before evaluation keys as sent.
 pub(crate) const KEYS_HEADER_BYTES: usize = 43;
@@ -23,14 +21,14 @@ pub(crate) const CLIENT_BYTES: usize = 16 << 20;
 pub(crate) const KEY_COPIES: usize = 3;
 
 /// Bytes of the evaluation keys as sent.
-pub(crate) fn key_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
-    let keys: usize = scheme.key_levels(rotations).map(|level| scheme.key_bytes(level)).sum();
-    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.len() + scheme.conjugations())
+pub(crate) fn key_bytes(scheme: &Scheme, rotations: &RotationKeys) -> usize {
+    let keys: usize = scheme.key_sizes(rotations).map(|size| scheme.key_bytes(size)).sum();
+    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.short.len() + rotations.long.len() + scheme.conjugations())
 }
 
 /// Bytes of the evaluation keys in memory.
-pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &BTreeMap<i64, usize>) -> usize {
-    scheme.key_levels(rotations).map(|level| scheme.key_memory_bytes(level)).sum()
+pub(crate) fn key_memory_bytes(scheme: &Scheme, rotations: &RotationKeys) -> usize {
+    scheme.key_sizes(rotations).map(|size| scheme.key_memory_bytes(size)).sum()
 }
 
 /// The refusal of what needs more memory than there is.

@@ -15,11 +15,12 @@ use crate::planning::memory::{
     total_memory_bytes,
 };
 use crate::planning::pairs::{self, Pairs, Wanted};
+use crate::planning::precision::Inputs;
 use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
 use crate::planning::release::{self, Release};
 use crate::planning::schedule::Schedule;
-use crate::planning::scheme::{Demand, Scheme, lower_input_bits};
+use crate::planning::scheme::{Demand, RotationKeys, Scheme, lower_input_bits};
 use crate::roles::guard::Guard;
 use crate::roles::latency::weight_memory_bytes;
 use passes::{Plans, deep_pass, plans};
@@ -84,6 +85,9 @@ pub(crate) struct CkksPlan {
     pub(crate) key_cost: usize,
     /// Rotations with keys of their own, by the highest level they are used at.
     pub(crate) rotations: BTreeMap<usize, Vec<i64>>,
+    /// Likewise those of products, whose keys have long digits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) long_rotations: BTreeMap<usize, Vec<i64>>,
     /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) products: Option<usize>,
@@ -227,18 +231,23 @@ impl CkksPlan {
         release: Option<Release>,
     ) -> Result<PassPlan, Unsupported> {
         let pairs = pairs.then(|| Pairs::of(circuit));
-        let demand = Demand { pairs, ..Self::demand(circuit, 1, false, release) };
-        let scheme = Scheme::choose(&demand)?;
+        let inputs = circuit.inputs();
+        let demand = Demand { pairs, ..Self::demand(circuit, &inputs, false, release) };
+        let guarded = &circuit.clone().guarded(&Guard::structure(circuit.logits()));
+        let schedule = Schedule::new(guarded);
+        let held = |scheme: &Scheme| schedule.peak_bytes(guarded, |level| scheme.memory_bytes(level));
+        let work = |rates, scheme: &Scheme, threads| {
+            Cost::new(rates, scheme, threads).throughput(guarded, &schedule, held(scheme))
+        };
+        let scheme = Scheme::choose_by(&demand, |scheme| work(rates::reference(), scheme, 1).server_ns)?;
         let (max_logit_error, deviation) =
             (scheme.logit_error(&demand), circuit.logit_deviation(&scheme, false));
-        let circuit = &circuit.clone().guarded(&Guard::structure(circuit.logits()));
-        let schedule = Schedule::new(circuit);
+        let circuit = guarded;
         let sent: usize = schedule.messages().map(<[u32]>::len).sum();
-        let rotations = BTreeMap::new();
-        let held = schedule.peak_bytes(circuit, |level| scheme.memory_bytes(level));
-        let [work, work_here] = [rates::reference(), here].map(|rates| {
-            [1, 2].map(|threads| Cost::new(rates, &scheme, threads).throughput(circuit, &schedule, held))
-        });
+        let rotations = RotationKeys::default();
+        let held = held(&scheme);
+        let [work, work_here] =
+            [rates::reference(), here].map(|rates| [1, 2].map(|threads| work(rates, &scheme, threads)));
         // Buffers that hold shorter polynomials than they once did, and what a block takes until it is rescaled, are a
         // quarter more.
         let peak_rss_bytes = held / 4 * 5 + key_memory_bytes(&scheme, &rotations) + PROCESS_BYTES;
@@ -277,6 +286,7 @@ impl CkksPlan {
             room: 1,
             key_cost: 0,
             rotations: BTreeMap::new(),
+            long_rotations: BTreeMap::new(),
             products: None,
             conjugations: None,
             precision: None,
@@ -303,7 +313,7 @@ impl CkksPlan {
         here: &Rates,
         release: Option<Release>,
     ) -> Option<PassPlan> {
-        let candidates = Scheme::candidates(&Self::demand(circuit, 1, true, release));
+        let candidates = Scheme::candidates(&Self::demand(circuit, &circuit.inputs(), true, release));
         for degree in [4096, 8192, 16_384, LARGEST_DEGREE] {
             let schemes: Vec<&Scheme> = candidates.iter().filter(|scheme| scheme.degree == degree).collect();
             if schemes.is_empty() {
@@ -335,7 +345,7 @@ impl CkksPlan {
         release: Option<Release>,
     ) -> PassPlan {
         let cost = Cost::new(here, &scheme, 1);
-        let rotations = program.rotations(scheme.depth());
+        let rotations = scheme.rotation_keys(program.rotations(scheme.depth()));
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let keys_sent = key_bytes(&scheme, &rotations);
         let weights = weight_memory_bytes(program, &scheme);
@@ -352,7 +362,7 @@ impl CkksPlan {
                 + CLIENT_BYTES
                 + KEY_COPIES * keys_sent
                 + structure_bytes(program, &scheme),
-            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, 1, true, release))),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, &circuit.inputs(), true, release))),
             logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, true)),
             logits: program.logits.len(),
         };
@@ -374,9 +384,12 @@ impl CkksPlan {
             }
         };
         let layers = cost.latency_layers(program).into_iter().enumerate().map(layer).collect();
-        let mut levels: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
-        for (steps, level) in rotations {
+        let [mut levels, mut long_rotations] = [(); 2].map(|()| BTreeMap::<usize, Vec<i64>>::new());
+        for (steps, level) in rotations.short {
             levels.entry(level).or_default().push(steps);
+        }
+        for (steps, level) in rotations.long {
+            long_rotations.entry(level).or_default().push(steps);
         }
         let [work, here] = [rates::reference(), here]
             .map(|rates| [1, 2].map(|threads| Cost::new(rates, &scheme, threads).latency(program)));
@@ -387,6 +400,7 @@ impl CkksPlan {
             room: 1,
             key_cost,
             rotations: levels,
+            long_rotations,
             products: None,
             conjugations: None,
             precision: None,
@@ -402,14 +416,20 @@ impl CkksPlan {
         PassPlan { plan, work, here, image_bytes: circuit.image_bytes() }
     }
 
-    fn demand(circuit: &Circuit, slots: usize, vectors: bool, release: Option<Release>) -> Demand {
+    fn demand<'a>(
+        circuit: &Circuit,
+        stages: &'a [Inputs],
+        vectors: bool,
+        release: Option<Release>,
+    ) -> Demand<'a> {
         Demand {
             depth: circuit.depth(),
-            slots,
+            slots: 1,
             degree: LARGEST_DEGREE,
             vectors,
             rotations: vectors,
             lower_input_bits: lower_input_bits(circuit.input_magnitude),
+            stages,
             logits: circuit.logit_unit(),
             error: LOGIT_ERROR.min(LOGIT_SHARE * circuit.logit_unit()),
             pairs: None,

@@ -9,12 +9,12 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
-    Ciphertext, Context, KeyLevels, KeyRequest, PairSquares, ParameterRequest, Parameters, max_modulus_bits,
-    packed_bytes,
+    Ciphertext, Context, KeyLevels, KeyRequest, LongDigits, PairSquares, ParameterRequest, Parameters,
+    max_modulus_bits, packed_bytes,
 };
 
 use crate::planning::pairs::Pairs;
-use crate::planning::precision::{ERROR_DEVIATION, rounding};
+use crate::planning::precision::{ERROR_DEVIATION, Inputs, WORST, logit_deviation, rounding};
 use crate::planning::release::{self, Room};
 use veilbench_api::{Error, Unsupported};
 
@@ -30,9 +30,9 @@ pub(crate) const FRESH_LEVEL: usize = 1;
 /// Relative difference of two scales that count as one.
 const SCALE_TOLERANCE: f64 = 1e-9;
 
-/// By how much the worst of a test set's logits exceeds the deviation of a single map's error: deviations of the
-/// worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
-const WORST: f64 = 20.0;
+/// By how much the worst of a test set's logits exceeds the deviation of a single map's error, where it is not known what is summed:
+/// deviations of the worst of many, and what squares and dense layers amplify. Measured on the networks that ship.
+const WORST_OF_MAPS: f64 = 20.0;
 
 /// How many times better than demanded a scheme is chosen if that is free.
 const AMPLE: f64 = 16.0;
@@ -43,11 +43,42 @@ const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
 /// Most primes of a digit.
 const MOST_DIGIT_PRIMES: usize = 6;
 
+/// How large the noise of long digits may be, as a share of the rounding of a rescaling: it then adds a thirtieth to it.
+const MOST_OF_ROUNDING: f64 = 0.25;
+
 /// Lengths of the primes that squares are rescaled by.
 const STEPS: RangeInclusive<u32> = 20..=42;
 
 /// Likewise where results are flooded, up to what the engine has.
 const LONGER_STEPS: RangeInclusive<u32> = 20..=45;
+
+/// A rotation that a program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) steps: i64,
+    pub(crate) level: usize,
+    /// Whether it is of a value, and not of a product with weights before it is rescaled: the scale of products is large enough for
+    /// long digits.
+    pub(crate) of_values: bool,
+}
+
+/// The rotations that have keys, with the highest level each is used at: see [`Scheme::rotation_keys`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RotationKeys {
+    /// Of usual digits.
+    pub(crate) short: BTreeMap<i64, usize>,
+    /// Of long digits.
+    pub(crate) long: BTreeMap<i64, usize>,
+}
+
+/// The size of a switching key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeySize {
+    /// The highest level it is used at.
+    pub(crate) level: usize,
+    /// Whether its digits are long.
+    pub(crate) is_long: bool,
+}
 
 /// Parameters and scales.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +87,9 @@ pub(crate) struct Scheme {
     pub(crate) data_prime_bits: Vec<u32>,
     pub(crate) special_prime_bits: Vec<u32>,
     pub(crate) digits: usize,
+    /// Whether keys for products, and for rotations of products with weights, have long digits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) long_digits: bool,
     /// Scale of every map's result.
     pub(crate) map_scale_bits: u32,
     /// Scale of fresh ciphertexts.
@@ -67,7 +101,7 @@ pub(crate) struct Scheme {
 
 /// What a circuit asks of a scheme.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Demand {
+pub(crate) struct Demand<'a> {
     /// Levels.
     pub(crate) depth: usize,
     /// Values a ciphertext must hold at least.
@@ -81,6 +115,8 @@ pub(crate) struct Demand {
     /// By how many bits fresh ciphertexts are below the scale of squares, so that the first weights have as many more:
     /// [`lower_input_bits`] for inputs that are squared later.
     pub(crate) lower_input_bits: i32,
+    /// What every stage reads; none if that depends on how values are laid out.
+    pub(crate) stages: &'a [Inputs],
     /// Magnitude of the logits.
     pub(crate) logits: f64,
     /// Largest error of a logit.
@@ -104,17 +140,25 @@ pub(crate) fn lower_input_bits(magnitude: f64) -> i32 {
     (4.0 * magnitude).log2().round().clamp(-16.0, MOST_LOWER_BITS) as i32
 }
 
+/// What a scheme is searched in.
+#[derive(Clone, Copy)]
+struct Shape {
+    degree: usize,
+    digit_primes: usize,
+    long_digits: bool,
+}
+
 impl Scheme {
     /// All secure and precise enough schemes for a circuit, the smallest degree and then the fewest digits first; of
     /// those alike the shortest that leaves an ample margin, or the most precise.
     pub(crate) fn candidates(demand: &Demand) -> Vec<Self> {
         let mut found = Vec::new();
-        for (degree, digit_primes) in Self::shapes(demand) {
+        for shape in Self::shapes(demand) {
             let precise = |scheme: &Self, margin: f64| {
                 scheme.logit_error(demand) <= demand.error / margin
                     && demand.room.is_none_or(|room| room.fits(scheme, margin))
             };
-            let all = || Self::of_shape(degree, digit_primes, demand);
+            let all = || Self::of_shape(shape, demand);
             let ample = all().find(|scheme| precise(scheme, AMPLE));
             let best = ample.or_else(|| all().next_back().filter(|scheme| precise(scheme, 1.0)));
             found.extend(best);
@@ -125,25 +169,26 @@ impl Scheme {
     /// All secure schemes for a circuit, however precise.
     pub(crate) fn all(demand: &Demand) -> impl Iterator<Item = Self> {
         Self::shapes(demand)
-            .flat_map(move |(degree, digit_primes)| Self::of_shape(degree, digit_primes, demand))
+            .flat_map(move |shape| Self::of_shape(shape, demand))
     }
 
-    /// Degrees and primes of a digit, the smallest degree and then the fewest digits first.
-    fn shapes(demand: &Demand) -> impl Iterator<Item = (usize, usize)> {
+    /// The smallest degree and then the fewest digits first.
+    fn shapes(demand: &Demand) -> impl Iterator<Item = Shape> {
         let degrees =
             DEGREES.into_iter().filter(move |&degree| degree / 2 >= demand.slots && degree <= demand.degree);
         let digit_primes = (1..=MOST_DIGIT_PRIMES.min(demand.depth + 1)).rev();
-        degrees.flat_map(move |degree| digit_primes.clone().map(move |digit_primes| (degree, digit_primes)))
+        let of_degree = move |degree| {
+            digit_primes.clone().flat_map(move |digit_primes| {
+                [false, true].map(|long_digits| Shape { degree, digit_primes, long_digits })
+            })
+        };
+        degrees.flat_map(of_degree)
     }
 
     /// Those with the shortest primes first.
-    fn of_shape(
-        degree: usize,
-        digit_primes: usize,
-        demand: &Demand,
-    ) -> impl DoubleEndedIterator<Item = Self> {
+    fn of_shape(shape: Shape, demand: &Demand) -> impl DoubleEndedIterator<Item = Self> {
         let steps = if demand.room.is_some() { LONGER_STEPS } else { STEPS };
-        steps.filter_map(move |step| Self::with_step(degree, step, digit_primes, demand))
+        steps.filter_map(move |step| Self::with_step(shape, step, demand))
     }
 
     /// One scheme for a demand, or why there is none.
@@ -151,11 +196,18 @@ impl Scheme {
     /// # Errors
     /// [`Unsupported`] if no secure degree has room for the depth and precision.
     pub(crate) fn choose(demand: &Demand) -> Result<Self, Unsupported> {
+        Self::choose_by(demand, |scheme| scheme.logit_error(demand).max(demand.error / AMPLE))
+    }
+
+    /// Of the candidates with the smallest degree the one that costs least.
+    ///
+    /// # Errors
+    /// As [`Scheme::choose`].
+    pub(crate) fn choose_by(demand: &Demand, cost: impl Fn(&Self) -> f64) -> Result<Self, Unsupported> {
         let candidates = Self::candidates(demand);
         let smallest = candidates.first().map(|scheme| scheme.degree);
         let alike = candidates.into_iter().filter(|scheme| Some(scheme.degree) == smallest);
-        let error = |scheme: &Self| scheme.logit_error(demand).max(demand.error / AMPLE);
-        alike.min_by(|left, right| error(left).total_cmp(&error(right))).ok_or_else(|| match demand.room {
+        alike.min_by(|left, right| cost(left).total_cmp(&cost(right))).ok_or_else(|| match demand.room {
             Some(room) => release::no_room(demand, room),
             None => Unsupported {
                 layer: None,
@@ -188,7 +240,8 @@ impl Scheme {
         (self.map_scale_bits + self.map_prime_bits()).saturating_sub(scale_bits)
     }
 
-    fn with_step(degree: usize, step: u32, digit_primes: usize, demand: &Demand) -> Option<Self> {
+    fn with_step(shape: Shape, step: u32, demand: &Demand) -> Option<Self> {
+        let Shape { degree, digit_primes, long_digits } = shape;
         let gain = if demand.vectors { 3 } else { 5 };
         let map_scale_bits = step + gain;
         let base = map_scale_bits + HEADROOM_BITS;
@@ -201,6 +254,8 @@ impl Scheme {
         let digit: u32 = data[..digit_primes.min(data.len())].iter().sum();
         let switches_values = demand.rotations || demand.pairs.is_some_and(Pairs::conjugates_values);
         let wanted = if switches_values { digit + 4 } else { digit };
+        // Long digits are as far above the special primes as noise allows: one prime has what room there is.
+        let wanted = if long_digits { wanted.max(PRIME_BITS) } else { wanted };
         let special_bits = wanted.min(budget.checked_sub(used)?);
         if special_bits < digit || base > PRIME_BITS {
             return None;
@@ -212,11 +267,24 @@ impl Scheme {
             data_prime_bits: data,
             special_prime_bits: special,
             digits,
+            long_digits,
             map_scale_bits,
             input_scale_bits: (step + 2 * gain).checked_add_signed(-demand.lower_input_bits)?,
             pairs: demand.pairs,
         };
-        scheme.parameters().ok().map(|_| scheme)
+        let parameters = scheme.parameters().ok()?;
+        let drowned =
+            long_digits && !(parameters.has_long_digits() && scheme.drowns_long_digits(step, demand));
+        (!drowned).then_some(scheme)
+    }
+
+    /// Whether what key switches of long digits add to a product is little beside the rounding of its rescaling, by a prime of `step` bits.
+    /// Every doubling of a sum of rotations adds what came before to itself, slots apart: as many independent parts as there are
+    /// slots, at most twice as many with those of the last.
+    fn drowns_long_digits(&self, step: u32, demand: &Demand) -> bool {
+        let parts = if demand.rotations { 2.0 * self.slots() as f64 } else { 1.0 };
+        let noise = self.key_noise(2 * self.digit_primes()) * parts.sqrt() / f64::from(step).exp2();
+        demand.pairs.is_none() && noise <= MOST_OF_ROUNDING * rounding(self.degree)
     }
 
     /// The checked parameters: 128 bits of security or an error.
@@ -303,13 +371,21 @@ impl Scheme {
         if !self.pairs.is_some_and(Pairs::conjugates_values) {
             return rounding;
         }
+        rounding.hypot(rounding).hypot(self.key_noise(self.digit_primes()))
+    }
+
+    /// Standard deviation of what the key of a switch at the highest level adds in a slot, with digits of so many primes: they are
+    /// uniform, and each meets an error of the key.
+    fn key_noise(&self, digit_primes: usize) -> f64 {
         let special_bits = f64::from(self.special_prime_bits.iter().sum::<u32>());
-        // Digits are uniform, and each meets an error of the key.
-        let digits = self.data_prime_bits.chunks(self.data_prime_bits.len().div_ceil(self.digits));
         let size = |digit: &[u32]| (f64::from(digit.iter().sum::<u32>()) - special_bits).exp2();
-        let sizes = digits.map(size).fold(0.0, f64::hypot);
-        let key = self.noise_factor() * ERROR_DEVIATION * sizes * self.degree as f64 / 24f64.sqrt();
-        rounding.hypot(rounding).hypot(key)
+        let sizes = self.data_prime_bits.chunks(digit_primes).map(size).fold(0.0, f64::hypot);
+        self.noise_factor() * ERROR_DEVIATION * sizes * self.degree as f64 / 24f64.sqrt()
+    }
+
+    /// Primes of a digit.
+    fn digit_primes(&self) -> usize {
+        self.data_prime_bits.len().div_ceil(self.digits)
     }
 
     /// Standard deviation of the error of a map's result, in units of its range: of rounding after the map, of
@@ -329,7 +405,10 @@ impl Scheme {
 
     /// The largest error of a logit to be expected over some ten thousand.
     pub(crate) fn logit_error(&self, demand: &Demand) -> f64 {
-        WORST * demand.logits * self.map_error(demand) * (demand.depth as f64 / 2.0).sqrt()
+        if !demand.stages.is_empty() {
+            return WORST * logit_deviation(self, demand.stages, demand.vectors, demand.logits);
+        }
+        WORST_OF_MAPS * demand.logits * self.map_error(demand) * (demand.depth as f64 / 2.0).sqrt()
     }
 
     /// Bytes of a ciphertext at a level in memory.
@@ -351,23 +430,42 @@ impl Scheme {
         self.degree / 8 * bits as usize + 71
     }
 
-    /// Digits of a ciphertext at a level.
-    pub(crate) fn digits(&self, level: usize) -> usize {
-        let digit = self.data_prime_bits.len().div_ceil(self.digits);
-        (level + 1).div_ceil(digit)
+    /// Digits of a ciphertext at a level, where it is a product before it is rescaled, or else a value.
+    pub(crate) fn digits(&self, level: usize, is_product: bool) -> usize {
+        let primes = if is_product && self.long_digits { 2 } else { 1 } * self.digit_primes();
+        (level + 1).div_ceil(primes)
     }
 
-    /// The evaluation keys of a circuit whose products and rotations are at these levels and below.
-    pub(crate) fn key_request(&self, rotations: &BTreeMap<i64, usize>) -> KeyRequest {
+    /// A key for each rotation, at the highest level it is used at; steps that are equal modulo the slots share one under the name of
+    /// the first, and what changes nothing has none. Where there are long digits, products have keys of their own.
+    pub(crate) fn rotation_keys(&self, rotations: impl IntoIterator<Item = Rotation>) -> RotationKeys {
+        let mut distinct: BTreeMap<(bool, i64), (i64, usize)> = BTreeMap::new();
+        for Rotation { steps, level, of_values } in rotations {
+            let is_long = self.long_digits && !of_values;
+            let steps_around = steps.rem_euclid(self.slots() as i64);
+            if steps_around != 0 {
+                let (_, known) = distinct.entry((is_long, steps_around)).or_insert((steps, level));
+                *known = level.max(*known);
+            }
+        }
+        let [short, long] = [false, true].map(|is_long| {
+            distinct.iter().filter(|((own, _), _)| *own == is_long).map(|(_, &key)| key).collect()
+        });
+        RotationKeys { short, long }
+    }
+
+    /// The evaluation keys of a circuit whose products are at the level below the first and below, and of these rotations.
+    pub(crate) fn key_request(&self, rotations: &RotationKeys) -> KeyRequest {
         KeyRequest {
             relinearisation: self.depth() > 1,
-            rotations: rotations.keys().copied().collect(),
+            rotations: rotations.short.keys().copied().collect(),
             levels: KeyLevels {
                 relinearisation: Some(self.square_level()),
-                rotations: rotations.clone(),
+                rotations: rotations.short.clone(),
                 ..KeyLevels::default()
             },
             pair_squares: self.pair_squares(),
+            long: LongDigits { relinearisation: self.long_digits, rotations: rotations.long.clone() },
             ..KeyRequest::default()
         }
     }
@@ -382,14 +480,16 @@ impl Scheme {
         usize::from(self.pair_squares().is_some())
     }
 
-    /// The levels of all keys that [`Scheme::key_request`] asks for.
-    pub(crate) fn key_levels<'a>(
-        &'a self,
-        rotations: &'a BTreeMap<i64, usize>,
-    ) -> impl Iterator<Item = usize> + 'a {
+    /// The sizes of all keys that [`Scheme::key_request`] asks for.
+    pub(crate) fn key_sizes<'a>(&'a self, rotations: &'a RotationKeys) -> impl Iterator<Item = KeySize> + 'a {
+        let sizes = |levels: &'a BTreeMap<i64, usize>, is_long| {
+            levels.values().map(move |&level| KeySize { level, is_long })
+        };
+        let level = self.square_level();
+        let products = (self.depth() > 1).then_some(KeySize { level, is_long: self.long_digits });
         let of_pairs = self.pair_squares().map_or(0, |pairs| if pairs.sums { 3 } else { 1 });
-        let of_squares = if self.depth() > 1 { 1 + of_pairs } else { 0 };
-        rotations.values().copied().chain(std::iter::repeat_n(self.square_level(), of_squares))
+        let pairs = std::iter::repeat_n(KeySize { level, is_long: false }, of_pairs);
+        sizes(&rotations.short, false).chain(sizes(&rotations.long, true)).chain(products).chain(pairs)
     }
 
     /// The highest level at which anything is squared: below the first map.
@@ -397,16 +497,16 @@ impl Scheme {
         self.depth().saturating_sub(1)
     }
 
-    /// Bytes of a switching key for a level as sent.
-    pub(crate) fn key_bytes(&self, level: usize) -> usize {
+    /// Bytes of a switching key as sent.
+    pub(crate) fn key_bytes(&self, KeySize { level, is_long }: KeySize) -> usize {
         let bits: u32 = self.data_prime_bits[..=level].iter().chain(&self.special_prime_bits).sum();
-        self.digits(level) * self.degree / 8 * bits as usize + 33
+        self.digits(level, is_long) * self.degree / 8 * bits as usize + 33
     }
 
-    /// Bytes of a switching key for a level in memory.
-    pub(crate) fn key_memory_bytes(&self, level: usize) -> usize {
+    /// Bytes of a switching key in memory.
+    pub(crate) fn key_memory_bytes(&self, KeySize { level, is_long }: KeySize) -> usize {
         let special: usize = self.special_prime_bits.iter().map(|&bits| packed_bytes(bits)).sum();
-        2 * self.digits(level) * (self.degree * special + self.diagonal_memory_bytes(level))
+        2 * self.digits(level, is_long) * (self.degree * special + self.diagonal_memory_bytes(level))
     }
 
     /// Bytes of a diagonal of a linear map, encoded at a level, in memory.

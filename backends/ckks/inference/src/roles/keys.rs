@@ -1,17 +1,16 @@
 //! The data owner's keys at the model owner: whether those that came are those the work needs and no others, before any
 //! of them is expanded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use veilbench_ckks::{
-    Context, Evaluator, KeyLevels, KeyRequest, PairSquares, PublicKey, SeededEvaluationKeys,
+    Context, Evaluator, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey, SeededEvaluationKeys,
 };
 
 use crate::circuits::circuit::Circuit;
 use crate::circuits::program::PackedCircuit;
 use crate::planning::memory::key_bytes;
-use crate::planning::scheme::Scheme;
+use crate::planning::scheme::{RotationKeys, Scheme};
 use veilbench_api::{Error, Link, Recorder};
 
 /// Receives a public key and evaluation keys of the same secret, for these rotations by the highest level of each; `check`
@@ -24,7 +23,7 @@ pub(crate) fn receive(
     client: &mut Link,
     scheme: &Scheme,
     context: &Context,
-    rotations: &BTreeMap<i64, usize>,
+    rotations: &RotationKeys,
     recorder: &Recorder,
     check: impl FnOnce(&SeededEvaluationKeys) -> Result<(), Error>,
 ) -> Result<(PublicKey, Evaluator), Error> {
@@ -57,22 +56,23 @@ pub(crate) fn check_program(
     keys: &SeededEvaluationKeys,
     context: &Context,
     program: &PackedCircuit,
-    depth: usize,
+    scheme: &Scheme,
 ) -> Result<(), Error> {
     for (index, layer) in program.layers.iter().enumerate() {
-        let level = depth.saturating_sub(2 * index);
-        let around = layer.pre_rotations.iter().chain(&layer.post_rotations).copied();
-        for steps in layer.outline.rotations().into_iter().chain(around) {
-            check(keys, context, &layer.name, &rotation(steps, level))?;
+        let level = scheme.depth().saturating_sub(2 * index);
+        for (steps, of_values) in layer.rotations() {
+            let request = rotation(steps, level, scheme.long_digits && !of_values);
+            check(keys, context, &layer.name, &request)?;
         }
         if layer.square {
-            check(keys, context, &layer.name, &products(level.saturating_sub(1)))?;
+            let request = products(level.saturating_sub(1), scheme.long_digits);
+            check(keys, context, &layer.name, &request)?;
         }
     }
     Ok(())
 }
 
-/// The key of every square of a circuit, at its level, and those that squares of pairs take if slots hold `pairs`.
+/// The key of every square of a circuit, at its level, and those that squares of pairs take if slots hold such.
 ///
 /// # Errors
 /// As [`check_program`].
@@ -80,27 +80,32 @@ pub(crate) fn check_circuit(
     keys: &SeededEvaluationKeys,
     context: &Context,
     circuit: &Circuit,
-    pairs: bool,
+    scheme: &Scheme,
 ) -> Result<(), Error> {
     for (index, stage) in circuit.stages.iter().enumerate() {
         if let Some(activation) = &stage.activation {
             let level = circuit.depth().saturating_sub(2 * index + 1);
-            let pair_squares = pairs.then_some(PairSquares { level, sums: activation.terms > 1 });
-            let request = KeyRequest { pair_squares, ..products(level) };
+            let pair_squares = scheme.pairs.map(|_| PairSquares { level, sums: activation.terms > 1 });
+            let request = KeyRequest { pair_squares, ..products(level, scheme.long_digits) };
             check(keys, context, &activation.name, &request)?;
         }
     }
     Ok(())
 }
 
-fn rotation(steps: i64, level: usize) -> KeyRequest {
+fn rotation(steps: i64, level: usize, is_long: bool) -> KeyRequest {
+    if is_long {
+        let long = LongDigits { rotations: [(steps, level)].into(), ..LongDigits::default() };
+        return KeyRequest { long, ..KeyRequest::default() };
+    }
     let levels = KeyLevels { rotations: [(steps, level)].into(), ..KeyLevels::default() };
     KeyRequest { rotations: [steps].into(), levels, ..KeyRequest::default() }
 }
 
-fn products(level: usize) -> KeyRequest {
+fn products(level: usize, is_long: bool) -> KeyRequest {
     let levels = KeyLevels { relinearisation: Some(level), ..KeyLevels::default() };
-    KeyRequest { relinearisation: true, levels, ..KeyRequest::default() }
+    let long = LongDigits { relinearisation: is_long, ..LongDigits::default() };
+    KeyRequest { relinearisation: true, levels, long, ..KeyRequest::default() }
 }
 
 fn check(

@@ -298,9 +298,9 @@ impl Layer {
         mut values: Vec<Ciphertext>,
         public: Option<&PublicKey>,
     ) -> veilbench_ckks::Result<Vec<Ciphertext>> {
-        sum_rotations(evaluator, &mut values, &self.pre_rotations)?;
+        sum_rotations(evaluator, Evaluator::rotate, &mut values, &self.pre_rotations)?;
         let mut results = evaluator.transform(&self.transform, &values)?;
-        sum_rotations(evaluator, &mut results, &self.post_rotations)?;
+        sum_rotations(evaluator, Evaluator::rotate_product, &mut results, &self.post_rotations)?;
         if let Some(public) = public {
             results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
         }
@@ -316,12 +316,13 @@ impl Layer {
 /// Adds every ciphertext to itself rotated by each of these in turn.
 fn sum_rotations(
     evaluator: &Evaluator,
+    rotate: fn(&Evaluator, &Ciphertext, i64) -> veilbench_ckks::Result<Ciphertext>,
     values: &mut [Ciphertext],
     rotations: &[i64],
 ) -> veilbench_ckks::Result<()> {
     for value in values {
         for &steps in rotations {
-            let rotated = evaluator.rotate(value, steps)?;
+            let rotated = rotate(evaluator, value, steps)?;
             evaluator.add_assign(value, &rotated)?;
         }
     }

@@ -13,7 +13,7 @@ use crate::client_aided::{AidedPlan, DEPTH, IMAGE_COPIES, LOGIT_ERROR, PROTOCOL}
 use crate::planning::cost::{Cost, Exchange};
 use crate::planning::memory::{CLIENT_BYTES, KEY_COPIES, key_bytes, key_memory_bytes, too_little_memory};
 use crate::planning::plan::{KEY_COSTS, SLOWER_FOR_KEYS, unwritten};
-use crate::planning::precision::{Inputs, logit_deviation};
+use crate::planning::precision::{Inputs, WORST, logit_deviation};
 use crate::planning::prediction::{Prediction, three_digits};
 use crate::planning::rates::{self, Rates};
 use crate::planning::remembered::{Known, remembered};
@@ -26,10 +26,6 @@ const PROCESS_BYTES: usize = 20 << 20;
 
 /// Rings that are considered, of which the two smallest that suit a network are compared.
 const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
-
-/// No logit is expected to be further off than so many predicted deviations: of ten thousand one is within five, and networks
-/// have been seen whose layers make twice as much of the errors of those before as is reckoned with.
-const WORST: f64 = 10.0;
 
 /// A plan, and what it takes: of one image unless said otherwise.
 #[derive(Clone)]
@@ -51,7 +47,7 @@ struct Candidate {
 /// What all candidates for a network have in common.
 struct Structure {
     stages: Vec<Stage>,
-    demand: Demand,
+    demand: Demand<'static>,
     /// What a unit of the logits is worth.
     logit_unit: f64,
     image_bytes: usize,
@@ -121,6 +117,7 @@ impl Structure {
                 vectors: true,
                 rotations: true,
                 lower_input_bits: 0,
+                stages: &[],
                 logits: largest * (rounds.len() as f64).sqrt(),
                 error: LOGIT_ERROR,
                 pairs: None,

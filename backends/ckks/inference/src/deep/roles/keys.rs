@@ -14,7 +14,7 @@ use veilbench_ckks::{
 
 use crate::deep::program::Program;
 use crate::planning::memory::{ELEMENT_BYTES, KEYS_HEADER_BYTES};
-use crate::planning::scheme::Scheme;
+use crate::planning::scheme::{KeySize, Scheme};
 
 /// Keys of a deep circuit, with the highest level each is used at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +57,13 @@ impl Keys {
 
     /// Bytes of all keys in memory.
     pub(crate) fn memory_bytes(&self, scheme: &Scheme) -> usize {
-        self.requests().iter().map(|&(level, _)| scheme.key_memory_bytes(level)).sum()
+        self.requests().iter().map(|&(level, _)| scheme.key_memory_bytes(size_at(level))).sum()
     }
+}
+
+/// All keys are of usual digits.
+fn size_at(level: usize) -> KeySize {
+    KeySize { level, is_long: false }
 }
 
 /// Bytes of every message with a key, in order.
@@ -68,7 +73,7 @@ pub(crate) fn key_bytes(keys: &Keys, scheme: &Scheme) -> Vec<usize> {
 
 fn message_bytes(scheme: &Scheme, level: usize, request: &KeyRequest) -> usize {
     let named = request.rotations.len() + usize::from(request.conjugation);
-    KEYS_HEADER_BYTES + scheme.key_bytes(level) + ELEMENT_BYTES * named
+    KEYS_HEADER_BYTES + scheme.key_bytes(size_at(level)) + ELEMENT_BYTES * named
 }
 
 /// Generates and sends one key after the other.

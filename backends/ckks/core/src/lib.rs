@@ -78,6 +78,7 @@ mod diagnostics;
 mod encoding;
 mod error;
 mod evaluator;
+mod folded;
 mod keys;
 mod linear;
 mod parameters;
@@ -93,6 +94,7 @@ pub use error::{Error, Result};
 pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
 };
+pub use folded::FoldedCiphertext;
 pub use keys::{
     EvaluationKeys, KeyId, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey, SecretKey,
     SeededEvaluationKeys,

@@ -18,12 +18,13 @@ mod tests;
 use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::folded::FoldedCiphertext;
 use crate::keys::{
     DigitLength, KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededPairKeys, SeededSwitchingKey,
     expand_mask,
 };
 use crate::parameters::{ParameterId, Parameters};
-use limbs::{write_limbs, write_rows};
+use limbs::{write_limb, write_limbs, write_rows};
 use reader::Reader;
 use veilbench_ring::GaloisElement;
 
@@ -47,6 +48,7 @@ enum Kind {
     Ciphertext = 3,
     PublicKey = 4,
     EvaluationKeys = 5,
+    FoldedCiphertext = 6,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Self::Ciphertext => "ciphertext",
             Self::PublicKey => "public key",
             Self::EvaluationKeys => "evaluation keys",
+            Self::FoldedCiphertext => "folded ciphertext",
         }
     }
 }
@@ -171,6 +174,42 @@ impl Ciphertext {
         let parts = [reader.limbs(context.ring(), limbs)?, reader.limbs(context.ring(), limbs)?];
         reader.finish()?;
         Ok(Self { parts, scale, key, parameters })
+    }
+}
+
+impl FoldedCiphertext {
+    /// The ciphertext as bytes.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::FoldedCiphertext, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.extend(self.scale.to_le_bytes());
+        bytes.push(self.period().ilog2() as u8);
+        write_limb(&self.body, context.ring().modulus(0), &mut bytes);
+        write_limbs(context.ring(), &self.mask, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// Reads a ciphertext.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], [`Error::Scale`], [`Error::Shape`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::FoldedCiphertext)?;
+        context.check_parameters(parameters)?;
+        let key = KeyId(reader.array()?);
+        let scale = f64::from_le_bytes(reader.array()?);
+        context.check_scale(scale, 0)?;
+        let [period_bits] = reader.array()?;
+        let period = 1usize.checked_shl(u32::from(period_bits)).unwrap_or(0);
+        context.check_period(period)?;
+        let body = reader.row(context.ring().modulus(0), 2 * period)?;
+        let mask = reader.limbs(context.ring(), 1)?;
+        reader.finish()?;
+        Ok(Self { body, mask, scale, key, parameters })
     }
 }
 

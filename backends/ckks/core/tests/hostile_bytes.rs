@@ -15,10 +15,13 @@ fn objects(context: &Context) -> Vec<(&'static str, Vec<u8>, Decoder)> {
     let plaintext = context.encode(&[0.5, -0.25], 2f64.powi(30), 1).unwrap();
     let seeded = owner.secret.encrypt(&plaintext, &mut owner.random).unwrap();
     let ciphertext = seeded.clone().expand(context).unwrap();
+    let lowest = owner.evaluator.drop_to_level(&ciphertext, 0).unwrap();
+    let folded = owner.evaluator.fold(&lowest, 4).unwrap();
     let public = PublicKey::generate(&owner.secret, &mut owner.random);
     let levels = KeyLevels { rotations: [(2, 0)].into(), ..KeyLevels::default() };
     let pair_squares = Some(PairSquares { level: 0, sums: true });
-    let wanted = KeyRequest { levels, pair_squares, ..request(&[1, 2]) };
+    let long = LongDigits { rotations: [(2, 1)].into(), ..LongDigits::default() };
+    let wanted = KeyRequest { levels, pair_squares, long, ..request(&[1, 2]) };
     let keys = SeededEvaluationKeys::generate(&owner.secret, &wanted, &mut owner.random);
     vec![
         ("parameters", context.parameters().to_bytes(), |_, b| Parameters::from_bytes_insecure(b).map(drop)),
@@ -26,6 +29,9 @@ fn objects(context: &Context) -> Vec<(&'static str, Vec<u8>, Decoder)> {
             SeededCiphertext::from_bytes(c, b)?.expand(c).map(drop)
         }),
         ("ciphertext", ciphertext.to_bytes(context).unwrap(), |c, b| Ciphertext::from_bytes(c, b).map(drop)),
+        ("folded ciphertext", folded.to_bytes(context).unwrap(), |c, b| {
+            FoldedCiphertext::from_bytes(c, b).map(drop)
+        }),
         ("public key", public.to_bytes(context).unwrap(), |c, b| PublicKey::from_bytes(c, b).map(drop)),
         ("evaluation keys", keys.to_bytes(context).unwrap(), |c, b| {
             SeededEvaluationKeys::from_bytes(c, b)?.expand(c).map(drop)
@@ -48,10 +54,12 @@ fn objects_come_back_byte_for_byte() {
     assert_eq!(again.to_bytes(&context).unwrap(), objects[1].1);
     let again = Ciphertext::from_bytes(&context, &objects[2].1).unwrap();
     assert_eq!(again.to_bytes(&context).unwrap(), objects[2].1);
-    let again = PublicKey::from_bytes(&context, &objects[3].1).unwrap();
+    let again = FoldedCiphertext::from_bytes(&context, &objects[3].1).unwrap();
     assert_eq!(again.to_bytes(&context).unwrap(), objects[3].1);
-    let again = SeededEvaluationKeys::from_bytes(&context, &objects[4].1).unwrap();
+    let again = PublicKey::from_bytes(&context, &objects[4].1).unwrap();
     assert_eq!(again.to_bytes(&context).unwrap(), objects[4].1);
+    let again = SeededEvaluationKeys::from_bytes(&context, &objects[5].1).unwrap();
+    assert_eq!(again.to_bytes(&context).unwrap(), objects[5].1);
     assert_eq!(&Parameters::from_bytes_insecure(&objects[0].1).unwrap(), context.parameters());
 }
 
@@ -103,8 +111,8 @@ fn insecure_parameters_are_refused_from_bytes_too() {
 fn counts_and_scales_that_lie_are_refused() {
     let context = context();
     let objects = objects(&context);
-    // After the header of 22 bytes and the key id of 16: scale and limb count of ciphertexts.
-    for (_, bytes, decode) in &objects[1..3] {
+    // After the header of 22 bytes and the key id of 16: scale and limb count of ciphertexts, or the period of a folded one.
+    for (_, bytes, decode) in &objects[1..4] {
         for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 2f64.powi(90), 1e-320] {
             let mut changed = bytes.clone();
             changed[38..46].copy_from_slice(&f64::to_le_bytes(scale));
@@ -118,8 +126,8 @@ fn counts_and_scales_that_lie_are_refused() {
         }
     }
     // The relinearisation flag and the count of Galois keys.
-    let (_, bytes, decode) = &objects[4];
-    for (position, byte) in [(38, 2), (38, 0), (39, 0), (39, 2), (39, 4), (42, 255)] {
+    let (_, bytes, decode) = &objects[5];
+    for (position, byte) in [(38, 2), (38, 0), (39, 0), (39, 3), (39, 5), (42, 255)] {
         let mut changed = bytes.clone();
         changed[position] = byte;
         assert!(matches!(decode(&context, &changed), Err(Error::Malformed { .. })), "{position} {byte}");

@@ -15,7 +15,7 @@ fn context() -> Context {
 }
 
 fn long(relinearisation: bool, rotations: &[i64]) -> LongDigits {
-    LongDigits { relinearisation, rotations: rotations.iter().copied().collect() }
+    LongDigits { relinearisation, rotations: rotations.iter().map(|&steps| (steps, 5)).collect() }
 }
 
 fn keys(context: &Context, request: &KeyRequest) -> (SecretKey, SeededEvaluationKeys) {
@@ -28,23 +28,25 @@ fn keys(context: &Context, request: &KeyRequest) -> (SecretKey, SeededEvaluation
 #[test]
 fn noise_is_what_is_stated_and_rescaling_a_product_leaves_nothing_of_it() {
     let context = context();
-    let request = KeyRequest { long: long(true, &[1]), ..request(&[1, 2]) };
+    let request = KeyRequest { long: long(true, &[1]), ..request(&[1]) };
     let mut owner = Owner::new(&context, &request, 62);
     let slots = context.parameters().slots();
     let (x, scale) = (values(slots, 1), 2f64.powi(30));
-    let turned = |steps: usize| -> Vec<f64> { x.iter().cycle().skip(steps).take(slots).copied().collect() };
+    let turned: Vec<f64> = x.iter().cycle().skip(1).take(slots).copied().collect();
     for level in 0..=5 {
         let fresh = owner.encrypt(&x, scale, level);
-        for (steps, stated) in
-            [(1, context.long_key_switch_noise(level)), (2, context.key_switch_noise(level))]
-        {
-            let rotated = owner.evaluator.rotate(&fresh, steps as i64).unwrap();
-            let expected = context.encode(&turned(steps), scale, level).unwrap();
+        let both = [
+            ("product", owner.evaluator.rotate_product(&fresh, 1), context.long_key_switch_noise(level)),
+            ("value", owner.evaluator.rotate(&fresh, 1), context.key_switch_noise(level)),
+        ];
+        for (of, rotated, stated) in both {
+            let rotated = rotated.unwrap();
+            let expected = context.encode(&turned, scale, level).unwrap();
             let measured = owner.secret.measure_noise(&rotated, &expected).unwrap();
             let ratio = measured / context.fresh_noise().hypot(stated);
             assert!(
                 (0.85..1.15).contains(&ratio),
-                "level {level}, rotation by {steps}: {ratio:.2} of {stated:.2e}"
+                "level {level}, rotation of a {of}: {ratio:.2} of {stated:.2e}"
             );
         }
         if level == 0 {
@@ -57,8 +59,9 @@ fn noise_is_what_is_stated_and_rescaling_a_product_leaves_nothing_of_it() {
         // A sum of rotations as of a dense layer: before the rescaling at the product of two scales.
         let prime = context.parameters().data_primes()[level] as f64;
         let product = owner.evaluator.multiply_scalar(&fresh, 0.7, prime).unwrap();
-        let folded = owner.evaluator.rescale(&owner.evaluator.rotate(&product, 1).unwrap()).unwrap();
-        let expected: Vec<f64> = turned(1).iter().map(|x| 0.7 * x).collect();
+        let rotated = owner.evaluator.rotate_product(&product, 1).unwrap();
+        let folded = owner.evaluator.rescale(&rotated).unwrap();
+        let expected: Vec<f64> = turned.iter().map(|x| 0.7 * x).collect();
         let expected = context.encode(&expected, scale, level - 1).unwrap();
         let measured = owner.secret.measure_noise(&folded, &expected).unwrap();
         let rounding = (0.7 * context.fresh_noise()).hypot(context.rounding_noise());
@@ -72,15 +75,29 @@ fn noise_is_what_is_stated_and_rescaling_a_product_leaves_nothing_of_it() {
     }
 }
 
+/// Rotations of values, hoisted or not, do not use keys that would drown them; those of products do with others.
 #[test]
-fn a_hoisted_rotation_takes_a_short_key() {
+fn only_products_are_rotated_with_long_digits() {
     let context = context();
-    let mut owner = Owner::new(&context, &KeyRequest { long: long(false, &[1]), ..request(&[1, 2]) }, 63);
+    let mut owner = Owner::new(&context, &KeyRequest { long: long(false, &[1]), ..request(&[2]) }, 63);
     let x = owner.encrypt(&[0.5, 0.25], 2f64.powi(30), 3);
     let hoisted = owner.evaluator.hoist(&x).unwrap();
-    assert!(matches!(hoisted.rotate(1), Err(Error::LongDigits { .. })));
-    let turned = owner.decrypt(&hoisted.rotate(2).unwrap());
-    assert!(turned[0].abs() < 1e-4 && (turned[context.parameters().slots() - 2] - 0.5).abs() < 1e-4);
+    assert!(matches!(hoisted.rotate(1), Err(Error::NoGaloisKey { .. })));
+    assert!(matches!(owner.evaluator.rotate(&x, 1), Err(Error::NoGaloisKey { .. })));
+    let [short, product] = [hoisted.rotate(2), owner.evaluator.rotate_product(&x, 2)];
+    for turned in [short, product] {
+        let turned = owner.decrypt(&turned.unwrap());
+        assert!(turned[0].abs() < 1e-4 && (turned[context.parameters().slots() - 2] - 0.5).abs() < 1e-4);
+    }
+    let low = KeyRequest {
+        long: LongDigits { rotations: [(1, 2)].into(), ..LongDigits::default() },
+        ..request(&[1])
+    };
+    let mut owner = Owner::new(&context, &low, 66);
+    let x = owner.encrypt(&[0.5], 2f64.powi(30), 3);
+    let lower = owner.evaluator.drop_to_level(&x, 2).unwrap();
+    assert!(matches!(owner.evaluator.rotate_product(&x, 1), Err(Error::KeyLevel { .. })));
+    owner.evaluator.rotate_product(&lower, 1).unwrap();
 }
 
 #[test]
@@ -93,14 +110,22 @@ fn keys_come_back_and_are_held_against_what_was_asked_for() {
     assert!(again == keys);
     again.check_covers(&context, &wanted).unwrap();
     again.check_no_more(&context, &wanted).unwrap();
-    for other in [long(false, &[1]), long(true, &[]), long(true, &[2]), long(true, &[1, 2])] {
-        let other = KeyRequest { long: other, ..wanted.clone() };
-        assert!(matches!(again.check_covers(&context, &other), Err(Error::LongDigits { .. })), "{other:?}");
+    let with = |long: LongDigits, rotations: &[i64]| KeyRequest { long, ..request(rotations) };
+    let covers = |request: &KeyRequest| again.check_covers(&context, request);
+    assert!(matches!(covers(&with(long(false, &[1]), &[1, 2])), Err(Error::LongDigits { .. })));
+    assert!(matches!(covers(&with(long(true, &[1, 2]), &[1, 2])), Err(Error::NoGaloisKey { .. })));
+    assert!(matches!(covers(&with(long(true, &[1]), &[1, 3])), Err(Error::NoGaloisKey { .. })));
+    let no_more = |request: &KeyRequest| again.check_no_more(&context, request);
+    for fewer in [with(long(true, &[]), &[1, 2]), with(long(true, &[1]), &[2])] {
+        assert!(matches!(no_more(&fewer), Err(Error::UnrequestedKey { .. })), "{fewer:?}");
     }
-    // Of equal rotations all must be long, and pairs that are summed share the key for products.
+    let lower = LongDigits { relinearisation: true, rotations: [(1, 4)].into() };
+    assert!(matches!(no_more(&with(lower, &[1, 2])), Err(Error::UnrequestedKey { .. })));
+    // Equal steps have one key, for the higher level, and pairs that are summed share the key for products.
     let slots = context.parameters().slots() as i64;
-    let twice = KeyRequest { long: long(true, &[1]), ..request(&[1, 1 - slots, 2]) };
-    assert!(matches!(again.check_covers(&context, &twice), Err(Error::LongDigits { .. })));
+    let twice = LongDigits { relinearisation: true, rotations: [(1 - slots, 5), (1, 3)].into() };
+    covers(&with(twice.clone(), &[1, 2])).unwrap();
+    no_more(&with(twice, &[1, 2])).unwrap();
     let pair_squares = Some(PairSquares { level: 5, sums: true });
     let paired = KeyRequest { pair_squares, ..wanted };
     let (secret, keys) = self::keys(&context, &paired);
@@ -140,20 +165,17 @@ fn long_keys_in_the_place_of_short_ones_are_an_error() {
 #[test]
 fn half_the_digits_are_half_the_bytes_and_without_room_for_them_nothing_changes() {
     let context = context();
-    let bytes = |long: LongDigits| {
-        let request = KeyRequest { long, ..request(&[1]) };
-        keys(&context, &request).1.to_bytes(&context).unwrap().len()
-    };
-    let (short, both) = (bytes(long(false, &[])), bytes(long(true, &[1])));
+    let bytes = |request: &KeyRequest| keys(&context, request).1.to_bytes(&context).unwrap().len();
+    let short = bytes(&request(&[1]));
+    let both = bytes(&KeyRequest { long: long(true, &[1]), ..request(&[]) });
     // Three keys, of which that for the conjugation stays.
     let key = (short - 43) / 3;
     assert!(both.abs_diff(short - key) < 100, "{both} of {short}");
     // One digit has no half.
     let whole = secure(8192, &[33, 28, 27], &[45, 45], 1);
     assert!(!whole.parameters().has_long_digits());
-    let request = |long| KeyRequest { long, ..request(&[1]) };
-    let (_, usual) = keys(&whole, &request(long(false, &[])));
-    let (_, same) = keys(&whole, &request(long(true, &[1])));
+    let (_, usual) = keys(&whole, &request(&[1]));
+    let (_, same) = keys(&whole, &KeyRequest { long: long(true, &[1]), ..request(&[]) });
     assert!(usual == same);
     // Their bytes may not say otherwise: the length of the first key follows the header, the key's name, kinds, count and seed.
     let mut bytes = usual.to_bytes(&whole).unwrap();

@@ -50,8 +50,7 @@ impl Evaluator {
         if self.is_identity(steps) {
             return Ok(ciphertext.clone());
         }
-        let key =
-            self.keys.rotation_of_product(self.context.ring().degree(), steps, ciphertext.level())?;
+        let key = self.keys.rotation_of_product(self.context.ring().degree(), steps, ciphertext.level())?;
         Ok(self.apply(ciphertext, key))
     }
 

@@ -413,7 +413,10 @@ impl EvaluationKeys {
         level: usize,
         name: impl Fn() -> String,
     ) -> Result<&GaloisKey> {
-        let key = self.galois.get(&(element, DigitLength::Short)).ok_or_else(|| Error::NoGaloisKey { automorphism: name() })?;
+        let key = self
+            .galois
+            .get(&(element, DigitLength::Short))
+            .ok_or_else(|| Error::NoGaloisKey { automorphism: name() })?;
         key.switching.check_level(level, name)?;
         Ok(key)
     }

@@ -27,12 +27,17 @@ pub(super) fn write_rows(
     let length = |row| limb_bytes(ring.degree(), ring.modulus(prime(row)));
     bytes.reserve((0..polynomial.limbs()).map(length).sum());
     for (index, row) in polynomial.rows().enumerate() {
-        let bits = ring.modulus(prime(index)).bits() as usize;
-        for residues in row.as_chunks::<BLOCK>().0 {
-            let mut words = [0; WINDOW / size_of::<u64>()];
-            pack(residues, bits, &mut words);
-            bytes.extend_from_slice(&words.map(u64::to_le_bytes).as_flattened()[..bits]);
-        }
+        write_limb(row, ring.modulus(prime(index)), bytes);
+    }
+}
+
+/// Packs residues, a multiple of 8 of them.
+pub(super) fn write_limb(row: &[u64], m: &Modulus, bytes: &mut Vec<u8>) {
+    let bits = m.bits() as usize;
+    for residues in row.as_chunks::<BLOCK>().0 {
+        let mut words = [0; WINDOW / size_of::<u64>()];
+        pack(residues, bits, &mut words);
+        bytes.extend_from_slice(&words.map(u64::to_le_bytes).as_flattened()[..bits]);
     }
 }
 

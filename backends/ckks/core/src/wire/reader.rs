@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::keys::{DigitLength, SeededSwitchingKey};
 use crate::parameters::ParameterId;
+use veilbench_ring::modulus::Modulus;
 use veilbench_ring::{Ntt, Polynomial, Ring};
 
 /// The bytes of an object that are still to be read.
@@ -88,6 +89,16 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(polynomial)
+    }
+
+    /// So many residues modulo a prime, a multiple of 8 of them.
+    pub(super) fn row(&mut self, m: &Modulus, length: usize) -> Result<Vec<u64>> {
+        let bytes = self.take(limb_bytes(length, m))?;
+        let mut row = vec![0; length];
+        if !read_limb(bytes, m, &mut row) {
+            return Err(self.malformed("a residue reaches its prime".into()));
+        }
+        Ok(row)
     }
 
     pub(super) fn switching_key(&mut self, context: &Context) -> Result<SeededSwitchingKey> {

@@ -167,15 +167,16 @@ impl<'a> Cost<'a> {
     fn latency_layer(&self, layer: &LatencyLayer, level: usize) -> f64 {
         let outline = &layer.outline;
         let (inputs, results) = (layer.inputs, layer.diagonals.len());
-        let mut giants =
-            outline.giant_steps() as f64 * (self.decompose(level, true) + self.inner(level, true, self.key_product));
+        let mut giants = outline.giant_steps() as f64
+            * (self.decompose(level, true) + self.inner(level, true, self.key_product));
         giants +=
             self.divide(level) * if outline.is_chained() { outline.giant_steps() } else { results } as f64;
         giants += (2 * outline.diagonals() * (level + 1)) as f64 * self.degree * self.rates.weight_product;
         let mut time = self.tasks(results, giants);
         time += (inputs * layer.pre_rotations.len()) as f64 * self.rotate(level, false);
         time += inputs as f64 * self.decompose(level, false);
-        time += outline.baby_steps() as f64 * (self.inner(level, false, self.key_product) + self.divide(level));
+        time +=
+            outline.baby_steps() as f64 * (self.inner(level, false, self.key_product) + self.divide(level));
         time += results as f64 * self.rescale(level);
         time += (results * layer.post_rotations.len()) as f64 * self.rotate(level, true);
         if layer.square {

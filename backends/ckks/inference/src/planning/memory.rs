@@ -23,7 +23,8 @@ pub(crate) const KEY_COPIES: usize = 3;
 /// Bytes of the evaluation keys as sent.
 pub(crate) fn key_bytes(scheme: &Scheme, rotations: &RotationKeys) -> usize {
     let keys: usize = scheme.key_sizes(rotations).map(|size| scheme.key_bytes(size)).sum();
-    keys + KEYS_HEADER_BYTES + ELEMENT_BYTES * (rotations.short.len() + rotations.long.len() + scheme.conjugations())
+    keys + KEYS_HEADER_BYTES
+        + ELEMENT_BYTES * (rotations.short.len() + rotations.long.len() + scheme.conjugations())
 }
 
 /// Bytes of the evaluation keys in memory.

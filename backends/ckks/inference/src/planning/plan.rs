@@ -362,7 +362,12 @@ impl CkksPlan {
                 + CLIENT_BYTES
                 + KEY_COPIES * keys_sent
                 + structure_bytes(program, &scheme),
-            max_logit_error: three_digits(scheme.logit_error(&Self::demand(circuit, &circuit.inputs(), true, release))),
+            max_logit_error: three_digits(scheme.logit_error(&Self::demand(
+                circuit,
+                &circuit.inputs(),
+                true,
+                release,
+            ))),
             logit_error_deviation: three_digits(circuit.logit_deviation(&scheme, true)),
             logits: program.logits.len(),
         };

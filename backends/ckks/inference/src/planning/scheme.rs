@@ -168,8 +168,7 @@ impl Scheme {
 
     /// All secure schemes for a circuit, however precise.
     pub(crate) fn all(demand: &Demand) -> impl Iterator<Item = Self> {
-        Self::shapes(demand)
-            .flat_map(move |shape| Self::of_shape(shape, demand))
+        Self::shapes(demand).flat_map(move |shape| Self::of_shape(shape, demand))
     }
 
     /// The smallest degree and then the fewest digits first.

@@ -98,6 +98,17 @@ impl Context {
         Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
     }
 
+    /// As [`Context::encode`], and coefficients beyond half the modulus of the level wrap: for what is added to a ciphertext whose values
+    /// are within it only after that.
+    ///
+    /// # Errors
+    /// As [`Context::encode`], with [`Error::Overflow`] for coefficients from `2^98` on.
+    pub fn encode_wrapping(&self, values: &[f64], scale: f64, level: usize) -> Result<Plaintext> {
+        let coefficients = self.scaled_coefficients(values, &[], scale, level)?;
+        let polynomial = self.round(&coefficients, level, LARGEST_COEFFICIENT)?.into_ntt(self.ring());
+        Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
+    }
+
     /// What [`Context::encode_complex`] wraps.
     pub(crate) fn encode_polynomial(
         &self,
@@ -107,7 +118,7 @@ impl Context {
         level: usize,
     ) -> Result<Polynomial<Ntt>> {
         let coefficients = self.scaled_coefficients(real, imaginary, scale, level)?;
-        Ok(self.round(&coefficients, level)?.into_ntt(self.ring()))
+        Ok(self.round(&coefficients, level, self.largest_coefficient(level))?.into_ntt(self.ring()))
     }
 
     /// The real parts of all slots.
@@ -206,13 +217,18 @@ impl Context {
         2f64.powf(self.parameters().level_bits(level) - 1.0) - margin
     }
 
-    /// Rounds coefficients and reduces them modulo the primes of a level.
-    fn round(&self, coefficients: &ComplexVector, level: usize) -> Result<Polynomial<Coefficients>> {
+    /// Rounds coefficients below a limit and reduces them modulo the primes of a level.
+    fn round(
+        &self,
+        coefficients: &ComplexVector,
+        level: usize,
+        limit: f64,
+    ) -> Result<Polynomial<Coefficients>> {
         let parts = || coefficients.real.iter().chain(&coefficients.imaginary);
         // A NaN can only come of infinities in the transform.
         let largest = parts()
             .fold(0.0, |largest: f64, c| if c.is_nan() { f64::INFINITY } else { largest.max(c.abs()) });
-        if largest >= LARGEST_COEFFICIENT || largest >= self.largest_coefficient(level) {
+        if largest >= LARGEST_COEFFICIENT || largest >= limit {
             return Err(Error::Overflow { bits: bit_length(largest), level });
         }
         let (ring, limbs) = (self.ring(), level + 1);

@@ -50,9 +50,12 @@ pub(crate) struct PackedCircuit {
     /// What the data owner packs where.
     pub(crate) input: Packing,
     pub(crate) layers: Vec<LatencyLayer>,
-    /// Ciphertext and slot of every logit.
+    /// After how many slots results repeat: what is there are parts of them, slots that are so far apart, which the data owner reads
+    /// the sums of.
+    pub(crate) period: usize,
+    /// Ciphertext and slot of every logit, within the period.
     pub(crate) logits: Vec<(usize, usize)>,
-    /// Ciphertexts and slots of the results that are zero.
+    /// Ciphertexts and slots of the results that are zero, within the period.
     pub(crate) spare: Vec<(usize, usize)>,
 }
 
@@ -69,10 +72,7 @@ impl PackedCircuit {
         for index in 1..circuit.stages.len() {
             state = builder.next(circuit, index, state)?;
         }
-        let logits = places(&state.packing, circuit.logits())?;
-        let spare = spare(&state.packing);
-        let enough = enough_spare(spare.len(), slots * state.packing.len());
-        enough.then_some(Self { input: builder.input, layers: builder.layers, logits, spare })
+        builder.finish(&state, circuit.logits())
     }
 
     /// The same program with transforms whose rotation keys count this many halves of a hoisted rotation each.
@@ -81,6 +81,11 @@ impl PackedCircuit {
             layer.outline = TransformOutline::with_key_cost(&keys(&layer.diagonals), key_cost);
         }
         self
+    }
+
+    /// Parts that a result is the sum of.
+    pub(crate) fn parts(&self) -> usize {
+        self.input.first().map_or(1, Vec::len) / self.period
     }
 
     /// All rotations, those of every transform and the sums around them. Layers begin at `depth` and take two levels each.
@@ -152,6 +157,17 @@ struct Builder {
 }
 
 impl Builder {
+    /// The program, whose last layer left so many results. `None` if too few of the slots of one of its ciphertexts are spare.
+    fn finish(self, state: &State, results: usize) -> Option<PackedCircuit> {
+        let period = state.period.unwrap_or(self.slots);
+        let packing: Packing = state.packing.iter().map(|labels| labels[..period].to_vec()).collect();
+        let (logits, spare) = (places(&packing, results)?, spare(&packing));
+        let spare_of = |result: usize| spare.iter().filter(|&&(own, _)| own == result).count();
+        let enough = (0..packing.len()).all(|result| enough_spare(spare_of(result), period));
+        let Self { input, layers, .. } = self;
+        enough.then_some(PackedCircuit { input, layers, period, logits, spare })
+    }
+
     fn first(&mut self, circuit: &Circuit) -> Option<State> {
         let stage = &circuit.stages[0];
         let followed = circuit.stages.get(1).is_some_and(is_convolution);
@@ -398,7 +414,8 @@ impl Builder {
         while period <= slots && period <= 8 * least {
             let label = |slot: usize| if slot % period < outputs { (slot % period) as u32 } else { NONE };
             let packing = vec![(0..slots).map(label).collect::<Vec<u32>>()];
-            let post_rotations = post_rotations(period, slots);
+            // The sums of results are not computed but read: see [`PackedCircuit::period`].
+            let post_rotations = if last { Vec::new() } else { post_rotations(period, slots) };
             consider(
                 &packing,
                 1 - outputs as i64..=(period - outputs) as i64,

@@ -8,6 +8,8 @@ mod model_owner;
 mod planning;
 mod rounds;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{Context, PublicKey, Randomness, SecretKey, SeededEvaluationKeys};
 
@@ -19,7 +21,7 @@ use crate::circuits::circuit::Stage;
 use crate::circuits::program::PackedCircuit;
 use crate::planning::scheme::{FRESH_LEVEL, RotationKeys, Scheme};
 use crate::roles::keys;
-use crate::roles::latency::Layer;
+use crate::roles::latency::{Layer, Results};
 use veilbench_api::{Error, Link, Party, Recorder};
 
 pub(super) use planning::plan;
@@ -121,17 +123,19 @@ pub(super) fn join_model_owner(
         let check = |program| keys::check_program(keys, context, program, &scheme);
         programs.iter().try_for_each(check)
     })?;
+    let public = Arc::new(public);
     let encode = |program: PackedCircuit| -> Result<_, Error> {
         let inputs = program.input.len();
+        let results = Results::new(public.clone(), &program);
         let layer =
             program.layers.into_iter().next().ok_or_else(|| Error::protocol("a round without a layer"))?;
         let (layer, _) = Layer::new(&evaluator, &scheme, layer, DEPTH, scheme.input_scale())
             .map_err(Error::engine("encoding the weights"))?;
-        Ok(model_owner::Round { inputs, layer })
+        Ok(model_owner::Round { inputs, layer, results })
     };
     let rounds = recorder
         .span("encode weights", || programs.into_iter().map(encode).collect::<Result<Vec<_>, _>>())?;
-    Ok(Box::new(model_owner::ModelOwner { client, evaluator, public, scheme, rounds, images: 0, recorder }))
+    Ok(Box::new(model_owner::ModelOwner { client, evaluator, scheme, rounds, images: 0, recorder }))
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ fn predict(architecture: &Architecture, program: &Program, scheme: &Scheme, keys
         online_bytes: 0,
         setup_bytes: messages.iter().sum::<usize>() + scheme.public_key_bytes(),
         upload_bytes: scheme.wire_bytes(scheme.depth(), true),
-        download_bytes: scheme.wire_bytes(0, false),
+        download_bytes: scheme.folded_bytes(scheme.slots()),
         peak_rss_bytes,
         session_peak_rss_bytes: peak_rss_bytes + CLIENT_BYTES + 2 * KEY_COPIES * largest + held / 4,
         max_logit_error: three_digits(WORST * deviation),

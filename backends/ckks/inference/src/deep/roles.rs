@@ -57,6 +57,7 @@ pub(crate) fn join_data_owner(
         secret,
         places: Places {
             input: vec![first.labels(scheme.slots())],
+            period: scheme.slots(),
             results: logits.ok_or_else(|| Error::protocol("a logit has no slot"))?,
             spare: spare(&result),
             tolerance: spare_tolerance(deviation(&deep, &scheme)),

@@ -356,7 +356,7 @@ impl CkksPlan {
             online_bytes: 0,
             setup_bytes: keys_sent + scheme.public_key_bytes(),
             upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
-            download_bytes: results * scheme.wire_bytes(0, false),
+            download_bytes: results * scheme.folded_bytes(program.period),
             peak_rss_bytes,
             session_peak_rss_bytes: peak_rss_bytes
                 + CLIENT_BYTES

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
-    Ciphertext, Context, KeyLevels, KeyRequest, LongDigits, PairSquares, ParameterRequest, Parameters,
-    max_modulus_bits, packed_bytes,
+    Ciphertext, Context, FoldedCiphertext, KeyLevels, KeyRequest, LongDigits, PairSquares, ParameterRequest,
+    Parameters, max_modulus_bits, packed_bytes,
 };
 
 use crate::planning::pairs::Pairs;
@@ -346,8 +346,7 @@ impl Scheme {
     /// # Errors
     /// [`Error::Protocol`] with what was agreed.
     pub(crate) fn check_answer(&self, ciphertext: &Ciphertext) -> Result<(), Error> {
-        let scale = f64::from(self.map_scale_bits).exp2();
-        if ciphertext.level() == 0 && (ciphertext.scale() / scale - 1.0).abs() <= SCALE_TOLERANCE {
+        if ciphertext.level() == 0 && self.is_scale_of_maps(ciphertext.scale()) {
             return Ok(());
         }
         Err(Error::protocol(format!(
@@ -356,6 +355,26 @@ impl Scheme {
             ciphertext.scale().log2(),
             self.map_scale_bits
         )))
+    }
+
+    /// Whether an answer repeats after the period that was agreed and is at the scale of maps.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] with what was agreed.
+    pub(crate) fn check_folded(&self, answer: &FoldedCiphertext, period: usize) -> Result<(), Error> {
+        if answer.period() == period && self.is_scale_of_maps(answer.scale()) {
+            return Ok(());
+        }
+        Err(Error::protocol(format!(
+            "the model owner's answer repeats after {} slots and is at scale 2^{:.3} where {period} slots and scale 2^{} were agreed",
+            answer.period(),
+            answer.scale().log2(),
+            self.map_scale_bits
+        )))
+    }
+
+    fn is_scale_of_maps(&self, scale: f64) -> bool {
+        (scale / f64::from(self.map_scale_bits).exp2() - 1.0).abs() <= SCALE_TOLERANCE
     }
 
     /// What results are known modulo, in units.
@@ -421,6 +440,11 @@ impl Scheme {
         let parts = if seeded { 1 } else { 2 };
         let header = if seeded { 79 } else { 47 };
         parts * self.degree / 8 * bits as usize + header
+    }
+
+    /// Bytes of a result that repeats after a period, as sent.
+    pub(crate) fn folded_bytes(&self, period: usize) -> usize {
+        (self.degree + 2 * period) / 8 * self.data_prime_bits[0] as usize + 47
     }
 
     /// Bytes of the public key that answers are re-randomised with, as sent.

@@ -1,9 +1,12 @@
 //! One image at a time, or a few of a batch together, across the slots of few ciphertexts: see [`crate::circuits::program`].
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
-use veilbench_ckks::{Ciphertext, Evaluator, Flooding, Plaintext, PublicKey, SecretKey, Transform};
+use veilbench_ckks::{
+    Ciphertext, Evaluator, Flooding, FoldedCiphertext, Plaintext, PublicKey, SecretKey, Transform,
+};
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
 
@@ -14,13 +17,15 @@ use crate::planning::scheme::Scheme;
 use crate::roles::findings::Findings;
 use crate::roles::guard::spare_tolerance;
 use crate::roles::release::flood;
-use crate::roles::throughput::{decrypt, encrypt, receive, rerandomise, split};
+use crate::roles::throughput::{encrypt, receive, rerandomise, split};
 use veilbench_api::{Error, Link, Recorder};
 
 /// Where values are in the ciphertexts that one side sends and the other answers.
 pub(crate) struct Places {
     /// What is encrypted.
     pub(crate) input: Packing,
+    /// After how many slots results repeat.
+    pub(crate) period: usize,
     /// Ciphertext and slot of every result.
     pub(crate) results: Vec<(usize, usize)>,
     /// Slots of results that are zero unless a coefficient wrapped.
@@ -32,8 +37,8 @@ pub(crate) struct Places {
 impl Places {
     /// Those of a program; errors of results have such a deviation, in units.
     pub(crate) fn new(program: PackedCircuit, deviation: f64) -> Self {
-        let PackedCircuit { input, logits: results, spare, .. } = program;
-        Self { input, results, spare, tolerance: spare_tolerance(deviation) }
+        let PackedCircuit { input, period, logits: results, spare, .. } = program;
+        Self { input, period, results, spare, tolerance: spare_tolerance(deviation) }
     }
 
     /// Ciphertexts of an answer.
@@ -73,7 +78,7 @@ impl Client {
         images: &Tensor,
         flooding: Option<&Flooding>,
     ) -> Result<Vec<f32>, Error> {
-        let answer_bytes = self.places.answers() * self.scheme.wire_bytes(0, false);
+        let answer_bytes = self.places.answers() * self.scheme.folded_bytes(self.places.period);
         let mut findings = Findings::default();
         let mut logits = Vec::with_capacity(images.images() * self.places.results.len());
         for first in (0..images.images()).step_by(self.images) {
@@ -115,7 +120,7 @@ impl Client {
     fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<f64>>, Error> {
         let slots = split(answer, self.places.answers())?
             .into_iter()
-            .map(|bytes| decrypt(&self.secret, &self.scheme, bytes).map(|decoded| decoded.slots))
+            .map(|bytes| decrypt_folded(&self.secret, &self.scheme, self.places.period, bytes))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(self.places.read(&slots))
     }
@@ -126,6 +131,19 @@ pub(crate) fn encrypted(secret: &SecretKey, scheme: &Scheme, values: &[f64]) -> 
     encrypt(secret, values, scheme.input_scale(), scheme.depth())?
         .to_bytes(secret.context())
         .map_err(Error::engine("writing a ciphertext"))
+}
+
+/// Reads and decrypts one period of a result, which must be of the agreed period and scale.
+pub(crate) fn decrypt_folded(
+    secret: &SecretKey,
+    scheme: &Scheme,
+    period: usize,
+    bytes: &[u8],
+) -> Result<Vec<f64>, Error> {
+    let reading = "reading the model owner's answer";
+    let folded = FoldedCiphertext::from_bytes(secret.context(), bytes).map_err(Error::engine(reading))?;
+    scheme.check_folded(&folded, period)?;
+    secret.decrypt_folded(&folded).map_err(Error::engine(reading))
 }
 
 /// How precise the encrypted values after a layer are, in the units of the circuit, where ranges are one.
@@ -141,12 +159,55 @@ pub(crate) struct LayerTrace {
 /// The model owner's half.
 pub(crate) struct Server {
     evaluator: Evaluator,
-    /// The data owner's; answers are re-randomised with it.
-    public: PublicKey,
     scheme: Scheme,
     layers: Vec<Layer>,
     inputs: usize,
+    results: Results,
     recorder: Recorder,
+}
+
+/// How results leave the model owner's side.
+pub(crate) struct Results {
+    /// The data owner's key; answers are re-randomised with it.
+    public: Arc<PublicKey>,
+    /// After how many slots they repeat.
+    period: usize,
+    /// Parts that are summed by whoever reads them.
+    parts: usize,
+}
+
+impl Results {
+    /// Those of a program.
+    pub(crate) fn new(public: Arc<PublicKey>, program: &PackedCircuit) -> Self {
+        Self { public, period: program.period, parts: program.parts() }
+    }
+
+    /// Before the last rescaling.
+    fn prepare(&self, evaluator: &Evaluator, product: &mut Ciphertext) -> veilbench_ckks::Result<()> {
+        if self.parts > 1 {
+            // What is read is their mean.
+            *product = evaluator.multiply_scalar(product, self.parts as f64, 1.0)?;
+        }
+        rerandomise(&self.public, evaluator.context(), product)
+    }
+
+    /// A result as it is read: of `c0` no more than that, since the rest holds parts of sums.
+    pub(crate) fn fold(
+        &self,
+        evaluator: &Evaluator,
+        result: &Ciphertext,
+    ) -> veilbench_ckks::Result<FoldedCiphertext> {
+        evaluator.fold(result, self.period)
+    }
+
+    /// The same as sent.
+    pub(crate) fn to_bytes(
+        &self,
+        evaluator: &Evaluator,
+        result: &Ciphertext,
+    ) -> veilbench_ckks::Result<Vec<u8>> {
+        self.fold(evaluator, result)?.to_bytes(evaluator.context())
+    }
 }
 
 /// A transform with its weights encoded, and what surrounds it.
@@ -170,6 +231,7 @@ impl Server {
         recorder: Recorder,
     ) -> Result<Self, Error> {
         let inputs = program.input.len();
+        let results = Results::new(Arc::new(public), &program);
         let (mut level, mut scale) = (scheme.depth(), scheme.input_scale());
         let mut layers = Vec::with_capacity(program.layers.len());
         for layer in program.layers {
@@ -178,12 +240,12 @@ impl Server {
             (level, scale) = after;
             layers.push(encoded);
         }
-        Ok(Self { evaluator, public, scheme, layers, inputs, recorder })
+        Ok(Self { evaluator, scheme, layers, inputs, results, recorder })
     }
 
-    /// The key to re-randomise the results of a layer with: only the last ones leave this side.
-    fn public_after(&self, index: usize) -> Option<&PublicKey> {
-        (index + 1 == self.layers.len()).then_some(&self.public)
+    /// What becomes of the results of a layer: only the last ones leave this side.
+    fn results_of(&self, index: usize) -> Option<&Results> {
+        (index + 1 == self.layers.len()).then_some(&self.results)
     }
 
     /// Computes one image with the data owner's key at hand and holds every layer against the clear circuit.
@@ -198,13 +260,17 @@ impl Server {
         let mut clear: Vec<f64> = image.iter().map(|&value| f64::from(value)).collect();
         let (mut values, mut layers) = (inputs, Vec::new());
         for (index, (layer, stage)) in self.layers.iter().zip(&circuit.stages).enumerate() {
-            values = layer.apply(&self.evaluator, values, self.public_after(index))?;
+            let results = self.results_of(index);
+            values = layer.apply(&self.evaluator, values, results)?;
             let map = stage.map.apply(&clear);
             let squares: Vec<f64> = map.iter().map(|value| value * value).collect();
             let expected = if layer.square { &squares } else { &map };
             let mut error: f64 = 0.0;
             for (value, labels) in values.iter().zip(&layer.packing) {
-                let slots = context.decode(&secret.decrypt(value)?)?;
+                let slots = match results {
+                    None => context.decode(&secret.decrypt(value)?)?,
+                    Some(results) => secret.decrypt_folded(&results.fold(&self.evaluator, value)?)?,
+                };
                 for (slot, &label) in slots.iter().zip(labels).filter(|&(_, &label)| label != NONE) {
                     error = error.max((slot - expected[label as usize]).abs());
                 }
@@ -234,7 +300,8 @@ impl Server {
             self.recorder.span("receive", || receive(context, &self.scheme, &message, self.inputs))?;
         let mut message = Vec::new();
         for value in &self.compute(values)? {
-            message.extend(value.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?);
+            let bytes = self.results.to_bytes(&self.evaluator, value);
+            message.extend(bytes.map_err(Error::engine("writing a ciphertext"))?);
         }
         self.recorder.span("send", || client.send(&message))?;
         Ok(())
@@ -243,10 +310,10 @@ impl Server {
     /// The results of one image.
     pub(crate) fn compute(&self, mut values: Vec<Ciphertext>) -> Result<Vec<Ciphertext>, Error> {
         for (index, layer) in self.layers.iter().enumerate() {
-            let public = self.public_after(index);
+            let results = self.results_of(index);
             values = self
                 .recorder
-                .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values, public))
+                .span(&format!("layer:{}", layer.name), || layer.apply(&self.evaluator, values, results))
                 .map_err(Error::engine("computing a layer"))?;
         }
         Ok(values)
@@ -282,7 +349,7 @@ impl Layer {
         let bias = layer
             .bias
             .iter()
-            .map(|bias| context.encode(bias, result_scale, level - 1))
+            .map(|bias| context.encode_wrapping(bias, result_scale, level - 1))
             .collect::<veilbench_ckks::Result<_>>()?;
         let after = match square {
             true => (level - 2, result_scale * result_scale / prime(level - 1)),
@@ -291,18 +358,18 @@ impl Layer {
         Ok((Self { name, pre_rotations, transform, post_rotations, bias, square, packing }, after))
     }
 
-    /// What it makes of ciphertexts; with a public key, results are re-randomised.
+    /// What it makes of ciphertexts, which leave this side if they are results.
     pub(crate) fn apply(
         &self,
         evaluator: &Evaluator,
         mut values: Vec<Ciphertext>,
-        public: Option<&PublicKey>,
+        leave: Option<&Results>,
     ) -> veilbench_ckks::Result<Vec<Ciphertext>> {
         sum_rotations(evaluator, Evaluator::rotate, &mut values, &self.pre_rotations)?;
         let mut results = evaluator.transform(&self.transform, &values)?;
         sum_rotations(evaluator, Evaluator::rotate_product, &mut results, &self.post_rotations)?;
-        if let Some(public) = public {
-            results.iter_mut().try_for_each(|result| rerandomise(public, evaluator.context(), result))?;
+        if let Some(leave) = leave {
+            results.iter_mut().try_for_each(|result| leave.prepare(evaluator, result))?;
         }
         let finish = |(result, bias): (&Ciphertext, &Plaintext)| {
             let mut result = evaluator.rescale(result)?;

@@ -8,8 +8,8 @@ use veilbench_ckks::Diagonals;
 
 use super::{Builder, LatencyLayer, PackedCircuit, State, shifted_copies, taps};
 use crate::circuits::circuit::Stage;
-use crate::planning::packing::{NONE, Packing, empty, places, spare};
-use crate::roles::guard::{enough_spare, most_results};
+use crate::planning::packing::{NONE, Packing, empty};
+use crate::roles::guard::most_results;
 
 /// Most ciphertexts of a round in either direction.
 const MOST_CIPHERTEXTS: usize = 1024;
@@ -27,15 +27,14 @@ impl PackedCircuit {
     /// The program of a map that no activation follows. `None` if it does not suit so many slots.
     pub(crate) fn round(stage: &Stage, slots: usize) -> Option<Self> {
         let mut builder = Builder { slots, input: Packing::new(), layers: Vec::new() };
-        let packing = match reads_windows(stage) {
-            true => builder.windows(stage, &Windows::cheapest(stage, slots)?)?,
+        let state = match reads_windows(stage) {
+            true => {
+                let packing = builder.windows(stage, &Windows::cheapest(stage, slots)?)?;
+                State { packing, clean: true, period: None, tiled: None }
+            }
             false => builder.vector(stage)?,
         };
-        let results = places(&packing, stage.map.outputs())?;
-        let spare = spare(&packing);
-        let spare_of = |result: usize| spare.iter().filter(|&&(own, _)| own == result).count();
-        let enough = (0..packing.len()).all(|result| enough_spare(spare_of(result), slots));
-        enough.then_some(Self { input: builder.input, layers: builder.layers, logits: results, spare })
+        builder.finish(&state, stage.map.outputs())
     }
 
     /// The same without the numbers on its diagonals: what is public.
@@ -55,7 +54,7 @@ impl PackedCircuit {
             let most = layer.diagonals.iter().map(Diagonals::len).max().unwrap_or(0);
             most << layer.post_rotations.len()
         };
-        self.layers.iter().map(of).max().unwrap_or(0)
+        self.layers.iter().map(of).max().unwrap_or(0) * self.parts()
     }
 }
 
@@ -165,7 +164,7 @@ impl Builder {
     }
 
     /// A map that reads its values as one vector.
-    fn vector(&mut self, stage: &Stage) -> Option<Packing> {
+    fn vector(&mut self, stage: &Stage) -> Option<State> {
         let inputs = stage.map.inputs;
         let (packing, period) = shifted_copies(inputs, stage.map.outputs(), self.slots).or_else(|| {
             (inputs.div_ceil(self.slots) <= MOST_CIPHERTEXTS).then(|| (in_turn(inputs, self.slots), None))
@@ -174,7 +173,7 @@ impl Builder {
         let state = State { packing, clean: true, period, tiled: None };
         let state = self.dense(stage, &stage.map, &state, Vec::new())?;
         self.align();
-        Some(state.packing)
+        Some(state)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Computes the transform of every round on the ciphertexts of one image after the other.
 
-use veilbench_ckks::{Ciphertext, Evaluator, PublicKey};
+use veilbench_ckks::{Ciphertext, Evaluator};
 use veilbench_networks::Tensor;
 
 use super::IMAGES_TOGETHER;
 use crate::planning::schedule::MESSAGE_CIPHERTEXTS;
 use crate::planning::scheme::Scheme;
-use crate::roles::latency::Layer;
+use crate::roles::latency::{Layer, Results};
 use crate::roles::throughput::receive;
 use veilbench_api::{Error, Link, Party, Recorder};
 
@@ -15,13 +15,12 @@ pub(super) struct Round {
     /// Ciphertexts of an image.
     pub(super) inputs: usize,
     pub(super) layer: Layer,
+    pub(super) results: Results,
 }
 
 pub(super) struct ModelOwner {
     pub(super) client: Link,
     pub(super) evaluator: Evaluator,
-    /// Of the data owner: answers are re-randomised with it.
-    pub(super) public: PublicKey,
     pub(super) scheme: Scheme,
     pub(super) rounds: Vec<Round>,
     pub(super) images: usize,
@@ -57,11 +56,14 @@ impl ModelOwner {
 
     /// The results of a round, as sent.
     fn compute(&self, round: &Round, values: Vec<Ciphertext>) -> Result<Vec<Vec<u8>>, Error> {
-        let context = self.evaluator.context();
+        let (evaluator, own) = (&self.evaluator, &round.results);
         self.recorder
             .span(&format!("layer:{}", round.layer.name), || {
-                let results = round.layer.apply(&self.evaluator, values, Some(&self.public))?;
-                results.iter().map(|result| result.to_bytes(context)).collect::<veilbench_ckks::Result<_>>()
+                let results = round.layer.apply(evaluator, values, Some(own))?;
+                results
+                    .iter()
+                    .map(|result| own.to_bytes(evaluator, result))
+                    .collect::<veilbench_ckks::Result<_>>()
             })
             .map_err(Error::engine("computing a linear layer"))
     }

@@ -173,7 +173,7 @@ impl Structure {
         let ciphertexts = |program: &PackedCircuit| {
             let results = program.layers.iter().map(|layer| layer.diagonals.len()).sum::<usize>();
             program.input.len() * scheme.memory_bytes(DEPTH)
-                + IMAGES_TOGETHER * results * scheme.wire_bytes(0, false)
+                + IMAGES_TOGETHER * results * scheme.folded_bytes(program.period)
         };
         let held = programs.iter().map(ciphertexts).max().unwrap_or(0);
         let exchanges = |rates: &Rates| {

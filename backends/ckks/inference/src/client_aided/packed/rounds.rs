@@ -9,8 +9,8 @@ use crate::circuits::program::PackedCircuit;
 use crate::planning::packing::spread;
 use crate::planning::schedule::MESSAGE_CIPHERTEXTS;
 use crate::roles::findings::Findings;
-use crate::roles::latency::{Places, encrypted};
-use crate::roles::throughput::{decrypt, split};
+use crate::roles::latency::{Places, decrypt_folded, encrypted};
+use crate::roles::throughput::split;
 use veilbench_api::Error;
 
 /// A round as the data owner plays it.
@@ -83,10 +83,10 @@ fn receive(exchange: &mut Exchange<'_>, round: &ClientRound) -> Result<Option<Ve
     let mut slots = Vec::with_capacity(results);
     for first in (0..results).step_by(MESSAGE_CIPHERTEXTS) {
         let count = MESSAGE_CIPHERTEXTS.min(results - first);
-        let bytes = count * scheme.wire_bytes(0, false);
+        let bytes = count * scheme.folded_bytes(round.places.period);
         let message = recorder.span("wait", || server.receive_exactly(bytes))?;
         slots.extend(recorder.span("decrypt", || {
-            let one = |bytes: &[u8]| decrypt(secret, scheme, bytes).map(|decoded| decoded.slots);
+            let one = |bytes: &[u8]| decrypt_folded(secret, scheme, round.places.period, bytes);
             split(&message, count)?.into_par_iter().map(one).collect::<Result<Vec<_>, Error>>()
         })?);
     }

@@ -128,7 +128,9 @@ impl Server {
         let image = self.recorder.span("receive", || receive(context, &self.scheme, &message, 1))?;
         let image = image.into_iter().next().ok_or_else(|| Error::protocol("no ciphertext came"))?;
         let answer = self.evaluate(image, |_, _| Ok(())).map_err(Error::engine("computing a layer"))?;
-        let message = answer.to_bytes(context).map_err(Error::engine("writing a ciphertext"))?;
+        let message =
+            self.evaluator.fold(&answer, self.scheme.slots()).and_then(|answer| answer.to_bytes(context));
+        let message = message.map_err(Error::engine("writing a ciphertext"))?;
         self.recorder.span("send", || client.send(&message))?;
         Ok(())
     }

@@ -23,7 +23,7 @@ impl Cost<'_> {
             layer_ns: layers + results as f64 * rerandomised,
             decrypt_ns: each(results, self.decrypt()),
             up_bytes: inputs * self.scheme.wire_bytes(level, true),
-            down_bytes: results * self.scheme.wire_bytes(0, false),
+            down_bytes: results * self.scheme.folded_bytes(program.period),
         }
     }
 }

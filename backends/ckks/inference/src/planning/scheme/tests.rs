@@ -58,3 +58,67 @@ fn what_is_accepted_is_within_half_of_the_last_prime() {
         }
     }
 }
+
+/// A scheme with long digits, or one like it without.
+fn scheme(long_digits: bool) -> Scheme {
+    Scheme {
+        degree: 4096,
+        data_prime_bits: vec![32, 28, 27, 28, 27, 28],
+        special_prime_bits: vec![44],
+        digits: 6,
+        long_digits,
+        map_scale_bits: 30,
+        input_scale_bits: 30,
+        pairs: None,
+    }
+}
+
+#[test]
+fn of_equal_rotations_one_has_a_key_for_the_highest_level() {
+    let rotations = [(-1536, 1), (512, 3), (2560, 2), (0, 5), (-2048, 5), (4096, 5), (7, 1)]
+        .map(|(steps, level)| Rotation { steps, level, of_values: steps != 7 });
+    let own = |short: &[(i64, usize)], long: &[(i64, usize)]| RotationKeys {
+        short: short.iter().copied().collect(),
+        long: long.iter().copied().collect(),
+    };
+    assert_eq!(scheme(false).rotation_keys(rotations), own(&[(-1536, 3), (7, 1)], &[]));
+    assert_eq!(scheme(true).rotation_keys(rotations), own(&[(-1536, 3)], &[(7, 1)]));
+    // Of values and of products by the same steps.
+    let both = [(3, 5, false), (3, 1, true)];
+    let both = both.map(|(steps, level, of_values)| Rotation { steps, level, of_values });
+    assert_eq!(scheme(true).rotation_keys(both), own(&[(3, 1)], &[(3, 5)]));
+    assert_eq!(scheme(false).rotation_keys(both), own(&[(3, 5)], &[]));
+}
+
+#[test]
+fn long_digits_have_the_noise_they_may_have_and_not_more() {
+    let demand = Demand {
+        depth: 5,
+        slots: 1,
+        degree: 8192,
+        vectors: true,
+        rotations: true,
+        lower_input_bits: 3,
+        stages: &[],
+        logits: 1.0,
+        error: 1.0,
+        pairs: None,
+        room: None,
+    };
+    let mut seen = 0;
+    for step in STEPS {
+        for (rotations, pairs) in [(true, None), (false, None), (false, Some(Pairs::Squares))] {
+            let demand = Demand { rotations, pairs, ..demand };
+            let shape = Shape { degree: 8192, digit_primes: 1, long_digits: true };
+            let Some(own) = Scheme::with_step(shape, step, &demand) else { continue };
+            assert!(pairs.is_none(), "sums of squares of pairs take short digits");
+            let context = own.context().unwrap();
+            // Of the engine's own account, in coefficients: a sum of all slots that are folded, divided by the shortest prime.
+            let parts = if rotations { 8192f64.sqrt() } else { 1.0 };
+            let added = context.long_key_switch_noise(5) * parts / f64::from(step).exp2();
+            assert!(added < 0.3 * context.rounding_noise(), "{step}, {rotations}: {added}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 4, "{seen}");
+}

@@ -35,9 +35,9 @@ fn a_missing_key_is_named_with_the_layer_that_needs_it() {
     let depth = plan.scheme.depth();
     let check = |request: &KeyRequest| {
         let (context, keys) = generate(&plan, request);
-        check_program(&keys, &context, &program, depth)
+        check_program(&keys, &context, &program, &plan.scheme)
     };
-    let everything = plan.scheme.key_request(&program.rotations(depth));
+    let everything = plan.scheme.key_request(&plan.scheme.rotation_keys(program.rotations(depth)));
     check(&everything).unwrap();
     let first = &program.layers[0].name;
     let (&highest, steps) = plan.rotations.last_key_value().unwrap();
@@ -66,11 +66,11 @@ fn a_key_for_products_that_serves_too_few_levels_is_named_with_the_activation() 
     let (circuit, plan) = planned("throughput");
     let request = plan.scheme.key_request(&Default::default());
     let (context, keys) = generate(&plan, &request);
-    check_circuit(&keys, &context, &circuit, false).unwrap();
+    check_circuit(&keys, &context, &circuit, &plan.scheme).unwrap();
     let mut low = request;
     low.levels.relinearisation = Some(0);
     let (context, keys) = generate(&plan, &low);
-    let reason = reason(check_circuit(&keys, &context, &circuit, false));
+    let reason = reason(check_circuit(&keys, &context, &circuit, &plan.scheme));
     let activation = &circuit.stages[0].activation.as_ref().unwrap().name;
     assert!(reason.contains(&format!("do not serve layer {activation}: the key for products")), "{reason}");
 }
@@ -78,13 +78,13 @@ fn a_key_for_products_that_serves_too_few_levels_is_named_with_the_activation() 
 #[test]
 fn keys_that_squares_of_two_images_miss_are_named_with_the_activation() {
     let (mut circuit, mut plan) = planned("throughput");
-    plan.scheme.pairs = Some(Pairs::Squares);
+    (plan.scheme.pairs, plan.scheme.long_digits) = (Some(Pairs::Squares), false);
     let singles = plan.scheme.key_request(&Default::default());
     let (context, keys) = generate(&plan, &singles);
-    check_circuit(&keys, &context, &circuit, true).unwrap();
+    check_circuit(&keys, &context, &circuit, &plan.scheme).unwrap();
     let refused = |request: &KeyRequest, circuit: &Circuit| {
         let (context, keys) = generate(&plan, request);
-        reason(check_circuit(&keys, &context, circuit, true))
+        reason(check_circuit(&keys, &context, circuit, &plan.scheme))
     };
     let name = circuit.stages[0].activation.as_ref().unwrap().name.clone();
     let unconjugated = refused(&KeyRequest { pair_squares: None, ..singles.clone() }, &circuit);
@@ -99,5 +99,5 @@ fn keys_that_squares_of_two_images_miss_are_named_with_the_activation() {
     let mut sums = plan.clone();
     sums.scheme.pairs = Some(Pairs::SumsOfSquares);
     let (context, keys) = generate(&sums, &sums.scheme.key_request(&Default::default()));
-    check_circuit(&keys, &context, &circuit, true).unwrap();
+    check_circuit(&keys, &context, &circuit, &sums.scheme).unwrap();
 }

@@ -1,10 +1,14 @@
 //! Answers of one image in many slots, and those that are none.
 
-use veilbench_ckks::Randomness;
+use veilbench_ckks::{KeyRequest, Randomness, SeededEvaluationKeys};
 
 use super::*;
 use crate::planning::plan::CkksPlan;
 use veilbench_api::conformance::test_networks;
+
+fn random() -> Randomness {
+    Randomness::from_system().unwrap()
+}
 
 /// The data owner of a small network, with the name of its key drawn anew.
 fn client() -> Client {
@@ -12,8 +16,7 @@ fn client() -> Client {
     let circuit = Circuit::new(&network.architecture, None).unwrap();
     let plan = CkksPlan::latency(&circuit).unwrap();
     let program = PackedCircuit::new(&circuit, plan.scheme.slots()).unwrap().with_key_cost(plan.key_cost);
-    let secret =
-        SecretKey::generate(&plan.scheme.context().unwrap(), &mut Randomness::from_system().unwrap());
+    let secret = SecretKey::generate(&plan.scheme.context().unwrap(), &mut random());
     let places = Places::new(program, circuit.logit_deviation(&plan.scheme, true) / circuit.logit_unit());
     let (scheme, logit_unit, recorder) = (plan.scheme, circuit.logit_unit(), Recorder::default());
     Client { secret, scheme, places, images: 1, logit_unit, recorder }
@@ -21,19 +24,24 @@ fn client() -> Client {
 
 /// What the client makes of logits of one half beside spare slots of which the first holds `rest`.
 fn decrypted(client: &Client, rest: f64) -> Option<Vec<f64>> {
+    let period = client.places.period;
     let mut slots = vec![0.5; client.scheme.slots()];
-    client.places.spare.iter().for_each(|&(_, slot)| slots[slot] = 0.0);
-    slots[client.places.spare[0].1] = rest;
+    for copy in slots.chunks_exact_mut(period) {
+        client.places.spare.iter().for_each(|&(_, slot)| copy[slot] = 0.0);
+        copy[client.places.spare[0].1] = rest;
+    }
     let scale = f64::from(client.scheme.map_scale_bits).exp2();
     let context = client.secret.context();
     let answer = encrypt(&client.secret, &slots, scale, 0).unwrap().expand(context).unwrap();
-    client.decrypt(&answer.to_bytes(context).unwrap()).unwrap()
+    let keys = SeededEvaluationKeys::generate(&client.secret, &KeyRequest::default(), &mut random());
+    let evaluator = Evaluator::new(context, Arc::new(keys.expand(context).unwrap())).unwrap();
+    client.decrypt(&evaluator.fold(&answer, period).unwrap().to_bytes(context).unwrap()).unwrap()
 }
 
 #[test]
 fn logits_beside_spare_slots_that_are_not_zero_are_no_answer() {
     let client = client();
-    assert!(client.places.spare.len() >= client.scheme.slots() / 4);
+    assert!(client.places.spare.len() >= client.places.period / 4);
     assert!(client.places.tolerance < 1.0 / 64.0, "{}", client.places.tolerance);
     let logits = decrypted(&client, 0.0).unwrap();
     assert!(

@@ -86,3 +86,27 @@ fn what_cannot_be_folded_or_read_is_refused() {
         assert!(FoldedCiphertext::from_bytes(&context, &bytes).is_err(), "{bits}");
     }
 }
+
+/// Modulo the prime a vector of large values is as good as any that differs by multiples of it.
+#[test]
+fn what_wraps_is_right_once_the_sum_is_within_the_modulus() {
+    let context = context();
+    let mut owner = Owner::new(&context, &request(&[]), 74);
+    let slots = context.parameters().slots();
+    let (x, scale) = (values(slots, 6), 2f64.powi(37));
+    let far: Vec<f64> =
+        (0..slots).map(|slot| if slot % 16 < 7 { 1000.0 * x[slot % 16] } else { 0.0 }).collect();
+    assert!(matches!(context.encode(&far, scale, 0), Err(Error::Overflow { .. })));
+    let there = context.encode_wrapping(&far, scale, 0).unwrap();
+    let back: Vec<f64> = far.iter().zip(&x).map(|(far, x)| x - far).collect();
+    let mut sum = owner
+        .secret
+        .encrypt(&context.encode_wrapping(&back, scale, 0).unwrap(), &mut owner.random)
+        .unwrap()
+        .expand(&context)
+        .unwrap();
+    owner.evaluator.add_plain_assign(&mut sum, &there).unwrap();
+    assert_bits(&owner.decrypt(&sum), &x, 20.0);
+    let beyond = context.encode_wrapping(&vec![2f64.powi(62); slots], scale, 0);
+    assert!(matches!(beyond, Err(Error::Overflow { .. })));
+}

@@ -184,7 +184,7 @@ fn noise_of_single_images_is_within_the_bound_of_plans() {
         let allowed = plan.release.unwrap().room(&circuit, true).noise(&plan.scheme);
         let image = test_networks::images(&network, 1, 3);
         let inputs = spread(&program.input, |input| f64::from(image.image(0)[input]));
-        let logits = program.logits.clone();
+        let (logits, period) = (program.logits.clone(), program.period);
         let session = session(&plan, Some(&program));
         let server = latency::Server::new(
             session.evaluator.clone(),
@@ -200,7 +200,10 @@ fn noise_of_single_images_is_within_the_bound_of_plans() {
                 let fresh = encrypt(&session.secret, values, scheme.input_scale(), scheme.depth()).unwrap();
                 fresh.expand(&session.context).unwrap()
             });
-            let slots = slots(&session, &server.compute(encrypted.collect()).unwrap());
+            let read =
+                |result: &Ciphertext| session.secret.decrypt_folded(&session.evaluator.fold(result, period)?);
+            let results = server.compute(encrypted.collect()).unwrap();
+            let slots = results.iter().map(read).collect::<Result<Vec<_>>>().unwrap();
             logits.iter().map(|&(ciphertext, slot)| slots[ciphertext][slot]).collect::<Vec<f64>>()
         };
         let runs: Vec<[Vec<f64>; 2]> = (0..8).map(|_| [results(), results()]).collect();

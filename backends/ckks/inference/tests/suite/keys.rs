@@ -53,6 +53,11 @@ pub(crate) fn keys_for(plan: &Plan, request: &KeyRequest) -> Vec<u8> {
     SeededEvaluationKeys::generate(&secret, request, &mut random).to_bytes(&context).unwrap()
 }
 
+/// Whether keys for products have long digits in a plan.
+pub(crate) fn has_long_digits(plan: &Plan) -> bool {
+    plan.parameters["scheme"]["long_digits"].as_bool().unwrap_or(false)
+}
+
 #[test]
 fn keys_other_than_those_of_the_plan_are_refused_before_they_are_expanded() {
     let network = polynomial();

@@ -6,13 +6,13 @@ use veilbench_api::Backend;
 use veilbench_api::conformance::test_networks;
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::LocalSession;
-use veilbench_ckks::{KeyLevels, KeyRequest};
+use veilbench_ckks::{KeyLevels, KeyRequest, LongDigits};
 use veilbench_ckks_inference::{Ckks, CkksClientAided};
 use veilbench_networks::{Network, Shape, Tensor};
 
 use crate::fixture::*;
 use crate::interceptors::*;
-use crate::keys::keys_for;
+use crate::keys::{has_long_digits, keys_for};
 
 /// Both backends, the second with an image in every slot: what it does across them, `packed.rs` tries.
 fn either_backend() -> [(&'static dyn Backend, Network, Option<&'static str>); 2] {
@@ -34,7 +34,11 @@ fn answers_at_another_scale_are_refused() {
     for (backend, network, layout) in either_backend() {
         let images = test_networks::images(&network, 1, 3);
         let reason = error_in(backend, &network, layout, &images, Some(Arc::new(HalfScale)));
-        assert!(reason.contains("the model owner's answer is at level 0 and scale 2^"), "{reason}");
+        let stated = match layout {
+            None => "the model owner's answer repeats after 8 slots and is at scale 2^",
+            Some(_) => "the model owner's answer is at level 0 and scale 2^",
+        };
+        assert!(reason.contains(stated) && reason.contains("were agreed"), "{reason}");
     }
     let network = polynomial();
     let images = test_networks::images(&network, 2000, 3);
@@ -121,6 +125,7 @@ fn slots_full_of_images_are_refused_for_the_same_reasons() {
     let products = |level: usize| KeyRequest {
         relinearisation: true,
         levels: KeyLevels { relinearisation: Some(level), ..KeyLevels::default() },
+        long: LongDigits { relinearisation: has_long_digits(&plan), ..LongDigits::default() },
         ..KeyRequest::default()
     };
     let instead = |request: &KeyRequest| refused(images(), Some(Arc::new(Instead(keys_for(&plan, request)))));

@@ -7,6 +7,7 @@ use veilbench_api::conformance::{self, test_networks};
 use veilbench_api::link::Interceptor;
 use veilbench_api::local_session::LocalSession;
 use veilbench_api::{Backend, Error, Job, Party, Plan, Profile, RoleContext, Unsupported};
+use veilbench_ckks::{KeyRequest, LongDigits};
 use veilbench_ckks_inference::CkksClientAided;
 use veilbench_datasets::{Split, Store, load};
 use veilbench_networks::evaluate::evaluate;
@@ -223,7 +224,7 @@ fn keys_of_another_session_and_other_keys_than_planned_are_refused() {
     let reason = error(&PACKED, &network, images(), Some(Arc::new(Garbage)));
     assert!(reason.contains("the model owner's answer"), "{reason}");
     let reason = error(&PACKED, &network, images(), Some(Arc::new(HalfScale)));
-    assert!(reason.contains("the model owner's answer is at level 0 and scale 2^"), "{reason}");
+    assert!(reason.contains("slots and is at scale 2^") && reason.contains("were agreed"), "{reason}");
     let reason = error(&PACKED, &network, images(), Some(Arc::new(Cut)));
     assert!(reason.contains("link to model-owner: a message of") && reason.contains("were due"), "{reason}");
 }
@@ -233,26 +234,33 @@ fn a_key_for_another_rotation_in_the_place_of_one_is_refused_by_the_name_of_the_
     let network = aided();
     let plan = PACKED.plan(&network.architecture, &job(1)).unwrap();
     let own = plan.prediction.as_ref().unwrap().setup_bytes.unwrap();
-    // As many keys as planned have the right length, whatever they are for.
-    let keys = |count: usize| {
-        let request = veilbench_ckks::KeyRequest {
-            rotations: (1000..1000 + count as i64).collect(),
-            ..veilbench_ckks::KeyRequest::default()
-        };
-        crate::keys::keys_for(&plan, &request)
+    // As many keys as planned, of usual and of long digits, have the right length, whatever they are for.
+    let keys = |short: u64, long: u64| {
+        let steps = |count: u64| 1000..1000 + count as i64;
+        let long =
+            LongDigits { rotations: steps(long).map(|steps| (steps, 1)).collect(), ..LongDigits::default() };
+        crate::keys::keys_for(
+            &plan,
+            &KeyRequest { rotations: steps(short).collect(), long, ..KeyRequest::default() },
+        )
     };
     let scheme = &plan.parameters["scheme"];
     let bits: u64 =
         scheme["data_prime_bits"].as_array().unwrap().iter().map(|bits| bits.as_u64().unwrap()).sum();
     let public = scheme["degree"].as_u64().unwrap() / 8 * bits + 71;
-    let [one, two] = [1, 2].map(|count| keys(count).len() as u64);
-    let count = 1 + (own - public - one) / (two - one);
-    assert_eq!(one + (count - 1) * (two - one) + public, own);
+    let length = |short: u64, long: u64| keys(short, long).len() as u64;
+    let (none, [short, long]) =
+        (length(0, 0), [length(1, 0), length(0, 1)].map(|bytes| bytes - length(0, 0)));
+    let rest = own - public - none;
+    let counts =
+        (0..=rest / short).map(|count| (count, rest - count * short)).find(|(_, rest)| rest % long == 0);
+    let (short_ones, long_ones) = counts.map(|(count, rest)| (count, rest / long)).unwrap();
+    assert_eq!(length(short_ones, long_ones) + public, own);
     let reason = error(
         &PACKED,
         &network,
         test_networks::images(&network, 1, 3),
-        Some(Arc::new(Instead(keys(count as usize)))),
+        Some(Arc::new(Instead(keys(short_ones, long_ones)))),
     );
     assert!(reason.contains("the data owner's evaluation keys do not serve layer"), "{reason}");
     assert!(reason.contains("no key for rotation by"), "{reason}");

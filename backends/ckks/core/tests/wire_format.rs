@@ -27,10 +27,14 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
     let pair_squares = Some(PairSquares { level: 1, sums: true });
     let pairs = KeyRequest { relinearisation: true, pair_squares, ..KeyRequest::default() };
     let pairs = SeededEvaluationKeys::generate(&owner.secret, &pairs, &mut owner.random);
+    let long = LongDigits { relinearisation: true, rotations: [(-3, 1)].into() };
+    let long = KeyRequest { long, ..request(&[1]) };
+    let long = SeededEvaluationKeys::generate(&owner.secret, &long, &mut owner.random);
     let fresh = seeded.clone().expand(context).unwrap();
     let e = &owner.evaluator;
     let computed = e.rescale(&e.multiply(&fresh, &encrypted).unwrap()).unwrap();
     let computed = e.rotate(&e.conjugate(&computed).unwrap(), 1).unwrap();
+    let folded = e.fold(&e.drop_to_level(&fresh, 0).unwrap(), 8).unwrap();
     vec![
         context.parameters().to_bytes(),
         seeded.to_bytes(context).unwrap(),
@@ -40,6 +44,8 @@ fn all_bytes(context: &Context) -> Vec<Vec<u8>> {
         computed.to_bytes(context).unwrap(),
         low.to_bytes(context).unwrap(),
         pairs.to_bytes(context).unwrap(),
+        long.to_bytes(context).unwrap(),
+        folded.to_bytes(context).unwrap(),
     ]
 }
 
@@ -66,6 +72,8 @@ fn the_bytes_of_every_object_are_the_frozen_ones() {
         (1487, "478e2c20b5e78a01"),
         (11523, "346dd884e66a7cfb"),
         (8011, "9c6310bf770dd5a1"),
+        (10147, "6e49bd9910110fab"),
+        (547, "ce0b0d2cfccc0c96"),
     ];
     assert_eq!(answers, expected.map(|(length, digest)| (length, digest.to_string())));
 }

@@ -1,6 +1,8 @@
 //! Levels and scales at which a scheme takes answers, and how large they may be.
 
-use veilbench_ckks::{Randomness, SecretKey};
+use std::sync::Arc;
+
+use veilbench_ckks::{Evaluator, Randomness, SecretKey, SeededEvaluationKeys};
 
 use super::*;
 use crate::roles::guard::LIMIT;
@@ -121,4 +123,29 @@ fn long_digits_have_the_noise_they_may_have_and_not_more() {
         }
     }
     assert!(seen > 4, "{seen}");
+}
+
+#[test]
+fn folded_answers_are_of_the_period_and_scale_that_were_agreed() {
+    let scheme = scheme(false);
+    let scheme = Scheme { degree: 8192, ..scheme };
+    let (context, mut random) = (scheme.context().unwrap(), Randomness::from_system().unwrap());
+    let secret = SecretKey::generate(&context, &mut random);
+    let keys = SeededEvaluationKeys::generate(&secret, &KeyRequest::default(), &mut random);
+    let evaluator = Evaluator::new(&context, Arc::new(keys.expand(&context).unwrap())).unwrap();
+    let mut checked = |scale: f64, period: usize| {
+        let plaintext = context.encode(&[0.5], scale, 0).unwrap();
+        let ciphertext = secret.encrypt(&plaintext, &mut random).unwrap().expand(&context).unwrap();
+        let folded = evaluator.fold(&ciphertext, period).unwrap();
+        scheme.check_folded(&folded, 16).map_err(|error| error.to_string())
+    };
+    let scale = f64::from(scheme.map_scale_bits).exp2();
+    checked(scale, 16).unwrap();
+    for (scale, period) in [(scale, 8), (scale, 32), (scale / 2.0, 16)] {
+        let refused = checked(scale, period).unwrap_err();
+        assert!(
+            refused.contains(&format!("answer repeats after {period} slots and is at scale 2^")),
+            "{refused}"
+        );
+    }
 }

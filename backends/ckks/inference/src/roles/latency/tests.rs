@@ -5,6 +5,9 @@ use veilbench_ckks::{KeyRequest, Randomness, SeededEvaluationKeys};
 use super::*;
 use crate::planning::plan::CkksPlan;
 use veilbench_api::conformance::test_networks;
+use veilbench_api::local_session::LocalSession;
+use veilbench_networks::evaluate::evaluate;
+use veilbench_networks::{Dense, Op, Polynomial, Shape};
 
 fn random() -> Randomness {
     Randomness::from_system().unwrap()
@@ -50,4 +53,23 @@ fn logits_beside_spare_slots_that_are_not_zero_are_no_answer() {
     for rest in [4.0 * client.places.tolerance, -0.1, 1.0] {
         assert_eq!(decrypted(&client, rest), None, "{rest}");
     }
+}
+
+/// Of a network whose last biases are many times the range of its logits.
+#[test]
+fn biases_that_exceed_the_last_prime_cancel_what_they_are_added_to() {
+    let dense = |inputs, outputs| Op::Dense(Dense { inputs, outputs });
+    let quadratic = |channels| Op::Polynomial(Polynomial { channels, degree: 2 });
+    let layers = [dense(120, 40), quadratic(40), dense(40, 24), quadratic(24), dense(24, 7)];
+    let network = test_networks::test_network("two-layers", Shape::Flat(120), &layers);
+    let circuit = Circuit::new(&network.architecture, Some(&network.parameters)).unwrap();
+    let biases = &circuit.stages[2].map.bias;
+    assert!(biases.iter().any(|bias| bias.abs() > 10.0), "{biases:?}");
+    let images = test_networks::images(&network, 1, 3);
+    let done = LocalSession::new(&crate::Ckks, &network, 1).run(std::slice::from_ref(&images)).unwrap();
+    assert!(done.iter().all(|outcome| outcome.error.is_none()), "{:?} {:?}", done[0].error, done[1].error);
+    let expected = evaluate::<f64>(&network, &images).unwrap();
+    let logits = done.iter().flat_map(|outcome| &outcome.logits).next().unwrap();
+    let share = circuit.logit_unit() as f32 / 256.0;
+    assert!(logits.data().iter().zip(expected.data()).all(|(own, due)| (own - *due as f32).abs() < share));
 }

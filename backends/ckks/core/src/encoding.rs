@@ -22,6 +22,9 @@ const SMALL_COEFFICIENT: f64 = (1u64 << 50) as f64;
 /// Coefficients from here on are refused: their two parts would no longer fit.
 const LARGEST_COEFFICIENT: f64 = SMALL_COEFFICIENT * SMALL_COEFFICIENT / 4.0;
 
+/// Below this doubles hold every integer.
+const LARGEST_EXACT: f64 = (1u64 << 53) as f64;
+
 /// Fresh noise beyond this many standard deviations is not reckoned with.
 const ENCRYPTION_DEVIATIONS: f64 = 12.0;
 
@@ -102,10 +105,10 @@ impl Context {
     /// are within it only after that.
     ///
     /// # Errors
-    /// As [`Context::encode`], with [`Error::Overflow`] for coefficients from `2^98` on.
+    /// As [`Context::encode`], with [`Error::Overflow`] for coefficients from `2^53` on, which doubles do not hold exactly.
     pub fn encode_wrapping(&self, values: &[f64], scale: f64, level: usize) -> Result<Plaintext> {
         let coefficients = self.scaled_coefficients(values, &[], scale, level)?;
-        let polynomial = self.round(&coefficients, level, LARGEST_COEFFICIENT)?.into_ntt(self.ring());
+        let polynomial = self.round(&coefficients, level, LARGEST_EXACT)?.into_ntt(self.ring());
         Ok(Plaintext { polynomial, scale, parameters: self.parameters().id() })
     }
 

@@ -4,7 +4,8 @@
 //! `Y = X^(N / 2P)` (Gentry, Halevi, Peikert, Smart, "Field switching in BGV-style homomorphic encryption", 2013). The mean of these
 //! rotations has the coefficients of the vector's own polynomial at the powers of `Y`, and zeros elsewhere: `2 P` coefficients, which
 //! are linear in `2 P` coefficients of `c0` and in all of `c1`. What is sent is those and no others, so that no rotation has to be
-//! computed, and the receiver can decrypt the mean alone: every other coefficient of `c0 + c1 s` misses its `c0`.
+//! computed, and of `c0 + c1 s` the receiver has those coefficients alone. `c1` comes from what was computed with: it hides that only after
+//! [`PublicKey::rerandomise`](crate::PublicKey::rerandomise), as that of any other result.
 
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
@@ -97,7 +98,7 @@ impl Evaluator {
 }
 
 /// The coefficients at the powers of `Y`.
-fn powers(coefficients: &[u64], period: usize) -> impl Iterator<Item = u64> {
+pub(crate) fn powers(coefficients: &[u64], period: usize) -> impl Iterator<Item = u64> {
     coefficients.iter().copied().step_by(coefficients.len() / (2 * period))
 }
 
@@ -107,7 +108,7 @@ impl SecretKey {
     /// # Errors
     /// [`Error::ForeignKey`], [`Error::ForeignParameters`], and [`Error::Undecodable`] if a value would not be finite.
     pub fn decrypt_folded(&self, folded: &FoldedCiphertext) -> Result<Vec<f64>> {
-        let (context, period) = (self.context(), folded.period());
+        let context = self.context();
         context.check_parameters(folded.parameters)?;
         self.id().check(folded.key)?;
         let ring = context.ring();
@@ -115,19 +116,25 @@ impl SecretKey {
         let mut product = Zeroizing::new(folded.mask.limb(0).to_vec());
         ring.kernels().multiply_assign(m, &mut product, self.polynomial().limb(0));
         ring.inverse(0, &mut product);
-        let mut phase = Zeroizing::new(powers(&product, period).collect::<Vec<_>>());
-        ring.kernels().add_assign(m, &mut phase, &folded.body);
-        // Without a branch: they belong to a secret message.
-        let centred =
-            |&value: &u64| (value as i64 - m.value() as i64 * i64::from(value > m.value() / 2)) as f64;
-        let (low, high) = phase.split_at(period);
-        let [real, imaginary] = [low, high].map(|part| part.iter().map(centred).collect());
-        let mut values = ComplexVector { real, imaginary };
-        Embedding::new(period).to_slots(&mut values);
-        values.real.iter_mut().for_each(|value| *value /= folded.scale);
-        if !values.real.iter().all(|value| value.is_finite()) {
-            return Err(Error::Undecodable);
-        }
-        Ok(take(&mut values.real))
+        decoded(context, &product, &folded.body, folded.scale)
     }
+}
+
+/// The slots of one period of what is a product with a secret, coefficient by coefficient, and a body.
+pub(crate) fn decoded(context: &Context, product: &[u64], body: &[u64], scale: f64) -> Result<Vec<f64>> {
+    let (ring, period) = (context.ring(), body.len() / 2);
+    let m = ring.modulus(0);
+    let mut phase = Zeroizing::new(powers(product, period).collect::<Vec<_>>());
+    ring.kernels().add_assign(m, &mut phase, body);
+    // Without a branch: they belong to a secret message.
+    let centred = |&value: &u64| (value as i64 - m.value() as i64 * i64::from(value > m.value() / 2)) as f64;
+    let (low, high) = phase.split_at(period);
+    let [real, imaginary] = [low, high].map(|part| part.iter().map(centred).collect());
+    let mut values = ComplexVector { real, imaginary };
+    Embedding::new(period).to_slots(&mut values);
+    values.real.iter_mut().for_each(|value| *value /= scale);
+    if !values.real.iter().all(|value| value.is_finite()) {
+        return Err(Error::Undecodable);
+    }
+    Ok(take(&mut values.real))
 }

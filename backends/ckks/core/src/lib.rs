@@ -79,6 +79,7 @@ mod encoding;
 mod error;
 mod evaluator;
 mod folded;
+mod halved;
 mod keys;
 mod linear;
 mod parameters;
@@ -95,6 +96,7 @@ pub use evaluator::{
     Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
 };
 pub use folded::FoldedCiphertext;
+pub use halved::{HalfSecret, HalvedCiphertext, HalvingKey, SeededHalvingKey};
 pub use keys::{
     EvaluationKeys, KeyId, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey, SecretKey,
     SeededEvaluationKeys,

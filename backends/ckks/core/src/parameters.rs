@@ -207,6 +207,20 @@ impl Parameters {
         self.digit_primes < self.data_primes.len() && 2 * self.digit_primes < LAZY_TERMS
     }
 
+    /// Whether results can be taken to a secret of half the degree at 128 bits: see [`HalfSecret`](crate::HalfSecret).
+    pub fn has_half_secrets(&self) -> bool {
+        self.check_half_secrets().is_ok()
+    }
+
+    pub(crate) fn check_half_secrets(&self) -> Result<()> {
+        let degree = self.degree / 2;
+        let modulus_bits = self.level_bits(0) + log2_product(&self.special_primes);
+        match max_modulus_bits(degree) {
+            Some(max_bits) if modulus_bits <= f64::from(max_bits) => Ok(()),
+            max_bits => Err(Error::Insecure { degree, modulus_bits, max_bits: max_bits.unwrap_or(0) }),
+        }
+    }
+
     /// `log2` of the product of all primes, the special ones included: what security depends on.
     pub fn modulus_bits(&self) -> f64 {
         log2_product(&self.data_primes) + log2_product(&self.special_primes)

@@ -19,6 +19,7 @@ use crate::ciphertext::{Ciphertext, SeededCiphertext};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::folded::FoldedCiphertext;
+use crate::halved::{HalvedCiphertext, SeededHalvingKey};
 use crate::keys::{
     DigitLength, KeyId, PublicKey, SeededEvaluationKeys, SeededGaloisKey, SeededPairKeys, SeededSwitchingKey,
     expand_mask,
@@ -49,6 +50,8 @@ enum Kind {
     PublicKey = 4,
     EvaluationKeys = 5,
     FoldedCiphertext = 6,
+    HalvingKey = 7,
+    HalvedCiphertext = 8,
 }
 
 impl Kind {
@@ -60,6 +63,8 @@ impl Kind {
             Self::PublicKey => "public key",
             Self::EvaluationKeys => "evaluation keys",
             Self::FoldedCiphertext => "folded ciphertext",
+            Self::HalvingKey => "halving key",
+            Self::HalvedCiphertext => "halved ciphertext",
         }
     }
 }
@@ -201,15 +206,87 @@ impl FoldedCiphertext {
         let (mut reader, parameters) = Reader::open(bytes, Kind::FoldedCiphertext)?;
         context.check_parameters(parameters)?;
         let key = KeyId(reader.array()?);
-        let scale = f64::from_le_bytes(reader.array()?);
-        context.check_scale(scale, 0)?;
-        let [period_bits] = reader.array()?;
-        let period = 1usize.checked_shl(u32::from(period_bits)).unwrap_or(0);
-        context.check_period(period)?;
+        let (scale, period) = reader.scale_and_period(context)?;
         let body = reader.row(context.ring().modulus(0), 2 * period)?;
         let mask = reader.limbs(context.ring(), 1)?;
         reader.finish()?;
         Ok(Self { body, mask, scale, key, parameters })
+    }
+}
+
+impl SeededHalvingKey {
+    /// The key as bytes; its uniform half is a seed.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::HalvingKey, self.parameters);
+        bytes.extend(self.from.0);
+        bytes.extend(self.to.0);
+        write_switching_key(context, &self.switching, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], and [`Error::Insecure`] where there are no such keys.
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::HalvingKey)?;
+        context.check_parameters(parameters)?;
+        context.parameters().check_half_secrets()?;
+        let [from, to] = [KeyId(reader.array()?), KeyId(reader.array()?)];
+        let switching = reader.switching_key(context)?;
+        if switching.limbs != 1 || switching.length != DigitLength::Short {
+            return Err(reader.malformed(format!("it is for {} primes, not for one", switching.limbs)));
+        }
+        reader.finish()?;
+        Ok(Self { switching, from, to, parameters })
+    }
+}
+
+impl HalvedCiphertext {
+    /// The ciphertext as bytes.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`].
+    pub fn to_bytes(&self, context: &Context) -> Result<Vec<u8>> {
+        context.check_parameters(self.parameters)?;
+        let mut bytes = header(Kind::HalvedCiphertext, self.parameters);
+        bytes.extend(self.key.0);
+        bytes.extend(self.scale.to_le_bytes());
+        bytes.push(self.period().ilog2() as u8);
+        for row in [&self.body, &self.mask] {
+            write_limb(row, context.ring().modulus(0), &mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a ciphertext.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ForeignParameters`], [`Error::Scale`], [`Error::Shape`].
+    pub fn from_bytes(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let (mut reader, parameters) = Reader::open(bytes, Kind::HalvedCiphertext)?;
+        context.check_parameters(parameters)?;
+        let key = KeyId(reader.array()?);
+        let (scale, period) = reader.scale_and_period(context)?;
+        context.check_halved_period(period)?;
+        let m = context.ring().modulus(0);
+        let (body, mask) = (reader.row(m, 2 * period)?, reader.row(m, context.ring().degree() / 2)?);
+        reader.finish()?;
+        Ok(Self { body, mask, scale, key, parameters })
+    }
+}
+
+/// Seed, primes and bodies of a switching key.
+fn write_switching_key(context: &Context, key: &SeededSwitchingKey, bytes: &mut Vec<u8>) {
+    bytes.extend(key.seed);
+    bytes.push(key.limbs as u8 | if key.length == DigitLength::Long { LONG } else { 0 });
+    let ring = context.ring();
+    for body in &key.bodies {
+        write_rows(ring, body, |row| ring.extended_index(key.limbs, row), bytes);
     }
 }
 
@@ -256,14 +333,7 @@ impl SeededEvaluationKeys {
         let kind = |there: bool, bit: u8| if there { bit } else { 0 };
         bytes.push(kind(self.relinearisation.is_some(), PRODUCTS) | kind(self.pairs.is_some(), PAIRS));
         bytes.extend((self.galois.len() as u32).to_le_bytes());
-        let write = |bytes: &mut Vec<u8>, key: &SeededSwitchingKey| {
-            bytes.extend(key.seed);
-            bytes.push(key.limbs as u8 | if key.length == DigitLength::Long { LONG } else { 0 });
-            let ring = context.ring();
-            for body in &key.bodies {
-                write_rows(ring, body, |row| ring.extended_index(key.limbs, row), bytes);
-            }
-        };
+        let write = |bytes: &mut Vec<u8>, key| write_switching_key(context, key, bytes);
         if let Some(key) = &self.relinearisation {
             write(&mut bytes, key);
         }

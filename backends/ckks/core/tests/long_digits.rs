@@ -95,8 +95,13 @@ fn only_products_are_rotated_with_long_digits() {
     };
     let mut owner = Owner::new(&context, &low, 66);
     let x = owner.encrypt(&[0.5], 2f64.powi(30), 3);
-    let lower = owner.evaluator.drop_to_level(&x, 2).unwrap();
+    // Above its level the other one serves, where there is one.
+    owner.evaluator.rotate_product(&x, 1).unwrap();
+    let low = KeyRequest { rotations: [].into(), ..low };
+    let mut owner = Owner::new(&context, &low, 67);
+    let x = owner.encrypt(&[0.5], 2f64.powi(30), 3);
     assert!(matches!(owner.evaluator.rotate_product(&x, 1), Err(Error::KeyLevel { .. })));
+    let lower = owner.evaluator.drop_to_level(&x, 2).unwrap();
     owner.evaluator.rotate_product(&lower, 1).unwrap();
 }
 
@@ -177,8 +182,40 @@ fn half_the_digits_are_half_the_bytes_and_without_room_for_them_nothing_changes(
     let (_, usual) = keys(&whole, &request(&[1]));
     let (_, same) = keys(&whole, &KeyRequest { long: long(true, &[1]), ..request(&[]) });
     assert!(usual == same);
+    let both = KeyRequest {
+        long: LongDigits { rotations: [(1, 0)].into(), ..LongDigits::default() },
+        ..request(&[1])
+    };
+    assert!(keys(&whole, &both).1 == usual, "a key for every level stays one");
+    let longest = insecure(64, &[40; 12], &[50; 6], 2);
+    assert!(
+        !longest.parameters().has_long_digits(),
+        "twelve products and a correction are one more than a lazy sum takes"
+    );
     // Their bytes may not say otherwise: the length of the first key follows the header, the key's name, kinds, count and seed.
     let mut bytes = usual.to_bytes(&whole).unwrap();
     bytes[22 + 16 + 1 + 4 + 32] |= 1 << 7;
     assert!(matches!(SeededEvaluationKeys::from_bytes(&whole, &bytes), Err(Error::Malformed { .. })));
+}
+
+/// Of bytes: the names of keys are in order and none stands twice, and whatever length is said must be one.
+#[test]
+fn keys_that_stand_twice_or_are_for_no_prime_are_refused() {
+    let context = context();
+    let request = KeyRequest { rotations: [1].into(), ..KeyRequest::default() };
+    let (_, keys) = keys(&context, &request);
+    let bytes = keys.to_bytes(&context).unwrap();
+    // A header of 22 bytes, the name of the secret, kinds, and the count; then key after key.
+    let (head, key) = bytes.split_at(22 + 16 + 1 + 4);
+    let mut twice = [head, key, key].concat();
+    twice[22 + 16 + 1] = 2;
+    assert!(matches!(SeededEvaluationKeys::from_bytes(&context, &twice), Err(Error::Malformed { .. })));
+    for length in [0, 1 << 7, 7, 1 << 7 | 7] {
+        let mut bytes = bytes.clone();
+        bytes[22 + 16 + 1 + 4 + 4 + 32] = length;
+        assert!(
+            matches!(SeededEvaluationKeys::from_bytes(&context, &bytes), Err(Error::Malformed { .. })),
+            "{length}"
+        );
+    }
 }

@@ -40,7 +40,7 @@ impl Evaluator {
         Ok(self.apply(ciphertext, key))
     }
 
-    /// As [`Evaluator::rotate`], of a product that is not rescaled yet: with the key of [long digits](crate::LongDigits) if there is one,
+    /// As [`Evaluator::rotate`], of a product that is not rescaled yet: with the key of [long digits](crate::LongDigits) if there is one for the level,
     /// whose noise is small beside the scale of a product and not beside that of other ciphertexts.
     ///
     /// # Errors

@@ -74,9 +74,18 @@ impl KeyRequest {
             .map(|(element, level)| ((element, DigitLength::Short), level))
             .collect();
         let length = DigitLength::new(context, true);
+        // Where there are no long digits both may be of one key, which serves every level if either does.
+        let short = self.rotations.iter().map(|&steps| GaloisElement::rotation(degree, steps));
+        let unlimited: BTreeSet<_> = short
+            .map(|element| (element, DigitLength::Short))
+            .filter(|key| !levels.contains_key(key))
+            .collect();
         for (&steps, &level) in &self.long.rotations {
-            let known = levels.entry((GaloisElement::rotation(degree, steps), length)).or_insert(level);
-            *known = level.max(*known);
+            let key = (GaloisElement::rotation(degree, steps), length);
+            if !unlimited.contains(&key) {
+                let known = levels.entry(key).or_insert(level);
+                *known = level.max(*known);
+            }
         }
         let conjugation = (GaloisElement::conjugation(degree), DigitLength::Short);
         match (self.pair_squares, self.conjugation, self.levels.conjugation) {
@@ -384,14 +393,15 @@ impl EvaluationKeys {
         self.galois_key(GaloisElement::rotation(degree, steps), level, || format!("rotation by {steps}"))
     }
 
-    /// The key for a rotation of a product, before it is rescaled: of long digits if there is one.
+    /// The key for a rotation of a product, before it is rescaled: of long digits if there is one for the level.
     pub(crate) fn rotation_of_product(&self, degree: usize, steps: i64, level: usize) -> Result<&GaloisKey> {
-        match self.galois.get(&(GaloisElement::rotation(degree, steps), DigitLength::Long)) {
-            None => self.rotation(degree, steps, level),
-            Some(key) => {
-                key.switching.check_level(level, || format!("rotation by {steps}"))?;
-                Ok(key)
-            }
+        let element = GaloisElement::rotation(degree, steps);
+        let Some(long) = self.galois.get(&(element, DigitLength::Long)) else {
+            return self.rotation(degree, steps, level);
+        };
+        match long.switching.check_level(level, || format!("rotation by {steps}")) {
+            Ok(()) => Ok(long),
+            Err(too_low) => self.rotation(degree, steps, level).map_err(|_| too_low),
         }
     }
 

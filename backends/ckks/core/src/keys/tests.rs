@@ -4,6 +4,7 @@ use super::{PublicKey, SecretKey, SeededSwitchingKey};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Plaintext;
+use crate::halved::HalfSecret;
 use crate::keys::switching::expand_row;
 use crate::keys::{DigitLength, KeyLevels, KeyRequest, PairSquares, SeededEvaluationKeys};
 use crate::parameters::{ParameterRequest, Parameters};
@@ -201,11 +202,12 @@ fn row_errors(
     key: &SeededSwitchingKey,
     [source, target]: [&Polynomial<Ntt>; 2],
     digit: usize,
-    index: usize,
+    row: usize,
 ) -> Vec<f64> {
     let (ring, parameters) = (context.ring(), context.parameters());
+    let index = ring.extended_index(key.limbs, row);
     let m = ring.modulus(index);
-    let mut row = key.bodies[digit].limb(index).to_vec();
+    let mut row = key.bodies[digit].limb(row).to_vec();
     let mut mask = vec![0; DEGREE];
     expand_row(m, &key.seed, digit, index, &mut mask);
     ring.kernels().multiply_add(m, &mut row, &mask, target.limb(index));
@@ -266,6 +268,36 @@ fn every_digit_of_a_switching_key_has_an_error_and_a_mask_of_its_own() {
             assert_deviation(&centred(&context, special, difference), p / 12f64.sqrt());
         }
     }
+}
+
+#[test]
+fn a_key_to_a_half_secret_has_errors_and_masks_of_its_own_under_a_secret_of_its_own() {
+    let (context, mut random) = (context(), random(11));
+    let secret = SecretKey::generate(&context, &mut random);
+    let small = [(); 2].map(|()| HalfSecret::sample(&context, &mut random).unwrap());
+    let targets = small.each_ref().map(HalfSecret::in_large_ring);
+    let of = |polynomial: &Polynomial<Ntt>| centred(&context, 0, polynomial.limb(0).to_vec());
+    let [one, other] = targets.each_ref().map(of);
+    assert!(one.iter().skip(1).step_by(2).all(|&odd| odd == 0.0));
+    let even = |of: &[f64]| of.iter().copied().step_by(2).collect::<Vec<_>>();
+    assert!(even(&one).iter().all(|own| [-1.0, 0.0, 1.0].contains(own)));
+    assert_deviation(&even(&one), (2.0f64 / 3.0).sqrt());
+    let own = of(secret.polynomial());
+    for beside in [even(&other), even(&own), own[..DEGREE / 2].to_vec()] {
+        let differences: Vec<f64> = even(&one).iter().zip(&beside).map(|(a, b)| a - b).collect();
+        assert_deviation(&differences, (4.0f64 / 3.0).sqrt());
+    }
+    let keys = [(); 2].map(|()| small[0].halving_key(&secret, &mut random).unwrap().switching);
+    assert_ne!(keys[0].seed, keys[1].seed);
+    let errors = keys.each_ref().map(|key| {
+        assert_eq!((key.limbs, key.bodies.len()), (1, 1));
+        let errors = |row| row_errors(&context, key, [secret.polynomial(), &targets[0]], 0, row);
+        assert_errors(&errors(0));
+        assert!((1..3).all(|row| errors(row) == errors(0)), "an error for each row");
+        errors(0)
+    });
+    let differences: Vec<f64> = errors[0].iter().zip(&errors[1]).map(|(a, b)| a - b).collect();
+    assert_deviation(&differences, ERROR_DEVIATION * 2f64.sqrt());
 }
 
 #[test]

@@ -60,6 +60,16 @@ impl<'a> Reader<'a> {
         Ok((scale, limbs))
     }
 
+    /// Of a result at level 0: its scale, and after how many slots it repeats.
+    pub(super) fn scale_and_period(&mut self, context: &Context) -> Result<(f64, usize)> {
+        let scale = f64::from_le_bytes(self.array()?);
+        context.check_scale(scale, 0)?;
+        let [period_bits] = self.array()?;
+        let period = 1usize.checked_shl(u32::from(period_bits)).unwrap_or(0);
+        context.check_period(period)?;
+        Ok((scale, period))
+    }
+
     /// How many data primes an object is over: at least one.
     pub(super) fn limb_count(&mut self, context: &Context) -> Result<usize> {
         let [limbs] = self.array()?;

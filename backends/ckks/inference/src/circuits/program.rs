@@ -9,7 +9,7 @@ mod round;
 
 use std::collections::BTreeSet;
 
-use veilbench_ckks::{Diagonals, TransformOutline};
+use veilbench_ckks::{Diagonals, FoldedCiphertext, TransformOutline};
 use veilbench_networks::Shape;
 
 use crate::circuits::circuit::{Circuit, Stage};
@@ -409,7 +409,8 @@ impl Builder {
             }
         };
         // Every row at a period, wherever its inputs are.
-        let least = if last { with_spare(outputs) } else { outputs }.next_power_of_two();
+        let least = if last { with_spare(outputs).max(FoldedCiphertext::LEAST_PERIOD) } else { outputs };
+        let least = least.next_power_of_two();
         let mut period = least;
         while period <= slots && period <= 8 * least {
             let label = |slot: usize| if slot % period < outputs { (slot % period) as u32 } else { NONE };

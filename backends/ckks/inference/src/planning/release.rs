@@ -196,7 +196,7 @@ impl Room {
 /// Standard deviation of what encryption adds to a result, in units, by way of such maps.
 fn noise(scheme: &Scheme, maps: impl Iterator<Item = Map>, vectors: bool) -> f64 {
     let unit = |bits: u32| f64::from(bits).exp2();
-    let rounding = rounding(scheme.degree);
+    let (rescaling, rounding) = (scheme.rescaling_noise(), rounding(scheme.degree));
     let switches = if vectors { SWITCHES * rounding } else { 0.0 };
     let fresh = ERROR_DEVIATION * (scheme.degree as f64 / 2.0).sqrt();
     let result = scheme.result_noise() / unit(scheme.map_scale_bits);
@@ -204,7 +204,7 @@ fn noise(scheme: &Scheme, maps: impl Iterator<Item = Map>, vectors: bool) -> f64
         let brought = match stage {
             0 => fresh.hypot(switches) / unit(scheme.input_scale_bits),
             _ => (SLOPE * before)
-                .hypot(map.spread * rounding.hypot(switches) / unit(scheme.square_scale_bits())),
+                .hypot(map.spread * rescaling.hypot(switches) / unit(scheme.square_scale_bits())),
         };
         (map.gain * brought).hypot(result)
     })

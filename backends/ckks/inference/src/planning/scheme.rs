@@ -14,7 +14,7 @@ use veilbench_ckks::{
 };
 
 use crate::planning::pairs::Pairs;
-use crate::planning::precision::{ERROR_DEVIATION, Inputs, WORST, logit_deviation, rounding};
+use crate::planning::precision::{ERROR_DEVIATION, Inputs, largest, logit_deviation, rounding};
 use crate::planning::release::{self, Room};
 use veilbench_api::{Error, Unsupported};
 
@@ -382,10 +382,16 @@ impl Scheme {
         context.period(0, f64::from(self.map_scale_bits).exp2())
     }
 
+    /// Standard deviation of what a rescaling adds in a slot, with what key switches of long digits leave after it.
+    pub(crate) fn rescaling_noise(&self) -> f64 {
+        let switched = if self.long_digits { MOST_OF_ROUNDING } else { 0.0 };
+        rounding(self.degree) * 1f64.hypot(switched)
+    }
+
     /// Standard deviation of what is added in a slot to the result of a map: by its rescaling, and where it is conjugated before
     /// it is squared, by that key switch. Its noise is that of its key, divided by the special primes with a rounding as of a rescaling.
     pub(crate) fn result_noise(&self) -> f64 {
-        let rounding = self.noise_factor() * rounding(self.degree);
+        let rounding = self.noise_factor() * self.rescaling_noise();
         if !self.pairs.is_some_and(Pairs::conjugates_values) {
             return rounding;
         }
@@ -424,7 +430,8 @@ impl Scheme {
     /// The largest error of a logit to be expected over some ten thousand.
     pub(crate) fn logit_error(&self, demand: &Demand) -> f64 {
         if !demand.stages.is_empty() {
-            return WORST * logit_deviation(self, demand.stages, demand.vectors, demand.logits);
+            let deviation = logit_deviation(self, demand.stages, demand.vectors, demand.logits);
+            return largest(deviation, demand.stages.len());
         }
         WORST_OF_MAPS * demand.logits * self.map_error(demand) * (demand.depth as f64 / 2.0).sqrt()
     }

@@ -142,6 +142,15 @@ fn vectors_longer_than_the_slots_fill_several_ciphertexts() {
     assert_eq!(computes(&dense(150, 10), 64).input.len(), 3);
 }
 
+/// As few slots as a folded answer may repeat after.
+#[test]
+fn a_map_of_one_result_repeats_after_four_slots() {
+    for outputs in [1, 2] {
+        assert_eq!(computes(&dense(20, outputs), 64).period, 4, "{outputs}");
+    }
+    assert_eq!(computes(&dense(20, 3), 64).period, 8);
+}
+
 #[test]
 fn maps_that_leave_too_few_slots_spare_have_no_program() {
     assert!(PackedCircuit::round(&dense(20, 42), 64).is_some());

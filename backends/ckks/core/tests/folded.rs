@@ -85,6 +85,13 @@ fn what_cannot_be_folded_or_read_is_refused() {
         bytes[46] = bits;
         assert!(FoldedCiphertext::from_bytes(&context, &bytes).is_err(), "{bits}");
     }
+    // Nor with as many coefficients as it says.
+    let mask = &bytes[47 + 32 * 40 / 8..];
+    for bits in [0, 1, 13] {
+        let body = vec![0; (2 << bits) / 8 * 40];
+        let bytes = [&bytes[..46], &[bits], &body, mask].concat();
+        assert!(matches!(FoldedCiphertext::from_bytes(&context, &bytes), Err(Error::Shape { .. })), "{bits}");
+    }
 }
 
 /// Modulo the prime a vector of large values is as good as any that differs by multiples of it.

@@ -88,6 +88,14 @@ fn results_and_keys_of_others_are_refused() {
     }
     let halved = owner.evaluator.halve(&x, 16, &key).unwrap();
     assert!(matches!(other.small.decrypt(&halved), Err(Error::ForeignKey { .. })));
+    let bytes = halved.to_bytes(&context).unwrap();
+    // After the header of 22 bytes, the name of the secret and the scale stands the period, then its coefficients.
+    let mask = &bytes[47 + 32 * 32 / 8..];
+    for bits in [1, 12, 13] {
+        let body = vec![0; (2 << bits) / 8 * 32];
+        let bytes = [&bytes[..46], &[bits], &body, mask].concat();
+        assert!(matches!(HalvedCiphertext::from_bytes(&context, &bytes), Err(Error::Shape { .. })), "{bits}");
+    }
     let seeded = small.halving_key(&owner.secret, &mut owner.random).unwrap();
     let bytes = seeded.to_bytes(&context).unwrap();
     // A header of 22 bytes, two names, a seed, the number of primes, and rows modulo the first prime and the special one.

@@ -13,7 +13,7 @@ mod roles;
 use std::sync::Arc;
 
 use veilbench_ckks::{
-    Context, Evaluator, KeyRequest, PublicKey, Randomness, SecretKey, SeededEvaluationKeys,
+    Context, Evaluator, HalfSecret, KeyRequest, PublicKey, Randomness, SecretKey, SeededEvaluationKeys,
 };
 use veilbench_networks::{Architecture, Network, Shape, Tensor};
 
@@ -179,6 +179,10 @@ fn join_data_owner(
         SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(context)
     });
     recorder.span("send", || Ok::<_, Error>(server.send(&keys.map_err(Error::engine(generating))?)?))?;
+    let half = match plan.halved {
+        true => Some(send_halving_key(&secret, &mut server, &mut random, &recorder)?),
+        false => None,
+    };
     let logit_unit = circuit.logit_unit();
     let deviation = circuit.logit_deviation(&scheme, program.is_some()) / logit_unit;
     let budget = plan.release.map(|release| Budget::new(release, &circuit, &scheme, program.is_some()));
@@ -187,7 +191,15 @@ fn join_data_owner(
         Some(program) => {
             let places = roles::latency::Places::new(program, deviation);
             let images = 1;
-            Client::Latency(roles::latency::Client { secret, scheme, places, images, logit_unit, recorder })
+            Client::Latency(roles::latency::Client {
+                secret,
+                half,
+                scheme,
+                places,
+                images,
+                logit_unit,
+                recorder,
+            })
         }
         None => {
             let classes = circuit.logits();
@@ -230,11 +242,15 @@ fn join_model_owner(
             Some(program) => roles::keys::check_program(keys, context, program, &scheme),
             None => roles::keys::check_circuit(keys, context, &circuit, &scheme),
         })?;
+    let halving = match plan.halved {
+        true => Some(roles::keys::receive_halving(&mut client, &scheme, context, public.key(), &recorder)?),
+        false => None,
+    };
     let images_at_once = scheme.images();
     let server = match program {
         Some(program) => {
             let encode = || roles::latency::Server::new(evaluator, public, scheme, program, recorder.clone());
-            Server::Latency(recorder.span("encode weights", encode)?)
+            Server::Latency(recorder.span("encode weights", encode)?.with_halving(halving))
         }
         None => {
             let guard = Guard::new(public.key(), 0, circuit.logits(), scheme.period(context));
@@ -251,6 +267,21 @@ fn join_model_owner(
         }
     };
     Ok(Box::new(ModelOwner { client, server, images_at_once, images: 0 }))
+}
+
+/// Makes a secret of half the degree for results and sends the key to it.
+fn send_halving_key(
+    secret: &SecretKey,
+    server: &mut Link,
+    random: &mut Randomness,
+    recorder: &Recorder,
+) -> Result<HalfSecret, Error> {
+    let generating = "generating the key for results";
+    let context = secret.context();
+    let half = HalfSecret::generate(context, random).map_err(Error::engine(generating))?;
+    let key = recorder.span("generate keys", || half.halving_key(secret, random)?.to_bytes(context));
+    recorder.span("send", || Ok::<_, Error>(server.send(&key.map_err(Error::engine(generating))?)?))?;
+    Ok(half)
 }
 
 /// The rotations that a program has keys for.

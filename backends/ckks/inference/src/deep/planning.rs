@@ -105,6 +105,7 @@ fn plan_with(
         key_cost,
         rotations,
         long_rotations: BTreeMap::new(),
+        halved: false,
         products: keys.products,
         conjugations: keys.conjugations,
         precision: (!program.deep.series.is_empty()).then_some(bits),

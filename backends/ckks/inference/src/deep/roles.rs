@@ -55,6 +55,7 @@ pub(crate) fn join_data_owner(
     let logits = places(&result, last.values());
     let client = Client {
         secret,
+        half: None,
         places: Places {
             input: vec![first.labels(scheme.slots())],
             period: scheme.slots(),

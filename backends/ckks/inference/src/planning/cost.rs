@@ -186,13 +186,13 @@ impl<'a> Cost<'a> {
     }
 
     /// One image from pixels to logits: the parties wait for each other.
-    pub(crate) fn latency(&self, program: &PackedCircuit) -> Work {
+    pub(crate) fn latency(&self, program: &PackedCircuit, halved: bool) -> Work {
         let evaluate: f64 = self.latency_layers(program).iter().map(|(_, time)| time).sum();
         let inputs = program.input.len();
         let receive = self.tasks(inputs, inputs as f64 * self.receive());
         Work {
             client_ns: inputs as f64 * self.encrypt() + self.degree * self.rates.decrypt,
-            server_ns: receive + evaluate,
+            server_ns: receive + evaluate + if halved { self.rotate(0, false) } else { 0.0 },
             streamed: None,
         }
     }

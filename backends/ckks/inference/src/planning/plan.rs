@@ -20,7 +20,7 @@ use crate::planning::prediction::{Approximations, LayerPlan, Prediction, three_d
 use crate::planning::rates::{self, Rates};
 use crate::planning::release::{self, Release};
 use crate::planning::schedule::Schedule;
-use crate::planning::scheme::{Demand, RotationKeys, Scheme, lower_input_bits};
+use crate::planning::scheme::{Demand, HALVING, RotationKeys, Scheme, lower_input_bits};
 use crate::roles::guard::Guard;
 use crate::roles::latency::weight_memory_bytes;
 use passes::{Plans, deep_pass, plans};
@@ -49,6 +49,9 @@ pub(crate) const PRECISION: Setting = Setting {
 
 /// The worst precision a plan may expect of a logit, as a share of what it is measured in: a guard tells a wrap from noise.
 const LOGIT_SHARE: f64 = 1.0 / 256.0;
+
+/// Of the bytes of an image one in so many must be saved by results in a ring of half the degree.
+const LEAST_SAVED: usize = 20;
 
 /// How much longer an image may take if that saves keys.
 pub(crate) const SLOWER_FOR_KEYS: f64 = 1.1;
@@ -88,6 +91,9 @@ pub(crate) struct CkksPlan {
     /// Likewise those of products, whose keys have long digits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) long_rotations: BTreeMap<usize, Vec<i64>>,
+    /// Whether results are taken to a ring of half the degree before they are sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) halved: bool,
     /// The highest level at which ciphertexts are multiplied, where that is not one below the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) products: Option<usize>,
@@ -287,6 +293,7 @@ impl CkksPlan {
             key_cost: 0,
             rotations: BTreeMap::new(),
             long_rotations: BTreeMap::new(),
+            halved: false,
             products: None,
             conjugations: None,
             precision: None,
@@ -349,14 +356,26 @@ impl CkksPlan {
         let results = program.logits.iter().map(|&(ciphertext, _)| ciphertext + 1).max().unwrap_or(1);
         let keys_sent = key_bytes(&scheme, &rotations);
         let weights = weight_memory_bytes(program, &scheme);
-        let peak_rss_bytes = key_memory_bytes(&scheme, &rotations) + keys_sent + weights + PROCESS_BYTES;
+        let upload_bytes = program.input.len() * scheme.wire_bytes(scheme.depth(), true);
+        let [folded, half] = [scheme.folded_bytes(program.period), scheme.halved_bytes(program.period)];
+        // A key more is sent once, and a key switch more made of every result.
+        let saved = results * (folded - half);
+        let halved =
+            scheme.can_halve(program.period) && saved * LEAST_SAVED >= upload_bytes + results * folded;
+        let (answer, halving) = if halved { (half, scheme.halving_key_bytes()) } else { (folded, 0) };
+        let keys_sent = keys_sent + halving;
+        let peak_rss_bytes = key_memory_bytes(&scheme, &rotations)
+            + if halved { scheme.key_memory_bytes(HALVING) } else { 0 }
+            + keys_sent
+            + weights
+            + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,
             reference_ns: 0,
             online_bytes: 0,
             setup_bytes: keys_sent + scheme.public_key_bytes(),
-            upload_bytes: program.input.len() * scheme.wire_bytes(scheme.depth(), true),
-            download_bytes: results * scheme.folded_bytes(program.period),
+            upload_bytes,
+            download_bytes: results * answer,
             peak_rss_bytes,
             session_peak_rss_bytes: peak_rss_bytes
                 + CLIENT_BYTES
@@ -397,7 +416,7 @@ impl CkksPlan {
             long_rotations.entry(level).or_default().push(steps);
         }
         let [work, here] = [rates::reference(), here]
-            .map(|rates| [1, 2].map(|threads| Cost::new(rates, &scheme, threads).latency(program)));
+            .map(|rates| [1, 2].map(|threads| Cost::new(rates, &scheme, threads).latency(program, halved)));
         let layout = Layout::Latency;
         let mut plan = Self {
             layout,
@@ -406,6 +425,7 @@ impl CkksPlan {
             key_cost,
             rotations: levels,
             long_rotations,
+            halved,
             products: None,
             conjugations: None,
             precision: None,

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use veilbench_ckks::{
-    Ciphertext, Context, FoldedCiphertext, KeyLevels, KeyRequest, LongDigits, PairSquares, ParameterRequest,
-    Parameters, max_modulus_bits, packed_bytes,
+    Ciphertext, Context, KeyLevels, KeyRequest, LongDigits, PairSquares, ParameterRequest, Parameters,
+    max_modulus_bits, packed_bytes,
 };
 
 use crate::planning::pairs::Pairs;
@@ -79,6 +79,9 @@ pub(crate) struct KeySize {
     /// Whether its digits are long.
     pub(crate) is_long: bool,
 }
+
+/// Size of the key that takes results to a ring of half the degree.
+pub(crate) const HALVING: KeySize = KeySize { level: 0, is_long: false };
 
 /// Parameters and scales.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -357,18 +360,18 @@ impl Scheme {
         )))
     }
 
-    /// Whether an answer repeats after the period that was agreed and is at the scale of maps.
+    /// Whether an answer that repeats after so many slots and is at such a scale does so after the period that was agreed and is at the
+    /// scale of maps.
     ///
     /// # Errors
     /// [`Error::Protocol`] with what was agreed.
-    pub(crate) fn check_folded(&self, answer: &FoldedCiphertext, period: usize) -> Result<(), Error> {
-        if answer.period() == period && self.is_scale_of_maps(answer.scale()) {
+    pub(crate) fn check_folded(&self, (found, scale): (usize, f64), period: usize) -> Result<(), Error> {
+        if found == period && self.is_scale_of_maps(scale) {
             return Ok(());
         }
         Err(Error::protocol(format!(
-            "the model owner's answer repeats after {} slots and is at scale 2^{:.3} where {period} slots and scale 2^{} were agreed",
-            answer.period(),
-            answer.scale().log2(),
+            "the model owner's answer repeats after {found} slots and is at scale 2^{:.3} where {period} slots and scale 2^{} were agreed",
+            scale.log2(),
             self.map_scale_bits
         )))
     }
@@ -452,6 +455,22 @@ impl Scheme {
     /// Bytes of a result that repeats after a period, as sent.
     pub(crate) fn folded_bytes(&self, period: usize) -> usize {
         (self.degree + 2 * period) / 8 * self.data_prime_bits[0] as usize + 47
+    }
+
+    /// The same in a ring of half the degree.
+    pub(crate) fn halved_bytes(&self, period: usize) -> usize {
+        (self.degree / 2 + 2 * period) / 8 * self.data_prime_bits[0] as usize + 47
+    }
+
+    /// Whether results that repeat after a period can be taken to a ring of half the degree.
+    pub(crate) fn can_halve(&self, period: usize) -> bool {
+        let parameters = self.parameters();
+        2 * period <= self.slots() && parameters.is_ok_and(|parameters| parameters.has_half_secrets())
+    }
+
+    /// Bytes of the key to a secret of half the degree, as sent.
+    pub(crate) fn halving_key_bytes(&self) -> usize {
+        self.key_bytes(HALVING) + 54
     }
 
     /// Bytes of the public key that answers are re-randomised with, as sent.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use veilbench_ckks::{
-    Context, Evaluator, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey, SeededEvaluationKeys,
+    Context, Evaluator, HalvingKey, KeyId, KeyLevels, KeyRequest, LongDigits, PairSquares, PublicKey,
+    SeededEvaluationKeys, SeededHalvingKey,
 };
 
 use crate::circuits::circuit::Circuit;
@@ -46,6 +47,29 @@ pub(crate) fn receive(
         .and_then(|keys| Evaluator::new(context, Arc::new(keys)))
         .map_err(Error::engine(reading))?;
     Ok((public, evaluator))
+}
+
+/// Receives the key to a secret of half the degree, from the secret of a public key.
+///
+/// # Errors
+/// [`Error::Protocol`] if it is from another secret, link errors for another length, and [`Error::Engine`] for what is no such key.
+pub(crate) fn receive_halving(
+    client: &mut Link,
+    scheme: &Scheme,
+    context: &Context,
+    public: KeyId,
+    recorder: &Recorder,
+) -> Result<HalvingKey, Error> {
+    let reading = "reading the key for results";
+    let key = recorder.span("wait", || client.receive_exactly(scheme.halving_key_bytes()))?;
+    let key = SeededHalvingKey::from_bytes(context, &key).map_err(Error::engine(reading))?;
+    if key.from() != public {
+        let other = key.from();
+        return Err(Error::protocol(format!(
+            "a key for results of key {other} came after the public key of {public}"
+        )));
+    }
+    recorder.span("expand keys", || key.expand(context)).map_err(Error::engine(reading))
 }
 
 /// The keys of every rotation and square of a program, at their levels.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use veilbench_ckks::{
-    Ciphertext, Evaluator, Flooding, FoldedCiphertext, Plaintext, PublicKey, SecretKey, Transform,
+    Ciphertext, Context, Evaluator, Flooding, FoldedCiphertext, HalfSecret, HalvedCiphertext, HalvingKey,
+    Plaintext, PublicKey, SecretKey, Transform,
 };
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
@@ -19,6 +20,9 @@ use crate::roles::guard::spare_tolerance;
 use crate::roles::release::flood;
 use crate::roles::throughput::{encrypt, receive, rerandomise, split};
 use veilbench_api::{Error, Link, Recorder};
+
+/// What an error was about.
+const READING: &str = "reading the model owner's answer";
 
 /// Where values are in the ciphertexts that one side sends and the other answers.
 pub(crate) struct Places {
@@ -57,6 +61,8 @@ impl Places {
 /// The data owner's half.
 pub(crate) struct Client {
     pub(crate) secret: SecretKey,
+    /// What results are under, if not under the secret key.
+    pub(crate) half: Option<HalfSecret>,
     pub(crate) scheme: Scheme,
     pub(crate) places: Places,
     /// Images that are computed together.
@@ -78,7 +84,7 @@ impl Client {
         images: &Tensor,
         flooding: Option<&Flooding>,
     ) -> Result<Vec<f32>, Error> {
-        let answer_bytes = self.places.answers() * self.scheme.folded_bytes(self.places.period);
+        let answer_bytes = self.places.answers() * self.result_bytes();
         let mut findings = Findings::default();
         let mut logits = Vec::with_capacity(images.images() * self.places.results.len());
         for first in (0..images.images()).step_by(self.images) {
@@ -102,6 +108,11 @@ impl Client {
         Ok(logits)
     }
 
+    fn result_bytes(&self) -> usize {
+        let (scheme, period) = (&self.scheme, self.places.period);
+        if self.half.is_some() { scheme.halved_bytes(period) } else { scheme.folded_bytes(period) }
+    }
+
     /// The last image stands for those that a group is short of.
     fn encrypt(&self, images: &Tensor, together: Range<usize>) -> Result<Vec<u8>, Error> {
         let length = images.shape().len();
@@ -120,7 +131,12 @@ impl Client {
     fn decrypt(&self, answer: &[u8]) -> Result<Option<Vec<f64>>, Error> {
         let slots = split(answer, self.places.answers())?
             .into_iter()
-            .map(|bytes| decrypt_folded(&self.secret, &self.scheme, self.places.period, bytes))
+            .map(|bytes| match &self.half {
+                None => decrypt_folded(&self.secret, &self.scheme, self.places.period, bytes),
+                Some(half) => {
+                    decrypt_halved(half, self.secret.context(), &self.scheme, self.places.period, bytes)
+                }
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(self.places.read(&slots))
     }
@@ -140,10 +156,22 @@ pub(crate) fn decrypt_folded(
     period: usize,
     bytes: &[u8],
 ) -> Result<Vec<f64>, Error> {
-    let reading = "reading the model owner's answer";
-    let folded = FoldedCiphertext::from_bytes(secret.context(), bytes).map_err(Error::engine(reading))?;
-    scheme.check_folded(&folded, period)?;
-    secret.decrypt_folded(&folded).map_err(Error::engine(reading))
+    let folded = FoldedCiphertext::from_bytes(secret.context(), bytes).map_err(Error::engine(READING))?;
+    scheme.check_folded((folded.period(), folded.scale()), period)?;
+    secret.decrypt_folded(&folded).map_err(Error::engine(READING))
+}
+
+/// The same of a result in a ring of half the degree.
+fn decrypt_halved(
+    half: &HalfSecret,
+    context: &Context,
+    scheme: &Scheme,
+    period: usize,
+    bytes: &[u8],
+) -> Result<Vec<f64>, Error> {
+    let halved = HalvedCiphertext::from_bytes(context, bytes).map_err(Error::engine(READING))?;
+    scheme.check_folded((halved.period(), halved.scale()), period)?;
+    half.decrypt(&halved).map_err(Error::engine(READING))
 }
 
 /// How precise the encrypted values after a layer are, in the units of the circuit, where ranges are one.
@@ -170,6 +198,8 @@ pub(crate) struct Server {
 pub(crate) struct Results {
     /// The data owner's key; answers are re-randomised with it.
     public: Arc<PublicKey>,
+    /// Of a secret of half the degree, where they are taken to it.
+    halving: Option<HalvingKey>,
     /// After how many slots they repeat.
     period: usize,
     /// Parts that are summed by whoever reads them.
@@ -179,7 +209,7 @@ pub(crate) struct Results {
 impl Results {
     /// Those of a program.
     pub(crate) fn new(public: Arc<PublicKey>, program: &PackedCircuit) -> Self {
-        Self { public, period: program.period, parts: program.parts() }
+        Self { public, halving: None, period: program.period, parts: program.parts() }
     }
 
     /// Before the last rescaling.
@@ -206,7 +236,10 @@ impl Results {
         evaluator: &Evaluator,
         result: &Ciphertext,
     ) -> veilbench_ckks::Result<Vec<u8>> {
-        self.fold(evaluator, result)?.to_bytes(evaluator.context())
+        match &self.halving {
+            None => self.fold(evaluator, result)?.to_bytes(evaluator.context()),
+            Some(key) => evaluator.halve(result, self.period, key)?.to_bytes(evaluator.context()),
+        }
     }
 }
 
@@ -241,6 +274,12 @@ impl Server {
             layers.push(encoded);
         }
         Ok(Self { evaluator, scheme, layers, inputs, results, recorder })
+    }
+
+    /// The same with results in a ring of half the degree, by the data owner's key.
+    pub(crate) fn with_halving(mut self, key: Option<HalvingKey>) -> Self {
+        self.results.halving = key;
+        self
     }
 
     /// What becomes of the results of a layer: only the last ones leave this side.

@@ -12,7 +12,7 @@ use veilbench_ckks::{
     SeededEvaluationKeys,
 };
 use veilbench_ckks_inference::Ckks;
-use veilbench_networks::Architecture;
+use veilbench_networks::{Architecture, zoo};
 
 use crate::fixture::*;
 use crate::interceptors::*;
@@ -34,6 +34,28 @@ fn ciphertexts_of_another_key_are_refused() {
         let reason = error(&Ckks, &network, images, Some(interceptor));
         assert!(reason.contains(expected), "{reason}");
     }
+}
+
+/// Results of this network are in a ring of half the degree, under a secret that no other key is of.
+#[test]
+fn a_key_for_results_of_another_session_is_refused() {
+    let network = zoo::load("mnist-mlp-poly").unwrap();
+    let plan = Ckks.plan(&network.architecture, &job(1)).unwrap();
+    assert_eq!(plan.parameters["halved"], true);
+    let images = test_networks::images(&network, 1, 4);
+    for (messages, expected) in [(2..3, "a key for results of key"), (0..2, "a key for results of key")] {
+        let interceptor = Arc::new(OtherKeys::new(messages));
+        let mut session = LocalSession::new(&Ckks, &network, 1);
+        session.interceptor = Some(Arc::clone(&interceptor) as Arc<dyn Interceptor>);
+        let first = session.run(std::slice::from_ref(&images)).unwrap();
+        assert!(first.iter().all(|outcome| outcome.error.is_none()), "the session's own keys");
+        let reason = error(&Ckks, &network, images.clone(), Some(interceptor));
+        assert!(reason.contains(expected), "{reason}");
+    }
+    let reason = error(&Ckks, &network, images.clone(), Some(Arc::new(HalfScale)));
+    assert!(reason.contains("repeats after 16 slots and is at scale 2^29"), "{reason}");
+    let reason = error(&Ckks, &network, images, Some(Arc::new(Cut)));
+    assert!(reason.contains("link to model-owner: a message of") && reason.contains("were due"), "{reason}");
 }
 
 /// Keys for the parameters of a plan, of somebody else's secret.

@@ -141,7 +141,7 @@ fn folded_answers_are_of_the_period_and_scale_that_were_agreed() {
         let plaintext = context.encode(&[0.5], scale, 0).unwrap();
         let ciphertext = secret.encrypt(&plaintext, &mut random).unwrap().expand(&context).unwrap();
         let folded = evaluator.fold(&ciphertext, period).unwrap();
-        scheme.check_folded(&folded, 16).map_err(|error| error.to_string())
+        scheme.check_folded((folded.period(), folded.scale()), 16).map_err(|error| error.to_string())
     };
     let scale = f64::from(scheme.map_scale_bits).exp2();
     checked(scale, 16).unwrap();
@@ -152,4 +152,10 @@ fn folded_answers_are_of_the_period_and_scale_that_were_agreed() {
             "{refused}"
         );
     }
+}
+
+#[test]
+fn what_long_digits_leave_after_a_rescaling_is_reckoned_with() {
+    let [without, with] = [false, true].map(|long_digits| scheme(long_digits).rescaling_noise());
+    assert!((with / without - 1.03).abs() < 2e-3, "{}", with / without);
 }

@@ -23,7 +23,8 @@ fn client() -> Client {
     let secret = SecretKey::generate(&plan.scheme.context().unwrap(), &mut random());
     let places = Places::new(program, circuit.logit_deviation(&plan.scheme, true) / circuit.logit_unit());
     let (scheme, logit_unit, recorder) = (plan.scheme, circuit.logit_unit(), Recorder::default());
-    Client { secret, scheme, places, images: 1, logit_unit, recorder }
+    let half = None;
+    Client { secret, half, scheme, places, images: 1, logit_unit, recorder }
 }
 
 /// What the client makes of logits of one half beside spare slots of which the first holds `rest`.

@@ -8,15 +8,21 @@ mod bench;
 use std::path::Path;
 
 use bench::Bench;
-use veilbench_api::{Job, LinkProfile};
+use veilbench_api::{Job, LinkProfile, Plan};
 use veilbench_networks::zoo;
 use veilbench_report::{predictions, summarise};
 use veilbench_results::{Prediction, RunData, Status, Summary};
 
 /// What the machine of the reference run takes for single steps, as `veilbench plan --calibrate-machine` measured it there.
 const RATES: &str = include_str!("reference-rates.json");
-/// What sends and holds something else since the reference run. It is held against a run of today alone.
-const OTHER_SINCE: [&str; 1] = ["mpc-2pc"];
+/// Whether a cell sends and holds something else since the reference run, where its plan was recorded. It is held against a run of today
+/// alone.
+fn is_other_since(backend: &str, plan: &Plan, recorded: &serde_json::Value) -> bool {
+    let (today, then) = (&plan.parameters, &recorded["parameters"]);
+    // Answers of images across the slots are folded since, and keys may have long digits.
+    let folded = today["layout"] == "latency" || !today["packed"].is_null();
+    backend == "mpc-2pc" || (backend.starts_with("ckks") && (folded || today["scheme"] != then["scheme"]))
+}
 
 #[test]
 fn cells_of_the_reference_run_are_predicted_within_a_quarter() {
@@ -29,16 +35,14 @@ fn cells_of_the_reference_run_are_predicted_within_a_quarter() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs/reference");
     let data = RunData::load(&folder).unwrap();
     let mut rows = summarise(&data);
-    rows.retain(|row| !OTHER_SINCE.contains(&row.backend.as_str()));
     let mut run = data.run;
-    run.plans.clear();
+    let recorded = std::mem::take(&mut run.plans);
     for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
         let backends = veilbench_backends::all();
         let backend = backends.iter().find(|backend| backend.profile().name == row.backend).unwrap();
         let plan = backend.plan(&zoo::load(&row.network).unwrap().architecture, &job(row)).unwrap();
-        // Those of the packed layout are predicted up to twice as long as they are.
-        if plan.parameters.get("packed").is_some() {
-            row.online_wall_ns = None;
+        if is_other_since(&row.backend, &plan, &recorded[&row.cell]) {
+            continue;
         }
         // The noise of deep networks is drawn for the images of a run, of which there are none here.
         if row.backend == "ckks" && row.network == "cifar-resnet20-poly" {
@@ -47,7 +51,7 @@ fn cells_of_the_reference_run_are_predicted_within_a_quarter() {
         run.plans.insert(row.cell.clone(), serde_json::to_value(plan).unwrap());
     }
     let compared = predictions(&run, &rows);
-    assert!(compared.len() >= 270, "only {} cells of the reference run are predicted", compared.len());
+    assert!(compared.len() >= 220, "only {} cells of the reference run are predicted", compared.len());
     hold(&compared);
 }
 

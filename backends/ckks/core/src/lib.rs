@@ -50,7 +50,8 @@
 //! against classical attacks, by the table of [`max_modulus_bits`]; less is refused by every constructor and
 //! decoder whose name does not say `insecure`. Evaluation keys encrypt functions of the very key they are under,
 //! which is assumed to be safe (circular security, as everywhere in this field): of the key `s` and its conjugate `s'`, the square `s^2` and
-//! the automorphic images of `s` under `s`, and for sums of squares of [pairs](Context::encode_pairs) `s s'` under `s` and `-s^2` under `s'`. All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
+//! the automorphic images of `s` under `s`, and for sums of squares of [pairs](Context::encode_pairs) `s s'` under `s` and `-s^2` under `s'`. A key to a [`HalfSecret`] encrypts `s` under another secret, within the table for half
+//! the degree, and nothing encrypts that one. All of it assumes chosen-plaintext attackers. Decryptions of CKKS carry
 //! noise that depends on the key: all slots of one of them, decoded at full precision, and its ciphertext give the
 //! whole key by solving a linear equation (the attack of Li and Micciancio, 2021). The owner of the key must not
 //! show them to whoever may have seen the ciphertext. Values that are to be shown are decoded by [`Context::decode_for_release`]: with noise

@@ -275,9 +275,8 @@ impl Scheme {
             pairs: demand.pairs,
         };
         let parameters = scheme.parameters().ok()?;
-        let drowned =
-            long_digits && !(parameters.has_long_digits() && scheme.drowns_long_digits(step, demand));
-        (!drowned).then_some(scheme)
+        let has_them = || parameters.has_long_digits() && scheme.drowns_long_digits(step, demand);
+        (!long_digits || has_them()).then_some(scheme)
     }
 
     /// Whether what key switches of long digits add to a product is little beside the rounding of its rescaling, by a prime of `step` bits.

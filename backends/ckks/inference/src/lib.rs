@@ -180,7 +180,7 @@ fn join_data_owner(
     });
     recorder.span("send", || Ok::<_, Error>(server.send(&keys.map_err(Error::engine(generating))?)?))?;
     let half = match plan.halved {
-        true => Some(send_halving_key(&secret, &mut server, &mut random, &recorder)?),
+        true => Some(Box::new(send_halving_key(&secret, &mut server, &mut random, &recorder)?)),
         false => None,
     };
     let logit_unit = circuit.logit_unit();

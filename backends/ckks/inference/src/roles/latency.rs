@@ -62,7 +62,7 @@ impl Places {
 pub(crate) struct Client {
     pub(crate) secret: SecretKey,
     /// What results are under, if not under the secret key.
-    pub(crate) half: Option<HalfSecret>,
+    pub(crate) half: Option<Box<HalfSecret>>,
     pub(crate) scheme: Scheme,
     pub(crate) places: Places,
     /// Images that are computed together.

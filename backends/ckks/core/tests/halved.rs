@@ -110,6 +110,11 @@ fn results_and_keys_of_others_are_refused() {
             "{length}"
         );
     }
+    // Of the form of a key for two primes, in two digits.
+    let rows = vec![0; 2 * (8192 / 8) * (32 + 28 + 44)];
+    let higher = [&bytes[..22 + 2 * 16 + 32], &[2], &rows].concat();
+    let refused = SeededHalvingKey::from_bytes(&context, &higher).unwrap_err().to_string();
+    assert!(refused.contains("it is for 2 primes, not for one"), "{refused}");
     let insecure = secure(4096, &[33, 29], &[44], 2);
     assert!(matches!(SeededHalvingKey::from_bytes(&insecure, &bytes), Err(Error::ForeignParameters { .. })));
 }

@@ -174,6 +174,7 @@ fn join_data_owner(
     let circuit = Circuit::new(&role.architecture, None).map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
     let program = recorder.span("lay out", || program(&circuit, plan))?;
+    check_halved(plan, program.as_ref())?;
     let request = request(program.as_ref(), &scheme);
     let keys = recorder.span("generate keys", || {
         SeededEvaluationKeys::generate(&secret, &request, &mut random).to_bytes(context)
@@ -233,6 +234,7 @@ fn join_model_owner(
         .map_err(impossible)?;
     scheme.check_depth(circuit.depth())?;
     let program = recorder.span("lay out", || program(&circuit, plan))?;
+    check_halved(plan, program.as_ref())?;
     if let Some(release) = plan.release {
         release::check(release, &circuit, program.as_ref(), &scheme)?;
     }
@@ -267,6 +269,14 @@ fn join_model_owner(
         }
     };
     Ok(Box::new(ModelOwner { client, server, images_at_once, images: 0 }))
+}
+
+/// Whether results can be taken to a ring of half the degree, if a plan says that they are.
+fn check_halved(plan: &CkksPlan, program: Option<&PackedCircuit>) -> Result<(), Error> {
+    if !plan.halved || program.is_some_and(|program| plan.scheme.can_halve(program.period)) {
+        return Ok(());
+    }
+    Err(Error::protocol("the plan takes results to a smaller ring that has no room for them: plan it anew"))
 }
 
 /// Makes a secret of half the degree for results and sends the key to it.

@@ -317,7 +317,9 @@ fn all_keys_of_a_session_have_seeds_of_their_own() {
     seeds.extend(keys.pairs.iter().flat_map(|keys| keys.each()).map(|key| key.seed));
     seeds.push(PublicKey::generate(&secret, &mut random).seed);
     seeds.push(secret.encrypt(&message(&context), &mut random).unwrap().seed);
-    assert_eq!(seeds.len(), 9);
+    let half = HalfSecret::sample(&context, &mut random).unwrap();
+    seeds.push(half.halving_key(&secret, &mut random).unwrap().switching.seed);
+    assert_eq!(seeds.len(), 10);
     assert!(seeds.iter().enumerate().all(|(at, seed)| !seeds[..at].contains(seed)));
 }
 

@@ -189,10 +189,12 @@ impl<'a> Cost<'a> {
     pub(crate) fn latency(&self, program: &PackedCircuit, halved: bool) -> Work {
         let evaluate: f64 = self.latency_layers(program).iter().map(|(_, time)| time).sum();
         let inputs = program.input.len();
+        let results = program.layers.last().map_or(0, |layer| layer.diagonals.len());
+        let halvings = if halved { results } else { 0 };
         let receive = self.tasks(inputs, inputs as f64 * self.receive());
         Work {
             client_ns: inputs as f64 * self.encrypt() + self.degree * self.rates.decrypt,
-            server_ns: receive + evaluate + if halved { self.rotate(0, false) } else { 0.0 },
+            server_ns: receive + evaluate + halvings as f64 * self.rotate(0, false),
             streamed: None,
         }
     }

@@ -358,10 +358,9 @@ impl CkksPlan {
         let weights = weight_memory_bytes(program, &scheme);
         let upload_bytes = program.input.len() * scheme.wire_bytes(scheme.depth(), true);
         let [folded, half] = [scheme.folded_bytes(program.period), scheme.halved_bytes(program.period)];
-        // A key more is sent once, and a key switch more made of every result.
-        let saved = results * (folded - half);
-        let halved =
-            scheme.can_halve(program.period) && saved * LEAST_SAVED >= upload_bytes + results * folded;
+        // A key more is sent once, and a key switch more made of every result, whose noise no bound of a release reckons with.
+        let saves = results * (folded - half) * LEAST_SAVED >= upload_bytes + results * folded;
+        let halved = saves && release.is_none() && scheme.can_halve(program.period);
         let (answer, halving) = if halved { (half, scheme.halving_key_bytes()) } else { (folded, 0) };
         let keys_sent = keys_sent + halving;
         let peak_rss_bytes = key_memory_bytes(&scheme, &rotations)

@@ -80,6 +80,9 @@ pub(crate) struct KeySize {
     pub(crate) is_long: bool,
 }
 
+/// One of so many coefficients of a result is read at most where it is taken to a ring of half the degree.
+const HALVED_SHARE: usize = 16;
+
 /// Size of the key that takes results to a ring of half the degree.
 pub(crate) const HALVING: KeySize = KeySize { level: 0, is_long: false };
 
@@ -461,10 +464,12 @@ impl Scheme {
         (self.degree / 2 + 2 * period) / 8 * self.data_prime_bits[0] as usize + 47
     }
 
-    /// Whether results that repeat after a period can be taken to a ring of half the degree.
+    /// Whether results that repeat after a period can be taken to a ring of half the degree. Of the noise that is reckoned with in all
+    /// coefficients so few are read then that the key switch adds next to nothing to it.
     pub(crate) fn can_halve(&self, period: usize) -> bool {
         let parameters = self.parameters();
-        2 * period <= self.slots() && parameters.is_ok_and(|parameters| parameters.has_half_secrets())
+        HALVED_SHARE * period <= self.slots()
+            && parameters.is_ok_and(|parameters| parameters.has_half_secrets())
     }
 
     /// Bytes of the key to a secret of half the degree, as sent.

@@ -58,6 +58,42 @@ fn a_key_for_results_of_another_session_is_refused() {
     assert!(reason.contains("link to model-owner: a message of") && reason.contains("were due"), "{reason}");
 }
 
+/// The backend, whose plans say that results are in a ring of half the degree.
+struct Halved;
+
+impl Backend for Halved {
+    fn profile(&self) -> Profile {
+        Ckks.profile()
+    }
+
+    fn plan(&self, architecture: &Architecture, job: &Job) -> Result<Plan, Unsupported> {
+        let mut plan = Ckks.plan(architecture, job)?;
+        plan.parameters["halved"] = true.into();
+        Ok(plan)
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        Ckks.settings()
+    }
+
+    fn join(&self, role: RoleContext) -> Result<Box<dyn Party>, Error> {
+        Ckks.join(role)
+    }
+}
+
+/// Slots that are full of images repeat after nothing.
+#[test]
+fn a_plan_that_halves_what_cannot_be_is_refused_by_both_parties() {
+    let network = zoo::load("mnist-mlp-poly").unwrap();
+    let images = test_networks::images(&network, 1, 4);
+    let done = session(&Halved, &network, Some("latency"), &images);
+    assert!(done.iter().all(|outcome| outcome.error.is_none()), "there results are in it");
+    for outcome in &session(&Halved, &network, Some("throughput"), &images) {
+        let reason = outcome.error.as_ref().unwrap().to_string();
+        assert!(reason.contains("a smaller ring that has no room for them: plan it anew"), "{reason}");
+    }
+}
+
 /// Keys for the parameters of a plan, of somebody else's secret.
 pub(crate) fn keys_for(plan: &Plan, request: &KeyRequest) -> Vec<u8> {
     let scheme = &plan.parameters["scheme"];

@@ -8,10 +8,10 @@ sancov="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-ar
 export RUSTFLAGS="$sancov --cfg fuzzing -Ccodegen-units=1"
 target=$(rustc -vV | sed -n 's/host: //p')
 # With an explicit target the build scripts and macros stay uninstrumented.
-cargo build --release --target "$target" --bin parameters --bin ciphertext --bin seeded_ciphertext --bin public_key \
+cargo build --release --target "$target" --bin parameters --bin ciphertext --bin seeded_ciphertext --bin folded_ciphertext --bin public_key \
     --bin evaluation_keys
 RUSTFLAGS="" cargo run --quiet --release --target-dir target/seeds --bin seeds
-for name in parameters ciphertext seeded_ciphertext public_key evaluation_keys; do
+for name in parameters ciphertext seeded_ciphertext folded_ciphertext public_key evaluation_keys; do
     echo "== $name"
     "target/$target/release/$name" "corpus/$name" -max_total_time="$seconds" -max_len=16384 -print_final_stats=1 \
         -artifact_prefix="corpus/$name-" 2>&1 | grep -E 'ERROR|panicked|BINGO|INITED|DONE|stat::(number|peak)|cov:' | tail -6

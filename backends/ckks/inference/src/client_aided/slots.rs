@@ -32,7 +32,6 @@ pub(super) fn plan(architecture: &Architecture, job: &Job, memory: usize) -> Res
     let largest = rounds.iter().map(|round| round.units[1]).fold(1.0, f64::max);
     let demand = Demand {
         depth: DEPTH,
-        slots: 1,
         degree: 32_768,
         vectors: false,
         rotations: false,

@@ -448,7 +448,6 @@ impl CkksPlan {
     ) -> Demand<'a> {
         Demand {
             depth: circuit.depth(),
-            slots: 1,
             degree: LARGEST_DEGREE,
             vectors,
             rotations: vectors,

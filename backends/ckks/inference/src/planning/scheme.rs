@@ -110,8 +110,6 @@ pub(crate) struct Scheme {
 pub(crate) struct Demand<'a> {
     /// Levels.
     pub(crate) depth: usize,
-    /// Values a ciphertext must hold at least.
-    pub(crate) slots: usize,
     /// Largest degree to consider.
     pub(crate) degree: usize,
     /// Weights are whole vectors, and rounded as such.
@@ -179,8 +177,7 @@ impl Scheme {
 
     /// The smallest degree and then the fewest digits first.
     fn shapes(demand: &Demand) -> impl Iterator<Item = Shape> {
-        let degrees =
-            DEGREES.into_iter().filter(move |&degree| degree / 2 >= demand.slots && degree <= demand.degree);
+        let degrees = DEGREES.into_iter().filter(move |&degree| degree <= demand.degree);
         let digit_primes = (1..=MOST_DIGIT_PRIMES.min(demand.depth + 1)).rev();
         let of_degree = move |degree| {
             digit_primes.clone().flat_map(move |digit_primes| {

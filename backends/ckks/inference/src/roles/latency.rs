@@ -21,7 +21,7 @@ use crate::roles::release::flood;
 use crate::roles::throughput::{encrypt, receive, rerandomise, split};
 use veilbench_api::{Error, Link, Recorder};
 
-/// What an error was about.
+/// What fails where an answer is none.
 const READING: &str = "reading the model owner's answer";
 
 /// Where values are in the ciphertexts that one side sends and the other answers.

@@ -112,7 +112,6 @@ impl Structure {
         Ok(Self {
             demand: Demand {
                 depth: DEPTH,
-                slots: 1,
                 degree: 32_768,
                 vectors: true,
                 rotations: true,

@@ -11,7 +11,6 @@ use crate::roles::guard::LIMIT;
 fn answers_are_at_the_last_level_and_at_the_scale_of_maps() {
     let demand = Demand {
         depth: 3,
-        slots: 1,
         degree: 8192,
         vectors: false,
         rotations: false,
@@ -42,7 +41,6 @@ fn answers_are_at_the_last_level_and_at_the_scale_of_maps() {
 fn what_is_accepted_is_within_half_of_the_last_prime() {
     let demand = Demand {
         depth: 1,
-        slots: 1,
         degree: 8192,
         vectors: false,
         rotations: false,
@@ -96,7 +94,6 @@ fn of_equal_rotations_one_has_a_key_for_the_highest_level() {
 fn long_digits_have_the_noise_they_may_have_and_not_more() {
     let demand = Demand {
         depth: 5,
-        slots: 1,
         degree: 8192,
         vectors: true,
         rotations: true,

@@ -163,6 +163,18 @@ impl Stream {
         }
     }
 
+    /// Combines each of `words` with the next of the stream's, without keeping those: the same ones that [`Stream::fill`] would give.
+    pub fn combine(&mut self, words: &mut [u64], combined: impl Fn(u64, u64) -> u64) {
+        let mut own = [0; 2 * BLOCKS_A_CALL];
+        for words in words.chunks_mut(own.len()) {
+            let own = &mut own[..words.len()];
+            self.fill(own);
+            for (word, own) in words.iter_mut().zip(own) {
+                *word = combined(*word, *own);
+            }
+        }
+    }
+
     /// The next `count` words.
     pub fn words(&mut self, count: usize) -> Vec<u64> {
         let mut words = vec![0; count];
@@ -193,6 +205,9 @@ mod tests {
         let mut stream = seed.stream(1);
         let parts = [stream.words(2), stream.words(300), stream.words(298)].concat();
         assert_eq!(whole, parts);
+        let mut combined = vec![5; 600];
+        seed.stream(1).combine(&mut combined, |word, own| word ^ own);
+        assert!(combined.iter().zip(&whole).all(|(combined, own)| combined ^ own == 5));
     }
 
     #[test]

@@ -38,13 +38,17 @@ impl Writer {
             self.whole_bytes(bits as usize / 8, values);
             return;
         }
-        let (mut held, mut count) = (0u128, 0);
+        // Bits that wait are fewer than a word.
+        let (mut held, mut count) = (0u64, 0);
+        self.bytes.reserve(packed(bits, values.len()));
         for value in values {
-            held |= u128::from(value & low(bits)) << count;
+            let value = value & low(bits);
+            held |= value << count;
             count += bits;
             if count >= 64 {
-                self.bytes.extend_from_slice(&(held as u64).to_le_bytes());
-                (held, count) = (held >> 64, count - 64);
+                self.bytes.extend_from_slice(&held.to_le_bytes());
+                count -= 64;
+                held = value >> (bits - count);
             }
         }
         self.bytes.extend_from_slice(&held.to_le_bytes()[..count.div_ceil(8) as usize]);

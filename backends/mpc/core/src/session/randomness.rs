@@ -6,12 +6,12 @@ pub(crate) mod secrets;
 pub(crate) mod setup_seed;
 
 use super::sizes::Sizes;
+use crate::Error;
 use crate::circuit::{Circuit, Gate};
 use crate::dcf::{Corrections, roots};
 use crate::random::Seed;
 use crate::ring::Ring;
 use crate::session::message::Reader;
-use crate::{Error, ring};
 use masks::{Purpose, stream};
 use veilbench_ring::wiped::Wiped;
 
@@ -36,9 +36,21 @@ pub struct Randomness {
 
 /// The data owner's shares, from its seed alone.
 pub(crate) fn data_owner_shares(sizes: Sizes, gate: usize, seed: &Seed) -> (Vec<u64>, Vec<u64>) {
-    let bits = stream(seed, gate, Purpose::Bits).words(sizes.bits);
-    let values = stream(seed, gate, Purpose::Values).words(sizes.values);
+    let [mut bits, mut values] = [sizes.bits, sizes.values].map(|count| vec![0; count]);
+    combine_with_shares(gate, seed, &mut bits, &mut values, u64::wrapping_add);
     (bits, values)
+}
+
+/// Combines words with the data owner's shares: bits by exclusive or, values as told.
+fn combine_with_shares(
+    gate: usize,
+    seed: &Seed,
+    bits: &mut [u64],
+    values: &mut [u64],
+    combined: impl Fn(u64, u64) -> u64,
+) {
+    stream(seed, gate, Purpose::Bits).combine(bits, |word, share| word ^ share);
+    stream(seed, gate, Purpose::Values).combine(values, combined);
 }
 
 /// A party's part of the masks of what a gate opens.
@@ -89,11 +101,8 @@ pub(crate) fn corrections(
     mut bits: Vec<u64>,
     mut values: Vec<u64>,
 ) -> (Vec<u64>, Vec<u64>) {
-    let (data_bits, data_values) = data_owner_shares(sizes, gate, seed);
-    for (word, share) in bits.iter_mut().zip(&data_bits) {
-        *word ^= share;
-    }
-    ring::sub_assign(&mut values, &data_values);
+    assert_eq!((bits.len(), values.len()), (sizes.bits, sizes.values), "as much as is due is dealt");
+    combine_with_shares(gate, seed, &mut bits, &mut values, u64::wrapping_sub);
     (bits, values)
 }
 

@@ -81,8 +81,11 @@ impl Truncation {
 
 /// What the dealer shares for a truncation: both `K` of all masks.
 pub(crate) fn deal_truncation(truncation: Truncation, masks: &[u64]) -> Vec<u64> {
-    let offsets: Vec<[u64; 2]> = masks.iter().map(|&mask| truncation.offsets(mask)).collect();
-    (0..2).flat_map(|which| offsets.iter().map(move |pair| pair[which])).collect()
+    let mut offsets = Vec::with_capacity(2 * masks.len());
+    for which in 0..2 {
+        offsets.extend(masks.iter().map(|&mask| truncation.offsets(mask)[which]));
+    }
+    offsets
 }
 
 #[cfg(test)]

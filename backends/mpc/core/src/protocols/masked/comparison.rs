@@ -143,16 +143,17 @@ impl Layout {
 pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: &mut Stream) -> Vec<u64> {
     let leaves = layout.leaves();
     let mut words = Vec::with_capacity(layout.words());
-    for (lane, &mask) in masks.iter().enumerate() {
-        for leaf in 0..leaves {
+    words.resize(layout.table_words(), 0);
+    let tables = words.chunks_exact_mut(layout.words_a_lane());
+    for ((lane, &mask), table) in masks.iter().enumerate().zip(tables) {
+        let (rows, top) = table.split_at_mut((leaves - 1) * layout.row());
+        for (leaf, row) in rows.chunks_mut(layout.row()).chain([top]).enumerate() {
             let last = layout.last(leaf);
-            let mut row = thermometer(mask >> layout.shift(leaf) & last as u64);
+            thermometer(mask >> layout.shift(leaf) & last as u64, row);
             row[last / 64] |= 1 << (last % 64);
-            let is_top = leaf + 1 == leaves;
-            words.extend_from_slice(&row[..if is_top { layout.top_row() } else { layout.row() }]);
         }
         let sign = (mask >> (layout.bits - 1) ^ result_masks[lane / 64] >> (lane % 64)) & 1;
-        if let Some(word) = words.last_mut() {
+        if let Some(word) = table.last_mut() {
             *word |= sign << 63;
         }
     }
@@ -173,12 +174,12 @@ pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: 
     words
 }
 
-/// `T[v] = [v < bits]` for v in 0..256.
-fn thermometer(bits: u64) -> [u64; ROW] {
-    std::array::from_fn(|word| {
-        let ones = (bits as usize).saturating_sub(64 * word).min(64);
-        u64::MAX.checked_shr(64 - ones as u32).unwrap_or(0)
-    })
+/// `T[v] = [v < bits]`, for as many `v` as a row holds.
+fn thermometer(bits: u64, row: &mut [u64]) {
+    for (word, ones) in row.iter_mut().enumerate() {
+        let bits = bits.saturating_sub(64 * word as u64).min(64);
+        *ones = u64::MAX.checked_shr(64 - bits as u32).unwrap_or(0);
+    }
 }
 
 /// A comparison whose first-round bits are on their way.

@@ -167,7 +167,7 @@ fn deal_relu(
         let (results, mut secret) = draw();
         let layout = Layout::new(circuit, gate, masks.len());
         let bits = comparison::deal(layout, &compared, &results, &mut secret);
-        return Dealt { bits, values: deal_selection(truncation, masks, &results) };
+        return Dealt { bits, values: deal_selection(truncation, masks, &results, sizes.values) };
     }
     let form = KeyForm::new(circuit, gate);
     let (results, bits) = match form {
@@ -188,7 +188,7 @@ fn deal_relu(
         salt: batch.header.salt(gate),
         made: 0,
     });
-    Dealt { bits, values: deal_selection(truncation, masks, &results) }
+    Dealt { bits, values: deal_selection(truncation, masks, &results, sizes.values) }
 }
 
 fn deal_quadratic(masks: &MaskedParameters, offsets: &[u64], channels: usize, positions: usize) -> Vec<u64> {

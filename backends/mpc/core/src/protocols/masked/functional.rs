@@ -112,7 +112,7 @@ mod tests {
                 keys
             })
             .collect();
-        let mut dealt = deal_selection(truncation, masks, &mask_signs(ring, masks));
+        let mut dealt = deal_selection(truncation, masks, &mask_signs(ring, masks), 0);
         let of_data_owner = stream.words(dealt.len());
         crate::ring::sub_assign(&mut dealt, &of_data_owner);
         let public: Vec<u64> =

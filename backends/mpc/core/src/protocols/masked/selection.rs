@@ -4,18 +4,28 @@
 //! shares of `(1 - sign)(A + K)`, for `A + K` as in [`Truncation`].
 
 use crate::session::randomness::masks::Role;
-use crate::session::truncation::{Truncation, deal_truncation};
+use crate::session::truncation::Truncation;
 
 /// Words a value that [`deal_selection`] shares.
 pub(crate) const SELECTION_WORDS: usize = 5;
 
-/// What the dealer shares for `max(y, 0) >> shift`: `m`, both `K`, and both `m K`.
-pub(crate) fn deal_selection(truncation: Truncation, masks: &[u64], result_masks: &[u64]) -> Vec<u64> {
+/// What the dealer shares for `max(y, 0) >> shift`: `m`, both `K`, and both `m K`, with room for as many words as the gate takes.
+pub(crate) fn deal_selection(
+    truncation: Truncation,
+    masks: &[u64],
+    result_masks: &[u64],
+    room: usize,
+) -> Vec<u64> {
     let bit = |lane: usize| result_masks[lane / 64] >> (lane % 64) & 1;
-    let offsets = deal_truncation(truncation, masks);
-    let mut words: Vec<u64> = (0..masks.len()).map(bit).collect();
-    words.extend_from_slice(&offsets);
-    words.extend(offsets.iter().enumerate().map(|(at, offset)| bit(at % masks.len()).wrapping_mul(*offset)));
+    let mut words = Vec::with_capacity(room.max(SELECTION_WORDS * masks.len()));
+    words.extend((0..masks.len()).map(bit));
+    for which in 0..2 {
+        words.extend(masks.iter().map(|mask| truncation.offsets(*mask)[which]));
+    }
+    for which in 0..2 {
+        let offsets = masks.iter().map(|mask| truncation.offsets(*mask)[which]);
+        words.extend(offsets.enumerate().map(|(lane, offset)| offset & bit(lane).wrapping_neg()));
+    }
     words
 }
 

@@ -92,7 +92,7 @@ mod tests {
         let mut of_model_owner = masked_signs(bits, &left, &results);
         let of_data_owner = stream.words(of_model_owner.len());
         of_model_owner.iter_mut().zip(&of_data_owner).for_each(|(sign, share)| *sign ^= share);
-        let mut dealt = deal_selection(truncation, masks, &results);
+        let mut dealt = deal_selection(truncation, masks, &results, 0);
         let of_selection = stream.words(dealt.len());
         sub_assign(&mut dealt, &of_selection);
         // Both parties know the bits that are left, and nobody reads the others.

@@ -17,6 +17,7 @@ mod weighted_sums;
 
 pub use chebyshev::{Chebyshev, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products};
 pub use rotation::Hoisted;
+pub use weighted_sums::WeightedBlock;
 
 pub(crate) use key_switch::{Extended, switch};
 

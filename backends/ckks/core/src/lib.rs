@@ -94,7 +94,7 @@ pub use encoding::Plaintext;
 pub use encoding::pairs::DecodedPairs;
 pub use error::{Error, Result};
 pub use evaluator::{
-    Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, chebyshev_depth, chebyshev_products,
+    Chebyshev, Evaluator, Hoisted, MAX_CHEBYSHEV_DEGREE, WeightedBlock, chebyshev_depth, chebyshev_products,
 };
 pub use folded::FoldedCiphertext;
 pub use halved::{HalfSecret, HalvedCiphertext, HalvingKey, SeededHalvingKey};

@@ -17,6 +17,15 @@ const STRIP: usize = 256;
 /// inputs would read and write them all in memory. A multiple of [`GROUP`].
 const TILE: usize = 128;
 
+/// Some rows of a matrix, all of which meet the same ciphertexts.
+#[derive(Clone, Debug)]
+pub struct WeightedBlock<'a> {
+    /// What the rows meet.
+    pub ciphertexts: Vec<&'a Ciphertext>,
+    /// The rows, one after the other, each of as many weights as there are ciphertexts.
+    pub weights: &'a [f64],
+}
+
 impl Evaluator {
     /// A plaintext matrix times a vector of ciphertexts, [`Evaluator::weighted_sum`] for every row of `weights`
     /// (row-major, as many columns as ciphertexts): the inputs are read once, strip by strip, for all rows.
@@ -29,33 +38,56 @@ impl Evaluator {
         weights: &[f64],
         scale: f64,
     ) -> Result<Vec<Ciphertext>> {
-        let columns = ciphertexts.len();
-        let (Some(first), true) =
-            (ciphertexts.first(), !weights.is_empty() && weights.len().is_multiple_of(columns.max(1)))
-        else {
-            return Err(Error::Shape {
-                reason: format!("{} weights for {columns} ciphertexts", weights.len()),
-            });
+        self.weighted_sums_of_blocks(&[WeightedBlock { ciphertexts: ciphertexts.to_vec(), weights }], scale)
+    }
+
+    /// The sums of several blocks, one block after the other. Ciphertexts that several of them meet are read once for all, where the blocks
+    /// together meet no more than fit the cache.
+    ///
+    /// # Errors
+    /// As [`Evaluator::weighted_sum`]; all ciphertexts have one level and one scale.
+    pub fn weighted_sums_of_blocks(
+        &self,
+        blocks: &[WeightedBlock<'_>],
+        scale: f64,
+    ) -> Result<Vec<Ciphertext>> {
+        let Some(first) = blocks.first().and_then(|block| block.ciphertexts.first().copied()) else {
+            return Err(Error::Shape { reason: "weights for no ciphertexts".into() });
         };
-        let integers = self.scaled_weights(ciphertexts, first, weights, scale)?;
+        let integers = blocks.iter().map(|WeightedBlock { ciphertexts, weights }| {
+            let columns = ciphertexts.len();
+            if columns == 0 || weights.is_empty() || !weights.len().is_multiple_of(columns) {
+                let reason = format!("{} weights for {columns} ciphertexts", weights.len());
+                return Err(Error::Shape { reason });
+            }
+            self.scaled_weights(ciphertexts, first, weights, scale)
+        });
+        let integers = integers.collect::<Result<Vec<_>>>()?;
         let ring = self.context.ring();
-        let rows = weights.len() / columns;
+        let rows = blocks.iter().map(|block| block.weights.len() / block.ciphertexts.len()).sum();
         let sum = || [(); 2].map(|()| Polynomial::<Ntt>::unspecified(ring, first.limbs()));
         let mut sums: Vec<_> = (0..rows).map(|_| sum()).collect();
-        // Threads share the limbs, not the rows of weights: every input is read by one of them.
-        let mut limbs: Vec<[Vec<&mut [u64]>; 2]> = (0..first.limbs()).map(|_| Default::default()).collect();
+        // Threads share limbs and parts, not the rows of weights: every input is read by one of them.
+        let mut shares: Vec<Vec<&mut [u64]>> = (0..2 * first.limbs()).map(|_| Vec::new()).collect();
         for (part, sum) in sums.iter_mut().flat_map(|parts| parts.iter_mut().enumerate()) {
-            limbs.iter_mut().zip(sum.rows_mut()).for_each(|(limb, row)| limb[part].push(row));
+            shares
+                .iter_mut()
+                .skip(part)
+                .step_by(2)
+                .zip(sum.rows_mut())
+                .for_each(|(share, row)| share.push(row));
         }
-        let words = columns * 2 * first.limbs() * ring.degree();
-        parallel::for_each(words, limbs.into_iter().enumerate(), |(index, outputs)| {
+        let inputs: usize = blocks.iter().map(|block| block.ciphertexts.len()).sum();
+        let words = inputs * 2 * first.limbs() * ring.degree();
+        parallel::for_each(words, shares.into_iter().enumerate(), |(share, mut outputs)| {
+            let (index, part) = (share / 2, share % 2);
             let m = ring.modulus(index);
             let sums = Sums::new(ring.kernels(), m);
-            let weights: Vec<u64> = integers.iter().map(|&integer| sums.prepare(m.signed(integer))).collect();
-            for (part, mut outputs) in outputs.into_iter().enumerate() {
-                let inputs: Vec<&[u64]> = ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect();
-                self.strips(&sums, &inputs, &weights, &mut outputs);
-            }
+            let pieces = blocks.iter().zip(&integers).map(|(block, integers)| Piece {
+                inputs: block.ciphertexts.iter().map(|c| c.parts[part].limb(index)).collect(),
+                weights: integers.iter().map(|&integer| sums.prepare(m.signed(integer))).collect(),
+            });
+            self.strips(&sums, &pieces.collect::<Vec<_>>(), &mut outputs);
         });
         let finish = |parts| {
             let mut sum = first.like(parts);
@@ -65,23 +97,46 @@ impl Evaluator {
         Ok(sums.into_iter().map(finish).collect())
     }
 
-    /// One limb of one part: `outputs[r] = sum over c of weights[r, c] inputs[c]`.
-    fn strips(&self, sums: &Sums, inputs: &[&[u64]], weights: &[u64], outputs: &mut [&mut [u64]]) {
+    /// One limb of one part of all blocks: `outputs[r] = sum over c of weights[r, c] inputs[c]`.
+    fn strips(&self, sums: &Sums, pieces: &[Piece], outputs: &mut [&mut [u64]]) {
         let degree = self.context.ring().degree();
         let mut partial = self.context.tables().scratch.take(GROUP * STRIP);
         for start in (0..degree).step_by(STRIP) {
             let strip = start..(start + STRIP).min(degree);
-            for (outputs, weights) in outputs.chunks_mut(TILE).zip(weights.chunks(TILE * inputs.len())) {
-                for column in (0..inputs.len()).step_by(sums.terms()) {
-                    let columns = column..(column + sums.terms()).min(inputs.len());
-                    let sources: ArrayVec<&[u64], SHORT_TERMS> =
-                        inputs[columns.clone()].iter().map(|row| &row[strip.clone()]).collect();
-                    let row_weights = |row: usize| {
-                        &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]
-                    };
-                    let partial = (column > 0).then_some(&mut partial[..]);
-                    sums.add(&sources, row_weights, outputs, strip.clone(), partial);
-                }
+            let mut rest = &mut outputs[..];
+            for piece in pieces {
+                let (outputs, behind) = rest.split_at_mut(piece.rows());
+                piece.strip(sums, outputs, &strip, &mut partial);
+                rest = behind;
+            }
+        }
+    }
+}
+
+/// One limb of one part of a block.
+struct Piece<'a> {
+    inputs: Vec<&'a [u64]>,
+    /// As [`Sums::prepare`] makes them.
+    weights: Vec<u64>,
+}
+
+impl Piece<'_> {
+    fn rows(&self) -> usize {
+        self.weights.len() / self.inputs.len()
+    }
+
+    fn strip(&self, sums: &Sums, outputs: &mut [&mut [u64]], strip: &Range<usize>, partial: &mut [u64]) {
+        let Self { inputs, weights } = self;
+        for (outputs, weights) in outputs.chunks_mut(TILE).zip(weights.chunks(TILE * inputs.len())) {
+            for column in (0..inputs.len()).step_by(sums.terms()) {
+                let columns = column..(column + sums.terms()).min(inputs.len());
+                let sources: ArrayVec<&[u64], SHORT_TERMS> =
+                    inputs[columns.clone()].iter().map(|row| &row[strip.clone()]).collect();
+                let row_weights = |row: usize| {
+                    &weights[row * inputs.len() + columns.start..row * inputs.len() + columns.end]
+                };
+                let partial = (column > 0).then_some(&mut *partial);
+                sums.add(&sources, row_weights, outputs, strip.clone(), partial);
             }
         }
     }

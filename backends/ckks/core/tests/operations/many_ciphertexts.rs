@@ -38,6 +38,38 @@ fn weighted_sums_agree_with_one_weighted_sum_for_every_row() {
 }
 
 #[test]
+fn blocks_that_share_ciphertexts_have_the_sums_that_each_has_alone() {
+    let context = insecure(512, &[50, 40, 40], &[50], 3);
+    let mut owner = Owner::new(&context, &KeyRequest::default(), 1);
+    let (_, ciphertexts) = encrypted(&mut owner, 30);
+    let inputs: Vec<&Ciphertext> = ciphertexts.iter().collect();
+    let (weights, scale) = (values(1000, 7), 2f64.powi(30));
+    // Rows of each block, and the ciphertexts it meets.
+    let shapes = [(5, 0..25), (5, 10..30), (1, 3..4), (12, 0..13)];
+    let blocks = shapes.clone().map(|(rows, meets)| WeightedBlock {
+        weights: &weights[..rows * meets.len()],
+        ciphertexts: inputs[meets].to_vec(),
+    });
+    let sums = owner.evaluator.weighted_sums_of_blocks(&blocks, scale).unwrap();
+    let alone = blocks.iter().flat_map(|WeightedBlock { ciphertexts, weights }| {
+        owner.evaluator.weighted_sums(ciphertexts, weights, scale).unwrap()
+    });
+    let bytes = |sum: &Ciphertext| sum.to_bytes(&context).unwrap();
+    assert_eq!(sums.iter().map(bytes).collect::<Vec<_>>(), alone.map(|sum| bytes(&sum)).collect::<Vec<_>>());
+    assert_eq!(sums.len(), 23);
+
+    let low = owner.encrypt(&[1.0], 2f64.powi(40), 1);
+    let of = |ciphertext| WeightedBlock { ciphertexts: vec![ciphertext], weights: &[1.0] };
+    let levels = owner.evaluator.weighted_sums_of_blocks(&[of(inputs[0]), of(&low)], scale);
+    assert!(matches!(levels, Err(Error::LevelMismatch { .. })), "{levels:?}");
+    let none = WeightedBlock { ciphertexts: Vec::new(), weights: &[1.0] };
+    for blocks in [vec![], vec![of(inputs[0]), none.clone()], vec![none, of(inputs[0])]] {
+        let result = owner.evaluator.weighted_sums_of_blocks(&blocks, scale);
+        assert!(matches!(result, Err(Error::Shape { .. })));
+    }
+}
+
+#[test]
 fn weighted_sums_modulo_short_primes_are_those_of_the_other_kernels() {
     let parameters = || insecure(512, &[32, 26, 31, 29], &[40], 4).parameters().clone();
     let mut paths = 0;

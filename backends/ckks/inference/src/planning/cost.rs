@@ -229,8 +229,9 @@ impl<'a> Cost<'a> {
         let depth = self.scheme.depth();
         match step {
             Step::Receive(_) => None,
-            Step::DenseBlock { stage, block } => {
-                Some((*stage, self.block(&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage)))
+            Step::Blocks { stage, blocks } => {
+                let blocks = &circuit.stages[*stage].map.blocks[blocks.clone()];
+                Some((*stage, blocks.iter().map(|block| self.block(block, depth - 2 * stage)).sum()))
             }
             Step::Squares { stage, sums } => {
                 let terms = circuit.stages[*stage].activation.as_ref().map_or(1, |own| own.terms);

@@ -3,22 +3,32 @@
 //! The last map pulls what it needs; whatever a finished block of outputs completes is squared at once. Both sides
 //! derive the order from the architecture alone.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use crate::circuits::circuit::Circuit;
+use crate::circuits::map::AffineMap;
 
 /// Most ciphertexts of a message.
 pub(crate) const MESSAGE_CIPHERTEXTS: usize = 16;
+
+/// Most results of blocks that are computed together: so many are in memory before they are rescaled.
+const GROUP_OUTPUTS: usize = 64;
+
+/// Most inputs of such blocks: so many strips of them fit the second-level cache.
+const GROUP_INPUTS: usize = 256;
 
 /// One step of the computing side.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
     /// These inputs arrive, in one message.
     Receive(Vec<u32>),
-    /// A block of a stage's map is computed.
-    DenseBlock {
+    /// Neighbouring blocks of a stage's map are computed.
+    Blocks {
         /// Which stage of the circuit.
         stage: usize,
-        /// Which block of its map.
-        block: usize,
+        /// Which blocks of its map.
+        blocks: Range<usize>,
     },
     /// These sums of squares of a stage are computed.
     Squares {
@@ -60,11 +70,13 @@ impl Schedule {
         for step in &self.steps {
             match step {
                 Step::Receive(ids) => now += ids.len() * bytes(depth),
-                Step::DenseBlock { stage, block } => {
-                    let (block, level) = (&circuit.stages[*stage].map.blocks[*block], depth - 2 * stage);
-                    now += block.outputs.len() * bytes(level - 1);
-                    peak = peak.max(now);
-                    for &input in &block.inputs {
+                Step::Blocks { stage, blocks } => {
+                    let (blocks, level) =
+                        (&circuit.stages[*stage].map.blocks[blocks.clone()], depth - 2 * stage);
+                    let sums: usize = blocks.iter().map(|block| block.outputs.len()).sum();
+                    peak = peak.max(now + sums * bytes(level));
+                    now += sums * bytes(level - 1);
+                    for &input in blocks.iter().flat_map(|block| &block.inputs) {
                         inputs[*stage][input as usize] -= 1;
                         now -= usize::from(inputs[*stage][input as usize] == 0) * bytes(level);
                     }
@@ -89,9 +101,11 @@ impl Schedule {
 struct Builder<'a> {
     circuit: &'a Circuit,
     steps: Vec<Step>,
-    /// For every stage the block of every output of its map.
-    block_of: Vec<Vec<u32>>,
-    block_done: Vec<Vec<bool>>,
+    /// For every stage the blocks of its map that are computed together.
+    groups: Vec<Vec<Range<usize>>>,
+    /// For every stage the group of every output of its map.
+    group_of: Vec<Vec<u32>>,
+    group_done: Vec<Vec<bool>>,
     /// For every stage and output of its map the sums that read it.
     readers: Vec<Vec<Vec<u32>>>,
     /// For every stage and sum how many squares are missing.
@@ -104,24 +118,28 @@ impl<'a> Builder<'a> {
         let mut builder = Self {
             circuit,
             steps: Vec::new(),
-            block_of: Vec::new(),
-            block_done: Vec::new(),
+            groups: Vec::new(),
+            group_of: Vec::new(),
+            group_done: Vec::new(),
             readers: Vec::new(),
             missing: Vec::new(),
             received: vec![false; circuit.stages.first().map_or(0, |stage| stage.map.inputs)],
         };
         for stage in &circuit.stages {
-            let mut block_of = vec![0; stage.map.outputs()];
-            for (index, block) in stage.map.blocks.iter().enumerate() {
-                block.outputs.iter().for_each(|&output| block_of[output as usize] = index as u32);
+            let groups = groups(&stage.map);
+            let mut group_of = vec![0; stage.map.outputs()];
+            for (index, group) in groups.iter().enumerate() {
+                let outputs = stage.map.blocks[group.clone()].iter().flat_map(|block| &block.outputs);
+                outputs.for_each(|&output| group_of[output as usize] = index as u32);
             }
             let mut readers = vec![Vec::new(); stage.map.outputs()];
             let sums = stage.activation.as_ref().map_or(&[][..], |activation| &activation.sums);
             for (sum, values) in sums.iter().enumerate() {
                 values.iter().for_each(|&value| readers[value as usize].push(sum as u32));
             }
-            builder.block_of.push(block_of);
-            builder.block_done.push(vec![false; stage.map.blocks.len()]);
+            builder.group_of.push(group_of);
+            builder.group_done.push(vec![false; groups.len()]);
+            builder.groups.push(groups);
             builder.missing.push(sums.iter().map(|values| values.len() as u32).collect());
             builder.readers.push(readers);
         }
@@ -130,8 +148,8 @@ impl<'a> Builder<'a> {
 
     fn run(mut self) -> Schedule {
         let last = self.circuit.stages.len() - 1;
-        for block in 0..self.circuit.stages[last].map.blocks.len() {
-            self.block(last, block);
+        for group in 0..self.groups[last].len() {
+            self.group(last, group);
         }
         let mut input_uses: Vec<Vec<u32>> =
             self.circuit.stages.iter().map(|stage| vec![0; stage.map.inputs]).collect();
@@ -140,9 +158,10 @@ impl<'a> Builder<'a> {
         for step in &self.steps {
             match step {
                 Step::Receive(_) => {}
-                Step::DenseBlock { stage, block } => {
-                    let inputs = &self.circuit.stages[*stage].map.blocks[*block].inputs;
-                    inputs.iter().for_each(|&input| input_uses[*stage][input as usize] += 1);
+                Step::Blocks { stage, blocks } => {
+                    let blocks = &self.circuit.stages[*stage].map.blocks[blocks.clone()];
+                    let inputs = blocks.iter().flat_map(|block| &block.inputs);
+                    inputs.for_each(|&input| input_uses[*stage][input as usize] += 1);
                 }
                 Step::Squares { stage, sums } => {
                     let Some(activation) = &self.circuit.stages[*stage].activation else { continue };
@@ -154,30 +173,32 @@ impl<'a> Builder<'a> {
         Schedule { steps: self.steps, input_uses, output_uses }
     }
 
-    /// Computes a block after everything it needs. The recursion is as deep as there are stages.
-    fn block(&mut self, stage: usize, block: usize) {
-        if std::mem::replace(&mut self.block_done[stage][block], true) {
+    /// Computes a group of blocks after everything it needs. The recursion is as deep as there are stages.
+    fn group(&mut self, stage: usize, group: usize) {
+        if std::mem::replace(&mut self.group_done[stage][group], true) {
             return;
         }
         let circuit = self.circuit;
-        let inputs = &circuit.stages[stage].map.blocks[block].inputs;
+        let range = self.groups[stage][group].clone();
+        let blocks = &circuit.stages[stage].map.blocks[range.clone()];
+        let inputs = || blocks.iter().flat_map(|block| &block.inputs);
         match stage.checked_sub(1) {
             None => {
-                let mut new = inputs.clone();
+                let mut new: Vec<u32> = inputs().copied().collect();
                 new.retain(|&input| !std::mem::replace(&mut self.received[input as usize], true));
                 let messages = new.chunks(MESSAGE_CIPHERTEXTS).map(|ids| Step::Receive(ids.to_vec()));
                 self.steps.extend(messages);
             }
             Some(before) => {
                 let sums = circuit.stages[before].activation.as_ref().map_or(&[][..], |own| &own.sums);
-                for &value in inputs.iter().flat_map(|&input| &sums[input as usize]) {
-                    self.block(before, self.block_of[before][value as usize] as usize);
+                for &value in inputs().flat_map(|&input| &sums[input as usize]) {
+                    self.group(before, self.group_of[before][value as usize] as usize);
                 }
             }
         }
-        self.steps.push(Step::DenseBlock { stage, block });
+        self.steps.push(Step::Blocks { stage, blocks: range });
         let mut complete = Vec::new();
-        for &output in &circuit.stages[stage].map.blocks[block].outputs {
+        for &output in blocks.iter().flat_map(|block| &block.outputs) {
             for &sum in &self.readers[stage][output as usize] {
                 self.missing[stage][sum as usize] -= 1;
                 if self.missing[stage][sum as usize] == 0 {
@@ -188,5 +209,96 @@ impl<'a> Builder<'a> {
         if !complete.is_empty() {
             self.steps.push(Step::Squares { stage, sums: complete });
         }
+    }
+}
+
+/// Neighbouring blocks that share inputs, which are then read once for all: positions of a convolution, above all.
+fn groups(map: &AffineMap) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let (mut inputs, mut outputs) = (HashSet::<u32>::new(), 0);
+    for (index, block) in map.blocks.iter().enumerate() {
+        let new = block.inputs.iter().filter(|input| !inputs.contains(*input)).count();
+        let fits = inputs.len() + new <= GROUP_INPUTS && outputs + block.outputs.len() <= GROUP_OUTPUTS;
+        match groups.last_mut() {
+            Some(group) if fits && new < block.inputs.len() => group.end = index + 1,
+            _ => {
+                groups.push(index..index + 1);
+                inputs.clear();
+                outputs = 0;
+            }
+        }
+        inputs.extend(&block.inputs);
+        outputs += block.outputs.len();
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuits::map::DenseBlock;
+    use veilbench_networks::zoo;
+
+    #[test]
+    fn every_block_is_computed_once_after_what_it_reads_and_neighbours_together() {
+        let architecture = zoo::load("mnist-cnn-poly").unwrap().architecture;
+        let circuit = Circuit::new(&architecture, None).unwrap();
+        let schedule = Schedule::new(&circuit);
+        let mut there: Vec<Vec<bool>> =
+            circuit.stages.iter().map(|stage| vec![false; stage.map.inputs]).collect();
+        let mut outputs: Vec<Vec<bool>> =
+            circuit.stages.iter().map(|stage| vec![false; stage.map.outputs()]).collect();
+        let mut together = 0;
+        for step in &schedule.steps {
+            match step {
+                Step::Receive(inputs) => {
+                    assert!(inputs.len() <= MESSAGE_CIPHERTEXTS);
+                    inputs.iter().for_each(|input| there[0][*input as usize] = true);
+                }
+                Step::Blocks { stage, blocks } => {
+                    together = together.max(blocks.len());
+                    for block in &circuit.stages[*stage].map.blocks[blocks.clone()] {
+                        assert!(block.inputs.iter().all(|input| there[*stage][*input as usize]));
+                        for output in &block.outputs {
+                            let before = std::mem::replace(&mut outputs[*stage][*output as usize], true);
+                            assert!(!before, "output {output} of stage {stage} is computed again");
+                        }
+                    }
+                }
+                Step::Squares { stage, sums } => {
+                    let activation = circuit.stages[*stage].activation.as_ref().unwrap();
+                    for sum in sums {
+                        let mut values = activation.sums[*sum as usize].iter();
+                        assert!(values.all(|value| outputs[*stage][*value as usize]));
+                        there[stage + 1][*sum as usize] = true;
+                    }
+                }
+            }
+        }
+        assert!(outputs.iter().flatten().all(|computed| *computed));
+        assert_eq!(together, 12, "a row of positions, of five channels each");
+    }
+
+    #[test]
+    fn groups_are_of_neighbours_that_share_inputs_and_have_few_results() {
+        let block = |inputs: Range<u32>, outputs: Range<u32>| DenseBlock {
+            weights: vec![1.0; inputs.len() * outputs.len()],
+            inputs: inputs.collect(),
+            outputs: outputs.collect(),
+        };
+        let blocks_of_groups = |blocks: Vec<DenseBlock>| -> Vec<usize> {
+            let groups = groups(&AffineMap { inputs: 0, blocks, bias: Vec::new() });
+            assert!(groups.windows(2).all(|pair| pair[0].end == pair[1].start));
+            groups.iter().map(Range::len).collect()
+        };
+        let positions = |each: u32| (0..40).map(|at| block(at..at + 3, at * each..(at + 1) * each)).collect();
+        assert_eq!(blocks_of_groups(positions(1)), [40]);
+        assert_eq!(blocks_of_groups(positions(2)), [32, 8]);
+        assert_eq!(blocks_of_groups(positions(64)), [1; 40]);
+        let apart = (0..4).map(|at| block(3 * at..3 * at + 3, at..at + 1)).collect();
+        assert_eq!(blocks_of_groups(apart), [1; 4]);
+        let wide = vec![block(0..200, 0..1), block(100..300, 1..2), block(250..300, 2..3)];
+        assert_eq!(blocks_of_groups(wide), [1, 2]);
+        assert_eq!(blocks_of_groups(vec![block(0..784, 0..128)]), [1]);
     }
 }

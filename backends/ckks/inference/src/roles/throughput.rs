@@ -2,11 +2,12 @@
 //! computed streams, so that memory stays bounded.
 
 use std::mem::take;
+use std::ops::Range;
 
 use rayon::prelude::*;
 use veilbench_ckks::{
     Ciphertext, Context, DecodedPairs, Evaluator, Flooding, Plaintext, PublicKey, Randomness, SecretKey,
-    SeededCiphertext,
+    SeededCiphertext, WeightedBlock,
 };
 use veilbench_networks::Tensor;
 use zeroize::Zeroizing;
@@ -235,9 +236,9 @@ impl Server {
                         values.inputs[0].put(input, ciphertext);
                     }
                 }
-                Step::DenseBlock { stage, block } => {
+                Step::Blocks { stage, blocks } => {
                     let name = format!("layer:{}", self.circuit.stages[*stage].name);
-                    self.recorder.span(&name, || self.block(*stage, *block, &mut values))?;
+                    self.recorder.span(&name, || self.blocks(*stage, blocks.clone(), &mut values))?;
                 }
                 Step::Squares { stage, sums } => self.squares(*stage, sums, &mut values)?,
             }
@@ -252,20 +253,27 @@ impl Server {
         Ok(())
     }
 
-    fn block(&self, stage: usize, block: usize, values: &mut Values) -> Result<(), Error> {
+    fn blocks(&self, stage: usize, blocks: Range<usize>, values: &mut Values) -> Result<(), Error> {
         let map = &self.circuit.stages[stage].map;
-        let block = &map.blocks[block];
-        let inputs = values.inputs[stage].get(&block.inputs)?;
-        let Some(first) = inputs.first() else { return Err(missing()) };
+        let blocks = &map.blocks[blocks];
+        let weighted = blocks.iter().map(|block| {
+            let ciphertexts = values.inputs[stage].get(&block.inputs)?;
+            Ok(WeightedBlock { ciphertexts, weights: &block.weights })
+        });
+        let weighted = weighted.collect::<Result<Vec<_>, Error>>()?;
+        let Some(first) = weighted.first().and_then(|block| block.ciphertexts.first()) else {
+            return Err(missing());
+        };
         let scale = self.scheme.weight_scale(self.evaluator.context(), first);
         let computing = "computing a linear layer";
         let mut sums =
-            self.evaluator.weighted_sums(&inputs, &block.weights, scale).map_err(Error::engine(computing))?;
+            self.evaluator.weighted_sums_of_blocks(&weighted, scale).map_err(Error::engine(computing))?;
         if stage + 1 == self.circuit.stages.len() {
             let fresh = |sum: &mut Ciphertext| rerandomise(&self.public, self.evaluator.context(), sum);
             sums.par_iter_mut().try_for_each(fresh).map_err(Error::engine("re-randomising an answer"))?;
         }
-        // A sum gives its memory back as soon as it is rescaled: a block may have thousands.
+        let outputs: Vec<u32> = blocks.iter().flat_map(|block| &block.outputs).copied().collect();
+        // A sum gives its memory back as soon as it is rescaled: there may be thousands.
         let finish = |(sum, &output): (Ciphertext, &u32)| {
             let mut rescaled = self.evaluator.rescale(&sum)?;
             drop(sum);
@@ -274,13 +282,15 @@ impl Server {
         };
         let results = sums
             .into_par_iter()
-            .zip(&block.outputs)
+            .zip(&outputs)
             .map(finish)
             .collect::<veilbench_ckks::Result<Vec<_>>>()
             .map_err(Error::engine(computing))?;
-        drop(inputs);
-        values.inputs[stage].read(&block.inputs);
-        for (&output, result) in block.outputs.iter().zip(results) {
+        drop(weighted);
+        for block in blocks {
+            values.inputs[stage].read(&block.inputs);
+        }
+        for (&output, result) in outputs.iter().zip(results) {
             values.outputs[stage].put(output, result);
         }
         Ok(())

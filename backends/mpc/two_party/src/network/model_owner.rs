@@ -59,11 +59,14 @@ impl ModelOwner {
     ) -> Result<Self, C::Error> {
         plan.analyse(model)?;
         let rlwe = Arc::new(Rlwe::new(plan.primes())?);
-        let weights = (0..plan.circuit().gates().len()).map(|gate| {
+        let weights = |gate: usize| {
             let Some((weights, bias)) = model.linear(gate) else { return Ok(None) };
             Ok(Some((Weights::new(&rlwe, Arc::clone(plan.layout(gate)?), weights)?, bias.to_vec())))
-        });
-        let weights = weights.collect::<Result<_, Error>>()?;
+        };
+        // Half of them while the data owner makes its first message, the others while it makes its last.
+        let gates = plan.circuit().gates().len();
+        let middle = plan.middle_of_weights();
+        let mut prepared = (0..middle).map(weights).collect::<Result<Vec<_>, Error>>()?;
         let coefficients = (0..plan.circuit().gates().len())
             .map(|gate| Some(model.quadratic(gate)?.map(|of_channels| Zeroizing::new(of_channels.to_vec()))));
         let coefficients = coefficients.collect();
@@ -82,14 +85,17 @@ impl ModelOwner {
         let seed: Seed = random.array();
         second.extend(seed);
         channel.send(&second)?;
+        for gate in middle..gates {
+            prepared.push(weights(gate)?);
+        }
         let expected = third + plan.primes().public_key_bytes();
         let message = channel.receive(expected)?;
         let (what, actual) = ("third message of a setup", message.len());
         let parts = message.split_at_checked(third);
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
-        let key = PublicKey::read(rlwe, &seed, public)?;
-        let batches = Batches::of_a_new_session();
+        let key = PublicKey::read(Arc::clone(&rlwe), &seed, public)?;
+        let (weights, batches) = (prepared, Batches::of_a_new_session());
         Ok(Self { plan, key, extensions, weights, coefficients, random, batches, broken: false })
     }
 

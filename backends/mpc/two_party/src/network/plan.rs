@@ -144,6 +144,18 @@ impl Plan {
         self.layouts.iter().flatten().map(Arc::as_ref)
     }
 
+    /// The gate before which half of the weights' polynomials are, or a few fewer.
+    pub(super) fn middle_of_weights(&self) -> usize {
+        let polynomials =
+            |layout: &Option<Arc<Layout>>| layout.as_ref().map_or(0, |layout| layout.weights.len());
+        let all: usize = self.layouts.iter().map(polynomials).sum();
+        let up_to = self.layouts.iter().scan(0, |sum, layout| {
+            *sum += polynomials(layout);
+            Some(*sum)
+        });
+        up_to.take_while(|sum| *sum <= all / 2).count()
+    }
+
     /// The comparisons of a gate on so many images.
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
 
@@ -165,7 +165,7 @@ impl Stream {
 
     /// Combines each of `words` with the next of the stream's, without keeping those: the same ones that [`Stream::fill`] would give.
     pub fn combine(&mut self, words: &mut [u64], combined: impl Fn(u64, u64) -> u64) {
-        let mut own = [0; 2 * BLOCKS_A_CALL];
+        let mut own = Zeroizing::new([0; 2 * BLOCKS_A_CALL]);
         for words in words.chunks_mut(own.len()) {
             let own = &mut own[..words.len()];
             self.fill(own);

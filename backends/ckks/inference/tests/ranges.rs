@@ -283,7 +283,10 @@ fn images_out_of_range_are_named_in_either_half_of_a_slot_and_wraps_of_either_ar
     // Many in one half alone: the means of that half leave the modulus.
     for half in [0..4096, 4096..2 * 4096] {
         let images = factor_of(&|index| if half.contains(&index) { 1.9 } else { 0.02 });
-        assert_eq!(tried(&images), Outcome::Refused(Vec::new()), "{half:?}");
+        // A guard misses such a wrap once in four thousand sessions (`src/roles/guard.rs`), and images are named instead; not twice.
+        let outcomes = [(); 2].map(|()| tried(&images));
+        assert!(outcomes.contains(&Outcome::Refused(Vec::new())), "{half:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Refused(_))), "{half:?}");
     }
 }
 

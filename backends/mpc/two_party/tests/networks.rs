@@ -321,6 +321,32 @@ fn weights_that_may_overflow_the_ring_are_refused_before_a_message() {
     assert!(matches!(refused, Err(Error::Circuit(veilbench_mpc::Error::Overflow { .. }))), "{refused:?}");
 }
 
+#[test]
+fn weights_of_a_last_layer_beyond_what_ciphertexts_bear_are_refused_before_a_message() {
+    let program = Program {
+        input: Shape::Flat(4),
+        operations: vec![Operation::Dense { outputs: 2 }],
+        magnitudes: vec![],
+    };
+    let format = Format {
+        activation_bits: 4,
+        weight_bits: 20,
+        ring: Ring::FULL,
+        width: Width::Bits,
+        signs: SignProtocol::Tree,
+        input_magnitude: 1.0,
+    };
+    let circuit = Arc::new(Circuit::compile(&program, format).unwrap());
+    let weights = LayerParameters::Affine { weights: vec![30_000.0; 8], bias: vec![0.0; 2] };
+    let model = Model::encode(&circuit, &[weights]).unwrap();
+    let [client, mut server] = Queue::pair();
+    drop(client);
+    let plan = Arc::new(Plan::new(circuit).unwrap());
+    let refused = ModelOwner::set_up(plan, &model, Depth::FOUR, &mut server).map(|_| ());
+    assert!(matches!(refused, Err(Error::Weights { .. })), "{refused:?}");
+    assert!(server.sent.is_empty());
+}
+
 /// What it would send next has the length that is due, whatever revision it is of.
 #[test]
 fn a_data_owner_with_another_circuit_is_refused_before_it_is_answered() {

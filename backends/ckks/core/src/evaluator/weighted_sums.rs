@@ -10,7 +10,7 @@ use veilbench_ring::modulus::Modulus;
 use veilbench_ring::parallel;
 use veilbench_ring::{Ntt, Polynomial};
 
-/// Coefficients of every input that are worked on together: a few dozen such pieces fit the second-level cache.
+/// Coefficients of every input that are worked on together: two kilobytes, of which hundreds fit a second-level cache of a megabyte.
 const STRIP: usize = 256;
 
 /// Rows whose sums over a strip stay in the second-level cache while all inputs pass: of thousands of rows, every few

@@ -254,8 +254,7 @@ impl CkksPlan {
         let held = held(&scheme);
         let [work, work_here] =
             [rates::reference(), here].map(|rates| [1, 2].map(|threads| work(rates, &scheme, threads)));
-        // Buffers that hold shorter polynomials than they once did, and what a block takes until it is rescaled, are a
-        // quarter more.
+        // Buffers that hold shorter polynomials than they once did are a quarter more.
         let peak_rss_bytes = held / 4 * 5 + key_memory_bytes(&scheme, &rotations) + PROCESS_BYTES;
         let predicted = Prediction {
             online_wall_ns: 0,

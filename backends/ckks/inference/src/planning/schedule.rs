@@ -15,7 +15,7 @@ pub(crate) const MESSAGE_CIPHERTEXTS: usize = 16;
 /// Most results of blocks that are computed together: so many are in memory before they are rescaled.
 const GROUP_OUTPUTS: usize = 64;
 
-/// Most inputs of such blocks: so many strips of them fit the second-level cache.
+/// Most inputs of such blocks: strips of so many are half of a second-level cache of a megabyte.
 const GROUP_INPUTS: usize = 256;
 
 /// One step of the computing side.

@@ -50,14 +50,13 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Transforms weights, which are integers modulo `2^64` of few bits.
+    /// Whether weights, which are integers modulo `2^64` of few bits, can be those of a layer.
     ///
     /// # Errors
     /// [`Error::Weights`] if those that a ciphertext is made with are larger than [`Primes::norm_bits`](super::Primes::norm_bits) says, [`Error::Count`] for another
-    /// number of them, [`Error::Primes`] for another ring than the layout's.
-    pub fn new(rlwe: &Rlwe, layout: Arc<Layout>, weights: &[u64]) -> Result<Self, Error> {
+    /// number of them.
+    pub fn check(layout: &Layout, weights: &[u64]) -> Result<(), Error> {
         expect_count("weights", layout.shape().weights(), weights.len())?;
-        expect_primes(&layout, rlwe)?;
         let bits = layout.primes().norm_bits();
         let square = |place: &Place| u128::from((weights[place.index as usize] as i64).unsigned_abs()).pow(2);
         let sum = |squares: u128, more: u128| squares.saturating_add(more);
@@ -67,9 +66,19 @@ impl Weights {
         let large = |block: &OutputBlock| {
             block.terms.iter().map(|[_, weight]| squares[*weight]).fold(0, sum) > 1 << (2 * bits)
         };
-        if let Some(block) = layout.outputs.iter().position(large) {
-            return Err(Error::Weights { block, bits });
+        match layout.outputs.iter().position(large) {
+            Some(block) => Err(Error::Weights { block, bits }),
+            None => Ok(()),
         }
+    }
+
+    /// Transforms weights.
+    ///
+    /// # Errors
+    /// Those of [`Weights::check`], [`Error::Primes`] for another ring than the layout's.
+    pub fn new(rlwe: &Rlwe, layout: Arc<Layout>, weights: &[u64]) -> Result<Self, Error> {
+        Self::check(&layout, weights)?;
+        expect_primes(&layout, rlwe)?;
         let polynomial = |places: &Vec<Place>| {
             let mut coefficients = Zeroizing::new(vec![0; DEGREE]);
             for place in places {

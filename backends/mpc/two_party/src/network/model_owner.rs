@@ -63,9 +63,14 @@ impl ModelOwner {
             let Some((weights, bias)) = model.linear(gate) else { return Ok(None) };
             Ok(Some((Weights::new(&rlwe, Arc::clone(plan.layout(gate)?), weights)?, bias.to_vec())))
         };
-        // Half of them while the data owner makes its first message, the others while it makes its last.
+        // Up to half of them while the data owner makes its first message, the others while it makes its last; what is refused is before any.
         let gates = plan.circuit().gates().len();
         let middle = plan.middle_of_weights();
+        for gate in middle..gates {
+            if let Some((weights, _)) = model.linear(gate) {
+                Weights::check(plan.layout(gate)?, weights)?;
+            }
+        }
         let mut prepared = (0..middle).map(weights).collect::<Result<Vec<_>, Error>>()?;
         let coefficients = (0..plan.circuit().gates().len())
             .map(|gate| Some(model.quadratic(gate)?.map(|of_channels| Zeroizing::new(of_channels.to_vec()))));

@@ -144,7 +144,7 @@ impl Plan {
         self.layouts.iter().flatten().map(Arc::as_ref)
     }
 
-    /// The gate before which half of the weights' polynomials are, or a few fewer.
+    /// The last gate before which no more than half of the weights' polynomials are: the first, if its layer has more.
     pub(super) fn middle_of_weights(&self) -> usize {
         let polynomials =
             |layout: &Option<Arc<Layout>>| layout.as_ref().map_or(0, |layout| layout.weights.len());

@@ -1,6 +1,6 @@
 //! In which order ciphertexts come, are computed and are let go, so that few are in memory at once.
 //!
-//! The last map pulls what it needs; whatever a finished block of outputs completes is squared at once. Both sides
+//! The last map pulls what it needs; whatever a finished group of blocks completes is squared at once. Both sides
 //! derive the order from the architecture alone.
 
 use std::collections::HashSet;
@@ -125,8 +125,8 @@ impl<'a> Builder<'a> {
             missing: Vec::new(),
             received: vec![false; circuit.stages.first().map_or(0, |stage| stage.map.inputs)],
         };
-        for stage in &circuit.stages {
-            let groups = groups(&stage.map);
+        for (stage, needed) in circuit.stages.iter().zip(needed(circuit)) {
+            let groups = groups(&stage.map, &needed);
             let mut group_of = vec![0; stage.map.outputs()];
             for (index, group) in groups.iter().enumerate() {
                 let outputs = stage.map.blocks[group.clone()].iter().flat_map(|block| &block.outputs);
@@ -212,13 +212,33 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Neighbouring blocks that share inputs, which are then read once for all: positions of a convolution, above all.
-fn groups(map: &AffineMap) -> Vec<Range<usize>> {
+/// Of every stage the blocks that logits depend on: strides and pools pass others over.
+fn needed(circuit: &Circuit) -> Vec<Vec<bool>> {
+    let mut needed: Vec<Vec<bool>> =
+        circuit.stages.iter().map(|stage| vec![true; stage.map.blocks.len()]).collect();
+    for stage in (1..circuit.stages.len()).rev() {
+        let before = &circuit.stages[stage - 1];
+        let sums = before.activation.as_ref().map_or(&[][..], |activation| &activation.sums);
+        let mut values = vec![false; before.map.outputs()];
+        for (block, _) in circuit.stages[stage].map.blocks.iter().zip(&needed[stage]).filter(|(_, is)| **is) {
+            let read = block.inputs.iter().flat_map(|&input| &sums[input as usize]);
+            read.for_each(|&value| values[value as usize] = true);
+        }
+        let is_read = |output: &u32| values[*output as usize];
+        needed[stage - 1] = before.map.blocks.iter().map(|block| block.outputs.iter().any(is_read)).collect();
+    }
+    needed
+}
+
+/// Neighbouring blocks that are needed and share inputs, which are then read once for all: positions of a convolution, above all.
+fn groups(map: &AffineMap, needed: &[bool]) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let (mut inputs, mut outputs) = (HashSet::<u32>::new(), 0);
     for (index, block) in map.blocks.iter().enumerate() {
         let new = block.inputs.iter().filter(|input| !inputs.contains(*input)).count();
-        let fits = inputs.len() + new <= GROUP_INPUTS && outputs + block.outputs.len() <= GROUP_OUTPUTS;
+        let together = needed[index] && index.checked_sub(1).is_some_and(|before| needed[before]);
+        let fits =
+            together && inputs.len() + new <= GROUP_INPUTS && outputs + block.outputs.len() <= GROUP_OUTPUTS;
         match groups.last_mut() {
             Some(group) if fits && new < block.inputs.len() => group.end = index + 1,
             _ => {
@@ -237,7 +257,8 @@ fn groups(map: &AffineMap) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use crate::circuits::map::DenseBlock;
-    use veilbench_networks::zoo;
+    use veilbench_api::conformance::test_networks;
+    use veilbench_networks::{Conv2d, Dense, Op, Polynomial, Shape, Window, zoo};
 
     #[test]
     fn every_block_is_computed_once_after_what_it_reads_and_neighbours_together() {
@@ -280,6 +301,37 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_computed_that_strides_and_pools_pass_over() {
+        let conv = |inputs, outputs, kernel, stride, padding| {
+            let window = Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 4] };
+            Op::Conv2d(Conv2d { inputs, outputs, groups: 1, dilation: [1; 2], window })
+        };
+        let square = |channels| Op::Polynomial(Polynomial { channels, degree: 2 });
+        let pool = Op::AveragePool(Window { kernel: [2; 2], stride: [2; 2], padding: [0; 4] });
+        let dense = |inputs| Op::Dense(Dense { inputs, outputs: 10 });
+        let strided =
+            [conv(1, 4, 3, 1, 1), square(4), conv(4, 4, 1, 2, 0), square(4), Op::Flatten, dense(784)];
+        let odd =
+            [conv(1, 4, 4, 1, 0), square(4), pool, conv(4, 4, 3, 1, 0), square(4), Op::Flatten, dense(400)];
+        for (ops, blocks) in [(&strided[..], 196), (&odd[..], 576)] {
+            let network = test_networks::test_network("passed-over", Shape::image(1, 28, 28), ops);
+            let circuit = Circuit::new(&network.architecture, None).unwrap();
+            let schedule = Schedule::new(&circuit);
+            let mut first = 0;
+            for step in &schedule.steps {
+                let Step::Blocks { stage, blocks } = step else { continue };
+                first += if *stage == 0 { blocks.len() } else { 0 };
+                let Some(_) = &circuit.stages[*stage].activation else { continue };
+                for block in &circuit.stages[*stage].map.blocks[blocks.clone()] {
+                    let uses = &schedule.output_uses[*stage];
+                    assert!(block.outputs.iter().any(|output| uses[*output as usize] > 0));
+                }
+            }
+            assert_eq!(first, blocks);
+        }
+    }
+
+    #[test]
     fn groups_are_of_neighbours_that_share_inputs_and_have_few_results() {
         let block = |inputs: Range<u32>, outputs: Range<u32>| DenseBlock {
             weights: vec![1.0; inputs.len() * outputs.len()],
@@ -287,7 +339,8 @@ mod tests {
             outputs: outputs.collect(),
         };
         let blocks_of_groups = |blocks: Vec<DenseBlock>| -> Vec<usize> {
-            let groups = groups(&AffineMap { inputs: 0, blocks, bias: Vec::new() });
+            let needed = vec![true; blocks.len()];
+            let groups = groups(&AffineMap { inputs: 0, blocks, bias: Vec::new() }, &needed);
             assert!(groups.windows(2).all(|pair| pair[0].end == pair[1].start));
             groups.iter().map(Range::len).collect()
         };

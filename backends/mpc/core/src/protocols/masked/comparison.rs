@@ -17,6 +17,7 @@ use crate::circuit::{Circuit, Width};
 use crate::random::Stream;
 use crate::session::randomness::masks::Role;
 use veilbench_ring::wiped::Wiped;
+use zeroize::Zeroizing;
 
 /// Words of a table of eight bits, of seven, and of seven with one bit more.
 const ROW: usize = 4;
@@ -145,7 +146,7 @@ pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: 
     let mut words = Vec::with_capacity(layout.words());
     let shapes: Vec<(usize, usize)> =
         (0..leaves).map(|leaf| (layout.shift(leaf), layout.last(leaf))).collect();
-    let mut table = [0; ROW * MOST_LEAVES];
+    let mut table = Zeroizing::new([0; ROW * MOST_LEAVES]);
     let table = &mut table[..layout.words_a_lane()];
     for (lane, &mask) in masks.iter().enumerate() {
         let (rows, top) = table.split_at_mut((leaves - 1) * layout.row());

@@ -1,4 +1,4 @@
-//! Many sums of the same ciphertexts times plain numbers, in strips that stay in the cache.
+//! Many sums of ciphertexts times plain numbers, in strips that stay in the cache.
 
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;

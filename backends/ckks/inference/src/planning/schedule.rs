@@ -12,7 +12,7 @@ use crate::circuits::map::AffineMap;
 /// Most ciphertexts of a message.
 pub(crate) const MESSAGE_CIPHERTEXTS: usize = 16;
 
-/// Most results of blocks that are computed together: so many are in memory before they are rescaled.
+/// Most results of several blocks that are computed together: so many are in memory before they are rescaled.
 const GROUP_OUTPUTS: usize = 64;
 
 /// Most inputs of such blocks: strips of so many are half of a second-level cache of a megabyte.

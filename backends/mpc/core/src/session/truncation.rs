@@ -46,6 +46,13 @@ impl Truncation {
         [without, without.wrapping_add(sign.wrapping_mul(self.wrap()))]
     }
 
+    /// The dealer's first values of all masks, and then their second ones.
+    pub(crate) fn extend_with_offsets(self, masks: &[u64], words: &mut Vec<u64>) {
+        for which in 0..2 {
+            words.extend(masks.iter().map(|&mask| self.offsets(mask)[which]));
+        }
+    }
+
     /// What a wrap of the ring is after truncation: the difference of the dealer's two values where the mask's sign is set.
     pub(crate) fn wrap(self) -> u64 {
         self.ring.power(self.ring.bits() - self.shift)
@@ -82,9 +89,7 @@ impl Truncation {
 /// What the dealer shares for a truncation: both `K` of all masks.
 pub(crate) fn deal_truncation(truncation: Truncation, masks: &[u64]) -> Vec<u64> {
     let mut offsets = Vec::with_capacity(2 * masks.len());
-    for which in 0..2 {
-        offsets.extend(masks.iter().map(|&mask| truncation.offsets(mask)[which]));
-    }
+    truncation.extend_with_offsets(masks, &mut offsets);
     offsets
 }
 

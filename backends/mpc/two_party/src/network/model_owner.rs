@@ -59,7 +59,7 @@ impl ModelOwner {
     ) -> Result<Self, C::Error> {
         plan.analyse(model)?;
         let rlwe = Arc::new(Rlwe::new(plan.primes())?);
-        let weights = |gate: usize| {
+        let prepare = |gate: usize| {
             let Some((weights, bias)) = model.linear(gate) else { return Ok(None) };
             Ok(Some((Weights::new(&rlwe, Arc::clone(plan.layout(gate)?), weights)?, bias.to_vec())))
         };
@@ -71,8 +71,8 @@ impl ModelOwner {
                 Weights::check(plan.layout(gate)?, weights)?;
             }
         }
-        let mut prepared = (0..middle).map(weights).collect::<Result<Vec<_>, Error>>()?;
-        let coefficients = (0..plan.circuit().gates().len())
+        let mut weights = (0..middle).map(prepare).collect::<Result<Vec<_>, Error>>()?;
+        let coefficients = (0..gates)
             .map(|gate| Some(model.quadratic(gate)?.map(|of_channels| Zeroizing::new(of_channels.to_vec()))));
         let coefficients = coefficients.collect();
         let mut random = Randomness::from_system().map_err(Error::from)?;
@@ -91,7 +91,7 @@ impl ModelOwner {
         second.extend(seed);
         channel.send(&second)?;
         for gate in middle..gates {
-            prepared.push(weights(gate)?);
+            weights.push(prepare(gate)?);
         }
         let expected = third + plan.primes().public_key_bytes();
         let message = channel.receive(expected)?;
@@ -99,8 +99,8 @@ impl ModelOwner {
         let parts = message.split_at_checked(third);
         let (third, public) = parts.ok_or(Error::Length { what, expected, actual })?;
         let extensions = offerer.finish(third).map_err(Error::from)?;
-        let key = PublicKey::read(Arc::clone(&rlwe), &seed, public)?;
-        let (weights, batches) = (prepared, Batches::of_a_new_session());
+        let key = PublicKey::read(rlwe, &seed, public)?;
+        let batches = Batches::of_a_new_session();
         Ok(Self { plan, key, extensions, weights, coefficients, random, batches, broken: false })
     }
 

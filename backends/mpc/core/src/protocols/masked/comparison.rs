@@ -17,7 +17,6 @@ use crate::circuit::{Circuit, Width};
 use crate::random::Stream;
 use crate::session::randomness::masks::Role;
 use veilbench_ring::wiped::Wiped;
-use zeroize::Zeroizing;
 
 /// Words of a table of eight bits, of seven, and of seven with one bit more.
 const ROW: usize = 4;
@@ -144,21 +143,19 @@ impl Layout {
 pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: &mut Stream) -> Vec<u64> {
     let leaves = layout.leaves();
     let mut words = Vec::with_capacity(layout.words());
-    let shapes: Vec<(usize, usize)> =
-        (0..leaves).map(|leaf| (layout.shift(leaf), layout.last(leaf))).collect();
-    let mut table = Zeroizing::new([0; ROW * MOST_LEAVES]);
-    let table = &mut table[..layout.words_a_lane()];
-    for (lane, &mask) in masks.iter().enumerate() {
+    words.resize(layout.table_words(), 0);
+    let tables = words.chunks_exact_mut(layout.words_a_lane());
+    for ((lane, &mask), table) in masks.iter().enumerate().zip(tables) {
         let (rows, top) = table.split_at_mut((leaves - 1) * layout.row());
-        let rows = rows.chunks_mut(layout.row()).chain([&mut *top]);
-        for ((shift, last), row) in shapes.iter().zip(rows) {
-            thermometer(mask >> shift & *last as u64, *last, row);
+        for (leaf, row) in rows.chunks_mut(layout.row()).chain([top]).enumerate() {
+            let last = layout.last(leaf);
+            thermometer(mask >> layout.shift(leaf) & last as u64, row);
+            row[last / 64] |= 1 << (last % 64);
         }
         let sign = (mask >> (layout.bits - 1) ^ result_masks[lane / 64] >> (lane % 64)) & 1;
-        if let Some(word) = top.last_mut() {
+        if let Some(word) = table.last_mut() {
             *word |= sign << 63;
         }
-        words.extend_from_slice(table);
     }
     let (subsets, planes) = (layout.subsets(), layout.planes());
     let mut products = vec![u64::MAX; subsets];
@@ -177,22 +174,12 @@ pub(crate) fn deal(layout: Layout, masks: &[u64], result_masks: &[u64], secret: 
     words
 }
 
-/// `T[v] = [v < bits]`, with a one at the last place.
-fn thermometer(bits: u64, last: usize, row: &mut [u64]) {
-    row.fill(0);
-    if let (0..=127, [low, rest @ ..]) = (last, &mut *row) {
-        let ones = ((1u128 << bits) - 1) | 1 << last;
-        *low = ones as u64;
-        if let [high, ..] = rest {
-            *high = (ones >> 64) as u64;
-        }
-        return;
-    }
+/// `T[v] = [v < bits]`, for as many `v` as a row holds.
+fn thermometer(bits: u64, row: &mut [u64]) {
     for (word, ones) in row.iter_mut().enumerate() {
         let bits = bits.saturating_sub(64 * word as u64).min(64);
         *ones = u64::MAX.checked_shr(64 - bits as u32).unwrap_or(0);
     }
-    row[last / 64] |= 1 << (last % 64);
 }
 
 /// A comparison whose first-round bits are on their way.

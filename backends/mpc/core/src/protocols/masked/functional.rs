@@ -96,7 +96,7 @@ pub(crate) fn select_by_function(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::masked::selection::deal_selection;
+    use crate::masked::selection::{SELECTION_WORDS, deal_selection};
     use crate::random::Seed;
 
     /// Deals for `masks`, evaluates at both parties, and opens.
@@ -112,7 +112,8 @@ mod tests {
                 keys
             })
             .collect();
-        let mut dealt = deal_selection(truncation, masks, &mask_signs(ring, masks), 0);
+        let mut dealt =
+            deal_selection(truncation, masks, &mask_signs(ring, masks), SELECTION_WORDS * masks.len());
         let of_data_owner = stream.words(dealt.len());
         crate::ring::sub_assign(&mut dealt, &of_data_owner);
         let public: Vec<u64> =

@@ -17,14 +17,13 @@ pub(crate) fn deal_selection(
     room: usize,
 ) -> Vec<u64> {
     let bit = |lane: usize| result_masks[lane / 64] >> (lane % 64) & 1;
-    let mut words = Vec::with_capacity(room.max(SELECTION_WORDS * masks.len()));
-    words.extend((0..masks.len()).map(bit));
-    for which in 0..2 {
-        words.extend(masks.iter().map(|mask| truncation.offsets(*mask)[which]));
-    }
-    for which in 0..2 {
-        let offsets = masks.iter().map(|mask| truncation.offsets(*mask)[which]);
-        words.extend(offsets.enumerate().map(|(lane, offset)| offset & bit(lane).wrapping_neg()));
+    let count = masks.len();
+    let mut words = Vec::with_capacity(room);
+    words.extend((0..count).map(bit));
+    truncation.extend_with_offsets(masks, &mut words);
+    words.extend_from_within(count..);
+    for offsets in words[3 * count..].chunks_mut(count.max(1)) {
+        offsets.iter_mut().enumerate().for_each(|(lane, offset)| *offset &= bit(lane).wrapping_neg());
     }
     words
 }

@@ -69,7 +69,7 @@ pub(crate) fn sign_shares(
 mod tests {
     use super::*;
     use crate::dcf::roots;
-    use crate::masked::selection::{deal_selection, select};
+    use crate::masked::selection::{SELECTION_WORDS, deal_selection, select};
     use crate::random::Seed;
     use crate::ring::{Ring, add_assign, sub_assign};
     use crate::session::truncation::Truncation;
@@ -92,7 +92,7 @@ mod tests {
         let mut of_model_owner = masked_signs(bits, &left, &results);
         let of_data_owner = stream.words(of_model_owner.len());
         of_model_owner.iter_mut().zip(&of_data_owner).for_each(|(sign, share)| *sign ^= share);
-        let mut dealt = deal_selection(truncation, masks, &results, 0);
+        let mut dealt = deal_selection(truncation, masks, &results, SELECTION_WORDS * masks.len());
         let of_selection = stream.words(dealt.len());
         sub_assign(&mut dealt, &of_selection);
         // Both parties know the bits that are left, and nobody reads the others.
